@@ -81,14 +81,14 @@ def files(value: Any, folders: Folders) -> Any:
     names = value.values if isinstance(value, Array) else value
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, list | tuple) or not listed or not all(isinstance(one, str) for one in listed):
-        raise NotExpressible(_what(value))
+        raise NotExpressible(_value_text(value))
     if any(is_glob(one) for one in listed) or len(listed) == 1:
         found = [folders.path(one) for one in listed]
         return found[0] if len(found) == 1 else found
     return folders.files(listed)
 
 
-def _what(value: Any) -> str:
+def _value_text(value: Any) -> str:
     found = type(value).__name__.lower()
     return {"dataset": "a dataset of names", "tensor": "a tensor of the graph"}.get(found, "not names")
 

@@ -133,13 +133,13 @@ class CallRecorder:
     def _hook(self, frame: FrameType, event: str, value: Any) -> None:
         try:
             if event == "call":
-                self._called(frame)
+                self._on_call(frame)
             elif event == "return" and self._open and self._open[-1].frame is frame:
-                self._returned(frame, self._open.pop(), value)
+                self._on_return(frame, self._open.pop(), value)
         except Exception as error:  # An exception in a hook would end the user's own call.
             self.problem = f"{type(error).__name__}: {error}"
 
-    def _called(self, frame: FrameType) -> None:
+    def _on_call(self, frame: FrameType) -> None:
         code = frame.f_code
         if self._open and self._open[-1].unpacked is not None and frame.f_back is self._open[-1].frame:
             self._keep_element(self._open[-1])
@@ -235,7 +235,7 @@ class CallRecorder:
         elif self._body() is not None:
             self._open.append(_Frame(frame, used=UserCall(None, (), {}, code=code)))
 
-    def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
+    def _on_return(self, frame: FrameType, done: _Frame, value: Any) -> None:
         if done.seen is not None:
             done.seen.result = _copy_containers(frame.f_locals.get("self") if done.seen.public.made else value)
             self._note(done.seen)
@@ -251,7 +251,7 @@ class CallRecorder:
             inside = self._body()
             if inside is not None:
                 inside.seen.append(done.used)
-            elif isinstance(value, self._tf.data.Dataset) or _first(value, self._tf.data.Dataset):
+            elif isinstance(value, self._tf.data.Dataset) or _is_first(value, self._tf.data.Dataset):
                 self.used.append(done.used)
 
     def _note(self, seen: ObservedCall) -> None:
@@ -286,7 +286,7 @@ def _copy_containers(value: Any) -> Any:
     return type(value)(map(_copy_containers, value)) if type(value) in (list, tuple) else value
 
 
-def _first(value: Any, kind: Any) -> bool:
+def _is_first(value: Any, kind: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], kind)
 
 

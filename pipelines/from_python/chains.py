@@ -68,15 +68,15 @@ class _ChainWriter:
 
     def written(self) -> list[Any]:
         for index, call in enumerate(self._calls):
-            later = self._later(index)
+            later = self._later_uses(index)
             if self._answers and index == len(self._calls) - 1 and self._result == call.result:
                 self._items.append(self._item(call, None, self._inputs(call)))
                 return self._items
             self._write_call(call, later)
         self._finish()
-        return self._items or [_unchanged(self._state)]
+        return self._items or [_unchanged_item(self._state)]
 
-    def _later(self, index: int) -> set[int]:
+    def _later_uses(self, index: int) -> set[int]:
         """Return the ids of tensors used after this call."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
         return {leaf.id for leaf in leaves([*rest, self._result])}
@@ -118,13 +118,13 @@ class _ChainWriter:
         on = fields[0] if len(fields) == 1 else fields
         if isinstance(call.result, RecordedTensor) and len(inputs) == 1 and inputs[0].id not in later:
             self._state = replaced_fields(self._state, where[inputs[0].id], call.result)
-            self._items.append({call.name: _routed(item, on, None)})
+            self._items.append({call.name: _with_routes(item, on, None)})
             return
         alone = isinstance(call.result, RecordedTensor | dict)
         results = [call.result] if alone else list(call.result)
-        targets = [self._fresh(call) for _ in results]
+        targets = [self._fresh_field(call) for _ in results]
         self._state = {**self._state, **dict(zip(targets, results, strict=True))}
-        self._items.append({call.name: _routed(item, on, targets[0] if alone else targets)})
+        self._items.append({call.name: _with_routes(item, on, targets[0] if alone else targets)})
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
         """Write the call if its input is the whole element and its result replaces it; return whether it is."""
@@ -182,7 +182,7 @@ class _ChainWriter:
                 found[name] = [self._field(where, field) for field in self._all_fields(value)]
                 where = paths(self._state)
             elif isinstance(value, list | tuple) and all(isinstance(one, RecordedTensor | int) for one in value):
-                found[name] = self._stacked(list(value))
+                found[name] = self._pack_list(list(value))
                 where = paths(self._state)
             else:
                 msg = f"{call.name} gets a structure of fields"
@@ -193,14 +193,14 @@ class _ChainWriter:
         """Convert constants of a list to fields, with a dtype if it is not their natural one."""
         return [one if isinstance(one, RecordedTensor) else self._constant(one, dtype) for one in values]
 
-    def _stacked(self, values: list[Any]) -> str | int:
+    def _pack_list(self, values: list[Any]) -> str | int:
         """Pack a list of numbers and fields as TensorFlow does: Python's numbers get the fields' dtype."""
         fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, RecordedTensor)), ""))
         if not isinstance(self._state, dict):
             self._name_fields()
         where = paths(self._state)
         on = [self._field(where, field) for field in fields]
-        name = self._fresh(Call("stack", "function", {}, None))
+        name = self._fresh_field(Call("stack", "function", {}, None))
         self._state = {**self._state, name: RecordedTensor(-1 - len(self._items))}
         self._items.append({"tf.stack": {"on": on, "to": name}})
         return name
@@ -253,7 +253,7 @@ class _ChainWriter:
     def _into_field(self, call: Call, inputs: dict[str, Any], later: set[int]) -> None:
         room = self._room(call, later)
         if isinstance(call.result, list | tuple) and all(isinstance(one, RecordedTensor) for one in call.result):
-            targets = [self._fresh(call) for _ in call.result]
+            targets = [self._fresh_field(call) for _ in call.result]
             for target, one in zip(targets, call.result, strict=True):
                 self._state = {**self._state, target: one}
             self._items.append(self._item(call, targets, inputs))
@@ -262,11 +262,11 @@ class _ChainWriter:
             self._items.append(self._item(call, field_of(room), inputs))
             self._state = replaced_fields(self._state, room, call.result)
             return
-        target = self._fresh(call)
+        target = self._fresh_field(call)
         self._state = {**self._state, target: call.result}
         self._items.append(self._item(call, target, inputs))
 
-    def _fresh(self, call: Call) -> str:
+    def _fresh_field(self, call: Call) -> str:
         stem = call.name.rsplit(".", maxsplit=1)[-1].lstrip("_") or "value"
         number = 1
         name = stem
@@ -281,11 +281,11 @@ class _ChainWriter:
         if call.kind == "user":
             written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
             fields = list(inputs.values())
-            return {"python": _routed(written, fields[0] if len(fields) == 1 else fields, to)}
+            return {"python": _with_routes(written, fields[0] if len(fields) == 1 else fields, to)}
         if call.name == "getitem":
             where = paths(self._state)
             text = key_text(call.arguments["key"], lambda one: self._field(where, one))
-            return {"getitem": _routed({"key": text}, inputs.get("x"), to) if inputs or to is not None else text}
+            return {"getitem": _with_routes({"key": text}, inputs.get("x"), to) if inputs or to is not None else text}
         written = {}
         for name, value in call.arguments.items():
             if name in ("name", "inp") or list(leaves(value)):
@@ -293,9 +293,9 @@ class _ChainWriter:
             written[name] = self._argument_text(call, name, value)
         if call.name in PYTHON:
             fields = inputs.get("inp", [])
-            return {call.name: _routed(written, fields[0] if len(fields) == 1 else fields or None, to)}
+            return {call.name: _with_routes(written, fields[0] if len(fields) == 1 else fields or None, to)}
         on = self._on(call, inputs, written)
-        written = _routed(written, on, to)
+        written = _with_routes(written, on, to)
         return {call.name: written} if written else call.name
 
     def _argument_text(self, call: Call, name: str, value: Any) -> Any:
@@ -325,7 +325,7 @@ class _ChainWriter:
 
     def _finish(self) -> None:
         """Write the calls from the current element to the function's result."""
-        if self._state == self._result or self._unlisted(self._state) == self._unlisted(self._result):
+        if self._state == self._result or self._without_lists(self._state) == self._without_lists(self._result):
             return
         self._make_constants()
         where = paths(self._state)
@@ -340,7 +340,7 @@ class _ChainWriter:
             self._items.append({"to_tuple": self._structure(result, where)})
 
     @staticmethod
-    def _unlisted(value: Any) -> Any:
+    def _without_lists(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
     def _as_dict(self, result: dict[str, Any], state: dict[str, Any], where: Mapping[int, Path]) -> None:
@@ -373,11 +373,11 @@ class _ChainWriter:
             if isinstance(value, tuple):
                 return tuple(visit(one) for one in value)
             if isinstance(value, list) and list(leaves(value)):
-                name = self._stacked(value)
+                name = self._pack_list(value)
                 return self._state[name]
             return value if isinstance(value, RecordedTensor) else self._constant(value)
 
-        self._result = visit(self._unlisted(self._result))
+        self._result = visit(self._without_lists(self._result))
 
     def _constant(self, value: Any, dtype: str = "") -> RecordedTensor:
         dtype = value.dtype if isinstance(value, Array) else "" if dtype in NATURAL else dtype
@@ -387,21 +387,21 @@ class _ChainWriter:
             raise NotExpressible(msg)
         if not isinstance(self._state, dict):
             self._name_fields()
-        name = self._fresh(Call("constant", "function", {}, None))
+        name = self._fresh_field(Call("constant", "function", {}, None))
         made = RecordedTensor(-1 - len(self._items))
         self._items.append({"tf.constant": {**written, "on": [], "to": name}})
         self._state = {**self._state, name: made}
         return made
 
 
-def _unchanged(element: Any) -> Any:
+def _unchanged_item(element: Any) -> Any:
     """Return the item for an unchanged element."""
     if isinstance(element, dict):
         return {"select": [*element]}
     return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"
 
 
-def _routed(written: dict[str, Any], on: Any, to: Any) -> dict[str, Any]:
+def _with_routes(written: dict[str, Any], on: Any, to: Any) -> dict[str, Any]:
     routes: dict[str, Any] = {}
     if on is not None and on != "":
         routes["on"] = on

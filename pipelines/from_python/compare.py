@@ -119,7 +119,7 @@ def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
     return walk.found[::-1]
 
 
-def _both(first: object, second: object) -> str:
+def _difference_text(first: object, second: object) -> str:
     return f"{first} in the function, {second} in the spec"
 
 
@@ -140,7 +140,7 @@ class _GraphComparison:
         second = pair.second.follow(pair.second_reference)
         if isinstance(first, int) or isinstance(second, int):
             if first != second:
-                self._add_difference(pair.owner, f"different inputs: {_both(_word(first), _word(second))}")
+                self._add_difference(pair.owner, f"different inputs: {_difference_text(_word(first), _word(second))}")
             return
         key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
         if key in self._seen:
@@ -149,18 +149,22 @@ class _GraphComparison:
         one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
         owner = _owner(other) or pair.owner
         if one["op"] != other["op"]:
-            self._add_difference(owner, _both(one["op"], other["op"]))
+            self._add_difference(owner, _difference_text(one["op"], other["op"]))
             return
         if one["op"] != "Const" and first[2] != second[2]:
-            self._add_difference(owner, f"different results of {one['op']}: {_both(first[2] or 0, second[2] or 0)}")
+            self._add_difference(
+                owner, f"different results of {one['op']}: {_difference_text(first[2] or 0, second[2] or 0)}"
+            )
             return
         self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
-            self._shared(one["attributes"].get("value"), other["attributes"].get("value"), owner)
-        captured_one, captured_other = _captured(one), _captured(other)
+            self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
+        captured_one, captured_other = _captured_inputs(one), _captured_inputs(other)
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
-            self._add_difference(owner, f"number of inputs of {one['op']}: {_both(len(plain_one), len(plain_other))}")
+            self._add_difference(
+                owner, f"number of inputs of {one['op']}: {_difference_text(len(plain_one), len(plain_other))}"
+            )
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
@@ -174,11 +178,11 @@ class _GraphComparison:
             aside = name.startswith("_") or name in _ASIDE or name in _CAPTURES.values()
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
-                shown = _shown(a.get(name)), _shown(b.get(name))
-                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _both(*shown)
+                shown = _value_text(a.get(name)), _value_text(b.get(name))
+                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _difference_text(*shown)
                 self._add_difference(owner, f"{what}: {both}")
 
-    def _shared(self, one: Any, other: Any, owner: str | None) -> None:
+    def _compare_states(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the sharing of states: two states that are one in one graph must be one in the other."""
         if not (_is_handle(one) and _is_handle(other)) or (one[2], other[2]) in self._states:
             return
@@ -205,12 +209,13 @@ class _GraphComparison:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
             self._add_difference(
-                owner, f"number of results of a function: {_both(len(one['returns']), len(other['returns']))}"
+                owner,
+                f"number of results of a function: {_difference_text(len(one['returns']), len(other['returns']))}",
             )
             return
         if len(one["controls"]) != len(other["controls"]):
             ops = [sorted(each["nodes"][name]["op"] for name in each["controls"]) for each in (one, other)]
-            self._add_difference(owner, f"further ops in a function: {_both(*ops)}")
+            self._add_difference(owner, f"further ops in a function: {_difference_text(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]
@@ -225,7 +230,7 @@ class _GraphComparison:
             if node["op"] in _CALLS:
                 bound = given[_CALLS[node["op"]] :]
             else:
-                place = _captured(node).get(attribute, range(0))
+                place = _captured_inputs(node).get(attribute, range(0))
                 bound = [given[index] for index in place]
             names = function["arguments"][len(function["arguments"]) - len(bound) :] if bound else []
             arguments |= {each: _Outer(scope, one) for each, one in zip(names, bound, strict=False)}
@@ -240,7 +245,7 @@ def _data(inputs: list[str]) -> list[str]:
     return [one for one in inputs if not one.startswith("^")]
 
 
-def _captured(node: PlainNode) -> dict[str, range]:
+def _captured_inputs(node: PlainNode) -> dict[str, range]:
     """Return the indices of captured inputs by the function's attribute."""
     if not node["functions"] or node["op"] in _CALLS or "Dataset" not in node["op"]:
         return {}
@@ -295,7 +300,7 @@ def _word(end: Any) -> str:
     return f"component {end}" if isinstance(end, int) else end[0].nodes[end[1]]["op"]
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, tuple) and len(value) == 3 and isinstance(value[2], bytes) and not value[2].isascii():
         return f"{value[0]} {list(value[1])}"
     text = repr(value[2] if isinstance(value, tuple) and len(value) == 3 else value)

@@ -77,7 +77,7 @@ class Folders:
         return written[0] if len(written) == 1 else written
 
 
-def _beginning(texts: Sequence[str]) -> str:
+def _common_prefix(texts: Sequence[str]) -> str:
     """Return the common prefix of all texts."""
     first, last = min(texts), max(texts)
     count = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
@@ -87,7 +87,7 @@ def _beginning(texts: Sequence[str]) -> str:
 def _patterns(names: list[str]) -> Iterator[str]:
     """Yield globs that may match exactly these files, the narrowest first."""
     folders = {str(Path(name).parent) for name in names}
-    first, last = _beginning(names), _beginning([name[::-1] for name in names])[::-1]
+    first, last = _common_prefix(names), _common_prefix([name[::-1] for name in names])[::-1]
     suffix = Path(last).name if "/" in last else last
     if len(folders) == 1:
         folder = folders.pop()
@@ -114,10 +114,10 @@ def literal(value: Any, folders: Folders) -> Any:
         return {name: literal(one, folders) for name, one in value.items()}
     if isinstance(value, Array):
         return _array(value, folders)
-    return _typed(value, folders)
+    return _typed_literal(value, folders)
 
 
-def _typed(value: Any, folders: Folders) -> Any:
+def _typed_literal(value: Any, folders: Folders) -> Any:
     if isinstance(value, Dtype):
         return value.name
     if isinstance(value, Shape):

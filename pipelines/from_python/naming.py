@@ -27,7 +27,7 @@ def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
         return None, "it is not defined in one of your files"
     candidates = [name] if name.isidentifier() else []
     candidates += [key for key, value in vars(module).items() if value is raw]
-    defined = _defined(Path(file))
+    defined = _defined_names(Path(file))
     for candidate in candidates:
         if getattr(module, candidate, None) is raw and candidate in defined:
             return f"{Path(file).resolve()}:{candidate}", ""
@@ -43,7 +43,7 @@ def _why_nameless(name: str, qualified: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _defined(file: Path) -> frozenset[str]:
+def _defined_names(file: Path) -> frozenset[str]:
     try:
         return frozenset(top_level_functions(file))
     except UsageError:

@@ -28,7 +28,7 @@ class Objects:
         """Make the record of a call of a table or layer; its input is ``x``."""
         given = seen.arguments
         thing = given.get("self")
-        made = self._made(thing)
+        made = self._construction_of(thing)
         name = type(thing).__name__
         if made is None:
             return self._record(seen, number, name, {"made": Opaque(f"a {name} whose creation was not recorded")})
@@ -42,7 +42,7 @@ class Objects:
     def _record(self, seen: ObservedCall, number: int, name: str, arguments: dict[str, Any]) -> Call:
         return Call(name, "function", arguments, self._value(seen.result), seen.where, number)
 
-    def _made(self, thing: Any) -> ObservedCall | None:
+    def _construction_of(self, thing: Any) -> ObservedCall | None:
         return next((one for one in self._watch.seen if one.public.kind == "object" and one.result is thing), None)
 
     def _arguments(self, made: ObservedCall) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Objects:
 
     def _table(self, made: ObservedCall, keys: Any) -> dict[str, Any]:
         given = self._arguments(made)
-        initializer = self._made(given.pop("initializer", None))
+        initializer = self._construction_of(given.pop("initializer", None))
         found = {name: self._value(value) for name, value in given.items()}
         if initializer is None:
             return {**found, "x": self._value(keys), "made": Opaque("an initializer whose creation was not recorded")}

@@ -182,11 +182,11 @@ class Describer:
         if row.computes and row.function is not None:
             found = self._element(call, given.pop(row.function), here, answers=row.predicate)
         elif row.opens:
-            found = self._nested(call, given.pop("map_func"), here)
+            found = self._nested_pipeline(call, given.pop("map_func"), here)
         elif call.name == "concatenate":
             found = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
         elif call.name == "group_by_window":
-            found = {"reduce_func": self._nested(call, given.pop("reduce_func"), join(here, "reduce_func"))}
+            found = {"reduce_func": self._nested_pipeline(call, given.pop("reduce_func"), join(here, "reduce_func"))}
         for name in (row.function, "window_size_func"):
             if name in given and not row.opaque:
                 found[name] = self._element(call, given.pop(name), here, answers=True)
@@ -248,7 +248,7 @@ class Describer:
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}
 
-    def _nested(self, call: Call, function: Any, here: str) -> dict[str, Any]:
+    def _nested_pipeline(self, call: Call, function: Any, here: str) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
             msg = "its function is not a Python function"
             raise NotExpressible(msg)
@@ -271,7 +271,7 @@ class Describer:
         if call.name == "range":
             given = _range(given)
         if traits(call.name).equal_inputs:
-            return self._combined(call, given, element, here)
+            return self._combined_source(call, given, element, here)
         found: dict[str, Any] = {}
         if call.name == "from_generator":
             function = given.pop("generator")
@@ -288,11 +288,11 @@ class Describer:
                 found |= {} if "whole" in said else {first: said}
         for name in FILES:
             if isinstance(given.get(name), Dataset):
-                found[name] = self._listed(given.pop(name))
+                found[name] = self._file_patterns(given.pop(name))
         arguments = written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
-    def _listed(self, names: Dataset) -> Any:
+    def _file_patterns(self, names: Dataset) -> Any:
         """Return the file patterns of a dataset of names, if it yields them in their order."""
         call = self.recording.calls.get(names.id)
         if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
@@ -302,7 +302,7 @@ class Describer:
         msg = "its file names come from a dataset; a spec expects names"
         raise NotExpressible(msg)
 
-    def _combined(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
+    def _combined_source(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
         datasets = given.pop("datasets", None)
         if call.name == "zip" and datasets is None:
             args = given.pop("args", ())

@@ -97,10 +97,10 @@ class Planner:
     def _solve(self, leaf: RecordedTensor) -> frozenset[int] | None:
         if leaf.id not in self._known:
             self._known[leaf.id] = None
-            self._known[leaf.id] = self._first(leaf)
+            self._known[leaf.id] = self._first_plan(leaf)
         return self._known[leaf.id]
 
-    def _first(self, leaf: RecordedTensor) -> frozenset[int] | None:
+    def _first_plan(self, leaf: RecordedTensor) -> frozenset[int] | None:
         """Try TensorFlow's own call first, then the user's from the inside out."""
         for kind in ("function", "user"):
             for index, call in enumerate(self.body.calls):
@@ -113,7 +113,7 @@ class Planner:
                 needed = [self._solve(one) for one in leaves(dict(call.arguments))]
                 if all(one is not None for one in needed):
                     return frozenset({index}).union(*(one for one in needed if one is not None))
-            self.why = self.why or _unknown(leaf)
+            self.why = self.why or _unknown_text(leaf)
         return None
 
     def _is_expressible(self, call: Call) -> bool:
@@ -125,7 +125,7 @@ class Planner:
         return True
 
 
-def _unknown(leaf: RecordedTensor) -> str:
+def _unknown_text(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the enclosing function"
     made = f"the op {leaf.op}" if leaf.op else "a value"

@@ -82,7 +82,7 @@ class Public:
         if self.signature is None:
             return {}
         bound = self.signature.bind(*positional, **named).arguments
-        given = {name: _kept(value) for name, value in bound.items() if not self._is_default(name, value)}
+        given = {name: _copy_container(value) for name, value in bound.items() if not self._is_default(name, value)}
         return {name: value for name, value in given.items() if name != "cls"}
 
     def _is_default(self, name: str, value: Any) -> bool:
@@ -93,7 +93,7 @@ class Public:
         return type(value) is type(default) and isinstance(value, plain) and value == default
 
 
-def _kept(value: Any) -> Any:
+def _copy_container(value: Any) -> Any:
     """Copy a list or dict; its owner may change it."""
     return value.copy() if type(value) in (list, dict) else value
 

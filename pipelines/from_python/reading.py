@@ -160,7 +160,7 @@ class Recorder:
         if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
             return raw
         if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
-            return self._listed(raw)
+            return self._list_array(raw)
         if type(raw) in (list, tuple):
             return type(raw)(self.value(one, seen) for one in raw)
         if isinstance(raw, dict) and all(isinstance(key, str) for key in raw):
@@ -203,7 +203,7 @@ class Recorder:
         elif type(raw).__name__ in KINDS and hasattr(raw, "_fields"):
             found = self._feature(raw)
         elif isinstance(raw, tf.data.Options):
-            found = RecordedOptions(_written(raw, tf.data.Options(), OptionsModel))
+            found = RecordedOptions(_changed_options(raw, tf.data.Options(), OptionsModel))
         elif isinstance(raw, tf.Variable):
             found = Opaque("a tf.Variable")
         elif isinstance(raw, tf.Tensor):
@@ -223,7 +223,7 @@ class Recorder:
             return Opaque(f"a tensor of {raw.dtype.name}")
         return self._array(raw.numpy(), raw)
 
-    def _listed(self, raw: list[Any]) -> Array | Opaque:
+    def _list_array(self, raw: list[Any]) -> Array | Opaque:
         """Convert a long list of numbers or texts to the array that TensorFlow would make of it."""
         try:
             values = self._np.asarray(raw)
@@ -245,9 +245,9 @@ class Recorder:
         most = _MOST_TEXTS if dtype == "string" else _MOST_VALUES
         listed = _texts(values.tolist()) if values.size <= most else None
         self.arrays[number] = values
-        return Array(dtype, shape, listed, self._made(values, dtype), self._loaded.get(number), number)
+        return Array(dtype, shape, listed, self._fill_of(values, dtype), self._loaded.get(number), number)
 
-    def _made(self, values: Any, dtype: str) -> dict[str, Any] | None:
+    def _fill_of(self, values: Any, dtype: str) -> dict[str, Any] | None:
         """Describe the array by shape and fill, if a spec can make it; else return None."""
         if values.dtype.kind not in "biuf" or not values.size:
             return None
@@ -360,19 +360,19 @@ def _texts(values: Any) -> Any:
     return values
 
 
-def _written(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:
+def _changed_options(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:
     """Return the options that differ from TensorFlow's defaults."""
-    return dict(_differing(raw, fresh, model))
+    return dict(_changed_fields(raw, fresh, model))
 
 
-def _differing(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
+def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         if not hasattr(raw, name):
             continue
         value, default = getattr(raw, name), getattr(fresh, name)
         inner = next((one for one in _models(field.annotation)), None)
         if inner is not None:
-            below = dict(_differing(value, default, inner))
+            below = dict(_changed_fields(value, default, inner))
             if below:
                 yield name, below
         elif value is not None and value != default:

@@ -43,16 +43,16 @@ def spec_text(
         lines.append("# Could not be written as YAML:")
         lines += [f"#   {_one_line(omission_text(one, here))}" for one in unsaid]
     lines += [f"# {_one_line(one)}" for one in said]
-    places, writer = described.places, BlockWriter(_fits)
+    places, writer = described.places, BlockWriter(_fits_on_line)
     for key, value in described.data.items():
         if key == "source":
             found = [line.text for line in writer.block(value, (key,), 2)]
-            lines += ["source:", *_commented(found, places.get("source"), here)]
+            lines += ["source:", *_add_comment(found, places.get("source"), here)]
         elif key == "stages":
             lines.append("stages:")
             for index, stage in enumerate(value):
                 found = [line.text for line in writer.block([stage], (key,), 2)]
-                lines += _commented(found, places.get(join("", "stages", index)), here)
+                lines += _add_comment(found, places.get(join("", "stages", index)), here)
         else:
             lines += [line.text for line in writer.entries({key: value}, (), 0)]
     return "\n".join(lines) + "\n" + _TAIL
@@ -74,7 +74,7 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
-def _commented(lines: list[str], where: SourcePlace | None, here: Path) -> list[str]:
+def _add_comment(lines: list[str], where: SourcePlace | None, here: Path) -> list[str]:
     if where is None or not lines:
         return lines
     comment = f"  # {_one_line(place_of(where, here))}"
@@ -83,7 +83,7 @@ def _commented(lines: list[str], where: SourcePlace | None, here: Path) -> list[
     return [lines[0] + comment, *lines[1:]]
 
 
-def _fits(start: str, value: Any, address: Address) -> bool:
+def _fits_on_line(start: str, value: Any, address: Address) -> bool:
     """Return whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
     chain = address[-1] in _CHAINS or _holds_chain(value)
     return not chain and len(start) + 1 + len(flow(value)) <= WIDTH

@@ -50,13 +50,15 @@ def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Fo
         last = max((index for index, step in enumerate(found) if step.item is None), default=None)
         if last is None:
             return found, changed
-        better = _applied(found, last, users, folders) or _made(found, last, users, folders)
+        better = _apply_function(found, last, users, folders) or _replace_beginning(found, last, users, folders)
         if better is None:
             return found, changed
         found, changed = better, True
 
 
-def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
+def _apply_function(
+    steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders
+) -> list[WrittenOp] | None:
     """Replace the steps of a dataset-to-dataset function around a stage that cannot be expressed; None for none."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, int, Call] | None = None
@@ -79,7 +81,9 @@ def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders
     return [*steps[: first + 1], step, *steps[end + 1 :]]
 
 
-def _made(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
+def _replace_beginning(
+    steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders
+) -> list[WrittenOp] | None:
     """Replace the first steps by a function without arguments, at least to a step that cannot be expressed."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, Call] | None = None

@@ -65,7 +65,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
         if node.owner is None and node.key is not None:
             by_key[node.key].append(node.id)
     for node in executed.walk():
-        for key in _fused(node.key) if node.owner is None and node.key is not None else ():
+        for key in _fused_names(node.key) if node.owner is None and node.key is not None else ():
             if by_key[key]:
                 pairs[by_key[key].pop(0)] = node.id
     _join_nameless(written, executed, pairs)
@@ -89,7 +89,7 @@ def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | Non
     return _Matcher(executed, model, known or {}).run()
 
 
-def _fused(key: str) -> list[str]:
+def _fused_names(key: str) -> list[str]:
     """Return the names inside ``fused(a,fused(b,c))``; names are identifiers, automatic ones with a colon."""
     return re.findall(r"[\w:]+", key.replace("fused(", "("))
 
@@ -108,7 +108,9 @@ def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, s
 
 def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
     """Join datasets inside functions by the function's place, and by their names in it or the fused name."""
-    parts = {(node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused(node.key or "")}
+    parts = {
+        (node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused_names(node.key or "")
+    }
     left: dict[tuple[str, str], list[Node]] = defaultdict(list)
     for node in written.walk():
         place = pairs.get(node.owner) if node.owner is not None else None
@@ -177,19 +179,19 @@ class _Matcher:
         cached = self._fits.get((node_id, place))
         if cached is None:
             node, dataset = self.nodes[node_id], self.executed.nodes[place]
-            below = self._below(dataset)
+            below = self._input_places(dataset)
             cached = in_model(dataset.op, node["name"]) and all(
-                any(self.fits(child["id"], one) for one in below) or self._is_given(child, dataset)
+                any(self.fits(child["id"], one) for one in below) or self._is_dataset_argument(child, dataset)
                 for child in self._children(node)
             )
             self._fits[(node_id, place)] = cached
         return cached
 
-    def _is_given(self, child: ModelNodeDict, dataset: Node) -> bool:
+    def _is_dataset_argument(self, child: ModelNodeDict, dataset: Node) -> bool:
         """Return whether ``child`` is a function's dataset argument: a window's elements, files that are read back."""
         return dataset.owner is not None and not child["inputs"] and is_given(child["name"])
 
-    def _below(self, dataset: Node) -> list[str]:
+    def _input_places(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
@@ -212,11 +214,11 @@ class _Matcher:
             if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
                 self._place_helper(one, place)
         live = self._children(node)
-        below = self._below(dataset)
+        below = self._input_places(dataset)
         given = {
             one["id"]
             for one in live
-            if self._is_given(one, dataset) and not any(self.fits(one["id"], other) for other in below)
+            if self._is_dataset_argument(one, dataset) and not any(self.fits(one["id"], other) for other in below)
         }
         self.places.update(dict.fromkeys(given, place))
         self.helpers |= given

@@ -74,14 +74,14 @@ class _BatchingWalk:
             unknown = traits.stores or traits.opaque or traits.loads_batches or traits.function
             return None if unknown else SINGLE
         below = self.of(node.inputs[0]) if node.inputs else self._function_input(self._owner(node))
-        return self._after(node, below)
+        return self._elements_after(node, below)
 
-    def _after(self, node: Node, below: Elements) -> Elements:
+    def _elements_after(self, node: Node, below: Elements) -> Elements:
         traits = node.traits
         if traits.batches is not None:
-            return self._batched(node, below)
+            return self._batch_elements(node, below)
         if traits.unbatches:
-            return _unbatched(below)
+            return _unbatch_elements(below)
         if is_option(node.op) or traits.passes or traits.stores:
             return below
         return _function_result(node, below) if traits.one_to_one else None
@@ -113,13 +113,13 @@ class _BatchingWalk:
         ]
         return tuple(one for one in node.inputs if one not in counters) or node.inputs
 
-    def _batched(self, node: Node, below: Elements) -> Batching:
+    def _batch_elements(self, node: Node, below: Elements) -> Batching:
         argument = node.arguments.get("batch_size")
         size = argument if isinstance(argument, int) and argument > 0 else None
         count = self.counts.get(node.inputs[0]) if node.inputs else None
         even = size is not None and count is not None and (count == INFINITE or count % size == 0)
         return Batching(
-            _unbatched(below) if node.traits.unbatches else below,
+            _unbatch_elements(below) if node.traits.unbatches else below,
             size=size,
             whole=even or node.arguments.get("drop_remainder") is True,
             node=node.id,
@@ -141,7 +141,7 @@ class _BatchingWalk:
         )
 
 
-def _unbatched(below: Elements) -> Elements:
+def _unbatch_elements(below: Elements) -> Elements:
     if not isinstance(below, Batching):
         return below
     inner = below.inner

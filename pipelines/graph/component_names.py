@@ -29,7 +29,7 @@ class ComponentFlow:
     def reads(self, node: Node) -> frozenset[str] | None:
         """Return the components of its input that the function of ``node`` reads; None if not known."""
         read = node.function["reads"] if node.function is not None else None
-        below = self._below(node)
+        below = self._input_components(node)
         if read is None or below is None or any(one >= len(below) for one in read):
             return None
         return frozenset(below[one] for one in read)
@@ -38,7 +38,7 @@ class ComponentFlow:
         """Return components that the function of ``node`` changes or adds; None if not known."""
         if node.traits.predicate:
             return frozenset()
-        own, below = self.names.get(node.id), self._below(node)
+        own, below = self.names.get(node.id), self._input_components(node)
         if not node.traits.maps or own is None or below is None:
             return None
         handed_on = _passed_through(node, len(below))
@@ -46,7 +46,7 @@ class ComponentFlow:
             return None
         return frozenset(name for name, place in zip(own, handed_on, strict=True) if place is None)
 
-    def _below(self, node: Node) -> tuple[str, ...] | None:
+    def _input_components(self, node: Node) -> tuple[str, ...] | None:
         return self.names.get(node.inputs[0]) if len(node.inputs) == 1 else None
 
 

@@ -34,7 +34,7 @@ def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
             node = graph.nodes[node_id]
             found[node_id] = node.output_shapes
             if None in node.output_shapes:
-                inferred = _inferred(node, [visit(one) for one in node.inputs], counts)
+                inferred = _infer_shapes(node, [visit(one) for one in node.inputs], counts)
                 if inferred is not None and len(inferred) == len(node.output_shapes):
                     pairs = zip(node.output_shapes, inferred, strict=True)
                     found[node_id] = tuple(told if own is None else own for own, told in pairs)
@@ -45,7 +45,7 @@ def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
     return found
 
 
-def _inferred(
+def _infer_shapes(
     node: Node, inputs: list[tuple[Shape, ...]], counts: Mapping[str, int | None]
 ) -> tuple[Shape, ...] | None:
     if node.family == "Random":

@@ -65,16 +65,16 @@ def call_path(key: str, error_text: str) -> str:
 
 def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:
     keys = {match["key"] for match in _PASSED_TO.finditer(text)}
-    return _only([node for node in nodes if node["key"] in keys])
+    return _single_candidate([node for node in nodes if node["key"] in keys])
 
 
 def _by_function(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in reversed(list(_FUNCTION_NODE.finditer(text))):
-        found = _only([node for node in nodes if match["name"] in node["calls"]])
+        found = _single_candidate([node for node in nodes if match["name"] in node["calls"]])
         if found is not None:
             return found
     named = [node for node in nodes if any(re.search(rf"\b{re.escape(name)}\b", text) for name in node["functions"])]
-    return _only(named)
+    return _single_candidate(named)
 
 
 def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
@@ -88,7 +88,7 @@ def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in _NODE.finditer(text):
-        found = _only([node for node in nodes if match["path"] in node["ops"]])
+        found = _single_candidate([node for node in nodes if match["path"] in node["ops"]])
         if found is not None:
             return found
     return None
@@ -97,13 +97,13 @@ def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
 def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for pattern, kind in _KINDS:
         if pattern.search(text):
-            found = _only([node for node in nodes if written_op(node["op"]) in kind.split("|")])
+            found = _single_candidate([node for node in nodes if written_op(node["op"]) in kind.split("|")])
             if found is not None:
                 return found
     return None
 
 
-def _only(found: list[NodeDict]) -> NodeDict | None:
+def _single_candidate(found: list[NodeDict]) -> NodeDict | None:
     """Return the only candidate; of a stage and those inside its function, the innermost; else None."""
     innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
     return innermost[0] if len(innermost) == 1 else None

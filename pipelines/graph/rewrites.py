@@ -46,32 +46,32 @@ class Rewrites:
         runs = self.executed.nodes[place]
         partners = self.partners(stage)
         if partners:
-            return self._fused(stage, runs, partners, cost)
+            return self._fused_text(stage, runs, partners, cost)
         if node.family == "Map":
             if runs.family == "ParallelMap":
                 # The map at the end of a snapshot is not the user's.
                 return f"made parallel{_degree(cost)}" if stage.op == "map" else None
-            return self._serial(stage) if stage.op == "map" else None
+            return self._serial_text(stage) if stage.op == "map" else None
         if runs.op != node.op:
             return f"runs as {written_op(runs.op)}{_degree(cost)}"
-        return _tuned(cost)
+        return _tuned_text(cost)
 
     def injected(self, node_id: str, cost: Cost | None) -> str:
         """Describe a stage that TensorFlow injected."""
-        tuned = _tuned(cost)
+        tuned = _tuned_text(cost)
         return f"{written_op(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
 
-    def _fused(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
+    def _fused_text(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
         node = self.written.nodes[stage.head]
         text = f"fused with {' and '.join(partner.op for partner in partners)}"
         if not executed(runs.op).asynchronous or not node.traits.maps:
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":
-            serial = self._serial(stage) if self.executed.has("Model") else "stays serial because autotune is off"
+            serial = self._serial_text(stage) if self.executed.has("Model") else "stays serial because autotune is off"
             return f"{text}, {serial}"
         return f"{text}{_degree(cost)}"
 
-    def _serial(self, stage: WrittenStage) -> str:
+    def _serial_text(self, stage: WrittenStage) -> str:
         node = self.written.nodes[stage.head]
         options = self.written.options
         reasons = (
@@ -98,7 +98,7 @@ def _degree(cost: Cost | None) -> str:
     return f" (×{cost.parallelism:g}, tuned)" if cost.tunable else f" (×{cost.parallelism:g})"
 
 
-def _tuned(cost: Cost | None) -> str | None:
+def _tuned_text(cost: Cost | None) -> str | None:
     if cost is None or not cost.tunable:
         return None
     if cost.parallelism is not None:

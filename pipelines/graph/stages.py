@@ -194,7 +194,7 @@ class StageGraph:
             at = group.feeds[0] if group.feeds and not group.sides else None
         groups.reverse()
         before: tuple[str, ...] = ()
-        for address, group in self._addressed(groups, line.prefix, names, marked):
+        for address, group in self._assign_addresses(groups, line.prefix, names, marked):
             inside: list[WrittenStage] = []
             sides = group.feeds if group.sides else group.feeds[1:]
             for number, side in enumerate(sides, 0 if group.sides else 1):
@@ -218,7 +218,7 @@ class StageGraph:
             yield node_id
             node_id = self.nodes[node_id].inputs[0]
 
-    def _addressed(
+    def _assign_addresses(
         self, groups: list[Group], prefix: str, names: Names, marked: set[str]
     ) -> Iterator[tuple[str, Group]]:
         """Yield the stages of one line with their addresses.
@@ -253,12 +253,12 @@ class StageGraph:
         """Reorder the inputs that a function has put into a spec's line: the line continues along one of them."""
         pipeline = prefix.removesuffix(".")
         for feed in group.feeds:
-            found = (address_in(self.nodes[one].key) for one in self._below(feed))
+            found = (address_in(self.nodes[one].key) for one in self._datasets_before(feed))
             if any(address is not None and pipeline_of(address) == pipeline for address in found):
                 return replace(group, feeds=(feed, *(one for one in group.feeds if one != feed)), sides=False)
         return group
 
-    def _below(self, *ends: str, address: str | None = None) -> Iterator[str]:
+    def _datasets_before(self, *ends: str, address: str | None = None) -> Iterator[str]:
         """Yield datasets from ``ends`` back to the first ones with an address, inclusive, unless it is ``address``."""
         seen: set[str] = set()
         todo = list(ends)
@@ -275,7 +275,7 @@ class StageGraph:
     def _merge_groups(self, groups: list[Group], address: str) -> Group:
         """Merge ``groups`` into the stage at ``address``, with adjacent datasets that no other stage claims."""
         first, last = groups[0], groups[-1]
-        named = [one for one in self._below(*last.feeds) if address_in(self.nodes[one].key) is not None]
+        named = [one for one in self._datasets_before(*last.feeds) if address_in(self.nodes[one].key) is not None]
         if len(groups) == 1 and (named if last.sides else len(last.feeds) <= 1 and not last.bodies):
             return last
         nodes = [node for group in groups for node in group.nodes]
@@ -283,7 +283,7 @@ class StageGraph:
         beside = [one for group in groups for one in (*group.feeds, *group.bodies) if one not in feeds]
         extra = [
             one
-            for one in self._below(*beside, address=address)
+            for one in self._datasets_before(*beside, address=address)
             if address_in(self.nodes[one].key) in (None, address) and one not in nodes
         ]
         return Group((*extra, *nodes), last.op, tuple(feeds), ())

@@ -50,7 +50,7 @@ def read_value(
             annotation = "Path" if isinstance(default, Path) else kind
         else:
             return _guess(text)
-    return _read(text, _WithEnums(enums or {}).visit(_parsed(annotation)))
+    return _read(text, _WithEnums(enums or {}).visit(_parse(annotation)))
 
 
 class _WithEnums(ast.NodeTransformer):
@@ -82,7 +82,7 @@ def _member(text: str, enum: type[Enum]) -> Enum:
     raise ValueError(msg)
 
 
-def _parsed(annotation: str) -> ast.expr:
+def _parse(annotation: str) -> ast.expr:
     try:
         return ast.parse(annotation.strip(), mode="eval").body
     except SyntaxError:
@@ -112,7 +112,7 @@ def _name(node: ast.expr) -> str:
 
 def _read(text: str, node: ast.expr) -> Any:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _read(text, _parsed(node.value))
+        return _read(text, _parse(node.value))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _union(text, _members(node), node)
     name = _name(node)

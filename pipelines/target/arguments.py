@@ -199,7 +199,7 @@ def _constant(node: ast.expr | None) -> object:
 
 def signature_of(function: Callable[..., Any]) -> Signature | None:
     """Read the signature of a function object; `None` if it has none."""
-    found = _inspected(function)
+    found = _inspect(function)
     if found is None:
         return None
     kinds = inspect.Parameter
@@ -220,7 +220,7 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
     )
 
 
-def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
+def _inspect(function: Callable[..., Any]) -> inspect.Signature | None:
     """Inspect the signature with annotations as objects, or as text where their names are no longer defined."""
     try:
         return inspect.signature(function, eval_str=True)
@@ -262,12 +262,12 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     missing = [one for one in missing if not one.is_input_context]
     unreadable = [one for one in missing if not one.later and not _is_readable(one)]
     if unreadable:
-        msg = f"{target} needs {_listed(unreadable)}, which cannot be given as text; "
+        msg = f"{target} needs {_list_names(unreadable)}, which cannot be given as text; "
         msg += "measure a function that creates it itself"
         raise UsageError(msg)
     if missing:
         flags = " ".join(f"--arg {one.name}=…" for one in missing)
-        msg = f"{target} needs {_listed(missing)}; give {flags}"
+        msg = f"{target} needs {_list_names(missing)}; give {flags}"
         raise UsageError(msg)
     return values
 
@@ -298,7 +298,7 @@ def _value(text: str, parameter: TextParameter) -> Any:
     raise UsageError(msg)
 
 
-def _listed(parameters: Sequence[TextParameter]) -> str:
+def _list_names(parameters: Sequence[TextParameter]) -> str:
     return " and ".join(str(parameter) for parameter in parameters)
 
 

@@ -87,7 +87,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
         >>> [one.name for one in read_bindings(ast.parse("for n in names: from a import b as c")).all]
         ['c']
     """
-    found = tuple(_bound(tree.body, script=False))
+    found = tuple(_bindings_in(tree.body, script=False))
     return Bindings(tuple(one for one in found if one.name != "*"), _is_open(tree, found))
 
 
@@ -143,7 +143,7 @@ def _alias(node: ast.Import, module: str) -> str | None:
     return next(alias.asname for alias in node.names if alias.name == module)
 
 
-def _bound(statements: Iterable[ast.stmt], *, script: bool) -> Iterator[Binding]:
+def _bindings_in(statements: Iterable[ast.stmt], *, script: bool) -> Iterator[Binding]:
     for statement in statements:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             yield Binding(statement.name, "function", statement, statement.lineno, script)
@@ -155,13 +155,13 @@ def _bound(statements: Iterable[ast.stmt], *, script: bool) -> Iterator[Binding]
                 name = alias.asname or (alias.name if kind == "import" else alias.name.partition(".")[0])
                 yield Binding(name, kind, statement, statement.lineno, script)
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            yield from _assigned(statement, script=script)
+            yield from _assignment_bindings(statement, script=script)
         else:
-            for inner, only in _inside(statement, script=script):
-                yield from _bound(inner, script=only)
+            for inner, only in _blocks(statement, script=script):
+                yield from _bindings_in(inner, script=only)
 
 
-def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterator[Binding]:
+def _assignment_bindings(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterator[Binding]:
     value = statement.value
     if value is None:
         return
@@ -177,7 +177,7 @@ def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterato
                     yield Binding(node.id, "made", value, statement.lineno, script)
 
 
-def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
+def _blocks(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
     """Yield the blocks of a statement, and whether each runs only in a script."""
     if isinstance(statement, ast.If) and _is_main_test(statement.test):
         yield statement.body, True

@@ -144,7 +144,7 @@ def _classify_expression(
     binding: Binding, node: ast.expr, file: Bindings, sure: _DatasetCallables
 ) -> ListedFunction | None:
     """Classify a name bound to an expression: a lambda, a partial, another name, a dataset."""
-    said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
+    said = _dataset_evidence(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _aliased_function(node)
     if said is not None:
         why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, created when the file is imported"
@@ -168,7 +168,7 @@ def _aliased_function(node: ast.expr) -> str | None:
 
 
 def _sign(definition: Definition, sure: _DatasetCallables) -> tuple[Sign, str]:
-    body = list(_own(definition))
+    body = list(_own_nodes(definition))
     annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
     returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
     found: tuple[Sign, str] = "none", "no sign"
@@ -178,39 +178,41 @@ def _sign(definition: Definition, sure: _DatasetCallables) -> tuple[Sign, str]:
         found = "annotation", f"annotated -> {annotation}"
     elif annotation not in ("Any", "typing.Any", "object"):
         found = "none", f"annotated -> {annotation}"
-    elif said := _returned(body, returned, sure):
+    elif said := _returned_evidence(body, returned, sure):
         found = "body", said
     elif returned and _NAMES.search(definition.name):
         found = "name", "guessed from its name"
     return found
 
 
-def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _DatasetCallables) -> str | None:
+def _returned_evidence(body: list[ast.AST], returned: list[ast.Return], sure: _DatasetCallables) -> str | None:
     assigned: dict[str, list[ast.expr]] = {}
     for node in body:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     assigned.setdefault(target.id, []).append(node.value)
-    made = ((one.lineno, _made(one.value, assigned, sure)) for one in returned if one.value is not None)
+    made = ((one.lineno, _dataset_evidence(one.value, assigned, sure)) for one in returned if one.value is not None)
     return next((f"returns {said} (line {line})" for line, said in made if said), None)
 
 
-def _own(definition: ast.AST) -> Iterator[ast.AST]:
+def _own_nodes(definition: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a function without those of nested functions."""
     for child in ast.iter_child_nodes(definition):
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            yield from _own(child)
+            yield from _own_nodes(child)
 
 
-def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _DatasetCallables) -> str | None:
+def _dataset_evidence(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _DatasetCallables) -> str | None:
     """Describe how a returned expression creates a dataset; `None` without evidence."""
     if isinstance(value, ast.Tuple) and value.elts:
         value = value.elts[0]
     if isinstance(value, ast.Name) and value.id in assigned:
         others = {name: values for name, values in assigned.items() if name != value.id}
-        return next((said for one in reversed(assigned[value.id]) if (said := _made(one, others, sure))), None)
+        return next(
+            (said for one in reversed(assigned[value.id]) if (said := _dataset_evidence(one, others, sure))), None
+        )
     if not isinstance(value, ast.Call):
         return None
     called = ast.unparse(value.func)
@@ -220,4 +222,4 @@ def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _DatasetCa
         return None
     method, below = value.func.attr, value.func.value
     alone = method in _METHODS and isinstance(below, ast.Name | ast.Call)
-    return f"….{method}(…)" if alone or (method in _SHARED and _made(below, assigned, sure)) else None
+    return f"….{method}(…)" if alone or (method in _SHARED and _dataset_evidence(below, assigned, sure)) else None

@@ -222,7 +222,7 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         name, top = name_in_package(path)
         if str(top) not in sys.path:
             sys.path.insert(0, str(top))
-        return _imported(name, path)
+        return _import_by_name(name, path)
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         msg = f"{path} is not a Python file"
@@ -294,10 +294,10 @@ def _import_module(name: str, path: Path) -> ModuleType:
     here = str(Path.cwd())
     if sys.path[:1] not in ([""], [here]):
         sys.path.insert(0, here)
-    return _imported(name, path)
+    return _import_by_name(name, path)
 
 
-def _imported(name: str, path: Path) -> ModuleType:
+def _import_by_name(name: str, path: Path) -> ModuleType:
     module = importlib.import_module(name)
     found = getattr(module, "__file__", None)
     if found is None or Path(found).resolve() != path.resolve():

@@ -43,10 +43,10 @@ def array(files: Files, described: Array) -> Node:
         return call("np.load", files.file(str(described.npy)), **mapping)
     if isinstance(described, NpzArray):
         return f"{flat(call('np.load', files.file(str(described.npz))))}[{text(described.key)}]"
-    return _built(files, described)
+    return _array_expression(files, described)
 
 
-def _built(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArray) -> Node:
+def _array_expression(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArray) -> Node:
     if isinstance(described, MadeArray):
         return made_array(described.array)
     if isinstance(described, FilesArray):

@@ -100,17 +100,17 @@ class Body:
         seed = self.folded(operation)
         if seed is not None:
             bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
-            return _called("tf.random.stateless_uniform", ["[]", seed, *bounds], {})
+            return _call_expression("tf.random.stateless_uniform", ["[]", seed, *bounds], {})
         if maxval is None:
             return "tf.random.uniform([])"
-        return _called("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
+        return _call_expression("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
 
     def shuffled(self, operation: OpCall, count: int) -> Node:
         """Render the numbers below ``count`` in random order."""
         seed = self.folded(operation)
         if seed is not None:
             drawn = self.assign("order_seed", seed, ())
-            return _called("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", drawn], {})
+            return _call_expression("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", drawn], {})
         return f"tf.random.shuffle(tf.range({count}))"
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:
@@ -191,7 +191,7 @@ class Body:
         """Store a result in a variable and return the element with it."""
         if target is None:
             if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
-                names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
+                names = self._unpack([noun_of(part) for part in form.parts], node, ("",))
                 pairs = zip(form.parts, names, strict=True)
                 return Row(tuple(bind(part, name) for part, name in pairs))
             whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
@@ -205,7 +205,7 @@ class Body:
         live = [name for name in variables(element) if name] or [""]
         wanted = [_noun_of_field(field, form, len(targets)) for field in targets]
         if isinstance(target, tuple):
-            names = self._unpacked(wanted, node, live)
+            names = self._unpack(wanted, node, live)
             parts: list[Form] = [pick(form, index) if isinstance(form, Row) else UNKNOWN for index in range(len(names))]
         else:
             names, parts = [self.assign(wanted[0], node, live)], [form]
@@ -213,7 +213,7 @@ class Body:
             element = put(element, field, bind(part, name))
         return element
 
-    def _unpacked(self, wanted: Sequence[str], node: Node, live: Sequence[str]) -> list[str]:
+    def _unpack(self, wanted: Sequence[str], node: Node, live: Sequence[str]) -> list[str]:
         names: list[str] = []
         for noun in wanted:
             names.append(self.local(noun, [*live, *names]))
@@ -263,8 +263,8 @@ class Body:
         named = {key: everything[key] for key in ordered[len(positional) :]}
         if order[:1] == ["self"] and positional and _is_operand(positional[0]):
             method = f"{flat(positional[0])}.{name.rpartition('.')[2]}"
-            return _called(method, positional[1:], named)
-        return _called(name, positional, named)
+            return _call_expression(method, positional[1:], named)
+        return _call_expression(name, positional, named)
 
     def argument(self, operation: OpCall, name: str) -> Node:
         """Render a constant of a call; feature specs become constants at the top of the file."""
@@ -278,9 +278,12 @@ class Body:
         """Return the form of an allowlisted function's result."""
         name, arguments = operation.name, operation.arguments
         if name in ("tf.io.parse_single_example", "tf.io.parse_example"):
-            return _keyed(arguments.get("features"))
+            return _features_form(arguments.get("features"))
         if name in ("tf.io.parse_single_sequence_example", "tf.io.parse_sequence_example"):
-            both = (_keyed(arguments.get("context_features")), _keyed(arguments.get("sequence_features")))
+            both = (
+                _features_form(arguments.get("context_features")),
+                _features_form(arguments.get("sequence_features")),
+            )
             return Row(both if "single" in name else (*both, Keyed({}, complete=False)))
         several = _several(name, arguments)
         if several is not None:
@@ -307,7 +310,7 @@ def _parts_of(value: Any) -> int:
     return len(value) if isinstance(value, list | tuple) else value if isinstance(value, int) else 0
 
 
-def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:
+def _call_expression(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:
     return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in named.items())), ")")
 
 
@@ -315,7 +318,7 @@ def _unpacking_call(name: str, inputs: Node, arguments: dict[str, Node]) -> Brac
     """Render a call with unpacked inputs after its leading arguments."""
     first = [arguments.pop("equation")] if "equation" in arguments else []
     items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
-    return _called(name, [*first, *items], arguments)
+    return _call_expression(name, [*first, *items], arguments)
 
 
 def _is_operand(node: Node) -> bool:
@@ -326,7 +329,7 @@ def _is_operand(node: Node) -> bool:
     )
 
 
-def _keyed(features: Any) -> Keyed:
+def _features_form(features: Any) -> Keyed:
     if not isinstance(features, dict):
         return Keyed({}, complete=False)
     return Keyed({str(key): Single(slug(str(key))) for key in features})

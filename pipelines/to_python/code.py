@@ -155,10 +155,10 @@ def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]
         return [node.text + first, *rest]
     if isinstance(node, Chain):
         return _chain(node, column, before, after)
-    return _broken(node, column)
+    return _break_lines(node, column)
 
 
-def _broken(node: Bracket, column: int) -> list[str]:
+def _break_lines(node: Bracket, column: int) -> list[str]:
     if not node.items:
         return [node.opening + node.closing]
     inner = column + len(INDENT)

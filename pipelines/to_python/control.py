@@ -24,7 +24,9 @@ def _subject(body: Body, operation: OpCall, element: Form) -> Form:
     return Row(tuple(given)) if isinstance(operation.on, tuple) else given[0]
 
 
-def _after(body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool = False, name: str = "") -> Result:
+def _render_chain(
+    body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool = False, name: str = ""
+) -> Result:
     """Render a chain: inline if it is a single expression, else as a call of a separate function."""
     inner = body.inside()
     node, form = inner.chain(calls, subject, answers=answers)
@@ -44,7 +46,7 @@ def _after(body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool 
 
 
 def _lambda(body: Body, operation: OpCall, place: str, subject: Form) -> Result:
-    node, form = _after(body, operation.chains.get(place, ()), subject)
+    node, form = _render_chain(body, operation.chains.get(place, ()), subject)
     return f"lambda: {flat(node)}", form
 
 
@@ -61,14 +63,14 @@ def _cond(body: Body, operation: OpCall, element: Form) -> Result:
         draw = body.uniform(operation)
         pred: Node = f"{flat(draw)} < {operation.arguments['probability']!r}"
     else:
-        pred = _after(body, operation.chains["pred"], element, answers=True, name="condition")[0]
+        pred = _render_chain(body, operation.chains["pred"], element, answers=True, name="condition")[0]
     chosen, form = _lambda(body, operation, "true_fn", subject)
     other, other_form = _lambda(body, operation, "false_fn", subject)
     form = form if operation.chains.get("true_fn") else other_form
     return call("tf.cond", pred, chosen, other), plain(form)
 
 
-def _switched(body: Body, operation: OpCall, name: str, index: Node, subject: Form) -> Result:
+def _render_switch(body: Body, operation: OpCall, name: str, index: Node, subject: Form) -> Result:
     places = [place for place in operation.chains if place.rpartition(".")[0] == name]
     made = [_lambda(body, operation, place, subject) for place in places]
     return call("tf.switch_case", index, listed(node for node, _ in made)), plain(made[0][1])
@@ -81,11 +83,11 @@ def _count(operation: OpCall, name: str) -> int:
 def _switch_case(body: Body, operation: OpCall, element: Form) -> Result:
     subject = _named_subject(body, _subject(body, operation, element))
     if "branch_index" in operation.chains:
-        node, _ = _after(body, operation.chains["branch_index"], element, answers=True, name="branch")
+        node, _ = _render_chain(body, operation.chains["branch_index"], element, answers=True, name="branch")
         index: Node = call("tf.cast", node, "tf.int32")
     else:
         index = body.uniform(operation, maxval=_count(operation, "branch_fns"))
-    return _switched(body, operation, "branch_fns", index, subject)
+    return _render_switch(body, operation, "branch_fns", index, subject)
 
 
 def _random_order(body: Body, operation: OpCall, element: Form) -> Result:
@@ -94,7 +96,7 @@ def _random_order(body: Body, operation: OpCall, element: Form) -> Result:
     order = body.assign("order", body.shuffled(operation, count), ())
     made: Result = (express(subject), subject)
     for turn in range(count):
-        made = _switched(body, operation, "fns", f"{order}[{turn}]", subject)
+        made = _render_switch(body, operation, "fns", f"{order}[{turn}]", subject)
         if turn < count - 1:
             name = body.assign(noun_of(made[1]), made[0], (order,))
             subject = bind(plain(subject), name)
@@ -108,14 +110,14 @@ def _for_each(body: Body, operation: OpCall, element: Form) -> Result:
     given = body.given(operation, element)
     noun = "value" if len({noun_of(part) for part in given}) > 1 else noun_of(given[0])
     parameter, inner.seed = inner.local(noun, ()), inner.local("seed", ())
-    inner.folds = {id(each): number for each, number in _numbered(calls)}
+    inner.folds = {id(each): number for each, number in _number_calls(calls)}
     node, form = inner.chain(calls, bind(Single(noun), parameter))
     function = body.module.name(slug(verb([each.name for each in calls], "change")))
     body.module.functions.append(function_lines(function, [parameter, inner.seed], [*inner.lines, *returned(node)]))
     return tupled(call(function, express(part), seed) for part in given), Row(tuple(plain(form) for _ in given))
 
 
-def _numbered(calls: Sequence[OpCall]) -> list[tuple[OpCall, int]]:
+def _number_calls(calls: Sequence[OpCall]) -> list[tuple[OpCall, int]]:
     from pipeprof.pipelines.ops.calls.opcall import walk_calls
 
     numbers = drawing(calls)

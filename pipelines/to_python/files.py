@@ -47,9 +47,9 @@ class Files:
         if self._literal(path) and is_glob(path):
             self.module.imports.add("import glob")
             return f"glob.escape({self.path(path)})"
-        return self._escaped(path)
+        return self._escape(path)
 
-    def _escaped(self, path: str) -> str:
+    def _escape(self, path: str) -> str:
         """Render the path as text, with wildcards in its folder escaped."""
         folder = self._folder_of(path)
         if folder is None or not is_glob(str(folder)):
@@ -86,4 +86,4 @@ class Files:
             return self.path(path), False
         self.module.imports.add("import glob")
         recursive = ", recursive=True" if "**" in path else ""
-        return f"sorted(glob.glob({self._escaped(path)}{recursive}))", True
+        return f"sorted(glob.glob({self._escape(path)}{recursive}))", True

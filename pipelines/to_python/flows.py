@@ -32,10 +32,10 @@ def source_form(source: Op) -> Form:
     if source.op == "make_csv_dataset":
         table = Keyed({}, complete=False)
         return table if getattr(source, "label_name", None) is None else batched(Row((table, Single("label"))))
-    return batched(_labelled(source, row.noun)) if row.noun is not None else UNKNOWN
+    return batched(_labelled_form(source, row.noun)) if row.noun is not None else UNKNOWN
 
 
-def _labelled(source: Any, noun: str) -> Form:
+def _labelled_form(source: Any, noun: str) -> Form:
     first = Single(noun)
     labelled = source.labels is not None and source.label_mode is not None
     return Row((first, Single("label"))) if labelled else first
@@ -93,7 +93,7 @@ def combined_form(op: str, forms: list[Form], datasets: Pipelines) -> Form:
 
     def visit(value: Any) -> Form:
         if isinstance(value, dict):
-            return Keyed({str(key): _named(visit(inner), slug(str(key))) for key, inner in value.items()})
+            return Keyed({str(key): _named_form(visit(inner), slug(str(key))) for key, inner in value.items()})
         if isinstance(value, tuple):
             return Row(tuple(visit(inner) for inner in value))
         return next(numbered)
@@ -101,5 +101,5 @@ def combined_form(op: str, forms: list[Form], datasets: Pipelines) -> Form:
     return visit(datasets.value)
 
 
-def _named(form: Form, noun: str) -> Form:
+def _named_form(form: Form, noun: str) -> Form:
     return Single(noun, known=form.known, many=form.many, inside=form.inside) if isinstance(form, Single) else form

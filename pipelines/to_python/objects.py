@@ -38,7 +38,7 @@ def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
     if seed is not None:
         # Layers take their default seeds from Python's generator.
         body.module.helper("seed of layers", f"tf.keras.utils.set_random_seed({seed})")
-    name = _own(body, operation, slug(operation.name.rpartition(".")[2]), made)
+    name = _own_object(body, operation, slug(operation.name.rpartition(".")[2]), made)
     given = body.given(operation, element)
     called = {key: body.values.constant(operation.arguments[key]) for key in _CALLED if key in operation.arguments}
     if isinstance(operation.on, dict):
@@ -50,7 +50,7 @@ def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
     return call(name, first, **called), Single(noun, many=known is not None and known.many)
 
 
-def _own(body: Body, operation: OpCall, wanted: str, made: Node) -> str:
+def _own_object(body: Body, operation: OpCall, wanted: str, made: Node) -> str:
     """Return the variable at the top of the file; every call has an object of its own."""
     return body.module.maker(id(operation), wanted, made)
 
@@ -68,7 +68,7 @@ def table(body: Body, operation: OpCall) -> str:
     else:
         names = [name for name in ("num_oov_buckets", "lookup_key_dtype") if name in given]
         made = call(operation.name, initializer, **{name: body.values.constant(given[name]) for name in names})
-    return _own(body, operation, "table" if operation.name.endswith("HashTable") else "vocabulary", made)
+    return _own_object(body, operation, "table" if operation.name.endswith("HashTable") else "vocabulary", made)
 
 
 def _from_file(body: Body, given: dict[str, Any]) -> Node:

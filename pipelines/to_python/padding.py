@@ -41,7 +41,7 @@ class Padding:
             return self._like_written(written)
         element = self._elements.get(id(stage))
         if isinstance(written, Mapping | tuple):
-            return self._paired(written, element)
+            return self._pair_values(written, element)
         parts = [self._value(written, component) for component in leaves(element)]
         shown = {flat(part) for part in parts if part is not None}
         if None in parts or not shown:
@@ -60,15 +60,15 @@ class Padding:
             return tupled(self._for_all(value, inner) for inner in element)
         return self._value(value, element) or scalar(value)
 
-    def _paired(self, written: Any, element: Structure) -> Node | None:
+    def _pair_values(self, written: Any, element: Structure) -> Node | None:
         if isinstance(written, Mapping):
             inner = element if isinstance(element, Mapping) else {}
-            parts = {key: self._paired(value, inner.get(key)) for key, value in written.items()}
+            parts = {key: self._pair_values(value, inner.get(key)) for key, value in written.items()}
             found = {str(key): part for key, part in parts.items() if part is not None}
             return mapped(found.items()) if len(found) == len(parts) else None
         if isinstance(written, tuple):
             row = element if isinstance(element, tuple) and len(element) == len(written) else (None,) * len(written)
-            items = [self._paired(value, inner) for value, inner in zip(written, row, strict=True)]
+            items = [self._pair_values(value, inner) for value, inner in zip(written, row, strict=True)]
             known = [item for item in items if item is not None]
             return tupled(known) if len(known) == len(items) else None
         return self._value(written, element)

@@ -66,9 +66,9 @@ def _make_dataset(module: Module) -> list[str]:
     node, _ = chains.pipeline(spec, RenderContext(scope))
     if spec.options.written():
         options = chains.options(spec.options, scope)
-        node = _followed(node, Bracket(".with_options(", (options,), ")"))
+        node = _append_link(node, Bracket(".with_options(", (options,), ")"))
     return function_lines("make_dataset", [], [*scope.lines, *returned(node)])
 
 
-def _followed(node: Node, link: Bracket) -> Chain:
+def _append_link(node: Node, link: Bracket) -> Chain:
     return Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))

@@ -30,7 +30,7 @@ def _select(_body: Body, operation: OpCall, element: Form) -> Result:
         return pick(element, fields)
     if isinstance(element, Row) or (isinstance(element, Single) and all(isinstance(each, int) for each in fields)):
         return Row(tuple(pick(element, each) for each in fields))
-    return Keyed({str(each): pick(_keyed(element), each) for each in fields})
+    return Keyed({str(each): pick(_as_mapping(element), each) for each in fields})
 
 
 def _drop(_body: Body, operation: OpCall, element: Form) -> Result:
@@ -54,7 +54,7 @@ def _rename(body: Body, operation: OpCall, element: Form) -> Result:
     return made, Keyed({}, complete=False)
 
 
-def _keyed(element: Form) -> Form:
+def _as_mapping(element: Form) -> Form:
     """Return an unknown element as a mapping."""
     if isinstance(element, Single):
         return Keyed({}, complete=False, expression=element.expression)
@@ -68,14 +68,14 @@ def _structure(_body: Body, operation: OpCall, element: Form) -> Result:
         if not (isinstance(element, Single) and element.known and len(structure) == 1):
             parts = [pick(element, index) for index in range(len(structure))]
         return Keyed(dict(zip(structure, parts, strict=True)))
-    return _picked(element, structure)
+    return _pick_structure(element, structure)
 
 
-def _picked(element: Form, structure: Any) -> Form:
+def _pick_structure(element: Form, structure: Any) -> Form:
     if isinstance(structure, dict):
-        return Keyed({name: _picked(element, inner) for name, inner in structure.items()})
+        return Keyed({name: _pick_structure(element, inner) for name, inner in structure.items()})
     if isinstance(structure, tuple):
-        return Row(tuple(_picked(element, inner) for inner in structure))
+        return Row(tuple(_pick_structure(element, inner) for inner in structure))
     return element if structure is None else pick(element, structure)
 
 
@@ -126,7 +126,7 @@ def _spread(row: Row) -> list[Node]:
     return [*map(express, row.parts), *([f"*{row.rest}"] if row.rest else [])]
 
 
-def _wrapped(body: Body, operation: OpCall, element: Form) -> Result:
+def _render_wrapped(body: Body, operation: OpCall, element: Form) -> Result:
     function = body.module.python(operation.arguments["func"])
     given = body.given(operation, element)
     if len(given) == 1 and isinstance(given[0], Row):
@@ -160,8 +160,8 @@ _CALLS: Final[dict[str, Callable[[Body, OpCall, Form], Result]]] = {
     "copy": _copy,
     "getitem": _getitem,
     "python": _python,
-    "tf.numpy_function": _wrapped,
-    "tf.py_function": _wrapped,
+    "tf.numpy_function": _render_wrapped,
+    "tf.py_function": _render_wrapped,
     "tf.lookup.StaticHashTable": _table,
     "tf.lookup.StaticVocabularyTable": _table,
 }

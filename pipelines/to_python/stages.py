@@ -110,7 +110,7 @@ class Chains:
         """Return a source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
-            return self._combined(source, datasets, here)
+            return self._combined_source(source, datasets, here)
         if source.op == "range":
             return self._range(source, here.outer), source_form(source)
         if source.op == "python":
@@ -146,7 +146,7 @@ class Chains:
         kind = (Prefixed("output_type=", dtype(source.output_type)),) if source.output_type else ()
         return Bracket("tf.data.Dataset.range(", (*numbers, *kind), ")")
 
-    def _combined(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[Node, Form]:
+    def _combined_source(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[Node, Form]:
         forms: list[Form] = []
         names: list[str] = []
 
@@ -188,13 +188,13 @@ class Chains:
         for key, node in self._arguments(stage, here).items():
             arguments.setdefault(key, node)
         if "padding_values" in arguments and not getattr(stage, "no_padding", False):
-            return self._padded(stage, arguments), after
+            return self._padded_link(stage, arguments), after
         holder = getattr(stage, "holder", "tf.data.Dataset")
         if holder != "tf.data.Dataset":
             return Bracket(".apply(", (self._call(f"{holder}.{stage.op}", stage, arguments),), ")"), after
         return self._call(f".{stage.op}", stage, arguments), after
 
-    def _padded(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
+    def _padded_link(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
         """Return the link of a stage whose padding values have the dtypes of the components."""
         values = self.padding.values(stage)
         arguments["padding_values"] = values or of_dataset(vars(stage)["padding_values"].value)

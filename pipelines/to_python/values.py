@@ -80,9 +80,9 @@ class Values(Files):
             return dtype(value)
         if isinstance(value, Required):
             return f"tf.constant([], {dtype(value.dtype)})"
-        return self._described(value)
+        return self._render_described(value)
 
-    def _described(self, value: Any) -> Node:
+    def _render_described(self, value: Any) -> Node:
         if isinstance(value, TensorSpec):
             return _tensor_spec(value)
         if isinstance(value, ShapeOf):

@@ -124,7 +124,7 @@ class Watch:
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
         try:
-            while not self._over():
+            while not self._is_over():
                 self._take()
                 self._decide(self.clock())
         finally:
@@ -135,14 +135,14 @@ class Watch:
             reason = self._stop if self._stop in ("interrupted", "terminated") else "exit"
         return Ended(reason or "exit", returncode, self.stacks, self.sampler.last)
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         if self.worker.returncode is not None:
             return True
         return self._kill_at is not None and self.clock() >= self._kill_at
 
     def _take(self) -> None:
         readable, _, _ = select.select(
-            [self.worker.messages, self.worker.printed, self.signals.read_fd], [], [], self._patience()
+            [self.worker.messages, self.worker.printed, self.signals.read_fd], [], [], self._seconds_to_wait()
         )
         if self.signals.read_fd in readable:
             self.signals.rest()
@@ -169,7 +169,7 @@ class Watch:
         """Wait briefly for the exit status: a closed pipe means that the worker is about to end."""
         select.select([self.signals.read_fd], [], [], 0.02)
 
-    def _patience(self) -> float:
+    def _seconds_to_wait(self) -> float:
         now = self.clock()
         # The reason for the stop is over and must not keep the loop busy until the worker ends.
         due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
@@ -180,9 +180,9 @@ class Watch:
     def _decide(self, now: float) -> None:
         if self._stop is None:
             self._find_reason(now)
-        elif self._impatient or (self.over_limit and self._stop != "memory-limit"):
+        elif self._is_interrupted_again or (self.over_limit and self._stop != "memory-limit"):
             self._kill_at = now
-        if self._stop in ("hung", "memory-limit") and self._answered:
+        if self._stop in ("hung", "memory-limit") and self._has_answer:
             self._kill_at = now
         last = self.sampler.last
         limit = self.sampler.limit_bytes
@@ -191,7 +191,7 @@ class Watch:
             self.worker.send("look")
 
     @property
-    def _impatient(self) -> bool:
+    def _is_interrupted_again(self) -> bool:
         """Return whether the user interrupted again after the request to stop."""
         return self.signals.times > (1 if self._stop in ("interrupted", "terminated") else 0)
 
@@ -215,7 +215,7 @@ class Watch:
         self._kill_at = until
 
     @property
-    def _answered(self) -> bool:
+    def _has_answer(self) -> bool:
         return self.observed.answers > self._answers_before
 
     def _stop_gently(self, reason: Reason, now: float) -> None:

@@ -101,17 +101,17 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
     if ended.reason == "memory-limit":
         return _out_of_memory(ended, observed, around, None)
     if ended.reason == "hung":
-        return _hung(observed, around)
+        return _hang_failure(observed, around)
     text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
     return _plain("max-time", text, EXIT_PIPELINE)
 
 
 def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     if observed.error is None:
-        return _died(ended, observed, around)
+        return _death_failure(ended, observed, around)
     if observed.error.code == "out-of-memory":
         return _out_of_memory(ended, observed, around, "python")
-    return _raised(observed, observed.error, around)
+    return _exception_failure(observed, observed.error, around)
 
 
 def _plain(code: str, message: str, exit_code: int) -> Failure:
@@ -123,9 +123,9 @@ def _where(observed: Observed) -> str:
     return f"{observed.phase}{steps}"
 
 
-def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure:
+def _exception_failure(observed: Observed, error: Raised, around: Circumstances) -> Failure:
     stage = around.stages.get(error.address or "")
-    frame = _as_typed(error.frame)
+    frame = _typed_frame(error.frame)
     exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
     message = error.message
     if error.code == "empty":
@@ -154,7 +154,7 @@ def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure
     return Failure(problem, exit_code)
 
 
-def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     if ended.returncode >= 0:
         text = (
             f"The worker process exited with status {ended.returncode} in phase {_where(observed)}: look for "
@@ -168,7 +168,7 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    frame = _as_typed(users_frame_of_stacks(around.stacks))
+    frame = _typed_frame(users_frame_of_stacks(around.stacks))
     place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(number)
     if crash:
@@ -228,9 +228,9 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
     return (candidates[0] if len(candidates) == 1 else None), buffer
 
 
-def _hung(observed: Observed, around: Circumstances) -> Failure:
+def _hang_failure(observed: Observed, around: Circumstances) -> Failure:
     frames = observed.answer.frames if observed.answer is not None else []
-    frame = _as_typed(frames[0] if frames else users_frame_of_stacks(around.stacks))
+    frame = _typed_frame(frames[0] if frames else users_frame_of_stacks(around.stacks))
     place = (
         f" Your code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
         if frame
@@ -243,5 +243,5 @@ def _hung(observed: Observed, around: Circumstances) -> Failure:
     return Failure(problem, EXIT_PIPELINE)
 
 
-def _as_typed(frame: UserFrame | None) -> UserFrame | None:
+def _typed_frame(frame: UserFrame | None) -> UserFrame | None:
     return replace(frame, file=as_typed(frame.file)) if frame is not None else None

@@ -109,7 +109,7 @@ class _Run:
             plan=planned,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             stages=stages,
-            written=_as_written(stages) if settings.loaded is not None else None,
+            written=_written_rows(stages) if settings.loaded is not None else None,
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
@@ -253,7 +253,7 @@ class _Run:
             signals=signals,
             timeout=self._plan.timeout,
             end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
-            on_message=lambda: self._heard(sampler),
+            on_message=lambda: self._follow_phases(sampler),
             save=lambda: self._save(sampler),
         )
 
@@ -269,7 +269,7 @@ class _Run:
             thread.stop()
         return ended, sampler
 
-    def _heard(self, sampler: Sampler) -> None:
+    def _follow_phases(self, sampler: Sampler) -> None:
         """Follow the worker's phases with sampler, probe and progress."""
         observed = self._observed
         for phase in observed.phases[self._phases_told :]:
@@ -351,7 +351,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
     return found
 
 
-def _as_written(stages: Mapping[str, StageAt]) -> list[Stage]:
+def _written_rows(stages: Mapping[str, StageAt]) -> list[Stage]:
     """Return the stages without measurements, for a run that ended before its graph was read."""
     return [
         Stage(

@@ -212,7 +212,7 @@ class ContentionProbe:
             stalled_by_files_share=_stalled_share(stalled, seconds, self._system, system),
             load_average=self._load(),
             worker_cores=worker_cores,
-            others_cores=_others(
+            others_cores=_other_cores(
                 _busy_cores(self._system, system), worker_cores, own / seconds if seconds > 0 else None
             ),
         )
@@ -258,7 +258,7 @@ def _stalled_share(
     return min(1.0, math.sqrt(stalled / seconds * (busy + waiting)))
 
 
-def _others(busy: float | None, worker: float | None, own: float | None) -> float | None:
+def _other_cores(busy: float | None, worker: float | None, own: float | None) -> float | None:
     return None if busy is None or worker is None or own is None else max(0.0, busy - worker - own)
 
 

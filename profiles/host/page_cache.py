@@ -44,7 +44,7 @@ class Eviction:
             return self.reason
         if not self.files:
             return "no source files are known"
-        if self._stayed:
+        if self._has_resident_bytes:
             return (
                 f"{self.resident_bytes or 0:,} of {self.bytes:,} bytes stayed in memory: "
                 "the file system lives there, or another process holds them"
@@ -54,10 +54,10 @@ class Eviction:
     @property
     def cold(self) -> bool:
         """Whether reads now come from the disk, except for files that failed."""
-        return self.reason is None and self.files > 0 and not self._stayed
+        return self.reason is None and self.files > 0 and not self._has_resident_bytes
 
     @property
-    def _stayed(self) -> bool:
+    def _has_resident_bytes(self) -> bool:
         return (self.resident_bytes or 0) > _STAYED_FROM * self.bytes
 
 

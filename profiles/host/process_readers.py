@@ -88,14 +88,14 @@ class ProcfsReader:
         """Return the reading now; ``None`` once the process has ended, also if its id has been given to another."""
         now = self._clock()
         due = self._due(now)
-        if due and not self._look(pid, now):
+        if due and not self._find_descendants(pid, now):
             return None
         # Checked before its pages are read: afterwards it may have started its program.
         apart = self._with_own_memory(pid)
         memory = self._memory(pid)
         if len(memory) <= len(self._children) and not due:
             # One has ended: its CPU time is its parent's now.
-            if not self._look(pid, now):
+            if not self._find_descendants(pid, now):
                 return None
             apart = self._with_own_memory(pid)
             memory = self._memory(pid)
@@ -142,7 +142,7 @@ class ProcfsReader:
         children = descendants(pid, self._proc)
         return None if own is None else _sum([own, *(io_read_bytes(child, self._proc) for child in children)])
 
-    def _look(self, pid: int, now: float) -> bool:
+    def _find_descendants(self, pid: int, now: float) -> bool:
         """Look for descendants and what they have reaped; returns whether the process is still there."""
         own = stat(pid, self._proc)
         if own is None or self._started.setdefault(pid, own.start_ticks) != own.start_ticks:

@@ -82,7 +82,7 @@ class _Point:
         return _Point(later.t, max(self.rss_bytes, later.rss_bytes), later.cpu_seconds, later.batches, later.phase)
 
 
-def _halved(points: list[_Point]) -> list[_Point]:
+def _merge_pairs(points: list[_Point]) -> list[_Point]:
     """Merge neighbours in pairs, never across phases: a peak stays in its phase."""
     found: list[_Point] = []
     index = 0
@@ -170,7 +170,7 @@ class Sampler:
             taken = Sample(
                 t=now,
                 rss_bytes=reading.rss_bytes,
-                used_bytes=self._used(reading.rss_bytes, reading.pages),
+                used_bytes=self._used_bytes(reading.rss_bytes, reading.pages),
                 cpu_seconds=reading.cpu_seconds,
                 children=reading.children,
                 phase=self._phase,
@@ -178,11 +178,11 @@ class Sampler:
             self._keep(taken)
             return taken
 
-    def _used(self, rss: int, pages: Mapping[int, Pages]) -> int:
+    def _used_bytes(self, rss: int, pages: Mapping[int, Pages]) -> int:
         near = NEAR_LIMIT * self.limit_bytes if self.limit_bytes is not None else None
         return self._family.bytes(self.pid, pages, near) if self.pid in pages else rss
 
-    def _near(self, used: int) -> bool:
+    def _is_near_limit(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
 
     def _keep(self, taken: Sample) -> None:
@@ -209,7 +209,7 @@ class Sampler:
 
     def _halve(self) -> None:
         last = self._points[-1]
-        self._points = _halved(self._points)
+        self._points = _merge_pairs(self._points)
         if self._points[-1] is last and (self._pending is None or self._pending.phase == last.phase):
             # The open point has no partner yet: the next point is one, so that points stay evenly spaced.
             self._points.pop()
@@ -289,7 +289,7 @@ class Sampler:
                 return calm
             used = self._last.used_bytes
             soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
-            return FAST_INTERVAL if soon or self._near(used) else calm
+            return FAST_INTERVAL if soon or self._is_near_limit(used) else calm
 
     def _latest_rate(self) -> float:
         """Return bytes per second over the last 0.2 s, sooner than the 3 s of :meth:`growth` would show them."""
@@ -304,7 +304,7 @@ class Sampler:
         """Return the series so far: at most ``max_points`` plus one per phase, or about `most` points."""
         with self._lock:
             points = [*self._points, *([self._pending] if self._pending is not None else [])]
-        while most is not None and len(points) > most and len(coarser := _halved(points)) < len(points):
+        while most is not None and len(points) > most and len(coarser := _merge_pairs(points)) < len(points):
             points = coarser
         found = Series()
         before: _Point | None = None

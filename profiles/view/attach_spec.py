@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
     """Return the view with each stage's arguments as the spec has them; none for stages not in the spec."""
-    found = {placed.address: _at(loaded.data, placed.place) for placed in loaded.spec.placed()}
+    found = {placed.address: _arguments_at(loaded.data, placed.place) for placed in loaded.spec.placed()}
     stages = tuple(
         stage if found.get(stage.id) is None or stage.injected else replace(stage, written=found[stage.id])
         for stage in view.stages
@@ -33,7 +33,7 @@ def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
     )
 
 
-def _at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
+def _arguments_at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
     """Return the mapping of arguments at a place; an empty one where none were written."""
     for key in place:
         numbered = isinstance(data, list) and isinstance(key, int) and key < len(data)

@@ -79,7 +79,7 @@ def view_of_graphs(
     """
     rows = {stage.id: stage for stage in stages}
     if written.root is None:
-        views = tuple(_unread(stages) if stages else _seen(made))
+        views = tuple(_unread(stages) if stages else _sources_only(made))
     else:
         joined = join(written, executed)
         builder = _ViewFromGraph(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
@@ -113,11 +113,11 @@ class _ViewFromGraph:
         ops = {row.id: row.op for row in self.rows.values() if row.origin == "written"} if self.by_address else None
         stages = self.written.stages(by_address=self.by_address, ops=ops)
         for stage in stages:
-            yield self._written(stage, flow, counts)
+            yield self._written_view(stage, flow, counts)
         for number, node_id in enumerate(self.joined.injected):
-            yield self._injected(number, node_id, stages)
+            yield self._injected_view(number, node_id, stages)
 
-    def _written(self, stage: WrittenStage, flow: ComponentFlow, counts: Mapping[str, int | None]) -> StageView:
+    def _written_view(self, stage: WrittenStage, flow: ComponentFlow, counts: Mapping[str, int | None]) -> StageView:
         head = self.written.nodes[stage.head]
         row = self.rows.get(stage.address)
         place = self.joined.executed.get(stage.head)
@@ -151,7 +151,7 @@ class _ViewFromGraph:
             at = node.inputs[0] if keeps and node.inputs else None
         return self.written.keys if at is not None else None
 
-    def _injected(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
+    def _injected_view(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
         node = self.executed.nodes[node_id]
         ids = {one: f"injected.{index}" for index, one in enumerate(self.joined.injected)}
         ids.update(
@@ -197,7 +197,7 @@ class _ViewFromGraph:
             elementwise=node.function["elementwise"],
             reads=flow.reads(node),
             writes=flow.writes(node),
-            fixed=_fixed(node),
+            fixed=_fixed_components(node),
         )
 
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
@@ -255,7 +255,7 @@ def _element(node: Node) -> tuple[ComponentView, ...] | None:
     return tuple(ComponentView(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
 
 
-def _fixed(node: Node) -> tuple[bool, ...] | None:
+def _fixed_components(node: Node) -> tuple[bool, ...] | None:
     """Return the components of a function's result that are the same tensor in every call."""
     kinds = node.function.get("fixed") if node.function is not None else None
     element = _element(node)
@@ -284,7 +284,7 @@ def _made_at(made: MadeDict) -> Location | None:
     return Location(file=as_typed(made["file"]), line=made["line"]) if made["file"] is not None else None
 
 
-def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:
+def _sources_only(made: Sequence[MadeDict]) -> Iterator[StageView]:
     """List the sources of a pipeline when nothing else is known."""
     for number, one in enumerate(made):
         element = _made_element(one)

@@ -80,9 +80,9 @@ class Functions:
             ops = None if ops is None or types is None else ops | types
             constants += self._constants(call)
             # A field written by an earlier call is not read from the input.
-            reads |= {key for key in _read(call) if _WHOLE not in writes and key not in writes}
-            elementwise = _both(elementwise, self._is_elementwise(call, element))
-            writes |= _written(call, alone=alone)
+            reads |= {key for key in _read_keys(call) if _WHOLE not in writes and key not in writes}
+            elementwise = _all_true(elementwise, self._is_elementwise(call, element))
+            writes |= _written_keys(call, alone=alone)
             element = call_result(call, element, self._arrays, strict=False, whole=alone)
         stateful = None if ops is None else random_op(ops) or next(iter(sorted(ops & set(_PYTHON.values()))), None)
         return FunctionView(
@@ -112,7 +112,7 @@ class Functions:
         simple = family in ("tf", "tf.math") and name in _ELEMENTWISE
         if not simple and call.name not in _ELEMENTWISE_OTHERS and not call.name.startswith(_ELEMENTWISE_PREFIXES):
             return False
-        given = _given(call, element)
+        given = _call_input(call, element)
         if not given:
             return None if given is None else False
         constants = [
@@ -129,7 +129,7 @@ class Functions:
         return len(ranks) == 1 and all(rank is not None and largest <= rank for rank in ranks)
 
 
-def _both(one: bool | None, other: bool | None) -> bool | None:
+def _all_true(one: bool | None, other: bool | None) -> bool | None:
     if one is False or other is False:
         return False
     return None if one is None or other is None else True
@@ -141,7 +141,7 @@ def _rearranges(call: OpCall) -> bool:
     return special is not None and special.family == "structure" and call.name != "getitem"
 
 
-def _given(call: OpCall, element: Structure) -> list[Structure] | None:
+def _call_input(call: OpCall, element: Structure) -> list[Structure] | None:
     """Return the input of a call; ``None`` if the element lacks it."""
     try:
         return inputs_of(call, element)
@@ -172,7 +172,7 @@ def _types(call: OpCall) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _read(call: OpCall) -> set[str]:
+def _read_keys(call: OpCall) -> set[str]:
     """Return keys of the fields that a call takes in."""
     fields = call.read()
     if fields is not None:
@@ -180,7 +180,7 @@ def _read(call: OpCall) -> set[str]:
     return {_WHOLE} if call.inputs() or call.name in special_calls() else set()
 
 
-def _written(call: OpCall, *, alone: bool) -> set[str]:
+def _written_keys(call: OpCall, *, alone: bool) -> set[str]:
     """Return keys of the fields that a call changes."""
     target = call.to if alone else call.target
     if isinstance(target, tuple):

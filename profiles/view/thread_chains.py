@@ -115,7 +115,7 @@ def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) ->
         return []
     seen.add(stage.id)
     found = [stage]
-    for below in [*_inside(view, stage), *inputs(view, stage)]:
+    for below in [*_inner_ends(view, stage), *inputs(view, stage)]:
         found += drawn(view, below, seen)
     return found
 
@@ -125,7 +125,7 @@ def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
     return [view.by_id[one] for one in stage.inputs if one in view.by_id and one != stage.id]
 
 
-def _inside(view: PipelineView, stage: StageView) -> list[StageView]:
+def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the ends of the pipelines inside its function."""
     read = {one for other in view.stages for one in other.inputs}
     return [one for one in view.stages if one.owner == stage.id and one.id not in read and not one.injected]

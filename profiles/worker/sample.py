@@ -141,7 +141,7 @@ class JobRun:
         feed.next()
         if not self._device:
             return Floor()
-        step = self._step() if self._step_job.kind == "simulate" else self._simulated(StepDuration(5.0))
+        step = self._step() if self._step_job.kind == "simulate" else self._simulated_step(StepDuration(5.0))
         fetches = Durations()
         began = time.perf_counter()
         for n in range(FLOOR_STEPS):
@@ -155,7 +155,7 @@ class JobRun:
                 break
         return Floor.of(fetches)
 
-    def _simulated(self, duration: StepDuration) -> Step:
+    def _simulated_step(self, duration: StepDuration) -> Step:
         device = SimulatedDevice(HostClock(), duration, self._dispatch)
         return SimulatedStep(device, bytes_of if duration.needs_size else None)
 
@@ -169,7 +169,7 @@ class JobRun:
 
             function = load_function(parse_target(step.target))
             return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step.target}"))
-        return self._simulated(
+        return self._simulated_step(
             StepDuration(step.base_ms, step.per_mb_ms, step.stdev_ms, dict(step.every), self.job.seed or 0)
         )
 
@@ -329,16 +329,16 @@ class JobRun:
         with self._phases.enter("trace") as phase:
             self._memory.rest(self.feed)
             # Sample threads in the measured state, waiting for the disk: before its files are in memory.
-            result = self._traced() if (warm := self.job.warm) else None
+            result = self._run_trace() if (warm := self.job.warm) else None
             stop = self._channel.stop.is_set
             if warm:
                 self._channel.send(with_files_in_memory(self.feed, step, stop, warm, self._room()))
             if (replayed := replay(self.feed, step, stop)) is not None:
                 self._channel.send(replayed)
-            phase.note = (result := result or self._traced()).note
+            phase.note = (result := result or self._run_trace()).note
         self._channel.send(result)
 
-    def _traced(self) -> Trace:
+    def _run_trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         feed, marks = to_trace(
             self.dataset,

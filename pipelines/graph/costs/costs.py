@@ -146,7 +146,7 @@ class _Segment:
             return
         found[place] = expected
         node = self.executed.nodes[place]
-        for below, thrown_away in _below(self.executed, node):
+        for below, thrown_away in _inputs_of(self.executed, node):
             self._expect(below, self._expected_below(node, below, thrown_away, expected), found)
 
     def _expected_below(self, node: Node, below: str, thrown_away: bool, above: float | None) -> float | None:
@@ -167,7 +167,7 @@ class _Segment:
         if node.family == "Cache":
             # Filled once: its inputs do not run again in later epochs.
             return seen
-        return None if above is None else self._scaled(node, seen, above)
+        return None if above is None else self._expected_inputs(node, seen, above)
 
     def _same_iterators(self, place: str) -> bool:
         """Return whether the iterators of a place are the same as at the beginning."""
@@ -186,7 +186,7 @@ class _Segment:
         before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
         return self.total(place, "num_elements") + held - before
 
-    def _scaled(self, node: Node, seen: float, above: float) -> float | None:
+    def _expected_inputs(self, node: Node, seen: float, above: float) -> float | None:
         """Return how many elements the input of ``node`` produced (``seen`` were observed) for ``above`` of its own."""
         given = self.total(node.id, "num_elements")
         if above == given:
@@ -216,7 +216,7 @@ def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
     return found
 
 
-def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
+def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     """Return the inputs of ``node``, and for each whether ``node`` recreates its iterator while it runs."""
     restarts = node.traits.restarts
     inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]

@@ -110,7 +110,7 @@ class Marks:
                     continue
                 below = f"{own}::{reference.name}::" if own != dataset else inside
                 self._note(definition, own)
-                body = definition if library is None else self._copied(definition, reference, library)
+                body = definition if library is None else self._copy_function(definition, reference, library)
                 self._walk(list(body.node_def), below, own, depth + 1, library)
                 if library is not None and own is not None:
                     # After its own references have been followed under the names that the ids are made of.
@@ -127,7 +127,7 @@ class Marks:
                 paths.tokens.add(node.attr["token"].s.decode())
 
     @staticmethod
-    def _copied(definition: Any, reference: Any, library: Any) -> Any:
+    def _copy_function(definition: Any, reference: Any, library: Any) -> Any:
         copy = library.function.add()
         copy.CopyFrom(definition)
         copy.signature.name = f"{definition.signature.name}_pipeprof_{len(library.function)}"

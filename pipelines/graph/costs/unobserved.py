@@ -64,12 +64,12 @@ class _CountInference:
             if self.is_read(below):
                 self.below(below, self.costs.by_id[below].elements)
                 continue
-            through = self._through(node, below, elements)
+            through = self._input_count(node, below, elements)
             if through is not None:
                 self.found[below] = through
             self.below(below, through)
 
-    def _through(self, node: Node, below: str, elements: float | None) -> float | None:
+    def _input_count(self, node: Node, below: str, elements: float | None) -> float | None:
         """Return how many elements the unsampled ``below`` produced for ``elements`` of ``node``."""
         if elements is None:
             return None
@@ -85,9 +85,9 @@ class _CountInference:
             return elements
         if traits.stacks and isinstance(size, int) and size > 0:
             return elements * size
-        return self._as_traced(node, below, elements)
+        return self._traced_count(node, below, elements)
 
-    def _as_traced(self, node: Node, below: str, elements: float) -> float | None:
+    def _traced_count(self, node: Node, below: str, elements: float) -> float | None:
         mine, theirs = self.traced.get(node.id, 0.0), self.traced.get(below, 0.0)
         each = theirs / mine if mine else 0.0
         if not node.traits.stores:

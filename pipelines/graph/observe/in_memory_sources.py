@@ -97,7 +97,7 @@ class SourceWatch:
         if self._before is not None and not callable(self._before):
             self.note = "the source lines of stages are unknown: another profiler was running already"
             return self
-        watched = self._watched()
+        watched = self._return_handlers()
         self._before_in_threads = threading.getprofile()
         self._in_threads = self._removable_hook(self._hook(watched, self._before_in_threads), self._before_in_threads)
         threading.setprofile(self._in_threads)
@@ -118,14 +118,14 @@ class SourceWatch:
         else:
             self.note = "the source lines of some stages may be missing: the target set a profiler of its own"
 
-    def _watched(self) -> dict[int, tuple[CodeType, _Seen]]:
+    def _return_handlers(self) -> dict[int, tuple[CodeType, _Seen]]:
         """Return the handlers of function returns, by the identity of the function's code."""
         import tensorflow as tf
 
         library = str(Path(tf.__file__).parent)
 
         def source(frame: FrameType, dataset: Any) -> None:
-            self.made.append(_made(frame, dataset, library, traced=bool(tf.inside_function())))
+            self.made.append(_source_record(frame, dataset, library, traced=bool(tf.inside_function())))
 
         watched: list[tuple[Callable[..., Any], _Seen]] = [
             *((getattr(tf.raw_ops, op), partial(self.lines.made, op)) for op in dir(tf.raw_ops) if is_dataset(op)),
@@ -208,7 +208,7 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
             node["constant"] = ways.pop()
 
 
-def _made(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
+def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
     import tensorflow as tf
 
     leaves = tf.nest.flatten(dataset.element_spec)

@@ -44,7 +44,7 @@ def stand_in(made: CreatedDataset) -> StandIn | None:
     left_out: dict[CreatedDataset, tuple[int, int]] = {}
     try:
         for one in _inputs_first(made):
-            again[one] = _again(one, again, left_out)
+            again[one] = _recreate(one, again, left_out)
     except _NotAgainError:
         return None
     return StandIn(again[made], again, left_out) if left_out else None
@@ -64,7 +64,7 @@ def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
             todo.extend((below, False) for below in one.reads if below is not None)
 
 
-def _again(
+def _recreate(
     made: CreatedDataset, again: dict[CreatedDataset, Any], left_out: dict[CreatedDataset, tuple[int, int]]
 ) -> Any:
     import tensorflow as tf

@@ -156,10 +156,10 @@ def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
     """
     import tensorflow as tf
 
-    return _too_large(in_memory, room) or _serialised(tf.data.experimental.to_variant(dataset))
+    return _too_large(in_memory, room) or _serialise(tf.data.experimental.to_variant(dataset))
 
 
-def _serialised(variant: Any) -> Any:
+def _serialise(variant: Any) -> Any:
     import tensorflow as tf
 
     try:
@@ -177,7 +177,7 @@ def _serialised(variant: Any) -> Any:
 def _read_variant(variant: Any) -> GraphDict:
     import tensorflow as tf
 
-    graph = _serialised(variant)
+    graph = _serialise(variant)
     if isinstance(graph, str):
         return _without_graph(graph)
     read = Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()

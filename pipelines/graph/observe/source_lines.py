@@ -101,7 +101,7 @@ class Lines:
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
-        joined = self._joined(dataset, written)
+        joined = self._join_datasets(dataset, written)
         return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
 
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
@@ -125,14 +125,14 @@ class Lines:
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
-        joined = self._joined(dataset, written)
+        joined = self._join_datasets(dataset, written)
         left_out = {made: how for one in self._stand_ins.values() if one for made, how in one.left_out.items()}
         held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
                 node["length"], node["held_bytes"] = held[node["key"]]
 
-    def _joined(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
+    def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
         import tensorflow as tf
 
         nodes = {node["id"]: node for node in written["nodes"]}
@@ -155,7 +155,7 @@ class Lines:
                 continue
             # Captured datasets belong to the datasets of the function that read them.
             reads = made.reads[: len(below)] if node["bodies"] else made.reads
-            todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
+            todo.extend(zip(_align_reads(reads, len(below)), below, strict=True))
         return found
 
     def _note(self, variant: Any, made: CreatedDataset) -> None:
@@ -188,14 +188,14 @@ class Lines:
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         """Return the user's frames that led to the op that made a tensor, innermost first."""
-        frames = [at for at in _outwards(frame) if self._is_own_file(at.f_code.co_filename)]
-        written = self._as_written(frames, variant)
+        frames = [at for at in _outer_frames(frame) if self._is_own_file(at.f_code.co_filename)]
+        written = self._written_spots(frames, variant)
         return [one for one in written if one is not None][:_MOST_CALLERS]
 
     def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)
 
-    def _as_written(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
+    def _written_spots(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
         """Return each frame's place in the user's source; None for AutoGraph code without a known origin.
 
         TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
@@ -210,12 +210,12 @@ class Lines:
         if not same:
             return known
         return [
-            at or (None if is_generated(one.filename) else _converted(one.filename, one.lineno, one.name))
+            at or (None if is_generated(one.filename) else _converted_spot(one.filename, one.lineno, one.name))
             for at, one in zip(known, told, strict=True)
         ]
 
 
-def _outwards(frame: FrameType) -> Iterator[FrameType]:
+def _outer_frames(frame: FrameType) -> Iterator[FrameType]:
     at = frame.f_back
     while at is not None:
         yield at
@@ -233,7 +233,7 @@ def _graph_of(variant: Any) -> Any | None:
     return variant.graph if tf.is_symbolic_tensor(variant) else None
 
 
-def _aligned(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
+def _align_reads(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
     """Return the creations of the ``count`` datasets that one reads in the graph; None for unknown ones.
 
     Lists of tensors have the same type: where the counts differ, all are unknown.
@@ -246,7 +246,7 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _converted(file: str, line: int, function: str) -> Spot:
+def _converted_spot(file: str, line: int, function: str) -> Spot:
     """Return the place of AutoGraph's code; AutoGraph gives the line of a lambda's end, and no name."""
     if function:
         return Spot(file, line, function)
@@ -292,7 +292,7 @@ def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
     """Return where the name of a called function or method stands, and the name, by the end of the call."""
-    text, tree = _parsed(file)
+    text, tree = _parse_file(file)
     lines = text.splitlines()
     found: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
     for node in ast.walk(tree):
@@ -302,11 +302,11 @@ def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None
             if isinstance(name, ast.Attribute) and name.end_lineno is not None and name.end_col_offset is not None:
                 line, offset = name.end_lineno, name.end_col_offset - len(name.attr.encode())
             column = len(lines[line - 1][:offset].decode("utf-8", "replace")) + 1
-            found[node.end_lineno, node.end_col_offset] = (line, column, _called(node))
+            found[node.end_lineno, node.end_col_offset] = (line, column, _called_name(node))
     return found
 
 
-def _called(call: ast.Call) -> str | None:
+def _called_name(call: ast.Call) -> str | None:
     name = _last_name(call.func)
     if name == "apply" and call.args:
         given = call.args[0]
@@ -321,11 +321,11 @@ def _last_name(node: ast.expr) -> str | None:
 @lru_cache(maxsize=64)
 def _lambdas(file: str) -> list[tuple[int, int]]:
     """Return first and last lines of a file's lambdas."""
-    found = [node for node in ast.walk(_parsed(file)[1]) if isinstance(node, ast.Lambda)]
+    found = [node for node in ast.walk(_parse_file(file)[1]) if isinstance(node, ast.Lambda)]
     return [(node.lineno, node.end_lineno or node.lineno) for node in found]
 
 
-def _parsed(file: str) -> tuple[bytes, ast.Module]:
+def _parse_file(file: str) -> tuple[bytes, ast.Module]:
     """Read a file and its syntax tree; both empty where it cannot be read."""
     try:
         text = Path(file).read_bytes()

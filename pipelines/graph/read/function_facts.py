@@ -178,7 +178,7 @@ class _Flow:
             returns=tuple(self.argument(one) for one in returned),
             depends=tuple(self._made_from_argument(one) for one in returned),
             unknown=any(self._callee(node).unknown for node in self._nodes.values() if node.op in CALLS),
-            fixed=tuple(map(self._fixed, returned)),
+            fixed=tuple(map(self._fixed_kind, returned)),
         )
 
     def argument(self, reference: str) -> int | None:
@@ -248,21 +248,21 @@ class _Flow:
                 if found is not None:
                     yield found
 
-    def _fixed(self, reference: str) -> str | None:
+    def _fixed_kind(self, reference: str) -> str | None:
         """Return ``held`` or ``made`` if the value is equal in every call, as in `FunctionFlow.fixed`; else None."""
         if self._made_from_argument(reference):
             return None
-        if not {self._nodes[name].op for name in self._before(reference)} <= {*_MADE, *_HANDING_ON}:
+        if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *_HANDING_ON}:
             return None
         origin = self._nodes.get(self._origin(reference))
         return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
         """Return whether the value depends on any argument."""
-        names = {one.partition(":")[0] for name in self._before(reference) for one in self._nodes[name].input}
+        names = {one.partition(":")[0] for name in self._dependencies(reference) for one in self._nodes[name].input}
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
-    def _before(self, reference: str) -> set[str]:
+    def _dependencies(self, reference: str) -> set[str]:
         """Return the nodes that a value depends on; bodies have no cycles."""
         todo, seen = [reference], set[str]()
         while todo:

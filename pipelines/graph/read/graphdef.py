@@ -131,7 +131,7 @@ class Reader:
 
     def _dataset(self, node: Any, scope: _GraphScope) -> None:
         functions = [name for _, names in _function_attributes(node) for name in names]
-        inner = list(self._called(functions))
+        inner = list(self._called_functions(functions))
         key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
         identity = scope.ids[node.name]
         record: NodeDict = {
@@ -153,7 +153,7 @@ class Reader:
             "output_shapes": [_shape(one) for one in node.attr["output_shapes"].list.shape],
             "files": bool(node.attr["is_files"].b) if "is_files" in node.attr else False,
             "function": self._function(node, scope, inner) if inner else None,
-            "held_bytes": self._held(node, scope.members),
+            "held_bytes": self._held_bytes(node, scope.members),
             "length": _length(node, scope.members),
             "constant": _constant(node, scope),
         }
@@ -161,7 +161,7 @@ class Reader:
         self._by_id[identity] = record
         if is_option(node.op) and "serialized_options" in node.attr:
             self._marks[identity] = dict(read_options(node.attr["serialized_options"].s))
-        captured = self._captured(node, functions, scope)
+        captured = self._captured_datasets(node, functions, scope)
         for name in functions:
             root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1, captured)
             if root is not None:
@@ -170,7 +170,7 @@ class Reader:
         read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
         record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
 
-    def _captured(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
+    def _captured_datasets(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
         """Return datasets that the one function of ``node`` captures, by the names of the function's arguments."""
         definition = self._functions.get(functions[0]) if len(functions) == 1 else None
         count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
@@ -194,7 +194,7 @@ class Reader:
         found = (scope.follow(one) for one in definition.ret.values())
         return next((one for one in found if one is not None), None)
 
-    def _called(self, functions: list[str]) -> Iterator[str]:
+    def _called_functions(self, functions: list[str]) -> Iterator[str]:
         """Yield ``functions`` and all functions they call, each once; functions of datasets inside are not followed."""
         seen: set[str] = set()
         todo = list(reversed(functions))
@@ -220,7 +220,7 @@ class Reader:
         record = self._by_id.get(below) if below is not None else None
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
 
-    def _held(self, node: Any, members: dict[str, Any]) -> int | None:
+    def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
         """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):

@@ -64,7 +64,7 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
 def _merge_missing(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
     """Merge the missing keys of a mapping; return pairs of fault and replacement (empty message: drop it)."""
     names = [name for fault in missing for name in fault.missing]
-    misspelt = {_head(fault.suggestion) for fault in unknown}
+    misspelt = {_suggested_key(fault.suggestion) for fault in unknown}
     lacking = [name for name in names if name not in misspelt]
     silent = [(fault, replace(fault, message="")) for fault in missing]
     if not unknown:
@@ -76,7 +76,7 @@ def _merge_missing(missing: list[Fault], unknown: list[Fault], data: Any) -> lis
         joined = replace(first, message=f"missing keys {listed} in {owner}", missing=tuple(lacking))
         return [(first, joined), *silent[1:]]
     first = unknown[0]
-    wrapped = _wrapped(first, lacking, data)
+    wrapped = _nested_spec(first, lacking, data)
     if wrapped is not None:
         return [(first, wrapped), *silent]
     function = next((fault.message for fault in missing if fault.message.startswith(_NO_FUNCTION)), "")
@@ -99,12 +99,12 @@ def _is_torn(fault: Fault, data: Any) -> bool:
     return any(isinstance(value, str) and value.startswith("(") for value in data.values())
 
 
-def _head(suggestion: str | None) -> str | None:
+def _suggested_key(suggestion: str | None) -> str | None:
     """Return the key that a suggestion names, which may show its value too."""
     return suggestion.partition(":")[0] if suggestion is not None else None
 
 
-def _wrapped(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
+def _nested_spec(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
     """Return the fault of a whole spec nested in a key; None for any other fault."""
     if len(fault.address) != 1 or not lacking or not isinstance(data, dict):
         return None

@@ -167,16 +167,16 @@ def _fault(found: _LocatedError, *, guess: bool) -> Fault:
     context: Mapping[str, Any] = details.get("ctx") or {}
     kind = details["type"]
     if isinstance(context.get("message"), str):
-        return _ready(found, kind, context, guess=guess)
+        return _model_fault(found, kind, context, guess=guess)
     if kind == "missing":
-        return _missing(found.address, str(found.rest[-1]) if found.rest else "a key", found.value)
+        return _missing_fault(found.address, str(found.rest[-1]) if found.rest else "a key", found.value)
     if kind == "extra_forbidden":
         name = str(found.address[-1]) if found.address else "a key"
         return Fault(found.address, True, "unknown-key", f"unknown key `{name}`")
     return _own_words(found, kind, context)
 
 
-def _missing(address: Address, name: str, given: Any) -> Fault:
+def _missing_fault(address: Address, name: str, given: Any) -> Fault:
     if not address:
         hint = ": add `version: 1`" if name == "version" else " in the spec"
         return Fault(address, True, "missing-key", f"missing key `{name}`{hint}", missing=(name,))
@@ -191,7 +191,7 @@ def _missing(address: Address, name: str, given: Any) -> Fault:
     return Fault(address, True, "missing-key", f"missing key `{name}` in {owner}", missing=(name,))
 
 
-def _ready(found: _LocatedError, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
+def _model_fault(found: _LocatedError, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
     """Build a fault from an error of the model, with its message unchanged."""
     got, candidates = context.get("got"), [str(name) for name in context.get("candidates") or ()]
     names_key = found.in_mapping and str(found.address[-1]) == str(got) and found.details["input"] != got

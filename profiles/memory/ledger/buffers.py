@@ -77,7 +77,7 @@ def map_looks(
     if written.root is None or executed.root is None:
         return []
     stages = _stages_by_place(written, executed, by_address=by_address, ops=ops)
-    alone = _alone(written, by_address=by_address, ops=ops)
+    alone = _unique_stages(written, by_address=by_address, ops=ops)
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
@@ -121,7 +121,7 @@ def kind_of(node: ModelNodeDict) -> str:
     return re.sub(r"V\d+$", "", node["name"])
 
 
-def _alone(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
+def _unique_stages(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
     """Return the stage of each op that is written once."""
     written = [(stage.op, stage.address) for stage in before.stages(by_address=by_address, ops=ops)]
     many = Counter(op for op, _ in written)

@@ -170,10 +170,10 @@ def leak_estimate(
         and slope - half > 0
         and held < rose / 2
         and (used is None or used > 0)
-        and _rising(windows)
-        and _going_on(windows)
-        and (_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
-        stage=_grew(after) if held >= rose / 2 > 0 else None,
+        and _is_rising(windows)
+        and _is_continuing(windows)
+        and (_is_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
+        stage=_largest_buffer_growth(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=trend([window.epoch for window in windows], rss)[0] / 1e6 if by_epoch else None,
         bytes=round(rose),
         steps=round(windows[-1].steps - windows[0].steps),
@@ -197,7 +197,7 @@ def filling_stage(looks: Sequence[Look]) -> str | None:
         return None
     if full is None or full < measured[-1].t - (measured[-1].t - measured[0].t) / LEAST_WINDOWS:
         return None
-    stage = _grew(measured)
+    stage = _largest_buffer_growth(measured)
     if stage is None:
         return None
     first = measured[0].by_stage.get(stage)
@@ -205,7 +205,7 @@ def filling_stage(looks: Sequence[Look]) -> str | None:
     return stage if grown >= LEAK_BYTES else None
 
 
-def _grew(looks: Sequence[Look]) -> str | None:
+def _largest_buffer_growth(looks: Sequence[Look]) -> str | None:
     """Return the stage whose buffer grew most."""
     first, last = looks[0].by_stage, looks[-1].by_stage
     grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
@@ -213,18 +213,18 @@ def _grew(looks: Sequence[Look]) -> str | None:
     return stage if stage is not None and grown[stage] > 0 else None
 
 
-def _rising(windows: Sequence[_MemoryPoint]) -> bool:
+def _is_rising(windows: Sequence[_MemoryPoint]) -> bool:
     return all(b.rss > a.rss for a, b in pairwise(windows))
 
 
-def _going_on(windows: Sequence[_MemoryPoint]) -> bool:
+def _is_continuing(windows: Sequence[_MemoryPoint]) -> bool:
     """Return whether memory grew by steps in the second half about as it did in the first."""
     first, middle, last = windows[0], windows[len(windows) // 2], windows[-1]
     before = (middle.rss - first.rss) / max(1.0, middle.steps - first.steps)
     return (last.rss - middle.rss) / max(1.0, last.steps - middle.steps) >= _PACE * before
 
 
-def _live_rising(windows: Sequence[_MemoryPoint]) -> bool:
+def _is_live_rising(windows: Sequence[_MemoryPoint]) -> bool:
     live = [window.live for window in windows]
     return None not in live and all((b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
 

@@ -47,7 +47,7 @@ def _slots(buffers: Iterable[Buffer]) -> float:
     return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
-def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer]) -> float:
+def _mapped_slots(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer]) -> float:
     """Return the same, limited by the growth of mapped bytes since the pipeline was built."""
     built = facts.readings.get("build")
     if built is None or built.mapped is None or reading.mapped is None:
@@ -157,7 +157,7 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
         others = sum(
             one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
         )
-        grown = first.heap - made.heap + _mapped(facts, first, facts.first)
+        grown = first.heap - made.heap + _mapped_slots(facts, first, facts.first)
         each = max(0.0, grown - others) / (extent or 1.0)
         rest = sum(
             buffer.bytes * (1 - buffer.pooled) + buffer.overhead * buffer.elements
@@ -165,4 +165,4 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
             if buffer not in lacking
         )
         return rest + each * now
-    return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.peak_phase], buffers))
+    return max(0.0, most - made.heap + _mapped_slots(facts, facts.readings[facts.peak_phase], buffers))

@@ -66,7 +66,7 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
         rss=rss, peak=rss, live=live, live_peak=live, heap=seen.memory.heap, heap_free=seen.memory.heap_free
     )
     prediction = memory_prediction(seen.view)
-    look = Look(seen.memory.t, seen.phase, 0, 0, live, dict(_held(seen)))
+    look = Look(seen.memory.t, seen.phase, 0, 0, live, dict(_stage_buffers(seen)))
     facts = LedgerFacts(
         readings=readings,
         peak=rss + seen.children,
@@ -100,7 +100,7 @@ def _arrays(view: PipelineView, readings: Mapping[str, MemoryReading]) -> int:
     return min(nominal, max(0, loaded.rss - (loaded.file or 0) - base.rss + (base.file or 0)))
 
 
-def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
+def _stage_buffers(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
     """Yield the buffers of iterators with the only written stage that each can belong to."""
     nodes = seen.model["nodes"] if seen.model is not None else []
     kinds = [kind_of(node) for node in nodes]

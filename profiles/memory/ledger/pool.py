@@ -69,7 +69,7 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
     if made is None or most is None or not said:
         return buffers
     scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
-    return [_scaled(buffer, scale) if buffer in large else buffer for buffer in buffers]
+    return [_scale_buffer(buffer, scale) if buffer in large else buffer for buffer in buffers]
 
 
 def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
@@ -91,12 +91,12 @@ def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
     weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
     more = (scale - 1) * sum(size * one.elements for size, one in zip(sizes, buffers, strict=True))
     return [
-        _scaled(one, 1 + min(1.0, more * size / weights)) if size else one
+        _scale_buffer(one, 1 + min(1.0, more * size / weights)) if size else one
         for size, one in zip(sizes, buffers, strict=True)
     ]
 
 
-def _scaled(one: Buffer, scale: float) -> Buffer:
+def _scale_buffer(one: Buffer, scale: float) -> Buffer:
     inside = one.bytes * one.pooled * scale
     total = one.bytes * (1 - one.pooled) + inside
     return replace(one, bytes=total, pooled=inside / total if total else one.pooled)

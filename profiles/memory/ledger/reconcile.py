@@ -47,7 +47,7 @@ def reconcile(facts: LedgerFacts) -> Ledger:
     entries += _python(facts)
     source, residue = _sources(facts)
     entries += source
-    held, counted, holes = _held(facts)
+    held, counted, holes = _held_entries(facts)
     entries += held
     listed = {(one.owner, one.stage) for one in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
@@ -73,7 +73,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
     found: list[Entry] = []
     if facts.files:
-        found.append(Entry("source", _only(facts.sources), facts.files, "measured", "mapped files"))
+        found.append(Entry("source", _only_stage(facts.sources), facts.files, "measured", "mapped files"))
     pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
     no_arrays = not (facts.sources or facts.captured)
     if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
@@ -149,11 +149,11 @@ def _shares(sources: Sequence[Source]) -> list[tuple[str | None, float]]:
     return [(source.stage, source.bytes / total) for source in sources if source.bytes]
 
 
-def _only(sources: Sequence[Source]) -> str | None:
+def _only_stage(sources: Sequence[Source]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
-def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
+def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     """Return entries of held batches and buffers; whether the pool is counted; bytes of the heap's holes."""
     running = facts.peak_phase not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)

@@ -38,16 +38,16 @@ def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
         if below is not None and holder(view, below) is None:
             yield Portion(1, "batch that it splits", element_size(view, below))
     elif stage.op == "rebatch":
-        yield from _rebatched(view, stage, below)
+        yield from _rebatch_portions(view, stage, below)
     elif isinstance(stage.arguments.get("bucket_batch_sizes"), list) and below is not None:
         sizes = stage.arguments["bucket_batch_sizes"]
         # A window of elements for each bucket, all but full.
         yield Portion(sum(sizes), "elements in buckets", element_size(view, below))
     elif traits(stage.op).batches:
-        yield from _batched(view, stage, below)
+        yield from _batch_portions(view, stage, below)
 
 
-def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+def _batch_portions(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
     size = element_size(view, stage)
     count = parallel_calls(view, stage) or 1
     fused = below is not None and fused_batch(view, below) is not None
@@ -60,7 +60,7 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
         yield Portion(2 * count, "in flight, the elements and their copy", size)
 
 
-def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+def _rebatch_portions(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
     """Yield the buffers of a rebatch: a part of one batch is a view if aligned, parts of several are copied.
 
     A view keeps its whole batch alive until the next one is complete.

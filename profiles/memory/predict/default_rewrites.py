@@ -26,7 +26,7 @@ def foreseen(view: PipelineView) -> PipelineView:
         return view
     found = view
     if view.options.get(f"{_OPTIMIZATION}.map_parallelization") is not False:
-        stages = [replace(stage, made_parallel=True) if _parallelized(stage) else stage for stage in view.stages]
+        stages = [replace(stage, made_parallel=True) if _is_made_parallel(stage) else stage for stage in view.stages]
         found = replace(view, stages=tuple(stages))
     root = found.root
     off = view.options.get(f"{_OPTIMIZATION}.inject_prefetch") is False
@@ -44,7 +44,7 @@ def foreseen(view: PipelineView) -> PipelineView:
     return replace(found, stages=(*found.stages, added))
 
 
-def _parallelized(stage: StageView) -> bool:
+def _is_made_parallel(stage: StageView) -> bool:
     """Return whether TensorFlow makes the stage parallel: a serial map known to be stateless.
 
     Within a function TensorFlow makes nothing parallel.

@@ -53,7 +53,7 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
     Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
     a batch is.
     """
-    return _completed(view, stage, frozenset())
+    return _complete_components(view, stage, frozenset())
 
 
 def rows_of(view: PipelineView, stage: StageView) -> int | None:
@@ -70,23 +70,23 @@ def batch_size_of(stage: StageView) -> int | None:
     return max(known) if known and len(known) == len(sizes) else None
 
 
-def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[ComponentView, ...]:
+def _complete_components(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[ComponentView, ...]:
     found, below = stage.element or (), _made_by(view, stage)
     if below is None or stage.id in seen or all(one.nbytes is not None for one in found):
         return found
-    given = _completed(view, below, seen | {stage.id})
+    given = _complete_components(view, below, seen | {stage.id})
     if stage.op == "map":
-        return _mapped(stage, found, given)
+        return _map_components(stage, found, given)
     shapes = [_shape(stage, one.shape) for one in given]
     if len(shapes) != len(found):
         return found
     return tuple(
-        replace(one, shape=_both(one.shape, shape)) if shape is not None else one
+        replace(one, shape=_combine_shapes(one.shape, shape)) if shape is not None else one
         for one, shape in zip(found, shapes, strict=True)
     )
 
 
-def _mapped(
+def _map_components(
     stage: StageView, found: tuple[ComponentView, ...], given: Sequence[ComponentView]
 ) -> tuple[ComponentView, ...]:
     """Return a map's components: as many rows as its input, if its function works element by element."""
@@ -126,7 +126,7 @@ def _shape(stage: StageView, given: Shape | None) -> Shape | None:
     return given[1:] if stage.op == "unbatch" and given else None
 
 
-def _both(own: Shape | None, other: Sequence[int | None]) -> Shape:
+def _combine_shapes(own: Shape | None, other: Sequence[int | None]) -> Shape:
     if own is None or len(own) != len(other):
         return tuple(other) if own is None else own
     return tuple(mine if mine is not None else theirs for mine, theirs in zip(own, other, strict=True))

@@ -80,7 +80,7 @@ def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     if traits(stage.op).in_memory:
         yield from _source(view, stage)
-    size = _captured(view, stage)
+    size = _captured_bytes(view, stage)
     if size > 0:
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         steady = round(STEADY_CONSTANT_COPIES * size)
@@ -121,14 +121,16 @@ def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
     size = element_size(view, root) if root is not None else None
     if root is None or size is None or size.partial or holder(view, root) is not None:
         return
-    batched = _batched(view, root)
+    batched = _is_batched(view, root)
     if not batched and size.bytes < LARGE_ELEMENT_BYTES:
         return
     if _works_ahead(view, root):
         what = "batches" if batched else "elements"
-        yield _held(view, "consumer", root, 2, what=f"{what} (in the step, and next)", size=size)
+        yield _predict_elements(view, "consumer", root, 2, what=f"{what} (in the step, and next)", size=size)
     else:
-        yield _held(view, "consumer", root, 1, what=f"{'batch' if batched else 'element'} in the step", size=size)
+        yield _predict_elements(
+            view, "consumer", root, 1, what=f"{'batch' if batched else 'element'} in the step", size=size
+        )
 
 
 def _works_ahead(view: PipelineView, root: StageView) -> bool:
@@ -147,7 +149,7 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
     return parts is not None and runs_ahead(view, parts)
 
 
-def _batched(view: PipelineView, stage: StageView) -> bool:
+def _is_batched(view: PipelineView, stage: StageView) -> bool:
     """Return whether a stage's elements are batches."""
     for one in (stage, *view.below(stage)):
         if traits(one.op).batches:
@@ -157,7 +159,7 @@ def _batched(view: PipelineView, stage: StageView) -> bool:
     return False
 
 
-def _captured(view: PipelineView, stage: StageView) -> int:
+def _captured_bytes(view: PipelineView, stage: StageView) -> int:
     """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
@@ -205,12 +207,12 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction 
     elif size is None:
         yield _no_size("shuffle", stage)
     else:
-        count = buffer if below.elements is None else _at_most(buffer, below)
+        count = buffer if below.elements is None else _limit_count(buffer, below)
         size = size.less(shared_bytes(view, below))
         small = min(size.bytes, small_bytes(view, below))
         overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
         note = ", if there are that many" if below.elements is None else ""
-        yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
+        yield _predict_elements(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
 
 
 def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -233,7 +235,9 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
         note = f" × {scale:.3g}: the pool places them in the gaps of batches" if scale > 1 else ""
         overhead = cache_overhead_bytes(len(below.element or ()) or 1)
         size = Size(size.bytes * scale, size.partial)
-        yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
+        yield _predict_elements(
+            view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note
+        )
 
 
 def _prefetch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -252,7 +256,7 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
     else:
         what = "elements assumed (AUTOTUNE)" if tuned else "elements"
         what = "elements assumed (added by TensorFlow)" if stage.injected else what
-        yield _held(view, "prefetch", stage, _at_most(count, below), what=what, size=size)
+        yield _predict_elements(view, "prefetch", stage, _limit_count(count, below), what=what, size=size)
 
 
 def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -275,7 +279,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
     if size is None:
         yield _no_size("parallel", stage)
     else:
-        yield _held(view, "parallel", stage, count, what=what, size=size, note=note)
+        yield _predict_elements(view, "parallel", stage, count, what=what, size=size, note=note)
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -283,10 +287,10 @@ def _batch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
         if portion.size is None:
             yield _no_size("batch", stage)
         elif portion.size.bytes:
-            yield _held(view, "batch", stage, portion.count, what=portion.what, size=portion.size)
+            yield _predict_elements(view, "batch", stage, portion.count, what=portion.what, size=portion.size)
 
 
-def _held(
+def _predict_elements(
     view: PipelineView,
     owner: Owner,
     stage: StageView,
@@ -313,11 +317,11 @@ def _held(
         at_most=at_most,
         at_least=size.partial,
         count=many * count,
-        pooled=round(many * count * size.bytes * _pooled(view, owner, stage)),
+        pooled=round(many * count * size.bytes * _pooled_share(view, owner, stage)),
     )
 
 
-def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
+def _pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """Return the share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
     sizes = [component.nbytes or 0 for component in components(view, given)]
@@ -357,11 +361,11 @@ def pool_bytes_per_cached_byte(view: PipelineView, cache: StageView) -> float:
     if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
         return 1.0
     known = [size for size in sizes if size is not None]
-    more = sum(one for one in known if one >= POOLED_FROM and _rounded(size * one) < size * _rounded(one)) / size
+    more = sum(one for one in known if one >= POOLED_FROM and _round_up(size * one) < size * _round_up(one)) / size
     return 1 + more / sum(known) if sum(known) else 1.0
 
 
-def _rounded(nbytes: int) -> int:
+def _round_up(nbytes: int) -> int:
     return -(-nbytes // POOL_UNIT_BYTES) * POOL_UNIT_BYTES
 
 
@@ -371,7 +375,7 @@ def own_share(view: PipelineView, stage: StageView) -> float:
     return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
 
 
-def _at_most(count: int, stage: StageView) -> int:
+def _limit_count(count: int, stage: StageView) -> int:
     """Limit ``count`` to the number of elements of a stage."""
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
 

@@ -16,20 +16,20 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
     Stages that only pass tensors through lead to a cache in memory, which keeps all of them anyway, or to a source
     whose slices are views, or to a map that gives the same tensor in every call.
     """
-    for one in _passed(view, stage):
+    for one in _pass_through_stages(view, stage):
         if one.op == "cache" and not one.arguments.get("filename"):
             return one
         if one.op == "from_tensors":
             return one
         if one.op == "map":
-            fixed = _fixed(one)
+            fixed = _fixed_components(one)
             return one if fixed and all(fixed) else None
         if one.op == "from_tensor_slices":
-            return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
+            return one if one.element and all(_view_share(component.nbytes) == 1 for component in one.element) else None
     return None
 
 
-def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
+def _pass_through_stages(view: PipelineView, stage: StageView) -> Iterator[StageView]:
     """Yield the stage and those before it, as long as they only pass tensors through; the last one does not."""
     seen: set[str] = set()
     one: StageView | None = stage
@@ -41,7 +41,7 @@ def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
 
 def giver(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage that produces the tensors that `stage` passes through; ``None`` if none does."""
-    *_, last = _passed(view, stage)
+    *_, last = _pass_through_stages(view, stage)
     return None if traits(last.op).passes else last
 
 
@@ -50,23 +50,24 @@ def shared_bytes(view: PipelineView, stage: StageView) -> float:
     one = giver(view, stage)
     if one is not None and one.op == "map":
         return sum(
-            (component.nbytes or 0) * kept for component, kept in zip(one.element or (), _fixed(one), strict=False)
+            (component.nbytes or 0) * kept
+            for component, kept in zip(one.element or (), _fixed_components(one), strict=False)
         )
     if one is None or one.op != "from_tensor_slices":
         return 0
-    return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
+    return sum((component.nbytes or 0) * _view_share(component.nbytes) for component in one.element or ())
 
 
-def _fixed(stage: StageView) -> tuple[bool, ...]:
+def _fixed_components(stage: StageView) -> tuple[bool, ...]:
     """Return for each output component of a map whether it is the same tensor in every call."""
     return (stage.function.fixed if stage.function is not None else None) or ()
 
 
-def _viewed(nbytes: int | None) -> float:
+def _view_share(nbytes: int | None) -> float:
     """Return the share of a component's slices that are aligned for a view.
 
     Example:
-        >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)
+        >>> _view_share(65_536), _view_share(65_568), _view_share(65_537)
         (1.0, 0.5, 0.015625)
     """
     return math.gcd(nbytes, ALIGNMENT_BYTES) / ALIGNMENT_BYTES if nbytes else 0.0

@@ -145,11 +145,11 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
     asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
     answers = [answer for one in memory.held for answer in _answer(asked, one)]
-    answers += [answer for one in memory.unknown for answer in _unknown(asked, one)]
-    return [_together(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
+    answers += [answer for one in memory.unknown for answer in _unknown_size_answers(asked, one)]
+    return [_whole_answer(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
 
 
-def _together(asked: _Question) -> WhatIf:
+def _whole_answer(asked: _Question) -> WhatIf:
     """Answer for the whole pipeline at its peak."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
@@ -166,7 +166,7 @@ def _together(asked: _Question) -> WhatIf:
         own += f", {in_words(asked.tuned_bytes)} of it for {asked.tuned.words} to grow"
         own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
     fits: bool | None
-    if any(_endless(asked.view, one) for one in memory.unknown):
+    if any(_is_endless(asked.view, one) for one in memory.unknown):
         fits, says = False, "does not fit, because a cache grows without end"
     elif limit <= RUNTIME_BYTES:
         fits, says = False, "does not fit"
@@ -190,42 +190,42 @@ def _maps(asked: _Question) -> str:
     return stages[0] if len(stages) == 1 else "its maps"
 
 
-def _endless(view: PipelineView, one: UnknownSize) -> bool:
+def _is_endless(view: PipelineView, one: UnknownSize) -> bool:
     stage = view.by_id.get(one.stage)
     below = view.input_of(stage) if stage is not None else None
     return one.owner == "cache" and below is not None and below.elements == INFINITE
 
 
-def _unknown(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
+def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is not None and stage.id in asked.tuned.growth:
-        yield from _tuned(asked, stage)
+        yield from _prefetch_answers(asked, stage)
     if stage is None or one.owner not in RETAINING_OWNERS:
         return
     below = view.input_of(stage)
-    if _endless(view, one):
+    if _is_endless(view, one):
         yield WhatIf(stage.id, False, f"{stage.label} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
         most = max(0, int(asked.left() / each))
         words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
-        yield WhatIf(stage.id, None, f"{words} ({_others(asked.others())}); {one.reason}", most=most)
+        yield WhatIf(stage.id, None, f"{words} ({_others_text(asked.others())}); {one.reason}", most=most)
     else:
         yield WhatIf(stage.id, None, f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it")
 
 
-def _others(nbytes: float) -> str:
+def _others_text(nbytes: float) -> str:
     return f"{in_words(nbytes)} used by the rest"
 
 
 def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
     stage = asked.view.by_id.get(held.stage)
     if stage is not None and held.owner == "parallel":
-        yield from _filled(asked, stage)
+        yield from _map_answers(asked, stage)
     if stage is None or held.owner not in ELEMENT_OWNERS:
         return
     if stage.id in asked.tuned.growth:
-        yield from _tuned(asked, stage)
+        yield from _prefetch_answers(asked, stage)
         return
     if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
@@ -237,7 +237,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
         yield _buffer(asked, stage, held)
 
 
-def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+def _prefetch_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     """Yield the answer on a prefetch that may exceed the limit, and how to bound it."""
     if asked.counted or asked.room <= 0:
         return
@@ -251,7 +251,7 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
 
 
-def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+def _map_answers(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     """Yield the answer on a map that may fill more batches than fit, and how to bound them."""
     filled = asked.filled.get(stage.id)
     if filled is None or asked.fills_counted or asked.room <= 0:
@@ -267,7 +267,7 @@ def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
 
 def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
     rest = asked.others(held.bytes)
-    room, others = asked.limit - rest, _others(rest)
+    room, others = asked.limit - rest, _others_text(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.label} does not fit: no memory is left ({others})")
@@ -283,7 +283,7 @@ def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf
 
 def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
     """Answer on the largest buffer that leaves a reserve; for a nested stage, that of each copy."""
-    room, others = asked.left(held.bytes), _others(asked.others(held.bytes))
+    room, others = asked.left(held.bytes), _others_text(asked.others(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:

@@ -71,7 +71,7 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
                         if not size:
                             left -= 1
                         elif size - PAGE_BYTES in _POWERS:
-                            found.append((size, PAGE_BYTES * _resident(at, size // PAGE_BYTES, pages)))
+                            found.append((size, PAGE_BYTES * _resident_bytes(at, size // PAGE_BYTES, pages)))
                         if left < 0:
                             return None
             finally:
@@ -84,7 +84,7 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
         return None
     sizes = [size for size, _ in found]
     index = round(POOL_INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
-    return Pool(sum(one for _, one in found), _hidden(sizes), index)
+    return Pool(sum(one for _, one in found), _hidden_bytes(sizes), index)
 
 
 def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
@@ -126,14 +126,14 @@ def _block(head: bytes, room: int) -> tuple[int, bool]:
     return size, words[6] == _LEAD and words[7] == words[1] - _LEAD
 
 
-def _resident(at: int, many: int, pages: Pages) -> int:
+def _resident_bytes(at: int, many: int, pages: Pages) -> int:
     found = 0
     for first in range(0, many, 1 << 16):
         found += len(pages(at + first * PAGE_BYTES, min(1 << 16, many - first)).translate(None, _ABSENT))
     return found
 
 
-def _hidden(sizes: list[int]) -> int:
+def _hidden_bytes(sizes: list[int]) -> int:
     """Return an upper bound of the bytes in regions smaller than those found.
 
     Region sizes double; a region that is larger because of a large tensor is followed by one of the same size.

@@ -50,13 +50,13 @@ class _Replay:
 
     def drained(self, base: int, times: list[int], _batch: object) -> bool:
         self.statistics.fold_drain(base, times)
-        return self._over()
+        return self._is_over()
 
     def followed(self, readings: list[Reading], _restarts: list[int], _batch: object) -> bool:
         self.statistics.fold_device(readings)
-        return self._over()
+        return self._is_over()
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         now = time.perf_counter_ns()
         self.check_at = now + _CHECK_NS
         elapsed = (now - self._began) / 1e9

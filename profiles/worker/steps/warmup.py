@@ -62,7 +62,7 @@ class WarmUp:
         window.medians.append(median_ms)
         window.parameters = parameters
         if window.full:
-            if self._settled():
+            if self._is_settled():
                 return f"settled after {self._elapsed:.1f} s"
             self._windows = [*self._windows[-WINDOWS + 1 :], _WarmUpWindow()]
         limit = TUNABLE_LIMIT_SECONDS if parameters else LIMIT_SECONDS
@@ -70,7 +70,7 @@ class WarmUp:
             return f"not settled after {limit:g} s"
         return None
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         last = self._windows[-WINDOWS:]
         if len(last) < WINDOWS or len({w.parameters for w in last}) > 1:
             return False

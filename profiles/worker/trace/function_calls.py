@@ -32,7 +32,7 @@ def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
     turns: dict[int, int] = defaultdict(int)
     for found in threads.values():
         _walk(sorted(found, key=lambda one: (one.start_ps, -one.duration_ps)), owners, turns)
-    return _summed(owners, turns)
+    return _sum_calls(owners, turns)
 
 
 def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
@@ -64,7 +64,7 @@ def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]
     close(None)
 
 
-def _summed(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, TracedCalls]:
+def _sum_calls(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, TracedCalls]:
     calls: dict[str, int] = defaultdict(int)
     spent: dict[str, int] = defaultdict(int)
     for step, path in owners.items():

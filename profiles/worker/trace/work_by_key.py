@@ -53,7 +53,7 @@ class Doing:
     waiting: float
 
 
-def _waits(iterator: str) -> bool:
+def _is_waiting(iterator: str) -> bool:
     """Return whether an iterator does not compute but waits for others: for its own threads, or for its input."""
     reads_ahead = traits(iterator).buffers and traits(iterator).consecutive
     return iterator == _ROOT or is_option(iterator) or reads_ahead or executed(iterator).asynchronous
@@ -118,7 +118,7 @@ class Spans:
                 ran[event.thread].append((event.start_ps, event.start_ps + event.duration_ps, key))
         for thread, ops in ran.items():
             ops.sort()
-            self._turns(thread, sorted(turns[thread]), ops)
+            self._add_executor_spans(thread, sorted(turns[thread]), ops)
         self.further = [span for thread, found in parts.items() if thread not in own for span in found]
         for thread, found in threads.items():
             self._iterators(thread, found)
@@ -129,7 +129,7 @@ class Spans:
         self.spans[key].append((start, end))
         self._by_thread[thread].append((start, end, key))
 
-    def _turns(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
+    def _add_executor_spans(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
         """Add the spans of a thread's work: from an op until the executor yields the thread, scheduling included."""
         starts = [start for start, _ in turns]
         taken = -1
@@ -164,7 +164,7 @@ class Spans:
         if end <= start or not name.startswith(ITERATOR):
             return
         kind = re.sub(r"\W.*", "", name.rpartition("::")[2])
-        if not _waits(kind):
+        if not _is_waiting(kind):
             self._work(thread, f"it:{name}", start, end)
 
     def milliseconds(self) -> dict[str, float]:

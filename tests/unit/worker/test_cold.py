@@ -27,7 +27,7 @@ def traced(monkeypatch):
         done = []
         monkeypatch.setattr(sample, "with_files_in_memory", lambda *_args: done.append("read") or Warmed(1.0, 3, None))
         monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
-        monkeypatch.setattr(sample.JobRun, "_traced", lambda _self: done.append("trace") or Trace())
+        monkeypatch.setattr(sample.JobRun, "_run_trace", lambda _self: done.append("trace") or Trace())
         channel = Channel()
         one = sample.JobRun(Job(1, "spec", "a.yaml", [], warm=warm), channel)
         one.feed = object()
