@@ -230,7 +230,7 @@ def duration(flag: str, text: str | None) -> float | None:
         >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
         (120.0, 10.0, None)
     """
-    from pipeprof.pipelines.ops.values.units import parse_duration
+    from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, parse_duration
 
     if text is None:
         return None
@@ -241,10 +241,27 @@ def duration(flag: str, text: str | None) -> float | None:
             seconds = parse_duration(text)
         except ValueError:
             seconds = math.nan
-    if not 0 < seconds < math.inf:
-        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min"
+    if not 0 < seconds <= LONGEST_SECONDS:
+        most = f"at most {LONGEST_SECONDS // 86400} days"
+        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min, {most}"
         raise UsageError(msg)
     return seconds
+
+
+def whole(flag: str, number: int | None) -> int | None:
+    """Check that a whole number fits into 64 bits.
+
+    Raises:
+        UsageError: It does not.
+
+    Example:
+        >>> whole("--steps", 500)
+        500
+    """
+    if number is not None and number >= 2**63:
+        msg = f"{flag}: got {str(number)[:30]}, expected a whole number of at most 64 bits"
+        raise UsageError(msg)
+    return number
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -19,7 +19,8 @@ from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.values.options import Options
-from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, PositiveNumber, Text
+from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
+from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
 from pipeprof.pipelines.spec.step import Step, parse_step
 
 SUPPORTED_VERSIONS = (1,)
@@ -39,7 +40,19 @@ def _warmup(value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise mismatch(value, "number", "a number of seconds, 0 or more")
-    return float(value)
+    return _check_longest(value)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise mismatch(value, "number", "a number above 0")
+    return _check_longest(value)
+
+
+def _check_longest(seconds: float) -> float:
+    if seconds > LONGEST_SECONDS:
+        raise mismatch(seconds, "number", f"a number of seconds of at most {LONGEST_SECONDS:,} (1000 days)")
+    return float(seconds)
 
 
 def _stage_reference(value: Any) -> str | int:
@@ -55,12 +68,16 @@ AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({"x-pipeprof-defin
 class Measure(Document):
     """Measurement settings."""
 
-    seconds: PositiveNumber = Field(default=10.0, description="Seconds to measure after the warm-up.")
+    seconds: Annotated[
+        float,
+        Checked(_seconds),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS}),
+    ] = Field(default=10.0, description="Seconds to measure after the warm-up.")
     steps: Positive | None = Field(default=None, description="Maximum number of steps.")
     warmup_seconds: Annotated[
         float | None,
         Checked(_warmup),
-        WithJsonSchema({"type": ["number", "null"], "minimum": 0}),
+        WithJsonSchema({"type": ["number", "null"], "minimum": 0, "maximum": LONGEST_SECONDS}),
     ] = Field(default=None, description="Seconds of warm-up; default: until the pipeline has settled.")
     seed: NotNegative | None = Field(default=None, description="Seed for TensorFlow's random ops.")
     cold: Flag = Field(default=False, description="Whether to evict the source files from the page cache first.")

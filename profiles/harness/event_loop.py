@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sample, Sampler
 
-Reason = Literal["exit", "memory-limit", "hung", "max-time", "interrupted", "terminated"]
+Reason = Literal["exit", "memory-limit", "hung", "long-trace", "max-time", "interrupted", "terminated"]
 
 LOOK_SECONDS = 1.0
 LOOK_ABOVE = 0.5
@@ -131,9 +131,15 @@ class Watch:
             returncode = self.worker.end()
             self._drain()
         reason = self._stop or "exit"
-        if reason != "memory-limit" and self.observed.done:
-            reason = self._stop if self._stop in ("interrupted", "terminated") else "exit"
-        return Ended(reason or "exit", returncode, self.stacks, self.sampler.last)
+        if self.observed.done and not self._outlasts_done(reason):
+            reason = "exit"
+        return Ended(reason, returncode, self.stacks, self.sampler.last)
+
+    def _outlasts_done(self, reason: Reason) -> bool:
+        """Whether a reason stands although the worker sent its last message."""
+        if reason == "max-time":
+            return self.observed.complete
+        return reason in ("interrupted", "terminated", "memory-limit")
 
     def _is_over(self) -> bool:
         if self.worker.returncode is not None:
@@ -172,7 +178,9 @@ class Watch:
     def _seconds_to_wait(self) -> float:
         now = self.clock()
         # The reason for the stop is over and must not keep the loop busy until the worker ends.
-        due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
+        due = [self._kill_at]
+        if self._stop is None:
+            due = [self.observed.heard + self.timeout, self.observed.trace_until, self.end_at]
         if self._next_look > now:
             due.append(self._next_look)
         return max(0.0, min([now + LONGEST_PATIENCE, *(moment for moment in due if moment is not None)]) - now)
@@ -202,6 +210,9 @@ class Watch:
             self._stop_gently(self.signals.asked, now)
         elif self.end_at is not None and now >= self.end_at:
             self._stop_gently("max-time", now)
+        elif self.observed.trace_until is not None and now >= self.observed.trace_until:
+            # The worker sent all other results before the trace.
+            self._stop, self._kill_at = "long-trace", now
         elif now >= self.observed.heard + self.timeout:
             self.stacks = True
             self.worker.dump_stacks()

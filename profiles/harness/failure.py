@@ -65,6 +65,7 @@ class Circumstances:
         seconds: Since the worker started.
         timeout: The `--timeout` in force, in seconds.
         max_time: The `--max-time` in force, in seconds.
+        planned: Planned length of the measurement: ``10 s``, ``500 steps``.
         peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
         stacks: Stacks of the worker's threads, if they were dumped.
@@ -76,6 +77,7 @@ class Circumstances:
     seconds: float
     timeout: float
     max_time: float | None
+    planned: str
     peaks: Mapping[PhaseName, int]
     stages: Mapping[str, StageAt]
     stacks: str
@@ -95,7 +97,7 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
         code, words, exit_code = _ASKED[ended.reason]
         return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
     if observed.complete:
-        return None
+        return _diagnose_cut(observed, around) if ended.reason == "max-time" and observed.was_cut else None
     if ended.reason == "exit":
         return _by_itself(ended, observed, around)
     if ended.reason == "memory-limit":
@@ -103,6 +105,17 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
     if ended.reason == "hung":
         return _hang_failure(observed, around)
     text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
+    return _plain("max-time", text, EXIT_PIPELINE)
+
+
+def _diagnose_cut(observed: Observed, around: Circumstances) -> Failure:
+    """Diagnose a measurement that `--max-time` ended early."""
+    steps = observed.measured.steps if observed.measured is not None else None
+    seconds, count = (steps.seconds, steps.count) if steps is not None else (0.0, 0)
+    text = (
+        f"Stopped after {around.max_time:g} s (--max-time): {seconds:.1f} s and {count:,} steps were measured of "
+        f"{around.planned}; the gain of a free pipeline and the ops inside stages are n/a."
+    )
     return _plain("max-time", text, EXIT_PIPELINE)
 
 

@@ -31,6 +31,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class _Run:
             seconds=sampler.elapsed(),
             timeout=self._plan.timeout,
             max_time=self._settings.max_time,
+            planned=self._plan.length,
             peaks=dict(sampler.peaks()),
             stages=self._facts.stages,
             stacks=worker.stacks.text(),
@@ -201,14 +203,16 @@ class _Run:
             problem.line, problem.column = at.line, at.column
 
     def _note_lost_end(self, ended: Ended) -> None:
-        if (
-            self._observed.complete
-            and not self._observed.done
-            and ended.reason in ("exit", "hung", "memory-limit", "max-time")
-        ):
+        observed = self._observed
+        if not observed.complete or observed.done or ended.reason in ("interrupted", "terminated"):
+            return
+        lacking = f": {UNTRACED}" if observed.trace is None else ""
+        if ended.reason == "long-trace":
+            self.warn("no-trace", f"The trace took too long and was stopped{lacking}.")
+        else:
             why = {"hung": "hung", "memory-limit": "reached the memory limit", "max-time": "reached --max-time"}
             word = why.get(ended.reason, "died")
-            self.warn("lost-end", f"The worker {word} after the measurement, in phase {self._observed.phase}.")
+            self.warn("lost-end", f"The worker {word} after the measurement, in phase {observed.phase}{lacking}.")
 
     def _make_data(self) -> dict[str, Path]:
         loaded = self._settings.loaded

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.protocol.messages import (
+    STOPPED,
     Answer,
     Beat,
     Done,
@@ -24,6 +25,7 @@ from pipeprof.profiles.protocol.messages import (
     Replayed,
     StepReturned,
     Trace,
+    TraceBegan,
     Warmed,
     Warned,
     WorkerMessage,
@@ -60,6 +62,7 @@ class Observed:
         readings: Its readings as they came, for a worker that died before its report.
         memory_look: The latest look at its memory.
         trace: The trace window.
+        trace_until: Deadline of the trace in progress, in seconds of `clock`.
         own_step: The target returned a step, which takes the batches.
         replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
@@ -81,6 +84,7 @@ class Observed:
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
     trace: Trace | None = None
+    trace_until: float | None = None
     own_step: bool = False
     replayed: Replayed | None = None
     warm: Warmed | None = None
@@ -111,6 +115,11 @@ class Observed:
     def final(self) -> bool:
         """Whether the statistics of the measured steps are complete."""
         return self.measured is not None and self.measured.loop is not None
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the measurement ended early, at the harness's request."""
+        return any(phase.name == "measure" and phase.note == STOPPED for phase in self.phases)
 
     def take(self, message: WorkerMessage) -> None:  # noqa: PLR0912 - one branch for each kind of message
         """Fold in one message."""
@@ -143,8 +152,10 @@ class Observed:
                 self.memory_look = message
             case Graphs():
                 self.graphs = ParsedGraphs.of(message)
+            case TraceBegan():
+                self.trace_until = self.heard + message.seconds
             case Trace():
-                self.trace = message
+                self.trace, self.trace_until = message, None
             case Warmed():
                 self.warm = message
             case Replayed():

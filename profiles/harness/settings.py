@@ -69,6 +69,13 @@ class Plan:
     cold: bool
     timeout: float
 
+    @property
+    def length(self) -> str:
+        """Planned length of the measurement, such as ``10 s or 500 steps``."""
+        limits = [f"{self.seconds:g} s"] if self.seconds is not None else []
+        limits += [f"{self.steps:,} steps"] if self.steps is not None else []
+        return " or ".join(limits)
+
 
 def plan(settings: RunSettings) -> Plan:
     """Resolve the settings: the command line before the spec before the defaults."""

@@ -8,13 +8,20 @@ otherwise; None stands for an unknown value.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict, ModelDict, PlaceDict
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.steps import IdleGaps, LoopCost, StepCounts, StepHistograms
 from pipeprof.profiles.user_frames import UserFrame
+
+STOPPED: Final = "stopped"
+"""Note of a phase that ended early, at the harness's request."""
+
+
+UNTRACED: Final = "times of ops and Python functions inside stages are n/a"
+"""Values that are missing without a trace."""
 
 
 class WorkerMessage:
@@ -73,6 +80,11 @@ class Beat(WorkerMessage):
     steps: int
     seconds: float
     rate: float | None
+
+
+@dataclass(frozen=True)
+class Waiting(WorkerMessage):
+    """Sign of life during a simulated step of more than a second."""
 
 
 # What was measured
@@ -320,6 +332,13 @@ class TracedCalls:
 
 
 @dataclass(frozen=True)
+class TraceBegan(WorkerMessage):
+    """Start of the trace, after all other results; the harness ends the worker without a `Trace` in `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Trace(WorkerMessage):
     """The trace window.
 
@@ -329,7 +348,7 @@ class Trace(WorkerMessage):
         seconds: Length of the traced stretch.
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
         python_ms: Milliseconds inside Python functions, summed over threads.
-        note: For the phase's row in the report.
+        note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
         functions: Python functions that were seen.
         sampled_seconds: How long Python's threads were looked at.

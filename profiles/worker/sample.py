@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,17 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, Sourc
 from pipeprof.pipelines.graph.observe.reading import read_graphs, read_written
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
-from pipeprof.profiles.protocol.messages import Answer, Graphs, Libraries, StepReturned, Trace, Warned
+from pipeprof.profiles.protocol.messages import (
+    UNTRACED,
+    Answer,
+    Graphs,
+    Libraries,
+    StepReturned,
+    Trace,
+    TraceBegan,
+    Waiting,
+    Warned,
+)
 from pipeprof.profiles.protocol.steps import LoopCost
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.error_text import first_line
@@ -33,6 +43,8 @@ from pipeprof.profiles.worker.trace.trace import traced_ops
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
     from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -40,6 +52,10 @@ if TYPE_CHECKING:
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
+FLOOR_STEP_MS = 100.0
+"""Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
+TRACE_SECONDS = 12.0
+"""Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 
 
@@ -141,7 +157,8 @@ class JobRun:
         feed.next()
         if not self._device:
             return Floor()
-        step = self._step() if self._step_job.kind == "simulate" else self._simulated_step(StepDuration(5.0))
+        simulated = self._step_job.kind == "simulate"
+        step = self._simulated_step(StepDuration(min(self._step_job.base_ms, FLOOR_STEP_MS) if simulated else 5.0))
         fetches = Durations()
         began = time.perf_counter()
         for n in range(FLOOR_STEPS):
@@ -156,7 +173,7 @@ class JobRun:
         return Floor.of(fetches)
 
     def _simulated_step(self, duration: StepDuration) -> Step:
-        device = SimulatedDevice(HostClock(), duration, self._dispatch)
+        device = SimulatedDevice(HostClock(lambda: self._channel.send(Waiting())), duration, self._dispatch)
         return SimulatedStep(device, bytes_of if duration.needs_size else None)
 
     def _step(self) -> Step:
@@ -308,35 +325,52 @@ class JobRun:
         self.send_measured()
 
     def _measure_extras(self, step: Step | None) -> None:
-        """Measure headroom, trace and graphs; a failure here does not affect the measurement."""
-        try:
-            if not self._channel.stop.is_set():
-                self._trace(step)
-        except Exception as error:
-            self.warn("no-trace", f"The trace phase failed: {first_line(error)}")
-        try:
-            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
-        except Exception as error:
-            self.warn("no-ledger", f"Memory could not be accounted: {first_line(error)}")
-        try:
-            self._graphs()
-        except Exception as error:
-            self.warn("no-graph", f"The graph could not be read: {first_line(error)}")
-
-    def _trace(self, step: Step | None) -> None:
+        """Collect memory, graphs, costs and headroom, then the trace; no failure here affects the rest."""
+        if self._channel.stop.is_set():
+            self._describe()
+            return
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
-            self._memory.rest(self.feed)
-            # Sample threads in the measured state, waiting for the disk: before its files are in memory.
-            result = self._run_trace() if (warm := self.job.warm) else None
-            stop = self._channel.stop.is_set
-            if warm:
-                self._channel.send(with_files_in_memory(self.feed, step, stop, warm, self._room()))
-            if (replayed := replay(self.feed, step, stop)) is not None:
-                self._channel.send(replayed)
-            phase.note = (result := result or self._run_trace()).note
+            with self._attempt("no-ledger", "Memory could not be looked at"):
+                self._memory.rest(self.feed)
+            self._describe()
+            with self._attempt("no-replay", "The gain of a free pipeline could not be measured"):
+                if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
+                    self._channel.send(replayed)
+            if self._channel.stop.is_set():
+                return
+            with self._attempt("no-trace", "The trace failed"):
+                why = self._trace(step).note
+                if why is not None:
+                    phase.note = f"no trace: {why}"
+                    self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
+
+    def _describe(self) -> None:
+        """Send the account of memory, the graphs and the model's costs."""
+        with self._attempt("no-ledger", "Memory could not be accounted"):
+            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
+        with self._attempt("no-graph", "The graph could not be read"):
+            self._graphs()
+
+    @contextmanager
+    def _attempt(self, code: str, failed: str) -> Iterator[None]:
+        """Run the body and turn an exception into a warning."""
+        try:
+            yield
+        except Exception as error:
+            self.warn(code, f"{failed}: {first_line(error)}")
+
+    def _trace(self, step: Step | None) -> Trace:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        self._channel.send(TraceBegan(TRACE_SECONDS))
+        result = self._run_trace()
         self._channel.send(result)
+        if self.job.warm:
+            # Sample threads in the measured state, waiting for the disk: before its files are in memory.
+            stop = self._channel.stop.is_set
+            self._channel.send(with_files_in_memory(self.feed, step, stop, self.job.warm, self._room()))
+        return result
 
     def _run_trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase

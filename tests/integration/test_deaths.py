@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -221,6 +222,16 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.
     assert ended.profile.exit_code == code
     assert ended.profile.verdict.bound == "step"
     assert left(str(tmp_path)) == []
+
+
+def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path) -> None:
+    options = ("--seconds", "600", "--max-time", "9", "--step", "simulate:5ms")
+    ended = failed(run(tmp_path, f"{TARGETS}:steady", *options))
+    assert ended.profile.errors[0].code == "max-time"
+    assert re.match(r"Stopped after 9 s \(--max-time\): .* were measured of 600 s; ", ended.paragraph)
+    assert ended.profile.steps.count > 0
+    assert ended.profile.stages
+    assert ended.paragraph.split(":")[0] in ended.report
 
 
 def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) -> None:

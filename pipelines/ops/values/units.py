@@ -18,6 +18,8 @@ _BYTES: dict[str, int] = {"B": 1} | {
     for power, unit in enumerate((f"{letter}{suffix}" for letter in "kMGT"), start=1)
 }
 _BYTES |= {"KB": 1000, "KiB": 1024}
+LONGEST_SECONDS = 1000 * 86400
+LARGEST_SIZE = 2**63 - 1
 
 
 def parse_duration(value: Any) -> float:
@@ -32,7 +34,10 @@ def parse_duration(value: Any) -> float:
     """
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match and match["unit"] in _SECONDS:
-        return float(match["number"]) * _SECONDS[match["unit"]]
+        seconds = float(match["number"]) * _SECONDS[match["unit"]]
+        if seconds > LONGEST_SECONDS:
+            raise mismatch(value, "duration", f"a duration of at most {LONGEST_SECONDS // 86400} days")
+        return seconds
     if value == 0 and not isinstance(value, bool):
         return 0.0
     raise mismatch(value, "duration", "a duration with its unit, such as 12ms, 400us or 1.5s")
@@ -48,12 +53,14 @@ def parse_size(value: Any) -> int:
         >>> parse_size("8GiB")
         8589934592
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SIZE:
         return int(value)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match and match["unit"] in _BYTES:
-        size: int = round(float(match["number"]) * _BYTES[match["unit"]])
-        return size
+        size = float(match["number"]) * _BYTES[match["unit"]]
+        if size <= LARGEST_SIZE:
+            return round(size)
+        raise mismatch(value, "size", "a size of at most 8 EiB")
     raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BATCHES = 4
+KEEPING_SECONDS = 2.0
+"""Time limit for taking more than one of them."""
 MOST_BYTES = 256_000_000
 SECONDS = 2.0
 AT_LEAST = 10
@@ -77,8 +79,12 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed 
     """
     import tensorflow as tf
 
-    kept = [feed.next()]
-    while len(kept) < BATCHES and bytes_of(kept[0]) * (len(kept) + 1) <= MOST_BYTES:
+    began, kept = time.perf_counter(), [feed.next()]
+    while (
+        len(kept) < BATCHES
+        and bytes_of(kept[0]) * (len(kept) + 1) <= MOST_BYTES
+        and time.perf_counter() - began < KEEPING_SECONDS
+    ):
         kept.append(feed.next())
     datasets = [tf.data.Dataset.from_tensors(batch) for batch in kept]
     try:

@@ -22,6 +22,7 @@ Dispatch = Literal["sync"] | int
 
 _PR_SET_TIMERSLACK = 29
 _SPIN_NS = 60_000
+_SIGN_NS = 1_000_000_000
 
 
 class Clock(Protocol):
@@ -35,17 +36,26 @@ class Clock(Protocol):
 
 
 class HostClock:
-    """The real clock: sleeps until just before a deadline, then yields until it."""
+    """The real clock: sleeps until just before a deadline, then yields until it.
 
-    def __init__(self) -> None:
+    Args:
+        waiting: Called about once a second during a longer sleep, as a sign of life.
+    """
+
+    def __init__(self, waiting: Callable[[], None] = lambda: None) -> None:
         self.now: Callable[[], int] = time.perf_counter_ns
+        self._waiting = waiting
         sharpen_timers()
 
     def sleep_until(self, deadline: int) -> int:
         """Wait until `deadline`; wakes within some 10 µs of it on an idle core."""
         now = time.perf_counter_ns()
         while (left := deadline - now) > 0:
-            time.sleep((left - _SPIN_NS) / 1e9 if left > _SPIN_NS else 0)
+            if left > 2 * _SIGN_NS:
+                time.sleep(_SIGN_NS / 1e9)
+                self._waiting()
+            else:
+                time.sleep((left - _SPIN_NS) / 1e9 if left > _SPIN_NS else 0)
             now = time.perf_counter_ns()
         return now
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.protocol.messages import Beat
+from pipeprof.profiles.protocol.messages import STOPPED, Beat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,7 @@ class PhaseWindow:
         if self.reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * self.statistics.seconds):
             self.reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
         if self.reason is None and self._channel.stop.is_set():
-            self.reason = "stopped"
+            self.reason = STOPPED
         if began >= self._beat_at or self.reason:
             self._beat_at = began + BEAT_NS
             rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None

@@ -169,7 +169,7 @@ def traced_ops(
 
     seconds = seconds_for(room)
     if seconds is None:
-        return Trace(note="no trace: it would take more memory than is left")
+        return Trace(note="it would take more memory than is left")
 
     short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
     epochs = short and seconds == SECONDS and epoch_is_small(feed)
@@ -188,7 +188,7 @@ def traced_ops(
         except tf.errors.OpError as error:
             watching.stop()
             python.stop()
-            return Trace(note=f"no trace: {str(error).splitlines()[0]}")
+            return Trace(note=str(error).splitlines()[0])
         passed = _ElementCount(feed)
         passed.too_many(0.0)
         began_ns, cpu = time.monotonic_ns(), time.process_time()
@@ -203,7 +203,7 @@ def traced_ops(
             profiler.stop()
         files = sorted(Path(folder).rglob("*.xplane.pb"))
         if not files:
-            return Trace(note="no trace: TensorFlow wrote none")
+            return Trace(note="TensorFlow wrote none")
         events = [event for file in files for event in read_events(file.read_bytes())]
     offset = _offset_ps(compared, events)
     spans = Spans(events, lambda path: key_of(path, marks))

@@ -21,10 +21,18 @@ def test_durations(text: str, expected: float) -> None:
     assert options.duration("--seconds", text) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas"])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas", "1e300", "1001d", "24001h", f"{10**400}s"]
+)
 def test_no_durations(text: str) -> None:
     with pytest.raises(UsageError, match=r"--timeout: got '.*', expected a duration above 0"):
         options.duration("--timeout", text)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_no_whole_numbers(number: int) -> None:
+    with pytest.raises(UsageError, match=r"--steps: got [0-9]{19,30}, expected a whole number of at most 64 bits"):
+        options.whole("--steps", number)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("1024", 1024)])
@@ -32,7 +40,7 @@ def test_sizes(text: str, expected: int) -> None:
     assert options.byte_size("--memory-limit", text) == expected
 
 
-@pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G"])
+@pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G", f"{10**400}GB", "9000000TiB"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(UsageError, match="--memory-limit: got"):
         options.byte_size("--memory-limit", text)

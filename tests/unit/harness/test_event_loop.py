@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, measured, phase, sample
+from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, error, measured, phase, sample
 
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.protocol.messages import Answer, Done, WorkerMessage, encode_message
+from pipeprof.profiles.protocol.messages import Answer, Done, Trace, TraceBegan, Waiting, WorkerMessage, encode_message
 
 TIMEOUT = 60.0
 START = 100.0
@@ -403,12 +403,45 @@ def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
 # The time
 
 
+def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
+    scene.says(1, phase("trace"), measured(drained()), TraceBegan(12.0))
+    ended, seconds = scene.run()
+    assert ended.reason == "long-trace"
+    assert seconds == pytest.approx(13)
+    assert scene.asked_at == []
+    assert scene.observed.complete
+
+
+def test_a_trace_that_came_is_not_given_up(scene):
+    scene.says(1, phase("trace"), measured(drained()), TraceBegan(12.0))
+    scene.says(5, Trace())
+    scene.says(40, Done())
+    scene.ends(41)
+    ended, seconds = scene.run()
+    assert ended.reason == "exit"
+    assert seconds == pytest.approx(41, abs=0.3)
+
+
+def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
+    scene.watch.end_at = START + 20
+    scene.says(1, phase("measure"))
+    finishes(scene, 1.0, measured(drained()), error())
+    assert scene.run()[0].reason == "exit"
+
+
+def test_waiting_for_a_long_step_is_progress(scene):
+    for second in range(1, 200, 20):
+        scene.says(second, Waiting())
+    scene.ends(200)
+    assert scene.run()[0].reason == "exit"
+
+
 def test_when_the_time_is_up_the_worker_may_finish_its_sums(scene):
     scene.watch.end_at = START + 20
     scene.says(1, phase("measure"))
     finishes(scene, 1.0, measured(drained()))
     ended, seconds = scene.run()
-    assert ended.reason == "exit"
+    assert ended.reason == "max-time"
     assert scene.asked_at == [("stop", 20)]
     assert seconds == pytest.approx(21, abs=0.3)
 

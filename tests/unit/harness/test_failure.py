@@ -9,7 +9,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.worker.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
+from unit.worker.fakes import (
+    GIB,
+    MIB,
+    beat,
+    drained,
+    error,
+    measured,
+    model_node,
+    observed,
+    phase,
+    phase_end,
+    sample,
+    stage_at,
+)
 
 from pipeprof.profiles.document.messages import ErrorFrame
 from pipeprof.profiles.harness.event_loop import Ended
@@ -17,7 +30,7 @@ from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
-from pipeprof.profiles.protocol.messages import Answer, Done, WorkerMessage
+from pipeprof.profiles.protocol.messages import STOPPED, Answer, Done, WorkerMessage
 from pipeprof.profiles.user_frames import UserFrame
 
 STAGES = {
@@ -38,6 +51,7 @@ def around(**changes: Any) -> Circumstances:
         "seconds": 12.34,
         "timeout": 120.0,
         "max_time": None,
+        "planned": "10 s",
         "peaks": {},
         "stages": STAGES,
         "stacks": "",
@@ -454,6 +468,23 @@ def test_the_time_was_up():
     assert failure.problem.code == "max-time"
     assert failure.exit_code == 5
     assert failure.problem.message == "Stopped after 30 s (--max-time) in phase measure after 1,234 steps."
+
+
+def test_a_measurement_that_the_time_cut_is_not_complete():
+    cut = observed(phase("measure"), measured(drained()), phase_end("measure", note=STOPPED), Done())
+    failure = failed(Ended("max-time", 0), cut, max_time=30.0)
+    assert (failure.problem.code, failure.exit_code) == ("max-time", 5)
+    steps = cut.measured.steps
+    assert failure.problem.message == (
+        f"Stopped after 30 s (--max-time): {steps.seconds:.1f} s and {steps.count} steps were measured of 10 s; "
+        "the gain of a free pipeline and the ops inside stages are n/a."
+    )
+
+
+@pytest.mark.parametrize("note", ["10 s", None])
+def test_a_time_that_was_up_after_the_measurement_cut_nothing(note):
+    whole = observed(phase("measure"), measured(drained()), phase_end("measure", note=note), phase("trace"), Done())
+    assert diagnose(Ended("max-time", 0), whole, around(max_time=30.0)) is None
 
 
 def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():

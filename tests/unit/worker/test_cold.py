@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Trace, Warmed, Warned
+from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Trace, TraceBegan, Warmed, Warned
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps import headspace
 
@@ -31,19 +31,20 @@ def traced(monkeypatch):
         channel = Channel()
         one = sample.JobRun(Job(1, "spec", "a.yaml", [], warm=warm), channel)
         one.feed = object()
-        one._memory = SimpleNamespace(rest=lambda _feed: None)
-        one._trace(None)
+        one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
+        one._describe = lambda: done.append("graphs")
+        one._measure_extras(None)
         return done, [type(message) for message in channel.sent if not isinstance(message, PhaseBegan | PhaseEnded)]
 
     return run
 
 
 def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
-    assert traced(["a"]) == (["trace", "read", "replay"], [Warmed, Trace])
+    assert traced(["a"]) == (["rest", "graphs", "replay", "trace", "read"], [TraceBegan, Trace, Warmed])
 
 
-def test_without_eviction_the_trace_comes_last(traced):
-    assert traced([]) == (["replay", "trace"], [Trace])
+def test_the_trace_comes_last(traced):
+    assert traced([]) == (["rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
 
 
 def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeprof.profiles.protocol.steps import LongGap
+from pipeprof.profiles.worker.steps import simulated_device
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
@@ -30,6 +31,35 @@ class FakeClock:
             self.slept.append(deadline - self.time)
             self.time = deadline + self.late
         return self.time
+
+
+class FakeTime:
+    """Stands in for the module `time`: sleeping moves it on."""
+
+    def __init__(self) -> None:
+        self.ns = 5 * MS
+        self.slept: list[float] = []
+
+    def perf_counter_ns(self) -> int:
+        return self.ns
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.ns += max(1, round(seconds * 1e9))
+
+
+@pytest.mark.parametrize(("seconds", "signs"), [(0.012, 0), (1.0, 0), (2.0, 0), (2.5, 1), (60.0, 58)])
+def test_a_long_step_gives_a_sign_about_every_second(
+    seconds: float, signs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, told = FakeTime(), []
+    monkeypatch.setattr(simulated_device, "time", fake)
+    monkeypatch.setattr(simulated_device, "sharpen_timers", lambda: True)
+    clock = simulated_device.HostClock(lambda: told.append(fake.ns))
+    deadline = fake.ns + round(seconds * 1e9)
+    assert clock.sleep_until(deadline) == deadline
+    assert len(told) == signs
+    assert max(fake.slept) <= 2.0
 
 
 def run(
