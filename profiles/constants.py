@@ -456,3 +456,11 @@ FOLDED_UP_TO = _constant(
     "Size up to which TensorFlow computes a value made of constants once (constant folding)",
     "values of 4 and 16 MB",
 )
+DISTURBED_FROM = _constant(
+    "DISTURBED_FROM",
+    0.10,
+    "× the CPU time wanted",
+    "Part of it that other processes took, from which a measurement is called disturbed",
+    "TO BE MEASURED",
+    tensorflow=None,
+)

@@ -77,6 +77,16 @@ def percent(share: float) -> str:
     return f"{hundredths:.1f} %" if abs(hundredths) < 9.95 else f"{hundredths:.0f} %"
 
 
+def cores_text(cores: float) -> str:
+    """A number of cores.
+
+    Example:
+        >>> cores_text(2), cores_text(1), cores_text(1.5)
+        ('2 cores', '1 core', '1.5 cores')
+    """
+    return f"{cores:g} core{'' if cores == 1 else 's'}"
+
+
 def free_pipeline_text(share: float) -> str:
     """State that nothing is left to gain, from the share of the time that a free pipeline would save.
 

@@ -9,7 +9,7 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import NOTES, select_warnings
 from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
-from pipeprof.profiles.time.bottleneck import cores_were_free
+from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def _doubts(profile: Profile) -> Iterator[str]:
         yield "the warm-up had not settled: the step time may still be changing"
     if steps is not None and steps.count < _TOO_FEW_STEPS:
         yield f"only {steps.count:,} step{'' if steps.count == 1 else 's'}"
-    cores = profile.host.cores
+    cores = scheduled_on(profile.host)
     crowded = False
     if contention is not None:
         others = contention.others_cores or 0.0
         crowded = others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores)
+        crowded = crowded or (others > 0 and bool(profile.verdict and profile.verdict.disturbed))
         if crowded:
             yield f"other processes used {significant(others, 2)} of {cores:g} cores: times may be too long"
         if (contention.steal_share or 0.0) >= _TOO_MUCH_STEAL:
@@ -148,7 +149,7 @@ def _contention(profile: Profile) -> str:
         return ""
     parts = []
     if found.runnable_wait_share is not None:
-        if cores_were_free(found, profile.host.cores):
+        if cores_were_free(found, scheduled_on(profile.host)):
             # Waiting to wake up on a free core is a large share of next to nothing.
             parts.append("none, cores were free")
         else:

@@ -29,8 +29,8 @@ NOTES = frozenset(
     }
 )
 """Codes of warnings that do not change what the default report concludes; they are in the complete one."""
-_SAID = frozenset({"leak", "not-settled"})
-"""Codes of warnings whose content the default report has elsewhere: in Memory and in Reliable."""
+_SAID = frozenset({"disturbed", "leak", "not-settled"})
+"""Codes of warnings whose content the default report has elsewhere: in the verdict, in Memory and in Caution."""
 
 
 def build_errors(profile: Profile) -> Iterator[Block]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import time_scale
-from pipeprof.profiles.time.bottleneck import cores_were_free
+from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size, stage_name
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ def describe_limits(profile: Profile, digits: int = 2) -> str:
 
 
 def _resource(term: CeilingTerm, profile: Profile) -> str:
-    stage = next((stage for stage in profile.stages or [] if stage.id == term.stage), None)
-    where = f" ({stage_name(stage)})" if stage is not None else ""
+    named = [stage for stage in profile.stages or [] if stage.id in (term.stages or [term.stage])]
+    where = f" ({', '.join(stage_name(stage) for stage in named)})" if named else ""
     cores = profile.host.cores
     words = {
         "cores": "both cores busy" if cores == 2 else "one core busy" if cores == 1 else f"all {cores:g} cores busy",
-        "serial": "one call at a time",
+        "serial": "in turn on one thread" if term.stages else "one call at a time",
         "disk": "the disk",
         "step": "the step itself",
         "threads": f"with {count(term.threads or 1.0)} threads for functions",
@@ -169,7 +169,7 @@ def _cpu(profile: Profile) -> str:
         # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
         if cpu.waiting_ms >= 0.01 * cpu.total_ms:
             more.append(f"plus {milliseconds(cpu.waiting_ms)} waiting for a core")
-    elif cpu.waiting_share is not None and not cores_were_free(profile.contention, profile.host.cores):
+    elif cpu.waiting_share is not None and not cores_were_free(profile.contention, scheduled_on(profile.host)):
         more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time")
     return "; ".join([text, *more, *([throttled] if throttled else [])])
 

@@ -35,17 +35,34 @@ class Batching:
 
 @dataclass(frozen=True)
 class SingleElements:
-    """Elements that are no batches."""
+    """Elements that no stage has made batches of.
+
+    Attributes:
+        in_windows: They are those of an unknown dataset, or of a window that may share elements with the next one: a
+            batch of them is a sequence.
+    """
+
+    in_windows: bool = False
 
 
 SINGLE = SingleElements()
+_IN_WINDOWS = SingleElements(in_windows=True)
 Elements: TypeAlias = "Batching | SingleElements | None"
 """Kind of a dataset's elements; None if unknown."""
 
 
 def final_elements(graph: StageGraph) -> Elements:
-    """Return the batch dimensions of the pipeline's elements; None if unknown."""
-    return _BatchingWalk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
+    """Return the batch dimensions of the pipeline's elements; None if unknown.
+
+    Elements that no stage has made batches of may have been batches from the start, or become some in a function,
+    unless they are scalars. Of batches of batches it is not known which dimension counts: the inner one may be time.
+    """
+    if graph.root is None:
+        return None
+    found = _BatchingWalk(graph, cardinalities(graph)).of(graph.root)
+    if isinstance(found, SingleElements):
+        return SINGLE if not found.in_windows and _gives_scalars(graph.nodes[graph.root]) else None
+    return None if found is None or isinstance(found.inner, Batching) else found
 
 
 @dataclass
@@ -66,7 +83,7 @@ class _BatchingWalk:
     def _of(self, node: Node) -> Elements:
         traits = node.traits
         if traits.nests:
-            return self._common(node.bodies) if node.bodies else self._function_input(node)
+            return self._common(node.bodies) if node.bodies else _known_elements(self._function_input(node))
         if traits.combines:
             return self._common(self._element_inputs(node))
         if not node.inputs and written_op(node.op) not in STAGES:
@@ -98,7 +115,8 @@ class _BatchingWalk:
         outer = self.graph.nodes[self.graph.skip_options(owner.inputs[0])]
         while outer.traits.passes and outer.inputs:
             outer = self.graph.nodes[self.graph.skip_options(outer.inputs[0])]
-        return self.of(outer.inputs[0]) if outer.traits.windows and outer.inputs else None
+        apart = outer.traits.windows and outer.inputs and _holds_each_once(outer)
+        return self.of(outer.inputs[0]) if apart else _IN_WINDOWS
 
     def _element_inputs(self, node: Node) -> tuple[str, ...]:
         """Return the inputs that supply elements, without counters and selectors of the next input."""
@@ -113,7 +131,9 @@ class _BatchingWalk:
         ]
         return tuple(one for one in node.inputs if one not in counters) or node.inputs
 
-    def _batch_elements(self, node: Node, below: Elements) -> Batching:
+    def _batch_elements(self, node: Node, below: Elements) -> Elements:
+        if below == _IN_WINDOWS:
+            return None
         argument = node.arguments.get("batch_size")
         size = argument if isinstance(argument, int) and argument > 0 else None
         count = self.counts.get(node.inputs[0]) if node.inputs else None
@@ -139,6 +159,23 @@ class _BatchingWalk:
             exact=all(one.exact for one in found),
             whole=all(one.whole for one in found),
         )
+
+
+def _known_elements(elements: Elements) -> Elements:
+    return None if elements == _IN_WINDOWS else elements
+
+
+def _holds_each_once(window: Node) -> bool:
+    """Whether windows lie side by side: together they hold each element once."""
+    size, shift, stride = (window.arguments.get(name) for name in ("size", "shift", "stride"))
+    return isinstance(size, int) and size == shift and stride == 1
+
+
+def _gives_scalars(node: Node) -> bool:
+    """Whether all components of its elements are known to be scalars."""
+    return bool(node.output_shapes) and all(
+        shape == () and dtype != "variant" for dtype, shape in zip(node.output_types, node.output_shapes, strict=False)
+    )
 
 
 def _unbatch_elements(below: Elements) -> Elements:

@@ -24,6 +24,11 @@ class Verdict(Model):
     limit: Limit | None = None
     stage: str | None = None
     headspace_share: float | None = None
+    disturbed: bool | None = Field(
+        None,
+        description="Other processes took cores that the worker's threads waited for (warning `disturbed`): what the "
+        "verdict says may not hold on a free machine. `None` where this is not known.",
+    )
     headline: str = Field("", description="The conclusion in one line; empty in documents of earlier versions.")
     details: list[VerdictDetail] = Field(default_factory=list)
     sentence: str = Field(description="Headline and details as one text.")

@@ -26,10 +26,15 @@ class Phase(Model):
 class Throughput(Model):
     """What came out of the pipeline per second of the measured window."""
 
-    elements_per_second: float | None = Field(None, description="Batches times their first dimension, where known.")
+    elements_per_second: float | None = Field(None, description="Batches times `elements_per_batch`.")
     batches_per_second: float | None = None
     bytes_per_second: float | None = None
-    elements_per_batch: float | None = None
+    elements_per_batch: float | None = Field(
+        None,
+        description="Elements that one batch is made of, on average; 1 for a pipeline whose elements are no batches. "
+        "`None` where neither the graph nor the counters show it: nested batches, windows that overlap, what a Python "
+        "function made.",
+    )
     bytes_per_batch: float | None = None
 
 
@@ -55,7 +60,9 @@ class Steps(Model):
     busy_ms: Quantiles | None = Field(None, description="The device at work; `None` with `step: none`.")
     wait_share: float = Field(description="Sum of the waits over the measured time, 0 to 1.")
     restart_share: float | None = Field(
-        None, description="The part of `wait_share` spent starting the dataset again at the end of an epoch."
+        None,
+        description="The part of the measured time in which the first batch of an epoch made the loop wait longer than "
+        "other batches do; `None` without a restart, and where every batch begins an epoch.",
     )
     floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
     epochs: int = Field(0, description="How often the dataset ended and was started again.")
@@ -136,5 +143,7 @@ class Contention(Model):
     load_average: float | None = None
     worker_cores: float | None = Field(None, description="CPU seconds per second of the worker while measuring.")
     others_cores: float | None = Field(
-        None, description="CPU seconds per second of everything else on the machine, pipeprof itself left out."
+        None,
+        description="CPU seconds per second of everything else on the cores that the worker may run on, without "
+        "pipeprof itself.",
     )

@@ -47,6 +47,9 @@ class CeilingTerm(Model):
     resource: CeilingResource
     batches_per_second: float
     stage: str | None = None
+    stages: list[str] = Field(
+        default_factory=list, description="Of `serial`: the stages that take turns on one thread, where it is several."
+    )
     threads: float | None = Field(None, description="Of `threads`: how many there are for functions, or for its calls.")
 
 

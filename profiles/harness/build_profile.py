@@ -30,6 +30,9 @@ from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+from pipeprof.profiles.time.limits.cores import idle_cores
+from pipeprof.profiles.time.limits.disturbance import find_disturbance
+from pipeprof.profiles.time.limits.restarts import repeat_text
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
@@ -118,7 +121,7 @@ def assemble(
         overhead=_overhead(facts, observed),
         contention=facts.contention,
         headspace=_headspace(steps, observed),
-        warnings=[*facts.warnings, *observed.warnings, *_warnings(observed, steps), *notes],
+        warnings=[*facts.warnings, *observed.warnings, *_warnings(facts, observed, steps, stages), *notes],
         errors=[problem] if problem else [],
         output=facts.output,
     )
@@ -294,6 +297,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
         interval_ms=steps.interval_ms.mean,
         batches=sum(segment.batches for segment in observed.graphs.segments) if observed.graphs is not None else 0,
         traced_share=_traced_share(observed.trace) if observed.trace is not None else None,
+        idle_cores=idle_cores(contention, facts.host),
     )
 
 
@@ -363,8 +367,11 @@ def _memory(phases: Iterable[Phase], sampler: Sampler | None, *, growing: bool) 
     )
 
 
-def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
+def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: list[Stage] | None) -> list[Message]:
     found = []
+    disturbance = find_disturbance(facts.contention, facts.host) if steps is not None else None
+    if disturbance is not None:
+        found.append(disturbance.message())
     warmup = next((phase for phase in observed.phases if phase.name == "warmup"), None)
     if warmup is not None and warmup.note and warmup.note.startswith("not settled"):
         text = (
@@ -375,8 +382,8 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
         text = (
-            f"The data set is short: {restarts}{took or ' while measuring'}. Measure more data, or add `repeat()` "
-            "before `batch`."
+            f"The data set is short: {restarts}{took or ' while measuring'}. Measure more data or, if training has no "
+            f"more, {repeat_text(stages)}."
         )
         found.append(Message(code="repeated", message=text))
     loop = observed.measured.loop if observed.measured is not None else None

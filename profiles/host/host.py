@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, cores
+from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_cores, cores
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
 from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.procfs import (
@@ -157,6 +157,7 @@ class ContentionProbe:
         clock: Seconds, monotonic.
         load: The load average.
         own_cpu: CPU seconds of this process, excluded from the time of others.
+        allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
     """
 
     def __init__(
@@ -169,6 +170,7 @@ class ContentionProbe:
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], float | None] = load_average,
         own_cpu: Callable[[], float] = time.process_time,
+        allowed: Callable[[], Collection[int]] = allowed_cores,
     ) -> None:
         self._pid = pid
         self._reader = reader
@@ -183,6 +185,7 @@ class ContentionProbe:
         self._stalled: float | None = None
         self._reading: FamilyReading | None = None
         self._own_cpu = own_cpu
+        self._allowed = allowed
         self._own = 0.0
 
     def start(self) -> None:
@@ -213,7 +216,9 @@ class ContentionProbe:
             load_average=self._load(),
             worker_cores=worker_cores,
             others_cores=_other_cores(
-                _busy_cores(self._system, system), worker_cores, own / seconds if seconds > 0 else None
+                _busy_allowed_cores(self._system, system, self._allowed()),
+                worker_cores,
+                own / seconds if seconds > 0 else None,
             ),
         )
 
@@ -241,6 +246,19 @@ def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float 
         return None
     idle = max(0, after.idle - before.idle) / (after.total - before.total)
     return max(0.0, 1 - idle) * after.cores
+
+
+def _busy_allowed_cores(
+    before: SystemTimes | None, after: SystemTimes | None, allowed: Collection[int]
+) -> float | None:
+    """Return the cores, of those allowed, that computed something; of the whole machine where they are not listed."""
+    everywhere = _busy_cores(before, after)
+    if everywhere is None or before is None or after is None or not allowed:
+        return everywhere
+    if not set(allowed) < before.busy.keys() & after.busy.keys():
+        return everywhere
+    passed = (after.total - before.total) / after.cores
+    return sum(max(0, after.busy[core] - before.busy[core]) for core in allowed) / passed
 
 
 def _stalled_share(

@@ -114,6 +114,11 @@ def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) 
     return max(min(known, default=1.0), 0.01)
 
 
+def allowed_cores() -> frozenset[int]:
+    """Numbers of the cores that the scheduler may put this process on; empty where it cannot be asked (macOS)."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
 def affinity_cores() -> int | None:
     """Return the number of cores in this process's affinity; all cores where the system has none (macOS)."""
     if hasattr(os, "sched_getaffinity"):

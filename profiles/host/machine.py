@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host.procfs import PROC, fields, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -21,6 +22,7 @@ class SystemTimes:
         idle: Cores with nothing to do, also while something waits for a disk.
         cores: Number of cores.
         waiting: The part of `idle` in which something waited for a disk.
+        busy: Of each core by its number, the ticks in which it computed something.
     """
 
     total: int
@@ -28,19 +30,28 @@ class SystemTimes:
     idle: int = 0
     cores: int = 1
     waiting: int = 0
+    busy: Mapping[int, int] = field(default_factory=dict)
 
 
 def system_times(proc: Path = PROC) -> SystemTimes | None:
-    """Return the first line of ``/proc/stat``; guest time is left out because user time holds it already."""
-    first, _, rest = (read_text(proc / "stat") or "").partition("\n")
-    line = first.split()
-    if len(line) < 9 or line[0] != "cpu" or not all(word.isdecimal() for word in line[1:9]):
+    """Return the first lines of ``/proc/stat``; guest time is left out because user time holds it already."""
+    rows = [row.split() for row in (read_text(proc / "stat") or "").splitlines() if row.startswith("cpu")]
+    ticks = {row[0]: [int(word) for word in row[1:9]] for row in rows if _is_complete(row)}
+    whole = ticks.pop("cpu", None)
+    if whole is None:
         return None
-    ticks = [int(word) for word in line[1:9]]
-    cores = sum(1 for row in rest.splitlines() if row.startswith("cpu"))
     return SystemTimes(
-        total=sum(ticks), steal=ticks[7], idle=ticks[3] + ticks[4], cores=max(1, cores), waiting=ticks[4]
+        total=sum(whole),
+        steal=whole[7],
+        idle=whole[3] + whole[4],
+        cores=max(1, len(rows) - 1),
+        waiting=whole[4],
+        busy={int(name[3:]): sum(one) - one[3] - one[4] for name, one in ticks.items() if name[3:].isdecimal()},
     )
+
+
+def _is_complete(row: Sequence[str]) -> bool:
+    return len(row) >= 9 and all(word.isdecimal() for word in row[1:9])
 
 
 def stalled_by_files(proc: Path = PROC) -> float | None:

@@ -5,14 +5,14 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``memory``        the peak reached nine tenths of the limit
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
+``cpu``           other processes took cores that the worker's threads waited for
 ``cpu``           the worker used four fifths of its cores
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
-``serial-stage``  one stage that runs one call at a time fills most of the interval
+``serial-stage``  stages that take turns on one thread fill all of the interval together, or one of them most of it
 ``cpu``           its threads would have used four fifths of the cores, but waited for them, while that much of the
-                  machine was in use: by other processes, or by too many of its own threads at once. A thread that
-                  wakes up on a free core waits for it as well, which says nothing.
+                  machine was in use. A thread that wakes up on a free core waits for it as well, which says nothing.
 
 Where none of them holds, the limit is `None`. A stage of unknown cost (its iterators had ended before the model was
 read) is named where the trace has its ops, or where all other stages account for little of the waiting.
@@ -24,14 +24,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
-from pipeprof.profiles.wording import listed, milliseconds, percent, size, stage_label
+from pipeprof.profiles.time.limits.cores import CPU_FROM, cores_in_use, scheduled_on, worker_fills_cores
+from pipeprof.profiles.time.limits.disturbance import find_disturbance
+from pipeprof.profiles.time.limits.serial_chain import find_chain
+from pipeprof.profiles.time.top_stage import EQUAL_FROM, equal_stages, top_stage, unknown_stages
+from pipeprof.profiles.wording import listed, milliseconds, part_of, percent, significant, size, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.document.base import Limit
-    from pipeprof.profiles.document.measured import Contention, Steps
+    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Causes, Stage
@@ -49,8 +52,6 @@ PYTHON_LEAST = 0.3
 LOCK_FROM = 0.50
 """Share of the time inside Python functions with the lock taken; seen are 0.93 to 1 of those that compute in Python,
 0.02 to 0.05 of those that sleep or leave the work to NumPy."""
-CPU_FROM = 0.80
-"""Share of the usable cores (SPDL and xprof call a host saturated well before 100 %)."""
 BLOCKED_FROM = 0.50
 """Share of the time inside the stages."""
 DISK_FROM = 5e6
@@ -67,14 +68,10 @@ INTRA_OP_FROM = 0.10
 """Share of a stage's time in further threads of single ops from which it uses more than one core."""
 WANTED_FROM = 0.80
 """Share of the cores that must be in use, so that threads waiting for one are too many."""
-FREE_BELOW = 0.50
-"""Share of the cores in use below which cores were free."""
-STEAL_FROM = 0.05
-"""Share of the time stolen by the hypervisor from which the cores count as fully used."""
-OTHERS_FROM = 0.50
-"""Share of the missing cores that other processes must use to be the reason, and not the worker's own threads."""
 BLOCKS_FROM = 0.50
 """Share of the waiting that a stage must be blocked for this to be the reason."""
+REST_FROM = 0.02
+"""Share of the interval from which the remaining stages of a chain are part of the sum."""
 EXPLAINED_BELOW = 0.30
 """Share of the waiting that all other stages together may account for, so that one stage has the rest."""
 
@@ -104,7 +101,7 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
         return None
     remaining = _remaining_stage(profile)
     stage = top_stage(profile.stages, steps.epochs) or (remaining.stage if remaining is not None else None)
-    for look in (_python, _cpu, _blocked, _serial, _crowded):
+    for look in (_disturbed, _python, _cpu, _blocked, _chain, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
             return found
@@ -178,11 +175,40 @@ def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Bottlenec
     return Bottleneck("gil", stage, f"{what}: runs {percent(share)} of the time, one thread at a time (GIL)")
 
 
-def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
-    used, cores = causes.worker_cores, profile.host.cores
-    if used is None or used < CPU_FROM * cores:
+def _disturbed(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+    """Other processes took cores: how much any stage computes at a time, and waits for others, is their doing."""
+    found = find_disturbance(profile.contention, profile.host)
+    if found is None:
         return None
-    return Bottleneck("cpu", stage, f"CPU: {used:.1f} of {cores:g} cores in use{_most_work(stage, profile)}")
+    if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, stage)) is not None:
+        # Its threads wanted no core.
+        return blocked
+    waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
+    return Bottleneck("cpu", stage, f"CPU: {waits} ({found.who}){_most_work(stage, profile)}")
+
+
+def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+    if causes.worker_cores is None or not worker_fills_cores(profile):
+        return None
+    used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
+    if stage is None:
+        return Bottleneck("cpu", None, used)
+    stages = _most_cpu(profile)
+    total = profile.cpu.total_ms if profile.cpu is not None else 0.0
+    spent = sum(one.cpu_ms_per_batch or 0.0 for one in stages)
+    if not stages or not 0 < spent <= total:
+        return Bottleneck("cpu", stage, f"{used}{_most_work(stage, profile)}")
+    where = f"{part_of(spent, total)} in {label_stages(stages)}"
+    return Bottleneck("cpu", stages[0], f"{used}, {where}; less work there or more cores would help")
+
+
+def _most_cpu(profile: Profile) -> list[Stage]:
+    """The stages that take the most CPU time, where the user can change them."""
+    stages = sorted(profile.stages or [], key=lambda one: -(one.cpu_ms_per_batch or 0.0))
+    if not stages or stages[0].origin != "written":
+        return []
+    least = EQUAL_FROM * (stages[0].cpu_ms_per_batch or 0.0)
+    return [one for one in stages if one.origin == "written" and (one.cpu_ms_per_batch or 0.0) >= least > 0]
 
 
 def _most_work(stage: Stage | None, profile: Profile) -> str:
@@ -194,45 +220,16 @@ def _most_work(stage: Stage | None, profile: Profile) -> str:
     return f"; most work: {label_stages(stages)}{f', {share}' if share else ''}"
 
 
-def cores_in_use(contention: Contention | None, cores: float) -> float | None:
-    """Return the part of the cores that was in use by all processes; all of it under a CPU quota or with steal.
-
-    A thread that wakes up on an idle core waits for it as well, which the kernel counts like any other waiting.
-
-    Args:
-        contention: What was observed.
-        cores: That the worker may use.
-
-    Returns:
-        0 to 1; `None` where the use by other processes is unknown.
-    """
-    if contention is None:
-        return None
-    if contention.throttled_seconds or (contention.steal_share or 0.0) >= STEAL_FROM:
-        return 1.0
-    used, others = contention.worker_cores, contention.others_cores
-    return None if used is None or others is None else min(1.0, (used + others) / cores)
-
-
-def cores_were_free(contention: Contention | None, cores: float) -> bool:
-    """Whether so many cores were free that threads waited for one only while they woke up."""
-    used = cores_in_use(contention, cores)
-    return used is not None and used < FREE_BELOW
-
-
 def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
-    """Threads wait for cores that other processes, or other threads of the worker, use."""
+    """More threads of the worker are runnable at once than there are cores."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
-    in_use = cores_in_use(profile.contention, cores)
+    in_use = cores_in_use(profile.contention, scheduled_on(profile.host))
     if in_use is not None and in_use < WANTED_FROM:
         return None
-    others = profile.contention.others_cores if profile.contention is not None else None
-    if others is None:
+    if profile.contention is None or profile.contention.others_cores is None:
         why = f"it gets {used:.1f} of {cores:g}; who uses the others is unknown"
-    elif others >= OTHERS_FROM * (demanded - used):
-        why = f"other processes use {others:.1f} of the {cores:g}, it gets {used:.1f}"
     elif stage is not None and _one_at_a_time(stage):
         # One call at a time needs one core.
         return None
@@ -308,6 +305,25 @@ def _waiting_ms(steps: Steps | None) -> float:
     if steps is None:
         return 0.0
     return max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean)
+
+
+def _chain(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+    """Stages take turns on one thread, and none of them fills the time alone."""
+    found = find_chain(profile.stages or [], profile.steps) if profile.steps is not None and stage is not None else None
+    if found is None:
+        return None
+    most = max(found.parts, key=lambda part: part.inside_ms or 0.0)
+    if (most.inside_ms or 0.0) >= ALWAYS_FROM * found.filled_ms:
+        return None
+    times = " + ".join(significant(part.inside_ms or 0.0, 2) for part in found.parts)
+    rest = f" + {significant(found.rest_ms, 2)} in others" if found.rest_ms >= REST_FROM * found.filled_ms else ""
+    whole = "that a step waits" if found.in_turn else "between two steps"
+    how = " (estimated from the trace)" if any(part.timed_by == "trace" for part in found.parts) else ""
+    text = (
+        f"{label_stages(found.parts)} one after another on one thread: {times}{rest} of the "
+        f"{milliseconds(found.filled_ms)} {whole}{how}"
+    )
+    return Bottleneck("serial-stage", most, text)
 
 
 def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:

@@ -14,14 +14,19 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
+from pipeprof.profiles.time.limits.serial_chain import find_chain
 from pipeprof.profiles.time.stage_time import StageTime
 
 _BLOCKED_FROM = 0.5
 """Share of the functions' time blocked from which their threads and not the cores are counted."""
 
 
+WAKING_FROM = 0.5
+"""Idle cores from which a thread that waits for one only wakes up, which it does at any rate."""
+
+
 def stage_ceiling(
-    time: StageTime, interval_ms: float | None, cores: float
+    time: StageTime, interval_ms: float | None, cores: float, idle_cores: float | None = None
 ) -> tuple[float, Literal["serial", "threads", "cores"]] | None:
     """Return the rate of a stage if everything else took no time, and what sets it; ``None`` to keep the model's.
 
@@ -29,8 +34,11 @@ def stage_ceiling(
         time: With its threads and all its times.
         interval_ms: From one batch to the next.
         cores: Cores that the worker may use.
+        idle_cores: Cores that nothing used while measuring, on average; ``None`` where that is not known.
     """
     needed = time.active_ms - (time.intra_op_ms or 0.0)
+    if idle_cores is not None and idle_cores >= WAKING_FROM:
+        needed = max(needed, time.inside_ms or 0.0)
     if time.threads is None or needed <= 0:
         return None
     if interval_ms is not None:
@@ -68,7 +76,14 @@ def find_ceiling(
         for stage in stages
         if stage.ceiling_resource == "serial" and stage.ceiling_batches_per_second and not stage.tunable
     ]
-    if serial:
+    chain = find_chain(stages, steps) if steps is not None else None
+    if chain is not None and not chain.in_turn:
+        slowest = max(chain.parts, key=lambda part: part.inside_ms or 0.0)
+        in_turn = [part.id for part in chain.parts]
+        # The interval is the time that they took at most.
+        rate = 1000 / min(chain.filled_ms, chain.total_ms)
+        terms.append(CeilingTerm(resource="serial", batches_per_second=rate, stage=slowest.id, stages=in_turn))
+    elif serial:
         slowest = min(serial, key=lambda stage: stage.ceiling_batches_per_second or 0.0)
         rate = slowest.ceiling_batches_per_second or 0.0
         terms.append(CeilingTerm(resource="serial", batches_per_second=rate, stage=slowest.id))

@@ -47,6 +47,7 @@ class CpuUsage:
         interval_ms: From one batch to the next, by the wall clock.
         batches: That were measured.
         traced_share: Of the time at work in the trace window, the part on a core, of all stages together.
+        idle_cores: Cores that nothing used while measuring.
     """
 
     total_ms: float | None = None
@@ -57,6 +58,7 @@ class CpuUsage:
     interval_ms: float | None = None
     batches: int | None = None
     traced_share: float | None = None
+    idle_cores: float | None = None
 
 
 def attribute_time(
@@ -92,10 +94,10 @@ def attribute_time(
         times = cap_waiting_at_window(times, usage.interval_ms, cores)
         account = _with_calls(account, times)
     total = sum(time.active_ms for time in times) + lost * (account.scale if account is not None else 1.0)
-    return [_row(time, total, usage.interval_ms, cores) for time in times], account
+    return [_row(time, total, usage, cores) for time in times], account
 
 
-def _row(time: StageTime, total_ms: float, interval_ms: float | None, cores: float) -> Stage:
+def _row(time: StageTime, total_ms: float, usage: CpuUsage, cores: float) -> Stage:
     """Write a stage's times into its row of the document."""
     found: dict[str, object] = {
         "ops": list(time.ops) if time.ops else None,
@@ -112,7 +114,7 @@ def _row(time: StageTime, total_ms: float, interval_ms: float | None, cores: flo
             "calls_per_batch": time.calls,
             "share": time.active_ms / total_ms if total_ms else None,
         }
-        ceiling = stage_ceiling(time, interval_ms, cores)
+        ceiling = stage_ceiling(time, usage.interval_ms, cores, usage.idle_cores)
         if ceiling is not None:
             found["ceiling_batches_per_second"], found["ceiling_resource"] = ceiling
     return time.row.model_copy(update=found)

@@ -28,7 +28,7 @@ def elements_per_batch(
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
 ) -> float | None:
-    """Elements in a batch, on average; 1 for a pipeline without batches, None if unknown.
+    """Elements in a batch, on average; 1 for single scalars, None if unknown.
 
     Args:
         written: The graph as written. Without a root, the model's graph stands in for it; without a graph, the stages.

@@ -10,9 +10,25 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages, share_of_work
+from pipeprof.profiles.time.limits.cores import cores_needed, worker_fills_cores
+from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
+from pipeprof.profiles.time.limits.restarts import (
+    describe_restarts,
+    restart_clause,
+    restarts_are_costly,
+    wait_within_epochs,
+)
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
-from pipeprof.profiles.wording import free_pipeline_text, milliseconds, part_of, percent, significant, stage_label
+from pipeprof.profiles.wording import (
+    cores_text,
+    free_pipeline_text,
+    milliseconds,
+    part_of,
+    percent,
+    significant,
+    stage_label,
+)
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Bound
@@ -80,7 +96,9 @@ def conclude(profile: Profile) -> Verdict:
     bottleneck = find_bottleneck(profile) if bound in ("input", "balanced") else None
     if _nothing_to_gain(profile) and bottleneck is not None and bottleneck.limit != "memory":
         bottleneck = None
-    headline = _headline(profile, steps, bound)
+    if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
+        bottleneck = None
+    headline = _headline(profile, steps, bound, bottleneck)
     details = [*_speed_details(profile, steps, bound, bottleneck), *details]
     if ended:
         until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", ", ", 1)
@@ -92,6 +110,7 @@ def conclude(profile: Profile) -> Verdict:
         limit="step" if bound == "step" else bottleneck.limit if bottleneck is not None else None,
         stage=bottleneck.stage.id if bottleneck is not None and bottleneck.stage is not None else None,
         headspace_share=profile.headspace.share if profile.headspace is not None else None,
+        disturbed=_disturbed(profile),
     )
 
 
@@ -100,6 +119,17 @@ def _verdict(headline: str, details: list[VerdictDetail], **quantities: object) 
     return Verdict.model_validate(
         {"headline": headline, "details": details, "sentence": " ".join(sentences), **quantities}
     )
+
+
+def _disturbed(profile: Profile) -> bool | None:
+    if find_disturbance(profile.contention, profile.host) is not None:
+        return True
+    return None if lost_cores(profile.contention, profile.host) is None else False
+
+
+def _only_restarts(steps: Steps) -> bool:
+    """Whether the device waits for nothing but restarts of the dataset."""
+    return steps.dispatch is not None and restarts_are_costly(steps) and wait_within_epochs(steps) < STEP_BOUND_BELOW
 
 
 def _nothing_to_gain(profile: Profile) -> bool:
@@ -114,52 +144,79 @@ def _bound(profile: Profile, steps: Steps) -> Bound:
         return "step"
     if (steps.restart_share or 0.0) >= STEP_BOUND_BELOW:
         return classify_wait(steps.wait_share)
-    return classify_wait(_wait_within_epochs(steps))
+    return classify_wait(wait_within_epochs(steps))
 
 
-def _wait_within_epochs(steps: Steps) -> float:
-    """The share of waiting without the restarts of the dataset."""
-    restart = steps.restart_share or 0.0
-    return (steps.wait_share - restart) / (1 - restart) if restart < 1 else 0.0
+def _headline(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> str:
+    """State what the loop was bound by; only perhaps where other processes made the pipeline slower than it is."""
+    disturbance = find_disturbance(profile.contention, profile.host)
+    if disturbance is None:
+        return f"{_cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)}{restart_clause(steps)}."
+    text = _bound_by(profile, steps, bound)
+    if steps.dispatch is not None:
+        word, colon, rest = text.partition(":")
+        text = f"{word} even so{colon}{rest}" if bound == "step" else f"Perhaps {word.lower()}{colon}{rest}"
+    return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps)}."
 
 
-def _headline(profile: Profile, steps: Steps, bound: Bound) -> str:
+def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
+    """State what the loop was bound by, without a full stop."""
     if steps.dispatch is None:
-        return _headline_without_step(profile, steps)
-    share = percent(steps.wait_share)
-    of_every = part_of(steps.wait_ms.mean, steps.interval_ms.mean)
-    waits = f"the device waits for data {share} of the time ({of_every})"
+        return f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
+    waits = _waits(steps)
     if bound == "balanced":
-        return f"Balanced: {waits}."
+        return f"Balanced: {waits}"
     if bound == "input":
-        return f"Input-bound: {waits}."
-    if max(steps.wait_share, _wait_within_epochs(steps)) < STEP_BOUND_BELOW:
-        return f"Step-bound: {waits}."
+        return f"Input-bound: {waits}"
+    if max(steps.wait_share, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
+        return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
-        return f"Step-bound: {waits}, and barely less with preloaded batches."
-    within = percent(_wait_within_epochs(steps))
-    return f"Step-bound: within an epoch the device waits for data {within} of the time ({share} with the restarts)."
+        return f"Step-bound: {waits}, and barely less with preloaded batches"
+    within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share)
+    return f"Step-bound: within an epoch the device waits for data {within} of the time ({share} with the restarts)"
 
 
-def _headline_without_step(profile: Profile, steps: Steps) -> str:
-    throughput, headspace = profile.throughput, profile.headspace
-    if throughput is None or throughput.batches_per_second is None:
-        rate = f"{milliseconds(steps.interval_ms.mean)} per batch"
-    else:
-        rate = f"{significant(throughput.batches_per_second)} batches/s"
-    reaches = f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}" if headspace is not None else ""
-    return f"Pipeline alone: {rate} (no training step given{reaches})."
+def _waits(steps: Steps) -> str:
+    of_every = part_of(steps.wait_ms.mean, steps.interval_ms.mean)
+    return f"the device waits for data {percent(steps.wait_share)} of the time ({of_every})"
+
+
+def _rate(profile: Profile, steps: Steps) -> str:
+    if profile.throughput is None or profile.throughput.batches_per_second is None:
+        return f"{milliseconds(steps.interval_ms.mean)} per batch"
+    return f"{significant(profile.throughput.batches_per_second)} batches/s"
+
+
+def _empty_loop(profile: Profile) -> str:
+    headspace = profile.headspace
+    return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}" if headspace is not None else ""
+
+
+def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) -> str | None:
+    """State that the cores are the limit, and how many there would have to be; ``None`` where they are not."""
+    used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
+    if bottleneck is None or bottleneck.limit != "cpu" or used is None or not worker_fills_cores(profile):
+        return None
+    if steps.dispatch is None:
+        busy = f"{_rate(profile, steps)} with {used:.1f} of {cores_text(cores)} busy"
+        return f"CPU-bound: {busy} (no training step given{_empty_loop(profile)})"
+    needed = cores_needed(profile)
+    if needed is None or needed * (1 - STEP_BOUND_BELOW) < cores:
+        return None
+    return f"CPU-bound: {cores_text(cores)}, this step would need {significant(needed, 2)}; {_waits(steps)}"
 
 
 def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> list[VerdictDetail]:
     found = []
+    if find_disturbance(profile.contention, profile.host) is not None:
+        found.append(("warning", "measure again on a free machine; what follows may not hold there"))
     if bottleneck is not None:
         found.append(("bottleneck", bottleneck.text))
         if bottleneck.stage is None and bottleneck.limit != "memory":
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
-    elif bound != "step" and not _nothing_to_gain(profile):
+    elif bound != "step" and not _nothing_to_gain(profile) and not _only_restarts(steps):
         found.append(("most work", _most_work(profile.stages, steps.epochs)))
-    found.append(("restarts", _restarts(steps, bound)))
+    found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
         if _nothing_to_gain(profile):
@@ -180,7 +237,7 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     if steps.dispatch is None:
         return ""
     brings = f"{significant(headspace.speedup, 2)}× faster, if the pipeline cost nothing"
-    if headspace.share < _GONE_WITH_BATCHES * _wait_within_epochs(steps):
+    if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)
         return f"{brings} (with preloaded batches a step still takes {step})"
@@ -188,21 +245,19 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
 
 
 def _is_healthy(profile: Profile) -> bool:
-    """Whether there is nothing to change: the run is complete, and neither memory, rules nor epochs say otherwise."""
+    """Whether a complete and undisturbed run leaves nothing to change in memory, findings and epochs."""
     slow_delete = any(note.code == SLOW_DELETE for note in profile.warnings)
-    return profile.complete and not profile.findings and not slow_delete and not describe_memory_problem(profile)
+    disturbed = find_disturbance(profile.contention, profile.host) is not None
+    wrong = bool(profile.findings) or slow_delete or disturbed or bool(describe_memory_problem(profile))
+    return profile.complete and not wrong
 
 
-def _restarts(steps: Steps, bound: Bound) -> str:
-    """State what the restarts of the dataset cost, where it is much of the waiting."""
-    share = steps.restart_share or 0.0
-    if share < STEP_BOUND_BELOW or (share < steps.wait_share / 2 and steps.dispatch is not None) or not steps.epochs:
-        return ""
-    often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
-    text = f"the data set is short: {often} took {percent(share)} of the time"
-    if steps.dispatch is None or bound == "step":
+def _restarts(profile: Profile, steps: Steps, bound: Bound) -> str:
+    """State what avoids costly restarts of the dataset, and how much the device waits between them."""
+    text = describe_restarts(steps, profile.stages)
+    if not text or steps.dispatch is None or bound == "step":
         return text
-    return f"{text}; between them the device waits {percent(_wait_within_epochs(steps))} of the time"
+    return f"{text}; between them the device waits {percent(wait_within_epochs(steps))} of the time"
 
 
 def _most_work(stages: list[Stage] | None, epochs: int) -> str:

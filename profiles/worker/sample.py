@@ -24,7 +24,7 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.steps import LoopCost
+from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -123,10 +123,14 @@ class JobRun:
             overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            sizes=self._sizes.mean(),
+            sizes=self._batch_size(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
         )
         self._channel.send(window.statistics.measured(device=self._device, loop=loop))
+
+    def _batch_size(self) -> BatchSize:
+        measured = self._window.statistics if self._window is not None else None
+        return self._sizes.mean(measured.count, measured.restarts) if measured is not None else self._sizes.mean()
 
     def _import(self) -> None:
         with self._phases.enter("import"):
@@ -255,7 +259,7 @@ class JobRun:
             began = time.perf_counter()
             self.feed = Feed(self.dataset, self._memory.between_epochs)
             self._memory.read("iterator")
-            self._sizes.see(self.feed.next())
+            self._sizes.see_first(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
             self._memory.read("first")
             self._memory.look("first_element", self.feed, 0)
@@ -279,7 +283,8 @@ class JobRun:
             self._memory.look("warmup", self.feed, window.statistics.count)
             if looked.median_ms is None:
                 return None
-            return rule.offer(looked.seconds, looked.steps, looked.median_ms, self._models.parameters(self.feed))
+            parameters = self._models.parameters(self.feed)
+            return rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
 
         with self._phases.enter("warmup") as phase:
             window = self._open("warmup", StepStatistics(self._floor), finished)
@@ -302,8 +307,10 @@ class JobRun:
             statistics.begin(*self._previous)
 
         def finished(looked: Looked) -> str | None:
+            if looked.ended_before:
+                self._sizes.end_epoch()
             if looked.batch is not None:
-                self._sizes.see(looked.batch)
+                self._sizes.see(looked.batch, last_of_epoch=looked.last_of_epoch)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
             if seconds is not None and statistics.seconds >= seconds:
@@ -349,7 +356,7 @@ class JobRun:
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
-            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
+            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._batch_size().bytes))
         with self._attempt("no-graph", "The graph could not be read"):
             self._graphs()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.profiles.protocol.steps import BatchSize
@@ -60,15 +61,20 @@ def _text(batch: Any) -> str:
 
 
 class Sizes:
-    """Mean size of sampled batches, at most four per second."""
+    """Mean size of sampled batches, at most four per second.
+
+    Where epochs are short, many samples are the last batch of an epoch, which may be a smaller one: they count by as
+    many last batches as there were.
+    """
 
     def __init__(self) -> None:
-        self._bytes: list[int] = []
-        self._lengths: list[int] = []
+        self._within = _SampledSizes()
+        self._last = _SampledSizes()
+        self._latest: tuple[int, int | None] | None = None
         self._spec: str | None = None
         self._strings = False
 
-    def see(self, batch: Any) -> None:
+    def see(self, batch: Any, *, last_of_epoch: bool = False) -> None:
         """Sample one batch."""
         import tensorflow as tf
 
@@ -78,16 +84,64 @@ class Sizes:
             self._strings = any(
                 getattr(one, "dtype", tf.string) == tf.string for one in tf.nest.flatten(batch) if one is not None
             )
-        if len(self._bytes) < 10_000:
-            self._bytes.append(bytes_of(batch))
-            length = length_of(batch)
-            if length is not None:
-                self._lengths.append(length)
+        self._settle(self._within)
+        self._latest = (bytes_of(batch), length_of(batch))
+        if last_of_epoch:
+            self._settle(self._last)
 
-    def mean(self) -> BatchSize:
-        """Return means over the sampled batches; `bytes` is None where a batch contains strings."""
+    def see_first(self, batch: Any) -> None:
+        """Sample the first batch of all, long before the next sample."""
+        self.see(batch)
+        self._settle(self._within)
+
+    def end_epoch(self) -> None:
+        """Learn that the last sample was the last batch of its epoch."""
+        self._settle(self._last)
+
+    def _settle(self, where: _SampledSizes) -> None:
+        if self._latest is not None:
+            where.add(*self._latest)
+        self._latest = None
+
+    def mean(self, steps: int = 0, restarts: int = 0) -> BatchSize:
+        """Return means over the sampled batches; `bytes` is None where a batch contains strings.
+
+        Args:
+            steps: How many batches there were.
+            restarts: How many epochs ended.
+        """
+        self._settle(self._within)
+        last = min(1.0, restarts / steps) if steps else 0.0
         return BatchSize(
             element=self._spec,
-            bytes=sum(self._bytes) / len(self._bytes) if self._bytes and not self._strings else None,
-            length=sum(self._lengths) / len(self._lengths) if self._lengths else None,
+            bytes=_weigh(self._within.bytes, self._last.bytes, last) if not self._strings else None,
+            length=_weigh(self._within.lengths, self._last.lengths, last),
         )
+
+
+@dataclass
+class _SampledSizes:
+    """Sizes of some batches."""
+
+    bytes: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+    def add(self, nbytes: int, length: int | None) -> None:
+        if len(self.bytes) < 10_000:
+            self.bytes.append(nbytes)
+            if length is not None:
+                self.lengths.append(length)
+
+
+def _weigh(within: list[int], last: list[int], share: float) -> float | None:
+    """Return the mean of both, the last ones with their share of all; `None` without a sample.
+
+    Args:
+        within: Sizes of batches that another one of their epoch may have followed.
+        last: Sizes of the last batches of epochs.
+        share: Of the last batches among all.
+    """
+    if not within or not last:
+        known = within or last
+        return sum(known) / len(known) if known else None
+    return (1 - share) * sum(within) / len(within) + share * sum(last) / len(last)

@@ -36,6 +36,20 @@ if TYPE_CHECKING:
     Nanoseconds = NDArray[np.int64]
 
 
+class EpochStart(NamedTuple):
+    """What lies before the latest restart of the dataset.
+
+    Attributes:
+        restarts: How many there were, that one included.
+        steps: Before it.
+        seconds: Before it.
+    """
+
+    restarts: int
+    steps: int
+    seconds: float
+
+
 class Reading(NamedTuple):
     """The six clock readings of one step with a device, in nanoseconds."""
 
@@ -93,7 +107,8 @@ class StepStatistics:
         self.longest = LongestGaps()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
-        self.restart_ns = 0
+        self.epoch_start: EpochStart | None = None
+        self._first_ns = 0
         self._origin: int | None = None
         self._previous: tuple[int, int] | None = None
 
@@ -106,6 +121,15 @@ class StepStatistics:
     def seconds(self) -> float:
         """Length of the measured window: the sum of all intervals."""
         return self.intervals.total_ns / 1e9
+
+    @property
+    def restart_ns(self) -> int | None:
+        """How much longer the first batches of epochs were waited for than others; `None` if there are no others."""
+        others = self.count - self.restarts
+        waits = self.waits if self.waits.count else self.intervals
+        if not self.restarts or not others:
+            return None
+        return max(0, round(self._first_ns - self.restarts * (waits.total_ns - self._first_ns) / others))
 
     def fold_drain(self, base: int, times: Sequence[int], *, restarted: bool = False) -> float | None:
         """Fold in steps without a device.
@@ -122,11 +146,19 @@ class StepStatistics:
             return None
         readings = np.asarray([base, *times], dtype=np.int64)
         intervals: Nanoseconds = readings[1:] - readings[:-1]
-        self.intervals.add(intervals)
         if restarted:
-            self.restarts += 1
-            self.restart_ns += int(intervals[0])
+            self._restarted([0], intervals, intervals)
+        self.intervals.add(intervals)
         return median_ms(intervals)
+
+    def _restarted(self, restarts: Sequence[int], intervals: Nanoseconds, waits: Nanoseconds) -> None:
+        """Note the restarts in a chunk that is about to be folded in."""
+        if not restarts:
+            return
+        self.restarts += len(restarts)
+        self._first_ns += int(waits[list(restarts)].sum())
+        before = self.intervals.total_ns + int(intervals[: restarts[-1]].sum())
+        self.epoch_start = EpochStart(self.restarts, self.count + restarts[-1], before / 1e9)
 
     def begin(self, start: int, end: int) -> None:
         """Name the device's last step before the window: its start is the window's origin."""
@@ -158,8 +190,7 @@ class StepStatistics:
         intervals = start - starts
         gaps = np.maximum(start - ends, 0)
         waits = self.floor.excess(_overlap(ends, start, asked, got))
-        self.restarts += len(restarts)
-        self.restart_ns += int(waits[list(restarts)].sum())
+        self._restarted(restarts, intervals, waits)
         late = _overlap(ends, start, deadline, woke)
         python = gaps - waits - late
         self.intervals.add(intervals)
@@ -178,6 +209,7 @@ class StepStatistics:
     def measured(self, *, device: bool, loop: LoopCost | None = None) -> Measured:
         """Return the message about the steps so far; `loop` makes it final."""
         waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
+        restart_ns = self.restart_ns
         steps = StepCounts(
             count=self.count,
             seconds=self.seconds,
@@ -186,7 +218,7 @@ class StepStatistics:
             fetch_ms=fetches.summary(),
             busy_ms=self.busy.summary() if device else None,
             wait_share=waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
-            restart_share=self.restart_ns / self.intervals.total_ns if self.restarts else None,
+            restart_share=restart_ns / self.intervals.total_ns if restart_ns is not None else None,
             floor_ms=self.floor.summary,
             epochs=self.restarts,
         )

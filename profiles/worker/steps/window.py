@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
-    from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
+    from pipeprof.profiles.worker.steps.statistics import EpochStart, Reading, StepStatistics
 
 CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
@@ -42,12 +42,18 @@ class Looked:
         steps: How many there were.
         median_ms: Their median interval; `None` when there were none.
         batch: The latest batch.
+        epoch_start: What of the window lies before the latest restart of the dataset; `None` before the first one.
+        last_of_epoch: The batch is known to be the last one of its epoch.
+        ended_before: The batch of the look before was the last one of its epoch.
     """
 
     seconds: float
     steps: int
     median_ms: float | None
     batch: Any
+    epoch_start: EpochStart | None = None
+    last_of_epoch: bool = False
+    ended_before: bool = False
 
 
 class PhaseWindow:
@@ -107,10 +113,13 @@ class PhaseWindow:
         """Take steps without a device; returns whether the window is over."""
         began = time.perf_counter_ns()
         restarted = self._feed.ended != self._epoch
+        ended = bool(times) and times[-1] < self.check_at and len(times) != self.most()
         if times:
             self._epoch = self._feed.ended
         median = self.statistics.fold_drain(base, times, restarted=restarted)
-        return self._look((times[-1] - base) / 1e9 if times else 0.0, len(times), median, batch, began)
+        seconds = (times[-1] - base) / 1e9 if times else 0.0
+        looked = Looked(seconds, len(times), median, batch, self.statistics.epoch_start, ended, not times)
+        return self._look(looked, began)
 
     def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
         """Take steps with a device; returns whether the window is over."""
@@ -118,12 +127,14 @@ class PhaseWindow:
         before = self.statistics.seconds
         median = self.statistics.fold_device(readings, restarts)
         self.last = (readings[-1].start, readings[-1].end)
-        return self._look(self.statistics.seconds - before, len(readings), median, batch, began)
+        seconds, start = self.statistics.seconds - before, self.statistics.epoch_start
+        looked = Looked(seconds, len(readings), median, batch, start, ended_before=0 in restarts)
+        return self._look(looked, began)
 
-    def _look(self, seconds: float, steps: int, median_ms: float | None, batch: Any, began: int) -> bool:
+    def _look(self, looked: Looked, began: int) -> bool:
         cpu = time.thread_time_ns()
         with self._channel.together():
-            self._decide(Looked(seconds, steps, median_ms, batch), began)
+            self._decide(looked, began)
         now = time.perf_counter_ns()
         if self._feed.ended != self._looked_epoch:
             epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)

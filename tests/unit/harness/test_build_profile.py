@@ -257,10 +257,10 @@ def test_steps_without_a_device_have_none():
         (stages("range", "bucket_by_sequence_length", "prefetch"), 4.0),
         (stages("range", "sparse_batch", "enumerate"), None),
         (stages("range", "padded_batch", "shuffle"), 4.0),
-        (stages("range", "map"), 1.0),
-        (stages("range", "batch", "unbatch"), 1.0),
+        (stages("range", "map"), None),
+        (stages("range", "batch", "unbatch"), None),
         (stages("range", "unbatch", "batch"), 4.0),
-        (stages("range", "batch", "unbatch", "map"), 1.0),
+        (stages("range", "batch", "unbatch", "map"), None),
         (stages("list_files", "interleave", "batch", ids={1: "s.1"}), 4.0),
         # What these functions and loaders make is not known without the graph.
         (stages("range", "batch", "map", "prefetch"), None),
@@ -269,7 +269,7 @@ def test_steps_without_a_device_have_none():
         (stages("range", "apply"), None),
         (stages("python"), None),
         (stages("make_csv_dataset"), None),
-        (stages("list_files", "map", "batch", depths={2: 1}, ids={1: "a", 2: "a.0"}), 1.0),
+        (stages("list_files", "map", "batch", depths={2: 1}, ids={1: "a", 2: "a.0"}), None),
         (None, None),
     ],
     ids=lambda value: "-".join(one.op for one in value) if isinstance(value, list) else str(value),
@@ -286,7 +286,7 @@ def test_without_a_graph_elements_are_known_where_the_written_stages_suffice(wri
 def test_injected_stages_make_no_batches_of_the_users():
     written = [*stages("range", "map"), Stage(id="injected.0", origin="injected", op="batch")]
     seen = observed(phase("measure"), measured(drained()))
-    assert assemble(facts(written=written), seen).throughput.elements_per_batch == 1.0
+    assert assemble(facts(written=written), seen).throughput.elements_per_batch is None
 
 
 def test_batches_of_unknown_size_have_unknown_elements():
@@ -423,7 +423,8 @@ def test_a_dataset_that_was_started_again_is_a_warning():
     (warning,) = assemble(facts(), seen).warnings
     assert warning.code == "repeated"
     assert warning.message == (
-        "The data set is short: 1 restart took 10 % of the time. Measure more data, or add `repeat()` before `batch`."
+        "The data set is short: 1 restart took 0 % of the time. Measure more data or, if training has no more, add "
+        "`repeat()`."
     )
 
 
@@ -432,7 +433,8 @@ def test_a_dataset_that_was_started_again_many_times_says_how_many():
     seen = replace(seen, steps=replace(seen.steps, epochs=1234, restart_share=None))
     (warning,) = assemble(facts(), observed(measured(seen))).warnings
     assert warning.message == (
-        "The data set is short: 1,234 restarts while measuring. Measure more data, or add `repeat()` before `batch`."
+        "The data set is short: 1,234 restarts while measuring. Measure more data or, if training has no more, add "
+        "`repeat()`."
     )
 
 

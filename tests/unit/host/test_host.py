@@ -85,6 +85,7 @@ class World:
         self.proc = folder / "proc"
         self.root = folder / "cgroup"
         self.now = 50.0
+        self.allowed = frozenset()
         self.reading = FamilyReading(rss_bytes=1, cpu_seconds=10.0)
         (self.proc / "self").mkdir(parents=True)
         (self.proc / "self" / "cgroup").write_text("0::/\n")
@@ -134,6 +135,7 @@ class World:
             clock=lambda: self.now,
             load=lambda: 3.5,
             own_cpu=lambda: (self.now - 50.0) / 4,
+            allowed=lambda: self.allowed,
         )
 
 
@@ -171,6 +173,24 @@ def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
     world.reading = FamilyReading(rss_bytes=1, cpu_seconds=16.0)
     # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
     assert probe.stop().others_cores == pytest.approx(1.25)
+
+
+def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(world):
+    def machine(busy, idle):
+        lines = [f"{ticks} 0 0 {rest} 0 0 0 0 0 0\n" for ticks, rest in zip(busy, idle, strict=True)]
+        whole = f"{sum(busy)} 0 0 {sum(idle)} 0 0 0 0 0 0\n"
+        rows = "".join(f"cpu{number} {line}" for number, line in enumerate(lines))
+        (world.proc / "stat").write_text(f"cpu {whole}{rows}intr 5\n")
+
+    world.allowed = frozenset({0, 1})
+    machine([0, 0, 0, 0], [0, 0, 0, 0])
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.reading = FamilyReading(rss_bytes=1, cpu_seconds=14.0)
+    # Cores 2 and 3 are busy all of the time, 0 all of it and 1 half of it; the worker used one, pipeprof a quarter.
+    machine([400, 200, 400, 400], [0, 200, 0, 0])
+    assert probe.stop().others_cores == pytest.approx(0.25)
 
 
 def test_of_a_few_milliseconds_nobody_knows_the_cores(world):

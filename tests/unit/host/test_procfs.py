@@ -172,7 +172,9 @@ def test_descendants_by_parents_where_the_kernel_keeps_no_lists(tmp_path):
 
 def test_system_times_leave_guests_out(tmp_path):
     (tmp_path / "stat").write_text("cpu  10 2 30 400 5 0 7 46 1000 1000\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
-    assert machine.system_times(tmp_path) == machine.SystemTimes(total=500, steal=46, idle=405, cores=1, waiting=5)
+    assert machine.system_times(tmp_path) == machine.SystemTimes(
+        total=500, steal=46, idle=405, cores=1, waiting=5, busy={0: 27}
+    )
 
 
 @pytest.mark.parametrize("text", ["", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu a b c d e f g h\n"])

@@ -11,8 +11,9 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.protocol.messages import Trace
-from pipeprof.profiles.time.bottleneck import cores_in_use, cores_were_free, find_bottleneck, limited_by_gil
+from pipeprof.profiles.time.bottleneck import find_bottleneck, limited_by_gil
 from pipeprof.profiles.time.causes import collect_causes
+from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free
 from pipeprof.profiles.time.top_stage import top_stage, unread_note
 
 
@@ -187,14 +188,14 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        pytest.param(1.0, "other processes use 1.0 of the 2, it gets 1.0", id="others have them"),
+        pytest.param(1.0, "other processes used 1.0 of 2 cores", id="others have them"),
         pytest.param(None, "it gets 1.0 of 2; who uses the others is unknown", id="unknown"),
     ],
 )
 def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None, expected: str) -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.8, python_share=0.0, blocked_share=0.0)
     found = profile(causes, stage(10.0, 2.0))
-    found.contention = Contention(worker_cores=1.0, others_cores=others)
+    found.contention = Contention(worker_cores=1.0, others_cores=others, runnable_wait_share=1 - 1 / 1.8)
     held = find_bottleneck(found)
     assert held is not None
     assert held.limit == "cpu"
@@ -204,20 +205,20 @@ def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None,
 
 def crowded(used: float, others: float, calls: float | None) -> str | None:
     found = profile(Causes(worker_cores=used, demanded_cores=2.5, blocked_share=0.0), stage(10.0, calls))
-    found.contention = Contention(worker_cores=used, others_cores=others)
+    found.contention = Contention(worker_cores=used, others_cores=others, runnable_wait_share=1 - used / 2.5)
     held = find_bottleneck(found)
     return held.text if held is not None else None
 
 
 def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
     too_many = "wait for a core 40 % of the time (more of them are runnable at once than the 2 there are)"
-    assert too_many in (crowded(1.5, 0.2, 2.0) or "")
+    assert too_many in (crowded(1.5, 0.1, 2.0) or "")
     # Woken on a core that was free, a thread waits as well.
     assert crowded(1.5, 0.0, 2.0) is None
     # One call at a time cannot want more than one.
-    assert crowded(1.5, 0.2, 1.0) is None
-    assert crowded(1.5, 0.2, None) is None
-    assert "other processes use 1.0 of the 2" in (crowded(1.0, 1.0, 1.0) or "")
+    assert crowded(1.5, 0.1, 1.0) is None
+    assert crowded(1.5, 0.1, None) is None
+    assert "other processes used 1.0 of 2 cores" in (crowded(1.0, 1.0, 1.0) or "")
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,34 @@ def test_the_ceiling_is_the_smallest_of_its_terms():
     ]
 
 
+@pytest.mark.parametrize(("idle", "rate"), [(None, 40.0), (0.3, 40.0), (0.9, 25.0)])
+def test_what_a_stage_waits_for_a_core_while_one_is_idle_is_part_of_its_turn(idle: float | None, rate: float):
+    """It takes 40 ms, of which it waits 15: to wake up, where cores are idle; else for what others compute."""
+    one = stage("a", 40.0, 40.0, 25.0, parallelism=1.0)
+    work = {"a": Work(computing=25 / 40, waiting=15 / 40)}
+    attribute([one], work, CpuUsage(total_ms=25.0, interval_ms=40.0, idle_cores=idle), CORES)
+    assert one.ceiling_batches_per_second == pytest.approx(rate)
+
+
+def test_stages_in_turn_on_one_thread_have_one_ceiling():
+    rows = [
+        Stage(id=id_, origin="written", op=op, tf_op=tf_op, time_ms_per_batch=ms, ceiling_batches_per_second=1000 / ms,
+              ceiling_resource="serial")
+        for id_, op, tf_op, ms in (
+            ("stages.0", "map", "MapDataset", 12.0),
+            ("stages.1", "map", "MapDataset", 7.5),
+            ("stages.2", "prefetch", "PrefetchDataset", 0.1),
+        )
+    ]  # fmt: skip
+    ms = Quantiles(mean=20.0, p50=20.0, p95=20.0, p99=20.0)
+    steps = Steps(count=10, seconds=1.0, interval_ms=ms, wait_ms=ms, fetch_ms=ms, wait_share=1.0)
+    ceiling = find_ceiling(rows, None, steps, CORES)
+    assert ceiling is not None
+    assert (ceiling.resource, ceiling.stage) == ("serial", "stages.0")
+    assert ceiling.terms[0].stages == ["stages.0", "stages.1"]
+    assert ceiling.batches_per_second == pytest.approx(1000 / 19.5)
+
+
 def waiting_map(id_: str, ms: float, calls: float, **more: Any) -> Stage:
     return stage(id_, ms, ms, 1000 * min(calls, CORES) / ms, parallelism=calls, **more)
 

@@ -59,20 +59,19 @@ def test_a_function_of_batches_may_change_their_length(name: str) -> None:
 @pytest.mark.parametrize("name", BATCHES)
 def test_batches_taken_apart_are_single_elements(name: str) -> None:
     graph = followed_by(name, "UnbatchDataset", "MapDataset")
-    batches_inside = name in ("batch of batches, unbatch",)
-    assert (
-        elements_per_batch(StageGraph.from_dict(graph) if graph is not None else None, [], LENGTH, by_address=False)
-        == 1
-        or batches_inside
-    )
+    for shape, elements in (([], 1), ([3], None), (None, None)):
+        graph["nodes"][-1] |= {"output_types": ["int64"], "output_shapes": [shape]}
+        found = elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False)
+        assert found == elements or name == "batch of batches, unbatch"
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("single:")))
 def test_pipelines_without_batches_have_single_elements(name: str) -> None:
-    # What a generator yields may be a batch.
-    single = None if "generator" in name else 1
-    for graph in (RECORDED[name]["written"], followed_by(name, "MapDataset")):
-        assert elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False) == single
+    # What a generator yields may be a batch, and what a function makes of an element.
+    single = None if "generator" in name or "image" in name else 1
+    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == single
+    mapped = StageGraph.from_dict(followed_by(name, "MapDataset"))
+    assert elements_per_batch(mapped, [], LENGTH, by_address=False) is None
     batched = StageGraph.from_dict(followed_by(name, "BatchDatasetV2"))
     assert elements_per_batch(batched, [], LENGTH, by_address=False) == LENGTH
 
@@ -80,6 +79,27 @@ def test_pipelines_without_batches_have_single_elements(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
 def test_what_the_graph_does_not_tell_is_unknown(name: str) -> None:
     assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) is None
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_of_batches_of_batches_it_is_not_known_which_dimension_counts(name: str) -> None:
+    graph = StageGraph.from_dict(followed_by(name, "PrefetchDataset", "BatchDatasetV2", "MapDataset"))
+    assert elements_per_batch(graph, [], LENGTH, by_address=False) is None
+
+
+def test_windows_that_share_elements_are_sequences() -> None:
+    graph = RECORDED["window, flat_map"]["written"]
+    assert elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False) == LENGTH
+    for change in ({"shift": 1}, {"stride": 2}, {"size": None}):
+        nodes = [
+            {**node, "arguments": {**node["arguments"], **change}} if node["op"] == "WindowDataset" else node
+            for node in graph["nodes"]
+        ]
+        overlapping = StageGraph.from_dict({**graph, "nodes": nodes})
+        assert elements_per_batch(overlapping, [], LENGTH, by_address=False) is None
+        nodes = [*nodes, dataset_node("batched", "BatchDatasetV2", [graph["root"]])]
+        batched = StageGraph.from_dict({**graph, "nodes": nodes, "root": "batched"})
+        assert elements_per_batch(batched, [], LENGTH, by_address=False) == LENGTH
 
 
 def test_full_batches_have_their_size_though_a_function_drops_rows() -> None:

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles import wording as words
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Phase, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.measured import Contention, Phase, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Location, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import verdict as module
 from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, classify_wait, conclude
 
@@ -241,10 +242,15 @@ def with_restarts(wait_share: float, restart_share: float) -> Profile:
 def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     found = conclude(with_restarts(0.49, 0.47))
     assert found.bound == "input"
+    assert found.headline == (
+        "Input-bound: the device waits for data 49 % of the time (12 of every 24 ms); restarts of the dataset take "
+        "47 %."
+    )
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "restarts",
-            "the data set is short: 10 restarts took 47 % of the time; between them the device waits 3.8 % of the time",
+            "10 restarts, 470 ms each; measure more data or, if training has no more, add `repeat()`; between them the "
+            "device waits 3.8 % of the time",
         )
     ]
 
@@ -262,8 +268,13 @@ def test_a_little_waiting_for_a_new_epoch_is_not_held_against_the_pipeline() -> 
 def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     measured = steps(1.0, None)
     measured.restart_share, measured.epochs = restart_share, 48
-    found = details(steps=measured)
-    assert found == ({"restarts": "the data set is short: 48 restarts took 28 % of the time"} if stated else {})
+    stages = [stage("stages.0", 0.2, op="batch")]
+    found = conclude(profile(steps=measured, stages=stages))
+    clause = "; restarts of the dataset take 28 %" if stated else ""
+    assert found.headline == f"Pipeline alone: 24.3 ms per batch (no training step given){clause}."
+    fix = "measure more data or, if training has no more, add `repeat()` before `batch`"
+    told = [("restarts", f"48 restarts, 58.3 ms each; {fix}")] if stated else []
+    assert [(detail.label, detail.text) for detail in found.details] == told
 
 
 def worth(share: float) -> Headspace:
@@ -429,3 +440,132 @@ def test_a_leak_is_named() -> None:
     assert "memory leak: it still grows after all buffers have filled" in (memory_detail(memory=leaking) or "")
     growth.leak = False
     assert memory_detail(memory=leaking) is None
+
+
+def beside_others(wait_share: float, dispatch: object = "sync", **more: object) -> Verdict:
+    """Two busy processes beside the worker; its map runs two calls at a time."""
+    map_ = stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 15.0, "parallelism": 2.0})
+    busy = Contention(worker_cores=0.6, others_cores=1.4, runnable_wait_share=0.7)
+    causes = Causes(worker_cores=0.6, demanded_cores=2.0, blocked_share=0.0)
+    return conclude(profile(steps=steps(wait_share, dispatch), stages=[map_], contention=busy, causes=causes, **more))
+
+
+def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> None:
+    found = beside_others(0.5)
+    assert found.disturbed is True
+    assert found.headline == (
+        "Disturbed: other processes used 1.4 of 2 cores. Perhaps input-bound: the device waits for data 50 % of the "
+        "time (12 of every 24 ms)."
+    )
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        ("warning", "measure again on a free machine; what follows may not hold there"),
+        (
+            "bottleneck",
+            "CPU: the worker's threads wait for a core 70 % of the time (other processes used 1.4 of 2 cores); most "
+            "work: decode (map), 90 % of the pipeline's work",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wait_share", "dispatch", "words"),
+    [
+        (0.01, "sync", "Step-bound even so: the device waits for data 1.0 % of the time (0.24 of every 24 ms)."),
+        (0.1, "sync", "Perhaps balanced: the device waits for data 10 % of the time (2.4 of every 24 ms)."),
+        (1.0, None, "Pipeline alone: 24.3 ms per batch (no training step given)."),
+    ],
+)
+def test_every_verdict_of_a_disturbed_measurement_is_qualified(wait_share: float, dispatch: object, words: str) -> None:
+    assert beside_others(wait_share, dispatch).headline == f"Disturbed: other processes used 1.4 of 2 cores. {words}"
+
+
+def test_a_disturbed_measurement_is_never_healthy() -> None:
+    found = beside_others(0.01, headspace=worth(0.02))
+    assert "nothing to change" not in [detail.label for detail in found.details]
+
+
+def test_a_stage_that_sleeps_is_named_whoever_uses_the_cores() -> None:
+    sleeps = stage("stages.0", 0.9, "fetch").model_copy(
+        update={"time_ms_per_batch": 23.0, "blocked_ms_per_batch": 22.0}
+    )
+    busy = Contention(worker_cores=0.5, others_cores=1.5, runnable_wait_share=0.7)
+    causes = Causes(worker_cores=0.5, demanded_cores=1.7, disk_bytes_per_second=0.0)
+    found = conclude(profile(steps=steps(0.5), stages=[sleeps], contention=busy, causes=causes))
+    assert found.disturbed is True
+    assert (found.limit, found.stage) == ("latency", "stages.0")
+
+
+def test_whether_it_was_disturbed_is_unknown_where_nobody_counts() -> None:
+    assert conclude(profile(steps=steps())).disturbed is None
+    free = Contention(worker_cores=1.0, others_cores=0.0, runnable_wait_share=0.1)
+    assert conclude(profile(steps=steps(), contention=free)).disturbed is False
+
+
+def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9, **more: object) -> Verdict:
+    """24.3 ms a step; 1.9 cores compute for 46 ms in them."""
+    stages = [
+        stage("stages.0", 0.7, "decode").model_copy(update={"cpu_ms_per_batch": 30.0}),
+        stage("stages.1", 0.3, "resize").model_copy(update={"cpu_ms_per_batch": 12.0}),
+    ]
+    cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
+    measured = steps(wait_share, dispatch).model_copy(update={"busy_ms": same(24.3 * (1 - wait_share))})
+    return conclude(profile(steps=measured, stages=stages, cpu=cpu, causes=Causes(worker_cores=used), **more))
+
+
+def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_need() -> None:
+    found = on_all_cores(0.4)
+    assert found.headline == (
+        "CPU-bound: 2 cores, this step would need 3.2; the device waits for data 40 % of the time (9.7 of every 24 ms)."
+    )
+    assert (found.bound, found.limit, found.stage) == ("input", "cpu", "stages.0")
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        (
+            "bottleneck",
+            "CPU: 1.9 of 2 cores in use, 30 of every 46 ms in decode (map); less work there or more cores would help",
+        )
+    ]
+
+
+def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> None:
+    replayed = Headspace(interval_ms=24.3, replayed_ms=18.5, share=0.24, speedup=1.3, batches=4)
+    assert on_all_cores(0.4, headspace=replayed).headline.startswith("CPU-bound: 2 cores, this step would need 2.5; ")
+
+
+def test_cores_that_would_do_are_not_called_too_few() -> None:
+    assert on_all_cores(0.1, used=1.7).headline.startswith("Balanced: ")
+    assert on_all_cores(0.5, used=1.5).headline.startswith("Input-bound: ")
+
+
+def test_without_a_step_it_says_how_many_cores_are_busy() -> None:
+    found = on_all_cores(1.0, None, throughput=Throughput(batches_per_second=41.1))
+    assert found.headline == "CPU-bound: 41.1 batches/s with 1.9 of 2 cores busy (no training step given)."
+
+
+def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:
+    stages = [
+        Stage(id=id_, origin="written", op=op, tf_op=tf_op, time_ms_per_batch=ms, share=ms / 24.3, name=name)
+        for id_, op, tf_op, ms, name in (
+            ("source", "list_files", "TensorSliceDataset", 0.1, None),
+            ("stages.0", "map", "MapDataset", 12.2, "decode"),
+            ("stages.1", "map", "MapDataset", 8.0, "augment"),
+            ("stages.2", "batch", "BatchDatasetV2", 3.9, None),
+            ("stages.3", "prefetch", "PrefetchDataset", 0.0, None),
+        )
+    ]
+    found = conclude(profile(steps=steps(0.5), stages=stages, causes=Causes(worker_cores=1.0, demanded_cores=1.0)))
+    assert (found.limit, found.stage) == ("serial-stage", "stages.0")
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        (
+            "bottleneck",
+            "decode (map), augment (map) and batch one after another on one thread: 12 + 8.0 + 3.9 of the 24.3 ms "
+            "between two steps",
+        )
+    ]
+
+
+def test_restarts_that_are_all_of_the_waiting_leave_no_other_bottleneck() -> None:
+    measured = steps(0.49)
+    measured.restart_share, measured.epochs = 0.47, 10
+    full = Causes(worker_cores=1.9)
+    found = conclude(profile(steps=measured, causes=full, stages=[stage("stages.0", 0.9)]))
+    assert (found.limit, [detail.label for detail in found.details]) == (None, ["restarts"])

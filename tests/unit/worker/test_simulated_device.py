@@ -224,9 +224,14 @@ def test_quantiles_are_within_half_a_percent() -> None:
 
 def test_the_wait_for_a_new_epoch_is_told_apart() -> None:
     statistics = StepStatistics()
-    rows = [Reading(t, t, t, t + 5 * MS, t + 5 * MS, t + 15 * MS) for t in range(0, 60 * MS, 15 * MS)]
+    rows, end = [], 0
+    for wait in (5, 5, 8, 5):
+        got = end + wait * MS
+        rows.append(Reading(end, end, end, got, got, got + 10 * MS))
+        end = rows[-1].end
     statistics.fold_device(rows, [2])
     steps = statistics.measured(device=True).steps
     assert steps.epochs == 1
-    assert steps.wait_share == pytest.approx(15 / 45)
-    assert steps.restart_share == pytest.approx(5 / 45)
+    assert steps.wait_share == pytest.approx(18 / 48)
+    # Its batch took 5 ms like any other.
+    assert steps.restart_share == pytest.approx(3 / 48)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pipeprof.profiles.worker.steps.statistics import EpochStart
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 
 
@@ -42,3 +45,55 @@ def test_slow_steps_need_eight_to_a_window() -> None:
 
 def test_a_fixed_length_is_kept_whatever_happens() -> None:
     assert feed(WarmUp(1.0), [(0.25, 10, 5.0, (2.0,))] * 9) == (4, "1 s as asked")
+
+
+def epochs(
+    *lengths: float, steps: int = 10, looks: int = 4, tuned: bool = True, medians: list[float] | None = None
+) -> tuple[float, str | None]:
+    """Epochs of so many seconds whose parameters never rest; returns when the warm-up was over, and why."""
+    warmup, elapsed, start, looked = WarmUp(), 0.0, None, 0
+    for number, length in enumerate(lengths):
+        for look in range(looks):
+            elapsed += length / looks
+            looked += 1
+            median = medians[look % len(medians)] if medians else 1e3 * length / steps
+            reason = warmup.offer(length / looks, steps // looks, median, (float(looked),) if tuned else None, start)
+            if reason:
+                return elapsed, reason
+        start = EpochStart(number + 1, (number + 1) * steps, elapsed)
+    return elapsed, None
+
+
+@pytest.mark.parametrize(
+    ("length", "until"),
+    [
+        pytest.param(0.6, 4, id="three epochs after the first"),
+        pytest.param(0.2, 10, id="short ones are taken together"),
+        pytest.param(0.04, 43, id="very short ones too"),
+        pytest.param(2.0, 3, id="of long ones two are enough"),
+    ],
+)
+def test_a_dataset_that_ends_settles_by_whole_epochs(length: float, until: int) -> None:
+    elapsed, reason = epochs(*[length] * 100, steps=8)
+    assert reason is not None
+    assert reason.endswith(": whole epochs took as long as each other")
+    assert reason.startswith("settled after ")
+    assert elapsed <= (until + 1) * length + 1e-6
+
+
+def test_the_first_epoch_may_take_longer() -> None:
+    assert (epochs(3.0, *[0.6] * 20)[1] or "").startswith("settled after 5.0 s")
+
+
+def test_epochs_that_still_get_shorter_hold_it_open() -> None:
+    elapsed, reason = epochs(2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.6, 0.6, 0.6, 0.6)
+    assert reason == f"settled after {elapsed:.1f} s: whole epochs took as long as each other"
+    assert elapsed == pytest.approx(8.35 + 0.1)
+
+
+def test_epochs_that_never_take_as_long_end_at_the_limit() -> None:
+    assert epochs(*[0.6, 1.2] * 40) == (pytest.approx(15.0, abs=0.31), "not settled after 15 s")
+
+
+def test_steady_steps_inside_of_a_long_epoch_settle_as_before() -> None:
+    assert epochs(20.0, looks=40, steps=400, tuned=False)[1] == "settled after 1.5 s"

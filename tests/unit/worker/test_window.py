@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
@@ -183,7 +184,7 @@ def test_draining_marks_the_step_that_began_an_epoch(bench):
     window = on.open(steps_limit=120)
     drain(on.feed, window)
     assert window.statistics.restarts == 2
-    assert window.statistics.restart_ns == 20 * MS
+    assert window.statistics.restart_ns == 18 * MS
 
 
 def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
@@ -191,7 +192,59 @@ def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
     window = on.open(steps_limit=150)
     drain(on.feed, window)
     assert window.statistics.restarts == 1
-    assert window.statistics.restart_ns == 10 * MS
+    assert window.statistics.restart_ns == 9 * MS
+
+
+def test_restarts_cost_what_first_batches_take_longer_than_others(bench):
+    on = bench([4], ms=10, end_ms=0)
+    window = on.open(steps_limit=40)
+    drain(on.feed, window)
+    assert (window.statistics.restarts, window.statistics.restart_ns) == (9, 0)
+
+
+def test_where_every_batch_begins_an_epoch_the_cost_of_restarts_is_unknown(bench):
+    on = bench([1], ms=10, end_ms=5)
+    on.feed.next()
+    window = on.open(steps_limit=20)
+    drain(on.feed, window)
+    assert (window.statistics.restarts, window.statistics.restart_ns) == (20, None)
+    assert window.statistics.measured(device=False).steps.restart_share is None
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
+    on = bench([50], ms=2, end_ms=9)
+    window = on.open(steps_limit=160, device=device)
+    if device:
+        window.statistics.begin(on.time.ns, on.time.ns)
+        follow(on.feed, on.step(5), window)
+    else:
+        drain(on.feed, window)
+    starts = [looked.epoch_start for looked in on.looks]
+    assert starts[0] is None
+    assert starts[-1].restarts == 3
+    assert starts[-1].steps == 150
+    each = 7 if device else 2
+    assert starts[-1].seconds == pytest.approx((150 * each + 2 * 9 - (5 if device else 0)) / 1000)
+
+
+def test_looks_tell_which_batches_were_the_last_of_their_epochs(bench):
+    on = bench([250], ms=1, looks=8)
+    drain(on.feed, on.open())
+    seen = [(looked.batch, looked.last_of_epoch) for looked in on.looks if looked.batch is not None]
+    assert seen[:4] == [(100, False), (200, False), (250, True), (350, False)]
+    on = bench([100], ms=1, looks=3)
+    drain(on.feed, on.open())
+    assert [(looked.batch, looked.ended_before) for looked in on.looks[:2]] == [(100, False), (None, True)]
+
+
+def test_following_tells_it_with_the_next_look(bench):
+    on = bench([9], ms=2, looks=40)
+    window = on.open(device=True, check_ns=10 * MS)
+    follow(on.feed, on.step(3), window)
+    last = {before.batch % 9 == 0 for before, after in pairwise(on.looks) if after.ended_before}
+    assert last == {True}
+    assert not any(before.batch % 9 == 0 for before, after in pairwise(on.looks) if not after.ended_before)
 
 
 def test_an_epoch_before_the_window_is_not_its_own(bench):
@@ -209,7 +262,7 @@ def test_following_marks_the_step_that_began_an_epoch(bench):
     window.statistics.begin(on.time.ns - 5 * MS, on.time.ns)
     follow(on.feed, on.step(5), window)
     assert window.statistics.restarts == 2
-    assert window.statistics.restart_ns == 44 * MS
+    assert window.statistics.restart_ns == 40 * MS
     assert window.last is not None
     assert window.last[1] - window.last[0] == 5 * MS
 

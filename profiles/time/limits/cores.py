@@ -1,0 +1,75 @@
+"""Cores: how many were in use, and how many a step would need to be kept busy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Contention
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.subject import Host
+
+CPU_FROM = 0.80
+"""Share of the usable cores (SPDL and xprof call a host saturated well before 100 %)."""
+FREE_BELOW = 0.50
+"""Share of the cores in use below which cores were free."""
+STEAL_FROM = 0.05
+"""Share of the time stolen by the hypervisor from which the cores count as fully used."""
+
+
+def scheduled_on(host: Host) -> float:
+    """Return the cores on which the worker competes with other processes: all of its affinity, whatever its quota."""
+    return host.schedulable_cores or host.cores
+
+
+def cores_in_use(contention: Contention | None, cores: float) -> float | None:
+    """Return the part of the cores that was in use by all processes; all of it under a CPU quota or with steal.
+
+    A thread that wakes up on an idle core waits for it as well, which the kernel counts like any other waiting.
+
+    Args:
+        contention: What was observed.
+        cores: On which the worker may run.
+
+    Returns:
+        0 to 1; `None` where the use by other processes is unknown.
+    """
+    if contention is None:
+        return None
+    if contention.throttled_seconds or (contention.steal_share or 0.0) >= STEAL_FROM:
+        return 1.0
+    used, others = contention.worker_cores, contention.others_cores
+    return None if used is None or others is None else min(1.0, (used + others) / cores)
+
+
+def cores_were_free(contention: Contention | None, cores: float) -> bool:
+    """Whether so many cores were free that threads waited for one only while they woke up."""
+    used = cores_in_use(contention, cores)
+    return used is not None and used < FREE_BELOW
+
+
+def idle_cores(contention: Contention | None, host: Host) -> float | None:
+    """Return the cores that nothing used; none of them under a CPU quota or with steal; ``None`` where not known."""
+    cores = scheduled_on(host)
+    used = cores_in_use(contention, cores)
+    return None if used is None else (1 - used) * cores
+
+
+def worker_fills_cores(profile: Profile) -> bool:
+    """Whether the worker itself used as many cores as it may: the rate is at the upper bound that they set."""
+    used = profile.causes.worker_cores if profile.causes is not None else None
+    return used is not None and used >= CPU_FROM * profile.host.cores
+
+
+def cores_needed(profile: Profile) -> float | None:
+    """Return the cores that the worker's CPU time per batch would take if no step waited for data.
+
+    `None` without a step, and where the CPU time is unknown.
+    """
+    steps, causes, headspace = profile.steps, profile.causes, profile.headspace
+    if steps is None or steps.dispatch is None or causes is None or causes.worker_cores is None:
+        return None
+    busy_ms = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
+    # With preloaded batches a step takes what it would take if data were always there.
+    step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy_ms
+    return causes.worker_cores * steps.interval_ms.mean / step_ms if step_ms > 0 else None

@@ -1,0 +1,55 @@
+"""Restarts in the verdict: what beginning an ended dataset again costs, and what avoids it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.wording import milliseconds, percent
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Steps
+    from pipeprof.profiles.document.stages import Stage
+
+RESTARTS_FROM = 0.05
+"""Share of the time from which restarts alone make a loop wait that else would be bound by its step."""
+
+
+def restarts_are_costly(steps: Steps) -> bool:
+    """Whether restarts take so much of the time that they belong into the verdict."""
+    return bool(steps.epochs) and (steps.restart_share or 0.0) >= RESTARTS_FROM
+
+
+def wait_within_epochs(steps: Steps) -> float:
+    """Return the share of waiting without the restarts of the dataset."""
+    restart = steps.restart_share or 0.0
+    return max(0.0, steps.wait_share - restart) / (1 - restart) if restart < 1 else 0.0
+
+
+def restart_clause(steps: Steps) -> str:
+    """Return what the headline adds about restarts; empty where they cost little."""
+    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)}" if restarts_are_costly(steps) else ""
+
+
+def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
+    """State how often the dataset restarted, and what avoids it; empty where restarts cost little.
+
+    A training loop with as little data restarts as often: then the dataset has to go on by itself. Where the data are
+    only a part of those of the training, the measurement needs more of them.
+    """
+    if not restarts_are_costly(steps):
+        return ""
+    often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
+    each = milliseconds((steps.restart_share or 0.0) * 1e3 * steps.seconds / steps.epochs)
+    cost = f"{often}, {each}{' each' if steps.epochs > 1 else ''}"
+    return f"{cost}; measure more data or, if training has no more, {repeat_text(stages)}"
+
+
+def repeat_text(stages: list[Stage] | None) -> str:
+    """Name the change that keeps a dataset going: what runs ahead then does so across epochs.
+
+    Args:
+        stages: As far as they are known.
+    """
+    batches = any(traits(stage.op).batches is not None and stage.depth == 0 for stage in stages or [])
+    return f"add `repeat()`{' before `batch`' if batches else ''}"

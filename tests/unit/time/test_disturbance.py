@@ -1,0 +1,77 @@
+"""Disturbed measurements: other processes on the worker's cores while its threads wait for one."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
+
+
+def host(cores: float = 2.0, schedulable: int | None = None) -> Host:
+    return Host(system="Linux", machine="x86_64", cores=cores, schedulable_cores=schedulable)
+
+
+def seen(used: float, others: float, waited: float, **more: float) -> Contention:
+    return Contention(worker_cores=used, others_cores=others, runnable_wait_share=waited, **more)
+
+
+@pytest.mark.parametrize(
+    ("contention", "cores"),
+    [
+        pytest.param(seen(0.6, 1.4, 0.55), 2, id="two busy processes beside it"),
+        pytest.param(seen(0.5, 1.5, 0.5), 2, id="one thread"),
+        pytest.param(seen(40.0, 20.0, 0.2), 64, id="a large machine"),
+    ],
+)
+def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention: Contention, cores: float) -> None:
+    assert find_disturbance(contention, host(cores)) is not None
+
+
+@pytest.mark.parametrize(
+    ("contention", "cores"),
+    [
+        pytest.param(None, 2, id="not observed"),
+        pytest.param(Contention(worker_cores=0.6, runnable_wait_share=0.5), 2, id="others unknown"),
+        pytest.param(Contention(worker_cores=0.6, others_cores=1.4), 2, id="waiting unknown"),
+        pytest.param(seen(1.0, 1.0, 0.02), 2, id="it had its core at any time"),
+        pytest.param(seen(1.95, 0.03, 0.6), 2, id="too many threads of its own"),
+        pytest.param(seen(0.3, 0.2, 0.5), 2, id="it woke up on free cores"),
+        pytest.param(seen(0.05, 1.9, 0.5), 2, id="it wanted next to nothing"),
+        pytest.param(seen(40.0, 20.0, 0.05), 64, id="a little on a large machine"),
+    ],
+)
+def test_else_nothing_was_disturbed(contention: Contention | None, cores: float) -> None:
+    assert find_disturbance(contention, host(cores)) is None
+
+
+def test_it_says_who_used_how_many_of_which_cores() -> None:
+    found = find_disturbance(seen(0.6, 1.4, 0.55), host())
+    assert found is not None
+    assert found.who == "other processes used 1.4 of 2 cores"
+    assert found.message().code == "disturbed"
+    assert found.message().message == (
+        "Other processes used 1.4 of 2 cores, and the worker's threads waited for a core 55 % of the time in which "
+        "they wanted one: times are too long, and shares and findings may be wrong. Measure again on a free machine."
+    )
+
+
+def test_under_a_quota_others_are_beside_it_on_all_cores_it_may_run_on() -> None:
+    busy = seen(1.0, 30.0, 0.3)
+    assert find_disturbance(busy, host(2.0, 64)) is None
+    crowded = find_disturbance(seen(1.0, 63.0, 0.3), host(2.0, 64))
+    assert crowded is not None
+    assert crowded.who == "other processes used 63.0 of 64 cores"
+
+
+def test_what_the_hypervisor_took_disturbs_as_well() -> None:
+    found = find_disturbance(seen(1.0, 0.1, 0.0, steal_share=0.12), host())
+    assert found is not None
+    assert found.who == "the hypervisor took 12 % of the CPU time"
+
+
+def test_the_worker_loses_no_more_than_others_used_and_than_it_waited_for() -> None:
+    assert lost_cores(seen(0.6, 1.4, 0.5), host()) == pytest.approx(0.6)
+    assert lost_cores(seen(1.6, 0.4, 0.5), host()) == pytest.approx(0.4)
+    assert lost_cores(Contention(worker_cores=1.0), host()) is None
