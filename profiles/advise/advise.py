@@ -107,7 +107,7 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
     speed = math.log(speedup) if speedup > 1 else 0.0
     if saved <= 0:
         return speed
-    profile = view.profile if view is not None else None
+    profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
     peak = (profile.memory.peak_bytes if profile else None) or (view.memory_limit_bytes if view else None)
     return max(speed, -math.log(1 - min(saved / (peak or saved + _GIB), 0.999)))
 
@@ -213,6 +213,10 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     # Without a step the pipeline itself is all there is to wait for.
     wait = 1.0 if steps is not None and steps.dispatch is None else view.wait_share
     headspace = view.headspace.share if view.headspace is not None else None
+    # No stage is faster because of these findings while an epoch starts.
+    restarts = (steps.restart_share or 0.0) if steps is not None else 0.0
+    wait = wait - restarts if wait is not None else None
+    headspace = headspace - restarts if headspace is not None else None
     speed = [finding for finding in findings if finding.family == "speed"]
     if wait is not None and headspace is not None and wait >= WAIT_SHARE.value and headspace >= HEADSPACE_SHARE.value:
         return findings, []
@@ -336,6 +340,7 @@ def _measurement(profile: Profile) -> _Measured:
     causes, contention = profile.causes, profile.contention
     facts = Facts(
         worker_cores=causes.worker_cores if causes else None,
+        others_cores=contention.others_cores if contention else None,
         runnable_wait_share=contention.runnable_wait_share if contention else None,
         disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
         python_share=causes.python_share if causes else None,

@@ -9,6 +9,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.predict import change_text
 from pipeprof.profiles.advise.rule import Prediction
+from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, stage_name
 
@@ -110,6 +111,9 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
     if interval is None:
         return None
     least, why = _bound(view, changed)
+    at = timing(view)
+    if at is not None and at.restart_ms > 0:
+        least, why = least + at.restart_ms, f"{why}, and {milliseconds(at.restart_ms)} of restarts stay"
     after = max(interval - saved_ms, least)
     if after <= 0:
         return None

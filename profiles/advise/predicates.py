@@ -1,7 +1,8 @@
 """Conditions that several rules share, so that exactly one of them applies to a cause.
 
 - A map that runs one call at a time: `serial-map-latency` if it waits, `serial-map-cpu` if it computes (`waits` and
-  `computes` exclude each other), neither if it runs Python that holds the GIL.
+  `computes` exclude each other), neither if it runs Python that holds the GIL. What waits was seen to be blocked: that
+  cores are free says nothing, they are in restarts and beside a stage that cannot use them.
 - A map with several calls in flight: `threadpool-too-small` with a private pool, else `threadpool-caps-blocking-map`.
 - Two slow stages in a row: `no-prefetch-between`, which yields to the rules for serial maps. The sides of a zip are its
   own (`in_slow_zip`), maps included, because each side is only part of a sum.
@@ -15,6 +16,14 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import (
+    cores_at_work,
+    cores_left,
+    cpu_ms,
+    spare_cores,
+    starved,
+    worker_cores,
+)
 from pipeprof.profiles.advise.rule import Prediction, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
@@ -34,13 +43,11 @@ from pipeprof.profiles.view.thread_chains import (
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
 
-BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "above, more threads only compete")
-ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")
 OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step")
 WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "a worker that uses less waits instead of computing")
-STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting")
 COMPUTING = Threshold("computing", 0.7, "of the stage's time", "CPU near one core while the map runs")
 TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel calls lose")
+BLOCKED = Threshold("blocked", 0.5, "of the map's time", "its threads neither compute nor want a core: they wait")
 BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits")
 POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "in-flight calls about as many as threads")
 PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it the GIL is held most of the time")
@@ -52,38 +59,12 @@ LOCK_LET_GO = Threshold(
 )
 PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "most of the map is Python")
 MOST_THREADS = Threshold("most-threads", 64, "threads", "largest pool tried")
+WAITED_OP = Threshold("waited-op", 0.5, "of the blocked time", "in one op, whatever the others do: it is named")
 SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own")
 WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
 
 POOL_OPTION = "threading.private_threadpool_size"
 """Where the size of the pipeline's own pool is set."""
-
-_BLOCKING = ("ReadFile", "EagerPyFunc", "PyFunc")
-
-
-def worker_cores(view: PipelineView) -> float | None:
-    """CPU seconds of the worker per second."""
-    if view.facts is not None and view.facts.worker_cores is not None:
-        return view.facts.worker_cores
-    contention = view.profile.contention if view.profile is not None else None
-    return contention.worker_cores if contention is not None else None
-
-
-def spare_cores(view: PipelineView) -> bool:
-    """Whether there is a free core for another thread: several cores, and not all of them busy."""
-    used = worker_cores(view)
-    return used is not None and view.cores > ONE_CORE.value and used < BUSY_CORES.value * view.cores
-
-
-def starved(view: PipelineView, running: float) -> bool:
-    """Whether threads that seem to wait only wait for a core; `running` is their average number in the stage."""
-    share = view.facts.runnable_wait_share if view.facts is not None else None
-    if share is None and view.profile is not None and view.profile.contention is not None:
-        share = view.profile.contention.runnable_wait_share
-    used = worker_cores(view)
-    if share is None or used is None or share >= 1:
-        return True
-    return used * share / (1 - share) >= STARVED.value * running
 
 
 def serial_map(view: PipelineView, stage: StageView) -> bool:
@@ -121,11 +102,10 @@ def python_bound(view: PipelineView, stage: StageView) -> bool | None:
 
 def waits(view: PipelineView, stage: StageView) -> bool:
     """Whether a serial map that owns the step waits for something else than a core."""
-    at, used = timing(view), worker_cores(view)
-    if at is None or used is None or not serial_map(view, stage) or not spare_cores(view):
+    at, used, blocked = timing(view), cores_at_work(view), stage.blocked_ms
+    if at is None or used is None or blocked is None or not serial_map(view, stage) or not spare_cores(view):
         return False
-    ms = stage.ms_per_batch or 0.0
-    return owns_step(at, ms) and used < WAITING_CORES.value and not starved(view, ms / at.interval_ms)
+    return owns_step(at, blocked) and used < WAITING_CORES.value and not starved(view, blocked / at.interval_ms)
 
 
 def computes(view: PipelineView, stage: StageView) -> bool:
@@ -155,13 +135,13 @@ def private_pool(view: PipelineView) -> int | None:
 
 
 def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
-    """Maps whose calls fill a pool of `pool` threads, may be more, and do not compute; the longest first, or none."""
-    at, used = timing(view), worker_cores(view)
-    if at is None or used is None or not spare_cores(view) or not 0 < pool < MOST_THREADS.value:
+    """Maps whose calls fill a pool of `pool` threads, may be more, and wait; the longest first, or none."""
+    at, used, left = timing(view), cores_at_work(view), cores_left(view)
+    if at is None or used is None or left is None or not spare_cores(view) or not 0 < pool < MOST_THREADS.value:
         return []
-    if used >= BLOCKED_CORES.value * min(pool, view.cores):
+    if used >= BLOCKED_CORES.value * min(pool, left):
         return []
-    maps = [stage for stage in view.stages if _parallel_map(view, stage)]
+    maps = [stage for stage in view.stages if _parallel_map(view, stage) and _is_blocked(stage)]
     maps = sorted(maps, key=lambda stage: stage.ms_per_batch or 0.0, reverse=True)
     maps = [stage for stage in maps if (stage.ms_per_batch or 0.0) >= SLOW_STAGE.value * total_ms(maps)]
     running = total_ms(maps) / at.interval_ms
@@ -170,6 +150,16 @@ def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
     if used >= PYTHON_CORES.value and any(python_bound(view, stage) is not False for stage in maps):
         return []
     return [] if starved(view, running) else maps
+
+
+def _is_blocked(stage: StageView) -> bool:
+    """Whether its threads were seen to be blocked most of the time."""
+    return stage.blocked_ms is not None and stage.blocked_ms >= BLOCKED.value * (stage.ms_per_batch or 0.0) > 0
+
+
+def blocked_ms(stages: Sequence[StageView]) -> float:
+    """Time per batch in which the threads of all of them are blocked; what is not known counts nothing."""
+    return sum(stage.blocked_ms or 0.0 for stage in stages)
 
 
 def _parallel_map(view: PipelineView, stage: StageView) -> bool:
@@ -191,37 +181,50 @@ def waiting_words(view: PipelineView, timing_: Timing, maps: Sequence[StageView]
     """State that these maps wait, and how many of their calls are in flight."""
     calls, running = wanted_calls(view, maps), total_ms(maps) / timing_.interval_ms
     most = "TensorFlow chooses the parallel calls" if calls == math.inf else f"{calls:g} calls may run at a time"
-    ops = {op for one in maps if one.function is not None for op in one.function.ops or ()}
-    blocking = next((f" in {op}" for op in _BLOCKING if op in ops), "")
+    ops = {_waited_op(one) for one in maps}
+    op = ops.pop() if len(ops) == 1 else None
+    blocking = f" in {op}" if op is not None else ""
     who = " and ".join(one.label for one in maps)
     return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {most}, but {running:.1f} are in flight on average"
 
 
+def _waited_op(stage: StageView) -> str | None:
+    """The op in which most of the stage's waiting passes; ``None`` where its measured time does not show one."""
+    ms, blocked = stage.ms_per_batch, stage.blocked_ms
+    ops = stage.measured.ops if stage.measured is not None else None
+    if not ops or ms is None or blocked is None:
+        return None
+    longest = max(ops, key=lambda one: one.ms_per_batch)
+    # All that the stage computes may pass in the same op.
+    waited = longest.ms_per_batch - (ms - blocked)
+    return longest.op if waited > 0 and waited >= WAITED_OP.value * blocked else None
+
+
 def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction]:
     """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect."""
-    ms, calls = total_ms(maps), min(wanted_calls(view, maps), MOST_THREADS.value)
-    cpu_ms = max(cpu_left_ms(view, stage) for stage in maps)
+    calls = min(wanted_calls(view, maps), MOST_THREADS.value)
+    computing_ms = max(cpu_left_ms(view, stage) for stage in maps)
     rest_ms = remaining_ms(view, timing_, maps)
-    target_ms = max(timing_.floor_ms or 0.0, cpu_ms, rest_ms)
-    threads = predict.threads_needed(ms, target_ms, math.floor(pool) + 1, math.floor(calls))
+    target_ms = max(timing_.floor_ms or 0.0, computing_ms, rest_ms)
+    threads = predict.threads_needed(blocked_ms(maps), target_ms, math.floor(pool) + 1, math.floor(calls))
     predicted = predict.more_calls(
         timing_.interval_ms,
-        ms,
+        total_ms(maps),
+        blocked_ms=blocked_ms(maps),
         calls=calls,
         threads=threads,
         rest_ms=rest_ms,
         floor_ms=timing_.floor_ms,
-        cpu_ms=cpu_ms,
+        cpu_ms=computing_ms,
+        restart_ms=timing_.restart_ms,
     )
     return threads, predicted
 
 
 def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
-    """CPU time per batch that more calls do not hide: of Python on one core, else on all."""
-    at, used = timing(view), worker_cores(view)
-    if at is None or used is None:
-        return 0.0
-    return used * at.interval_ms / (max(1.0, view.cores) if python_bound(view, stage) is False else 1.0)
+    """CPU time per batch that more calls do not hide: of Python on one core, else on all that are left."""
+    at = timing(view)
+    return cpu_ms(view, at, one_core=python_bound(view, stage) is not False) if at is not None else 0.0
 
 
 def worth(predicted: Prediction) -> bool:

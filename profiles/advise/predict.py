@@ -1,7 +1,7 @@
 """Predicted speedups as formulas over measured times; each prediction carries its formula with the numbers.
 
-All are first-order: times per batch are taken as constant, and no step becomes faster than the one with preloaded
-batches (`floor_ms`).
+All are first-order: times per batch are taken as constant, no step becomes faster than the one with preloaded batches
+(`floor_ms`), and the starts of epochs (`restart_ms`) take as long as today.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from collections.abc import Sequence
 
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.wording import listed, milliseconds, significant
+from pipeprof.profiles.wording import count, listed, milliseconds, significant
 
 
-def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Prediction:
+def overlap(
+    step_ms: float,
+    pipeline_ms: float,
+    dispatch: Dispatch | None,
+    *,
+    cpu_ms: float = 0.0,
+    restart_ms: float = 0.0,
+) -> Prediction:
     """Predict a prefetch at the end: pipeline and step overlap instead of alternating.
 
     With steps in flight they overlap already; without a step there is nothing to overlap with.
@@ -23,6 +30,8 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
         step_ms: The device's work per step.
         pipeline_ms: What the loop waits for in ``next()`` without a prefetch.
         dispatch: ``sync``, steps in flight, or ``None`` for no step.
+        cpu_ms: The least time per step for the CPU time of both, on the cores there are.
+        restart_ms: What the starts of epochs take per step.
 
     Example:
         >>> overlap(10, 8, "sync").speedup
@@ -35,13 +44,21 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
     if dispatch != "sync":
         flight = f"{dispatch} step{'' if dispatch == 1 else 's'} in flight"
         return Prediction(formula=f"1×: with {flight} step and pipeline overlap already", speedup=1.0)
-    before, after = step_ms + pipeline_ms, max(step_ms, pipeline_ms)
+    before, after = step_ms + pipeline_ms, max(step_ms, pipeline_ms, cpu_ms)
     reason = f"{milliseconds(step_ms)} of step and {milliseconds(pipeline_ms)} of pipeline overlap"
-    return Prediction(change_text(before, after, reason), speedup=_ratio(before, after))
+    if cpu_ms > max(step_ms, pipeline_ms):
+        reason += _computing(cpu_ms)
+    return _bounded(before + restart_ms, after, reason, None, restart_ms)
 
 
 def side_by_side(
-    interval_ms: float, moved_ms: Sequence[float], *, rest_ms: float = 0.0, floor_ms: float | None = None
+    interval_ms: float,
+    moved_ms: Sequence[float],
+    *,
+    rest_ms: float = 0.0,
+    floor_ms: float | None = None,
+    cpu_ms: float = 0.0,
+    restart_ms: float = 0.0,
 ) -> Prediction:
     """Predict prefetches between stages: each part runs on a thread of its own, in parallel to the others.
 
@@ -50,51 +67,68 @@ def side_by_side(
         moved_ms: Time per batch of each part that gets a thread of its own.
         rest_ms: Time per batch of the rest, if more than the parts leave of the interval.
         floor_ms: A step with preloaded batches.
+        cpu_ms: The least time per batch for the CPU time of all parts, on the cores there are.
+        restart_ms: What the starts of epochs take of the interval.
 
     Example:
         >>> side_by_side(20, [8], floor_ms=5).speedup
         1.6666666666666667
     """
-    rest = max(rest_ms, interval_ms - sum(moved_ms))
-    sides = listed([milliseconds(part) for part in (*moved_ms, rest)])
-    return _bounded(interval_ms, max(rest, *moved_ms), f"{sides} run in parallel", floor_ms)
+    rest = max(0.0, rest_ms, interval_ms - restart_ms - sum(moved_ms))
+    reason = f"{listed([milliseconds(part) for part in (*moved_ms, rest)])} run in parallel"
+    if cpu_ms > max(rest, *moved_ms):
+        reason += _computing(cpu_ms)
+    return _bounded(interval_ms, max(rest, *moved_ms, cpu_ms), reason, floor_ms, restart_ms)
 
 
 def more_calls(
     interval_ms: float,
     stage_ms: float,
     *,
+    blocked_ms: float,
     calls: float,
     threads: float,
     rest_ms: float = 0.0,
     floor_ms: float | None = None,
     cpu_ms: float = 0.0,
+    restart_ms: float = 0.0,
 ) -> Prediction:
     """Predict parallel calls of a map that waits: ``min(calls, threads)`` at a time, in parallel to the rest.
+
+    Only the blocked part becomes shorter; what the map computes takes as long as today.
 
     Args:
         interval_ms: From one step to the next today.
         stage_ms: Time inside the map per batch, summed over threads; of all maps that share the pool.
+        blocked_ms: The part of it in which the calls wait for something else than a core.
         calls: Of ``num_parallel_calls``.
         threads: Of the pool that the calls run on.
         rest_ms: Time per batch of the slowest other stage.
         floor_ms: A step with preloaded batches.
         cpu_ms: CPU time per batch that more calls do not hide.
+        restart_ms: What the starts of epochs take of the interval.
 
     Example:
-        >>> more_calls(20, 16, calls=16, threads=16, rest_ms=4).speedup
+        >>> more_calls(20, 16, blocked_ms=16, calls=16, threads=16, rest_ms=4).speedup
         5.0
-        >>> more_calls(20, 16, calls=16, threads=2, rest_ms=4).speedup
-        2.5
+        >>> more_calls(20, 40, blocked_ms=40, calls=16, threads=4).speedup
+        2.0
+        >>> more_calls(20, 40, blocked_ms=0, calls=16, threads=16).speedup
+        1.0
     """
-    at_a_time = max(1.0, min(calls, threads))
-    waiting = stage_ms / at_a_time
-    reason = f"{at_a_time:g} calls at a time take {milliseconds(waiting)} instead of {milliseconds(stage_ms)}"
-    if cpu_ms > max(waiting, rest_ms):
-        reason += f", computing {milliseconds(cpu_ms)}"
-    elif rest_ms > waiting:
+    running = interval_ms - restart_ms
+    now = max(1.0, stage_ms / running) if running > 0 else 1.0
+    at_a_time = max(now, min(calls, threads))
+    waiting, computing = blocked_ms / at_a_time, (stage_ms - blocked_ms) / now
+    reason = f"{at_a_time:g} calls at a time wait {milliseconds(waiting)} instead of {milliseconds(blocked_ms / now)}"
+    if computing > 0 and milliseconds(computing) != milliseconds(0.0):
+        reason += f", and compute {milliseconds(computing)}"
+    own = waiting + computing
+    if cpu_ms > max(own, rest_ms):
+        reason += _computing(cpu_ms)
+    elif rest_ms > own:
         reason += f", the rest {milliseconds(rest_ms)}"
-    return _bounded(interval_ms, max(waiting, rest_ms, cpu_ms), reason, floor_ms)
+    return _bounded(interval_ms, max(own, rest_ms, cpu_ms), reason, floor_ms, restart_ms)
 
 
 def more_cores(
@@ -105,16 +139,18 @@ def more_cores(
     rest_ms: float = 0.0,
     floor_ms: float | None = None,
     cpu_ms: float = 0.0,
+    restart_ms: float = 0.0,
 ) -> Prediction:
     """Predict parallel calls of a map that computes: ``cores`` at a time, in parallel to the rest; at most ``cores``×.
 
     Args:
         interval_ms: From one step to the next today.
         stage_ms: Time inside the map per batch.
-        cores: Cores the worker may use.
+        cores: Cores that other processes leave to the worker.
         rest_ms: Time per batch of the slowest other stage.
         floor_ms: A step with preloaded batches.
         cpu_ms: CPU time of the whole process per batch, divided by the cores.
+        restart_ms: What the starts of epochs take of the interval.
 
     Example:
         >>> more_cores(20, 20, 4, rest_ms=2).speedup
@@ -123,11 +159,11 @@ def more_cores(
     many = max(1.0, cores)
     share = stage_ms / many
     busy = max(share, cpu_ms)
-    keep = f"keep {cores:g} cores busy for" if many > 1 else "keep the core busy for"
+    keep = f"keep {count(cores)} cores busy for" if many > 1 else "keep the core busy for"
     reason = f"{milliseconds(busy * many)} of CPU per batch {keep} {milliseconds(busy)}"
     if rest_ms > busy:
         reason += f", the rest takes {milliseconds(rest_ms)}"
-    return _bounded(interval_ms, max(rest_ms, busy), reason, floor_ms)
+    return _bounded(interval_ms, max(rest_ms, busy), reason, floor_ms, restart_ms)
 
 
 def threads_needed(stage_ms: float, target_ms: float, least: int, most: int) -> int:
@@ -161,11 +197,20 @@ def change_text(before_ms: float, after_ms: float, reason: str) -> str:
     return f"{before} → {after} per step ({significant(max(1.0, _ratio(before_ms, after_ms)))}×): {reason}"
 
 
-def _bounded(interval_ms: float, after_ms: float, reason: str, floor_ms: float | None) -> Prediction:
-    """The speedup of a step that takes `after_ms` instead, but no less than with preloaded batches."""
+def _computing(cpu_ms: float) -> str:
+    return f", computing {milliseconds(cpu_ms)}"
+
+
+def _bounded(
+    interval_ms: float, after_ms: float, reason: str, floor_ms: float | None, restart_ms: float = 0.0
+) -> Prediction:
+    """The speedup of a step that takes `after_ms` instead, no less than with preloaded batches, and the restarts."""
     after = max(after_ms, floor_ms or 0.0)
     if floor_ms and after_ms <= floor_ms:
         reason += f"; with preloaded batches a step takes {milliseconds(floor_ms)}"
+    after += restart_ms
+    if restart_ms > 0:
+        reason += f"; {milliseconds(restart_ms)} of restarts stay"
     return Prediction(change_text(interval_ms, after, reason), speedup=max(1.0, _ratio(interval_ms, after)))
 
 

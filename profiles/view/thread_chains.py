@@ -20,6 +20,7 @@ class Timing:
 
     Attributes:
         interval_ms: From one step to the next, mean.
+        restart_ms: What the starts of epochs take of it; nothing inside the pipeline makes them shorter.
         busy_ms: The device's work per step; 0 without a step.
         wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
         batches: Steps in the window.
@@ -33,6 +34,12 @@ class Timing:
     batches: int
     dispatch: Dispatch | None
     floor_ms: float | None
+    restart_ms: float = 0.0
+
+    @property
+    def running_ms(self) -> float:
+        """From one step to the next while no epoch starts."""
+        return self.interval_ms - self.restart_ms
 
 
 def timing(view: PipelineView) -> Timing | None:
@@ -41,13 +48,15 @@ def timing(view: PipelineView) -> Timing | None:
     if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
     interval = steps.interval_ms.mean
+    restart = min(1.0, steps.restart_share or 0.0) * interval
     return Timing(
         interval_ms=interval,
         busy_ms=steps.busy_ms.mean if steps.busy_ms is not None else 0.0,
-        wait_ms=max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * interval),
+        wait_ms=max(0.0, steps.wait_ms.mean - restart),
         batches=steps.count,
         dispatch=steps.dispatch,
         floor_ms=view.headspace.replayed_ms if view.headspace is not None else None,
+        restart_ms=restart,
     )
 
 
@@ -186,7 +195,10 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
 
 
 def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageView]) -> float:
-    """Return the shortest time per step when `changed` takes none: that of the slowest other chain."""
+    """Return the shortest time per step when `changed` takes none: that of the slowest other chain.
+
+    The starts of epochs are not part of it.
+    """
     ids = {stage.id for stage in changed}
     rest, hidden = timing_.busy_ms, 0.0
     for row in rows(view, timing_):
@@ -198,4 +210,4 @@ def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageV
             calls = degree(stage) if runs_ahead(stage) else 1.0
             rest = max(rest, (stage.ms_per_batch or 0.0) / calls / beside(view, stage))
     # Time without a stage stays as well, where the changed stages alternated with it.
-    return min(timing_.interval_ms, max(rest, timing_.interval_ms - hidden if hidden else 0.0))
+    return min(timing_.running_ms, max(rest, timing_.running_ms - hidden if hidden else 0.0))

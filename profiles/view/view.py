@@ -179,6 +179,12 @@ class StageView:
             return None
         return max(0.0, inside - (self.measured.calling_ms_per_batch or 0.0))
 
+    @property
+    def blocked_ms(self) -> float | None:
+        """The part of `ms_per_batch` in which its threads neither computed nor wanted a core; ``None`` if not seen."""
+        ms, blocked = self.ms_per_batch, self.measured.blocked_ms_per_batch if self.measured is not None else None
+        return min(ms, blocked) if ms is not None and blocked is not None else None
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -186,6 +192,7 @@ class Facts:
 
     Attributes:
         worker_cores: CPU seconds of the worker per second.
+        others_cores: The same of everything else on the machine.
         runnable_wait_share: Time its threads waited for a core, over running and waiting.
         disk_bytes_per_second: Bytes fetched from storage per second.
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
@@ -194,6 +201,7 @@ class Facts:
     """
 
     worker_cores: float | None = None
+    others_cores: float | None = None
     runnable_wait_share: float | None = None
     disk_bytes_per_second: float | None = None
     python_share: float | None = None

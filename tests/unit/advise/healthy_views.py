@@ -272,7 +272,7 @@ def waiting_map_with_calls_but_no_threads() -> PipelineView:
         static=False,
         cores=2.0,
     )
-    return measured(view, interval_ms=40.0, worker_cores=0.1, **HUNGRY)
+    return measured(view, interval_ms=40.0, worker_cores=0.1, blocked_share=1.0, **HUNGRY)
 
 
 def work_in_an_interleaves_function() -> PipelineView:

@@ -10,6 +10,7 @@ from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.advise.rules.correctness.batch_before_shuffle import BatchBeforeShuffle
 from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
+from pipeprof.profiles.advise.rules.correctness.cache_after_shuffle import CacheAfterShuffle
 from pipeprof.profiles.advise.rules.correctness.cache_never_complete import CacheNeverComplete
 from pipeprof.profiles.advise.rules.memory.cache_in_memory_over_budget import CacheInMemoryOverBudget
 from pipeprof.profiles.advise.rules.memory.from_tensor_slices_big_array import FromTensorSlicesBigArray
@@ -25,6 +26,7 @@ RULES: dict[str, Rule] = {
     for rule in (
         BatchBeforeShuffle,
         CacheAfterAugment,
+        CacheAfterShuffle,
         CacheInMemoryOverBudget,
         CacheNeverComplete,
         FromTensorSlicesBigArray,

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.rule import Prediction
 
 TIMES = st.floats(0.001, 10_000)
 
@@ -41,15 +42,15 @@ def test_side_by_side_the_slowest_sets_the_pace() -> None:
 def test_calls_that_wait_are_as_many_as_calls_and_threads_allow() -> None:
     # T1, T2 of the catalogue: 2 cores, 5 ms per element, 16 elements per batch.
     serial = 80.0
-    assert predict.more_calls(serial, serial, calls=16, threads=2).speedup == pytest.approx(2)
-    assert predict.more_calls(serial, serial, calls=16, threads=16).speedup == pytest.approx(16)
-    assert predict.more_calls(serial, serial, calls=4, threads=16).speedup == pytest.approx(4)
+    assert predict.more_calls(serial, serial, blocked_ms=serial, calls=16, threads=2).speedup == pytest.approx(2)
+    assert predict.more_calls(serial, serial, blocked_ms=serial, calls=16, threads=16).speedup == pytest.approx(16)
+    assert predict.more_calls(serial, serial, blocked_ms=serial, calls=4, threads=16).speedup == pytest.approx(4)
 
 
 def test_what_stays_bounds_what_waiting_calls_bring() -> None:
-    assert predict.more_calls(20, 16, calls=16, threads=16, rest_ms=4).speedup == pytest.approx(5)
-    assert predict.more_calls(20, 16, calls=16, threads=16, floor_ms=10).speedup == pytest.approx(2)
-    found = predict.more_calls(20, 16, calls=16, threads=16, cpu_ms=8)
+    assert predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, rest_ms=4).speedup == pytest.approx(5)
+    assert predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, floor_ms=10).speedup == pytest.approx(2)
+    found = predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, cpu_ms=8)
     assert found.speedup == pytest.approx(2.5)
     assert "computing 8.00 ms" in found.formula
 
@@ -73,15 +74,57 @@ def test_bytes_in_flight() -> None:
     assert predict.buffered(None, 16) is None
 
 
-@given(interval=TIMES, stage=TIMES, calls=st.integers(1, 64), threads=st.integers(1, 64), floor=st.none() | TIMES)
+def test_only_what_is_blocked_becomes_shorter() -> None:
+    # Four calls are in flight; more of them compute no faster.
+    assert predict.more_calls(20, 80, blocked_ms=0, calls=64, threads=64).speedup == pytest.approx(1)
+    assert predict.more_calls(20, 80, blocked_ms=80, calls=16, threads=16).speedup == pytest.approx(4)
+    half = predict.more_calls(20, 80, blocked_ms=40, calls=64, threads=64)
+    assert half.speedup == pytest.approx(20 / (10 + 40 / 64))
+    assert "wait 0.625 ms instead of 10.0 ms, and compute 10.0 ms" in half.formula
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, restart_ms=10),
+        predict.more_cores(20, 10, 64, restart_ms=10),
+        predict.side_by_side(20, [5.0, 5.0], restart_ms=10),
+        predict.overlap(5, 5, "sync", restart_ms=10),
+    ],
+)
+def test_the_starts_of_epochs_stay(found: Prediction) -> None:
+    assert found.speedup is not None
+    assert 1.0 < found.speedup <= 2.0
+    assert "10.0 ms of restarts stay" in found.formula
+
+
+@given(
+    interval=TIMES,
+    stage=TIMES,
+    blocked=st.floats(0, 1),
+    calls=st.integers(1, 64),
+    threads=st.integers(1, 64),
+    floor=st.none() | TIMES,
+    restart=st.floats(0, 1),
+)
 def test_no_prediction_is_below_one_or_beyond_the_replay(
-    interval: float, stage: float, calls: int, threads: int, floor: float | None
+    interval: float, stage: float, blocked: float, calls: int, threads: int, floor: float | None, restart: float
 ) -> None:
+    restarts = {"restart_ms": restart * interval}
     rest = max(0.0, interval - stage)
     for found in (
-        predict.side_by_side(interval, [stage], floor_ms=floor),
-        predict.more_calls(interval, stage, calls=calls, threads=threads, rest_ms=rest, floor_ms=floor),
-        predict.more_cores(interval, stage, threads, rest_ms=rest, floor_ms=floor),
+        predict.side_by_side(interval, [stage], floor_ms=floor, **restarts),
+        predict.more_calls(
+            interval,
+            stage,
+            blocked_ms=blocked * stage,
+            calls=calls,
+            threads=threads,
+            rest_ms=rest,
+            floor_ms=floor,
+            **restarts,
+        ),
+        predict.more_cores(interval, stage, threads, rest_ms=rest, floor_ms=floor, **restarts),
     ):
         assert found.speedup is not None
         assert found.speedup >= 1.0

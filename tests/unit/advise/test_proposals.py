@@ -228,7 +228,9 @@ def test_rows_that_are_shuffled_are_taken_apart() -> None:
 def waiting(ms: float = 40.0, interval: float = 40.0, **run: Any) -> PipelineView:
     source = stage("source", "from_generator", name="a", ms=ms, element=(tensor("float32", 8),))
     view = pipeline(source, stage("stages.0", "batch", arguments={"batch_size": 2}), static=False)
-    return measured(view, **{"interval_ms": interval, "worker_cores": 0.05, "headspace": 0.9, **run})
+    return measured(
+        view, **{"interval_ms": interval, "worker_cores": 0.05, "blocked_share": 1.0, "headspace": 0.9, **run}
+    )
 
 
 def test_a_generator_that_waits(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_a_generator_that_waits(tmp_path: Path) -> None:
     assert draft.stage == "source"
     assert "20.0 ms per element" in draft.sentence
     assert draft.predicted is not None
-    assert "16 calls at a time take 2.50 ms instead of 40.0 ms" in draft.predicted.formula
+    assert "16 calls at a time wait 2.50 ms instead of 40.0 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
     assert "range: {stop: <COUNT>}" in source.as_yaml()

@@ -589,7 +589,31 @@ def test_a_buffer_keeps_ten_batches() -> None:
     view = line(indices(), image, kept, shuffle("stages.2", 1000, image), batch("stages.3", 64, image))
     assert only("shuffle-buffer-bytes", view).edits[0].to_dict()["value"] == 640
     view = line(indices(), image, kept, shuffle("stages.2", 1000, image), batch("stages.3", 256, image))
-    assert only("shuffle-buffer-bytes", view).edits == ()
+    assert found("shuffle-buffer-bytes", view) == []
+    # As many as mix four batches, and a good part of the limit all the same.
+    draft = only("shuffle-buffer-bytes", replace(view, memory_limit_bytes=2 * GB))
+    assert draft.edits == ()
+    assert "Shuffle something smaller" in draft.recommendation
+
+
+def test_a_buffer_that_stays_too_large_with_ten_batches_is_no_fix() -> None:
+    image = load()
+    kept = passing("stages.1", "filter", image)
+    view = line(indices(), image, kept, shuffle("stages.2", 10_000, image), batch("stages.3", 256, image))
+    draft = only("shuffle-buffer-bytes", view)
+    assert draft.edits == ()
+    assert "would mix less than ten batches" in draft.recommendation
+
+
+def test_what_is_still_large_in_an_earlier_place_is_made_smaller_there() -> None:
+    encoded = passing("source", "TFRecordDataset", stage("source", "range", element=(tensor("uint8", 40_000),)), 50_000)
+    image = load(count=50_000)
+    view = line(encoded, image, shuffle("stages.1", 20_000, image), batch("stages.2", 32, image))
+    draft = only("shuffle-buffer-bytes", view)
+    size, move = draft.edits
+    assert move.to_dict()["before"] == "stages.0"
+    assert 320 < size.to_dict()["value"] < 100 * MB / 40_000
+    assert draft.semantics == "randomness"
 
 
 def test_names_of_files_are_small_although_their_size_is_not_known() -> None:
@@ -619,7 +643,7 @@ def test_shuffled_batches_are_shuffled_before() -> None:
     assert draft.semantics == "values"
     assert "100 batches" in draft.sentence
     # Where one batch is one example of later batches, it stays whole.
-    again = line(images, grouped, shuffle("stages.1", 1000, grouped), batch("stages.2", 8, grouped))
+    again = line(images, grouped, shuffle("stages.1", 1000, grouped), batch("stages.2", 2, grouped))
     assert [edit.to_dict()["kind"] for edit in only("shuffle-buffer-bytes", again).edits] == ["SetArgument"]
 
 

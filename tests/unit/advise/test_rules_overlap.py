@@ -50,6 +50,12 @@ class TestNoPrefetch:
         assert draft.evidence["pipeline_ms"] == pytest.approx(8.0)
         assert draft.evidence["option"] == "autotune.enabled"
 
+    def test_only_the_cores_that_are_left_can_do_both_at_a_time(self) -> None:
+        (draft,) = found("no-prefetch", turns(taking_turns(), worker_cores=1.2, cores=4.0, others_cores=2.4))
+        assert draft.predicted is not None
+        assert draft.predicted.speedup == pytest.approx(18 / (18 * 1.2 / 1.6))
+        assert not found("no-prefetch", turns(taking_turns(), cores=4.0, others_cores=3.0))
+
     @pytest.mark.parametrize(
         ("option", "words"),
         [
@@ -143,7 +149,7 @@ def in_a_row(*between: str, upper_ms: float = 2.0, lower_ms: float = 2.0, **fact
 
 def drained(view: Built, interval_ms: float = 4.05, **conditions: Any) -> PipelineView:
     given: dict[str, Any] = {"interval_ms": interval_ms, "dispatch": None, "wait_share": 1.0, "headspace": 0.99}
-    return measured(view, **(given | {"worker_cores": 0.1} | conditions))
+    return measured(view, **(given | {"worker_cores": 0.1, "blocked_share": 1.0} | conditions))
 
 
 class TestNoPrefetchBetween:

@@ -40,8 +40,9 @@ def mapped(ms: float = 16.0, what: FunctionView | None = PYTHON, **facts: Any) -
 
 
 def waiting(view: Built, **conditions: Any) -> PipelineView:
-    """Every 20 ms a batch, and hardly any CPU time."""
-    return measured(view, **({"worker_cores": 0.1, "wait_share": 0.95, "headspace": 0.95} | conditions))
+    """Every 20 ms a batch, hardly any CPU time, and threads that are blocked."""
+    given = {"worker_cores": 0.1, "blocked_share": 1.0, "wait_share": 0.95, "headspace": 0.95}
+    return measured(view, **(given | conditions))
 
 
 def computing(view: Built, **conditions: Any) -> PipelineView:
@@ -142,6 +143,9 @@ class TestSerialMapLatency:
             waiting(mapped(), cores=1.0),
             waiting(mapped(), cores=0.5),
             waiting(mapped(), worker_cores=None),
+            waiting(mapped(), blocked_share=None),
+            waiting(mapped(), blocked_share=0.5),
+            waiting(mapped(), others_cores=3.2),
             waiting(mapped(), worker_cores=0.25, runnable_wait_share=0.9),
             waiting(mapped(), runnable_wait_share=None),
             waiting(mapped(tf_op="ParallelMapDatasetV2", parallelism=2, tunable=True, made_parallel=True)),
@@ -153,6 +157,9 @@ class TestSerialMapLatency:
             "one core",
             "half a core",
             "cpu not known",
+            "not seen whether it is blocked",
+            "blocked for a small part of the step",
+            "other processes use the cores",
             "waits for a core",
             "waiting for cores not known",
             "made parallel",
@@ -248,6 +255,12 @@ class TestSerialMapCpu:
         assert speaking(recorded("random_parallel", worker_cores=1.0)) == []
         assert speaking(recorded("stateful_map", worker_cores=1.0)) == []
 
+    def test_no_cores_of_others_are_promised(self) -> None:
+        (draft,) = found("serial-map-cpu", computing(mapped(what=RANDOM), others_cores=2.0))
+        assert draft.predicted is not None
+        assert draft.predicted.speedup == pytest.approx(2)
+        assert not found("serial-map-cpu", computing(mapped(what=RANDOM), others_cores=2.9))
+
     def test_no_more_than_the_cores_are_promised(self) -> None:
         (draft,) = found("serial-map-cpu", recorded("random_serial", worker_cores=1.0, cores=2.0))
         assert draft.predicted is not None
@@ -264,7 +277,7 @@ def parallel(calls: int | str = 16, ms: float = 80.0, what: FunctionView | None 
 class TestThreadpoolCapsBlockingMap:
     @pytest.mark.parametrize("calls", [16, 64, AUTOTUNE])
     def test_more_calls_than_threads(self, calls: int | str) -> None:
-        (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(calls)))
+        (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(calls, ops={"ReadFile": 78.0})))
         threads = 16 if calls == 16 else 64
         assert draft.edits == (SetOption(POOL, threads),)
         assert "waits in ReadFile" in draft.sentence
@@ -315,6 +328,12 @@ class TestThreadpoolCapsBlockingMap:
             waiting(parallel(), cores=1.0),
             waiting(parallel(), runnable_wait_share=0.95),
             waiting(mapped()),
+            waiting(parallel(), blocked_share=None),
+            waiting(parallel(), blocked_share=0.0),
+            waiting(parallel(), blocked_share=0.4),
+            waiting(parallel(), others_cores=3.0),
+            waiting(parallel(), others_cores=None),
+            waiting(parallel(), worker_cores=1.4, restart_share=0.35),
         ],
         ids=[
             "no more calls than cores",
@@ -326,10 +345,50 @@ class TestThreadpoolCapsBlockingMap:
             "one core",
             "waits for a core",
             "serial",
+            "nobody has seen its threads",
+            "its threads compute, or want to",
+            "they wait for less than half of the time",
+            "other processes use the cores",
+            "not known what they use",
+            "cores are free in restarts alone",
         ],
     )
     def test_twins(self, twin: PipelineView) -> None:
         assert not found("threadpool-caps-blocking-map", twin)
+
+    def test_an_image_folder_that_computes_beside_others_and_starts_often_is_no_waiting_pipeline(self) -> None:
+        """The shape of Keras' loader: a batch of 174 ms inside the map, of which 124 compute and 50 want a core."""
+        loads = parallel(AUTOTUNE, 174.0, function("ReadFile", "DecodeJpeg"), blocked_ms=0.0, ops={"DecodeJpeg": 110.0})
+        beside = {"worker_cores": 0.9, "others_cores": 0.76, "restart_share": 0.35, "cores": 2.0}
+        assert speaking(waiting(loads, interval_ms=110.0, **beside)) == []
+
+    @pytest.mark.parametrize(
+        ("ops", "words"),
+        [
+            ({"ReadFile": 45.0, "DecodeJpeg": 30.0}, "waits in ReadFile:"),
+            ({"DecodeJpeg": 70.0, "ReadFile": 0.1}, "waits in DecodeJpeg:"),
+            ({"ReadFile": 25.0, "EagerPyFunc": 30.0}, "waits:"),
+            (None, "waits:"),
+        ],
+        ids=["most of the time", "another one", "neither", "not traced"],
+    )
+    def test_an_op_is_named_only_if_it_takes_the_time(self, ops: dict[str, float] | None, words: str) -> None:
+        (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(ops=ops), blocked_share=0.9))
+        assert f"a (map) {words}" in draft.sentence
+
+    def test_what_it_promises_follows_from_the_blocked_time(self) -> None:
+        (whole,) = found("threadpool-caps-blocking-map", waiting(parallel(64)))
+        (half,) = found("threadpool-caps-blocking-map", waiting(parallel(64), blocked_share=0.5))
+        (often,) = found("threadpool-caps-blocking-map", waiting(parallel(64, ms=79.0), restart_share=0.25))
+        assert [one.predicted.speedup for one in (whole, half, often) if one.predicted is not None] == [
+            pytest.approx(16.0),
+            pytest.approx(20 / (10 + 40 / 40)),
+            pytest.approx(20 / (5 + 79 / 64)),
+        ]
+        assert half.evidence["blocked_ms_per_batch"] == pytest.approx(40.0)
+        assert "A batch needs 40.0 ms of waiting" in half.sentence
+        assert often.predicted is not None
+        assert "5.00 ms of restarts stay" in often.predicted.formula
 
     @pytest.mark.parametrize("name", ["waiting_parallel", "waiting_autotune"])
     def test_recorded(self, name: str) -> None:

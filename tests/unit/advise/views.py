@@ -20,7 +20,7 @@ from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Location, Stage
+from pipeprof.profiles.document.stages import Headspace, Location, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
@@ -86,6 +86,8 @@ def stage(
     *,
     tf_op: str | None = None,
     ms: float | None = None,
+    blocked_ms: float | None = None,
+    ops: Mapping[str, float] | None = None,
     parallelism: float | None = None,
     tunable: bool | None = None,
     share: float | None = None,
@@ -104,6 +106,8 @@ def stage(
         op: As written.
         tf_op: What TensorFlow runs; by default what it makes of an `op` that it leaves as written.
         ms: Time inside the stage per batch.
+        blocked_ms: The part of it in which its threads are blocked; worked out by `measured` if not given.
+        ops: Time of its ops per batch.
         parallelism: As TensorFlow runs it.
         tunable: Whether TensorFlow chooses it.
         share: Of all stages' time; worked out by `measured` if not given.
@@ -133,6 +137,9 @@ def stage(
             tf_op=tf_op,
             fused_with=fused_with,
             time_ms_per_batch=ms,
+            timed_by="model" if ms is not None else None,
+            blocked_ms_per_batch=blocked_ms,
+            ops=[OpCost(op=op, ms_per_batch=each) for op, each in ops.items()] if ops else None,
             parallelism=parallelism,
             tunable=tunable,
             share=share,
@@ -185,6 +192,8 @@ def measured(
     dispatch: Dispatch | None = "sync",
     interval_ms: float = 20.0,
     worker_cores: float | None = 1.0,
+    others_cores: float | None = 0.0,
+    blocked_share: float | None = 0.0,
     cores: float | None = None,
     runnable_wait_share: float | None = 0.0,
     python_share: float | None = 0.0,
@@ -205,6 +214,8 @@ def measured(
         dispatch: ``sync``, steps in flight, or ``None`` for no step.
         interval_ms: From one step to the next.
         worker_cores: CPU seconds per second.
+        others_cores: Of everything else on the machine.
+        blocked_share: Part of the time inside the stages in which their threads are blocked; ``None``: not sampled.
         cores: Instead of the view's.
         runnable_wait_share: Threads waiting for a core.
         python_share: Of the trace.
@@ -220,7 +231,7 @@ def measured(
     if prefetched and stages and not _ends_asynchronously(stages):
         added = stage("injected.0", "prefetch", tf_op="PrefetchDataset", ms=0.01, tunable=True)
         stages.append(replace(added, inputs=(_last(stages).id,)))
-    stages = _shares(_counts(stages))
+    stages = _blocked(_shares(_counts(stages)), blocked_share)
     host_cores = view.cores if cores is None else cores
     rows = [one.measured for one in stages if one.measured is not None]
     return PipelineView(
@@ -240,11 +251,14 @@ def measured(
             device=Device(kind="none" if dispatch is None else "simulate"),
             memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
             stages=rows,
-            contention=Contention(worker_cores=worker_cores, runnable_wait_share=runnable_wait_share),
+            contention=Contention(
+                worker_cores=worker_cores, others_cores=others_cores, runnable_wait_share=runnable_wait_share
+            ),
         ),
         headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
         facts=Facts(
             worker_cores=worker_cores,
+            others_cores=others_cores,
             runnable_wait_share=runnable_wait_share,
             disk_bytes_per_second=disk_bytes_per_second,
             python_share=python_share,
@@ -292,7 +306,9 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
     if profile is not None and profile.steps is not None:
         steps = profile.steps.model_copy(update={"count": batches})
         profile = profile.model_copy(update={"steps": steps, "stages": rows})
-    return replace(frame, stages=view.stages, options=view.options, profile=profile)
+    # The states of threads were not recorded: whoever hardly computes was blocked.
+    blocked = conditions.get("blocked_share", 1.0 if (conditions.get("worker_cores") or 0.0) < 0.5 else 0.0)
+    return replace(frame, stages=tuple(_blocked(list(view.stages), blocked)), options=view.options, profile=profile)
 
 
 def unnamed(view: PipelineView) -> PipelineView:
@@ -369,6 +385,15 @@ def _counts(stages: list[StageView]) -> list[StageView]:
         else replace(one, measured=one.measured.model_copy(update={"elements": of(one)}))
         for one in stages
     ]
+
+
+def _blocked(stages: list[StageView], share: float | None) -> list[StageView]:
+    def of(row: Stage) -> Stage:
+        if share is None or row.time_ms_per_batch is None or row.blocked_ms_per_batch is not None:
+            return row
+        return row.model_copy(update={"blocked_ms_per_batch": share * row.time_ms_per_batch})
+
+    return [one if one.measured is None else replace(one, measured=of(one.measured)) for one in stages]
 
 
 def _shares(stages: list[StageView]) -> list[StageView]:

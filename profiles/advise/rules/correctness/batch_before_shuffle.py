@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
+from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
@@ -22,8 +23,8 @@ class BatchBeforeShuffle(Rule):
     family = "correctness"
     semantics = "values"
     seen = (
-        "A shuffle comes after a batch. Nothing before the batch is random, and nothing after the shuffle "
-        "splits the batches."
+        "A shuffle comes after a batch. Nothing before the batch is random, nothing after the shuffle splits "
+        "the batches, and no cache after it keeps their order: that is cache-after-shuffle."
     )
     why = (
         "Each batch holds the same neighbouring elements in every epoch; only the order of the batches "
@@ -54,7 +55,7 @@ class BatchBeforeShuffle(Rule):
             ):
                 continue
             batches = _batches(view, below)
-            if not batches or below.elements == 1 or regrouped(view, stage):
+            if not batches or below.elements == 1 or regrouped(view, stage) or frozen_by(view, stage) is not None:
                 continue
             sizes = [batch.arguments.get("batch_size") for batch in batches]
             each = sizes[0]

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
+from pipeprof.profiles.advise.caches import freezes
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
-from pipeprof.profiles.view.view import INFINITE, FunctionView, PipelineView, StageView
+from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
 _LOADING = frozenset({"ReadFile", "DecodeRaw", "DecodeCSV", "DecodeImage", "ExtractJpegShape"})
@@ -37,31 +38,11 @@ class CacheAfterAugment(Rule):
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order in which elements flow; functions whose randomness is not known are left alone."""
         for stage in view.stages:
-            if not traits(stage.op).stores or stage.injected:
-                continue
-            if in_function(view, stage) and not stage.arguments.get("filename"):
-                # Rebuilt with every call of the function: it never serves a second epoch.
-                continue
-            below = view.input_of(stage)
-            if below is not None and below.elements == INFINITE:
-                # It never completes and never serves an element.
-                continue
-            if any(_cuts(view, above) for above in view.above(stage)):
-                # A cache that is read only in part may never complete either.
+            if not freezes(view, stage):
                 continue
             random = [one for one in upstream(view, stage) if _is_random(one) and not _cached_before(view, one, stage)]
             if random:
                 yield _draft(view, stage, random)
-
-
-def _cuts(view: PipelineView, stage: StageView) -> bool:
-    """Whether a stage may end before its input does."""
-    if stage.op != "take":
-        return stage.op == "take_while"
-    below, count = view.input_of(stage), stage.arguments.get("count")
-    if not isinstance(count, int) or count < 0:
-        return not isinstance(count, int)
-    return below is None or below.elements is None or below.elements < 0 or count < below.elements
 
 
 def _is_random(stage: StageView) -> bool:

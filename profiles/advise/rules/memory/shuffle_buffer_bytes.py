@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import (
     BYTES,
     MEMORY_GATE,
+    SHARE_OF_LIMIT,
     EarlierPlace,
     held,
     places_below,
@@ -23,6 +25,7 @@ from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size, stage_name
 
@@ -99,6 +102,10 @@ class ShuffleBufferBytes(Rule):
         Threshold("small-elements", 1_000_000, "elements", "up to 180 MB buy a full shuffle of that many indices"),
         Threshold("batches-in-buffer", 10, "batches", "below it batches from sorted data hold few classes"),
         Threshold("worthwhile-part", 0.75, "of the buffer", "a buffer that would stay larger is not worth changing"),
+        Threshold(
+            "large-bytes", LARGE_BYTES, "bytes", "from here on a buffer is reported that mixes no more than needed"
+        ),
+        Threshold("large-share", LARGE_SHARE, "of the memory limit", "the same, whatever the bytes"),
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
@@ -106,7 +113,7 @@ class ShuffleBufferBytes(Rule):
         for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
-                yield self._draft(view, predicted)
+                yield from self._draft(view, predicted)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the bytes that TensorFlow's model counted in the buffer, where it did."""
@@ -115,7 +122,7 @@ class ShuffleBufferBytes(Rule):
             if stage.measured is None or stage.measured.buffered_bytes is None:
                 buffer = self._predicted(view, stage)
             if buffer is not None and weigh(buffer.nbytes, view).matters:
-                yield self._draft(view, buffer)
+                yield from self._draft(view, buffer)
 
     def _predicted(self, view: PipelineView, stage: StageView) -> _Buffer | None:
         entry, below, buffer = held(view, stage, "shuffle"), view.input_of(stage), stage.arguments.get("buffer_size")
@@ -154,7 +161,7 @@ class ShuffleBufferBytes(Rule):
         small = each is not None and each < self.threshold("small-element")
         return small and count <= self.threshold("small-elements")
 
-    def _draft(self, view: PipelineView, buffer: _Buffer) -> RuleHit:
+    def _draft(self, view: PipelineView, buffer: _Buffer) -> Iterable[RuleHit]:
         stage, weight = buffer.stage, weigh(buffer.nbytes, view)
         move = self._place(view, buffer)
         compared = weight.words()
@@ -171,9 +178,34 @@ class ShuffleBufferBytes(Rule):
             "measured": buffer.measured,
             **weight.evidence(),
         }
-        if move is None:
-            return self._smaller(view, buffer, sentence, evidence)
-        return self._moved(view, buffer, move, sentence, evidence)
+        if move is not None:
+            yield self._moved(view, buffer, move, sentence, evidence)
+            return
+        smaller = self._permutation(view, buffer) is not None or not self._needed(view, buffer)
+        if smaller or stage.op != "shuffle" or self._large(view, buffer):
+            yield self._smaller(view, buffer, sentence, evidence)
+
+    def _large(self, view: PipelineView, buffer: _Buffer, elements: float | None = None) -> bool:
+        """Whether the bytes are too many even for a buffer that mixes no more than needed."""
+        nbytes = buffer.nbytes if elements is None else buffer.copies * elements * buffer.each
+        limit = view.memory_limit_bytes
+        return nbytes >= self.threshold("large-bytes") or (
+            limit is not None and nbytes >= self.threshold("large-share") * limit
+        )
+
+    def _needed(self, view: PipelineView, buffer: _Buffer) -> bool:
+        """Whether a smaller buffer is not worth it: it would mix too few batches."""
+        wanted = self._enough(view, buffer.stage, buffer.copies * buffer.each)
+        return wanted > self.threshold("worthwhile-part") * buffer.elements
+
+    def _enough(self, view: PipelineView, stage: StageView, each: float, batch: StageView | None = None) -> int:
+        """As many elements as bytes do not matter for, and no fewer than ten batches."""
+        room = BYTES.value
+        if view.memory_limit_bytes:
+            room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)
+        batches = (one for one in ((batch,) if batch is not None else view.above(stage)) if traits(one.op).stacks)
+        mixed = round(self.threshold("batches-in-buffer") * next((_size(one) for one in batches), 1))
+        return max(math.ceil(room / each) - 1, mixed, 1)
 
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
         """The place where it would hold least; one before batches only if there is no other."""
@@ -197,7 +229,15 @@ class ShuffleBufferBytes(Rule):
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
         components = len(place.below.element or ()) or 1
         each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(view, place.below))
-        return _Move(place, elements, each, batch, buffer.copies)
+        move = _Move(place, elements, each, batch, buffer.copies)
+        weight = weigh(move.nbytes, view)
+        peak = weight.peak_bytes + move.nbytes - buffer.nbytes if weight.peak_bytes is not None else None
+        if buffer.stage.op == "shuffle" and replace(weight, peak_bytes=peak).matters:
+            # Smaller elements alone are not enough.
+            enough = self._enough(view, buffer.stage, buffer.copies * each, batch)
+            if enough <= self.threshold("worthwhile-part") * elements:
+                return replace(move, elements=enough)
+        return move
 
     def _moved(
         self,
@@ -215,7 +255,7 @@ class ShuffleBufferBytes(Rule):
         edits: tuple[ProposedEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
-        if move.batch is not None and stage.op == "shuffle":
+        if stage.op == "shuffle" and (move.batch is not None or move.elements != buffer.elements):
             edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
             counted = f", with a buffer of {move.elements:,.0f} elements"
         return RuleHit(
@@ -233,7 +273,9 @@ class ShuffleBufferBytes(Rule):
                 f"{_heap_words(view, buffer, move)}",
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
-            semantics=place.semantics,
+            semantics="randomness"
+            if move.elements < buffer.elements and place.semantics == "order"
+            else place.semantics,
             change_detail=f"{move.words} × {size(move.each)} instead of {buffer.words} × {size(buffer.each)}",
         )
 
@@ -269,18 +311,14 @@ class ShuffleBufferBytes(Rule):
                 ),
                 semantics="randomness",
             )
-        batch = next((_size(one) for one in view.above(stage) if traits(one.op).stacks), 1)
-        wanted = max(
-            int(BYTES.value // (buffer.copies * buffer.each)), round(self.threshold("batches-in-buffer") * batch), 1
-        )
-        if wanted > self.threshold("worthwhile-part") * buffer.elements or stage.op != "shuffle":
+        wanted = self._enough(view, stage, buffer.copies * buffer.each)
+        if stage.op != "shuffle" or self._needed(view, buffer) or self._large(view, buffer, wanted):
             return RuleHit(
                 stage=stage.id,
                 sentence=sentence,
                 recommendation=(
                     "Shuffle something smaller, such as file names or indices, and load the elements after "
-                    "that. A much "
-                    "smaller buffer would mix less than ten batches."
+                    "that. A buffer that is small enough would mix less than ten batches."
                 ),
                 evidence=evidence,
             )

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import (
+    BUSY_CORES,
+    ONE_CORE,
+    STARVED,
+    cores_at_work,
+    cpu_ms,
+    spare_cores,
+    starved,
+    worker_cores,
+)
 from pipeprof.profiles.advise.edits.edits import ProposedEdit, Rewrite, SetOption
 from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
-    BUSY_CORES,
-    ONE_CORE,
     OWNS_STEP,
     POOL_OPTION,
-    STARVED,
     WAITING_CORES,
     WORTH,
     ms_per_element,
     owns_step,
     private_pool,
-    spare_cores,
-    starved,
-    worker_cores,
     worth,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
@@ -37,9 +41,9 @@ class GeneratorWaits(Rule):
     family = "speed"
     semantics = "values"
     seen = (
-        "from_generator takes more than half of the interval, while the worker uses less than a third of a "
-        "core and its threads do not wait for one: between two elements the generator waits for a file, a "
-        "network or a database."
+        "from_generator is blocked for more than half of the interval (its thread neither computes nor waits for "
+        "a core), while the worker uses less than a third of a core: between two elements the generator waits for "
+        "a file, a network or a database."
     )
     why = (
         "A generator runs on one Python thread, which is resumed for each element: while it waits for one, no "
@@ -67,29 +71,34 @@ class GeneratorWaits(Rule):
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the time inside the generator and the CPU time of the whole worker."""
-        at, used = timing(view), worker_cores(view)
+        at, used = timing(view), cores_at_work(view)
         if at is None or used is None or used >= WAITING_CORES.value or not spare_cores(view):
             return
         for stage in view.stages:
-            ms = stage.ms_per_batch if stage.op == "from_generator" and stage.depth == 0 else None
-            if ms is None or not owns_step(at, ms) or starved(view, ms / at.interval_ms):
+            if stage.op != "from_generator" or stage.depth != 0:
+                continue
+            ms, blocked = stage.ms_per_batch, stage.blocked_ms
+            if ms is None or blocked is None or not owns_step(at, blocked):
                 continue
             each = ms_per_element(at, stage)
-            if each is not None and each >= self.threshold("element-ms"):
-                yield from self._draft(view, at, stage, ms, each)
+            if each is not None and each >= self.threshold("element-ms") and not starved(view, ms / at.interval_ms):
+                yield from self._draft(view, at, stage, each)
 
-    def _draft(self, view: PipelineView, at: Timing, stage: StageView, ms: float, each: float) -> Iterable[RuleHit]:
+    def _draft(self, view: PipelineView, at: Timing, stage: StageView, each: float) -> Iterable[RuleHit]:
+        ms, blocked = stage.ms_per_batch or 0.0, stage.blocked_ms or 0.0
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
         predicted = predict.more_calls(
             at.interval_ms,
             ms,
+            blocked_ms=blocked,
             calls=calls,
             threads=threads,
             rest_ms=remaining_ms(view, at, [stage]),
             floor_ms=at.floor_ms,
             # It is Python: what it computes stays on one core.
-            cpu_ms=used * at.interval_ms,
+            cpu_ms=cpu_ms(view, at, one_core=True),
+            restart_ms=at.restart_ms,
         )
         if not worth(predicted):
             return
@@ -101,8 +110,8 @@ class GeneratorWaits(Rule):
             sentence=(
                 f"{stage.label} takes {milliseconds(each)} per element, {milliseconds(ms)} of the "
                 f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while the whole "
-                f"process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits, for one element at "
-                "a time."
+                f"process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits "
+                f"{milliseconds(blocked)} of that, for one element at a time."
             ),
             recommendation=(
                 f"If an element can be made from its index alone, let {calls} calls wait at a time: range instead of "
@@ -115,6 +124,7 @@ class GeneratorWaits(Rule):
             ),
             evidence={
                 "stage_ms_per_batch": ms,
+                "blocked_ms_per_batch": blocked,
                 "stage_ms_per_element": each,
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,

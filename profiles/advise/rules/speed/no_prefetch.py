@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores
 from pipeprof.profiles.advise.edits.edits import InsertStage
-from pipeprof.profiles.advise.predicates import (
-    BUSY_CORES,
-    ONE_CORE,
-    spare_cores,
-)
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
@@ -78,7 +74,9 @@ class NoPrefetch(Rule):
         in_flight = predict.overlap(at.busy_ms, pipeline_ms, _IN_FLIGHT)
         root = view.root
         held = predict.buffered(root.element_bytes if root is not None else None, 2)
-        predicted = predict.overlap(at.busy_ms, pipeline_ms, at.dispatch)
+        predicted = predict.overlap(
+            at.busy_ms, pipeline_ms, at.dispatch, cpu_ms=cpu_ms(view, at), restart_ms=at.restart_ms
+        )
         return RuleHit(
             stage=root.id if root is not None else None,
             sentence=(

@@ -6,17 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores, worker_cores
 from pipeprof.profiles.advise.edits.edits import InsertStage
-from pipeprof.profiles.advise.predicates import (
-    BUSY_CORES,
-    COMPUTING,
-    ONE_CORE,
-    SLOW_STAGE,
-    python_bound,
-    slow_sides,
-    spare_cores,
-    worker_cores,
-)
+from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
 from pipeprof.profiles.view.thread_chains import (
@@ -138,7 +130,12 @@ class NoPrefetchBetween(Rule):
         handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
         moved = [stage for one in after for stage in drawn(view, one)]
         predicted = predict.side_by_side(
-            at.interval_ms, moved_ms, rest_ms=remaining_ms(view, at, moved), floor_ms=at.floor_ms
+            at.interval_ms,
+            moved_ms,
+            rest_ms=remaining_ms(view, at, moved),
+            floor_ms=at.floor_ms,
+            cpu_ms=cpu_ms(view, at),
+            restart_ms=at.restart_ms,
         )
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:

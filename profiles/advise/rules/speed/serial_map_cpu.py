@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cores_left, worker_cores
 from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.predicates import (
-    BUSY_CORES,
     COMPUTING,
     LOCK_LET_GO,
-    ONE_CORE,
     OWNS_STEP,
     PYTHON_BOUND,
     TRIVIAL_MS,
@@ -22,7 +21,6 @@ from pipeprof.profiles.advise.predicates import (
     draws,
     in_slow_zip,
     ms_per_element,
-    worker_cores,
     worth,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
@@ -92,10 +90,11 @@ class SerialMapCpu(Rule):
         predicted = predict.more_cores(
             at.interval_ms,
             sum(min(one.ms_per_batch or 0.0, at.interval_ms) for one in maps),
-            view.cores,
+            cores_left(view) or 1.0,
             rest_ms=remaining_ms(view, at, maps),
             cpu_ms=max(cpu_left_ms(view, one) for one in maps),
             floor_ms=at.floor_ms,
+            restart_ms=at.restart_ms,
         )
         if not worth(predicted):
             return

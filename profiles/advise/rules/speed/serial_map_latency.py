@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
 from pipeprof.profiles.advise.edits.edits import ProposedEdit, SetArgument, SetOption
 from pipeprof.profiles.advise.predicates import (
-    BUSY_CORES,
-    ONE_CORE,
     OWNS_STEP,
     POOL_OPTION,
-    STARVED,
     WAITING_CORES,
     WORTH,
+    blocked_ms,
     cpu_left_ms,
     draws,
     in_slow_zip,
     private_pool,
     waits,
-    worker_cores,
     worth,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
@@ -41,9 +39,9 @@ class SerialMapLatency(Rule):
     family = "speed"
     semantics = "same"
     seen = (
-        "A map that TensorFlow runs one call at a time takes more than half of the interval, while the worker "
-        "uses less than a third of a core and its threads do not wait for one: the calls wait for a file, a "
-        "network or a database."
+        "A map that TensorFlow runs one call at a time is blocked for more than half of the interval (its thread "
+        "neither computes nor waits for a core), while the worker uses less than a third of a core: the calls wait "
+        "for a file, a network or a database."
     )
     why = (
         "Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself "
@@ -84,11 +82,13 @@ class SerialMapLatency(Rule):
         predicted = predict.more_calls(
             at.interval_ms,
             total_ms(maps),
+            blocked_ms=blocked_ms(maps),
             calls=calls * len(maps),
             threads=threads,
             rest_ms=remaining_ms(view, at, maps),
             floor_ms=at.floor_ms,
             cpu_ms=max(cpu_left_ms(view, one) for one in maps),
+            restart_ms=at.restart_ms,
         )
         if not worth(predicted):
             return
@@ -102,7 +102,8 @@ class SerialMapLatency(Rule):
             sentence=(
                 f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, shown / at.interval_ms))}), one call at a time{too}, while the whole process uses "
-                f"{significant(used, 2)} of {view.cores:g} cores: it waits, for one element at a time."
+                f"{significant(used, 2)} of {view.cores:g} cores: it waits {milliseconds(stage.blocked_ms or 0.0)} "
+                "of that, for one element at a time."
             ),
             recommendation=(
                 f"Let {calls} calls wait at a time: num_parallel_calls={calls}"
@@ -114,6 +115,7 @@ class SerialMapLatency(Rule):
             ),
             evidence={
                 "stage_ms_per_batch": ms,
+                "blocked_ms_per_batch": stage.blocked_ms or 0.0,
                 "stages": ", ".join(one.id for one in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,

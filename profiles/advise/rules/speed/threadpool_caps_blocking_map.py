@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
 from pipeprof.profiles.advise.edits.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
+    BLOCKED,
     BLOCKED_CORES,
-    BUSY_CORES,
     LOCK_LET_GO,
     MOST_THREADS,
-    ONE_CORE,
     POOL_FULL,
     POOL_OPTION,
     PYTHON_BOUND,
     PYTHON_CORES,
-    STARVED,
+    WAITED_OP,
     WORTH,
+    blocked_ms,
     larger_pool,
     maps_that_fill,
     private_pool,
     waiting_words,
     wanted_calls,
-    worker_cores,
     worth,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit
@@ -40,8 +40,8 @@ class ThreadpoolCapsBlockingMap(Rule):
     semantics = "same"
     seen = (
         "A parallel map may run more calls than there are cores, as many of its calls as cores are in flight "
-        "all the time, the worker uses less than half of the cores, and the pipeline has no private thread "
-        "pool."
+        "all the time, its threads are blocked most of it (they neither compute nor wait for a core), the worker "
+        "uses less than half of the cores that other processes leave, and the pipeline has no private thread pool."
     )
     why = (
         "The functions of maps run on a pool with one thread per core. A call that waits for a file or a "
@@ -52,6 +52,8 @@ class ThreadpoolCapsBlockingMap(Rule):
     ignore_when = "The service that the calls wait for cannot handle more of them at a time."
     thresholds = (
         POOL_FULL,
+        BLOCKED,
+        WAITED_OP,
         BLOCKED_CORES,
         PYTHON_CORES,
         PYTHON_BOUND,
@@ -74,7 +76,7 @@ class ThreadpoolCapsBlockingMap(Rule):
 
 
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
-    ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
+    ms, waited, used, calls = total_ms(maps), blocked_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     threads, predicted = larger_pool(view, at, maps, view.shared_threads)
     if not worth(predicted):
         return
@@ -83,11 +85,12 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterat
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads "
             f"({view.shared_threads:g}, one per core), and the process uses {significant(used, 2)} cores. "
-            f"A batch needs {milliseconds(ms)} of waiting, and takes {milliseconds(at.interval_ms)}."
+            f"A batch needs {milliseconds(waited)} of waiting, and takes {milliseconds(at.interval_ms)}."
         ),
         recommendation=f"Set a private thread pool: threading.private_threadpool_size={threads}.",
         evidence={
             "stage_ms_per_batch": ms,
+            "blocked_ms_per_batch": waited,
             "stages": ", ".join(one.id for one in maps),
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,

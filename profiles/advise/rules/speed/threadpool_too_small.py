@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
 from pipeprof.profiles.advise.edits.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
+    BLOCKED,
     BLOCKED_CORES,
-    BUSY_CORES,
     LOCK_LET_GO,
     MOST_THREADS,
-    ONE_CORE,
     POOL_FULL,
     POOL_OPTION,
     PYTHON_BOUND,
     PYTHON_CORES,
-    STARVED,
+    WAITED_OP,
     WORTH,
+    blocked_ms,
     larger_pool,
     maps_that_fill,
     private_pool,
     waiting_words,
     wanted_calls,
-    worker_cores,
     worth,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit
@@ -40,7 +40,7 @@ class ThreadpoolTooSmall(Rule):
     semantics = "same"
     seen = (
         "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls "
-        "occupy all threads of the pool, and the worker computes little."
+        "occupy all threads of the pool and are blocked most of the time, and the worker computes little."
     )
     why = (
         "The functions of maps run on the private pool only. Calls that wait occupy their threads, so the "
@@ -53,6 +53,8 @@ class ThreadpoolTooSmall(Rule):
     )
     thresholds = (
         POOL_FULL,
+        BLOCKED,
+        WAITED_OP,
         BLOCKED_CORES,
         PYTHON_CORES,
         PYTHON_BOUND,
@@ -75,7 +77,7 @@ class ThreadpoolTooSmall(Rule):
 
 
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[RuleHit]:
-    ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
+    ms, waited, used, calls = total_ms(maps), blocked_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     threads, predicted = larger_pool(view, at, maps, pool)
     if not worth(predicted):
         return
@@ -83,12 +85,13 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
-            f"uses {significant(used, 2)} of {view.cores:g} cores. A batch needs {milliseconds(ms)} of waiting, "
+            f"uses {significant(used, 2)} of {view.cores:g} cores. A batch needs {milliseconds(waited)} of waiting, "
             f"and takes {milliseconds(at.interval_ms)}."
         ),
         recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
         evidence={
             "stage_ms_per_batch": ms,
+            "blocked_ms_per_batch": waited,
             "stages": ", ".join(one.id for one in maps),
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,

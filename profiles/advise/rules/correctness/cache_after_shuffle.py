@@ -1,0 +1,201 @@
+"""``cache-after-shuffle``: a cache that keeps the order of the first epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
+from pipeprof.profiles.advise.caches import freezes, frozen_by
+from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ProposedEdit
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
+from pipeprof.profiles.view.thread_chains import owners
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, milliseconds
+
+
+class CacheAfterShuffle(Rule):
+    """A cache that stores shuffled elements."""
+
+    name = "cache-after-shuffle"
+    title = "Cache before shuffling"
+    family = "correctness"
+    semantics = "order"
+    seen = (
+        "A cache in memory comes after a shuffle that reshuffles in each epoch, and nothing after the cache changes "
+        "the order again. A cache that is written to a file, is never complete, or holds several epochs (a repeat "
+        "before it) is left alone."
+    )
+    why = (
+        "The cache stores the elements of the first epoch in their order: every later epoch gives the same elements "
+        "in the same order, and where a batch comes before the cache, the same batches. The shuffle works once. "
+        "Nothing fails, and the model sees one order for all epochs."
+    )
+    fix = (
+        "Shuffle after the cache: move the cache before the shuffle, together with the maps between that are worth "
+        "caching. A batch, and a map that draws random numbers, stay after the shuffle. A shuffle directly after a "
+        "cache in memory holds only references to what the cache keeps."
+    )
+    ignore_when = "The order should be the same in all epochs, as in an evaluation, or the data is read only once."
+
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
+        """From the order of the stages."""
+        for stage in view.stages:
+            if stage.op != "cache" or stage.arguments.get("filename") or not freezes(view, stage):
+                continue
+            if any(_mixes(after) for one in (stage, *owners(view, stage)) for after in view.above(one)):
+                continue
+            shuffles = [one for one in upstream(view, stage) if _shuffled_for_good(view, one, stage)]
+            if shuffles:
+                # Once the order changes after the cache, the one before it does no harm.
+                yield _draft(view, stage, shuffles[0])
+
+
+def _shuffles(stage: StageView) -> bool:
+    """Whether it gives its elements in another order in each epoch."""
+    buffer = stage.arguments.get("buffer_size")
+    return (
+        traits(stage.op).shuffles
+        and not stage.injected
+        and isinstance(buffer, int)
+        and buffer > 1
+        and stage.elements != 1
+        and stage.arguments.get("reshuffle_each_iteration") is not False
+    )
+
+
+def _mixes(stage: StageView) -> bool:
+    """Whether the order changes at a stage after the cache."""
+    return _shuffles(stage) if traits(stage.op).shuffles else traits(stage.op).reorders
+
+
+def _shuffled_for_good(view: PipelineView, shuffle: StageView, cache: StageView) -> bool:
+    """Whether this cache, and none before it, keeps one pass of the shuffle."""
+    if not _shuffles(shuffle) or traits(shuffle.op).repeats:
+        return False
+    kept = frozen_by(view, shuffle)
+    if kept is None or kept.id != cache.id:
+        return False
+    return not any(traits(one.op).repeats for one in _path(view, shuffle, cache))
+
+
+def _path(view: PipelineView, shuffle: StageView, cache: StageView) -> list[StageView]:
+    """The stages that the shuffled elements come through before the cache, nearest to the shuffle first."""
+    before = {one.id for one in upstream(view, cache)}
+    later = (after for one in (shuffle, *owners(view, shuffle)) for after in (one, *view.above(one)))
+    return [one for one in later if one.id in before and one.id != shuffle.id]
+
+
+@dataclass(frozen=True)
+class _Fix:
+    edits: tuple[ProposedEdit, ...]
+    recommendation: str
+    again: tuple[StageView, ...] = ()
+    """Stages that then run in every epoch."""
+    semantics: Semantics | None = None
+
+
+def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
+    path = _path(view, shuffle, cache)
+    fix = _fix(view, cache, shuffle, path)
+    what = "batches" if any(traits(one.op).batches for one in path) else "elements"
+    return RuleHit(
+        stage=cache.id,
+        sentence=(
+            f"{shuffle.label} gives another order in each epoch, but {cache.label} after it stores that of the first: "
+            f"every later epoch repeats the same {what} in the same order."
+        ),
+        recommendation=fix.recommendation,
+        evidence={
+            "shuffle": shuffle.id,
+            "buffer_size": int(shuffle.arguments["buffer_size"]),
+            "stages_between": len(path),
+        },
+        edits=fix.edits,
+        predicted=_predicted(fix.again) if fix.edits else None,
+        semantics=fix.semantics,
+    )
+
+
+def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
+    between = _between(view, cache, shuffle)
+    if between is None or not all(_may_follow(one) for one in between):
+        return _shuffle_again(cache, shuffle, path)
+    kept = list(between)
+    for index, one in enumerate(between):
+        if not _commutes(one) or _random(one):
+            kept = kept[:index]
+            break
+    while kept and traits(kept[-1].op).prefetches:
+        kept.pop()
+    again = tuple(one for one in between[len(kept) :] if not traits(one.op).prefetches)
+    random = any(_random(one) for one in again)
+    semantics: Semantics | None = "randomness" if random else None
+    runs = f" {_named(again)} then {'run' if again[1:] else 'runs'} in every epoch." if again else ""
+    below = view.input_of(shuffle)
+    if not kept and below is not None and nothing_to_keep(view, below):
+        text = f"Remove the cache: nothing before {shuffle.label} is worth caching.{runs}"
+        work = [one for one in again if traits(one.op).maps and not _random(one)]
+        if work:
+            text += f" To cache what {_named(work)} {'make' if work[1:] else 'makes'}, do it before the batch."
+        return _Fix((without(cache),), text, again, semantics)
+    moved = tuple(MoveStage(one.id, one.op, before=shuffle.id) for one in (*kept, cache))
+    what = f"{_named(kept)} and the cache" if kept else "the cache"
+    return _Fix(
+        moved, f"Move {what} before {shuffle.label}, which then shuffles in every epoch.{runs}", again, semantics
+    )
+
+
+def _shuffle_again(cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
+    """For stages that would give something else in another order, or that take elements apart: a second shuffle."""
+    if any(traits(one.op).batches for one in path):
+        return _Fix((), "Shuffle single elements after the cache, and batch after the shuffle.")
+    buffer = cache.elements if cache.elements is not None and cache.elements > 0 else None
+    if buffer is None and all(not traits(one.op).regroups for one in path):
+        buffer = int(shuffle.arguments["buffer_size"])
+    holds = "It holds only references to what the cache keeps."
+    if buffer is None:
+        return _Fix((), f"Shuffle after the cache, with a buffer as large as the number of its elements. {holds}")
+    edit = InsertStage("shuffle", {"buffer_size": buffer}, after=cache.id)
+    return _Fix((edit,), f"Shuffle after the cache, with a buffer of {buffer:,} elements. {holds}")
+
+
+def _between(view: PipelineView, cache: StageView, shuffle: StageView) -> list[StageView] | None:
+    """The stages between the two in the order of the data; ``None`` where they are not in one line."""
+    found: list[StageView] = []
+    one = view.input_of(cache)
+    while one is not None and one.id != shuffle.id:
+        found.insert(0, one)
+        one = view.input_of(one)
+    line = [shuffle, *found]
+    return found if one is not None and all(len(view.readers(each)) == 1 for each in line) else None
+
+
+def _commutes(stage: StageView) -> bool:
+    """Whether shuffling after it is the same as before it, so that its results can be cached."""
+    row = traits(stage.op)
+    if row.passes and row.one_to_one and row.consecutive:
+        return True
+    return (row.maps and not row.stacks) or (row.predicate and not row.ends_early)
+
+
+def _may_follow(stage: StageView) -> bool:
+    """Whether it may run in every epoch on elements in another order."""
+    return _commutes(stage) or traits(stage.op).stacks
+
+
+def _random(stage: StageView) -> bool:
+    return stage.function is not None and stage.function.random is True
+
+
+def _named(stages: Sequence[StageView]) -> str:
+    return listed([one.label for one in stages])
+
+
+def _predicted(again: Sequence[StageView]) -> Prediction:
+    known = [one.ms_per_batch for one in again if one.ms_per_batch is not None]
+    if not again:
+        return Prediction("no change of speed: only shuffling is added to an epoch")
+    measured = f", {milliseconds(sum(known))} per batch in this run" if len(known) == len(again) else ""
+    return Prediction(f"no speedup: {_named(again)} in every epoch{measured}")
