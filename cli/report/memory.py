@@ -27,7 +27,7 @@ _WHOLE = Scale("MiB", 1024**2, 0)
 def build_memory(profile: Profile) -> Iterator[Block]:
     """Build the peak, TensorFlow's own part and the pipeline's, and who owns the pipeline's part."""
     memory = profile.memory
-    if memory.peak_bytes is None:
+    if memory.peak_bytes is None or not profile.shows_memory:
         return
     write = _WHOLE.text if memory.peak_bytes < _GIB else size
     text = f"peak {size(memory.peak_bytes)}"
@@ -132,6 +132,8 @@ def _summary(profile: Profile) -> str:
     memory = profile.memory
     if memory.peak_bytes is None:
         return ""
+    if not profile.shows_memory:
+        return "by phase, until the run ended; no step was measured"
     text = f"peak {size(memory.peak_bytes)}"
     if memory.peak_phase:
         text += f" in phase {memory.peak_phase}"

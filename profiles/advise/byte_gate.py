@@ -85,8 +85,8 @@ class Weight:
 
 
 def weigh(nbytes: float, view: PipelineView) -> Weight:
-    """Compare bytes with the measured peak; where nothing was measured, with the predicted one."""
-    memory = view.profile.memory if view.profile is not None else None
+    """Compare bytes with the measured peak; where no step was measured, with the predicted one."""
+    memory = view.profile.memory if view.profile is not None and view.profile.shows_memory else None
     if memory is not None and memory.peak_bytes:
         # Without a baseline the whole peak stands in for it: the share can only come out too small.
         peak = memory.peak_bytes - (memory.baseline_bytes or 0)

@@ -58,3 +58,12 @@ class Profile(Model):
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Problem] = Field(default_factory=list)
     output: str | None = Field(None, description="The end of what the pipeline itself printed.")
+
+    @property
+    def shows_memory(self) -> bool:
+        """Whether the peak is one of the running pipeline: steps were measured, or memory is what ended the run.
+
+        Else the peak is that of a start that was cut short, and no share of it or owner means anything.
+        """
+        stepped = self.steps is not None and self.steps.count > 0
+        return stepped or any(problem.code == "out-of-memory" for problem in self.errors)

@@ -92,7 +92,7 @@ def _at_last_look(
     from pipeprof.profiles.view.view import PipelineView
 
     look = observed.memory_look
-    if look is None:
+    if look is None or not profile.shows_memory:
         return
     nothing = PipelineView(kind="static", stages=(), options={}, cores=profile.host.cores)
     view = spec_view() if loaded is not None else nothing

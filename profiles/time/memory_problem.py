@@ -19,8 +19,10 @@ def describe_memory_problem(profile: Profile) -> str | None:
     """State the peak with what could go of it, or with what holds it; ``None`` where memory is no problem.
 
     It is one where a memory finding exists, where the peak is large, or where memory leaks. A number in parentheses is
-    the position of the finding in ``findings``, counted from 1.
+    the position of the finding in ``findings``, counted from 1. Nothing is stated of a run that came to no step.
     """
+    if not profile.shows_memory:
+        return None
     memory, limit = profile.memory, profile.host.memory_limit_bytes
     found = [
         (number, finding)

@@ -23,6 +23,7 @@ from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_st
 from pipeprof.profiles.wording import (
     cores_text,
     free_pipeline_text,
+    listed,
     milliseconds,
     part_of,
     percent,
@@ -52,6 +53,10 @@ NOTHING_TO_CHANGE = "nothing to change"
 """Label of the detail of a run with neither speed to gain nor anything else to change."""
 SLOW_DELETE = "slow-delete"
 """Code of the warning that finished iterators were slow to delete."""
+_WITHOUT_BATCH = ("import", "data", "build")
+"""Phases in which no batch can come."""
+_STOPPED = ("max-time", "hung")
+"""Codes of runs that pipeprof itself stopped."""
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
     "crashed": "the worker crashed",
@@ -91,6 +96,8 @@ def conclude(profile: Profile) -> Verdict:
     memory = describe_memory_problem(profile)
     details = [VerdictDetail(label="memory", text=memory)] if memory else []
     if steps is None:
+        known = _known_of_start(profile)
+        details = [*([VerdictDetail(label="known", text=known)] if known else []), *details]
         return _verdict(ended or "Nothing was measured.", details)
     bound = _bound(profile, steps)
     bottleneck = find_bottleneck(profile) if bound in ("input", "balanced") else None
@@ -285,12 +292,32 @@ def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:
     return f"unknown: {label_stages(unknown)} finished before {their} could be read"
 
 
+def _not_reached(profile: Profile) -> str:
+    """What a run did not come to that was stopped before its first step."""
+    last = profile.phases[-1] if profile.phases else None
+    if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
+        return "batch"
+    return "measured step"
+
+
+def _known_of_start(profile: Profile) -> str:
+    """State how far a run came that was stopped before its first step; empty for one that failed by itself."""
+    problem = profile.errors[0].code if profile.errors else None
+    if (profile.exit_code not in _ENDED_BY_SIGNAL and problem not in _STOPPED) or not profile.phases:
+        return ""
+    *passed, last = [(phase.name, phase.seconds) for phase in profile.phases]
+    took = [f"{name} {significant(seconds)} s" for name, seconds in passed if seconds is not None]
+    ended = f"took {significant(last[1])} s" if last[1] is not None else "had not ended"
+    before = f"{listed(took)}; " if took else ""
+    return f"{before}{last[0]} {ended}; rate, waiting and memory of the pipeline are unknown"
+
+
 def _ending(profile: Profile, steps: Steps | None) -> str | None:
     """State how a run ended that did not end well; ``None`` for one that did."""
     if profile.complete and not profile.exit_code:
         return None
     where = f" in phase {profile.phases[-1].name}" if profile.phases else ""
-    after = f" after {steps.count:,} steps" if steps else ", before the first measured step"
+    after = f" after {steps.count:,} steps" if steps else f", before the first {_not_reached(profile)}"
     if profile.exit_code in _ENDED_BY_SIGNAL:
         return f"{_ENDED_BY_SIGNAL[profile.exit_code]}{where}{after}."
     if not profile.errors:

@@ -8,6 +8,7 @@ import pytest
 from unit.worker.fakes import facts, observed
 
 from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.protocol.messages import MemoryLook, MemoryMoment, MemoryReading
@@ -45,7 +46,7 @@ def no_spec() -> PipelineView:
 @pytest.mark.parametrize(("children", "held"), [(True, 700), (False, 0)])
 def test_children_have_what_the_series_held_beyond_the_worker(children: bool, held: int) -> None:
     seen = looked(600 * MB)
-    profile = assemble(facts(), seen, None)
+    profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
     profile.series = Series(seconds=[1.0, 3.0], rss_bytes=[500 * MB, 2100 * MB], phase=["import", "first_element"])
     account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {}, spec_view=no_spec)
 
@@ -53,3 +54,12 @@ def test_children_have_what_the_series_held_beyond_the_worker(children: bool, he
     assert profile.memory.ledger_at is not None
     assert profile.memory.ledger_at.rss_bytes == (600 + held) * MB
     assert sum(one.bytes for one in profile.memory.ledger or [] if one.what == "child processes") == held * MB
+
+
+@pytest.mark.parametrize("code", ["interrupted", "terminated", "max-time", "hung", "raised"])
+def test_a_run_without_a_step_has_no_owners_unless_memory_ended_it(code: str) -> None:
+    seen = looked(600 * MB)
+    profile = assemble(facts(), seen, None, problem=Problem(code=code, message="…"), exit_code=130)
+    account_memory(profile, seen, cast("Sampler", Sampled(children=False)), None, {}, spec_view=no_spec)
+
+    assert (profile.memory.ledger, profile.memory.ledger_at, profile.memory.unexplained_bytes) == (None, None, None)

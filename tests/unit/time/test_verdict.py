@@ -149,7 +149,6 @@ def test_no_step_and_no_rates() -> None:
 @pytest.mark.parametrize(("code", "word"), [(130, "Interrupted"), (143, "Terminated")])
 def test_ended_by_a_signal(code: int, word: str) -> None:
     parts = {"complete": False, "exit_code": code, "errors": [Problem(code="interrupted", message="…")]}
-    assert headline(**parts) == f"{word} in phase measure, before the first measured step."
     found = conclude(profile(steps=steps(0.5), **parts))
     assert found.bound == "input"
     assert found.headline == f"{word} in phase measure after 412 steps."
@@ -159,10 +158,68 @@ def test_ended_by_a_signal(code: int, word: str) -> None:
     )
 
 
+PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
+UNKNOWN = "rate, waiting and memory of the pipeline are unknown"
+
+
+@pytest.mark.parametrize("code", ["interrupted", "terminated", "max-time", "hung"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_that_was_stopped_before_its_first_step_says_how_far_it_came_and_no_more(phase: str, code: str) -> None:
+    """Whatever had been sampled or predicted by then: no step ran, so no share, owner or peak means anything."""
+    ran = [Phase(name=name, seconds=2.0) for name in PHASES[: PHASES.index(phase)]]
+    found = conclude(
+        profile(
+            complete=False,
+            exit_code={"interrupted": 130, "terminated": 143}.get(code, 5),
+            errors=[Problem(code=code, message="…")],
+            phases=[*ran, Phase(name=phase, peak_rss_bytes=3 * 10**9)],
+            memory=Memory(
+                baseline_bytes=400 * 10**6,
+                peak_bytes=3 * 10**9,
+                ledger=[LedgerEntry(owner="shuffle", stage="stages.0", bytes=10**9, how="predicted")],
+                growth=MemoryGrowth(mb_per_1000_steps=50.0, low=40.0, high=60.0, windows=4, leak=True),
+            ),
+            host=Host(system="Linux", machine="m", cores=2, memory_limit_bytes=4 * 10**9),
+            stages=[stage("stages.0", 1.0)],
+            findings=[finding("memory", 10**9)],
+            headspace=Headspace.of(20.0, 5.0, 4),
+            causes=Causes(worker_cores=2.0),
+        )
+    )
+    word = {"interrupted": "Interrupted", "terminated": "Terminated"}.get(code, "Failed")
+    first = "measured step" if phase in ("warmup", "measure") else "batch"
+    assert found.headline.startswith(f"{word} in phase {phase}, before the first {first}")
+    took = (
+        ", ".join(f"{one.name} 2.00 s" for one in ran).replace(f", {ran[-1].name} ", f" and {ran[-1].name} ")
+        if ran
+        else ""
+    )
+    known = f"{took}; " if took else ""
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        ("known", f"{known}{phase} had not ended; {UNKNOWN}")
+    ]
+    assert (found.bound, found.limit, found.stage, found.headspace_share) == (None, None, None, None)
+    assert not any(word in found.sentence for word in ("%", "peak", "GiB", "GB"))
+
+
+def test_a_first_batch_that_came_is_not_denied() -> None:
+    ran = [Phase(name="build", seconds=1.0), Phase(name="first_element", seconds=3.0)]
+    assert headline(complete=False, exit_code=130, phases=ran).endswith("before the first measured step.")
+
+
+def test_memory_that_ended_a_run_before_its_first_step_is_its_reason() -> None:
+    parts = {"complete": False, "exit_code": 5, "phases": [Phase(name="first_element")]}
+    held = Memory(baseline_bytes=400 * 10**6, peak_bytes=3 * 10**9)
+    failed = profile(errors=[Problem(code="out-of-memory", message="…")], memory=held, **parts)
+    assert [detail.label for detail in conclude(failed).details] == ["memory"]
+    raised = profile(errors=[Problem(code="raised", message="…")], memory=held, **parts)
+    assert conclude(raised).details == []
+
+
 def test_failed_names_phase_and_stage() -> None:
     problem = Problem(code="out-of-memory", message="…", stage="stages.1")
     parts = {"complete": False, "exit_code": 5, "errors": [problem], "phases": [Phase(name="first_element")]}
-    rest = "in phase first_element, before the first measured step: out of memory."
+    rest = "in phase first_element, before the first batch: out of memory."
     assert headline(**parts) == f"Failed {rest}"
     placed = Problem(code="out-of-memory", message="…", stage="stages.1", file="train.py", line=8)
     assert headline(**{**parts, "errors": [placed]}) == f"Failed at train.py:8 {rest}"
