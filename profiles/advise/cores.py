@@ -33,7 +33,7 @@ def cores_at_work(view: PipelineView) -> float | None:
 
 
 def cores_left(view: PipelineView) -> float | None:
-    """Cores for the worker beside all other processes; ``None`` if it is not known what those use."""
+    """Return the cores that other processes leave to the worker; ``None`` if it is unknown what those use."""
     others = view.facts.others_cores if view.facts is not None else None
     if others is None and view.profile is not None and view.profile.contention is not None:
         others = view.profile.contention.others_cores

@@ -1,8 +1,8 @@
 """Conditions that several rules share, so that exactly one of them applies to a cause.
 
 - A map that runs one call at a time: `serial-map-latency` if it waits, `serial-map-cpu` if it computes (`waits` and
-  `computes` exclude each other), neither if it runs Python that holds the GIL. What waits was seen to be blocked: that
-  cores are free says nothing, they are in restarts and beside a stage that cannot use them.
+  `computes` exclude each other), neither if it runs Python that holds the GIL. What waits was seen to be blocked: free
+  cores alone prove nothing, a restart or a stage that cannot use them leaves them free as well.
 - A map with several calls in flight: `threadpool-too-small` with a private pool, else `threadpool-caps-blocking-map`.
 - Two slow stages in a row: `no-prefetch-between`, which yields to the rules for serial maps. The sides of a zip are its
   own (`in_slow_zip`), maps included, because each side is only part of a sum.
