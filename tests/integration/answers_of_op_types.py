@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeprof.profiles.advise.predicates import _BLOCKING
 from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, _LOADING_BEGINS
 from pipeprof.profiles.advise.rules.speed.parse_single_example import (
     _OF_DEFAULTS,
@@ -17,7 +16,7 @@ from pipeprof.profiles.advise.rules.speed.parse_single_example import (
 from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
 from pipeprof.profiles.view.op_types import _STATEFUL
 
-_NAMED = {*_STATEFUL, *_BLOCKING, *_LOADING, *_PARSES, *_OF_DEFAULTS, *_TAKEN_OVER}
+_NAMED = {*_STATEFUL, *_LOADING, *_PARSES, *_OF_DEFAULTS, *_TAKEN_OVER}
 _BEGINS = (*_LOADING_BEGINS, *_VARYING, "HashTable", "LookupTable")
 
 
