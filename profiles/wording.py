@@ -174,6 +174,18 @@ def place_of(location: Location | None) -> str | None:
     return f"{PurePath(location.file).name}:{location.line}" if location is not None else None
 
 
+def library_text(stage: Stage, *, short: bool = False) -> str:
+    """State the line of the library that made a stage for the user's code; empty where there is none.
+
+    Example:
+        ``via seqio/preprocessors.py:88``
+    """
+    if stage.library is None:
+        return ""
+    file = PurePath(stage.library.file).name if short else stage.library.file
+    return f"via {file}:{stage.library.line}"
+
+
 def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
     """Name a stage as `stage_label` does, from its parts."""
     parts = (op if name else None, "added by TensorFlow" if injected else place_of(location))

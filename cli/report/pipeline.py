@@ -11,7 +11,7 @@ from pipeprof.cli.report.time import describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, name_row, number_of, write_share
 from pipeprof.cli.text.units import byte_scale, time_scale
-from pipeprof.profiles.wording import stage_name
+from pipeprof.profiles.wording import library_text, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -111,6 +111,9 @@ def _table(profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *
                 "stage", [*("  " * stage.depth + _name(stage) for stage in stages), *rest], right=False, shrink_to=20
             ),
             *_lines(profile, stages, blank),
+            Column(
+                "", [*(library_text(stage, short=short) for stage in stages), *blank], right=False, keep=3, style="dim"
+            ),
             Column(
                 times.unit,
                 [

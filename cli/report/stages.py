@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, name_row, number_of, write_share
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
+from pipeprof.profiles.wording import library_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,6 +133,7 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
         Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_name_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
+        Column("", [library_text(stage, short=place is not number_of) for stage in stages], right=False, keep=3),
         Column("as TensorFlow runs it", executed, right=False, shrink_to=20),
         Column(per_batch.unit, inside),
         *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),

@@ -20,7 +20,7 @@ from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import Facts, PipelineView
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import MadeDict
+    from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
@@ -170,7 +170,7 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
         title=hit.title or rule.title,
         family=rule.family,
         stage=hit.stage,
-        location=stage.location if stage is not None else None,
+        location=stage.location if stage is not None else hit.location,
         sentence=hit.sentence,
         evidence=dict(hit.evidence),
         recommendation=hit.recommendation,
@@ -239,6 +239,7 @@ def findings_for(
     *,
     loaded: LoadedSpec | None = None,
     made: Sequence[MadeDict] = (),
+    constants: Sequence[ConstantDict] = (),
     spec_view: Callable[[], PipelineView] | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
@@ -249,6 +250,7 @@ def findings_for(
         executed: The graph as TensorFlow runs it.
         loaded: The spec, if the target is one.
         made: In-memory sources that were seen while a function built its dataset.
+        constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.
 
     Returns:
@@ -264,11 +266,11 @@ def findings_for(
         return replace(spec_view() if spec_view is not None else _view_of_spec(profile, loaded), **vars(measured))
 
     missing = _missing(profile, written, executed)
-    if written is not None and executed is not None and (not missing or (made and loaded is None)):
-        graphs = written, executed
+    if written is not None and executed is not None and (not missing or ((made or constants) and loaded is None)):
+        graphs, seen = (written, executed), _Seen(made, constants)
         view = tried(
             "the graphs",
-            lambda: _view_of_graphs(profile, *graphs, measured, by_address=loaded is not None, made=made),
+            lambda: _view_of_graphs(profile, graphs, measured, seen, by_address=loaded is not None),
             messages,
         )
     if view is None and loaded is not None:
@@ -277,7 +279,7 @@ def findings_for(
     elif view is None:
         missing = missing and f"{missing}: no rule was applied"
     elif missing:
-        missing = f"{missing}: only the in-memory sources were judged"
+        missing = f"{missing}: only the sources in memory and the constants of graphs were judged"
     elif profile.steps is not None and not has_costs(view):
         missing = (
             "TensorFlow keeps no counters of this pipeline, as with autotune off, so the cost of each stage is "
@@ -335,6 +337,14 @@ class _Measured:
     facts: Facts
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen while a function built its dataset."""
+
+    made: Sequence[MadeDict]
+    constants: Sequence[ConstantDict]
+
+
 def _measurement(profile: Profile) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
     causes, contention = profile.causes, profile.contention
@@ -352,23 +362,21 @@ def _measurement(profile: Profile) -> _Measured:
 
 def _view_of_graphs(
     profile: Profile,
-    written: StageGraph,
-    executed: StageGraph,
+    graphs: tuple[StageGraph, StageGraph],
     measured: _Measured,
+    seen: _Seen,
     *,
     by_address: bool,
-    made: Sequence[MadeDict],
 ) -> PipelineView:
     from pipeprof.profiles.view.from_graph import view_of_graphs
 
     return view_of_graphs(
-        written,
-        executed,
+        *graphs,
         profile.stages or [],
         by_address=by_address,
         cores=profile.host.cores,
         memory_limit=profile.host.memory_limit_bytes,
-        made=made,
+        **vars(seen),
         **vars(measured),
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pipeprof.profiles.advise.edits.edits import ProposedEdit
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.view.view import PipelineView
 
 Semantics = Literal["same", "order", "randomness", "values"]
@@ -65,6 +66,7 @@ class RuleHit:
         change_detail: What the change means in numbers, for the one-line description of the edits.
         covers: Addresses of all stages that the hit is about, where that is more than `stage`.
         title: In place of the rule's, where it names a stage.
+        location: The user's line, where no stage has it.
     """
 
     sentence: str
@@ -77,6 +79,7 @@ class RuleHit:
     change_detail: str | None = None
     covers: tuple[str, ...] = ()
     title: str | None = None
+    location: Location | None = None
 
     @property
     def stages(self) -> frozenset[str]:

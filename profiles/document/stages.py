@@ -23,7 +23,7 @@ class Location(Model):
 
 
 class Caller(Model):
-    """A frame in the user's files that led to a stage."""
+    """A frame that led to a stage."""
 
     file: str
     line: int
@@ -72,7 +72,11 @@ class Stage(Model):
     """One stage of the pipeline: written ones in order, those inside a function after their owner, then injected."""
 
     id: str = Field(description="Stable address: `source`, `stages.0`, `stages.1.source`, `injected.0`, …")
-    name: str | None = Field(None, description="The user's name, or `None`.")
+    name: str | None = Field(
+        None,
+        description="The user's name; without one, for a Python target, that of the function which the stage was "
+        "given, `decode` in `map(decode)`.",
+    )
     origin: Literal["written", "injected"]
     depth: int = Field(0, description="Nesting inside functions.")
     fused_with: str | None = Field(None, description="Id of the stage that carries this one's cost.")
@@ -84,6 +88,11 @@ class Stage(Model):
     location: Location | None = None
     called_from: list[Caller] | None = Field(
         None, description="For a Python target: the user's frames that led to `location`, from the inside out."
+    )
+    library: Caller | None = Field(
+        None,
+        description="For a Python target: the line of a library that made the stage for the user's code; its file from "
+        "the package on, e.g. `seqio/preprocessors.py`.",
     )
     element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
     cardinality: int | None = Field(

@@ -60,6 +60,7 @@ def account_memory(
             memory_limit=profile.host.memory_limit_bytes,
             profile=profile,
             made=graphs.made,
+            constants=graphs.constants,
         )
         ops = {address: stage.op for address, stage in stages.items()} if spec else None
         return account(

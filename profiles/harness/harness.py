@@ -169,6 +169,7 @@ class _Run:
             graphs.executed if graphs is not None else None,
             loaded=self._settings.loaded,
             made=graphs.made if graphs is not None else (),
+            constants=graphs.constants if graphs is not None else (),
             spec_view=self._spec_view,
         )
         profile.warnings += messages

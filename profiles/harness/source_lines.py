@@ -32,6 +32,9 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
             stage.location = Location(
                 file=place["file"], line=place["line"], column=place["column"], call=place.get("call")
             )
+            stage.name = stage.name or place.get("given")
+            library = place.get("library")
+            stage.library = Caller(**library) if library is not None else None
             stage.called_from = [Caller(**one) for one in place["callers"]] or None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
-from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict, ModelDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.steps import IdleGaps, LoopCost, StepCounts, StepHistograms
@@ -276,6 +276,7 @@ class Graphs(WorkerMessage):
     Attributes:
         made: In-memory sources that were seen while a function built its dataset.
         places: Where the datasets of a function target were written, by their ids in `written`.
+        constants: Arrays that became constants of a graph while a function built its dataset.
     """
 
     written: GraphDict
@@ -283,6 +284,7 @@ class Graphs(WorkerMessage):
     segments: list[CostSegment] = field(default_factory=list)
     made: list[MadeDict] = field(default_factory=list)
     places: dict[str, PlaceDict] = field(default_factory=dict)
+    constants: list[ConstantDict] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeprof.profiles.time.limits.restarts import (
     restarts_are_costly,
     wait_within_epochs,
 )
+from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.wording import (
@@ -94,7 +95,8 @@ def conclude(profile: Profile) -> Verdict:
     steps = profile.steps if profile.steps and profile.steps.count else None
     ended = _ending(profile, steps)
     memory = describe_memory_problem(profile)
-    details = [VerdictDetail(label="memory", text=memory)] if memory else []
+    outside = (("start-up", describe_start_up(profile)), ("memory", memory))
+    details = [VerdictDetail(label=label, text=text) for label, text in outside if text]
     if steps is None:
         known = _known_of_start(profile)
         details = [*([VerdictDetail(label="known", text=known)] if known else []), *details]

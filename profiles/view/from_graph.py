@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.records import MadeDict
+from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import traits
@@ -24,6 +24,7 @@ from pipeprof.profiles.document.stages import Headspace, Location, Stage
 from pipeprof.profiles.view.view import (
     AUTOTUNE,
     ComponentView,
+    ConstantView,
     Facts,
     FunctionView,
     PipelineView,
@@ -58,6 +59,7 @@ def view_of_graphs(
     headspace: Headspace | None = None,
     facts: Facts | None = None,
     made: Sequence[MadeDict] = (),
+    constants: Sequence[ConstantDict] = (),
 ) -> PipelineView:
     """Build the view for the rules.
 
@@ -76,14 +78,17 @@ def view_of_graphs(
         headspace: Possible gain of a faster pipeline.
         facts: Named measurements.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
+        constants: Arrays that were seen to become constants of a graph.
     """
     rows = {stage.id: stage for stage in stages}
+    addresses: dict[str, str] = {}
     if written.root is None:
         views = tuple(_unread(stages) if stages else _sources_only(made))
     else:
         joined = join(written, executed)
         builder = _ViewFromGraph(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
         views = tuple(builder.views())
+        addresses = {node: one.address for one in builder.stages() for node in one.nodes}
     return PipelineView(
         kind="measured",
         stages=views,
@@ -93,6 +98,19 @@ def view_of_graphs(
         profile=profile,
         headspace=headspace,
         facts=facts,
+        constants=tuple(_constant_view(one, addresses) for one in constants),
+    )
+
+
+def _constant_view(constant: ConstantDict, addresses: Mapping[str, str]) -> ConstantView:
+    file, line = constant["file"], constant["line"]
+    return ConstantView(
+        constant["bytes"],
+        constant["dtype"],
+        tuple(constant["shape"]),
+        addresses.get(constant["node"] or ""),
+        constant["name"],
+        Location(file=as_typed(file), line=line) if file is not None and line is not None else None,
     )
 
 
@@ -107,11 +125,15 @@ class _ViewFromGraph:
     names: Mapping[str, str | None]
     made: tuple[MadeDict, ...]
 
+    def stages(self) -> Sequence[WrittenStage]:
+        """Return the stages as written."""
+        ops = {one.id: one.op for one in self.rows.values() if one.origin == "written"} if self.by_address else None
+        return self.written.stages(by_address=self.by_address, ops=ops)
+
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
         counts = cardinalities(self.written)
-        ops = {row.id: row.op for row in self.rows.values() if row.origin == "written"} if self.by_address else None
-        stages = self.written.stages(by_address=self.by_address, ops=ops)
+        stages = self.stages()
         for stage in stages:
             yield self._written_view(stage, flow, counts)
         for number, node_id in enumerate(self.joined.injected):

@@ -10,7 +10,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.graph.read.records import MadeDict, PlaceDict
+    from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict, PlaceDict
     from pipeprof.profiles.protocol.messages import CostSegment, Graphs
 
 
@@ -27,6 +27,7 @@ class ParsedGraphs:
     segments: Sequence[CostSegment]
     made: Sequence[MadeDict]
     places: Mapping[str, PlaceDict]
+    constants: Sequence[ConstantDict]
     options: Mapping[str, bool | int] | None
 
     @classmethod
@@ -38,5 +39,6 @@ class ParsedGraphs:
             segments=graphs.segments,
             made=graphs.made,
             places=graphs.places,
+            constants=graphs.constants,
             options=graphs.written.get("options"),
         )

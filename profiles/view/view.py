@@ -210,6 +210,27 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class ConstantView:
+    """An array that became a constant of a graph, as it was seen while the pipeline was built.
+
+    Attributes:
+        nbytes: Its size.
+        dtype: TensorFlow's name of its type.
+        shape: Its shape.
+        stage: Id of the stage whose function has it; ``None`` where that is not known.
+        name: The user's name for it, a variable or ``self.table``.
+        location: The user's line that used it.
+    """
+
+    nbytes: int
+    dtype: str
+    shape: tuple[int, ...]
+    stage: str | None = None
+    name: str | None = None
+    location: Location | None = None
+
+
+@dataclass(frozen=True)
 class PipelineView:
     """A whole pipeline.
 
@@ -223,6 +244,7 @@ class PipelineView:
         headspace: Possible gain of a faster pipeline.
         facts: Named measurements.
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
+        constants: Arrays that became constants of a graph; of a pipeline that was built.
     """
 
     kind: Literal["static", "measured"]
@@ -234,6 +256,7 @@ class PipelineView:
     headspace: Headspace | None = None
     facts: Facts | None = None
     unseen: bool = False
+    constants: tuple[ConstantView, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
-from pipeprof.pipelines.graph.observe.reading import read_graphs, read_written
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
@@ -38,7 +38,7 @@ from pipeprof.profiles.worker.steps.simulated_device import HostClock, Simulated
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
-from pipeprof.profiles.worker.trace.marked_dataset import MOST_BYTES, to_trace
+from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.trace.trace import traced_ops
 from pipeprof.profiles.worker.versions import require_tensorflow
 
@@ -57,6 +57,8 @@ FLOOR_STEP_MS = 100.0
 TRACE_SECONDS = 12.0
 """Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
+CONSTANT_COPIES = 6
+"""Of a constant when the pipeline is built, the array counted: it leaves up to five in the heap and in graphs."""
 
 
 class JobRun:
@@ -219,8 +221,10 @@ class JobRun:
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
 
-                # A dataset that cannot be serialised is known only from observations of its build.
-                self._watch = SourceWatch() if self._array_bytes() > MOST_BYTES else None
+                # A dataset that cannot be serialised is known only from observations of its build; a function of the
+                # user's may use an array.
+                watched = self._array_bytes() > SPARED_BYTES or len(self.job.user_files) > 1
+                self._watch = SourceWatch() if watched else None
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
             else:
@@ -233,9 +237,12 @@ class JobRun:
         if self._called is not None:
             self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
-        known = self._array_bytes() or held_bytes(self._made)
-        # Known arrays explain their own bytes, their tensors and a temporary copy; other growth may be constants.
-        self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
+        arrays = self._array_bytes() or held_bytes(self._made)
+        inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
+        # Known arrays explain their own bytes, their tensors and a temporary copy, constants their copies in graphs;
+        # other growth may be constants that were not observed.
+        explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
+        self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
 
     def _array_bytes(self) -> int:
         return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
@@ -405,13 +412,19 @@ class JobRun:
                 segments=self._models.segments(),
                 made=[source.to_dict() for source in self._made],
                 places=found.places if self._called is not None else {},
+                constants=found.constants,
             )
         )
 
     def _components(self) -> list[tuple[str, int]]:
-        """Return type and bytes of the arrays that in-memory sources were made of."""
+        """Return type and bytes of the arrays that in-memory sources and constants of graphs were made of."""
         arrays = self._context.arrays.values() if self._context is not None else ()
-        return [(array.dtype.name, array.nbytes) for array in arrays] + component_bytes(self._made)
+        constants = self._watch.lines.constants if self._watch is not None else []
+        return [
+            *((array.dtype.name, array.nbytes) for array in arrays),
+            *component_bytes(self._made),
+            *((one.dtype, one.nbytes) for one in constants),
+        ]
 
     def _room(self) -> int | None:
         limit = self.job.memory_limit

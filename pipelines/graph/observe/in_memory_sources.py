@@ -131,6 +131,7 @@ class SourceWatch:
             *((getattr(tf.raw_ops, op), partial(self.lines.made, op)) for op in dir(tf.raw_ops) if is_dataset(op)),
             *((getattr(tf.raw_ops, op), self.lines.called) for op in sorted(PYTHON)),
             *((method, self.lines.returned) for method in _methods(tf.types.experimental.ConcreteFunction)),
+            *((method, self.lines.op_made) for method in _methods(tf.Graph)),
             *((method, source) for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)),
         ]
         return {

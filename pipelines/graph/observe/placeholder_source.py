@@ -1,20 +1,23 @@
-"""Copy of a pipeline over sources of one element, to read its graph where the real sources are too large.
+"""Copy of a pipeline without its large arrays, to read its graph where these are too large.
 
-Serialising a pipeline copies the arrays that its sources hold, many times, and beyond 2 GB it yields nothing. But what
-its stages are does not depend on what is in the arrays: so TensorFlow's ops are called once more with what they were
-given when the pipeline was made, but for the large arrays (worker only: needs TensorFlow).
+Serialising a pipeline copies many times what its sources hold, its functions capture and their graphs have as
+constants, and beyond 2 GB it yields nothing. But what its stages are does not depend on what is in the arrays: so
+TensorFlow's ops are called once more with what they were given when the pipeline was made, but for the large arrays
+(worker only: needs TensorFlow).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 
 _SLICES: Final = "TensorSliceDataset"
+_CAPTURES: Final = ("other_arguments", "other_args")
+"""Ends of the names of the arguments that are tensors which a function captures."""
 _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
 """Op types whose resource handles TensorFlow creates for one op call and frees after it."""
 
@@ -23,31 +26,60 @@ class _NotAgainError(Exception):
     """The dataset cannot be created again."""
 
 
-@dataclass(frozen=True)
+Slim = Callable[[Any], "tuple[Any, int] | None"]
+"""A function without its constants, and the bytes less; None where it has none that are large."""
+
+
+@dataclass
 class StandIn:
     """Copy of a pipeline over small sources.
 
     Attributes:
         variant: Its variant tensor.
         again: Variant tensors of all its datasets, by the original datasets.
-        left_out: For each source cut to one element: its number of elements, and their bytes.
+        left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
+        constants: Bytes of constants left out of its functions.
     """
 
-    variant: Any
-    again: dict[CreatedDataset, Any]
-    left_out: dict[CreatedDataset, tuple[int, int]]
+    variant: Any = None
+    again: dict[CreatedDataset, Any] = field(default_factory=dict)
+    left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
+    constants: int = 0
+
+    @property
+    def saved(self) -> int:
+        """Bytes left out in all."""
+        return self.constants + sum(nbytes for _, nbytes in self.left_out.values())
 
 
-def stand_in(made: CreatedDataset) -> StandIn | None:
-    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
-    again: dict[CreatedDataset, Any] = {}
-    left_out: dict[CreatedDataset, tuple[int, int]] = {}
+def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
+    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
+
+    Args:
+        made: Its last dataset.
+        slim: Copies a function without its constants.
+    """
+    import tensorflow as tf
+
+    found = StandIn()
     try:
-        for one in _inputs_first(made):
-            again[one] = _recreate(one, again, left_out)
-    except _NotAgainError:
+        for dataset in _inputs_first(made):
+            found.again[dataset] = _recreate(dataset, found, slim)
+    except (_NotAgainError, tf.errors.OpError, TypeError, ValueError):
         return None
-    return StandIn(again[made], again, left_out) if left_out else None
+    found.variant = found.again[made]
+    return found if found.saved else None
+
+
+def held_by(made: CreatedDataset) -> int:
+    """Return the bytes of the large tensors that the functions of a pipeline capture."""
+    return sum(one.nbytes for each in _inputs_first(made) for one in _captured(each))
+
+
+def _captured(made: CreatedDataset) -> list[Large]:
+    """Return the large tensors that the functions of a dataset capture."""
+    values = (value for name, value in (made.arguments or {}).items() if name.endswith(_CAPTURES))
+    return [one for value in values if isinstance(value, list) for one in value if _holds(one)]
 
 
 def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
@@ -64,9 +96,7 @@ def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
             todo.extend((below, False) for below in one.reads if below is not None)
 
 
-def _recreate(
-    made: CreatedDataset, again: dict[CreatedDataset, Any], left_out: dict[CreatedDataset, tuple[int, int]]
-) -> Any:
+def _recreate(made: CreatedDataset, found: StandIn, slim: Slim) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
@@ -74,15 +104,31 @@ def _recreate(
     reads = iter(made.reads)
     arguments = dict(made.arguments)
     if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
-        arguments["components"], left_out[made] = _one_element(arguments["components"])
+        arguments["components"], found.left_out[made] = _one_element(arguments["components"])
+    if captured := _captured(made):
+        found.left_out[made] = None, sum(one.nbytes for one in captured)
+        for name, value in arguments.items():
+            if name.endswith(_CAPTURES) and isinstance(value, list):
+                arguments[name] = [_one_value(one) if _holds(one) else one for one in value]
     for name, op in _DUMMIES.items():
         if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
-    given = {name: _value(value, reads, again) for name, value in arguments.items()}
-    try:
-        return getattr(tf.raw_ops, made.op)(**given)
-    except (tf.errors.OpError, TypeError, ValueError) as error:
-        raise _NotAgainError from error
+    given = {name: _value(value, reads, found.again) for name, value in arguments.items()}
+    for name, value in given.items():
+        if isinstance(value, tf.types.experimental.ConcreteFunction) and (less := slim(value)) is not None:
+            given[name], nbytes = less
+            found.constants += nbytes
+    return getattr(tf.raw_ops, made.op)(**given)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, Large) and value.nbytes > 0
+
+
+def _one_value(large: Large) -> Any:
+    import tensorflow as tf
+
+    return tf.zeros([1] * (large.spec.shape.rank or 0), large.spec.dtype)
 
 
 def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[CreatedDataset, Any]) -> Any:

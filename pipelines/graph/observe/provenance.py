@@ -30,6 +30,9 @@ class CreatedDataset:
         name: The user's name for it, or None.
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
+        functions: Numbers of the graphs of its functions.
+        given: Name of the Python function that it was made with.
+        library: The frame of a library that made it, where the user's code did not do so itself.
     """
 
     op: str
@@ -37,6 +40,9 @@ class CreatedDataset:
     name: str | None
     reads: tuple[CreatedDataset | None, ...] = field(repr=False)
     arguments: Mapping[str, Any] | None = field(default=None, repr=False)
+    functions: tuple[int, ...] = ()
+    given: str | None = None
+    library: Spot | None = None
 
 
 class Variant:

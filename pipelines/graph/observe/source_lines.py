@@ -19,10 +19,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, stand_in
+from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
+from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, GraphConstant, constant_size, name_of_array
+from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
+from pipeprof.pipelines.graph.observe.without_constants import without_constants
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
-from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
 _MOST_CALLERS = 8
@@ -38,10 +43,12 @@ class Lines:
 
     Attributes:
         python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
+        constants: Arrays that became constants of a graph.
     """
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
+    constants: list[GraphConstant] = field(default_factory=list)
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
@@ -59,19 +66,26 @@ class Lines:
         arguments = {name: given.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
         metadata = arguments.get("metadata")
         reads: list[CreatedDataset | None] = []
+        functions: list[int] = []
         for value in arguments.values():
             for one in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(one):
                     reads.append(self._creation_of(one))
                 elif isinstance(one, tf.types.experimental.ConcreteFunction):
                     function: Any = one
-                    self._functions[_text(function.name)] = self._number(function.graph)
+                    functions.append(self._number(function.graph))
+                    self._functions[_text(function.name)] = functions[-1]
+        called, library = library_frames(frame, str(Path(tf.__file__).parent), self.own)
+        single = traits(written_op(op)).single_function
         made = CreatedDataset(
             op,
             tuple(self._spots(frame, variant)),
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
+            tuple(functions),
+            given_function(called, library) if single else None,
+            _spot(library) if library is not None else None,
         )
         self._note(variant, made)
 
@@ -82,6 +96,28 @@ class Lines:
         spots = self._spots(frame, outputs[0]) if outputs and token is not None else []
         if spots:
             self.python[_text(token)] = spots[0]
+
+    def op_made(self, frame: FrameType, operation: Any) -> None:
+        """Record that a graph's method returned: it may have made an op that holds an array."""
+        import tensorflow as tf
+
+        if not isinstance(operation, tf.Operation) or len(self.constants) >= _MOST_RECORDS:
+            return
+        nbytes = constant_size(operation)
+        if nbytes is None or nbytes < NOTED_FROM:
+            return
+        tensor, graphs = operation.outputs[0], list(_around(operation.graph))
+        spots = self._spots(frame, tensor)
+        self.constants.append(
+            GraphConstant(
+                nbytes,
+                tensor.dtype.name,
+                tuple(tensor.shape.as_list()),
+                tuple(self._number(graph) for graph in graphs),
+                name_of_array(frame, self._counts),
+                spots[0] if spots else None,
+            )
+        )
 
     def returned(self, frame: FrameType, result: Any) -> None:
         """Record that a traced function's method returned: its datasets may have come out as other tensors."""
@@ -104,8 +140,26 @@ class Lines:
         joined = self._join_datasets(dataset, written)
         return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
 
+    def constants_of(self, dataset: Any, written: GraphDict) -> list[ConstantDict]:
+        """Return the constants, each with the dataset of ``written`` whose function has it where that is known."""
+        owners: dict[int, str] = {}
+        for identity, made in self._join_datasets(dataset, written).items():
+            owners.update(dict.fromkeys(made.functions, identity))
+        return [
+            one.to_dict(next((owners[number] for number in one.graphs if number in owners), None))
+            for one in self.constants
+        ]
+
+    def held_bytes(self, dataset: Any) -> int:
+        """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
+        import tensorflow as tf
+
+        made = self._creation_of(tf.data.experimental.to_variant(dataset))
+        captured = held_by(made) if made is not None else 0
+        return sum(one.nbytes for one in self.constants) + captured
+
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
-        """Copy ``dataset`` with large sources cut to one element; return it with the bytes saved, or None.
+        """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
 
         It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
         """
@@ -113,14 +167,13 @@ class Lines:
 
         made = self._creation_of(tf.data.experimental.to_variant(dataset))
         if made is not None and made not in self._stand_ins:
-            self._stand_ins[made] = stand_in(made)
+            self._stand_ins[made] = stand_in(made, self._without_constants)
         found = self._stand_ins.get(made) if made is not None else None
         if found is None:
             return None
         for one, variant in found.again.items():
             self._note(variant, one)
-        saved = sum(nbytes for _, nbytes in found.left_out.values())
-        return tf.data.experimental.from_variant(found.variant, dataset.element_spec), saved
+        return tf.data.experimental.from_variant(found.variant, dataset.element_spec), found.saved
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""
@@ -130,7 +183,18 @@ class Lines:
         held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
-                node["length"], node["held_bytes"] = held[node["key"]]
+                length, node["held_bytes"] = held[node["key"]]
+                node["length"] = length if length is not None else node["length"]
+
+    def _without_constants(self, function: Any) -> tuple[Any, int] | None:
+        """Copy a function without its constants; return it with the bytes saved, or None where it has no large ones."""
+        number = self._number(function.graph)
+        large = sum(one.nbytes for one in self.constants if number in one.graphs)
+        if not large:
+            return None
+        slim = without_constants(function)
+        self._functions[_text(slim.name)] = number
+        return slim, large
 
     def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
         import tensorflow as tf
@@ -233,6 +297,13 @@ def _graph_of(variant: Any) -> Any | None:
     return variant.graph if tf.is_symbolic_tensor(variant) else None
 
 
+def _around(graph: Any) -> Iterator[Any]:
+    """Yield a graph and those in whose tracing it was made, innermost first."""
+    while graph is not None:
+        yield graph
+        graph = getattr(graph, "outer_graph", None)
+
+
 def _align_reads(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
     """Return the creations of the ``count`` datasets that one reads in the graph; None for unknown ones.
 
@@ -277,7 +348,13 @@ def _place(made: CreatedDataset) -> PlaceDict | None:
         "call": call,
         "function": inner.function,
         "callers": callers,
+        "given": made.given,
+        "library": _library(made.library) if made.library is not None else None,
     }
+
+
+def _library(spot: Spot) -> CallerDict:
+    return {"file": file_in_library(spot.file), "line": spot.line, "function": spot.function}
 
 
 def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:

@@ -102,6 +102,18 @@ class MadeDict(TypedDict):
     line: int | None
 
 
+class ConstantDict(TypedDict):
+    """An array that became a constant of a graph; see `observe.graph_constants.GraphConstant`."""
+
+    bytes: int
+    dtype: str
+    shape: list[int]
+    name: str | None
+    file: str | None
+    line: int | None
+    node: str | None  # id of the dataset whose function has it, in the graph as written; None where that is not known
+
+
 class CallerDict(TypedDict):
     """A frame of the user's that led to a place."""
 
@@ -119,6 +131,8 @@ class PlaceDict(TypedDict):
     call: str | None  # the name: one call may make several datasets, `bucket_by_sequence_length` for instance
     function: str
     callers: list[CallerDict]  # from the inside out; bounded
+    given: str | None  # name of the Python function that it was made with, `decode` in `map(decode)`
+    library: CallerDict | None  # the frame of a library that made it for the user's code
 
 
 class ParameterDict(TypedDict):

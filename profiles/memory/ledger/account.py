@@ -114,7 +114,7 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
         arrays: Bytes of the sources' arrays that still exist after the build.
     """
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
-    nominal = sum(stage.source_bytes or 0 for stage in stages)
+    nominal = sum(stage.source_bytes or 0 for stage in stages) + sum(one.bytes for one in captured(view))
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 

@@ -30,9 +30,9 @@ def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
 
 @dataclass(frozen=True)
 class Source:
-    """Tensors that a stage holds from the start."""
+    """Tensors that a stage holds from the start; without a stage where that is not known."""
 
-    stage: str
+    stage: str | None
     bytes: int
     constant: bool = False
 
@@ -108,7 +108,7 @@ class LedgerFacts:
         batch_bytes: Bytes of a batch that the loop holds.
         in_flight: Bytes that batches in flight and calls under way may take, by stage and owner.
         trimmed: Bytes that glibc returned in the end.
-        captured: Functions of the pipeline hold constants.
+        captured: Constants of the pipeline's functions.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
         aliases: Owners and stages whose tensors are another stage's.
         leaked: Live tensors grew with all buffers full.
@@ -129,7 +129,7 @@ class LedgerFacts:
     batch_bytes: float | None = None
     in_flight: Sequence[tuple[Owner, str, int]] = ()
     trimmed: int | None = None
-    captured: bool = False
+    captured: Sequence[Source] = ()
     pool_scale: float = 1.0
     aliases: Sequence[tuple[Owner, str]] = ()
     leaked: bool = False

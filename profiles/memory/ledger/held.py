@@ -53,10 +53,17 @@ def source_tensors(view: PipelineView) -> Iterable[Source]:
             yield Source(stage.id, stage.source_bytes, bool(stage.constant))
 
 
-def captured(view: PipelineView) -> bool:
-    """Return whether its functions carry constants large enough to report."""
-    sizes = [stage.function.constant_bytes or 0 for stage in view.stages if stage.function is not None]
-    return sum(sizes) >= CONSTANT_BYTES
+def captured(view: PipelineView) -> tuple[Source, ...]:
+    """Return the constants of its functions by stage, where they are large enough to report."""
+    found = [
+        Source(stage.id, stage.function.constant_bytes, constant=True)
+        for stage in view.stages
+        if stage.function is not None and stage.function.constant_bytes
+    ]
+    if not any(stage.function is not None for stage in view.stages):
+        # The graph was not read: use the constants observed during the build.
+        found = [Source(None, one.nbytes, constant=True) for one in view.constants]
+    return tuple(found) if sum(one.bytes for one in found) >= CONSTANT_BYTES else ()
 
 
 def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:

@@ -87,7 +87,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     if made.live is None:
         tensors = nominal
     residue = _residue(facts, min(1.0, nominal / pooled) if pooled > nominal else 1.0)
-    shares = _shares(facts.sources)
+    shares = _shares(facts.sources or facts.captured)
     for stage, share in shares:
         found += [
             Entry("source", stage, round(array * share), "measured", "the array"),
@@ -105,7 +105,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
 
 
 def _constant(facts: LedgerFacts) -> bool:
-    return facts.captured or any(source.constant for source in facts.sources)
+    return bool(facts.captured) or any(source.constant for source in facts.sources)
 
 
 def _residue(facts: LedgerFacts, touched: float) -> int:

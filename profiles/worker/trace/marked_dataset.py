@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
-from pipeprof.pipelines.graph.observe.reading import readable, serialised
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
-MOST_BYTES: Final = 100_000_000
 LONGEST_FILL_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 0.3
 
@@ -48,7 +47,7 @@ def to_trace(
         fill_seconds: How long its first element took.
         stop: Whether the user wants an end.
     """
-    read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch, most=MOST_BYTES)
+    read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     found = marks_of(read, size, room, watch)
     if found is None:
         return feed, None
@@ -67,7 +66,7 @@ def marks_of(
         room: Bytes that reading may take; None for any number.
         watch: What was seen while it was built.
     """
-    if in_memory > MOST_BYTES:
+    if in_memory > SPARED_BYTES:
         return None
     graph = serialised(dataset, in_memory=in_memory, room=room)
     called = watch.lines.python if watch is not None else None

@@ -328,7 +328,7 @@ def test_two_sources_are_counted_each_at_its_stage() -> None:
 
 
 def test_copies_in_graphs_are_what_building_has_left() -> None:
-    facts = made("measure", 2410, captured=True)
+    facts = made("measure", 2410, captured=[Source("stages.0", 100 * MB, constant=True)])
     readings = {**facts.readings, "iterator": at(2300, live=300, most=600)}
 
     assert of(reconcile(replace(facts, readings=readings)), "source") == 1800

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import ARRAY_COPIES
-from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
+from pipeprof.profiles.wording import listed, place_of, size
 
 _GRAPH_LIMIT = 2**31
+_MOST_NAMED = 3
+_CONVERT = "Convert the array to a tensor once, outside the function, and use the tensor in it."
 
 
 class GraphConstant(Rule):
@@ -72,6 +74,8 @@ class GraphConstant(Rule):
             own = (carried or 0) - inside.get(stage.id, 0)
             if own > least:
                 yield self._captured(view, stage, own)
+        if not any(stage.function is not None for stage in view.stages):
+            yield from self._unplaced(view)
 
     def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
         after = self.threshold("eager-copies")
@@ -96,13 +100,16 @@ class GraphConstant(Rule):
         )
 
     def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
+        arrays = [one for one in view.constants if one.stage == stage.id]
+        named = f": {_names(arrays)}" if arrays else ""
         return self._draft(
             view,
             stage,
             nbytes,
             (self.threshold("captured-copies"), self.threshold("tensor-copies")),
-            reason=f"The function of {stage.label} carries {size(nbytes)} of constants",
-            recommendation="Convert the array to a tensor once, outside the function, and use the tensor in it.",
+            reason=f"The function of {stage.label} carries {size(nbytes)} of constants{named}",
+            recommendation=_CONVERT,
+            arrays=arrays,
             edit=ReplaceStage(
                 stage.id,
                 yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; make the tensor once, outside fn',
@@ -114,16 +121,37 @@ class GraphConstant(Rule):
             ),
         )
 
+    def _unplaced(self, view: PipelineView) -> Iterable[RuleHit]:
+        """Constants that were seen while the pipeline was built, where no graph has their stages."""
+        sources = [stage for stage in view.stages if stage.constant]
+        seen: dict[tuple[str, int] | None, list[ConstantView]] = {}
+        for one in view.constants:
+            if not any(_rows_of(one, stage) for stage in sources):
+                seen.setdefault((one.location.file, one.location.line) if one.location else None, []).append(one)
+        for arrays in seen.values():
+            nbytes = sum(one.nbytes for one in arrays)
+            if nbytes > self.threshold("constant-bytes"):
+                yield self._draft(
+                    view,
+                    None,
+                    nbytes,
+                    (self.threshold("captured-copies"), self.threshold("tensor-copies")),
+                    reason=f"A function of the pipeline carries {size(nbytes)} of constants: {_names(arrays)}",
+                    recommendation=_CONVERT,
+                    arrays=arrays,
+                )
+
     def _draft(
         self,
         view: PipelineView,
-        stage: StageView,
+        stage: StageView | None,
         nbytes: int,
         copies: tuple[float, float],
         *,
         reason: str,
         recommendation: str,
-        edit: ReplaceStage,
+        edit: ReplaceStage | None = None,
+        arrays: Sequence[ConstantView] = (),
     ) -> RuleHit:
         before, after = copies
         peak = round(before * nbytes)
@@ -131,16 +159,49 @@ class GraphConstant(Rule):
         compared = weight.words()
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return RuleHit(
-            stage=stage.id,
+            stage=stage.id if stage is not None else None,
+            location=arrays[0].location if arrays else None,
             sentence=(
                 f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak that takes {before:g} "
                 f"times as much, {size(peak)}{f', {compared}' if compared else ''}. Every new iterator does that "
                 f"again.{limit}"
             ),
             recommendation=recommendation,
-            evidence={"constant_bytes": nbytes, "peak_bytes": peak, **weight.evidence()},
-            edits=(edit,),
+            evidence={"constant_bytes": nbytes, "peak_bytes": peak, **_evidence(arrays), **weight.evidence()},
+            edits=(edit,) if edit is not None else (),
             predicted=Prediction(
                 f"-({before:g} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
             ),
         )
+
+
+def _names(arrays: Sequence[ConstantView]) -> str:
+    """The largest arrays with their types, shapes and lines."""
+    largest = sorted(arrays, key=lambda one: -one.nbytes)
+    words = [_words(one) for one in largest[:_MOST_NAMED]]
+    more = len(largest) - _MOST_NAMED
+    return listed([*words, f"{more:,} more"] if more > 0 else words)
+
+
+def _words(array: ConstantView) -> str:
+    kind = f"{array.dtype}[{','.join(map(str, array.shape))}]"
+    place = place_of(array.location)
+    inside = f" ({kind})" if array.name is not None else ""
+    return f"{array.name or kind}{inside}{f', used in {place}' if place is not None else ''}"
+
+
+def _evidence(arrays: Sequence[ConstantView]) -> Mapping[str, int | str]:
+    if not arrays:
+        return {}
+    largest = max(arrays, key=lambda one: one.nbytes)
+    found: dict[str, int | str] = {"array_bytes": largest.nbytes, "array_dtype": largest.dtype}
+    if largest.name is not None:
+        found["array"] = largest.name
+    if largest.location is not None:
+        found |= {"array_file": largest.location.file, "array_line": largest.location.line}
+    return found
+
+
+def _rows_of(array: ConstantView, source: StageView) -> bool:
+    """Whether an array may be what a source in memory was made of, which is a finding of its own."""
+    return any(one.dtype == array.dtype and one.shape in (array.shape, array.shape[1:]) for one in source.element or ())

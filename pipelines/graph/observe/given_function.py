@@ -1,0 +1,124 @@
+"""The Python function that a dataset was made with, and the library that made it (worker only).
+
+Read from the frames that led to the op: nothing of the user's is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import CellType, FrameType, FunctionType, MethodType
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.observe.graph_constants import attributes_of
+from pipeprof.pipelines.target.user_files import is_generated
+
+_LAMBDA: Final = "<lambda>"
+_MOST_PARTIALS: Final = 10
+
+
+def library_frames(
+    frame: FrameType, tensorflow: str, users: Callable[[str], bool]
+) -> tuple[FrameType, FrameType | None]:
+    """Find the frame of TensorFlow's API that made an op, and the frame of a library that called it.
+
+    Args:
+        frame: The op's.
+        tensorflow: TensorFlow's folder.
+        users: Whether a file is the user's.
+
+    Returns:
+        The second is None where the user's own code called TensorFlow.
+    """
+    called = frame
+    for caller in _outwards(frame):
+        file = caller.f_code.co_filename
+        if users(file) or is_generated(file):
+            break
+        if not file.startswith((f"{tensorflow}{os.sep}", "<")):
+            return called, caller
+        called = caller
+    return called, None
+
+
+def given_function(called: FrameType, library: FrameType | None) -> str | None:
+    """Return the name of the one function among the arguments of a call of TensorFlow's API.
+
+    That of a lambda is the function that it calls; in a library it is else that of the function around it.
+
+    Args:
+        called: The frame of the call.
+        library: The frame of the library that calls.
+    """
+    code = called.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    values = [called.f_locals.get(name) for name in names if name not in ("self", "cls")]
+    functions = [one for one in values if _is_function(one)]
+    if len(functions) != 1:
+        return None
+    return _name(functions[0]) or (library.f_code.co_name if library is not None else None)
+
+
+def file_in_library(file: str) -> str:
+    """Return a library's file from its package on, e.g. ``seqio/preprocessors.py``."""
+    place = Path(file)
+    top = place
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return str(place.relative_to(top.parent))
+
+
+def _outwards(frame: FrameType) -> Iterator[FrameType]:
+    at = frame.f_back
+    while at is not None:
+        yield at
+        at = at.f_back
+
+
+def _is_function(value: Any) -> bool:
+    """Return whether it is a function, or an object whose class has a method for calls, as a layer has."""
+    method = inspect.getattr_static(type(value), "__call__", None)
+    return isinstance(value, (FunctionType, MethodType, functools.partial)) or isinstance(method, FunctionType)
+
+
+def _name(function: Any) -> str | None:
+    plain = _plain(function)
+    if not isinstance(plain, FunctionType):
+        return type(plain).__name__
+    if plain.__name__ != _LAMBDA:
+        return plain.__name__
+    called = {one.__name__ for one in _functions_of(plain) if one.__name__ != _LAMBDA}
+    return called.pop() if len(called) == 1 else None
+
+
+def _plain(function: Any) -> Any:
+    """Return the function in a partial, a method or an object that wraps it, as ``tf.function`` makes."""
+    for _ in range(_MOST_PARTIALS):
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        elif not isinstance(function, FunctionType) and "__wrapped__" in (held := attributes_of(function)):
+            function = held["__wrapped__"]
+        else:
+            break
+    return function
+
+
+def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
+    """Return the Python functions that the code of another one names: free variables and globals."""
+    code = function.__code__
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    values = [_content(cell) for cell in cells.values()]
+    values += [function.__globals__.get(name) for name in code.co_names]
+    return [plain for one in values if isinstance(plain := _plain(one), FunctionType)]
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not yet assigned
+        return None

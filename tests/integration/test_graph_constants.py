@@ -1,0 +1,148 @@
+"""Arrays that become constants of graphs: seen while a pipeline is built, and its graphs read without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.graph.observe import reading
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+from pipeprof.pipelines.graph.read.records import ConstantDict
+
+HERE = Path(__file__).name
+ROWS = 1_000
+TABLE = np.arange(ROWS * 250, dtype=np.float32).reshape(ROWS, 250)
+BYTES = TABLE.nbytes
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+class Lookup:
+    """An object with a table."""
+
+    def __init__(self) -> None:
+        self.table = TABLE.copy()
+
+    def __call__(self, tf: Any, index: Any) -> Any:
+        return tf.gather(self.table, index)
+
+
+def seen(build: Any) -> tuple[Any, list[ConstantDict], reading.Graphs]:
+    """The dataset, the constants and the graphs of a pipeline."""
+    with SourceWatch() as watch:
+        dataset = build()
+    assert watch.note is None
+    graphs = reading.read_graphs(dataset, in_memory=watch.lines.held_bytes(dataset), watch=watch)
+    return dataset, graphs.constants, graphs
+
+
+def ops_of(graph: Any) -> list[tuple[Any, ...]]:
+    """What is told of each dataset of a graph, without names that differ from run to run."""
+    facts = [dict(node["function"] or {}) for node in graph["nodes"]]
+    return [
+        (node["op"], node["output_types"], node["output_shapes"], node["arguments"], sorted(node["ops"].items()), fact)
+        for node, fact in zip(graph["nodes"], facts, strict=True)
+    ]
+
+
+def pipelines(tf: Any) -> dict[str, tuple[Any, list[str | None]]]:
+    """Pipelines with the names of their arrays, in the order of the stages."""
+    table, lookup = TABLE.copy(), Lookup()
+
+    def indices() -> Any:
+        return tf.data.Dataset.range(ROWS)
+
+    def branched(index: Any) -> Any:
+        return tf.cond(index > 3, lambda: tf.gather(table, index), lambda: tf.zeros([250]))
+
+    def nested(index: Any) -> Any:
+        return tf.data.Dataset.range(2).map(lambda one: tf.gather(table, one + index))
+
+    @tf.function
+    def traced(index: Any) -> Any:
+        return tf.gather(table, index)
+
+    def converted(index: Any) -> Any:
+        row = tf.gather(TABLE, index)
+        if index > 3:
+            row += 1
+        return row
+
+    return {
+        "closure": (lambda: indices().map(lambda index: tf.gather(table, index)).batch(4), ["table"]),
+        "global": (lambda: indices().map(lambda index: tf.gather(TABLE, index)).batch(4), ["TABLE"]),
+        "attribute": (lambda: indices().map(lambda index: lookup(tf, index)), ["self.table"]),
+        "autograph": (lambda: indices().map(converted).batch(4), ["TABLE"]),
+        "filter": (lambda: indices().filter(lambda index: tf.reduce_sum(tf.gather(table, index)) > 3), ["table"]),
+        "branch": (lambda: indices().map(branched), ["table"]),
+        "function": (lambda: indices().map(traced), ["table"]),
+        "nested": (lambda: indices().flat_map(nested).batch(2), ["table"]),
+        "made_there": (lambda: indices().map(lambda index: tf.gather(np.ones((ROWS, 250), "f4"), index)), [None]),
+    }
+
+
+def test_the_constants_of_functions_have_their_stage_their_line_and_their_name(tf: Any) -> None:
+    for name, (build, names) in pipelines(tf).items():
+        _, constants, graphs = seen(build)
+        assert [one["name"] for one in constants] == names, name
+        assert {(one["bytes"], one["dtype"], tuple(one["shape"])) for one in constants} == {
+            (BYTES, "float32", (ROWS, 250))
+        }, name
+        (constant,) = constants
+        assert Path(str(constant["file"])).name == HERE, name
+        assert "ather(" in Path(str(constant["file"])).read_text().splitlines()[int(constant["line"] or 0) - 1], name
+        node = next(one for one in graphs.written["nodes"] if one["id"] == constant["node"])
+        assert (node["function"] or {}).get("constant_bytes", 0) >= BYTES, name
+
+
+def test_a_graph_is_read_without_its_constants_where_these_are_too_large(tf: Any) -> None:
+    """The same is read with the constants and without."""
+    for name, (build, _) in pipelines(tf).items():
+        with SourceWatch() as watch:
+            dataset = build()
+        inside = watch.lines.held_bytes(dataset)
+        assert inside >= BYTES, name
+        whole = reading.read_graphs(dataset, in_memory=inside, watch=watch)
+        slim = reading.read_graphs(dataset, in_memory=inside, room=inside, watch=watch)
+        assert (whole.stands_for, slim.stands_for) == (0, inside), name
+        assert slim.written["root"] is not None, (name, slim.written["reason"])
+        assert ops_of(slim.written) == ops_of(whole.written), name
+        assert ops_of(slim.executed) == ops_of(whole.executed), name
+        assert list(slim.places.values()) == list(whole.places.values()), name
+        assert [one["name"] for one in slim.constants] == [one["name"] for one in whole.constants], name
+
+
+def test_a_captured_tensor_is_left_out_as_well(tf: Any) -> None:
+    tensor = tf.constant(TABLE)
+    with SourceWatch() as watch:
+        dataset = tf.data.Dataset.range(ROWS).map(lambda index: tf.gather(tensor, index)).batch(4)
+    inside = watch.lines.held_bytes(dataset)
+    assert (inside, watch.lines.constants) == (BYTES, [])
+    graphs = reading.read_graphs(dataset, in_memory=inside, room=inside, watch=watch)
+    assert graphs.stands_for == BYTES
+    node = next(one for one in graphs.written["nodes"] if one["op"] == "MapDataset")
+    assert node["held_bytes"] == BYTES
+    whole = reading.read_graphs(dataset, in_memory=inside, watch=watch)
+    assert ops_of(graphs.executed) == ops_of(whole.executed)
+
+
+def test_lists_are_named_and_texts_have_the_bytes_of_their_letters(tf: Any) -> None:
+    words = ["word"] * 50_000
+    numbers = [float(number) for number in range(60_000)]
+    _, constants, _ = seen(
+        lambda: tf.data.Dataset.range(4).map(lambda index: (tf.gather(words, index), tf.gather(numbers, index)))
+    )
+    assert [(one["name"], one["bytes"]) for one in constants] == [("words", 200_000), ("numbers", 240_000)]
+
+
+def test_small_constants_and_those_outside_of_graphs_are_not_noted(tf: Any) -> None:
+    _, constants, _ = seen(lambda: tf.data.Dataset.from_tensor_slices(TABLE).map(lambda row: row + np.ones(250, "f4")))
+    assert constants == []
