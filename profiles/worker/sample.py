@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
@@ -434,7 +434,9 @@ class JobRun:
         """Return the graph as written, to find the stage of a failure; `None` if it cannot be read."""
         if self.dataset is None:
             return None
-        return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
+        held, room = self._source_bytes, self._room()
+        dataset, left = readable(self.dataset, in_memory=held, room=room, watch=self._watch)
+        return read_written(dataset, in_memory=left, room=room)
 
     def place_of(self, identity: str) -> PlaceDict | None:
         """Return the place where the user's function created a node of the graph as written; `None` if unknown."""

@@ -122,7 +122,7 @@ def _is_large(value: Any) -> bool:
 
 
 def _name_in(frame: FrameType, given: Mapping[int, Any]) -> str | None:
-    """Find the name by which the code of a frame reaches one of the objects: its own variables first, then attributes."""
+    """Find the name by which the code of a frame reaches one of the objects: variables first, then attributes."""
     if not given:
         return None
     names = frame.f_code.co_names

@@ -114,7 +114,7 @@ class Lines:
                 tensor.dtype.name,
                 tuple(tensor.shape.as_list()),
                 tuple(self._number(graph) for graph in graphs),
-                name_of_array(frame, self._counts),
+                name_of_array(frame, self._is_own_file),
                 spots[0] if spots else None,
             )
         )
