@@ -116,7 +116,7 @@ def describe_limits(profile: Profile, digits: int = 2) -> str:
 
 
 def _resource(term: CeilingTerm, profile: Profile) -> str:
-    named = [stage for stage in profile.stages or [] if stage.id in (term.stages or [term.stage])]
+    named = [stage for stage in profile.stages or [] if stage.id == term.stage or stage.id in term.stages]
     where = f" ({', '.join(stage_name(stage) for stage in named)})" if named else ""
     cores = profile.host.cores
     words = {

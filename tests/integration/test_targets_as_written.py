@@ -206,3 +206,26 @@ def test_a_setting_in_a_function_that_is_not_called_at_import_imports_nothing_ea
     early.write_text(f"import tensorflow as tf\ndef configure():\n{setting}configure()\ndef make(): ...\n")
     assert import_early(f"{late}:make") == []
     assert [code for code, _ in import_early(f"{early}:make")] == ["imported-early"]
+
+
+def test_batches_at_the_end_of_epochs_count_by_as_many_as_there_were() -> None:
+    """Epochs of 32, 32 and 6 rows; three of four looks come at their ends."""
+    full, rest = tf.zeros([32, 2]), tf.zeros([6, 2])
+    sizes = Sizes()
+    sizes.see_first(full)
+    for _ in range(3):
+        sizes.see(rest, last_of_epoch=True)
+    sizes.see(full)
+    sizes.see(rest)
+    sizes.end_epoch()
+    mean = sizes.mean(steps=300, restarts=100)
+    assert mean.length == pytest.approx(70 / 3)
+    assert mean.bytes == pytest.approx(8 * 70 / 3)
+    assert sizes.mean(steps=300, restarts=0).length == 32
+
+
+def test_the_first_batch_is_not_taken_for_the_last_of_an_epoch() -> None:
+    sizes = Sizes()
+    sizes.see_first(tf.zeros([32]))
+    sizes.end_epoch()
+    assert sizes.mean(steps=10, restarts=5).length == 32

@@ -111,6 +111,22 @@ def pipelines(folder: Path) -> dict[str, Callable[[], Any]]:
         "single: from_generator": lambda: DATASET.from_generator(
             lambda: iter(range(3)), output_signature=tf.TensorSpec([], tf.int64)
         ),
+        "overlapping windows, batch": lambda: (
+            numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4)).batch(3)
+        ),
+        "unknown: overlapping windows": lambda: (
+            numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4))
+        ),
+        "unknown: batch of batches": lambda: numbers.batch(4, drop_remainder=True).batch(3, drop_remainder=True),
+        "unknown: batch of sequences": lambda: numbers.batch(4).map(lambda row: (row[:-1], row[1:])).batch(3),
+        "unknown: file of rows": lambda: DATASET.range(3).map(lambda _: tf.zeros([4, 2])),
+        "unknown: batches in memory": lambda: DATASET.from_tensors(tf.zeros([4, 2])).repeat(3),
+        "unknown: crops": lambda: numbers.batch(4).map(lambda batch: tf.stack([batch, batch])).unbatch(),
+        "unknown: transposed": lambda: (
+            DATASET.range(10).batch(4).map(lambda batch: tf.transpose(tf.stack([batch, batch], 1)))
+        ),
+        "full: transposed": lambda: numbers.batch(4).map(lambda batch: tf.transpose(tf.stack([batch, batch], 1))),
+        "full: nested": lambda: numbers.batch(4).map(lambda batch: batch[tf.newaxis]),
         "unknown: window": lambda: numbers.window(4),
         "unknown: zip": lambda: DATASET.zip((numbers, numbers.batch(4))),
         "unknown: masked": lambda: DATASET.range(10).batch(4).map(lambda batch: tf.boolean_mask(batch, batch % 2 == 0)),
