@@ -23,16 +23,18 @@ OK = 0
 INTERNAL = 1
 USAGE = 2
 GATE = 3
+HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
 
 EXIT_CODES = (
     ExitCode(OK, "success"),
-    ExitCode(INTERNAL, "internal error, or the profile could not be saved"),
+    ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
     ExitCode(GATE, "`check --fail-on warning` has findings"),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(6, "a saved profile is missing or invalid"),
+    ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
     ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -10,15 +11,23 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from pipeprof.pipelines.target.import_path import leave_out_current_folder
 
-from pipeprof.cli import exit_codes
-from pipeprof.cli.commands import check, data, explain, init, rules, run, schema, show
-from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import typed_command
+# Before anything else is imported: a `typer.py` in the current folder is the user's.
+leave_out_current_folder()
+
+import typer  # noqa: E402
+
+from pipeprof.cli import exit_codes  # noqa: E402
+from pipeprof.cli.commands import check, data, explain, init, rules, run, schema, show  # noqa: E402
+from pipeprof.cli.exit_codes import epilog  # noqa: E402
+from pipeprof.cli.options import typed_command  # noqa: E402
+from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from pipeprof.pipelines.errors import PipeprofError
 
 app = typer.Typer(
     name="pipeprof",
@@ -35,7 +44,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from pipeprof import __version__
 
-        typer.echo(f"pipeprof {__version__}")
+        write_stdout(f"pipeprof {__version__}\n")
         raise typer.Exit
 
 
@@ -49,7 +58,7 @@ def root(
     """Find out why a tf.data input pipeline is slow or uses too much memory."""
     del version
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        write_stdout(f"{context.get_help()}\n")
 
 
 app.command("run", epilog=run.EPILOG)(typed_command(run.run))
@@ -66,7 +75,11 @@ def main() -> None:
     """Entry point of the console script."""
     # Next to nothing of what a start makes is garbage: looking for cycles in it takes a tenth of a `check`.
     gc.set_threshold(100_000)
+    open_closed()
     signal.signal(signal.SIGTERM, _terminate)
+    # What `nohup` has switched off stays off.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -96,16 +109,18 @@ def invoke(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else exit_codes.OK
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(exit_codes.TERMINATED)
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(exit_codes.HUNG_UP if number == signal.SIGHUP else exit_codes.TERMINATED)
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
     from pipeprof.cli.streams import say
     from pipeprof.pipelines.errors import PipeprofError
+    from pipeprof.profiles.host.system_faults import has_current_folder, system_fault
 
     if isinstance(error, PipeprofError):
-        say(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}")
+        gone = "" if has_current_folder() else " (the current folder was deleted: change to another one)"
+        say(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}")
         return error.exit_code
     if isinstance(error, typer.Abort):
         say("pipeprof: error: aborted")
@@ -117,8 +132,24 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         say(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
         return int(error.exit_code)
+    fault = _output_fault(error) or system_fault(error)
+    if fault is not None:
+        say(f"pipeprof: error: {fault}")
+        return fault.exit_code
     _say_crash(error, arguments)
     return exit_codes.INTERNAL
+
+
+def _output_fault(error: Exception) -> PipeprofError | None:
+    """The error of a help text that could not be written: typer writes it."""
+    from pipeprof.cli.streams import no_stdout, silence
+
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    if error.errno not in (errno.EBADF, errno.ENOSPC, errno.EIO):
+        return None
+    silence(sys.stdout)
+    return no_stdout(error)
 
 
 def _usage_message(error: Exception) -> str:

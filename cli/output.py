@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Output, extensions_of, render
 from pipeprof.cli.options import choice, report_format
-from pipeprof.cli.streams import OutputError, write_stream
+from pipeprof.cli.streams import OutputError, why, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def write_reports(
         if outputs.stdout is not None:
             write_stream(sys.stdout, as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved, selection))
     except OSError as error:
-        failed.append(f"stdout ({reason(error)})")
+        failed.append(f"stdout ({why(error)})")
     for path, kind in outputs.files:
         if kind == "json" and saved is not None and path == saved:
             continue

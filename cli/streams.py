@@ -1,8 +1,9 @@
-"""Writing to stdout and stderr: encodings, readers that end early, control characters."""
+"""Writing to stdout and stderr: encodings, readers that end early, closed streams, control characters."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import unicodedata
@@ -17,19 +18,40 @@ class OutputError(PipeprofError):
     """A report could not be written where the user wanted it (exit code 1)."""
 
 
+def open_closed() -> None:
+    """Open what was closed of stdin, stdout and stderr: else the next file would get its number and its text.
+
+    What is written to a closed stdout still fails; a closed stderr swallows messages.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            os.set_inheritable(opened, opened == number)
+            setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
 def write_stdout(text: str) -> None:
     """Write to stdout; a reader that ends early, such as ``head``, is no error.
 
     Raises:
-        OutputError: Stdout is full or broken otherwise.
+        OutputError: Stdout is full, closed or broken otherwise.
     """
-    from pipeprof.profiles.document.store import reason
-
     try:
         write_stream(sys.stdout, text)
     except OSError as error:
-        msg = f"stdout could not be written ({reason(error)})"
-        raise OutputError(msg) from None
+        raise no_stdout(error) from None
+
+
+def no_stdout(error: OSError) -> OutputError:
+    """The error of a stdout that could not be written."""
+    return OutputError(f"stdout could not be written ({why(error)})")
+
+
+def why(error: OSError) -> str:
+    """What the operating system said about a stream."""
+    from pipeprof.profiles.document.store import reason
+
+    return "it is closed" if error.errno == errno.EBADF else reason(error)
 
 
 def write_stream(stream: TextIO, text: str) -> None:

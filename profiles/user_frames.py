@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeprof.pipelines.target.user_files import is_users
@@ -75,8 +75,16 @@ def frames_of_error(error: BaseException) -> list[UserFrame]:
         ]
         if isinstance(one, SyntaxError) and one.filename and one.lineno and is_users(one.filename):
             found.append(UserFrame(one.filename, one.lineno, None))
-        found += users_frames_in(str(one))
+        found += users_frames_in(text_of(one))
     return with_sources(shortened(without_repeats(found)))
+
+
+def text_of(value: object, make: Callable[[object], str] = str) -> str:
+    """What an error says of itself, made by `str` or `repr`; a note where the user's own code for that raises."""
+    try:
+        return make(value)
+    except BaseException as failed:
+        return f"(its __{make.__name__}__ raised {type(failed).__name__})"
 
 
 def _causes_first(error: BaseException) -> Iterator[BaseException]:

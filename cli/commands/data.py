@@ -32,6 +32,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
     import sys
     from datetime import datetime, timezone
 
+    from pipeprof.cli.streams import write_stdout
     from pipeprof.pipelines.data.folders import list_entries, locate
 
     cache = locate()
@@ -39,13 +40,13 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
         typer.echo(f"warning: {cache.warning}", err=True)
     entries = list_entries(cache)
     if json:
-        typer.echo(_as_json(str(cache.folder), entries))
+        write_stdout(_as_json(str(cache.folder), entries) + "\n")
     elif not entries:
         typer.echo(f"No generated data in {cache.folder}.", err=True)
     elif sys.stdout.isatty():
         _print_table(entries, datetime.now(timezone.utc))
     else:
-        typer.echo(plain_table(entries, datetime.now(timezone.utc)))
+        write_stdout(plain_table(entries, datetime.now(timezone.utc)) + "\n")
 
 
 @app.command("rm", epilog=epilog("pipeprof data rm image_folder-3f2a", codes=_CODES))

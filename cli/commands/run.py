@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.exit_codes import HUNG_UP, epilog
 from pipeprof.cli.options import RunOptions
 
 if TYPE_CHECKING:
@@ -80,7 +80,12 @@ def run(given: RunOptions) -> None:
         profile = run_sample(settings(target=parsed, loaded=loaded), writer, progress)
     finally:
         progress.close()
-    _finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+    try:
+        _finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+    except streams.OutputError:
+        # Nobody reads in a terminal that was closed.
+        if profile.exit_code != HUNG_UP:
+            raise
     _refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.data.inspect.npy_header import check_header_length
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray
 from pipeprof.pipelines.ops.values.structures import Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns
@@ -40,8 +43,12 @@ def load_array(
     import numpy as np
 
     if isinstance(array, NpyArray):
-        return np.load(resolve(array.npy), mmap_mode=array.mmap_mode, allow_pickle=False)  # type: ignore[arg-type]  # r or c
+        path = resolve(array.npy)
+        with path.open("rb") as file:
+            check_header_length(file)
+        return np.load(path, mmap_mode=array.mmap_mode, allow_pickle=False)  # type: ignore[arg-type]  # r or c
     if isinstance(array, NpzArray):
+        _check_member(resolve(array.npz), f"{array.key}.npy")
         with np.load(resolve(array.npz), allow_pickle=False) as archive:
             if array.key not in archive.files:
                 msg = f"no array {array.key!r} in the file: expected one of {', '.join(archive.files)}"
@@ -54,6 +61,16 @@ def load_array(
     if isinstance(array, LinesArray):
         return np.array(resolve(array.lines).read_text(encoding="utf-8").splitlines())
     return read_columns(resolve(array.csv), array.field_delim)
+
+
+def _check_member(path: Path, name: str) -> None:
+    # Whatever else is wrong with the archive is numpy's to say.
+    with (
+        contextlib.suppress(zipfile.BadZipFile, KeyError),
+        zipfile.ZipFile(path) as archive,
+        archive.open(name) as file,
+    ):
+        check_header_length(file)
 
 
 def read_columns(path: Path, delimiter: str) -> dict[str, Any]:

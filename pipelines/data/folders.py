@@ -22,6 +22,7 @@ from typing import Any
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.locks import file_lock
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names, fingerprint
+from pipeprof.pipelines.data.temporary import temporary_folder
 
 MARKER = "pipeprof-data.json"
 _MARKER_VERSION = 1
@@ -31,6 +32,8 @@ _ENTRY_NAME = re.compile(r"[a-z_]+-[0-9a-f]{16}")
 _MAKING_NAME = re.compile(re.escape(_MAKING) + rf"({_ENTRY_NAME.pattern})-.+")
 # Looking at every one of a million files would take longer than making most entries.
 _FILES_LOOKED_AT = 200
+_MOST_MARKER = 1 << 20
+"""Characters of a marker: a longer file is none."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,23 @@ def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
     """Where the cache is: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
 
     Nothing is created. The last resort comes with a warning.
+
+    Raises:
+        DataError: There is no folder at all that could be it.
     """
     wanted = _wanted(environ)
     if wanted is not None and _writable(wanted):
         return CacheFolder(wanted)
-    fallback = Path(tempfile.gettempdir()) / f"pipeprof-{os.getuid()}"
+    temporary = temporary_folder()
+    if temporary is None:
+        if wanted is not None:
+            # What is complete there can be used, and making something fails with the system's reason.
+            return CacheFolder(wanted)
+        msg = (
+            "no folder for generated data: HOME is not set and no temporary folder is writable; set PIPEPROF_CACHE_DIR"
+        )
+        raise DataError(msg)
+    fallback = temporary / f"pipeprof-{os.getuid()}"
     why = "HOME is not set" if wanted is None else f"{wanted} is not writable"
     warning = f"{why}, so generated data is kept in {fallback}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
     return CacheFolder(fallback, warning, () if wanted is None else (wanted,))
@@ -145,13 +160,20 @@ def _has_its_files(path: Path, entry: DataEntry) -> bool:
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
-    """Read the marker of an entry's folder; None without a marker of pipeprof."""
+    """Read the marker of an entry's folder; None without a marker of pipeprof, or with a damaged one."""
     try:
-        marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        with (path / MARKER).open(encoding="utf-8") as file:
+            marker = json.loads(file.read(_MOST_MARKER))
+        return marker if _is_marker(marker) else None
+    except (OSError, ValueError, RecursionError):
         return None
-    ours = isinstance(marker, dict) and {"kind", "recipe", "fingerprint", "bytes", "files", "created"} <= marker.keys()
-    return marker if ours else None
+
+
+def _is_marker(marker: object) -> bool:
+    kinds = {"kind": str, "recipe": dict, "fingerprint": str, "bytes": int, "files": int, "created": str}
+    if not isinstance(marker, dict) or not all(isinstance(marker.get(name), kind) for name, kind in kinds.items()):
+        return False
+    return datetime.fromisoformat(marker["created"]).tzinfo is not None
 
 
 def write_marker(path: Path, entry: DataEntry, *, size: int, now: datetime | None = None) -> None:
@@ -245,8 +267,11 @@ def discard(root: Path, name: str) -> None:
     """Remove an entry whose lock is held.
 
     Raises:
-        DataError: The folder carries no marker of ours.
+        DataError: The folder carries no marker of ours, or a damaged one.
     """
+    if not (root / name).is_symlink() and (root / name / MARKER).is_file() and read_marker(root / name) is None:
+        msg = f"{root / name / MARKER} is damaged; remove the folder {root / name}"
+        raise DataError(msg)
     if (root / name).is_symlink() or read_marker(root / name) is None:
         msg = f"{root / name} was not created by pipeprof (it has no {MARKER}); move it, or set PIPEPROF_CACHE_DIR"
         raise DataError(msg)

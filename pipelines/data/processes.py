@@ -29,23 +29,6 @@ def die_with_parent(parent_pid: int | None = None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_after_parent(parent_pid: int) -> None:
-    """Let this process live one second longer than its parent, so that it can end its own children first.
-
-    A thread that waits for the parent's pipe to close ends the whole group in that second. Should Python's lock keep
-    the thread from running, the kernel's alarm still ends this process. Linux only, as `die_with_parent`.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    # As a handler `alarm` is called with the signal's number: SIGHUP is 1, so SIGALRM follows after one second.
-    libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
-    libc.signal.restype = ctypes.c_void_p
-    libc.signal(signal.SIGHUP, ctypes.cast(libc.alarm, ctypes.c_void_p))
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0) == 0 and os.getppid() != parent_pid:
-        os.killpg(0, signal.SIGKILL)
-
-
 def end_group(pid: int) -> None:
     """Kill the process group that ``pid`` leads; a group that is already gone is fine."""
     try:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from pipeprof.pipelines.data.inspect.npy_header import MAGIC, check_header_length
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Tensor, array, literal
@@ -25,7 +26,8 @@ from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
 MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
 _SYNTHESISED = "data:"
-_MAGIC = b"\x93NUMPY"
+_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error)
+"""What a header raises that is none."""
 _NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
@@ -74,7 +76,7 @@ class KnownFiles:
                     return _read_header(member)
             with path.open("rb") as file:
                 return _read_header(file)
-        except (OSError, ValueError, SyntaxError, KeyError, struct.error, zipfile.BadZipFile):
+        except (OSError, zipfile.BadZipFile, *_DAMAGE):
             return None
 
     def recipe(self, pattern: str) -> Recipe | None:
@@ -159,14 +161,16 @@ def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
 
 def _read_header(file: IO[bytes]) -> Tensor | None:
     """Shape and dtype from the header of NumPy's format, which is a Python literal."""
+    check_header_length(file)
     magic = file.read(8)
-    if magic[:6] != _MAGIC:
+    if magic[:6] != MAGIC:
         return None
     form = "<H" if magic[6] == 1 else "<I"
     (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
-    header = ast.literal_eval(file.read(min(length, 1 << 20)).decode("utf-8" if magic[6] >= 3 else "latin1"))
-    dtype = _tensorflows(header["descr"])
-    return Tensor(dtype, tuple(header["shape"])) if dtype is not None else None
+    header = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] >= 3 else "latin1"))
+    dtype, shape = _tensorflows(header["descr"]), tuple(header["shape"])
+    sizes = all(isinstance(size, int) and size >= 0 for size in shape)
+    return Tensor(dtype, shape) if dtype is not None and sizes else None
 
 
 def _tensorflows(descr: Any) -> str | None:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
-from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package
+from pipeprof.pipelines.target.import_path import put_first
+from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package, top_folder
 
 _SPEC_SUFFIXES = (".yaml", ".yml")
 _LISTED = 10
@@ -220,16 +221,13 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         return present
     if relative_import(parse_file(path)) is not None and (path.parent / "__init__.py").is_file():
         name, top = name_in_package(path)
-        if str(top) not in sys.path:
-            sys.path.insert(0, str(top))
+        put_first(top)
         return _import_by_name(name, path)
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         msg = f"{path} is not a Python file"
         raise UsageError(msg)
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    put_first(path.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
@@ -290,10 +288,9 @@ def load_function(target: Target) -> Callable[..., Any]:
 
 
 def _import_module(name: str, path: Path) -> ModuleType:
-    """Import a module as the user's own code would, with the current directory on the path as for ``python -m``."""
-    here = str(Path.cwd())
-    if sys.path[:1] not in ([""], [here]):
-        sys.path.insert(0, here)
+    """Import a module as the user's own code would: the folder in which it was found comes first, unless installed."""
+    top = top_folder(name, path).parent
+    put_first(top if top == Path.cwd().resolve() else None)
     return _import_by_name(name, path)
 
 

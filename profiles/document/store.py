@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.data.temporary import temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 
 if TYPE_CHECKING:
@@ -67,13 +68,15 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
         cwd: Folder to use in place of the current one.
 
     Returns:
-        ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder.
+        ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder,
+        if there is one.
     """
     file = f"{slug(name)}-{stamp}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     found = [Place(out)] if out else []
     found.append(Place((cwd or Path()) / FOLDER / file, makes_folder=True))
-    found.append(Place(Path(tempfile.gettempdir()) / f"pipeprof-{user}" / file, makes_folder=True, private=True))
+    if (temporary := temporary_folder()) is not None:
+        found.append(Place(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))
     return found
 
 

@@ -6,15 +6,15 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.data.processes import end_group
+from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
+from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import Output
+from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
@@ -74,19 +74,21 @@ def describe_target(
 def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
     """Run the worker; return its answer, its output, and its exit status."""
     # Files, not pipes: processes that the function started may hold them open for ever.
-    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints:
+    with nameless_file() as answers, nameless_file() as prints, RunFamily() as family:
         try:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "pipeprof.profiles.worker.describe_function", str(answers.fileno())],
+                child_command("pipeprof.profiles.worker.describe_function", str(answers.fileno())),
                 stdin=subprocess.PIPE,
                 stdout=prints,
                 stderr=prints,
                 pass_fds=(answers.fileno(),),
                 start_new_session=True,
+                env=family.environment,
             )
         except OSError as error:
             msg = f"the worker could not be started: {error.strerror or error}"
             raise PipeprofError(msg) from error
+        family.lead(worker.pid)
         try:
             if worker.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -94,7 +96,7 @@ def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
                     worker.stdin.close()
             code = worker.wait()
         finally:
-            end_group(worker.pid)
+            family.end(worker.pid)
             worker.wait()
         answers.seek(0)
         prints.seek(0)

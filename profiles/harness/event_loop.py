@@ -8,7 +8,7 @@ import select
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -19,15 +19,27 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sample, Sampler
 
-Reason = Literal["exit", "memory-limit", "hung", "long-trace", "max-time", "interrupted", "terminated"]
+Asked = Literal["interrupted", "terminated", "hung-up"]
+Reason = Literal["exit", "silent", "memory-limit", "hung", "long-trace", "max-time"] | Asked
 
 LOOK_SECONDS = 1.0
 LOOK_ABOVE = 0.5
 ANSWER_SECONDS = 2.0
 LAST_LOOK_SECONDS = 0.2
-SAVE_SECONDS = 10.0
+SAVE_SECONDS = 2.0
+MOST_SAVING = 0.05
+"""Share of the time that may go into saving partial profiles."""
 LONGEST_PATIENCE = 1.0
-GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
+EXIT_SECONDS = 0.02
+"""Between two looks whether a worker has ended that has closed its pipe."""
+SILENT_SECONDS = 1.0
+"""How long a worker that has closed its pipe may take to end."""
+GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "hung-up": 2.0, "max-time": 4.0}
+ASKED: dict[int, Asked] = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "hung-up",
+}
 _STOPPABLE = ("warmup", "measure", "trace")
 
 
@@ -49,10 +61,10 @@ class Ended:
 
 
 class Signals:
-    """Handler of Ctrl-C and SIGTERM for the loop; the second signal no longer waits for the worker."""
+    """Handler of Ctrl-C, SIGTERM and SIGHUP for the loop; the second signal no longer waits for the worker."""
 
     def __init__(self) -> None:
-        self.asked: Literal["interrupted", "terminated"] | None = None
+        self.asked: Asked | None = None
         self.times = 0
         self.read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._write_fd, False)
@@ -70,7 +82,7 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.times += 1
-        self.asked = "interrupted" if number == signal.SIGINT else "terminated"
+        self.asked = ASKED[number]
         self.wake()
 
     @contextlib.contextmanager
@@ -78,8 +90,10 @@ class Signals:
         """Handle the signals while the body runs; outside of the main thread only the memory limit wakes the loop."""
         before = {}
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, self._handle)
+            for number in ASKED:
+                # What `nohup` has switched off stays off.
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                    before[number] = signal.signal(number, self._handle)
         try:
             yield self
         finally:
@@ -101,7 +115,7 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
-        save: Called at the begin of each phase and every ten seconds.
+        save: Called at the beginning, at the begin of each phase and every two seconds.
     """
 
     worker: WorkerProcess
@@ -119,12 +133,16 @@ class Watch:
     _kill_at: float | None = None
     _next_look: float = 0.0
     _next_save: float = 0.0
+    _saved_phases: int = -1
+    _closed: set[int] = field(default_factory=set)
+    _silent_at: float | None = None
     _answers_before: int = 0
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
         try:
             while not self._is_over():
+                self._save_when_due(self.clock())
                 self._take()
                 self._decide(self.clock())
         finally:
@@ -139,7 +157,7 @@ class Watch:
         """Whether a reason stands although the worker sent its last message."""
         if reason == "max-time":
             return self.observed.complete
-        return reason in ("interrupted", "terminated", "memory-limit")
+        return reason == "memory-limit" or reason in ASKED.values()
 
     def _is_over(self) -> bool:
         if self.worker.returncode is not None:
@@ -147,40 +165,50 @@ class Watch:
         return self._kill_at is not None and self.clock() >= self._kill_at
 
     def _take(self) -> None:
-        readable, _, _ = select.select(
-            [self.worker.messages, self.worker.printed, self.signals.read_fd], [], [], self._seconds_to_wait()
-        )
+        pipes = [one for one in (self.worker.messages, self.worker.printed) if one not in self._closed]
+        readable, _, _ = select.select([*pipes, self.signals.read_fd], [], [], self._seconds_to_wait())
         if self.signals.read_fd in readable:
             self.signals.rest()
         if self.worker.printed in readable and not self.worker.read_output():
-            self._wait_for_exit()
+            self._close(self.worker.printed)
         if self.worker.messages in readable:
             self._hear()
 
     def _hear(self) -> None:
         messages = self.worker.read_messages()
         if messages is None:
-            self._wait_for_exit()
+            self._close(self.worker.messages)
+            self._silent_at = self.clock() + SILENT_SECONDS
             return
-        before = len(self.observed.phases)
         for message in messages:
             self.observed.take(message)
         self.on_message()
-        now = self.clock()
-        if len(self.observed.phases) != before or now >= self._next_save:
-            self._next_save = now + SAVE_SECONDS
-            self.save()
 
-    def _wait_for_exit(self) -> None:
-        """Wait briefly for the exit status: a closed pipe means that the worker is about to end."""
-        select.select([self.signals.read_fd], [], [], 0.02)
+    def _save_when_due(self, now: float) -> None:
+        """Save what there is, also while nothing is heard: whoever kills this process leaves the file behind."""
+        if self._stop is None and (now >= self._next_save or len(self.observed.phases) != self._saved_phases):
+            self._saved_phases = len(self.observed.phases)
+            self.save()
+            # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
+            self._next_save = now + max(SAVE_SECONDS, (self.clock() - now) / MOST_SAVING)
+
+    def _close(self, pipe: int) -> None:
+        """A closed pipe means that the worker is about to end; give it a moment to leave its exit status.
+
+        It may also be the user's code that closed it.
+        """
+        self._closed.add(pipe)
+        select.select([self.signals.read_fd], [], [], EXIT_SECONDS)
 
     def _seconds_to_wait(self) -> float:
         now = self.clock()
         # The reason for the stop is over and must not keep the loop busy until the worker ends.
         due = [self._kill_at]
         if self._stop is None:
-            due = [self.observed.heard + self.timeout, self.observed.trace_until, self.end_at]
+            due = [self.observed.heard + self.timeout, self.observed.trace_until, self.end_at, self._next_save]
+        if self._silent_at is not None:
+            # It is about to end, which no pipe will tell.
+            due.append(now + EXIT_SECONDS)
         if self._next_look > now:
             due.append(self._next_look)
         return max(0.0, min([now + LONGEST_PATIENCE, *(moment for moment in due if moment is not None)]) - now)
@@ -201,7 +229,7 @@ class Watch:
     @property
     def _is_interrupted_again(self) -> bool:
         """Return whether the user interrupted again after the request to stop."""
-        return self.signals.times > (1 if self._stop in ("interrupted", "terminated") else 0)
+        return self.signals.times > (1 if self._stop in ASKED.values() else 0)
 
     def _find_reason(self, now: float) -> None:
         if self.over_limit:
@@ -210,6 +238,8 @@ class Watch:
             self._stop_gently(self.signals.asked, now)
         elif self.end_at is not None and now >= self.end_at:
             self._stop_gently("max-time", now)
+        elif self._silent_at is not None and now >= self._silent_at:
+            self._stop, self._kill_at = "silent", now
         elif self.observed.trace_until is not None and now >= self.observed.trace_until:
             # The worker sent all other results before the trace.
             self._stop, self._kill_at = "long-trace", now

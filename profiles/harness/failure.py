@@ -11,6 +11,7 @@ from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.user_frames import UserFrame, users_frame_of_stacks
 from pipeprof.profiles.wording import as_typed, label_of, size
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import Raised
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+EXIT_INTERNAL = 1
+EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 129, 130, 143
 _ASKED = {
     "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
+    "hung-up": ("hung-up", "Ended by SIGHUP (the terminal was closed)", EXIT_HUNG_UP),
 }
 _DID = {"exited": "The pipeline's code called exit", "step-raised": "The step raised an exception"}
 _CRASHES: dict[int, str] = {
@@ -37,6 +40,13 @@ _CRASHES: dict[int, str] = {
     signal.SIGILL: "an illegal instruction",
     signal.SIGABRT: "an abort",
 }
+
+
+_REFUSED = re.compile(
+    r"MemoryError|bad_alloc|[Cc]annot allocate memory|failed to map segment|[Uu]nable to allocate|OOM when allocating"
+    r"|can't start new thread|pthread_create failed|Resource temporarily unavailable|ENOMEM|[Oo]ut of memory"
+)
+"""What programs and libraries say when the system gives them no memory, or no room for a thread's stack."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class Circumstances:
         peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
         stacks: Stacks of the worker's threads, if they were dumped.
+        printed: The end of what the worker printed.
+        address_space: The limit of virtual memory, in bytes; None for none.
     """
 
     limit: MemoryLimit | None
@@ -81,6 +93,8 @@ class Circumstances:
     peaks: Mapping[PhaseName, int]
     stages: Mapping[str, StageAt]
     stacks: str
+    printed: str = ""
+    address_space: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
         return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
     if observed.complete:
         return _diagnose_cut(observed, around) if ended.reason == "max-time" and observed.was_cut else None
-    if ended.reason == "exit":
+    if ended.reason in ("exit", "silent"):
         return _by_itself(ended, observed, around)
     if ended.reason == "memory-limit":
         return _out_of_memory(ended, observed, around, None)
@@ -120,11 +134,25 @@ def _diagnose_cut(observed: Observed, around: Circumstances) -> Failure:
 
 
 def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    if observed.error is None:
+    error = observed.error
+    said = f"{error.code} {error.message}" if error is not None else around.printed
+    if around.address_space is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
+        return _out_of_memory(ended, observed, around, "ulimit")
+    if error is None:
         return _death_failure(ended, observed, around)
-    if observed.error.code == "out-of-memory":
+    if error.code == "out-of-memory":
         return _out_of_memory(ended, observed, around, "python")
-    return _exception_failure(observed, observed.error, around)
+    if error.kind == "installation":
+        return _plain(error.code, error.message, EXIT_INTERNAL)
+    return _exception_failure(observed, error, around)
+
+
+def _channel_closed(observed: Observed) -> Failure:
+    text = (
+        f"The pipeline's code closed descriptors that it had not opened, in phase {_where(observed)}, and with them "
+        "the pipe on which the worker reports: look for os.close() and os.closerange()."
+    )
+    return _plain("channel-closed", text, EXIT_PIPELINE)
 
 
 def _plain(code: str, message: str, exit_code: int) -> Failure:
@@ -168,10 +196,16 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
 
 
 def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    if ended.reason == "silent" or ended.returncode == CHANNEL_LOST:
+        return _channel_closed(observed)
+    if ended.returncode >= 0 and not observed.phases:
+        said = next((line.strip() for line in reversed(around.printed.splitlines()) if line.strip()), "it said nothing")
+        text = f"The worker process could not start (exit status {ended.returncode}): {said}"
+        return _plain("not-started", text, EXIT_INTERNAL)
     if ended.returncode >= 0:
         text = (
-            f"The worker process exited with status {ended.returncode} in phase {_where(observed)}: look for "
-            "os._exit() or sys.exit() in the pipeline's code."
+            f"The worker process exited with status {ended.returncode} in phase {_where(observed)}, and Python raised "
+            "nothing: look for os._exit() in the pipeline's code, or exit() in a library that it calls."
         )
         return _plain("exited", text, EXIT_PIPELINE)
     number = -ended.returncode
@@ -202,6 +236,8 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         most = f" of {size(around.oom.limit_bytes)}" if around.oom.limit_bytes else ""
         whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
         enforced = f"the kernel killed the worker at {whose}"
+    elif by == "ulimit" and around.address_space is not None:
+        enforced = f"the system refused memory at the limit of {size(around.address_space)} for addresses (ulimit -v)"
     elif by == "python":
         message = observed.error.message if observed.error else ""
         enforced = f"Python could not allocate more memory ({message})"

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
-from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.harness.process import WorkerProcess
@@ -30,6 +30,7 @@ from pipeprof.profiles.host.file_systems import uncounted
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
@@ -131,12 +132,13 @@ class _Run:
             job = job_of(
                 self._settings, self._plan, folders, parent_pid=os.getpid(), memory_limit=limit, warm=self._warm
             )
-            worker = WorkerProcess(job)
-            try:
-                ended, sampler = self._watch(worker, signals)
-            finally:
-                worker.end()
-                worker.close()
+            with RunFamily() as family:
+                worker = WorkerProcess(job, family)
+                try:
+                    ended, sampler = self._watch(worker, signals)
+                finally:
+                    worker.end()
+                    worker.close()
         self._facts.output = worker.output.users()
         around = Circumstances(
             limit=self._limit,
@@ -149,6 +151,8 @@ class _Run:
             peaks=dict(sampler.peaks()),
             stages=self._facts.stages,
             stacks=worker.stacks.text(),
+            printed=worker.output.text(),
+            address_space=limits.address_space(),
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:
@@ -205,13 +209,14 @@ class _Run:
 
     def _note_lost_end(self, ended: Ended) -> None:
         observed = self._observed
-        if not observed.complete or observed.done or ended.reason in ("interrupted", "terminated"):
+        if not observed.complete or observed.done or ended.reason in ASKED.values():
             return
         lacking = f": {UNTRACED}" if observed.trace is None else ""
         if ended.reason == "long-trace":
             self.warn("no-trace", f"The trace took too long and was stopped{lacking}.")
         else:
             why = {"hung": "hung", "memory-limit": "reached the memory limit", "max-time": "reached --max-time"}
+            why["silent"] = "could report no more"
             word = why.get(ended.reason, "died")
             self.warn("lost-end", f"The worker {word} after the measurement, in phase {observed.phase}{lacking}.")
 

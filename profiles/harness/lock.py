@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeprof.pipelines.data.temporary import temporary_folder
 from pipeprof.pipelines.errors import PipeprofError
 
 POLL_SECONDS = 0.25
@@ -55,11 +55,17 @@ def lock_folder(uid: int | None = None) -> Path:
     """Return the folder of the lock file: the user's runtime folder, else a folder of the user's in the temporary one.
 
     The runtime folder is skipped if it is missing or, after a change of user, another user's.
+
+    Raises:
+        OSError: There is no place for it.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
         return Path(runtime) / "pipeprof"
-    return Path(tempfile.gettempdir()) / f"pipeprof-{os.getuid() if uid is None else uid}"
+    temporary = temporary_folder()
+    if temporary is None:
+        raise FileNotFoundError(errno.ENOENT, "no folder for temporary files can be written to")
+    return temporary / f"pipeprof-{os.getuid() if uid is None else uid}"
 
 
 def _open(folder: Path) -> int:
@@ -142,15 +148,15 @@ def measuring_lock(
         ...     state.held
         True
     """
-    place = lock_folder() if folder is None else folder
     pause = threading.Event().wait if wait is None else wait
     fd, had, warning = -1, False, None
     try:
         try:
-            fd = _open(place)
+            fd = _open(lock_folder() if folder is None else folder)
             had = _try(fd)
         except OSError as error:
-            warning = f"no lock against other measuring commands: {place}: {error.strerror or error}"
+            place = f"{error.filename}: " if error.filename else ""
+            warning = f"no lock against other measuring commands: {place}{error.strerror or error}"
         if warning is None:
             waited = 0.0 if had else _wait(fd, limit, waiting, pause, clock)
             _write(fd, command)

@@ -7,25 +7,22 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-# The current folder is the user's: a `random.py` in it must not take the place of Python's own.
-_START = (
-    "import sys; sys.path[:1] = sys.path[:1] if sys.path[:1] != [''] else []; "
-    "from pipeprof.profiles.worker.main import main; main()"
-)
+_WORKER = "pipeprof.profiles.worker.main"
 OUTPUT_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
 MOST_LINES = 100
@@ -107,6 +104,19 @@ def _read_all(descriptor: int, into: Output) -> bool:
         into.add(data)
 
 
+def _start(pipes: Sequence[int], family: RunFamily) -> subprocess.Popen[bytes]:
+    to_worker, _, _, from_worker, _, prints, _, stacks = pipes
+    return subprocess.Popen(
+        child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
+        stdin=subprocess.DEVNULL,
+        stdout=prints,
+        stderr=prints,
+        pass_fds=(to_worker, from_worker, stacks),
+        start_new_session=True,
+        env=family.environment,
+    )
+
+
 class WorkerProcess:
     """Worker process with its pipes.
 
@@ -115,37 +125,31 @@ class WorkerProcess:
         printed: Descriptor to read the worker's stdout and stderr from.
         dumped: Descriptor to read the stacks of its threads from.
         pid: The process, which leads its group.
+
+    Args:
+        job: What to do.
+        family: The worker's and all that it starts.
     """
 
-    def __init__(self, job: Job) -> None:
-        to_worker, self._commands = os.pipe()
-        self.messages, from_worker = os.pipe()
-        self.printed, prints = os.pipe()
-        self.dumped, stacks = os.pipe()
+    def __init__(self, job: Job, family: RunFamily) -> None:
+        self._family = family
+        pipes: list[int] = []
         try:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-u",
-                    "-c",
-                    _START,
-                    *map(str, (to_worker, from_worker, stacks)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=prints,
-                stderr=prints,
-                pass_fds=(to_worker, from_worker, stacks),
-                start_new_session=True,
-            )
+            for _ in range(4):
+                pipes += os.pipe()
+            self._process = _start(pipes, family)
         except OSError as error:
-            for descriptor in (self._commands, self.messages, self.printed, self.dumped):
+            for descriptor in pipes:
                 os.close(descriptor)
+            if system_fault(error) is not None:
+                raise
             msg = f"the worker could not be started: {error.strerror or error}"
             raise PipeprofError(msg) from error
-        finally:
-            for descriptor in (to_worker, from_worker, prints, stacks):
-                os.close(descriptor)
+        to_worker, self._commands, self.messages, from_worker, self.printed, prints, self.dumped, stacks = pipes
+        for descriptor in (to_worker, from_worker, prints, stacks):
+            os.close(descriptor)
         self.pid = self._process.pid
+        family.lead(self.pid)
         self._end = HarnessEnd(self._commands)
         self.output = Output()
         self.stacks = Output()
@@ -187,8 +191,8 @@ class WorkerProcess:
             os.kill(self.pid, signal.SIGUSR1)
 
     def end(self) -> int:
-        """Kill the whole group, stopped processes included, and wait for the worker."""
-        end_group(self.pid)
+        """Kill the worker and all processes that it started, stopped ones included, and wait for the worker."""
+        self._family.end(self.pid)
         return self._process.wait()
 
     def close(self) -> None:

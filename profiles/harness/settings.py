@@ -90,7 +90,7 @@ def plan(settings: RunSettings) -> Plan:
     if seconds is None and settings.steps is None:
         asked = "seconds" in measure.model_fields_set or measure.steps is None
         seconds = measure.seconds if asked else None
-    base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path.cwd()
+    base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
     described, text = describe_step(step, base)
     dispatch = settings.dispatch
     if dispatch is None:

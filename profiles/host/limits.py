@@ -15,6 +15,7 @@ than half of what is there: little memory still leaves something to run in.
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,3 +131,14 @@ def cores(cgroup: Cgroup) -> float:
     """Return :func:`usable_cores` of this process."""
     allowed = cgroup.cpuset()
     return usable_cores(affinity_cores(), cgroup.cpu_quota(), None if allowed is None else len(allowed))
+
+
+def address_space() -> int | None:
+    """Bytes of addresses that a process may use (``ulimit -v``), files and reserved memory included; None for all."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def open_files() -> int:
+    """How many files a process may have open (``ulimit -n``)."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

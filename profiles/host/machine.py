@@ -86,7 +86,10 @@ def machine_memory(proc: Path = PROC) -> MachineMemory | None:
         return None
     import psutil
 
-    memory = psutil.virtual_memory()
+    try:
+        memory = psutil.virtual_memory()
+    except (psutil.Error, OSError):  # Linux without /proc
+        return None
     return MachineMemory(int(memory.total), int(memory.available))
 
 

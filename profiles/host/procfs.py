@@ -253,6 +253,11 @@ def _numbers(folder: Path | str) -> list[int]:
         return []
 
 
+def processes(proc: Path = PROC) -> list[int]:
+    """Ids of all processes; none where the system does not list them."""
+    return _numbers(proc)
+
+
 @dataclass(frozen=True)
 class ThreadTimes:
     """Nanoseconds that a thread ran, and that it was ready to run but waited for a core."""
@@ -285,7 +290,7 @@ def _listed_children(pid: int, proc: Path) -> list[int] | None:
 
 def _scanned_children(proc: Path) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for pid in _numbers(proc):
+    for pid in processes(proc):
         if (one := stat(pid, proc)) is not None:
             found.setdefault(one.parent, []).append(pid)
     return found

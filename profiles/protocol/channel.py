@@ -2,19 +2,23 @@
 
 The worker's end keeps a thread on the harness's pipe. It answers questions while the main thread is inside TensorFlow,
 passes on the request to stop, and ends the worker's whole process group when the harness is gone.
+
+The user's code runs in the same process. It may fork and go on in both processes: only the first one may speak, the
+other one is ended. And it may close all descriptors: whatever has their numbers then is the user's and is not written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import signal
 import threading
 from typing import IO, TYPE_CHECKING, Literal
 
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Answer, WorkerMessage, decode_message, encode_message
+from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 if TYPE_CHECKING:
@@ -22,6 +26,15 @@ if TYPE_CHECKING:
 
 Command = Literal["look", "stop"]
 """Commands of the harness after the job: a query of the worker's state, or the request to stop."""
+
+CHANNEL_LOST = 117
+"""Exit status of a worker whose descriptors were closed by the user's code, so that it can say nothing more."""
+
+_FORKED = Warned(
+    "forked",
+    "The pipeline's code forked the process and went on in both. pipeprof ended the copy; all numbers are those of the "
+    "first process. Start processes with subprocess or multiprocessing, or end a forked child with os._exit().",
+)
 
 
 class WorkerEnd:
@@ -32,6 +45,10 @@ class WorkerEnd:
         self._writing = writing
         self._lock = threading.Lock()
         self._held: dict[int, list[str]] = {}
+        self._pid = os.getpid()
+        # Memory that copies of this process share with it: the only way in which they may speak.
+        self._copied = mmap.mmap(-1, 1)
+        self._pipes = _identity(reading), _identity(writing)
         self.stop = threading.Event()
         self.answer: Callable[[], Answer] | None = None
 
@@ -46,8 +63,19 @@ class WorkerEnd:
         """Read the first line: what to do."""
         return decode_record(Job, json.loads(self._reading.readline()))
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether the user's code forked this process from the one that was started."""
+        return os.getpid() != self._pid
+
     def send(self, message: WorkerMessage) -> None:
-        """Send one message."""
+        """Send one message; ends a copy of the process, and one whose descriptors were closed."""
+        if self.is_copy:
+            self._copied[0] = 1
+            os._exit(0)
+        if self._copied[0]:
+            self._copied[0] = 0
+            self.send(_FORKED)
         line = encode_message(message)
         held = self._held.get(threading.get_ident())
         if held is not None:
@@ -57,6 +85,8 @@ class WorkerEnd:
 
     def _write(self, text: str) -> None:
         with self._lock:
+            if _identity(self._writing) != self._pipes[1]:
+                os._exit(CHANNEL_LOST)
             self._writing.write(text)
             self._writing.flush()
 
@@ -80,6 +110,8 @@ class WorkerEnd:
         with contextlib.suppress(OSError):
             for line in self._reading:
                 self._obey(_fields(line).get("c"))
+        if _identity(self._reading) != self._pipes[0]:
+            os._exit(CHANNEL_LOST)
         os.killpg(0, signal.SIGKILL)
 
     def _obey(self, command: object) -> None:
@@ -95,6 +127,15 @@ class WorkerEnd:
             return answer()
         except Exception as error:
             return Answer(failed=f"{type(error).__name__}: {error}")
+
+
+def _identity(file: IO[str]) -> tuple[int, int] | None:
+    """What a descriptor stands for: its number may have been closed and given to another file since."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _fields(line: str | bytes) -> dict[str, object]:

@@ -424,7 +424,8 @@ class Raised(WorkerMessage):
 
     Attributes:
         phase: In which it was raised.
-        kind: ``spec`` for a fault of the spec or the command line, ``pipeline`` where the pipeline raised.
+        kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
+            ``pipeline`` where the pipeline raised.
         code: A stable word.
         message: In one sentence.
         address: Of the stage; in a function target the user's own name of it, where it has one.
@@ -438,7 +439,7 @@ class Raised(WorkerMessage):
     phase: PhaseName
     code: str
     message: str
-    kind: Literal["spec", "pipeline"] = "pipeline"
+    kind: Literal["spec", "installation", "pipeline"] = "pipeline"
     address: str | None = None
     op_path: str = ""
     words: str | None = None

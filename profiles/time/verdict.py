@@ -58,8 +58,9 @@ _WITHOUT_BATCH = ("import", "data", "build")
 """Phases in which no batch can come."""
 _STOPPED = ("max-time", "hung")
 """Codes of runs that pipeprof itself stopped."""
-_ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
+_ENDED_BY_SIGNAL = {129: "The terminal was closed", 130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
+    "channel-closed": "the code closed the worker's pipes",
     "crashed": "the worker crashed",
     "empty": "the dataset is empty",
     "exited": "the worker ended by itself",

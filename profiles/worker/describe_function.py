@@ -1,7 +1,6 @@
 """Worker of ``init --from file.py:function``: calls the function and writes the equivalent spec.
 
-Started as ``python -m pipeprof.profiles.worker.describe_function WRITE_FD`` with the job on stdin;
-one JSON object is the answer.
+Started with the argument WRITE_FD and the job on stdin; one JSON object is the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.data.processes import die_after_parent
+from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.compare import Difference
@@ -274,8 +273,8 @@ def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
 def main() -> int:
     """Answer one job."""
     job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
-    die_after_parent(job.parent_pid)
-    write_fd = int(sys.argv[1])
+    die_with_parent(job.parent_pid)
+    write_fd, process = int(sys.argv[1]), os.getpid()
     describing: Describing | None = None
     try:
         look_like_a_script(str(parse_target(job.target).path))
@@ -285,13 +284,12 @@ def main() -> int:
     except BaseException as error:
         # BaseException: sys.exit() in the user's code must be reported with its place as well.
         answer = DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
+    if os.getpid() != process:
+        # A copy that the user's code forked; one answer is enough.
+        os._exit(0)
     with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
         channel.write(encode_record(answer))
     sys.stdout.flush()
     sys.stderr.flush()
     # Do not wait for threads of TensorFlow or the user.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

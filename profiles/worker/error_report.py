@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame, with_sources
+from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
+from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import NodeDict, PlaceDict
     from pipeprof.profiles.worker.sample import JobRun
 
+_KINDS: dict[str, Literal["spec", "installation"]] = {"target": "spec", "no-tensorflow": "installation"}
 MOST_TRACEBACK = 20_000
 """Characters kept from the end of a traceback."""
 # TensorFlow's errors about settings that must precede its first op.
@@ -31,10 +33,18 @@ _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the s
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:
-    """Build the message about an error that ended the sample."""
+    """Build the message about an error that ended the sample: at least its class where looking into it fails."""
+    try:
+        return _describe(error, sample)
+    except BaseException:
+        code = "out-of-memory" if isinstance(error, MemoryError) else "raised"
+        return Raised(phase=sample.phase, code=code, message=first_line(error))
+
+
+def _describe(error: BaseException, sample: JobRun) -> Raised:
     from pipeprof.pipelines.build.pin_errors import BuildError
 
-    said = str(error)
+    said = text_of(error)
     whole = "".join(traceback.format_exception(error))
     frame = innermost_users_frame(said) or innermost_users_frame(whole)
     frames = frames_of_error(error)
@@ -56,7 +66,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
         code, message = known
         return Raised(
             phase=sample.phase,
-            kind="spec" if code == "target" else "pipeline",
+            kind=_KINDS.get(code, "pipeline"),
             code=code,
             message=message,
             frame=frame,
@@ -85,6 +95,8 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
 
 def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | None:
     """Return code and message of an error not caused by a stage; None if a stage may have caused it."""
+    if isinstance(error, NoTensorFlowError):
+        return "no-tensorflow", said
     if isinstance(error, UsageError):
         return "target", said
     if isinstance(error, EmptyDatasetError):

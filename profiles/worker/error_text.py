@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pipeprof.profiles.user_frames import text_of
+
 LONGEST = 400
 _NOISE = (
     # AutoGraph's prefix of an error; the place is reported separately.
@@ -30,6 +32,6 @@ def essence(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return the class and the first line of an error."""
     if isinstance(error, SystemExit):
-        return f"sys.exit({'' if error.code is None else repr(error.code)})"
-    said = essence(str(error))
+        return f"sys.exit({'' if error.code is None else text_of(error.code, repr)})"
+    said = essence(text_of(error))
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

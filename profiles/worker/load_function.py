@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -61,10 +60,8 @@ class Called:
 
 
 def look_like_a_script(file: str) -> None:
-    """Set ``sys.argv`` and ``sys.path`` as for a script without options; its folder comes last on the path."""
+    """Set ``sys.argv`` as for a script without options."""
     sys.argv[:] = [file]
-    with contextlib.suppress(OSError):
-        sys.path.append(str(Path.cwd()))
 
 
 def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:

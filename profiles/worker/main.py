@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.data.processes import die_after_parent
+from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job = channel.receive_job()
-    die_after_parent(job.parent_pid)
+    die_with_parent(job.parent_pid)
     _raise_oom_score()
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
@@ -44,12 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     look_like_a_script(job.user_files[0])
     sample = JobRun(job, channel)
     channel.answer = sample.answer
-    channel.listen()
     try:
+        channel.listen()
         sample.run()
     except BaseException as error:
+        if channel.is_copy:
+            # A child that the user's code forked, and that ends in the usual way.
+            os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
         # BaseException: sys.exit() in the user's code must be reported with its place as well.
-        sample.send_measured()
+        with contextlib.suppress(Exception):
+            sample.send_measured()
         channel.send(describe_error(error, sample))
     channel.send(Done())
     for stream in (sys.stdout, sys.stderr):

@@ -40,7 +40,7 @@ from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.trace.trace import traced_ops
-from pipeprof.profiles.worker.versions import require_tensorflow
+from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,10 +136,9 @@ class JobRun:
 
     def _import(self) -> None:
         with self._phases.enter("import"):
+            tf = import_tensorflow()
             import numpy as np
-            import tensorflow as tf
 
-            require_tensorflow(tf.__version__)
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 

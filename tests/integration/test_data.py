@@ -18,6 +18,7 @@ from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
 from pipeprof.pipelines.data.folders import CacheFolder, list_entries
 from pipeprof.pipelines.data.makers import making
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.target.import_path import child_command
 
 SMALL = DataEntry.model_validate({"csv": {"rows": 3, "seed": 4}})
 # Takes half a minute to make, and is never made to its end.
@@ -270,7 +271,7 @@ def test_two_at_once_make_it_once(tmp_path):
 
 
 def child_that(monkeypatch, code):
-    monkeypatch.setattr(making, "_COMMAND", ("-c", code))
+    monkeypatch.setattr(making, "child_command", lambda _module: [sys.executable, "-c", code])
 
 
 @pytest.mark.parametrize(
@@ -312,9 +313,7 @@ def test_a_full_disk_is_told_by_the_maker_itself(tmp_path):
     """The real child, whose files may not grow any more: the nearest thing to a full disk without a disk of our own."""
     (tmp_path / "data.txt").symlink_to("/dev/full")
     job = json.dumps({"entry": {"text": {}}, "folder": str(tmp_path), "parent": os.getpid()})
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeprof.pipelines.data.makers.make"], input=job, capture_output=True, text=True
-    )
+    done = subprocess.run(child_command(making._MAKER), input=job, capture_output=True, text=True)
     assert done.returncode == 1
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["errno"] == 28

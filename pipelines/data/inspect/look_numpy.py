@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pipeprof.pipelines.data.inspect.npy_header import check_header_length
 from pipeprof.pipelines.errors import UsageError
 
+_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, RecursionError, tokenize.TokenError)
+"""What NumPy raises for a header that is none."""
+_MOST_SAID = 200
 _NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
 
 
@@ -53,8 +58,9 @@ def look_at_arrays(path: Path) -> ArraysFound:
     """
     try:
         arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
-    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
-        msg = f"{path}: not a valid {path.suffix} file ({error})"
+    except (OSError, zipfile.BadZipFile, *_DAMAGE) as error:
+        said = " ".join(str(error).split())[:_MOST_SAID]
+        msg = f"{path}: not a valid {path.suffix} file ({said})"
         raise UsageError(msg) from error
     sliceable = [array for array, fault in arrays if fault is None]
     if not sliceable:
@@ -91,6 +97,7 @@ def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | No
     """The array that a header describes, and why TensorFlow could not slice it."""
     import numpy as np
 
+    check_header_length(file)
     version = np.lib.format.read_magic(file)
     read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)

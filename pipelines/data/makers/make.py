@@ -1,4 +1,4 @@
-"""The generating process: ``python -m pipeprof.pipelines.data.makers.make`` with a JSON job on standard input.
+"""The generating process, with a JSON job on standard input.
 
 The job is ``{"entry": {…}, "folder": "…", "parent": 123}``; the files go into the folder, which exists and is empty.
 Standard output carries JSON lines only: ``{"done": 3, "total": 10}``, and before a failure
@@ -97,7 +97,3 @@ def main() -> int:
         messages.flush()
         raise
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

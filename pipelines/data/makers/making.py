@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,9 +19,11 @@ from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
 from pipeprof.pipelines.data.folders import making_folder, write_marker
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.data.temporary import nameless_file
+from pipeprof.pipelines.target.import_path import child_command
 
 _SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT)
-_COMMAND = ("-m", "pipeprof.pipelines.data.makers.make")
+_MAKER = "pipeprof.pipelines.data.makers.make"
 
 
 def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, int], None]) -> None:
@@ -72,15 +72,12 @@ def file_errors(name: str, root: Path) -> Iterator[None]:
 def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int, int], None]) -> None:
     job = {"entry": entry.model_dump(mode="json", exclude_none=True), "folder": str(folder), "parent": os.getpid()}
     failure: dict[str, Any] | None = None
-    with tempfile.TemporaryFile() as noise:
+    with nameless_file() as noise:
         child = subprocess.Popen(
-            [sys.executable, *_COMMAND],
+            child_command(_MAKER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=noise,
-            # `-m` searches the working folder first; this one is empty, the user's might hold a `json.py`.
-            cwd=folder,
-            env=_environment(),
             start_new_session=True,
             text=True,
             encoding="utf-8",
@@ -105,15 +102,6 @@ def _end(child: subprocess.Popen[str]) -> None:
         end_group(child.pid)
     # Waits for the process after closing its pipes.
     child.__exit__(None, None, None)
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment, its module search path made independent of the working folder."""
-    environment = dict(os.environ)
-    if environment.get("PYTHONPATH"):
-        parts = environment["PYTHONPATH"].split(os.pathsep)
-        environment["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in parts)
-    return environment
 
 
 def _send(child: subprocess.Popen[str], job: str) -> None:

@@ -1,5 +1,6 @@
 """The command line without a measurement: help, errors, exit codes, what goes to which stream."""
 
+import errno
 import json
 import os
 import re
@@ -72,7 +73,7 @@ def test_every_help_has_an_example_and_the_exit_codes(command: str, pipeprof: Pi
 @pytest.mark.parametrize("command", ["run", "check", "show", "rules", "explain", "schema"])
 def test_help_lists_the_whole_table(command: str, pipeprof: Pipeprof) -> None:
     listed = pipeprof(command, "--help").out.partition("Exit codes:")[2]
-    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [0, 1, 2, 3, 5, 6, 130, 143]
+    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [0, 1, 2, 3, 5, 6, 129, 130, 143]
 
 
 def family(base: type[errors.PipeprofError]) -> list[type[errors.PipeprofError]]:
@@ -342,6 +343,10 @@ class Deep(errors.PipeprofError):
         (errors.ProfileError("d"), 6, "pipeprof: error: d\n"),
         (ProfileNotSavedError("e"), 1, "pipeprof: error: e\n"),
         (ValueError("f\x1b"), 1, "pipeprof: internal error: ValueError: f\\x1b (PIPEPROF_DEBUG=1 shows where)\n"),
+        (MemoryError(), 1, "pipeprof: error: the system gave pipeprof no more memory\n"),
+        (RuntimeError("can't start new thread"), 1, "pipeprof: error: the system let pipeprof start no more threads"),
+        (OSError(errno.EMFILE, "Too many open files"), 1, "pipeprof: error: too many open files: a process may have "),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "pipeprof: error: stdout could not be written (no space"),
         (KeyboardInterrupt(), 130, ""),
         (SystemExit(143), 143, ""),
     ],
@@ -354,7 +359,60 @@ def test_errors_become_messages_and_codes(
 
     monkeypatch.setattr("pipeprof.profiles.document.store.load_profile", fail)
     result = pipeprof("show", "a.json")
-    assert (result.code, result.out, result.err) == (code, "", message)
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith(message)
+    assert result.err.count("\n") == bool(message)
+
+
+CLOSED_STREAMS = [
+    # Closed, exit code, what is said where it can be said.
+    ((0,), 0, b""),
+    ((1,), 1, b"pipeprof: error: stdout could not be written (it is closed)\n"),
+    ((2,), 0, b""),
+    ((0, 1, 2), 1, b""),
+]
+
+
+@pytest.mark.parametrize(("closed", "code", "said"), CLOSED_STREAMS)
+@pytest.mark.parametrize("arguments", [("--version",), ("rules",), ("data", "list", "--json"), ("--help",)])
+def test_closed_streams(arguments: tuple[str, ...], closed: tuple[int, ...], code: int, said: bytes) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    done = process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=close)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert bool(done.stdout) == (1 not in closed)
+
+
+def test_files_do_not_get_the_numbers_of_closed_streams(tmp_path: Path) -> None:
+    """Else what is said would be written into them."""
+    code = (
+        "import os\nfrom pipeprof.cli import streams\nstreams.open_closed()\n"
+        f"file = open({str(tmp_path / 'file')!r}, 'w')\nassert file.fileno() > 2\nstreams.say('lost')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], preexec_fn=lambda: os.closerange(0, 3))
+    assert done.returncode == 0
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("check", "spec.yaml"), 2, b"the current folder was deleted: change to another one"),
+        (("init",), 1, b"the current folder was deleted: change to another one"),
+        (("rules",), 0, b""),
+        (("show", INPUT_BOUND), 0, b""),
+    ],
+)
+def test_a_deleted_folder(arguments: tuple[str | Path, ...], code: int, words: bytes, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    leave = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from pipeprof.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", leave, *map(str, arguments)], capture_output=True)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert b"internal error" not in done.stderr
 
 
 def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,6 +493,7 @@ def test_other_encodings(encoding: str) -> None:
 TERMINATED = """
 import os, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import pipeprof.profiles.document.store as store
 from pipeprof.cli.main import main
 store.load_profile = lambda path: os.kill(os.getpid(), signal.{name})
@@ -442,7 +501,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
 def test_signals(name: str, code: int) -> None:
     assert hasattr(signal, name)
     done = subprocess.run(

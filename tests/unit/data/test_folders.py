@@ -204,6 +204,50 @@ def test_removing_checks_again_that_it_is_ours(tmp_path):
     assert (made / file_names(TEXT)[0]).exists()
 
 
+DAMAGED = [
+    "",
+    "{",
+    "[1]",
+    "\x00\xff",
+    "[" * 100_000,
+    " " * 2_000_000,
+    *(
+        {name: value}
+        for name in ("kind", "recipe", "fingerprint", "bytes", "files", "created")
+        for value in (None, [], {"a": 1} if name != "recipe" else 3)
+    ),
+    {"created": "yesterday"},
+    {"created": "2026-01-02T03:04:05"},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.usefixtures("no_child")
+def test_a_damaged_marker_is_no_entry_and_is_named(damage, tmp_path):
+    path = place(tmp_path)
+    marker = path / "pipeprof-data.json"
+    if isinstance(damage, dict):
+        damage = json.dumps({**json.loads(marker.read_text()), **damage})
+    marker.write_text(damage, encoding="latin-1")
+    assert list_entries(CacheFolder(tmp_path)) == []
+    with pytest.raises(DataError, match=r"pipeprof-data\.json is damaged; remove the folder"):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path))
+    assert path.exists()
+
+
+def test_without_any_folder_to_write_to_what_is_there_is_still_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc/nowhere"])
+    there = tmp_path / "cache"
+    path = place(there)
+    monkeypatch.setattr(folders, "_writable", lambda _folder: False)
+    cache_folder = locate({"PIPEPROF_CACHE_DIR": str(there)})
+    assert cache_folder == CacheFolder(there)
+    assert ensure({"t": TEXT}, progress=nothing, cache=cache_folder) == {"t": path}
+    with pytest.raises(DataError, match="no folder for generated data: HOME is not set"):
+        locate({})
+
+
 def test_what_is_being_made_is_not_removed(tmp_path):
     made = place(tmp_path)
     entries = list_entries(CacheFolder(tmp_path))

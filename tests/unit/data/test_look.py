@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.build.load_arrays import load_array
 from pipeprof.pipelines.data.inspect.look import look
+from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import Feature
 from pipeprof.pipelines.data.inspect.records import (
     FeatureValues,
@@ -20,6 +23,8 @@ from pipeprof.pipelines.data.inspect.records import (
     read_records,
 )
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.inference.known_files import KnownFiles
+from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -281,6 +286,38 @@ def test_arrays_that_cannot_be_sliced(tmp_path, array, words):
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(UsageError, match=words):
         look(str(tmp_path / "x.npy"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_header_of_four_gigabytes_is_damage_and_is_not_read(tmp_path, suffix, version):
+    path = tmp_path / f"x{suffix}"
+    head = b"\x93NUMPY" + bytes([version, 0]) + b"\xff\xff\xff\xff" + b"{"
+    if suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", head)
+        described = NpzArray(npz=path.name, key="x")
+    else:
+        with path.open("wb") as file:
+            file.write(head)
+            file.truncate(2**32 + 100)
+        described = NpyArray(npy=path.name)
+    with pytest.raises(UsageError, match="header claims to be 4,294,967,295 bytes long"):
+        look_at_arrays(path)
+    with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
+        load_array(described, lambda name: tmp_path / name)
+    assert KnownFiles(tmp_path, {}).array(described) is None
+
+
+HEADERS = ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "{'descr': '<f4', 'shape': ('a',)}", "(" * 5000, "1 +"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_nonsense_in_a_header_is_nothing_known(tmp_path, header):
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    assert KnownFiles(tmp_path, {}).array(NpyArray(npy="x.npy")) is None
+    with pytest.raises(UsageError, match=r"not a valid \.npy file"):
+        look_at_arrays(tmp_path / "x.npy")
 
 
 def test_what_is_there_and_what_is_not(tmp_path, monkeypatch):

@@ -212,12 +212,27 @@ def test_what_it_prints_is_taken_while_it_runs(scene):
     assert taken == [b"hello"]
 
 
-def test_a_closed_pipe_alone_does_not_end_it_and_costs_no_turns(scene):
+def test_a_closed_pipe_alone_does_not_end_it_and_costs_few_turns(scene):
     scene.at(1, scene.worker.hang_up)
-    scene.ends(2, 3)
+    scene.ends(1.9, 3)
     ended, _ = scene.run()
     assert (ended.reason, ended.returncode) == ("exit", 3)
     assert len(scene.waited) < 300
+
+
+def test_a_worker_that_goes_on_without_its_pipe_is_ended(scene):
+    scene.at(1, scene.worker.hang_up)
+    ended, seconds = scene.run()
+    assert (ended.reason, seconds) == ("silent", pytest.approx(1 + watches.SILENT_SECONDS, abs=0.1))
+
+
+def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
+    scene.at(1, scene.worker.close_output)
+    scene.says(5, Done())
+    scene.ends(30)
+    ended, _ = scene.run()
+    assert ended.reason == "exit"
+    assert len(scene.waited) < 100
 
 
 def test_the_last_sample_is_handed_on(scene):
@@ -472,24 +487,34 @@ def test_each_phase_is_saved_as_it_begins(scene):
         scene.says(0.5 + n / 2, phase(name))
     scene.ends(2)
     scene.run()
-    assert scene.saved == [pytest.approx(0.5 + n / 2) for n in range(3)]
+    assert scene.saved == [0, *(pytest.approx(0.5 + n / 2) for n in range(3))]
     assert scene.told == 3
 
 
-def test_while_there_is_news_it_is_saved_every_ten_seconds(scene):
-    scene.says(1, phase("measure"))
-    for n in range(40):
-        scene.says(1.25 + n / 4, beat(n))
-    scene.ends(11.5)
+@pytest.mark.parametrize("news", [0, 30])
+def test_it_is_saved_from_the_start_on_and_every_two_seconds_whether_there_is_news_or_not(scene, news):
+    for n in range(news):
+        scene.says(0.3 + n / 4, beat(n))
+    scene.ends(7.5)
     scene.run()
-    assert scene.saved == [pytest.approx(at) for at in (1, 11)]
+    assert scene.saved == [pytest.approx(at, abs=0.01) for at in (0, 2, 4, 6)]
 
 
 # Signals
 
 
+def test_what_nohup_has_switched_off_stays_off():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals().installed() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.asked is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_signals_are_handled_while_installed_and_given_back():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signals = Signals()
     with signals.installed():
         assert signal.getsignal(signal.SIGINT) == signals._handle
@@ -500,6 +525,8 @@ def test_signals_are_handled_while_installed_and_given_back():
         assert not REAL_SELECT([signals.read_fd], [], [], 0)[0]
         signal.raise_signal(signal.SIGINT)
         assert (signals.asked, signals.times) == ("interrupted", 2)
+        signal.raise_signal(signal.SIGHUP)
+        assert (signals.asked, signals.times) == ("hung-up", 3)
     assert {number: signal.getsignal(number) for number in before} == before
 
 

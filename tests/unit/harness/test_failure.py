@@ -30,6 +30,7 @@ from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
+from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, Done, WorkerMessage
 from pipeprof.profiles.user_frames import UserFrame
 
@@ -82,7 +83,11 @@ def complete(*more: WorkerMessage) -> Observed:
 
 @pytest.mark.parametrize(
     ("reason", "code", "words"),
-    [("interrupted", 130, "Interrupted"), ("terminated", 143, "Ended by SIGTERM")],
+    [
+        ("interrupted", 130, "Interrupted"),
+        ("terminated", 143, "Ended by SIGTERM"),
+        ("hung-up", 129, "Ended by SIGHUP (the terminal was closed)"),
+    ],
 )
 def test_the_user_ended_it(reason, code, words):
     failure = failed(Ended(reason, -9), observed(*MEASURING))
@@ -117,6 +122,59 @@ def test_a_complete_measurement_did_not_fail_however_the_worker_ended(reason, re
 
 def test_what_was_measured_before_an_error_is_not_complete():
     assert failed(Ended("exit", 0), complete(error())).exit_code == 5
+
+
+# The surroundings
+
+
+REFUSALS = ["MemoryError", "terminate called after throwing an instance of 'std::bad_alloc'", "can't start new thread"]
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+@pytest.mark.parametrize("how", ["printed", "raised"])
+def test_what_was_refused_under_a_limit_of_addresses_is_out_of_memory(said, how):
+    seen = observed(phase("import"), *([error(message=said)] if how == "raised" else []))
+    printed = said if how == "printed" else ""
+    ended = Ended("exit", 0 if how == "raised" else -signal.SIGABRT)
+    failure = failed(ended, seen, printed=printed, address_space=2 << 30)
+    assert (failure.exit_code, failure.problem.code) == (5, "out-of-memory")
+    assert "the system refused memory at the limit of 2.00 GiB for addresses (ulimit -v)" in failure.problem.message
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+def test_without_a_limit_of_addresses_such_words_name_none(said):
+    failure = failed(Ended("exit", -signal.SIGABRT), observed(phase("import")), printed=said)
+    assert failure.problem.code == "crashed"
+
+
+def test_other_deaths_under_a_limit_of_addresses_are_what_they_are():
+    failure = failed(Ended("exit", -signal.SIGSEGV), observed(phase("import")), address_space=2 << 30)
+    assert failure.problem.code == "crashed"
+
+
+def test_a_missing_tensorflow_is_not_the_pipelines_fault():
+    seen = observed(
+        phase("import"), error(kind="installation", code="no-tensorflow", message="TensorFlow is not there")
+    )
+    failure = failed(Ended("exit", 0), seen)
+    assert (failure.exit_code, failure.problem.code) == (1, "no-tensorflow")
+    assert failure.problem.message == "TensorFlow is not there"
+
+
+def test_a_worker_that_did_not_get_to_its_first_phase_is_not_the_pipelines_fault():
+    printed = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'numpy'\n"
+    failure = failed(Ended("exit", 1), observed(), printed=printed)
+    assert (failure.exit_code, failure.problem.code) == (1, "not-started")
+    assert failure.problem.message == (
+        "The worker process could not start (exit status 1): ModuleNotFoundError: No module named 'numpy'"
+    )
+
+
+@pytest.mark.parametrize("ended", [Ended("silent", -9), Ended("exit", CHANNEL_LOST)])
+def test_a_worker_whose_pipe_was_closed_says_so(ended):
+    failure = failed(ended, observed(*MEASURING))
+    assert (failure.exit_code, failure.problem.code) == (5, "channel-closed")
+    assert "closed descriptors that it had not opened, in phase measure after 1,234 steps" in failure.problem.message
 
 
 # Raised
@@ -229,7 +287,7 @@ def test_ending_by_itself_is_blamed_on_the_pipelines_own_code(status):
     assert failure.problem.code == "exited"
     assert failure.exit_code == 5
     assert f"status {status} in phase measure after 1,234 steps" in failure.problem.message
-    assert "sys.exit" in failure.problem.message
+    assert "os._exit()" in failure.problem.message
 
 
 @pytest.mark.parametrize(

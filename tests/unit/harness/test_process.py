@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
-import subprocess
-import sys
+from typing import ClassVar
 
 import pytest
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.harness import process as processes
 from pipeprof.profiles.harness.process import OUTPUT_BYTES, Output, WorkerProcess
 from pipeprof.profiles.protocol.job import Job
@@ -140,6 +142,21 @@ class FakePopen:
                 continue
 
 
+class FakeFamily:
+    """Notes which process leads it, and that it was ended."""
+
+    environment: ClassVar[dict[str, str]] = {"MARK": "1"}
+
+    def __init__(self):
+        self.led, self.ended = [], []
+
+    def lead(self, pid):
+        self.led.append(pid)
+
+    def end(self, pid):
+        self.ended.append(pid)
+
+
 @pytest.fixture
 def started(monkeypatch):
     """A worker process with its stand-in: commands, messages and stacks as the child has them."""
@@ -150,7 +167,7 @@ def started(monkeypatch):
         return children[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", popen)
-    worker = WorkerProcess(JOB)
+    worker = WorkerProcess(JOB, FakeFamily())
     yield worker, children[0]
     worker.close()
     children[0].close()
@@ -169,15 +186,6 @@ def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):
     assert child.options["start_new_session"] is True
     assert child.command[-3:] == [str(one) for one in child.options["pass_fds"]]
     assert "pipeprof.profiles.worker.main" in child.command[-4]
-
-
-def test_the_current_folder_stays_off_the_workers_path(tmp_path, monkeypatch):
-    """Else a file of the user's could take the place of one of Python's."""
-    monkeypatch.chdir(tmp_path)
-    start = processes._START.partition("from pipeprof")[0]
-    show = f"{start} print('' in sys.path, {str(tmp_path)!r} in sys.path)"
-    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
 
 
 def test_messages_come_as_they_are_sent_and_end_with_none(started):
@@ -219,14 +227,41 @@ def test_stacks_are_asked_for_by_signal_and_a_dead_worker_has_none(started, monk
     worker.dump_stacks()
 
 
-def test_ending_kills_the_group_and_waits(started, monkeypatch):
+def test_ending_kills_the_family_and_waits(started):
     worker, child = started
-    ended = []
-    monkeypatch.setattr(processes, "end_group", ended.append)
+    family = worker._family
+    assert (family.led, child.options["env"]) == ([4242], FakeFamily.environment)
     assert worker.returncode is None
     child.status = -9
     assert worker.end() == -9
-    assert (ended, child.waited, worker.returncode) == ([4242], 1, -9)
+    assert (family.ended, child.waited, worker.returncode) == ([4242], 1, -9)
+
+
+def open_descriptors():
+    found = set()
+    for descriptor in range(256):
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)
+            found.add(descriptor)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), OSError, "Too many open files"),
+        (PermissionError(errno.EPERM, "Operation not permitted"), PipeprofError, "could not be started: Operation not"),
+    ],
+)
+def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, words, monkeypatch):
+    def popen(_command, **_options):
+        raise error
+
+    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+    before = open_descriptors()
+    with pytest.raises(raised, match=words):
+        WorkerProcess(JOB, FakeFamily())
+    assert open_descriptors() == before
 
 
 def test_a_worker_that_is_gone_takes_no_commands(started):

@@ -1,9 +1,16 @@
 """What /proc says, read from made-up folders: also what it does not say, and how it can be nonsense."""
 
+import os
+
+import psutil
 import pytest
 from unit.host.fake_proc import make_process
 
 from pipeprof.profiles.host import machine, procfs
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.host.host import ContentionProbe, host_facts
+from pipeprof.profiles.host.process_readers import ProcfsReader
+from pipeprof.profiles.host.run_family import marked
 
 
 @pytest.fixture
@@ -181,6 +188,24 @@ def test_system_times_leave_guests_out(tmp_path):
 def test_system_times_unknown(tmp_path, text):
     (tmp_path / "stat").write_text(text)
     assert machine.system_times(tmp_path) is None
+
+
+def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_path, monkeypatch):
+    def missing(*_arguments):
+        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
+
+    nowhere = tmp_path / "proc"
+    monkeypatch.setattr(psutil, "virtual_memory", missing)
+    monkeypatch.setattr(machine, "PROC", nowhere)
+    assert machine.machine_memory(nowhere) is None
+    assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
+    assert procfs.processes(nowhere) == []
+    assert marked("mark", nowhere) == set()
+    probe = ContentionProbe(os.getpid(), ProcfsReader(nowhere), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
+    probe.start()
+    found = probe.stop()
+    assert (found.worker_cores, found.others_cores, found.runnable_wait_share) == (None, None, None)
+    assert CgroupWatch(Cgroup(proc=nowhere, root=nowhere), nowhere).report().killed is None
 
 
 def test_machine_memory(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -192,6 +193,72 @@ def test_the_workers_children_do_not_inherit_its_pipes(pipes):
     assert not worker.stop.is_set()
     assert not os.get_inheritable(read)
     assert not os.get_inheritable(write)
+
+
+def in_a_child(do) -> int:
+    """Run something in a forked child; its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            do()
+        finally:
+            os._exit(77)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
+    read, write, theirs, mine = pipes
+    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+    worker.send(PhaseBegan("build"))
+    assert not worker.is_copy
+
+    def as_copy():
+        os._exit(worker.send(Done()) if worker.is_copy else 78)
+
+    assert in_a_child(as_copy) == 0
+    worker.send(Done())
+    found = HarnessEnd(write).feed(os.read(theirs, 10_000))
+    assert [type(message) for message in found] == [PhaseBegan, Warned, Done]
+    assert found[1].code == "forked"
+    assert "ended the copy" in found[1].text
+
+
+def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes):
+    read, write, theirs, mine = pipes
+    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+    assert in_a_child(lambda: None) == 77
+    worker.send(Done())
+    assert HarnessEnd(write).feed(os.read(theirs, 10_000)) == [Done()]
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_closed_pipes_end_the_worker_and_files_with_their_numbers_are_not_written(pipes, tmp_path, reused):
+    read, _, _, mine = pipes
+    path = tmp_path / "users"
+
+    def close_all():
+        worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+        os.closerange(3, 256)
+        if reused:
+            for _ in range(200):
+                os.open(path, os.O_WRONLY | os.O_CREAT)
+        worker.send(Done())
+
+    assert in_a_child(close_all) == channel.CHANNEL_LOST
+    assert not reused or path.read_bytes() == b""
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(pipes, monkeypatch):
+    read, _, _, mine = pipes
+    exits = []
+    monkeypatch.setattr(channel.os, "_exit", exits.append)
+    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+    os.close(worker._reading.fileno())
+    worker._hear()
+    assert exits == [channel.CHANNEL_LOST]
+    with contextlib.suppress(OSError):
+        worker._reading.close()
 
 
 def test_commands_reach_the_worker(pipes):

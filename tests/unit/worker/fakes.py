@@ -153,6 +153,10 @@ class FakeWorker:
         os.close(self._says)
         self._says = -1
 
+    def close_output(self) -> None:
+        os.close(self._prints)
+        self._prints = -1
+
     def send(self, command: Command) -> bool:
         self.commands.append(command)
         self.script(command)

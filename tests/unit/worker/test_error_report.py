@@ -15,6 +15,7 @@ from pipeprof import pipelines
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.user_frames import UserFrame, innermost_users_frame, users_frame_of_stacks
+from pipeprof.profiles.worker import error_report
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.error_text import LONGEST, essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
@@ -60,6 +61,40 @@ def test_the_essence_is_bounded():
 
 def test_the_essence_is_one_line():
     assert essence("one\n  two\t three\n") == "one two three"
+
+
+class Unspeakable(Exception):
+    """An error whose own text cannot be had."""
+
+    def __init__(self, raised: type[BaseException] = ValueError) -> None:
+        super().__init__()
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("raised", [ValueError, SystemExit, RecursionError])
+def test_an_error_whose_text_raises_is_named(raised):
+    assert first_line(Unspeakable(raised)) == f"Unspeakable: (its __str__ raised {raised.__name__})"
+    assert first_line(SystemExit(Unspeakable(raised))) == f"sys.exit((its __repr__ raised {raised.__name__}))"
+
+
+def test_the_report_of_such_an_error_has_its_class():
+    said = describe_error(Unspeakable(), FakeSample())
+    assert (said.code, said.message) == ("raised", "Unspeakable: (its __str__ raised ValueError)")
+    assert "Unspeakable" in (said.traceback or "")
+
+
+def test_an_error_that_cannot_be_looked_into_is_still_reported(monkeypatch):
+    def fails(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(error_report, "frames_of_error", fails)
+    assert describe_error(ValueError("a bad record"), FakeSample()).message == "ValueError: a bad record"
+    assert describe_error(MemoryError(), FakeSample()).code == "out-of-memory"
 
 
 def test_an_error_that_says_nothing_is_named():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.versions import OLDEST, require_tensorflow
+from pipeprof.profiles.worker.versions import OLDEST, NoTensorFlowError, import_tensorflow, require_tensorflow
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,6 +23,42 @@ def test_what_is_too_old_is_told_with_what_helps(version: str) -> None:
     assert str(caught.value) == (
         f"TensorFlow {version} is installed; pipeprof needs 2.18 or newer: pip install 'tensorflow>=2.18'"
     )
+
+
+class Refuses:
+    """Stands in the way of an import."""
+
+    def __init__(self, error: ImportError) -> None:
+        self.error = error
+
+    def find_spec(self, name: str, *_arguments: object) -> None:
+        if name == "tensorflow":
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"), "TensorFlow is not installed for "),
+        (
+            ImportError("libfoo.so: cannot open\nshared object file"),
+            "TensorFlow cannot be imported (libfoo.so: cannot open shared object file): repair it, e.g. ",
+        ),
+        (
+            ModuleNotFoundError("No module named 'wrapt'", name="wrapt"),
+            "TensorFlow cannot be imported (No module named 'wrapt'): repair it, e.g. ",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_told_with_what_helps(
+    error: ImportError, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Refuses(error), *sys.meta_path])
+    with pytest.raises(NoTensorFlowError) as caught:
+        import_tensorflow()
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).endswith(f"{sys.executable} -m pip install 'tensorflow>=2.18'")
 
 
 def test_it_is_the_oldest_that_the_package_asks_for_and_that_is_tested() -> None:

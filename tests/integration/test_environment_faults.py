@@ -1,0 +1,413 @@
+"""Faults of the environment and of the processes: the cause in a sentence, nothing lost, nobody left.
+
+Most tests put other code in the place of what the worker measures, so that they need no TensorFlow: harness, worker
+process, channel and diagnosis are the real ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
+
+PATIENCE = 120
+MARK = "PIPEPROF_TEST_MARK"
+TRAPS = ("brotli", "dill", "numpy", "pydantic", "random_trap", "tblib", "tensorflow_datasets", "typer", "yaml")
+
+WORKER = """
+import ctypes, os, signal, subprocess, sys, time
+from pipeprof.profiles.worker import main as program
+from pipeprof.profiles.worker.sample import JobRun
+
+def run(self):
+    with self._phases.enter("import"):
+        pass
+    self.phase = "build"
+    with self._phases.enter("build"):
+        misbehave(self)
+
+{body}
+
+JobRun.run = run
+program.main()
+"""
+COMMAND = """
+import os, sys
+from pipeprof.profiles.harness import process
+process.child_command = lambda module, *arguments: [sys.executable, "-u", "-c", {worker!r}, *arguments]
+from pipeprof.cli.main import main
+main()
+"""
+
+
+def misbehaving(body: str) -> str:
+    """The command line's program, with a worker that runs `body` in place of a pipeline."""
+    code = f"def misbehave(self):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
+    return COMMAND.format(worker=WORKER.format(body=code))
+
+
+def left(mark: str) -> list[int]:
+    """Processes that carry `mark` in their environment, stopped ones too; zombies do not count."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                found.append(process.pid)
+    return found
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+    profile: Profile | None
+
+
+def target(folder: Path) -> str:
+    (folder / "input.py").write_text("def make():\n    pass\n")
+    return f"{folder / 'input.py'}:make"
+
+
+def run(folder: Path, program: list[str], *arguments: str, **options: object) -> Ended:
+    """Run a command line of `pipeprof run` to its end; nobody is left."""
+    saved = folder / "profile.json"
+    environment = {**os.environ, MARK: str(folder), **options.pop("env", {})}
+    done = subprocess.run(
+        [*program, "run", *arguments, "--no-lock", "--seconds", "0.3"],
+        **{"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        env=environment,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert left(str(folder)) == []
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    profile = Profile.model_validate_json(saved.read_text()) if saved.exists() else None
+    return Ended(done.returncode, done.stdout, done.stderr, profile)
+
+
+def run_misbehaving(folder: Path, body: str, *arguments: str, **options: object) -> Ended:
+    program = [sys.executable, "-c", misbehaving(body)]
+    return run(folder, program, target(folder), "--out", str(folder / "profile.json"), *arguments, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the worker does, and what must be said of it."""
+
+    body: str
+    code: int
+    problem: str
+    words: str
+    arguments: tuple[str, ...] = ()
+    options: dict[str, object] = field(default_factory=dict)
+
+
+def little_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+
+UNSPEAKABLE = """
+class Bad(Exception):
+    def __str__(self):
+        raise ValueError
+raise Bad
+"""
+CASES = {
+    "an exception whose text raises": Case(
+        UNSPEAKABLE, 5, "raised", "exception, phase build: Bad: (its __str__ raised ValueError)"
+    ),
+    "sys.exit": Case("sys.exit(3)", 5, "exited", "The pipeline's code called exit, phase build: sys.exit(3)"),
+    "os._exit": Case("os._exit(3)", 5, "exited", "exited with status 3 in phase build, and Python raised nothing"),
+    "all descriptors closed": Case("os.closerange(3, 4096)", 5, "channel-closed", "closed descriptors that it had not"),
+    "all descriptors closed, then waits": Case(
+        "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that it had not"
+    ),
+    "TensorFlow not installed": Case(
+        "from pipeprof.profiles.worker.versions import import_tensorflow\n"
+        "sys.modules['tensorflow'] = None\nimport_tensorflow()",
+        1,
+        "no-tensorflow",
+        "TensorFlow",
+    ),
+    "memory refused to Python": Case(
+        "bytearray(8 << 30)",
+        5,
+        "out-of-memory",
+        "the system refused memory at the limit of 2.00 GiB for addresses (ulimit -v)",
+        options={"preexec_fn": little_memory},
+    ),
+    "memory refused to a library": Case(
+        "os.write(2, b\"terminate called after throwing an instance of 'std::bad_alloc'\\n\")\nos.abort()",
+        5,
+        "out-of-memory",
+        "the system refused memory at the limit of 2.00 GiB for addresses (ulimit -v)",
+        options={"preexec_fn": little_memory},
+    ),
+    "stopped, and found hanging": Case(
+        "os.kill(os.getpid(), signal.SIGSTOP)", 5, "hung", "no progress for 1 s (--timeout)", ("--timeout", "1")
+    ),
+    "few open files": Case(
+        "[os.open('/dev/null', os.O_RDONLY) for _ in range(10**6)]", 5, "raised", "Too many open files"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_cause_is_named(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    ended = run_misbehaving(tmp_path, case.body, *case.arguments, **case.options)
+    assert ended.code == case.code, ended.err
+    assert ended.profile is not None
+    (problem,) = ended.profile.errors
+    assert (ended.profile.exit_code, problem.code) == (case.code, case.problem)
+    assert case.words in problem.message
+    assert ended.profile.phases[-1].name == "build"
+
+
+def test_a_worker_that_closed_its_own_streams_is_measured(tmp_path: Path) -> None:
+    ended = run_misbehaving(tmp_path, "for n in (0, 1, 2): os.close(n)\nself.warn('reached', 'the end')")
+    assert "reached" in [warning.code for warning in ended.profile.warnings]
+
+
+def test_of_two_workers_on_one_channel_the_copy_is_ended_and_that_is_said(tmp_path: Path) -> None:
+    body = "os.fork()\nself.warn('went-on', f'{os.getpid()}')\nself.warn('again', 'x')"
+    ended = run_misbehaving(tmp_path, body)
+    codes = [warning.code for warning in ended.profile.warnings]
+    assert codes.count("went-on") == 1
+    assert [phase.name for phase in ended.profile.phases] == ["import", "build"]
+
+
+def test_children_in_sessions_of_their_own_do_not_outlive_the_run(tmp_path: Path) -> None:
+    sleeping = "[sys.executable, '-c', 'import signal; signal.pause()']"
+    body = f"""
+    subprocess.Popen({sleeping}, start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.pause()
+        os._exit(0)
+    os.wait()
+    """
+    run_misbehaving(tmp_path, body)
+
+
+STUBBORN = {
+    "stopped": "os.kill(os.getpid(), signal.SIGSTOP)",
+    "SIGHUP ignored and Python's lock held": (
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nctypes.PyDLL(None).sleep(3600)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STUBBORN)
+def test_nothing_outlives_a_killed_parent_however_stubborn(name: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    sleeping = "[sys.executable, '-c', 'import signal; signal.pause()']"
+    body = (
+        f"children = [subprocess.Popen({sleeping}, start_new_session=own) for own in (False, True)]\n"
+        "numbers = [os.getpid(), *[child.pid for child in children]]\n"
+        f"open({str(pids)!r} + '~', 'w').write(' '.join(map(str, numbers)))\n"
+        f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN[name]}"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-lock", "-v"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "building" in line:
+            break
+    wait_for(pids)
+    family = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+    assert [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    (saved,) = (tmp_path / "pipeprof-out").glob("*.json")
+    assert json.loads(saved.read_text())["complete"] is False
+
+
+def wait_for(path: Path) -> None:
+    """Until the file is there; the folder's events are not to be had everywhere."""
+    pause = threading.Event()
+    for _ in range(PATIENCE * 100):
+        if path.exists():
+            return
+        pause.wait(0.01)
+    pytest.fail(f"{path} was not made")
+
+
+def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", misbehaving("print('ready')\ntime.sleep(3600)"), "run", target(tmp_path), "--no-lock"],
+        cwd=tmp_path,
+        env={**os.environ, MARK: str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "building" in line:
+            break
+    # Nobody reads what it still has to say.
+    process.stdout.close()
+    process.stderr.close()
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE) == 129
+    (saved,) = (tmp_path / "pipeprof-out").glob("*.json")
+    profile = Profile.model_validate_json(saved.read_text())
+    assert (profile.exit_code, profile.errors[0].code, profile.complete) == (129, "hung-up", False)
+    assert left(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(("closed", "code"), [((0,), 5), ((1,), 1), ((2,), 5), ((0, 1, 2), 1)])
+def test_closed_streams_cost_only_what_went_to_them(closed: tuple[int, ...], code: int, tmp_path: Path) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    ended = run_misbehaving(tmp_path, "print('made by the user')\nos._exit(3)", preexec_fn=close)
+    assert ended.code == code
+    assert ended.profile.exit_code == 5
+    assert ended.profile.output == "made by the user"
+    assert bool(ended.out) == (1 not in closed)
+    if closed == (1,):
+        assert "could not be written to stdout (it is closed)" in ended.err
+
+
+def test_few_open_files_are_named(tmp_path: Path) -> None:
+    ended = run_misbehaving(tmp_path, "pass", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (10, 10)))
+    assert ended.code == 1
+    assert "a process may have 10 (ulimit -n)" in ended.err
+
+
+def test_a_folder_that_is_deleted_during_the_run_costs_nothing(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    ended = run_misbehaving(tmp_path, f"os.rmdir({str(gone)!r})\nos._exit(3)", cwd=gone)
+    assert (ended.code, ended.profile.errors[0].code) == (5, "exited")
+    assert "exited with status 3" in ended.out
+
+
+def without_temporary_folder(folder: Path) -> dict[str, str]:
+    """An environment in which Python finds no folder for temporary files, and there is no home."""
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/proc/no']\n")
+    return {"PYTHONPATH": str(site), "HOME": "/proc/no", "XDG_RUNTIME_DIR": "", "XDG_CACHE_HOME": "/proc/no"}
+
+
+def test_with_nothing_writable_the_report_is_on_stdout(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", misbehaving("os._exit(3)")]
+    ended = run(tmp_path, program, target(tmp_path), cwd="/proc", env=without_temporary_folder(tmp_path))
+    assert (ended.code, ended.profile) == (1, None)
+    assert "exited with status 3" in ended.out
+    assert "the profile could be written nowhere" in ended.err
+
+
+SPEC = """\
+version: 1
+data:
+  table: {csv: {rows: 50}}
+source: {TextLineDataset: {filenames: "data:table/data.csv"}}
+stages:
+  - batch: {batch_size: 2}
+  - repeat: {}
+"""
+PIPEPROF = str(Path(sys.executable).with_name("pipeprof"))
+
+
+def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(
+        SPEC.replace("data:\n  table: {csv: {rows: 50}}\n", "").replace("data:table/", "")
+    )
+    (tmp_path / "data.csv").write_text("a\nb\n")
+    out = str(tmp_path / "profile.json")
+    arguments = (str(tmp_path / "spec.yaml"), "--out", out)
+    ended = run(tmp_path, [PIPEPROF], *arguments, cwd="/proc", env=without_temporary_folder(tmp_path))
+    assert ended.code == 0, ended.err
+    assert ended.profile.complete
+    assert "batches/s" in ended.out
+    assert ended.profile.stages[0].ops is not None
+
+
+def trapped(folder: Path) -> Path:
+    """Files with the names of libraries; each leaves a mark when it is run."""
+    sprung = folder / "sprung"
+    for name in TRAPS:
+        (folder / f"{name}.py").write_text(f"open({str(sprung)!r}, 'a').write('{name}\\n')\n")
+    return sprung
+
+
+# An empty part of PYTHONPATH stands for the current folder.
+@pytest.mark.parametrize("search", [None, ":/nowhere"])
+@pytest.mark.parametrize("arguments", [["check", "spec.yaml"], ["data", "list"], ["rules"], ["schema", "spec"]])
+def test_no_command_runs_files_of_the_current_folder(arguments: list[str], search: str | None, tmp_path: Path) -> None:
+    sprung = trapped(tmp_path)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    # With `-c`, as with `-m`, Python itself puts the current folder first.
+    done = subprocess.run(
+        [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, **({"PYTHONPATH": search} if search else {})},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not sprung.exists(), sprung.read_text()
+
+
+def test_a_spec_runs_no_file_of_the_current_folder(tmp_path: Path) -> None:
+    """Not in the harness, nor in the process that makes its data, nor in the worker."""
+    sprung = trapped(tmp_path)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    environment = {"PYTHONPATH": ":/nowhere", "PIPEPROF_CACHE_DIR": str(tmp_path / "cache")}
+    out = str(tmp_path / "profile.json")
+    ended = run(tmp_path, [PIPEPROF], "spec.yaml", "--no-python", "--out", out, env=environment)
+    assert ended.code == 0, ended.err
+    assert not sprung.exists(), sprung.read_text()
+
+
+def test_a_function_sees_the_path_that_python_gives_its_file_and_not_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "own.py").write_text("")
+    for name in ("dill", "beside"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
+    (tmp_path / "project" / "input.py").write_text(
+        "import sys\nimport tensorflow as tf\nimport own\nprint('PATH', sys.path)\n"
+        "try:\n    import beside\nexcept ImportError:\n    print('not beside')\n"
+        "def make():\n    return tf.data.Dataset.range(10).repeat().batch(2)\n"
+    )
+    pythons = subprocess.run([sys.executable, "project/input.py"], cwd=tmp_path, capture_output=True, text=True)
+    found = [line for line in pythons.stdout.splitlines() if line.startswith("PATH")]
+    made = subprocess.run(
+        [PIPEPROF, "init", "--from", "project/input.py:make", "--out", "spec.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    printed = made.stdout + made.stderr
+    assert found[0] in printed
+    assert "not beside" in printed
+    ended = run(tmp_path, [PIPEPROF], "project/input.py:make", "--out", str(tmp_path / "profile.json"))
+    assert ended.code == 0, ended.err
+    assert ended.profile.output.splitlines() == [found[0], "not beside"]
