@@ -27,7 +27,7 @@ _SHORTEST_STEP_MS = 1.0
 """No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
-_ENDED_EARLY = ("interrupted", "terminated", "max-time")
+_ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
 
 
 class NextCommand(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
 OUTPUT_LINES = 8
-_IN_THE_VERDICT = frozenset({"interrupted", "terminated"})
+_IN_THE_VERDICT = frozenset({"hung-up", "interrupted", "terminated"})
 NOTES = frozenset(
     {
         "ignored",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only the place; names in it are made by tempfile
+_NOWHERE = Path("/tmp")  # noqa: S108 - it cannot be written to
 
 
 def temporary_folder() -> Path | None:
@@ -18,12 +19,15 @@ def temporary_folder() -> Path | None:
         return None
 
 
-def short_lived_folder() -> Path | None:
-    """The same for files that are read again at once; they may lie in memory."""
-    found = temporary_folder()
-    if found is None and _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK):
-        return _SHARED_MEMORY
-    return found
+def settle_temporary_folder() -> None:
+    """Give Python an answer where it finds no folder: shared memory, else one in which nothing can be made.
+
+    TensorFlow asks for the folder when it is imported, and cannot be imported without an answer. For processes that
+    import it.
+    """
+    if temporary_folder() is None:
+        writable = os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+        tempfile.tempdir = str(_SHARED_MEMORY if writable else _NOWHERE)
 
 
 def nameless_file() -> IO[bytes]:

@@ -21,6 +21,7 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.data.processes import die_with_parent
+from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.compare import Difference
@@ -274,6 +275,7 @@ def main() -> int:
     """Answer one job."""
     job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
     die_with_parent(job.parent_pid)
+    settle_temporary_folder()
     write_fd, process = int(sys.argv[1]), os.getpid()
     describing: Describing | None = None
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.processes import die_with_parent
+from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     job = channel.receive_job()
     die_with_parent(job.parent_pid)
     _raise_oom_score()
+    settle_temporary_folder()
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)

@@ -22,6 +22,7 @@ from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.data.temporary import settle_temporary_folder
 
 
 def total_items(recipe: Recipe) -> int:
@@ -81,6 +82,7 @@ def main() -> int:
     """Do the job on standard input; returns the exit code."""
     job = json.load(sys.stdin)
     die_with_parent(job["parent"])
+    settle_temporary_folder()
     # TensorFlow may write to descriptor 1; only the parent's messages belong there.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

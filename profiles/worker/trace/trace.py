@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import address_of
-from pipeprof.pipelines.data.temporary import short_lived_folder
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.constants import TRACE_BYTES_PER_SECOND
@@ -180,7 +179,7 @@ def traced_ops(
     python = PythonSampler()
     python.start()
     watching = ThreadStates(os.getpid())
-    with tempfile.TemporaryDirectory(prefix="pipeprof-trace-", dir=short_lived_folder()) as folder:
+    with tempfile.TemporaryDirectory(prefix="pipeprof-trace-") as folder:
         level = _tracer_level(tf.__version__)
         options = profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
         try:
