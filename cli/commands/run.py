@@ -83,7 +83,7 @@ def run(given: RunOptions) -> None:
     try:
         _finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
     except streams.OutputError:
-        # Nobody reads in a terminal that was closed.
+        # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:
             raise
     _refuse(profile, loaded)

@@ -20,10 +20,9 @@ def temporary_folder() -> Path | None:
 
 
 def settle_temporary_folder() -> None:
-    """Give Python an answer where it finds no folder: shared memory, else one in which nothing can be made.
+    """Set a temporary folder where Python finds none: shared memory, else one that cannot be written to.
 
-    TensorFlow asks for the folder when it is imported, and cannot be imported without an answer. For processes that
-    import it.
+    TensorFlow needs the name of the folder for its import, even if it writes nothing there.
     """
     if temporary_folder() is None:
         writable = os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""The header of NumPy's format: its length is checked before anybody reads so much."""
+"""The header of NumPy's format: check of its length before it is read."""
 
 from __future__ import annotations
 
