@@ -183,8 +183,8 @@ def _disturbed(causes: Causes, profile: Profile, stage: Stage | None) -> Bottlen
     if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, stage)) is not None:
         # Its threads wanted no core.
         return blocked
-    waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
-    return Bottleneck("cpu", stage, f"CPU: {waits} ({found.who}){_most_work(stage, profile)}")
+    waits = f"CPU: others use it; the worker's threads wait for a core {percent(found.waited)} of the time"
+    return Bottleneck("cpu", stage, f"{waits}{_most_work(stage, profile)}")
 
 
 def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:

@@ -188,8 +188,13 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        pytest.param(1.0, "other processes used 1.0 of 2 cores", id="others have them"),
-        pytest.param(None, "it gets 1.0 of 2; who uses the others is unknown", id="unknown"),
+        pytest.param(1.0, "CPU: others use it; the worker's threads wait for a core 44 % of the time", id="others"),
+        pytest.param(
+            None,
+            "CPU: the worker's threads wait for a core 44 % of the time (it gets 1.0 of 2; who uses the others is "
+            "unknown)",
+            id="unknown",
+        ),
     ],
 )
 def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None, expected: str) -> None:
@@ -199,8 +204,7 @@ def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None,
     held = find_bottleneck(found)
     assert held is not None
     assert held.limit == "cpu"
-    waits = "CPU: the worker's threads wait for a core 44 % of the time"
-    assert held.text == f"{waits} ({expected}); most work: map"
+    assert held.text == f"{expected}; most work: map"
 
 
 def crowded(used: float, others: float, calls: float | None) -> str | None:
@@ -218,7 +222,7 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
     # One call at a time cannot want more than one.
     assert crowded(1.5, 0.1, 1.0) is None
     assert crowded(1.5, 0.1, None) is None
-    assert "other processes used 1.0 of 2 cores" in (crowded(1.0, 1.0, 1.0) or "")
+    assert "CPU: others use it" in (crowded(1.0, 1.0, 1.0) or "")
 
 
 @pytest.mark.parametrize(

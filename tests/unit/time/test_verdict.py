@@ -518,8 +518,8 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
         ("warning", "measure again on a free machine; what follows may not hold there"),
         (
             "bottleneck",
-            "CPU: the worker's threads wait for a core 70 % of the time (other processes used 1.4 of 2 cores); most "
-            "work: decode (map), 90 % of the pipeline's work",
+            "CPU: others use it; the worker's threads wait for a core 70 % of the time; most work: decode (map), 90 % of "
+            "the pipeline's work",
         ),
     ]
 
