@@ -52,7 +52,7 @@ def _version(wanted: bool) -> None:
 def root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("-V", "--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Find out why a tf.data input pipeline is slow or uses too much memory."""
@@ -114,27 +114,27 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
-    from pipeprof.cli.streams import say
+    from pipeprof.cli.streams import say_error
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.profiles.host.system_faults import has_current_folder, system_fault
 
     if isinstance(error, PipeprofError):
         gone = "" if has_current_folder() else " (the current folder was deleted: change to another one)"
-        say(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}")
+        say_error(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}")
         return error.exit_code
     if isinstance(error, typer.Abort):
-        say("pipeprof: error: aborted")
+        say_error("pipeprof: error: aborted")
         return exit_codes.INTERNAL
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error)
         return exit_codes.OK
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-        say(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
+        say_error(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
         return int(error.exit_code)
     fault = _output_fault(error) or system_fault(error)
     if fault is not None:
-        say(f"pipeprof: error: {fault}")
+        say_error(f"pipeprof: error: {fault}")
         return fault.exit_code
     _say_crash(error, arguments)
     return exit_codes.INTERNAL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 
 import typer
 
+from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
 
@@ -25,7 +26,8 @@ Target = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help="spec.yaml, file.py:function or package.module:function. `file.py:` lists the functions of a file.",
+        help="spec.yaml, file.py:function or package.module:function. `file.py` lists the functions of a file.",
+        autocompletion=completion.targets,
     ),
 ]
 Set = Annotated[
@@ -62,15 +64,33 @@ Out = Annotated[
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="|".join(names_of("run")), help="Output format on stdout.  [default: text]"),
+    typer.Option(
+        "--format",
+        metavar="|".join(names_of("run")),
+        help="Output format on stdout.  [default: text]",
+        autocompletion=completion.one_of(*names_of("run")),
+    ),
 ]
 CheckFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="|".join(names_of("check")), help="Output format on stdout.  [default: text]"),
+    typer.Option(
+        "--format",
+        metavar="|".join(names_of("check")),
+        help="Output format on stdout.  [default: text]",
+        autocompletion=completion.one_of(*names_of("check")),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
-Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="When to color the output.")]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="auto|always|never",
+        help="When to color the output.",
+        autocompletion=completion.one_of(*COLORS),
+    ),
+]
 Redact = Annotated[bool, typer.Option("--redact", help="Remove home folders, host name and user name.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
@@ -97,6 +117,7 @@ Section = Annotated[
         "--section",
         metavar="NAME,...",
         help=f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
+        autocompletion=completion.one_of(*SECTION_NAMES),
     ),
 ]
 
@@ -135,10 +156,12 @@ class RunOptions:
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="Time limit for verifying findings (not supported yet: no effect)."),
+        typer.Option(
+            metavar="SECONDS", hidden=True, help="Time limit for verifying findings (not supported yet: no effect)."
+        ),
     ] = None
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not verify findings (not supported yet: no effect).")
+        bool, typer.Option("--no-verify", hidden=True, help="Do not verify findings (not supported yet: no effect).")
     ] = False
     section: Section = None
     out: Out = None
@@ -307,8 +330,12 @@ def step(text: str | None) -> Step | None:
     Raises:
         UsageError: It is none of them, or a kind that is not there yet.
     """
-    from pipeprof.pipelines.spec.step import parse_step
+    from pipeprof.pipelines.spec.step import NOT_YET, parse_step
 
+    kind, colon, _ = (text or "none").partition(":")
+    if kind not in ("none", *NOT_YET) and not (colon and kind in ("simulate", "python")):
+        msg = f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function"
+        raise UsageError(msg)
     return _parse("--step", text, parse_step)
 
 

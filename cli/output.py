@@ -145,7 +145,9 @@ def select(
     """
     from pipeprof.cli.report.report import SECTIONS, Selection
 
-    names = [name.strip() for text in sections or () for name in text.split(",") if name.strip()]
+    names = [
+        name.strip() for text in sections or () for name in text.split(",") if name.strip() or not text.strip(" ,")
+    ]
     flag = "--finding" if finding is not None else "--section" if sections else None
     if flag and outputs.stdout != "text":
         msg = f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile"

@@ -166,6 +166,23 @@ def rules() -> str:
     return "\n".join(lines)
 
 
+def codes() -> str:
+    """The codes of warnings and errors, a table for each kind."""
+    from pipeprof.cli.pages.codes import CODES
+
+    lines: list[str] = []
+    for kind, title in (
+        ("warning of a run", "Warnings of a run"),
+        ("error of a run", "Errors of a run"),
+        ("error in a spec", "Errors in a spec"),
+    ):
+        lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
+        members = [(name, CODES[name]) for name in sorted(CODES) if CODES[name].kind == kind]
+        lines += [f"| `{name}` | {cell(code.meaning)} | {cell(code.action)} |" for name, code in members]
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
 def pairs() -> str:
     """The table of the pairs of Python and TensorFlow that were run."""
     lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
@@ -298,6 +315,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "spec.md": lambda: _page("spec.md", reference(_unlinked(spec_schema()), {"call": functions})),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
     "rules.md": lambda: _page("rules.md", rules()),
+    "codes.md": lambda: _page("codes.md", codes()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),

@@ -82,7 +82,7 @@ def check(
             # stdout is for the spec or the Python code: it may be a file.
             raise
         streams.write_stdout(
-            _list_errors(error) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
+            _list_errors(error, color) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
         )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
@@ -117,15 +117,20 @@ def check(
         raise typer.Exit(exit_code)
 
 
-def _list_errors(error: SpecError) -> str:
+def _list_errors(error: SpecError, color: str) -> str:
     """List every error with its place, then their number."""
+    import sys
+
+    from pipeprof.cli.text.diagnostics import color_errors
+    from pipeprof.cli.text.style import style_of
     from pipeprof.pipelines.spec.errors.diagnostics import escape
 
     count = len(error.diagnostics) + error.hidden
     files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}
     (file,) = files if len(files) == 1 else (None,)
     where = f" in {escape(file)}" if file else ""
-    return f"{error}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
+    text = color_errors(str(error)) if style_of(sys.stdout, color).color else str(error)
+    return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
 
 
 def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:

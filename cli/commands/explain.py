@@ -1,4 +1,4 @@
-"""``pipeprof explain``: one rule in full."""
+"""``pipeprof explain``: one rule, or the code of a warning or an error, in full."""
 
 from __future__ import annotations
 
@@ -6,31 +6,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeprof.cli.completion import rule_names
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Format, Json
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Rule
 
-EPILOG = epilog("pipeprof explain no-prefetch", "pipeprof explain no-prefetch --json | jq .thresholds")
+EPILOG = epilog(
+    "pipeprof explain no-prefetch",
+    "pipeprof explain not-settled",
+    "pipeprof explain no-prefetch --json | jq .thresholds",
+)
 
 
 def explain(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="Name of a rule; `pipeprof rules` lists them.")],
+    rule: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Name of a rule (`pipeprof rules` lists them), or the code of a warning or an error.",
+            autocompletion=rule_names,
+        ),
+    ],
     *,
     form: Format = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
-    """Explain a rule: what it detects, why it matters, how to fix it.
+    """Explain a rule, or the code of a warning or an error: what it means, why it matters, what to do.
 
     Loads no TensorFlow.
     """
     import json as encoder
     import sys
+    from dataclasses import asdict
 
     from pipeprof.cli.commands.rules import as_dict
     from pipeprof.cli.options import COLORS, choice, report_format
+    from pipeprof.cli.pages.codes import CODES, describe_code
     from pipeprof.cli.pages.rules import describe_rule
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint
@@ -39,6 +53,11 @@ def explain(
 
     choice("--color", color, COLORS)
     kind = report_format(form, json=json)
+    if rule in CODES:
+        document = {"name": rule, **asdict(CODES[rule])}
+        text = encoder.dumps(document, indent=2) + "\n" if kind == "json" else ""
+        write_stdout(text or paint(describe_code(rule), style_of(sys.stdout, color)))
+        return
     found = _find(rule)
     if kind == "json":
         write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n")
@@ -47,6 +66,7 @@ def explain(
 
 
 def _find(name: str) -> Rule:
+    from pipeprof.cli.pages.codes import CODES
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.suggest import suggest
     from pipeprof.profiles.advise.rule import rules
@@ -55,7 +75,7 @@ def _find(name: str) -> Rule:
     if name in known:
         return known[name]
     containing = [one for one in known if name and name in one]
-    meant = containing[0] if len(containing) == 1 else suggest(name, known)
+    meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *CODES])
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-    msg = f"unknown rule {name!r}{hint}"
+    msg = f"unknown rule or code {name!r}{hint}"
     raise UsageError(msg)

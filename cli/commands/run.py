@@ -42,6 +42,8 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.cli.text.progress import progress_for
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.target.target import STDIN
     from pipeprof.profiles.harness.settings import RunSettings
 
     options.choice("--color", given.color, options.COLORS)
@@ -65,6 +67,9 @@ def run(given: RunOptions) -> None:
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
+    if given.target == STDIN:
+        msg = "run needs a file: `-` (standard input) is for `pipeprof check -`"
+        raise UsageError(msg)
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
         given.target, changes, no_python=given.no_python, step=step, arguments=given.args or []

@@ -34,7 +34,7 @@ class Changes:
 
 
 def list_functions(text: str, *, plain: bool) -> bool:
-    """Print the functions of a file for a target such as ``file.py:``.
+    """Print the functions of a file for a target such as ``file.py:`` or ``file.py``.
 
     Args:
         text: The target as typed.
@@ -56,7 +56,9 @@ def list_functions(text: str, *, plain: bool) -> bool:
     from pipeprof.pipelines.target.listing import describe, listed_functions
 
     if not plain:
-        msg = f"{text} lists functions, as text on stdout only; name one to measure it: {text}function"
+        msg = (
+            f"{text} lists functions, as text on stdout only; name one to measure it: {text.removesuffix(':')}:function"
+        )
         raise UsageError(msg)
     write_stdout(describe(text.removesuffix(":"), listed_functions(path)))
     return True

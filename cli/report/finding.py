@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, describe_speedup
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
+
+Language = Literal["YAML", "Python"]
 
 SEMANTICS: dict[Semantics, str] = {
     "same": "the same elements in the same order",
@@ -39,30 +41,35 @@ def build_all_findings(profile: Profile) -> Iterator[Block]:
         return
     yield Heading("What to change")
     for number in range(1, len(profile.findings) + 1):
-        yield from build_finding(profile, number)
+        yield from build_finding(profile, number, complete=True)
 
 
-def build_finding(profile: Profile, number: int) -> Iterator[Block]:
+def build_finding(profile: Profile, number: int, *, complete: bool = False) -> Iterator[Block]:
     """Build one finding in full.
 
     Args:
         profile: The profile.
         number: Of the finding, from 1 on, as the report numbers it.
+        complete: Show the fix as YAML and as Python, not only in the language of the target.
     """
     finding = (profile.findings or [])[number - 1]
     yield Heading(f"{number}. {finding.title}", _status(finding))
-    yield from describe_finding(finding, profile.stages or [])
+    own: Language = "YAML" if profile.target.kind == "spec" else "Python"
+    yield from describe_finding(finding, profile.stages or [], ("YAML", "Python") if complete else (own,))
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
     if command:
         yield Command("Try", command, indent=_INDENT, width=_LABEL)
 
 
-def describe_finding(finding: Finding, stages: Sequence[Stage]) -> Iterator[Block]:
+def describe_finding(
+    finding: Finding, stages: Sequence[Stage], languages: Sequence[Language] = ("YAML",)
+) -> Iterator[Block]:
     """Build everything but the title of a finding.
 
     Args:
         finding: The finding.
         stages: To name its stage.
+        languages: In which the fix is shown, where it exists; one that exists only in another is shown in that.
     """
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
     if stage is not None or finding.stage:
@@ -75,8 +82,10 @@ def describe_finding(finding: Finding, stages: Sequence[Stage]) -> Iterator[Bloc
         yield from _labelled("Fix", finding.recommendation)
     if finding.change:
         yield from _labelled("Change", finding.change)
-    yield from _code("YAML", finding.patch)
-    yield from _code("Python", finding.python)
+    code: dict[Language, str | None] = {"YAML": finding.patch, "Python": finding.python}
+    written = [language for language in languages if code[language]] or list(code)
+    for language in written:
+        yield from _code(language, code[language])
     if finding.semantics:
         yield from _labelled("Data", SEMANTICS[finding.semantics])
     if finding.predicted is not None:

@@ -66,7 +66,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
         selection: The part; ``None`` is the default report.
     """
     if selection is not None and selection.finding is not None:
-        yield from build_finding(profile, selection.finding)
+        yield from build_finding(profile, selection.finding, complete=selection.verbose)
     elif selection is not None and selection.sections:
         for name, build in SECTIONS.items():
             if name in selection.sections:

@@ -22,6 +22,8 @@ REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
 
 DATA_LINE_SECONDS = 5.0
+_SHORTEST_FORECAST = 1.0
+"""Seconds of generating data before its end can be forecast."""
 _CLEAR = "\r\x1b[K"
 _WORDS = {
     "import": "starting TensorFlow",
@@ -32,6 +34,7 @@ _WORDS = {
     "measure": "measuring",
     "trace": "tracing",
 }
+_NUMBERS = {name: f"[{number}/{len(_WORDS)}] " for number, name in enumerate(_WORDS, 1)}
 
 
 def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> Progress:
@@ -61,6 +64,7 @@ class LineProgress:
         self._began = 0.0
         self._rate: float | None = None
         self._data_reported: tuple[str, float] = ("", 0.0)
+        self._data_began: tuple[str, float] = ("", 0.0)
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Write that a phase begins."""
@@ -83,7 +87,17 @@ class LineProgress:
         now = self._clock()
         if name != reported or done >= total or now - when >= DATA_LINE_SECONDS:
             self._data_reported = (name, now)
-            self._line(f"generating data:{name}, {done:,} of {total:,}")
+            self._line(self._data_words(name, done, total))
+
+    def _data_words(self, name: str, done: int, total: int) -> str:
+        """How much of an input is generated, and when the rest will be at this rate."""
+        if self._data_began[0] != name:
+            self._data_began = (name, self._clock())
+        spent = self._clock() - self._data_began[1]
+        left = spent / done * (total - done) if done > 0 else 0.0
+        eta = f", ETA {_whole(left)}" if spent >= _SHORTEST_FORECAST and left > 0 else ""
+        share = f" ({done / total:.0%})" if total else ""
+        return f"generating data:{name}, {done:,} of {total:,}{share}{eta}"
 
     def close(self) -> None:
         """Write how long the last phase took."""
@@ -126,7 +140,7 @@ class LiveProgress(LineProgress):
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Draw phase, rate and time left, not more often than four times a second."""
         self._rate = rate if rate is not None else self._rate
-        parts = [_WORDS.get(self._phase or "", self._phase or "")]
+        parts = [_phase_words(self._phase or "", None)]
         if self._rate is not None:
             parts.append(_rate_words(self._rate))
         parts.append(self._how_far(done, total))
@@ -134,8 +148,7 @@ class LiveProgress(LineProgress):
 
     def data(self, name: str, done: int, total: int) -> None:
         """Draw how much of an input is generated."""
-        share = f" ({done / total:.0%})" if total else ""
-        self._draw(f"generating data:{name}, {done:,} of {total:,}{share}", at_once=done >= total)
+        self._draw(self._data_words(name, done, total), at_once=done >= total)
 
     def close(self) -> None:
         """Clear the line."""
@@ -169,7 +182,7 @@ class LiveProgress(LineProgress):
 
 
 def _phase_words(name: str, seconds_expected: float | None) -> str:
-    words = _WORDS.get(name, name)
+    words = f"{_NUMBERS.get(name, '')}{_WORDS.get(name, name)}"
     return words if seconds_expected is None else f"{words}, about {_whole(seconds_expected)}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ WIDEST = 120
 
 NARROWEST = 40
 NO_TERMINAL_WIDTH = 100
-"""Width in a pipe or a file when COLUMNS says nothing."""
+"""Width in a file, or in a pipe without a terminal, when COLUMNS says nothing."""
 
 _ASCII = {
     "—": "-",
@@ -81,12 +83,22 @@ def style_of(stream: TextIO, choice: str) -> Style:
     is_terminal = stream.isatty()
     columns = shutil.get_terminal_size((NO_TERMINAL_WIDTH, 24)).columns
     if not is_terminal and not os.environ.get("COLUMNS", "").isdigit():
-        columns = NO_TERMINAL_WIDTH
+        columns = _pager_columns(stream) or NO_TERMINAL_WIDTH
     return Style(
         width=min(max(columns, NARROWEST), WIDEST),
         color=wants_color(choice, is_terminal=is_terminal, environ=os.environ),
         unicode=speaks_unicode(stream.encoding),
     )
+
+
+def _pager_columns(stream: TextIO) -> int | None:
+    """The width of the terminal that stderr goes to, for a pipe: its reader is probably a pager there."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            return None
+        return os.get_terminal_size(sys.__stderr__.fileno()).columns or None if sys.__stderr__ is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def speaks_unicode(encoding: str | None) -> bool:

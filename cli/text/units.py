@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pipeprof.profiles.wording import significant
 
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
-_DECIMAL = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 _TIME = ((1e3, "s"), (1, "ms"), (1e-3, "µs"))
 
 
@@ -69,8 +68,8 @@ def time_scale(values_ms: Iterable[float | None]) -> Scale:
 
 
 def rate(bytes_per_second: float | None) -> str:
-    """Bytes per second in prose, decimal as disks and networks are sold: ``793 MB/s``."""
-    return "n/a" if bytes_per_second is None else f"{_prose(bytes_per_second, _DECIMAL)}/s"
+    """Bytes per second in prose, binary as all sizes: ``793 MiB/s``."""
+    return "n/a" if bytes_per_second is None else f"{_prose(bytes_per_second, _BINARY)}/s"
 
 
 def _prose(count: float | None, units: Sequence[tuple[float, str]]) -> str:

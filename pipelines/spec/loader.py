@@ -13,6 +13,7 @@ from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, Reading, read_fi
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.errors.hidden_faults import find_hidden_faults
 from pipeprof.pipelines.spec.errors.origins import Location, Origins, SpecFile
 from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.errors.validation import find_faults
@@ -208,7 +209,7 @@ def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
     if spec is None and reading.references.filled:
         spec, faults = _with_other_kinds(reading, faults)
     if spec is None:
-        return None, faults
+        return None, faults + _hidden_faults(reading, faults)
     faults = _missing_files(spec, reading)
     if not faults:
         moved = relocate(document.data, spec, reading.origins, document.places)
@@ -216,6 +217,15 @@ def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
             document.data = moved
             return _checked(moved)
     return spec, faults
+
+
+def _hidden_faults(reading: Reading, faults: list[Fault]) -> list[Fault]:
+    """Faults that show only once others are mended, such as missing files."""
+    spec, hidden, mended = find_hidden_faults(reading.document.data, faults, _checked)
+    if spec is None:
+        return hidden
+    absent = _missing_files(spec, reading)
+    return hidden + [fault for fault in absent if not mended.stands_in(fault.address)]
 
 
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:

@@ -18,6 +18,8 @@ from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file
 from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package, top_folder
 
+STDIN = "-"
+"""A spec on standard input."""
 _SPEC_SUFFIXES = (".yaml", ".yml")
 _LISTED = 10
 
@@ -51,6 +53,8 @@ def parse_target(text: str) -> Target:
         UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
             function.
     """
+    if text == STDIN:
+        return Target("spec", Path(text))
     file, colon, function = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _function_target(_existing_path(file), function)
@@ -88,16 +92,16 @@ def _suggested_target(text: str) -> str | None:
 
 
 def listed_file(text: str) -> Path | None:
-    """Return the file of ``file.py:`` or ``package.module:``, a request for a listing; `None` for other targets.
+    """Return the file of ``file.py:``, ``file.py`` or ``package.module:``, to list; `None` for other targets.
 
     Raises:
         UsageError: There is no such file or module.
     """
     file = text.removesuffix(":")
-    if file == text:
-        return None
     if file.endswith(".py"):
         return _existing_path(file)
+    if file == text:
+        return None
     return find_module(file) if is_module_name(file) else None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ class Plan:
 
 
 def plan(settings: RunSettings) -> Plan:
-    """Resolve the settings: the command line before the spec before the defaults."""
+    """Resolve the settings: the command line before the spec before the defaults.
+
+    Raises:
+        UsageError: ``--dispatch`` was given, and there is no step.
+    """
     from pipeprof.pipelines.spec.models import Measure
     from pipeprof.pipelines.spec.step import Step
 
@@ -92,6 +97,9 @@ def plan(settings: RunSettings) -> Plan:
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
     described, text = describe_step(step, base)
+    if settings.dispatch is not None and step.kind == "none":
+        msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
+        raise UsageError(msg)
     dispatch = settings.dispatch
     if dispatch is None:
         dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch

@@ -267,7 +267,7 @@ def _name_wait(causes: Causes, stalled: float | None) -> tuple[Limit, str]:
     waiting = "waiting, not computing"
     if rate is not None and rate < READ_FROM:
         return "latency", f"{waiting}, and not for the disk (network? sleep? lock?)"
-    read = "" if rate is None else f" ({rate / 1e6:.{0 if rate >= DISK_FROM else 1}f} MB/s come from the disk)"
+    read = "" if rate is None else f" ({rate / 2**20:.{0 if rate >= DISK_FROM else 1}f} MiB/s come from the disk)"
     if stalled is not None and stalled >= STALLED_FROM:
         return "io", f"waiting for files{read}"
     if stalled is None and rate is not None and rate >= DISK_FROM:

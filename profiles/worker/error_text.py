@@ -29,8 +29,16 @@ def essence(text: str) -> str:
     return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1] + "…"
 
 
+def underlying(error: BaseException) -> BaseException:
+    """The user's exception in AutoGraph's `StagingError`, which takes the place of classes it cannot create again."""
+    while type(error).__name__ == "StagingError" and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 def first_line(error: BaseException) -> str:
     """Return the class and the first line of an error."""
+    error = underlying(error)
     if isinstance(error, SystemExit):
         return f"sys.exit({'' if error.code is None else text_of(error.code, repr)})"
     said = essence(text_of(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 OVERLAY_FLAG: Final = "-f "
 MAX_FILES: Final = 32
 """Most files that a spec may be made of."""
+
+STDIN: Final = Path("-")
+"""Name of a spec that is read from standard input; relative paths in it refer to the current folder."""
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _KEY: Final = "extends"
@@ -242,6 +246,8 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
     Raises:
         _FileError: it cannot be read.
     """
+    if path == STDIN and not regular:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
         if regular and not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
             message = f"{escape(str(path))}: not a regular file"

@@ -39,7 +39,7 @@ class Diagnostic:
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
         message: the fault first, then what is expected; without a full stop.
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
-        suggestion: what was probably meant; rendered as ``— did you mean …?``.
+        suggestion: what was probably meant; rendered on a line of its own, ``help: did you mean …?``.
         order: position of the flag among the flags given, or of the file among the files read, to sort by.
 
     Example:
@@ -70,25 +70,30 @@ class Diagnostic:
     @property
     def text(self) -> str:
         """The message with its suggestion, on one line."""
-        meant = f" — did you mean {self.suggestion}?" if self.suggestion is not None else ""
-        return escape(self.message + meant)
+        return escape(self.message) + (f" — {self.help}" if self.help else "")
+
+    @property
+    def help(self) -> str:
+        """The suggestion as a question; empty if there is none."""
+        return escape(f"did you mean {self.suggestion}?") if self.suggestion is not None else ""
 
     def render(self, source_lines: Sequence[str] = ()) -> str:
-        """Return the message and, where it is known, the source line with a caret line below it.
+        """Return the message, the source line with a caret line below it where it is known, and the suggestion.
 
         Args:
             source_lines: the lines of the file, without line ends.
         """
-        head = f"{self.place}: error[{self.code}]: {self.text}"
+        head = f"{self.place}: error[{self.code}]: {escape(self.message)}"
+        suggested = f"\n    help: {self.help}" if self.help else ""
         shown = self._shown_line(source_lines)
         if shown is None:
-            return head
+            return head + suggested
         label, line = shown
         snippet, caret = _snippet(line, self.column or 1, self.length)
         separator = " | " if label else ""
         number = f"    {label}{separator}"
         gutter = " " * (4 + len(label)) + separator
-        return f"{head}\n{number}{snippet}\n{gutter}{caret}"
+        return f"{head}\n{number}{snippet}\n{gutter}{caret}{suggested}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields for JSON output."""
