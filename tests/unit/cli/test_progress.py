@@ -40,7 +40,7 @@ def test_a_line_a_phase() -> None:
     progress.note("waiting for\nanother")
     progress.close()
     assert stream.text == (
-        "pipeprof: starting TensorFlow\npipeprof: measuring, about 10 s\npipeprof: waiting for\\nanother\n"
+        "pipeprof: [1/7] starting TensorFlow\npipeprof: [6/7] measuring, about 10 s\npipeprof: waiting for\\nanother\n"
     )
 
 
@@ -53,7 +53,7 @@ def test_verbose_says_how_long_and_how_fast() -> None:
     clock.now += 4.2
     progress.close()
     progress.close()
-    assert stream.text.splitlines() == ["pipeprof: warming up", "pipeprof:   warmup took 4.20 s, 41.2 batches/s"]
+    assert stream.text.splitlines() == ["pipeprof: [5/7] warming up", "pipeprof:   warmup took 4.20 s, 41.2 batches/s"]
 
 
 def test_data_is_said_now_and_then() -> None:
@@ -62,7 +62,10 @@ def test_data_is_said_now_and_then() -> None:
     for done in range(0, 601, 100):
         progress.data("photos", done, 600)
         clock.now += 2
-    assert stream.text.splitlines() == [f"pipeprof: generating data:photos, {done} of 600" for done in (0, 300, 600)]
+    assert stream.text.splitlines() == [
+        f"pipeprof: generating data:photos, {words}"
+        for words in ("0 of 600 (0%)", "300 of 600 (50%), ETA 6 s", "600 of 600 (100%)")
+    ]
 
 
 def test_live_line_has_phase_rate_and_eta() -> None:
@@ -72,7 +75,7 @@ def test_live_line_has_phase_rate_and_eta() -> None:
     clock.now += 4
     progress.tick(41.23, 4.0, 10.0)
     last = stream.text.rpartition("\x1b[K")[2]
-    assert last == "pipeprof: measuring, 41.2 batches/s, 40%, ETA 6 s"
+    assert last == "pipeprof: [6/7] measuring, 41.2 batches/s, 40%, ETA 6 s"
     progress.close()
     assert stream.text.endswith("\r\x1b[K")
     assert "\n" not in stream.text
@@ -136,3 +139,15 @@ def test_a_broken_stderr_ends_nothing() -> None:
     progress = LineProgress(Broken())
     progress.note("a")
     progress.note("b")
+
+
+def test_data_says_when_it_will_be_done() -> None:
+    stream, clock = Stream(), Clock()
+    progress = LineProgress(stream, clock=clock)
+    progress.data("photos", 0, 100)
+    clock.now += 10.0
+    progress.data("photos", 25, 100)
+    assert stream.text.splitlines() == [
+        "pipeprof: generating data:photos, 0 of 100 (0%)",
+        "pipeprof: generating data:photos, 25 of 100 (25%), ETA 30 s",
+    ]

@@ -2,7 +2,10 @@
 
 import doctest
 import io
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -138,3 +141,27 @@ def test_examples_in_the_docstrings(module: object) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+class Pipe(io.StringIO):
+    """A stream that is no terminal, and a descriptor of a pipe or a file."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def test_a_pager_shows_the_width_of_its_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    terminals = {2: os.terminal_size((72, 40))}
+    monkeypatch.setattr(os, "get_terminal_size", lambda number=1: terminals[number])
+    monkeypatch.setattr(sys, "__stderr__", Pipe(2))
+    reading, writing = os.pipe()
+    with (tmp_path / "report.txt").open("w") as file:
+        widths = [style_of(Pipe(number), "auto").width for number in (writing, file.fileno())]
+    os.close(reading)
+    os.close(writing)
+    assert widths == [72, style.NO_TERMINAL_WIDTH], "a pipe has a reader, a file may be read anywhere"

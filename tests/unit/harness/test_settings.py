@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import Target
@@ -224,3 +225,10 @@ VALUES = st.recursive(
 def test_a_specs_data_comes_through_json_with_its_keys(data):
     back = from_pairs(json.loads(json.dumps(as_pairs(data))))
     assert repr(back) == repr(data)
+
+
+def test_dispatch_needs_a_step(spec):
+    with pytest.raises(UsageError, match="--dispatch has no effect without a step"):
+        plan(settings(spec(BARE), dispatch=2))
+    with pytest.raises(UsageError, match="--dispatch has no effect without a step"):
+        plan(settings(dispatch="sync"))

@@ -96,3 +96,14 @@ def test_as_json() -> None:
         "flag": None,
         "suggestion": "z",
     }
+
+
+def test_the_suggestion_has_a_line_of_its_own() -> None:
+    diagnostic = Diagnostic("a.yaml", 1, 4, 3, "unknown-stage", "unknown stage 'bat'", suggestion="batch")
+    assert diagnostic.render(["- {bat: 1}"]).splitlines() == [
+        "a.yaml:1:4: error[unknown-stage]: unknown stage 'bat'",
+        "    1 | - {bat: 1}",
+        "      |    ^^^",
+        "    help: did you mean batch?",
+    ]
+    assert diagnostic.text == "unknown stage 'bat' — did you mean batch?"

@@ -361,3 +361,21 @@ def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made()
     assert said.frame == UserFrame("/home/me/train.py", 7, "make")
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
     assert describe_error(UnknownError(inner), sample).frame.file == "/home/me/decode.py"
+
+
+class StagingError(Exception):
+    """As AutoGraph names what it raises in place of a class that it cannot create again."""
+
+
+def test_the_users_exception_is_shown_and_not_autographs() -> None:
+    class SchemaError(Exception):
+        def __init__(self, column: str, row: int) -> None:
+            super().__init__(f"column {column} is missing in row {row}")
+
+    try:
+        try:
+            raise SchemaError("label", 3)
+        except SchemaError as error:
+            raise StagingError(f"in user code:\n\n  File x.py\n\n  SchemaError: {error}")
+    except StagingError as error:
+        assert first_line(error) == "SchemaError: column label is missing in row 3"

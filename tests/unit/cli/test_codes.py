@@ -1,0 +1,73 @@
+"""Codes of warnings and errors: every one that the program can give is explained."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.pages.codes import CODES
+
+Pipeprof = Callable[..., Any]
+ROOT = Path(__file__).parents[3]
+MAKERS = {
+    **dict.fromkeys(("Message", "Problem", "Raised", "Warned", "warn", "_plain"), 0),
+    **dict.fromkeys(("error", "mismatch", "note"), 1),
+    "Fault": 2,
+}
+"""Functions that are given a code, and where among their positional arguments."""
+CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
+
+
+def given_codes() -> Iterator[str]:
+    """The codes that stand in calls, and those in the recorded texts of errors."""
+    for folder in ("cli", "pipelines", "profiles"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield from _given(node)
+    for path in (ROOT / "tests" / "golden").rglob("*.txt"):
+        yield from re.findall(r"error\[([a-z-]+)\]", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _given(call: ast.Call) -> Iterator[str]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name not in MAKERS:
+        return
+    place = MAKERS[name]
+    values = [keyword.value for keyword in call.keywords if keyword.arg == "code"] or call.args[place : place + 1]
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str) and CODE.fullmatch(value.value):
+            yield value.value.replace("_", "-")
+
+
+def test_every_code_is_explained() -> None:
+    given = set(given_codes())
+    assert len(given) > 80
+    assert sorted(given - CODES.keys()) == []
+
+
+@pytest.mark.parametrize("name", ["not-settled", "out-of-memory", "unknown-stage", "number"])
+def test_explain_takes_a_code(pipeprof: Pipeprof, name: str) -> None:
+    text, document = pipeprof("explain", name), pipeprof("explain", name, "--json")
+    assert (text.code, document.code) == (0, 0)
+    assert text.out.startswith(f"{name}: {CODES[name].kind}\n")
+    assert CODES[name].action in " ".join(text.out.split())
+    assert json.loads(document.out)["meaning"] == CODES[name].meaning
+
+
+def test_explain_suggests_a_code(pipeprof: Pipeprof) -> None:
+    result = pipeprof("explain", "not-setled")
+    assert result.code == 2
+    assert "did you mean not-settled?" in result.err
+
+
+def test_no_code_is_the_name_of_a_rule() -> None:
+    from pipeprof.profiles.advise.rule import rules
+
+    assert not rules().keys() & CODES.keys()
