@@ -6,6 +6,7 @@ The faults found are mended in a copy as their suggestions say, and the copy is 
 from __future__ import annotations
 
 import copy
+import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.yaml.reader import Address
 
 _ROUNDS: Final = 4
+_ALIKE: Final = 0.6
+"""As `difflib.get_close_matches` has it."""
 _STAGE: Final = {"prefetch": {"buffer_size": 1}}
 """Takes the place of a stage that cannot be mended: it is right in itself, and any element passes through it."""
 _STAGE_DEPTH: Final = 2
+_NEEDED: Final = frozenset({"version", "source", "data"})
+"""Parts of a spec that others depend on."""
 
 
 class Mended:
@@ -41,29 +46,35 @@ class Mended:
         return tuple(self._written.get(address[: end + 1], part) for end, part in enumerate(address))
 
     def stands_in(self, address: Address) -> bool:
-        """Whether a part of the copy is not what was written there, so that nothing is known of that."""
-        return any(address[: len(one)] == one for one in self._replaced)
+        """Whether a part of the copy is not what was written there, or is the mapping that lacks it."""
+        return any(address[: len(one)] == one or address == one[:-1] for one in self._replaced)
 
     def _mend(self, fault: Fault) -> bool:
-        if not fault.address or self.stands_in(fault.address):
+        if not fault.address or any(fault.address[: len(one)] == one for one in self._replaced):
             return False
         parent, key = self._find(fault.address[:-1]), fault.address[-1]
         unknown = fault.at_key and fault.code.startswith("unknown-")
         if unknown and isinstance(parent, dict) and key in parent:
             name = fault.suggestion
-            if name is not None and name.isidentifier() and name not in parent:
+            if name is not None and name.isidentifier() and name not in parent and _is_misspelt(str(key), name):
                 _rename(parent, key, name)
                 self._written[(*fault.address[:-1], name)] = str(key)
                 return True
-            if len(parent) > 1:
-                del parent[key]
-                self._replaced.append(fault.address)
-                return True
-        if not fault.missing and isinstance(parent, dict) and len(fault.address) > 1 and key in parent and not unknown:
-            del parent[key]
-            self._replaced.append(fault.address)
+        if not fault.missing and self._remove(fault.address, 1 if fault.address[0] in _NEEDED and not unknown else 0):
             return True
         return self._replace_stage(fault.address)
+
+    def _remove(self, address: Address, least: int) -> bool:
+        """Remove the value, or what is around it: an item of a list would move those after it."""
+        least = max(least, _STAGE_DEPTH if address[0] == "stages" else 0)
+        for end in range(len(address), least, -1):
+            parent, key = self._find(address[: end - 1]), address[end - 1]
+            # An empty mapping would be a fault of its own.
+            if isinstance(parent, dict) and key in parent and len(parent) > 1:
+                del parent[key]
+                self._replaced.append(address[:end])
+                return True
+        return False
 
     def _replace_stage(self, address: Address) -> bool:
         stage = address[:_STAGE_DEPTH]
@@ -100,6 +111,8 @@ def find_hidden_faults(
     """
     from dataclasses import replace
 
+    from pipeprof.pipelines.spec.errors.root_causes import is_torn
+
     mended = Mended(data)
     known, hidden, model = {fault.address for fault in faults}, [], None
     for _ in range(_ROUNDS):
@@ -109,12 +122,17 @@ def find_hidden_faults(
         for fault in faults:
             address = mended.written(fault.address)
             gone = any(mended.stands_in((*fault.address, name)) for name in fault.missing)
-            if address not in known and not gone and not mended.stands_in(fault.address):
+            if address not in known and not is_torn(fault, data) and not gone and not mended.stands_in(fault.address):
                 known.add(address)
                 hidden.append(replace(fault, address=address))
         if model is not None:
             break
     return model, hidden, mended
+
+
+def _is_misspelt(key: str, name: str) -> bool:
+    """Whether a key is a name with mistakes, and no other idea that the name comes closest to."""
+    return difflib.SequenceMatcher(None, key.lower(), name.lower()).ratio() >= _ALIKE
 
 
 def _rename(mapping: dict[Any, Any], key: Any, name: str) -> None:

@@ -47,7 +47,7 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
         faults: of one validation.
         data: what was validated.
     """
-    faults = [fault for fault in faults if not _is_torn(fault, data)]
+    faults = [fault for fault in faults if not is_torn(fault, data)]
     unknown: dict[Address, list[Fault]] = defaultdict(list)
     incomplete: dict[Address, list[Fault]] = defaultdict(list)
     for fault in faults:
@@ -90,7 +90,7 @@ def _merge_missing(missing: list[Fault], unknown: list[Fault], data: Any) -> lis
     return silent
 
 
-def _is_torn(fault: Fault, data: Any) -> bool:
+def is_torn(fault: Fault, data: Any) -> bool:
     """Return whether an unknown key is the rest of a tuple: ``{shape: (3, 4)}`` is a shape "(3" and a key "4)"."""
     if not (fault.address and fault.code.startswith("unknown-") and str(fault.address[-1]).endswith(")")):
         return False

@@ -203,13 +203,25 @@ def test_one_finding_in_full_has_everything(found: Profile) -> None:
         "took 83.4 ms of each batch",
         "Let 16 calls wait at the same time",
         "num_parallel_calls: 16",
-        "dataset = dataset.map(fn, num_parallel_calls=16)",
         "the same elements in the same order",
         "min(24.3 / 12.2 of the step, 16 calls) = 1.99",
         "ms_per_batch 83.4, worker_cores 0.21",
         "pipeprof explain serial-map-latency",
     ):
         assert part in text
+
+
+def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
+    number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
+    python, yaml = "dataset = dataset.map(fn, num_parallel_calls=16)", "num_parallel_calls: 16"
+    in_spec = report(found, Selection(finding=number))
+    assert yaml in in_spec
+    assert python not in in_spec
+    found.target.kind = "function"
+    assert python in report(found, Selection(finding=number))
+    both = report(found, Selection(finding=number, verbose=True))
+    assert python in both
+    assert yaml in both
 
 
 def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:

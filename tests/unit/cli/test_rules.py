@@ -99,7 +99,7 @@ def test_explain_what_is_no_rule(pipeprof: Pipeprof) -> None:
     assert result.err.endswith(f"did you mean {name}?\n")
     result = pipeprof("explain", "quite-different")
     assert (result.code, result.out) == (2, "")
-    assert result.err == "pipeprof: error: unknown rule 'quite-different'; `pipeprof rules` lists them\n"
+    assert result.err == "pipeprof: error: unknown rule or code 'quite-different'; `pipeprof rules` lists them\n"
 
 
 def test_part_of_a_name_is_enough_for_a_suggestion(pipeprof: Pipeprof) -> None:

@@ -59,7 +59,7 @@ def test_report_on_stdout_the_rest_on_stderr(harness: Harness, pipeprof: Pipepro
     path = saved(tmp_path)
     assert result.code == 0
     assert result.out == paint(build_report(harness.profile, str(path.relative_to(tmp_path))), Style(80))
-    assert result.err.splitlines() == ["pipeprof: measuring, about 10 s", "pipeprof: a note"]
+    assert result.err.splitlines() == ["pipeprof: [6/7] measuring, about 10 s", "pipeprof: a note"]
     assert path.name.startswith("my-rows-2")
     assert load_profile(path) == harness.profile
 

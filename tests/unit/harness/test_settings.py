@@ -127,10 +127,6 @@ def test_without_a_spec_steps_alone_take_as_long_as_they_take():
     assert (planned.seconds, planned.steps) == (None, 9)
 
 
-def test_without_a_device_there_is_no_dispatch():
-    assert plan(settings(dispatch=2)).dispatch is None
-
-
 def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')))

@@ -15,9 +15,10 @@ def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) 
 def test_line_and_caret() -> None:
     lines = [""] * 11 + ["  bach: 3"]
     assert diagnostic(12, 3, 4, suggestion="batch").render(lines) == (
-        "spec.yaml:12:3: error[wrong-type]: got x, expected y — did you mean batch?\n"
+        "spec.yaml:12:3: error[wrong-type]: got x, expected y\n"
         "    12 |   bach: 3\n"
-        "       |   ^^^^"
+        "       |   ^^^^\n"
+        "    help: did you mean batch?"
     )
 
 

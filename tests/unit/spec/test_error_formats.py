@@ -69,7 +69,9 @@ def test_all_formats_say_the_same(
     errors = json.loads(text)["errors"]
     assert in_words.count(": error[") == len(errors) == lines.count("::error ")
     for error in errors:
-        assert f"error[{error['code']}]: {error['message']}" in in_words
+        fault, _, suggestion = error["message"].partition(" — did you mean ")
+        assert f"error[{error['code']}]: {fault}\n" in in_words
+        assert not suggestion or f"    help: did you mean {suggestion}\n" in in_words
         assert f"title={error['code']}::" in lines
 
 

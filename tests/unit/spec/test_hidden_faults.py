@@ -1,4 +1,4 @@
-"""One pass finds all errors: also those inside a misspelt stage, and those that are looked for once the rest is right."""
+"""One pass finds all errors: also those inside a misspelt stage, and those that only a valid spec is searched for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeprof.pipelines.spec.errors.root_causes import Fault
 SPEC = """\
 version: 1
 source:
-  tfrecord: {files: missing/*.tfrecord}
+  TFRecordDataset: {filenames: missing.tfrecord}
 stages:
   - shufle: {bufer_size: 3}
   - map:
@@ -27,7 +27,7 @@ measure: {seconds: -1}
 ignore:
   - {rule: no-prefetch, reson: small}
 data:
-  photos: {image_folder: {images: 3, sise: [8, 8]}}
+  photos: {image_folder: {count: 8, sise: [64, 48]}}
 """
 
 

@@ -367,15 +367,12 @@ class StagingError(Exception):
     """As AutoGraph names what it raises in place of a class that it cannot create again."""
 
 
-def test_the_users_exception_is_shown_and_not_autographs() -> None:
-    class SchemaError(Exception):
-        def __init__(self, column: str, row: int) -> None:
-            super().__init__(f"column {column} is missing in row {row}")
+class SchemaError(Exception):
+    def __init__(self, column: str, row: int) -> None:
+        super().__init__(f"column {column} is missing in row {row}")
 
-    try:
-        try:
-            raise SchemaError("label", 3)
-        except SchemaError as error:
-            raise StagingError(f"in user code:\n\n  File x.py\n\n  SchemaError: {error}")
-    except StagingError as error:
-        assert first_line(error) == "SchemaError: column label is missing in row 3"
+
+def test_the_users_exception_is_shown_and_not_autographs() -> None:
+    raised = StagingError("in user code:\n\n  File x.py\n\n  SchemaError: column label is missing in row 3")
+    raised.__context__ = SchemaError("label", 3)
+    assert first_line(raised) == "SchemaError: column label is missing in row 3"
