@@ -1,4 +1,4 @@
-"""What the shell completes: targets, rules and the words of options."""
+"""What the shell completes: targets and the words of options."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ def one_of(*words: str) -> Callable[[str], list[str]]:
         return [word for word in words if word.startswith(incomplete)]
 
     return complete
-
-
-def rule_names(incomplete: str) -> list[str]:
-    """Complete the name of a rule, or the code of a warning or an error."""
-    from pipeprof.cli.pages.codes import CODES
-    from pipeprof.profiles.advise.rule import rules
-
-    return [name for name in (*sorted(rules()), *sorted(CODES)) if name.startswith(incomplete)]
 
 
 def targets(incomplete: str) -> list[str]:

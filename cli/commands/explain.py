@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.completion import rule_names
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Format, Json
 
@@ -20,13 +19,21 @@ EPILOG = epilog(
 )
 
 
+def complete_name(incomplete: str) -> list[str]:
+    """Complete the name of a rule, or the code of a warning or an error."""
+    from pipeprof.cli.pages.codes import CODES
+    from pipeprof.profiles.advise.rule import rules
+
+    return [name for name in (*sorted(rules()), *sorted(CODES)) if name.startswith(incomplete)]
+
+
 def explain(
     rule: Annotated[
         str,
         typer.Argument(
             metavar="NAME",
             help="Name of a rule (`pipeprof rules` lists them), or the code of a warning or an error.",
-            autocompletion=rule_names,
+            autocompletion=complete_name,
         ),
     ],
     *,

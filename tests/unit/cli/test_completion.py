@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli import completion
+from pipeprof.cli.commands.explain import complete_name
 
 MODULE = """\
 import tensorflow as tf
@@ -24,8 +25,8 @@ def test_words_of_an_option() -> None:
 
 
 def test_names_of_rules_and_codes() -> None:
-    assert completion.rule_names("no-pre") == ["no-prefetch", "no-prefetch-between"]
-    assert "not-settled" in completion.rule_names("not-")
+    assert complete_name("no-pre") == ["no-prefetch", "no-prefetch-between"]
+    assert "not-settled" in complete_name("not-")
 
 
 def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
