@@ -114,7 +114,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
-    from pipeprof.cli.streams import say_error
+    from pipeprof.cli.text.diagnostics import say_error
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.profiles.host.system_faults import has_current_folder, system_fault
 

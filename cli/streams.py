@@ -85,17 +85,6 @@ def say(text: str) -> None:
         write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")
 
 
-def say_error(text: str) -> None:
-    """Write an error to stderr, in colours on a terminal, with control characters escaped."""
-    from pipeprof.cli.text.diagnostics import color_errors
-    from pipeprof.cli.text.style import wants_color
-
-    shown = "\n".join(visible(line) for line in text.splitlines()) + "\n"
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        colored = wants_color("auto", is_terminal=sys.stderr.isatty(), environ=os.environ)
-        write_stream(sys.stderr, color_errors(shown) if colored else shown)
-
-
 def visible(text: str) -> str:
     r"""User's text with everything that moves a cursor, hides or reorders other text spelled out.
 

@@ -12,7 +12,7 @@ Kind = Literal["warning of a run", "error of a run", "error in a spec"]
 
 
 @dataclass(frozen=True)
-class Code:
+class MessageCode:
     """A stable word that a message carries.
 
     Attributes:
@@ -34,6 +34,14 @@ _WARNINGS = {
     "cold": (
         "`--cold` could not evict every file, or the files were read from memory after all.",
         "Treat the numbers as those of a warm page cache.",
+    ),
+    "disturbed": (
+        "Other processes used the cores that the pipeline's threads waited for.",
+        "Repeat the measurement on an idle machine.",
+    ),
+    "forked": (
+        "The function forked, and the copy returned as well; the copy was ended.",
+        "Call os._exit in the copy, or start processes with multiprocessing.",
     ),
     "graph-without-arrays": (
         "The graph was read without the contents of large arrays.",
@@ -119,6 +127,10 @@ _WARNINGS = {
 }
 _RUN_ERRORS = {
     "build": ("The pipeline could not be built.", "Correct the stage that the message names."),
+    "channel-closed": (
+        "The pipeline's code closed descriptors that it had not opened, and with them the worker's pipe.",
+        "Look for os.close and os.closerange.",
+    ),
     "crashed": (
         "The worker process crashed in native code.",
         "Run the pipeline without pipeprof; if it crashes there too, the named library is the cause.",
@@ -135,9 +147,11 @@ _RUN_ERRORS = {
         "No step finished for --timeout seconds.",
         "Look at the last frames; raise --timeout if the pipeline is only slow.",
     ),
+    "hung-up": ("The terminal was closed.", "Use nohup or tmux; what was measured is in the saved profile."),
     "interrupted": ("Ctrl-C ended the run.", "Nothing: what was measured is in the saved profile."),
     "killed": ("Another process killed the worker.", "Find out who did: the kernel's log, the batch system."),
     "max-time": ("--max-time was reached.", "Raise it, or lower --seconds."),
+    "not-started": ("The worker process could not start.", "Read what it printed: the message quotes it."),
     "out-of-memory": ("The memory limit was reached.", "Reduce what the named stage holds, or raise --memory-limit."),
     "raised": ("The pipeline raised an exception.", "Correct the line that the message names."),
     "step-raised": ("The training step raised an exception.", "Correct the step; the pipeline worked up to there."),
@@ -232,11 +246,11 @@ _VALUES = (
 _VALUE = "A value or its form is wrong: the message states what was given and what is expected."
 _PLACE = "Correct the place that the message names."
 
-CODES: dict[str, Code] = {
-    **{code: Code("error in a spec", _VALUE, _PLACE) for code in _VALUES},
-    **{code: Code("error in a spec", text, _PLACE) for code, text in _SPEC_ERRORS.items()},
-    **{code: Code("warning of a run", *texts) for code, texts in _WARNINGS.items()},
-    **{code: Code("error of a run", *texts) for code, texts in _RUN_ERRORS.items()},
+CODES: dict[str, MessageCode] = {
+    **{code: MessageCode("error in a spec", _VALUE, _PLACE) for code in _VALUES},
+    **{code: MessageCode("error in a spec", text, _PLACE) for code, text in _SPEC_ERRORS.items()},
+    **{code: MessageCode("warning of a run", *texts) for code, texts in _WARNINGS.items()},
+    **{code: MessageCode("error of a run", *texts) for code, texts in _RUN_ERRORS.items()},
 }
 """By name. Errors in a spec that are named after a value, as `number` or `duration`, share their text."""
 

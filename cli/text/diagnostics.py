@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import sys
+
+from pipeprof.cli.streams import visible, write_stream
+from pipeprof.cli.text.style import wants_color
 
 _HEAD = re.compile(r"^(?P<place>\S.*?): (?P<code>error(?:\[[a-z-]+\])?:)(?= )", re.MULTILINE)
 _CARET = re.compile(r"^(?P<gutter> +(?:\| )?)(?P<caret> *\^+)$", re.MULTILINE)
@@ -23,3 +29,11 @@ def color_errors(text: str) -> str:
     text = _HEAD.sub(rf"{_BOLD}\g<place>:{_OFF} {_RED}\g<code>{_OFF}", text)
     text = _CARET.sub(rf"\g<gutter>{_RED}\g<caret>{_OFF}", text)
     return _HELP.sub(f"    {_CYAN}help:{_OFF}", text)
+
+
+def say_error(text: str) -> None:
+    """Write an error to stderr, in colours on a terminal, with control characters escaped."""
+    shown = "\n".join(visible(line) for line in text.splitlines()) + "\n"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        colored = wants_color("auto", is_terminal=sys.stderr.isatty(), environ=os.environ)
+        write_stream(sys.stderr, color_errors(shown) if colored else shown)

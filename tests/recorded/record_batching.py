@@ -114,8 +114,8 @@ def pipelines(folder: Path) -> dict[str, Callable[[], Any]]:
         "overlapping windows, batch": lambda: (
             numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4)).batch(3)
         ),
-        "unknown: overlapping windows": lambda: (
-            numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4))
+        "unknown: overlapping windows": lambda: numbers.window(4, shift=1, drop_remainder=True).flat_map(
+            lambda window: window.batch(4)
         ),
         "unknown: batch of batches": lambda: numbers.batch(4, drop_remainder=True).batch(3, drop_remainder=True),
         "unknown: batch of sequences": lambda: numbers.batch(4).map(lambda row: (row[:-1], row[1:])).batch(3),

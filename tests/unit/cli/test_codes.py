@@ -25,23 +25,35 @@ CODE = re.compile(r"[a-z]+([-_][a-z]+)*")
 
 
 def given_codes() -> Iterator[str]:
-    """The codes that stand in calls, and those in the recorded texts of errors."""
-    for folder in ("cli", "pipelines", "profiles"):
-        for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call):
-                    yield from _given(node)
+    """The codes that stand in calls, by name or as they are, and those in the recorded texts of errors."""
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for folder in ("cli", "pipelines", "profiles")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    constants = {
+        target.id: node.value
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield from _given(node, constants)
     for path in (ROOT / "tests" / "golden").rglob("*.txt"):
         yield from re.findall(r"error\[([a-z-]+)\]", path.read_text(encoding="utf-8", errors="replace"))
 
 
-def _given(call: ast.Call) -> Iterator[str]:
+def _given(call: ast.Call, constants: dict[str, ast.expr]) -> Iterator[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name not in MAKERS:
         return
     place = MAKERS[name]
     values = [keyword.value for keyword in call.keywords if keyword.arg == "code"] or call.args[place : place + 1]
-    for value in values:
+    for value in [constants.get(one.id, one) if isinstance(one, ast.Name) else one for one in values]:
         if isinstance(value, ast.Constant) and isinstance(value.value, str) and CODE.fullmatch(value.value):
             yield value.value.replace("_", "-")
 
