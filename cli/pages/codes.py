@@ -94,7 +94,7 @@ _WARNINGS = {
         "A training loop pays this after every epoch: keep one iterator with `repeat`.",
     ),
     "speed-not-judged": (
-        "Rules on speed were not applied, because the step hardly waits or too little was measured.",
+        "Rules on speed were not applied, because the step waits too little, or too few steps were measured.",
         "Nothing, or measure longer.",
     ),
     "stages-alias": ("A stage holds views of another stage's memory.", "Nothing: these bytes are counted once."),
@@ -127,6 +127,7 @@ _WARNINGS = {
 }
 _RUN_ERRORS = {
     "build": ("The pipeline could not be built.", "Correct the stage that the message names."),
+    "no-tensorflow": ("TensorFlow is not installed, or cannot be imported.", "Install it: docs/install.md."),
     "channel-closed": (
         "The pipeline's code closed descriptors that it had not opened, and with them the worker's pipe.",
         "Look for os.close and os.closerange.",
