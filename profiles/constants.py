@@ -55,6 +55,13 @@ def _constant(
     return value
 
 
+CALL_TURN_US = _constant(
+    "CALL_TURN_US",
+    8.0,
+    "µs",
+    "A turn of the executor for a call of a function without the time of its ops",
+    "a map of one op over `range`",
+)
 MOST_CALL_OVERHEAD = _constant(
     "MOST_CALL_OVERHEAD",
     3.0,

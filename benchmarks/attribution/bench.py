@@ -1,6 +1,7 @@
 """Planted costs and planted memory: ``python benchmarks/attribution/bench.py --out FILE [--case NAME …]``.
 
-What is planted, what is held against it and how far it may be off stands in `time_cases.py` and `memory_cases.py`.
+What is planted, what is held against it and how far it may be off stands in `time_cases.py`, `inside_cases.py`,
+`deep_cases.py` and `memory_cases.py`.
 With ``--add`` the cases are added to what FILE already has, so that a long run can be made in pieces.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-KINDS = [kind for kind in ("time", "memory") if (HERE / f"{kind}_cases.py").exists()]
+KINDS = [kind for kind in ("time", "inside", "deep", "memory") if (HERE / f"{kind}_cases.py").exists()]
 CLAIM = (
     "shares of planted costs within 10 points, the top stage and the top op always right; planted memory found by owner"
 )

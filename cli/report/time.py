@@ -25,13 +25,14 @@ _LEAST = 0.02
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
 _MUCH_HIGHER = 10
 _CALLING = "calling it"
+_REST = "other ops and copies"
 
 
 class Part(NamedTuple):
     """A part of a stage's time; parts of one level never add up to more than the whole.
 
     Attributes:
-        name: An op, a Python function, or calling the stage's functions.
+        name: An op, a Python function, calling the stage's functions, or the rest.
         ms: Per batch.
         inside: Parts of this part.
         function: The Python function, where it is one.
@@ -44,9 +45,10 @@ class Part(NamedTuple):
 
 
 def split_stage(stage: Stage) -> list[Part]:
-    """Split a stage's time into ops and calls, with Python functions inside the ops that call them.
+    """Split a stage's time into ops, calls and the rest, with Python functions inside the ops that call them.
 
-    The trace makes a pipeline slower: where its parts add up to more than the stage, they are scaled down to it.
+    All of it is time on a core or blocked. In documents of earlier versions, where the parts add up to more than the
+    stage, they are scaled down to it.
 
     Args:
         stage: With ``ops``, ``python`` and ``calling_ms_per_batch`` where they are known.
@@ -63,8 +65,11 @@ def split_stage(stage: Stage) -> list[Part]:
         times = count(stage.calls_per_batch)
         word = f"{_CALLING} {'once' if times == '1' else f'{times} times'}"
         parts.append(Part(word, stage.calling_ms_per_batch))
-    fitting = _fit(parts, stage.inside_ms) if stage.inside_ms is not None else parts
-    return sorted(fitting, key=lambda part: -part.ms)
+    whole = stage.active_ms
+    if whole is not None and parts:
+        parts = _fit(parts, whole)
+        parts.append(Part(_REST, whole - sum(part.ms for part in parts)))
+    return sorted(parts, key=lambda part: -part.ms)
 
 
 def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
@@ -84,7 +89,7 @@ def describe_inside(stage: Stage) -> str:
     Args:
         stage: With the time inside it.
     """
-    whole = stage.inside_ms
+    whole = stage.active_ms
     if not whole:
         return ""
     words = []
@@ -178,7 +183,7 @@ def _build_inside(profile: Profile) -> Iterator[Block]:
     names = name_rows(profile.stages)
     rows: list[tuple[str, str, float, float, Part]] = []
     for stage in profile.stages or []:
-        whole = stage.inside_ms or 0.0
+        whole = stage.active_ms or 0.0
         if (stage.share or 0.0) < SHOWN_FROM or not whole:
             continue
         label = names[stage.id]
@@ -200,8 +205,10 @@ def _build_inside(profile: Profile) -> Iterator[Block]:
             Column("", [_where(part) for *_, part in rows], right=False, keep=3, shrink_to=16, style="dim"),
         ]
     )
+    legend = [(scale.unit, f"{scale.unit}: on a core or blocked, per batch")]
     if any(_lock(part) for *_, part in rows):
-        yield Legend([("lock", "lock: share of the function's time with the GIL held")])
+        legend.append(("lock", "lock: share of the function's time with the GIL held"))
+    yield Legend(legend)
 
 
 def _function_name(cost: PythonCost) -> str:

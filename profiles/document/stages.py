@@ -34,7 +34,11 @@ class OpCost(Model):
     """A TensorFlow op inside a map function."""
 
     op: str
-    ms_per_batch: float
+    ms_per_batch: float = Field(
+        description="Time per batch in the measured window, all threads: on a core or blocked, as `cpu_ms_per_batch` "
+        "and `blocked_ms_per_batch` of the stage, which all its ops together never exceed. Of a stage without a time, "
+        "wall time in the trace window.",
+    )
 
 
 class PythonCost(Model):
@@ -47,7 +51,8 @@ class PythonCost(Model):
         None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
     )
     ms_per_batch: float = Field(
-        description="Time inside it per batch, without the functions that it calls in the user's files."
+        description="Time inside it per batch, without the functions that it calls in the user's files and without "
+        "waiting for the GIL; the same kind of time as that of ops."
     )
     share: float = Field(description="Of the time sampled inside Python functions of the pipeline, 0 to 1.")
     lock_share: float | None = Field(
@@ -126,13 +131,22 @@ class Stage(Model):
     )
     calling_ms_per_batch: float | None = Field(
         None,
-        description="Part of the CPU time: calling its functions, which TensorFlow's model does not count. The "
-        "process's unattributed CPU time in the trace's proportions.",
+        description="Part of the CPU time: calling its functions, whatever they contain, which TensorFlow's model does "
+        "not count. The process's unattributed CPU time in the trace's proportions.",
     )
-    calls_per_batch: float | None = Field(None, description="Calls of its functions per batch in the trace window.")
+    calls_per_batch: float | None = Field(
+        None,
+        description="Calls of its functions per batch: by the graph where that fixes it (32 before a `batch(32)`), "
+        "else by the model's counters, else by the trace.",
+    )
     share: float | None = Field(
         None,
         description="Its part of the pipeline's work, 0 to 1: the time inside all stages without waiting for a core.",
+    )
+    threads: float | None = Field(
+        None,
+        description="Threads that may be inside it at a time, all its iterators together; `None` if unknown. Its wall "
+        "time is never longer than that many intervals.",
     )
     parallelism: float | None = None
     tunable: bool | None = Field(None, description="TensorFlow chooses its parallelism or buffer.")
@@ -155,6 +169,13 @@ class Stage(Model):
     def inside_ms(self) -> float | None:
         """Time inside the stage per batch, in milliseconds; documents before `time_ms_per_batch` had only one time."""
         return self.time_ms_per_batch if self.time_ms_per_batch is not None else self.cpu_ms_per_batch
+
+    @property
+    def active_ms(self) -> float | None:
+        """The part of it on a core or blocked, with further threads of single ops; all of it where that is unknown."""
+        if self.cpu_ms_per_batch is None:
+            return self.inside_ms
+        return self.cpu_ms_per_batch + (self.blocked_ms_per_batch or 0.0)
 
 
 class Headspace(Model):

@@ -26,6 +26,7 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
@@ -35,7 +36,6 @@ from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.restarts import repeat_text
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
-from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
 from pipeprof.profiles.wording import milliseconds, percent
 
@@ -248,6 +248,7 @@ def _stages(facts: RunFacts, observed: Observed) -> tuple[list[Stage] | None, li
         batches=sum(segment.batches for segment in graphs.segments),
         times=[segment.seconds for segment in graphs.segments],
         traced=traced_elements(observed.trace, graphs.executed),
+        traced_batches=observed.trace.batches if observed.trace is not None else None,
         seconds=observed.measured.steps.seconds if observed.measured is not None else 0.0,
         cores=facts.host.cores,
         names=names,

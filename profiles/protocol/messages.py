@@ -314,6 +314,7 @@ class TracedFunction:
         dataset: Id of the dataset that calls it, in the graph as written.
         seconds: In it.
         taken_seconds: Of these, with the GIL held.
+        call_seconds: In calls by that name altogether, TensorFlow's conversions of arguments and results included.
     """
 
     token: str
@@ -323,6 +324,7 @@ class TracedFunction:
     seconds: float
     taken_seconds: float
     dataset: str | None = None
+    call_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -360,6 +362,7 @@ class Trace(WorkerMessage):
         calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         cpu_seconds: Of the process.
+        model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
     """
 
     batches: int = 0
@@ -377,6 +380,7 @@ class Trace(WorkerMessage):
     calls: dict[str, TracedCalls] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
     cpu_seconds: float | None = None
+    model: tuple[ModelDict, ModelDict] | None = None
 
 
 # Words, answers and the end

@@ -60,6 +60,8 @@ READ_FROM = 1e5
 """Bytes per second below which no disk is read: a quarter of what one gives that finds a page in 10 ms."""
 STALLED_FROM = 0.50
 """Share of the blocked time in which something waited for a disk or a file system."""
+COMPUTES_FROM = 1.0
+"""Cores in use from which a pipeline computes and does not wait."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
@@ -100,7 +102,9 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
     if causes is None or steps is None:
         return None
     remaining = _remaining_stage(profile)
-    stage = top_stage(profile.stages, steps.epochs) or (remaining.stage if remaining is not None else None)
+    stage = top_stage(profile.stages, steps.epochs, steps.interval_ms.mean)
+    if stage is None and remaining is not None:
+        stage = remaining.stage
     for look in (_disturbed, _python, _cpu, _blocked, _chain, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
@@ -244,16 +248,29 @@ def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Bottlenec
     if stage is not None and _is_blocked(stage) is not None:
         if not _is_blocked(stage) or (stage.blocked_ms_per_batch or 0.0) < BLOCKS_FROM * _waiting_ms(profile.steps):
             return None
+        if _computes(causes) and not _always_blocked(stage, profile.steps):
+            return None
         stages = (stage, *(one for one in equal_stages(stage, profile.stages) if _is_blocked(one)))
         share, more = _blocked_part(stages), ""
         who = f"{label_stages(stages)} {'spend' if len(stages) > 1 else 'spends'}"
         whose = "their" if len(stages) > 1 else "its"
     else:
-        if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
+        if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM or _computes(causes):
             return None
         share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(stage, profile)
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
+
+
+def _computes(causes: Causes) -> bool:
+    """Whether on average at least one thread of the worker was on a core."""
+    return causes.worker_cores is not None and causes.worker_cores >= COMPUTES_FROM
+
+
+def _always_blocked(stage: Stage, steps: Steps | None) -> bool:
+    """Whether its threads are blocked all the time, so that it sets the pace while other stages compute."""
+    interval = steps.interval_ms.mean if steps is not None else 0.0
+    return (stage.blocked_ms_per_batch or 0.0) >= ALWAYS_FROM * (stage.threads or 1.0) * interval
 
 
 def _name_wait(causes: Causes, stalled: float | None) -> tuple[Limit, str]:

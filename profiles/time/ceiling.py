@@ -14,8 +14,8 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
+from pipeprof.profiles.time.attribution.stage_time import StageTime
 from pipeprof.profiles.time.limits.serial_chain import find_chain
-from pipeprof.profiles.time.stage_time import StageTime
 
 _BLOCKED_FROM = 0.5
 """Share of the functions' time blocked from which their threads and not the cores are counted."""

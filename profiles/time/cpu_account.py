@@ -1,8 +1,8 @@
 """CPU account: how much of the process's CPU time stages, the Python loop, pipeprof and TensorFlow's runtime used.
 
-Each stage's time passes through the pure steps of `pipeprof.profiles.time.stage_time`; the document's rows are written
-once, at the end. Where stages, loop and pipeprof together come to more CPU time than the process has used, they waited
-for cores more than where each of them was measured, and all are scaled down to that.
+Each stage's time passes through the pure steps of `attribution`; the document's rows are written once, at the end.
+Where stages, loop and pipeprof together come to more CPU time than the process has used, they waited for cores more
+than where each of them was measured, and all are scaled down to that.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.time.call_overhead import add_calling
-from pipeprof.profiles.time.ceiling import stage_ceiling
-from pipeprof.profiles.time.stage_time import (
+from pipeprof.profiles.time.attribution.call_overhead import add_calling
+from pipeprof.profiles.time.attribution.from_trace import from_trace
+from pipeprof.profiles.time.attribution.inside import split_inside
+from pipeprof.profiles.time.attribution.stage_time import (
     StageTime,
     Times,
-    cap_at_interval,
-    cap_at_wall_time,
+    cap_at_threads,
     cap_trace_timed_stages,
     cap_waiting_at_window,
-    fit_ops,
     from_model,
-    from_trace,
     scale_to_cpu,
     split_blocked,
+    threads_of,
 )
+from pipeprof.profiles.time.attribution.trace_work import Work
+from pipeprof.profiles.time.ceiling import stage_ceiling
 from pipeprof.profiles.time.top_stage import unknown_stages
-from pipeprof.profiles.time.trace_work import Work
 
 _SAMPLED_FROM = 0.5
 """Share of the stages' time whose threads must have been sampled for their waiting for a core to be stated."""
@@ -79,8 +79,8 @@ def attribute_time(
     lost = _unattributed(stages) * running
     times = from_model(stages)
     times = from_trace(times, work, usage.batches)
-    times = cap_at_interval(times, usage.interval_ms)
-    times = fit_ops(times)
+    times = cap_at_threads(times, usage.interval_ms)
+    times = threads_of(times)
     times = split_blocked(times, work, running, usage.traced_share)
     account = None
     if usage.total_ms is not None and any(time.inside_ms is not None for time in times):
@@ -89,11 +89,14 @@ def attribute_time(
         times = cap_trace_timed_stages(times, by_model + others, usage.total_ms)
         account = _account(times, usage, usage.total_ms, lost, complete=_all_read(times, work))
         times = scale_to_cpu(times, account.scale)
-        times = add_calling(times, work, account.runtime_ms, usage.batches, running)
-        times = cap_at_wall_time(times, usage.interval_ms)
+        times = add_calling(times, work, account.runtime_ms, running)
         times = cap_waiting_at_window(times, usage.interval_ms, cores)
+        times = cap_at_threads(times, usage.interval_ms)
         account = _with_calls(account, times)
-    total = sum(time.active_ms for time in times) + lost * (account.scale if account is not None else 1.0)
+    times = split_inside(times, work)
+    # What could not be assigned may be the work of a stage.
+    unassigned = lost if account is None else account.unattributed_ms
+    total = sum(time.active_ms for time in times) + unassigned
     return [_row(time, total, usage, cores) for time in times], account
 
 
@@ -102,6 +105,7 @@ def _row(time: StageTime, total_ms: float, usage: CpuUsage, cores: float) -> Sta
     found: dict[str, object] = {
         "ops": list(time.ops) if time.ops else None,
         "python": list(time.python) if time.python else None,
+        "calls_per_batch": time.calls,
     }
     if time.inside_ms is not None:
         found |= {
@@ -111,7 +115,6 @@ def _row(time: StageTime, total_ms: float, usage: CpuUsage, cores: float) -> Sta
             "blocked_ms_per_batch": time.blocked_ms,
             "intra_op_ms_per_batch": time.intra_op_ms,
             "calling_ms_per_batch": time.calling_ms,
-            "calls_per_batch": time.calls,
             "share": time.active_ms / total_ms if total_ms else None,
         }
         ceiling = stage_ceiling(time, usage.interval_ms, cores, usage.idle_cores)
@@ -151,7 +154,7 @@ def _account(times: Times, usage: CpuUsage, total_ms: float, lost: float, *, com
 
 def _with_calls(account: CpuAccount, times: Times) -> CpuAccount:
     """Move the CPU time of calls from the runtime to the stages, and add the time in which stages waited for a core."""
-    calling = sum(time.calling_ms or 0.0 for time in times)
+    calling = sum((time.calling_ms or 0.0) + (time.passing_ms or 0.0) for time in times)
     return account.model_copy(
         update={
             "stages_ms": account.stages_ms + calling,

@@ -10,9 +10,6 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.wording import listed, percent, stage_label
 
-_ROUGH_BELOW = 0.01
-"""Share of the elements read below which a scaled cost is rough."""
-
 
 @dataclass(frozen=True)
 class StageNote:
@@ -21,12 +18,12 @@ class StageNote:
     Attributes:
         code: Of the warning, without ``stages-``.
         stages: Their ids.
-        seen: For ``scaled`` the smallest part of a stage's elements whose cost was read.
+        seen: The smallest part of a stage's elements whose cost was read; 0 for ``unseen`` if none was.
     """
 
     code: Literal["unseen", "traced", "scaled", "alias"]
     stages: tuple[str, ...]
-    seen: float = 1.0
+    seen: float = 0.0
 
     def message(self, rows: Sequence[Stage]) -> Message:
         """Write the warning, with the stages' names."""
@@ -39,11 +36,18 @@ def _labels(stages: Sequence[Stage]) -> str:
     return listed([stage_label(stage) for stage in stages])
 
 
-def unseen_text(stages: Sequence[Stage], _seen: float = 0.0) -> str:
-    """State that costs are unknown."""
-    if len(stages) > 1:
-        return f"The costs of {_labels(stages)} are unknown: they finished before they could be read."
-    return f"The cost of {_labels(stages)} is unknown: it finished before it could be read."
+def unseen_text(stages: Sequence[Stage], seen: float = 0.0) -> str:
+    """State that costs are unknown, and why."""
+    several = len(stages) > 1
+    if seen:
+        least = percent(seen)
+        why = f"they were read for less than {least} of their elements"
+        why = why if several else f"it was read for less than {least} of its elements"
+    else:
+        why = "they finished before they could be read" if several else "it finished before it could be read"
+    if several:
+        return f"The costs of {_labels(stages)} are unknown: {why}."
+    return f"The cost of {_labels(stages)} is unknown: {why}."
 
 
 def _traced_text(stages: Sequence[Stage], _seen: float) -> str:
@@ -55,8 +59,7 @@ def _traced_text(stages: Sequence[Stage], _seen: float) -> str:
 
 
 def _scaled_text(stages: Sequence[Stage], seen: float) -> str:
-    rough = "less than 1 % of the elements, so the result is rough"
-    read = rough if seen < _ROUGH_BELOW else f"at least {percent(seen)} of the elements"
+    read = f"at least {percent(seen)} of the elements"
     if len(stages) > 1:
         return f"The costs of {_labels(stages)} are scaled up: they restarted while measured, and were read for {read}."
     return f"The cost of {_labels(stages)} is scaled up: it restarted while measured, and was read for {read}."

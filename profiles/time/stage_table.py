@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
-from pipeprof.pipelines.graph.costs.costs import Cost, Costs, Segment, measure
+from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.read.records import ModelDict
@@ -22,6 +22,8 @@ from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Location, Stage
+from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
+from pipeprof.profiles.time.attribution.threads import threads_inside
 from pipeprof.profiles.time.stage_notes import StageNote
 from pipeprof.profiles.wording import percent
 
@@ -59,6 +61,7 @@ def explain_stages(
     ops: Mapping[str, str] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
+    traced_batches: int | None = None,
     locate: Callable[[list[Stage]], None] | None = None,
 ) -> tuple[list[Stage], list[Message]]:
     """Make the rows of a pipeline's stages, and warnings about their numbers.
@@ -79,6 +82,7 @@ def explain_stages(
         ops: For a spec, what it calls the source or stage at every address.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
+        traced_batches: That were taken in it.
         locate: Sets the places of the rows; for a user's own function.
     """
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
@@ -105,7 +109,11 @@ def explain_stages(
     window = _Window(batches, seconds, cores, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
-    known = {place: number for place, number in unobserved.items() if number < _NONE or (traced or {}).get(place)}
+    timed = {
+        place: number
+        for place, number in unobserved.items()
+        if number < _NONE or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
+    }
     table = _StageTable(
         Rewrites(written, executed, joined, stages),
         costs,
@@ -114,7 +122,9 @@ def explain_stages(
         locations or {},
         by_address,
         elements,
-        known,
+        timed,
+        calls_per_batch(executed, costs, unobserved, batches),
+        threads_inside(executed, costs.by_id),
     )
     rows = table.rows()
     if locate is not None:
@@ -159,6 +169,10 @@ class _StageTable:
     """Of the graph as written, and as executed."""
     unread: Mapping[str, float]
     """Elements by executed dataset without a model sample that did not run or that the trace has."""
+    calls: Mapping[str, float]
+    """Of its functions per batch, by executed dataset."""
+    threads: Mapping[str, float]
+    """That may be inside it at a time, by executed dataset."""
 
     @property
     def _joined(self) -> Joined:
@@ -190,6 +204,8 @@ class _StageTable:
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
             return row
+        if not earlier:
+            row = row.model_copy(update={"calls_per_batch": self.calls.get(place), "threads": self._inside(stage)})
         last = stage is _last([stage, *partners], order)
         if place in self.unread and (cost is None or cost.unseen):
             state = self._measured(cost, place) if cost is not None and not earlier else {}
@@ -219,6 +235,7 @@ class _StageTable:
             op=written_op(node.op),
             tf_op=node.op,
             executed=self.rewrites.injected(node_id, cost),
+            threads=self.threads.get(node_id),
         ).model_copy(update=self.elements[1].describe(node_id))
         state = self._measured(cost, node_id) if cost is not None else {}
         if node_id in self.unread and (cost is None or cost.unseen):
@@ -251,6 +268,12 @@ class _StageTable:
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
+
+    def _inside(self, stage: WrittenStage) -> float | None:
+        """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
+        places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
+        known = [self.threads[one] for one in places if one in self.threads]
+        return sum(known) if len(known) == len(places) else None
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
@@ -296,7 +319,7 @@ class _StageTable:
         return max(1.0, min(own, self.window.cores))
 
     def notes(self) -> list[StageNote]:
-        unseen, scaled, aliases, traced = [], [], [], []
+        unseen, barely, scaled, aliases, traced = [], [], [], [], []
         seen = 1.0
         for stage in self.rewrites.stages:
             place = self._joined.executed.get(stage.head)
@@ -307,7 +330,7 @@ class _StageTable:
             if place is None or cost is None:
                 continue
             if cost.unseen:
-                unseen.append(stage.address)
+                (barely if cost.seen else unseen).append(stage.address)
             elif cost.seen < _SCALED_SHARE:
                 scaled.append(stage.address)
                 seen = min(seen, cost.seen)
@@ -315,6 +338,7 @@ class _StageTable:
                 aliases.append(stage.address)
         found = (
             StageNote("unseen", tuple(unseen)),
+            StageNote("unseen", tuple(barely), LEAST_SEEN),
             StageNote("traced", tuple(traced)),
             StageNote("scaled", tuple(scaled), seen),
             StageNote("alias", tuple(aliases)),
@@ -328,6 +352,11 @@ class _StageTable:
         while node.traits.by_position and node.inputs:
             node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
         return node.family == "TensorSlice" and not node.files
+
+
+def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:
+    """Whether the trace saw enough of its elements to stand for them all."""
+    return seen > 0 and (not batches or seen / batches >= LEAST_SEEN * per_batch)
 
 
 def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
@@ -352,7 +381,7 @@ def _made(cost: Cost) -> dict[str, object]:
     if not elements:
         produced, elements = cost.lifetime_bytes, cost.lifetime_elements
     return {
-        "elements": round(cost.elements) if not cost.unseen else None,
+        "elements": round(cost.elements) if cost.elements or not cost.unseen else None,
         "bytes_per_element": produced / elements if elements else None,
     }
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 EQUAL_FROM = 0.8
 """Share of the largest stage's time from which another one is named with it."""
+MOST_FROM = 0.5
+"""Share of the work, and of the interval, from which no other stage can have more."""
 _UNSEEN = "stages-unseen"
 
 
-def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
+def top_stage(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0) -> Stage | None:
     """The stage with most of the time inside the pipeline.
 
     `None` where a stage that may be it has no known cost, and where one that TensorFlow added has more.
@@ -31,12 +33,15 @@ def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
     Args:
         stages: Of the profile.
         epochs: How often the dataset ended and was started again while it was measured.
+        interval_ms: From one batch to the next. With it, stages of unknown cost do not matter where one of known cost
+            has most of all the work, the CPU time that belongs to no stage included, and fills most of the interval.
     """
     known = [stage for stage in stages or [] if _cost(stage)]
-    if _unknown(stages or [], epochs):
-        return None
     top = max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
-    return top if top is not None and top.origin == "written" else None
+    if top is None or top.origin != "written":
+        return None
+    most = (top.share or 0.0) > MOST_FROM and (top.active_ms or 0.0) > MOST_FROM * interval_ms > 0
+    return top if most or not _unknown(stages or [], epochs) else None
 
 
 def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
@@ -58,8 +63,8 @@ def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
 
 def _cost(stage: Stage) -> float | None:
     """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
-    if stage.inside_ms is not None:
-        return stage.inside_ms
+    if stage.active_ms is not None:
+        return stage.active_ms
     if stage.ops:
         return sum(op.ms_per_batch for op in stage.ops)
     return stage.share

@@ -225,7 +225,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         if bottleneck.stage is None and bottleneck.limit != "memory":
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
     elif bound != "step" and not _nothing_to_gain(profile) and not _only_restarts(steps):
-        found.append(("most work", _most_work(profile.stages, steps.epochs)))
+        found.append(("most work", _most_work(profile.stages, steps.epochs, steps.interval_ms.mean)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
@@ -270,9 +270,9 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound) -> str:
     return f"{text}; between them the device waits {percent(wait_within_epochs(steps))} of the time"
 
 
-def _most_work(stages: list[Stage] | None, epochs: int) -> str:
+def _most_work(stages: list[Stage] | None, epochs: int, interval_ms: float) -> str:
     """Name the stages with most of the pipeline's work, where TensorFlow's model or the trace has it."""
-    stage = top_stage(stages, epochs)
+    stage = top_stage(stages, epochs, interval_ms)
     if stage is None:
         return _unknown_costs(stages, epochs)
     if stage.share is None and stage.ops:

@@ -24,6 +24,8 @@ Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_co
 
 # Limits of extrapolation: this few elements do not represent so many times their number.
 _FEW, _MOST_SCALED = 64, 50.0
+LEAST_SEEN = 0.01
+"""Share of the elements that a cost must have been seen of, so that the others are taken to cost the same."""
 _TUNED = ("parallelism", "buffer_size")
 
 
@@ -40,14 +42,18 @@ class Cost:
     seen: float = 1.0
     """Share of the elements whose cost was observed; the rest is extrapolated."""
     unseen: bool = False
-    """Whether its iterators ran but had all ended when the model was read: the sums are invalid."""
+    """Whether its iterators ran but nearly all had ended when the model was read: the sums are invalid."""
     buffered_bytes: int = 0
     buffered_elements: float = 0.0
     parallelism: float | None = None
+    most_parallelism: float | None = None
+    """The largest that it had."""
     buffer_size: float | None = None
     tunable: bool | None = None
     iterators: int = 0
     """Number of iterators alive at the end."""
+    most_iterators: int = 0
+    """The most that were alive at once."""
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
     fill: list[tuple[int, float]] = field(default_factory=list)
@@ -257,21 +263,23 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
 def _cost(one: _Sum, elements: int) -> Cost:
     """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
     if one.covered <= 0 < elements:
-        return replace(one.state, unseen=True)
+        return replace(one.state, unseen=True, seen=0.0)
     whole = elements / one.covered if one.covered else 1.0
     expected = one.expected * whole
     inputs = max(0.0, one.inputs) * whole if one.inputs is not None else None
     if one.seen == 0:
         if expected > 0:
-            return replace(one.state, unseen=True)
+            return replace(one.state, unseen=True, seen=0.0)
         return replace(one.state, seconds=one.seconds, inputs=inputs)
     scale = expected / one.seen
-    if one.seen < _FEW and scale > _MOST_SCALED:
-        # The first elements may be much more expensive than later ones, e.g. when they start processes.
-        return replace(one.state, unseen=True)
+    times = inputs / one.inputs_seen if inputs and one.inputs_seen >= 1 <= inputs else scale
+    # The first elements may be much more expensive than later ones, e.g. when they start processes.
+    few = one.seen < _FEW and scale > _MOST_SCALED
+    if few or max(scale, times) * LEAST_SEEN > 1:
+        return replace(one.state, unseen=True, seen=1 / max(scale, times), elements=expected)
     return replace(
         one.state,
-        seconds=one.seconds * (inputs / one.inputs_seen if inputs and one.inputs_seen >= 1 <= inputs else scale),
+        seconds=one.seconds * times,
         inputs=inputs,
         elements=expected,
         bytes_produced=one.produced * scale,
@@ -286,11 +294,14 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
     cost.buffered_elements = sum(node["buffered_elements"] for node in nodes)
     own = [node for node in nodes if node["id"] not in helpers]
     cost.iterators = len(own)
+    cost.most_iterators = max(cost.most_iterators, cost.iterators)
     cost.lifetime_elements = sum(node["num_elements"] for node in own)
     cost.lifetime_bytes = sum(node["bytes_produced"] for node in own)
     for name in ("parallelism", "buffer_size"):
         values = [node["parameters"][name]["state_value"] for node in nodes if name in node["parameters"]]
         if values:
             setattr(cost, name, max(values))
+    if cost.parallelism is not None:
+        cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None

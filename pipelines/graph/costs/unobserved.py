@@ -64,7 +64,8 @@ class _CountInference:
             if self.is_read(below):
                 self.below(below, self.costs.by_id[below].elements)
                 continue
-            through = self._input_count(node, below, elements)
+            barely = self.costs.by_id[below].elements if below in self.costs.by_id else 0.0
+            through = barely or self._input_count(node, below, elements)
             if through is not None:
                 self.found[below] = through
             self.below(below, through)

@@ -56,6 +56,7 @@ class Looks:
     def __init__(self, foreign: Callable[[str], bool]) -> None:
         self._foreign = foreign
         self._seen: dict[tuple[str, CodeType], _FunctionSamples] = defaultdict(_FunctionSamples)
+        self._calls: Counter[str] = Counter()
         self.looks = 0
         self.ns = 0
         self.taken_ns = 0
@@ -70,13 +71,16 @@ class Looks:
             if found is None:
                 continue
             token, inner = found
+            self._calls[token] += ns
+            if inner is None:
+                continue
             code, line = _user_location(inner)
             seen = self._seen[token, code]
             seen.ns += ns
             seen.taken_ns += ns if taken else 0
             seen.lines[line] += ns
 
-    def _function(self, frame: FrameType | None) -> tuple[str, FrameType] | None:
+    def _function(self, frame: FrameType | None) -> tuple[str, FrameType | None] | None:
         """Return TensorFlow's token of the Python function that a thread runs, and the user's innermost frame."""
         inner: FrameType | None = None
         outermost: FrameType | None = None
@@ -90,7 +94,7 @@ class Looks:
                 text = token.decode() if isinstance(token, bytes) else str(token)
                 # Without a user's frame, TensorFlow itself converts arrays to tensors.
                 mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
-                return (text, used) if used is not None and mine else None
+                return text, used if mine else None
             outermost = frame
             if inner is None and not self._foreign(code.co_filename):
                 inner = frame
@@ -107,6 +111,7 @@ class Looks:
                 line=seen.lines.most_common(1)[0][0],
                 seconds=seen.ns / 1e9,
                 taken_seconds=seen.taken_ns / 1e9,
+                call_seconds=self._calls[token] / 1e9,
             )
             for (token, code), seen in self._seen.items()
         ]

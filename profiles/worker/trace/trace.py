@@ -191,12 +191,14 @@ def traced_ops(
             return Trace(note=str(error).splitlines()[0])
         passed = _ElementCount(feed)
         passed.too_many(0.0)
+        iterator, model = feed.iterator, take_snapshot(feed.iterator)
         began_ns, cpu = time.monotonic_ns(), time.process_time()
         try:
             compared = _compare_clocks(profiler)
             batches, elapsed = _take(feed, seconds, passed, epochs=epochs)
         finally:
             cpu, ended_ns = time.process_time() - cpu, time.monotonic_ns()
+            model_then = take_snapshot(feed.iterator) if feed.iterator is iterator else None
             elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
             looks = watching.stop()
             sampled = python.stop()
@@ -236,6 +238,7 @@ def traced_ops(
         calls=calls_by_iterator(events),
         elements=elements_by_iterator(events),
         cpu_seconds=cpu,
+        model=(model.to_dict(), model_then.to_dict()) if model is not None and model_then is not None else None,
     )
 
 

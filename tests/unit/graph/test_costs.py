@@ -107,7 +107,15 @@ def test_tuned_values_are_those_in_force(recorded: Load) -> None:
 
 @pytest.mark.parametrize(
     ("seen", "expected", "unseen"),
-    [(16, 5008, True), (16, 160, False), (63, 63 * 51, True), (64, 64 * 51, False), (5008, 5008, False)],
+    [
+        (16, 5008, True),
+        (16, 160, False),
+        (63, 63 * 51, True),
+        (64, 64 * 51, False),
+        (5008, 5008, False),
+        (5008, 5008 * 99, False),
+        (5008, 5008 * 101, True),
+    ],
 )
 def test_a_few_first_elements_do_not_stand_for_thousands(seen: int, expected: int, unseen: bool) -> None:
     """They may cost what no later one does, as when they start other processes."""

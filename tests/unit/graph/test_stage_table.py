@@ -114,10 +114,10 @@ def test_scaled_costs_are_told(recorded: Load) -> None:
     assert notes[0].message.endswith(" % of the elements.")
 
 
-def test_costs_of_next_to_nothing_are_called_rough() -> None:
+def test_costs_of_next_to_nothing_are_unknown_and_say_why() -> None:
     row = Stage(id="source", origin="written", op="range")
-    text = StageNote("scaled", ("source",), seen=0.001).message([row]).message
-    assert text.endswith("less than 1 % of the elements, so the result is rough.")
+    text = StageNote("unseen", ("source",), seen=0.01).message([row]).message
+    assert text == "The cost of range is unknown: it was read for less than 1 % of its elements."
 
 
 def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:

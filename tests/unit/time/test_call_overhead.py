@@ -1,4 +1,4 @@
-"""What calling functions takes is given to the stages that call, out of what is nobody's."""
+"""CPU time of the executor goes to the stages that call functions, as calls and between ops, and to nothing else."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.constants import CALL_TURN_US
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.attribution.trace_work import Work
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
-from pipeprof.profiles.time.trace_work import Work
 
 CORES = 4.0
+TURN = CALL_TURN_US / 1000
 
 
 def attribute(stages: list[Stage], work: dict[str, Work], usage: CpuUsage, cores: float) -> CpuAccount | None:
@@ -35,70 +37,94 @@ def stage(id_: str, ms: float | None, total: float, ceiling: float | None = None
     )
 
 
-def called(ms: float, calls: float = 32.0) -> Work:
-    return Work(computing=1.0, waiting=0.0, calls=calls, calling=ms)
+def called(calls: float, each_ms: float = TURN, short_ms: float = 0.0) -> Work:
+    """Calls whose turns took that long beside ops that are traced, and of it ops that are too short for a trace."""
+    return Work(computing=1.0, waiting=0.0, calls=calls, calling=calls * each_ms, model_ms=calls * short_ms)
 
 
-def test_what_is_left_goes_to_those_that_call_by_what_was_seen():
+def test_what_is_left_goes_to_those_that_call():
     one, two, three = stage("a", 1.0, 10.0), stage("b", 5.0, 10.0), stage("c", 4.0, 10.0)
-    work = {"a": called(1.0), "b": called(0.5, 16.0), "c": Work(computing=1.0, waiting=0.0)}
-    account = attribute([one, two, three], work, CpuUsage(total_ms=13.0), CORES)
+    work = {"a": called(200), "b": called(100), "c": Work(computing=1.0, waiting=0.0)}
+    account = attribute([one, two, three], work, CpuUsage(total_ms=10 + 600 * TURN), CORES)
     assert account is not None
-    assert [row.calling_ms_per_batch for row in (one, two, three)] == [pytest.approx(2.0), pytest.approx(1.0), None]
-    assert [row.cpu_ms_per_batch for row in (one, two, three)] == pytest.approx([3.0, 6.0, 4.0])
-    assert [row.time_ms_per_batch for row in (one, two, three)] == pytest.approx([3.0, 6.0, 4.0])
-    assert [row.share for row in (one, two, three)] == pytest.approx([3 / 13, 6 / 13, 4 / 13])
-    assert (one.calls_per_batch, two.calls_per_batch) == (32.0, 16.0)
-    assert (account.stages_ms, account.runtime_ms) == pytest.approx((13.0, 0.0))
+    more = [400 * TURN, 200 * TURN]
+    assert [row.calling_ms_per_batch for row in (one, two, three)] == [*map(pytest.approx, more), None]
+    assert [row.cpu_ms_per_batch for row in (one, two, three)] == pytest.approx([1.0 + more[0], 5.0 + more[1], 4.0])
+    assert [row.time_ms_per_batch for row in (one, two, three)] == pytest.approx([1.0 + more[0], 5.0 + more[1], 4.0])
+    assert sum(row.share or 0.0 for row in (one, two, three)) == pytest.approx(1.0)
+    assert (one.calls_per_batch, two.calls_per_batch) == (200.0, 100.0)
+    assert (account.stages_ms, account.runtime_ms) == pytest.approx((10 + 600 * TURN, 0.0))
 
 
-@pytest.mark.parametrize(("op", "calls"), [("map", 16.0), ("scan", 16.0), ("take_while", 16.0), ("filter", 13.3)])
-def test_what_calls_once_for_each_element_does_so_whatever_buffers_held_when_the_trace_began(op, calls):
-    one = stage("a", 1.0, 1.0, elements=160).model_copy(update={"op": op})
-    attribute([one], {"a": called(1.0, 13.3)}, CpuUsage(total_ms=5.0, batches=10), CORES)
-    assert one.calls_per_batch == calls
+@pytest.mark.parametrize("ops", [5, 50, 500])
+def test_ops_that_are_too_short_for_a_trace_are_no_part_of_calling(ops: int):
+    """Each takes 0.5 µs, and the executor 0.3 µs between two of them; a call 8 µs, and 8 more that no trace has."""
+    calls, short, passed = 64, ops * 0.0005, ops * 0.0003
+    one = stage("a", calls * short, calls * short)
+    total = calls * (short + passed + 2 * TURN)
+    account = attribute([one], {"a": called(calls, TURN + short + passed, short)}, CpuUsage(total_ms=total), CORES)
+    assert account is not None
+    assert one.calling_ms_per_batch == pytest.approx(calls * 2 * TURN)
+    assert one.cpu_ms_per_batch == pytest.approx(total)
+    assert account.runtime_ms == pytest.approx(0.0)
+
+
+def test_what_ops_take_while_their_stage_is_not_in_the_model_is_taken_for_no_call():
+    one = stage("a", 1.0, 1.0)
+    work = Work(computing=1.0, waiting=0.0, calls=10, calling=10 * 50 * TURN)
+    attribute([one], {"a": work}, CpuUsage(total_ms=99.0), CORES)
+    assert one.calling_ms_per_batch == pytest.approx(3 * 10 * TURN)
+
+
+def test_the_graph_tells_how_often_it_is_called_whatever_buffers_held_when_the_trace_began():
+    one = stage("a", 1.0, 1.0, calls_per_batch=32.0)
+    attribute([one], {"a": called(26.6)}, CpuUsage(total_ms=1.0 + 32 * TURN), CORES)
+    assert (one.calls_per_batch, one.calling_ms_per_batch) == (32.0, pytest.approx(32 * TURN))
 
 
 def test_never_more_than_some_times_what_was_seen():
     one = stage("a", 1.0, 1.0)
-    account = attribute([one], {"a": called(0.1, 1.0)}, CpuUsage(total_ms=5.0), CORES)
+    account = attribute([one], {"a": called(10.0)}, CpuUsage(total_ms=5.0), CORES)
     assert account is not None
-    assert one.calling_ms_per_batch == pytest.approx(0.3)
-    assert (account.stages_ms, account.runtime_ms) == pytest.approx((1.3, 3.7))
+    assert one.calling_ms_per_batch == pytest.approx(30 * TURN)
+    assert (account.stages_ms, account.runtime_ms) == pytest.approx((1 + 30 * TURN, 4 - 30 * TURN))
 
 
 def test_a_turn_that_waited_for_a_core_took_no_more_time_of_it():
     looked, other = stage("a", 1.0, 2.0), stage("b", 1.0, 2.0)
-    work = {"a": Work(computing=0.2, waiting=0.6, calls=1.0, calling=0.4), "b": Work(calls=1.0, calling=0.4)}
+    work = {
+        "a": Work(computing=0.2, waiting=0.6, calls=10.0, calling=10 * TURN, model_ms=0.0),
+        "b": Work(calls=10.0, calling=10 * TURN, model_ms=0.0),
+    }
     attribute([looked, other], work, CpuUsage(total_ms=9.0, waiting_share=0.5), CORES)
-    assert looked.calling_ms_per_batch == pytest.approx(3 * 0.4 * 0.25)
-    assert other.calling_ms_per_batch == pytest.approx(3 * 0.4 * 0.5)
+    assert looked.calling_ms_per_batch == pytest.approx(3 * 10 * TURN * 0.25)
+    assert other.calling_ms_per_batch == pytest.approx(3 * 10 * TURN * 0.5)
 
 
 def test_nothing_where_nothing_is_left():
     one = stage("a", 10.0, 10.0)
-    account = attribute([one], {"a": called(1.0)}, CpuUsage(total_ms=8.0), CORES)
+    account = attribute([one], {"a": called(32)}, CpuUsage(total_ms=8.0), CORES)
     assert account is not None
     assert (one.calling_ms_per_batch, one.cpu_ms_per_batch) == (None, pytest.approx(8.0))
 
 
 def test_nothing_without_the_processs_time():
     one = stage("a", 10.0, 10.0)
-    assert attribute([one], {"a": called(1.0)}, CpuUsage(), CORES) is None
+    assert attribute([one], {"a": called(32)}, CpuUsage(), CORES) is None
     assert (one.calling_ms_per_batch, one.cpu_ms_per_batch) == (None, 10.0)
 
 
 def test_calls_of_a_fused_part_stand_where_its_time_does():
     whole = stage("a", 2.0, 2.0)
     part = Stage(id="b", origin="written", op="batch", fused_with="a")
-    attribute([whole, part], {"b": called(1.0)}, CpuUsage(total_ms=4.0), CORES)
-    assert (whole.calling_ms_per_batch, whole.calls_per_batch) == (pytest.approx(2.0), 32.0)
+    attribute([whole, part], {"b": called(32)}, CpuUsage(total_ms=2 + 64 * TURN), CORES)
+    assert (whole.calling_ms_per_batch, whole.calls_per_batch) == (pytest.approx(64 * TURN), 32.0)
     assert (part.calling_ms_per_batch, part.time_ms_per_batch) == (None, None)
 
 
 def test_no_calls_are_paid_out_of_what_may_be_the_cost_of_a_stage_that_could_not_be_read():
     one, unread = stage("a", 2.0, 2.0), Stage(id="b", origin="written", op="map", tf_op="MapDataset")
-    account = attribute([one, unread], {"a": called(1.0), "b": called(3.0)}, CpuUsage(total_ms=6.0), CORES)
+    account = attribute([one, unread], {"a": called(32), "b": called(96)}, CpuUsage(total_ms=6.0), CORES)
     assert account is not None
     assert (one.calling_ms_per_batch, unread.calling_ms_per_batch) == (None, None)
     assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == pytest.approx((2.0, 4.0, 0.0))
@@ -106,21 +132,21 @@ def test_no_calls_are_paid_out_of_what_may_be_the_cost_of_a_stage_that_could_not
 
 def test_what_could_not_be_told_apart_is_not_given_to_calls():
     one = stage("a", 30.0, 40.0)
-    account = attribute([one], {"a": called(100.0)}, CpuUsage(total_ms=50.0), CORES)
+    account = attribute([one], {"a": called(1e4)}, CpuUsage(total_ms=50.0), CORES)
     assert account is not None
     assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == pytest.approx((40.0, 10.0, 0.0))
 
 
 def test_one_call_at_a_time_is_held_to_the_clock_and_its_ceiling_to_what_was_measured():
-    one = stage("a", 2.0, 2.0, 500.0)
-    attribute([one], {"a": called(1.0)}, CpuUsage(total_ms=5.0, interval_ms=4.0), CORES)
+    one = stage("a", 2.0, 2.0, 500.0, threads=1.0)
+    attribute([one], {"a": called(1 / TURN)}, CpuUsage(total_ms=5.0, interval_ms=4.0), CORES)
     assert (one.cpu_ms_per_batch, one.time_ms_per_batch) == pytest.approx((5.0, 4.0))
     assert (one.ceiling_resource, one.ceiling_batches_per_second) == ("serial", pytest.approx(250.0))
 
 
 def test_the_ceiling_counts_the_calls():
     one = stage("a", 2.0, 2.0, 1000.0)
-    attribute([one], {"a": called(1.0)}, CpuUsage(total_ms=4.0, interval_ms=4.0), CORES)
+    attribute([one], {"a": called(1 / TURN)}, CpuUsage(total_ms=4.0, interval_ms=4.0), CORES)
     assert (one.ceiling_resource, one.ceiling_batches_per_second) == ("threads", pytest.approx(500.0))
 
 

@@ -9,9 +9,9 @@ import pytest
 from pipeprof.profiles.document.measured import Quantiles, Steps
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.attribution.trace_work import Work
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
-from pipeprof.profiles.time.trace_work import Work
 
 CORES = 4.0
 
@@ -98,7 +98,7 @@ def test_what_is_left_may_be_a_stages_that_could_not_be_read():
     account = attribute([one, unread], {}, CpuUsage(total_ms=50.0), CORES)
     assert account is not None
     assert (account.unattributed_ms, account.runtime_ms) == (pytest.approx(48.0), 0.0)
-    assert one.share == pytest.approx(1.0)
+    assert one.share == pytest.approx(0.04)
 
 
 def test_further_threads_are_added():
@@ -191,6 +191,24 @@ def test_of_fused_stages_that_nobody_read_the_first_has_the_time():
     work = {"b": Work(at_work=6.0, elements=2.0), "c": Work(at_work=2.0, elements=2.0)}
     attribute([stage("a", 1.0, 1.0), first, last], work, CpuUsage(batches=100), CORES)
     assert (first.time_ms_per_batch, last.time_ms_per_batch) == (4.0, None)
+
+
+def test_what_the_trace_saw_of_less_than_a_hundredth_of_the_elements_is_no_time():
+    one, two = stage("a", 1.0, 1.0), unread("b", 1_000_000)
+    work = {"b": Work(at_work=2.0, computing=1.0, waiting=0.0, elements=99.0)}
+    account = attribute([one, two], work, CpuUsage(total_ms=50.0, batches=100), CORES)
+    assert account is not None
+    assert (two.time_ms_per_batch, two.share) == (None, None)
+    assert (one.share, account.unattributed_ms) == (0.02, 49.0)
+
+
+def test_no_thread_is_inside_a_stage_for_longer_than_passes():
+    """Costs that were scaled up, or counted twice: 342 ms in an interval of 20, on one thread."""
+    one, two = stage("a", 342.0, 352.0, threads=1.0), stage("b", 10.0, 352.0, threads=2.0)
+    work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=1.0, waiting=0.0)}
+    attribute([one, two], work, CpuUsage(total_ms=38.7, interval_ms=20.0), CORES)
+    assert (one.time_ms_per_batch, one.cpu_ms_per_batch) == (20.0, 10.0)
+    assert (two.time_ms_per_batch, two.cpu_ms_per_batch) == (10.0, 10.0)
 
 
 @pytest.mark.parametrize(("elements", "traced"), [(None, 4.0), (400, 0.0)])
@@ -323,9 +341,9 @@ def test_nothing_known_nothing_said():
     assert find_ceiling([one], None, None, CORES) is None
 
 
-@pytest.mark.parametrize(("parallelism", "inside"), [(1.0, 50.0), (2.0, 66.0), (None, 66.0)])
-def test_one_call_at_a_time_takes_no_longer_than_the_clock(parallelism: float | None, inside: float) -> None:
-    one = stage("a", 66.0, 70.0, parallelism=parallelism)
+@pytest.mark.parametrize(("threads", "inside"), [(1.0, 50.0), (2.0, 66.0), (None, 66.0)])
+def test_one_call_at_a_time_takes_no_longer_than_the_clock(threads: float | None, inside: float) -> None:
+    one = stage("a", 66.0, 70.0, threads=threads)
     attribute([one], {}, CpuUsage(total_ms=80.0, interval_ms=50.0), CORES)
     assert one.time_ms_per_batch == inside
 

@@ -11,7 +11,7 @@ from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
-from pipeprof.profiles.time.trace_work import iterator_place, traced_elements, work_by_stage
+from pipeprof.profiles.time.attribution.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -149,6 +149,30 @@ def test_python_functions_belong_to_the_stage_that_calls_them():
     assert (function.ms_per_batch, function.share, function.lock_share) == pytest.approx((30.0, 0.75, 0.5))
     # Calls that could be several stages' are the one's whose function was seen.
     assert [(op.op, op.ms_per_batch) for op in found["source"].ops] == [("PyFunc", 4.0)]
+
+
+def test_the_time_of_the_op_that_calls_functions_is_shared_out_among_them():
+    """The sampler gets the lock when a short function returns, and sees a fifth of what it takes."""
+    one = recorded("generator")
+    place = node_of(one["written"], "GeneratorDataset")
+    functions = [
+        TracedFunction("pyfunc_0", "count", "a.py", 3, 0.003, 0.0, place, call_seconds=0.004),
+        TracedFunction("pyfunc_0", "helper", "a.py", 9, 0.001, 0.0, place, call_seconds=0.004),
+    ]
+    op = TracedWork(40.0, ops={"PyFunc": 40.0})
+    found = work("generator", functions=functions, sampled_seconds=1.0, seconds=1.0, work={f"in:{place}": op})
+    python = found["source"].python
+    assert [(one.function, one.ms_per_batch, one.parent) for one in python] == [
+        ("count", 3.0, "PyFunc"),
+        ("helper", 1.0, "PyFunc"),
+    ]
+
+
+def test_the_model_of_the_trace_window_counts_what_the_trace_leaves_out():
+    one = recorded("map_batch")
+    found = work("map_batch", model=(one["snapshots"][0], one["snapshots"][-1]))
+    assert (found["stages.0"].model_ms or 0.0) > 0.0
+    assert found["stages.0"].model_ms == found["stages.1"].model_ms
 
 
 def test_without_a_trace_there_is_nothing():

@@ -34,7 +34,7 @@ def test_a_function_has_the_time_since_the_last_look_and_its_line():
     seen.take({1: one}, 3_000_000, taken=True)
     seen.take({1: one}, 1_000_000, taken=False)
     (found,) = seen.functions()
-    assert found == TracedFunction("pyfunc_3", "augment", USERS, 2, 0.004, 0.003)
+    assert found == TracedFunction("pyfunc_3", "augment", USERS, 2, 0.004, 0.003, call_seconds=0.004)
     assert (seen.ns, seen.taken_ns) == (4_000_000, 3_000_000)
 
 
@@ -76,6 +76,14 @@ def test_tokens_may_be_bytes():
     seen = looks()
     seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)
     assert seen.functions()[0].token == "pyfunc_9"
+
+
+def test_a_call_is_longer_than_the_function_by_what_tensorflow_converts():
+    seen = looks()
+    seen.take({1: frame("augment")}, 3_000_000, taken=True)
+    seen.take({1: frame("convert", file="/site-packages/tensorflow/python/ops/numpy.py")}, 1_000_000, taken=True)
+    (found,) = seen.functions()
+    assert (found.function, found.seconds, found.call_seconds) == ("augment", 0.003, 0.004)
 
 
 def test_python_that_tensorflow_did_not_call_is_not_the_pipelines():

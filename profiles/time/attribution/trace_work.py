@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import join
+from pipeprof.pipelines.graph.costs.costs import measure
 from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import Trace, TracedWork
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
+_NEARLY_ALL = 0.9
+"""Share of the elements in the trace window that the model must have read."""
 MOST_OPS = 8
 MOST_FUNCTIONS = 8
 
@@ -43,9 +46,13 @@ class Work:
     calls: float = 0.0
     """Of its functions, per batch."""
     calling: float = 0.0
-    """Time of the executor for these calls, without the ops."""
+    """Time of the executor for these calls, without the ops that are traced."""
     elements: float = 0.0
     """Elements that it produced, per batch."""
+    own: float = 0.0
+    """Part of `at_work` in its iterators themselves, outside of its functions."""
+    model_ms: float | None = None
+    """Time inside it by TensorFlow's model of the trace window, ops that are too short for the trace included."""
 
 
 def work_by_stage(
@@ -70,12 +77,14 @@ def work_by_stage(
         return {}
     addresses = _Addresses(written, executed, written.stages(by_address=by_address, ops=ops))
     threads = _threads(trace.work, addresses)
-    python = _python(trace, addresses, batches)
-    costs = _ops(trace, addresses, python)
+    functions = _functions(trace, addresses)
+    costs = _ops(trace, addresses, {address: sum(one.seconds for one in seen) for address, seen in functions.items()})
+    python = _python(trace, functions, costs)
+    model = _model(trace, addresses)
     calls = _calls(trace, addresses, batches)
     elements = addresses.by_address(traced_elements(trace, executed))
     found = {}
-    for address in {*costs, *threads, *python, *calls, *elements}:
+    for address in {*costs, *threads, *python, *calls, *elements, *model}:
         seen = threads.get(address, _StageThreadTime())
         called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
@@ -85,10 +94,12 @@ def work_by_stage(
             waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
             intra_op=seen.further / seen.ms if seen.ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
-            python=_with_parent(python.get(address, [])[:MOST_FUNCTIONS], costs.get(address, {})),
+            python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,
             calling=calling,
             elements=elements.get(address, 0) / batches,
+            own=seen.own / batches,
+            model_ms=model[address] / batches if address in model else None,
         )
     return found
 
@@ -114,9 +125,20 @@ def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple
     return found
 
 
-def _ops(
-    trace: Trace, addresses: _Addresses, python: Mapping[str, Sequence[PythonCost]]
-) -> dict[str, dict[str, float]]:
+def _model(trace: Trace, addresses: _Addresses) -> dict[str, float]:
+    """Milliseconds inside each stage by the model of the trace window, where it read nearly all of its elements."""
+    if trace.model is None:
+        return {}
+    costs = measure(addresses.executed, [trace.model])
+    known = {
+        place: 1e3 * cost.seconds
+        for place, cost in costs.by_id.items()
+        if not cost.unseen and cost.seen >= _NEARLY_ALL and cost.seconds > 0
+    }
+    return addresses.summed(known)
+
+
+def _ops(trace: Trace, addresses: _Addresses, parts: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Milliseconds by stage and op; Python calls that could be several stages' by what the sampler saw of these."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for key, seen in trace.work.items():
@@ -126,7 +148,6 @@ def _ops(
     for address, ops in trace.ops.items():
         if address not in found:
             found[address].update(ops)
-    parts = {address: sum(one.ms_per_batch for one in costs) for address, costs in python.items()}
     for op, ms in trace.unattributed_ops.items():
         if op in PYTHON and sum(parts.values()) > 0:
             for address, part in parts.items():
@@ -136,7 +157,7 @@ def _ops(
 
 class _Addresses:
     def __init__(self, written: StageGraph, executed: StageGraph, stages: Sequence[WrittenStage]) -> None:
-        self._executed = executed
+        self.executed = executed
         self._stages = stages
         self._by_node = {node: stage.address for stage in stages for node in stage.nodes}
         self._joined = join(written, executed)
@@ -147,7 +168,7 @@ class _Addresses:
             return rest
         if kind == "in":
             return self._by_node.get(rest)
-        place = iterator_place(self._executed, rest)
+        place = iterator_place(self.executed, rest)
         if place is None:
             return None
         if place in self._joined.injected:
@@ -160,6 +181,19 @@ class _Addresses:
         heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
         heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
         return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
+
+    def summed(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """The sums over each stage's executed datasets, of stages of which all have a number."""
+        found = {
+            f"injected.{number}": numbers[place]
+            for number, place in enumerate(self._joined.injected)
+            if place in numbers
+        }
+        for stage in self._stages:
+            places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
+            if places and all(one in numbers for one in places):
+                found[stage.address] = sum(numbers[one] for one in places)
+        return found
 
     def of_dataset(self, dataset: str | None) -> str | None:
         return self._by_node.get(dataset) if dataset is not None else None
@@ -199,13 +233,16 @@ def _kind(part: str) -> str:
 
 @dataclass
 class _StageThreadTime:
-    """Of a stage's threads, in milliseconds: at work; of that seen; of that computing and waiting; further threads."""
+    """Milliseconds that a stage's threads were at work, and the parts of it."""
 
     ms: float = 0.0
     looked_at: float = 0.0
     computing: float = 0.0
     waiting: float = 0.0
     further: float = 0.0
+    """Of further threads, in addition."""
+    own: float = 0.0
+    """In its iterators themselves."""
 
 
 def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _StageThreadTime]:
@@ -217,6 +254,7 @@ def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str,
         one = found[address]
         one.ms += seen.ms
         one.further += seen.intra_op_ms
+        one.own += seen.ms if key.startswith("it:") else 0.0
         if seen.computing is not None and seen.waiting is not None:
             one.looked_at += seen.ms
             one.computing += seen.ms * seen.computing
@@ -224,33 +262,51 @@ def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str,
     return found
 
 
-def _with_parent(functions: Sequence[PythonCost], ops: Mapping[str, float]) -> list[PythonCost]:
-    """Name the op that runs a stage's Python functions: the costliest one that calls Python."""
-    parent = max((op for op in ops if op in PYTHON), key=lambda op: ops[op], default=None)
-    return [one.model_copy(update={"parent": parent}) for one in functions]
-
-
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
     costs = [OpCost(op=op, ms_per_batch=ms / batches) for op, ms in ops.items()]
     return sorted(costs, key=lambda cost: -cost.ms_per_batch)[:MOST_OPS]
 
 
-def _python(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, list[PythonCost]]:
-    total, sampled = sum(function.seconds for function in trace.functions), trace.sampled_seconds
-    found: dict[str, list[PythonCost]] = defaultdict(list)
+def _functions(trace: Trace, addresses: _Addresses) -> dict[str, list[TracedFunction]]:
+    """The Python functions that were seen, by the stage that calls them."""
+    found: dict[str, list[TracedFunction]] = defaultdict(list)
     for function in trace.functions:
         address = addresses.of_dataset(function.dataset)
-        if address is None or not total or not sampled:
-            continue
-        found[address].append(
-            PythonCost(
-                function=function.function,
-                file=function.file,
-                line=function.line,
-                # Of the time that was sampled, in the time that the traced batches took.
-                ms_per_batch=1000 * function.seconds / sampled * trace.seconds / batches,
-                share=function.seconds / total,
-                lock_share=function.taken_seconds / function.seconds if function.seconds else None,
-            )
-        )
+        if address is not None:
+            found[address].append(function)
     return dict(found)
+
+
+def _python(
+    trace: Trace, functions: Mapping[str, Sequence[TracedFunction]], costs: Mapping[str, Mapping[str, float]]
+) -> dict[str, list[PythonCost]]:
+    """What the functions of each stage cost.
+
+    The ops that call Python have exact times, and the sampler tells how these are shared. By the sampler alone short
+    functions come out too short: it needs the lock itself, and gets it when they return.
+    """
+    total = sum(function.seconds for function in trace.functions)
+    found: dict[str, list[PythonCost]] = {}
+    for address, seen in functions.items():
+        calls = {op: ms for op, ms in costs.get(address, {}).items() if op in PYTHON}
+        inside = sum({one.token: one.call_seconds for one in seen}.values())
+        # Else of the time that was sampled, in the time that the traced batches took.
+        each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
+        if calls and inside:
+            each = sum(calls.values()) / inside
+        if total and each:
+            parent = max(calls, key=lambda op: calls[op], default=None)
+            found[address] = [_python_cost(one, each / trace.batches, total, parent) for one in seen]
+    return found
+
+
+def _python_cost(function: TracedFunction, each: float, total: float, parent: str | None) -> PythonCost:
+    return PythonCost(
+        function=function.function,
+        file=function.file,
+        line=function.line,
+        parent=parent,
+        ms_per_batch=function.seconds * each,
+        share=function.seconds / total,
+        lock_share=function.taken_seconds / function.seconds if function.seconds else None,
+    )

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.time.trace_work import Work
-
-_Cost = TypeVar("_Cost", OpCost, PythonCost)
+from pipeprof.profiles.time.attribution.trace_work import Work
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,12 @@ class StageTime:
         blocked_ms: Part of `inside_ms` in which its threads neither computed nor wanted a core.
         intra_op_ms: Part of `cpu_ms` on other threads, on which TensorFlow splits up single ops.
         calling_ms: Part of `cpu_ms` that calling its functions takes.
+        passing_ms: Part of `cpu_ms` that the executor takes between the ops of its functions.
         calls: Calls of its functions per batch.
-        threads: How many threads may be inside it at a time, by the model.
-        ops: Its ops, by the trace; together never longer than `inside_ms`.
-        python: Its Python functions, by the trace; together never longer than `inside_ms`.
+        threads: How many threads may be inside it at a time and have a core, by the model.
+        scale: By which traced milliseconds become those of a measured batch.
+        ops: Its ops: as traced, until `profiles.time.attribution.inside` makes them parts of the stage's time.
+        python: Its Python functions, likewise.
     """
 
     row: Stage
@@ -50,8 +50,10 @@ class StageTime:
     blocked_ms: float | None = None
     intra_op_ms: float | None = None
     calling_ms: float | None = None
+    passing_ms: float | None = None
     calls: float | None = None
     threads: float | None = None
+    scale: float = 1.0
     ops: Sequence[OpCost] | None = None
     python: Sequence[PythonCost] | None = None
 
@@ -59,6 +61,12 @@ class StageTime:
     def active_ms(self) -> float:
         """Time inside the stage without waiting for a core."""
         return (self.cpu_ms or 0.0) + (self.blocked_ms or 0.0)
+
+    @property
+    def body_ms(self) -> float:
+        """CPU time and blocked time of its own threads, without the executor that runs its functions."""
+        executor = (self.calling_ms or 0.0) + (self.passing_ms or 0.0)
+        return max(0.0, self.active_ms - (self.intra_op_ms or 0.0) - executor)
 
 
 Times = tuple[StageTime, ...]
@@ -71,97 +79,44 @@ def from_model(stages: Sequence[Stage]) -> Times:
             row=stage,
             inside_ms=stage.time_ms_per_batch,
             timed_by="model" if stage.time_ms_per_batch is not None else None,
+            calls=stage.calls_per_batch,
         )
         for stage in stages
     )
 
 
-def from_trace(times: Times, work: Mapping[str, Work], batches: int | None) -> Times:
-    """Add the ops and functions of the trace, and its time of stages that the model does not have."""
-    model = any(time.inside_ms is not None for time in times)
-    found = tuple(replace(time, ops=_ops(time, work, 1.0), python=_python(time, work, 1.0)) for time in times)
-    return _by_elements(found, work, batches) if model else _by_window(found, work)
-
-
-def _by_window(times: Times, work: Mapping[str, Work]) -> Times:
-    """Without a model, with autotune off, the trace window is all there is: longer than measured, but in proportion."""
+def threads_of(stages: Times) -> Times:
+    """Note how many threads of each stage may have a core, by its ceiling in the model's time."""
     found = []
-    for time in times:
-        seen = [work[part.row.id] for part in _parts(time, times) if part.row.id in work]
-        at_work = max(sum(one.at_work for one in seen), sum(one.ms + one.calling for one in seen))
-        timed = at_work > 0 and time.row.fused_with is None
-        found.append(replace(time, inside_ms=at_work, timed_by="trace") if timed else time)
-    return tuple(found)
-
-
-def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) -> Times:
-    """Stages without a model sample: the trace's time for an element, times the number of their elements."""
-    found = {time.row.id: time for time in times}
-    for time in times:
-        if time.inside_ms is not None or time.row.fused_with is not None or not batches:
-            continue
-        parts = _parts(time, times)
-        counted = [one.row for one in parts if one.row.elements is not None and _elements(one.row, work)]
-        if not counted or not counted[-1].elements:
-            continue
-        factor = counted[-1].elements / batches / work[counted[-1].id].elements
-        seen = [work[one.row.id] for one in parts if one.row.id in work]
-        inside = factor * sum(max(one.at_work, one.ms + one.calling) for one in seen)
-        for part in parts:
-            found[part.row.id] = replace(part, ops=_ops(part, work, factor), python=_python(part, work, factor))
-        found[time.row.id] = replace(found[time.row.id], inside_ms=inside, timed_by="trace")
-    return tuple(found[time.row.id] for time in times)
-
-
-def _parts(time: StageTime, times: Times) -> list[StageTime]:
-    """The stage and those that TensorFlow fused with it."""
-    return [one for one in times if time.row.id in (one.row.id, one.row.fused_with)]
-
-
-def _elements(stage: Stage, work: Mapping[str, Work]) -> float:
-    return work[stage.id].elements if stage.id in work else 0.0
-
-
-def _ops(time: StageTime, work: Mapping[str, Work], factor: float) -> Sequence[OpCost] | None:
-    return _scaled(work[time.row.id].ops, factor) or None if time.row.id in work else None
-
-
-def _python(time: StageTime, work: Mapping[str, Work], factor: float) -> Sequence[PythonCost] | None:
-    return _scaled(work[time.row.id].python, factor) or None if time.row.id in work else None
-
-
-def _scaled(costs: Sequence[_Cost], factor: float) -> list[_Cost]:
-    return [cost.model_copy(update={"ms_per_batch": factor * cost.ms_per_batch}) for cost in costs]
-
-
-def cap_at_interval(times: Times, interval_ms: float | None) -> Times:
-    """Cap the time inside a stage that runs one call at a time at the time that passed.
-
-    The model counts a call in the thread that waits for it and in the one that makes it. Where both wait for a core the
-    sum is larger than what passed. The threads of a stage follow, by its ceiling in the model's time.
-    """
-    found = []
-    for time in times:
-        inside = time.inside_ms
-        if inside is not None and interval_ms is not None and time.row.parallelism == 1.0:
-            inside = min(inside, interval_ms)
+    for time in stages:
         ceiling = time.row.ceiling_batches_per_second
-        threads = ceiling * inside / 1000 if ceiling is not None and inside else None
-        found.append(replace(time, inside_ms=inside, threads=threads))
+        threads = ceiling * time.inside_ms / 1000 if ceiling is not None and time.inside_ms else None
+        found.append(replace(time, threads=threads))
     return tuple(found)
 
 
-def fit_ops(times: Times) -> Times:
-    """Scale ops and functions of the trace window, which tracing inflates, down to the time of their stage."""
-    return tuple(
-        replace(time, ops=_fitted(time.ops, time.inside_ms or 0.0), python=_fitted(time.python, time.inside_ms or 0.0))
-        for time in times
-    )
+def cap_at_threads(times: Times, interval_ms: float | None) -> Times:
+    """Cap the time inside each stage at the time of its threads, and what they did in it at that.
+
+    The model counts a call in the thread that waits for it and in the one that makes it, and a cost that was scaled up
+    may be too large; no thread spends more time than passes.
+    """
+    return tuple(_capped(time, interval_ms) for time in times)
 
 
-def _fitted(costs: Sequence[_Cost] | None, inside_ms: float) -> Sequence[_Cost] | None:
-    total = sum(cost.ms_per_batch for cost in costs or ())
-    return _scaled(costs, inside_ms / total) if costs and total > inside_ms > 0 else costs
+def _capped(time: StageTime, interval_ms: float | None) -> StageTime:
+    threads = time.row.threads
+    if time.inside_ms is None or interval_ms is None or threads is None:
+        return time
+    inside = min(time.inside_ms, threads * interval_ms)
+    factor = min(1.0, inside / time.body_ms) if time.body_ms > 0 else 1.0
+    if factor == 1.0:
+        return replace(time, inside_ms=inside)
+    # Other threads wake up for the calls and end them.
+    others = (time.calling_ms or 0.0) + (time.passing_ms or 0.0) + (time.intra_op_ms or 0.0)
+    cpu = None if time.cpu_ms is None else others + max(0.0, time.cpu_ms - others) * factor
+    blocked = None if time.blocked_ms is None else time.blocked_ms * factor
+    return replace(time, inside_ms=inside, cpu_ms=cpu, blocked_ms=blocked)
 
 
 def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced_running: float | None) -> Times:
@@ -217,11 +172,8 @@ def cap_trace_timed_stages(times: Times, others_ms: float, total_ms: float) -> T
             found.append(time)
             continue
         blocked = time.blocked_ms or 0.0
-        less = replace(
-            _with_cpu_scaled(time, most / used),
-            inside_ms=blocked + ((time.inside_ms or 0.0) - blocked) * most / used,
-        )
-        found.extend(fit_ops((less,)))
+        inside = blocked + ((time.inside_ms or 0.0) - blocked) * most / used
+        found.append(replace(_with_cpu_scaled(time, most / used), inside_ms=inside))
     return tuple(found)
 
 
@@ -239,19 +191,6 @@ def scale_to_cpu(times: Times, scale: float) -> Times:
     Where they come to more, they waited for cores more than where each of them was measured.
     """
     return tuple(_with_cpu_scaled(time, scale) for time in times)
-
-
-def cap_at_wall_time(times: Times, interval_ms: float | None) -> Times:
-    """Cap the calls' part at what passed: calls that wait for each other overlap with waking and ending the next."""
-    found = []
-    for time in times:
-        if time.calling_ms is not None and time.threads is not None and interval_ms is not None:
-            inside = time.inside_ms or 0.0
-            capped = min(inside, max(inside - time.calling_ms, time.threads * interval_ms))
-            found.append(replace(time, inside_ms=capped))
-        else:
-            found.append(time)
-    return tuple(found)
 
 
 def cap_waiting_at_window(times: Times, interval_ms: float | None, cores: float) -> Times:

@@ -1,0 +1,48 @@
+"""The datasets of a graph in the order in which they are asked for elements: readers before what they read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+
+class Read(NamedTuple):
+    """That one dataset takes elements of another: as an input, or as what its function makes (`body`)."""
+
+    place: str
+    body: bool
+
+
+def reads(graph: StageGraph, node: Node) -> Iterator[Read]:
+    """What a dataset takes elements of; options are passed over."""
+    for one in node.inputs:
+        yield Read(graph.skip_options(one), body=False)
+    for one in node.bodies:
+        yield Read(graph.skip_options(one), body=True)
+
+
+def readers_first(graph: StageGraph) -> list[Node]:
+    """All datasets but options, each after all that read it; a loop, because pipelines may be long."""
+    if graph.root is None:
+        return []
+    root = graph.skip_options(graph.root)
+    found, open_ = {root}, [root]
+    waiting: Counter[str] = Counter()
+    while open_:
+        for one, _ in reads(graph, graph.nodes[open_.pop()]):
+            waiting[one] += 1
+            if one not in found:
+                found.add(one)
+                open_.append(one)
+    order, ready = [], [root]
+    while ready:
+        node = graph.nodes[ready.pop()]
+        order.append(node)
+        for one, _ in reads(graph, node):
+            waiting[one] -= 1
+            if not waiting[one]:
+                ready.append(one)
+    return order

@@ -1,0 +1,119 @@
+"""Calls of each dataset's function per batch, from the graph and the model's counters.
+
+The trace cannot tell them: a batch taken while tracing may have been made before, and wait in a buffer. The graph fixes
+how many elements most stages take for one that they give out, so the number is exact: 32 before a ``batch(32)``. After
+a stage that drops elements, or one that takes a number that nobody can foresee, the counters of the measured window
+tell. Where both do, the graph's number holds unless the counters contradict it: before a cache that is full nothing is
+called.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.costs.costs import Costs
+from pipeprof.pipelines.graph.order import readers_first, reads
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+_AGREES = 0.05
+"""How far the counters may be from a number that the graph does not fix: buffers that fill move them."""
+_CONTRADICTS = 0.5
+"""The same for a number that the graph fixes."""
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """Elements per batch; `exact` where the graph fixes them."""
+
+    number: float | None = None
+    exact: bool = False
+
+
+def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, float], batches: int) -> dict[str, float]:
+    """Calls of the functions of each dataset, by id; only of those where it is known.
+
+    Args:
+        executed: The graph that TensorFlow runs.
+        costs: What was measured.
+        unread: Elements in the measured window of datasets without a model sample, where known.
+        batches: That came out in the window.
+    """
+    order = readers_first(executed)
+    if not order or not batches:
+        return {}
+    walk = _Walk(costs, unread, batches, cardinalities(executed))
+    walk.given[order[0].id].append(_Flow(1.0, exact=True))
+    for node in order:
+        walk.pass_through(node, executed)
+    found = {node.id: walk.calls(node, executed) for node in order}
+    return {place: number for place, number in found.items() if number is not None}
+
+
+@dataclass
+class _Walk:
+    costs: Costs
+    unread: Mapping[str, float]
+    batches: int
+    counts: Mapping[str, int | None]
+    given: dict[str, list[_Flow]] = field(default_factory=lambda: defaultdict(list))
+    """By dataset, what each of its readers takes of it."""
+    flows: dict[str, _Flow] = field(default_factory=dict)
+
+    def pass_through(self, node: Node, executed: StageGraph) -> None:
+        given = self.given[node.id]
+        # Of one that is read twice only the counters have the sum.
+        self.flows[node.id] = flow = self._checked(node.id, given[0] if len(given) == 1 else _Flow())
+        for place, body in reads(executed, node):
+            below = (flow if node.traits.opens else _Flow()) if body else self._below(node, place, flow)
+            self.given[place].append(below)
+
+    def calls(self, node: Node, executed: StageGraph) -> float | None:
+        if not node.functions:
+            return None
+        below = [place for place, body in reads(executed, node) if not body]
+        if node.traits.once_each or (node.traits.computes and not below):
+            return self.flows[node.id].number
+        # One call for each element that it takes.
+        return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
+
+    def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
+        """What comes out of an input, when `flow` comes out of `node`."""
+        each = self._inputs_each(node, place)
+        if each is None or flow.number is None:
+            return _Flow()
+        return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
+
+    def _inputs_each(self, node: Node, place: str) -> _Flow | None:
+        """How many elements of an input it takes for one of its own."""
+        traits = node.traits
+        if traits.stacks:
+            size = node.arguments.get("batch_size")
+            taken, given = self.counts.get(place), self.counts.get(node.id)
+            if taken is not None and taken != INFINITE and given:
+                return _Flow(taken / given, exact=True)
+            if not isinstance(size, int) or size <= 0:
+                return None
+            return _Flow(float(size), exact=taken == INFINITE or node.arguments.get("drop_remainder") is True)
+        if traits.takes_one or traits.buffers or traits.one_to_one:
+            # A cache, once it is full, takes nothing.
+            return _Flow(1.0, exact=not traits.stores)
+        return None
+
+    def _checked(self, place: str, flow: _Flow) -> _Flow:
+        """The graph's number, unless the counters contradict it or are all there is."""
+        counted = self._counted(place)
+        if counted is None:
+            return flow
+        if flow.number is None:
+            return _Flow(counted)
+        near = _CONTRADICTS if flow.exact else _AGREES
+        return flow if abs(counted - flow.number) <= near * flow.number else _Flow(counted)
+
+    def _counted(self, place: str) -> float | None:
+        cost = self.costs.by_id.get(place)
+        if cost is not None and not cost.unseen:
+            return cost.elements / self.batches
+        return self.unread[place] / self.batches if place in self.unread else None

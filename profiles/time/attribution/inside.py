@@ -1,0 +1,90 @@
+"""Ops and Python functions as parts of their stage's time, and in the same kind of time.
+
+A trace has an op's time by the wall clock, while it slows the pipeline down. The stage's own time is known better: what
+TensorFlow's model counted in the trace window and in the measured one tells how much longer it took while traced; the
+states of its threads tell how much of that they waited for a core. What is left is time on a core or blocked, as that
+of the stage. Together the parts never take longer than the stage, and functions no longer than the op that calls them.
+
+A Python function that computes holds Python's lock (the GIL). Where its thread was blocked while the lock was taken,
+it waited for another function; that is no time of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from pipeprof.profiles.document.stages import OpCost, PythonCost
+from pipeprof.profiles.time.attribution.from_trace import parts_of
+from pipeprof.profiles.time.attribution.stage_time import StageTime, Times
+from pipeprof.profiles.time.attribution.trace_work import Work
+
+_Cost = TypeVar("_Cost", OpCost, PythonCost)
+
+
+def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
+    """Make the ops and functions of each stage parts of its time; those of stages without one stay as traced."""
+    found = {time.row.id: time for time in times}
+    for time in times:
+        if time.inside_ms is None or time.row.fused_with is not None:
+            continue
+        parts = parts_of(time, times)
+        model = [work[one.row.id].model_ms for one in parts if one.row.id in work]
+        for part in _split(time, parts, next((one for one in model if one), None)):
+            found[part.row.id] = part
+    return tuple(found[time.row.id] for time in times)
+
+
+def _split(whole: StageTime, parts: Sequence[StageTime], model_ms: float | None) -> list[StageTime]:
+    """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
+    most = whole.body_ms + (whole.intra_op_ms or 0.0)
+    before = _before_executor(whole)
+    scale = before / model_ms if model_ms and whole.timed_by == "model" else whole.scale
+    total = sum(one.ms_per_batch for part in parts for one in part.ops or ()) * scale
+    # Of the wall time, what was no waiting for a core; ops on more threads than one take more than that.
+    active = most / before if before > 0 else 1.0
+    factor = min(active, most / total) if total > 0 else active
+    blocked = (whole.blocked_ms or 0.0) / whole.body_ms if whole.body_ms > 0 else 0.0
+    return [
+        replace(
+            part,
+            ops=_scaled(part.ops, scale * factor),
+            python=_python(part, scale * factor, blocked, most),
+        )
+        for part in parts
+    ]
+
+
+def _before_executor(time: StageTime) -> float:
+    """Wall time inside the stage as it was before the executor's part was added."""
+    return max(time.body_ms, (time.inside_ms or 0.0) - (time.calling_ms or 0.0) - (time.passing_ms or 0.0))
+
+
+def _python(part: StageTime, factor: float, blocked: float, most: float) -> list[PythonCost] | None:
+    """The functions without waiting for the lock, no longer than what calls them."""
+    if not part.python:
+        return None
+    own = [
+        one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch * _own_share(one, blocked)})
+        for one in part.python
+    ]
+    calling = {one.parent for one in part.python}
+    room = sum(one.ms_per_batch for one in part.ops or () if one.op in calling) * factor or most
+    return _fitted(own, room)
+
+
+def _own_share(function: PythonCost, blocked: float) -> float:
+    """The part of its time in which it computed, or was blocked with the lock free."""
+    if function.lock_share is None:
+        return 1.0
+    return 1.0 - blocked + min(blocked, 1.0 - function.lock_share)
+
+
+def _scaled(costs: Sequence[_Cost] | None, factor: float) -> list[_Cost] | None:
+    return [one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch}) for one in costs] if costs else None
+
+
+def _fitted(costs: list[_Cost], room: float) -> list[_Cost]:
+    total = sum(one.ms_per_batch for one in costs)
+    return _scaled(costs, room / total) or [] if total > room else costs
