@@ -1,4 +1,4 @@
-"""The datasets of a graph in the order in which they are asked for elements: readers before what they read."""
+"""The datasets of a graph in the order in which elements are requested: readers before what they read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Read(NamedTuple):
 
 
 def reads(graph: StageGraph, node: Node) -> Iterator[Read]:
-    """What a dataset takes elements of; options are passed over."""
+    """Yield what a dataset takes elements of, without options."""
     for one in node.inputs:
         yield Read(graph.skip_options(one), body=False)
     for one in node.bodies:
@@ -25,7 +25,7 @@ def reads(graph: StageGraph, node: Node) -> Iterator[Read]:
 
 
 def readers_first(graph: StageGraph) -> list[Node]:
-    """All datasets but options, each after all that read it; a loop, because pipelines may be long."""
+    """List all datasets but options, each after all that read it; a loop, because pipelines may be long."""
     if graph.root is None:
         return []
     root = graph.skip_options(graph.root)

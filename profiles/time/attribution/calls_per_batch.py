@@ -2,9 +2,9 @@
 
 The trace cannot tell them: a batch taken while tracing may have been made before, and wait in a buffer. The graph fixes
 how many elements most stages take for one that they give out, so the number is exact: 32 before a ``batch(32)``. After
-a stage that drops elements, or one that takes a number that nobody can foresee, the counters of the measured window
-tell. Where both do, the graph's number holds unless the counters contradict it: before a cache that is full nothing is
-called.
+a stage that drops elements, or takes an unknown number for one of its own, the counters of the measured window
+tell. Where both do, the graph's number holds unless the counters contradict it: before a cache that is full no function
+is called.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Flow:
 
 
 def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, float], batches: int) -> dict[str, float]:
-    """Calls of the functions of each dataset, by id; only of those where it is known.
+    """Return the calls of each dataset's functions, by id; only of those where they are known.
 
     Args:
         executed: The graph that TensorFlow runs.

@@ -14,10 +14,10 @@ _NO_COST = Cost()
 
 
 def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str, float]:
-    """Threads by dataset; those without a known number are left out.
+    """Return the threads by dataset; those without a known number are left out.
 
-    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that asks its input; what
-    its function makes is asked by all of them. Any other dataset runs on the threads of those that read it.
+    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input; what
+    its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
 
     Args:
         executed: The graph that TensorFlow runs.
@@ -28,22 +28,22 @@ def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str,
     for number, node in enumerate(readers_first(executed)):
         calling = 1.0 if number == 0 else callers[node.id]
         cost = costs.get(node.id, _NO_COST)
-        threads, asking = calling, calling
+        threads, reading = calling, calling
         if executed_op(node.op).asynchronous:
             own, iterators = _at_a_time(node, cost), _iterators(calling, cost)
-            threads, asking = own * iterators if own is not None and iterators is not None else None, iterators
+            threads, reading = own * iterators if own is not None and iterators is not None else None, iterators
         elif node.traits.prefetches:
-            threads = asking = _iterators(calling, cost)
+            threads = reading = _iterators(calling, cost)
         if threads is not None:
             found[node.id] = threads
         for place, body in reads(executed, node):
-            more, before = threads if body else asking, callers[place]
+            more, before = threads if body else reading, callers[place]
             callers[place] = before + more if before is not None and more is not None else None
     return found
 
 
 def _at_a_time(node: Node, cost: Cost) -> float | None:
-    """The most calls at a time of one of its iterators."""
+    """Return the most calls at a time of one of its iterators."""
     if cost.most_parallelism is not None:
         return cost.most_parallelism
     fixed = (node.arguments.get(one) for one in ("num_parallel_calls", "cycle_length"))
@@ -51,5 +51,5 @@ def _at_a_time(node: Node, cost: Cost) -> float | None:
 
 
 def _iterators(calling: float | None, cost: Cost) -> float | None:
-    """How many there are at a time: those that are asked, or more that work ahead."""
+    """Return how many there are at a time: those that are read, or more that work ahead."""
     return max(calling, float(cost.most_iterators)) if calling is not None else None

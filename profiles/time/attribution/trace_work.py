@@ -126,7 +126,7 @@ def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple
 
 
 def _model(trace: Trace, addresses: _Addresses) -> dict[str, float]:
-    """Milliseconds inside each stage by the model of the trace window, where it read nearly all of its elements."""
+    """Return milliseconds inside each stage by the model of the trace window, where it read nearly all elements."""
     if trace.model is None:
         return {}
     costs = measure(addresses.executed, [trace.model])
@@ -183,7 +183,7 @@ class _Addresses:
         return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
 
     def summed(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """The sums over each stage's executed datasets, of stages of which all have a number."""
+        """Sum numbers over each stage's executed datasets; stages with an unknown number are left out."""
         found = {
             f"injected.{number}": numbers[place]
             for number, place in enumerate(self._joined.injected)
@@ -268,7 +268,7 @@ def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
 
 
 def _functions(trace: Trace, addresses: _Addresses) -> dict[str, list[TracedFunction]]:
-    """The Python functions that were seen, by the stage that calls them."""
+    """Return the Python functions that were seen, by the stage that calls them."""
     found: dict[str, list[TracedFunction]] = defaultdict(list)
     for function in trace.functions:
         address = addresses.of_dataset(function.dataset)
@@ -280,7 +280,7 @@ def _functions(trace: Trace, addresses: _Addresses) -> dict[str, list[TracedFunc
 def _python(
     trace: Trace, functions: Mapping[str, Sequence[TracedFunction]], costs: Mapping[str, Mapping[str, float]]
 ) -> dict[str, list[PythonCost]]:
-    """What the functions of each stage cost.
+    """Return the cost of each stage's functions.
 
     The ops that call Python have exact times, and the sampler tells how these are shared. By the sampler alone short
     functions come out too short: it needs the lock itself, and gets it when they return.

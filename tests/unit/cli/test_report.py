@@ -315,7 +315,13 @@ def with_stage(profile: Profile, **changes: object) -> Profile:
 
 @pytest.mark.parametrize(("calls", "words"), [(31.97, "32 times"), (1.0006, "once")])
 def test_calling_a_function_stands_among_its_ops(recorded: Recorded, calls: float, words: str) -> None:
-    changed = with_stage(recorded("input-bound"), calling_ms_per_batch=2.0, calls_per_batch=calls)
+    changed = with_stage(
+        recorded("input-bound"),
+        cpu_ms_per_batch=83.0,
+        blocked_ms_per_batch=0.0,
+        calling_ms_per_batch=2.0,
+        calls_per_batch=calls,
+    )
     lines = [" ".join(line.split()) for line in full(changed, "time").splitlines()]
     (line,) = [line for line in lines if line.startswith("calling it")]
     assert line.startswith(f"calling it {words} 2.0")
@@ -327,7 +333,9 @@ def test_calling_a_function_stands_among_its_ops(recorded: Recorded, calls: floa
 def test_parts_of_a_stage_never_exceed_it_and_python_is_inside_its_op(recorded: Recorded) -> None:
     changed = with_stage(
         recorded("input-bound"),
-        time_ms_per_batch=50.0,
+        time_ms_per_batch=70.0,
+        cpu_ms_per_batch=40.0,
+        blocked_ms_per_batch=10.0,
         ops=[OpCost(op="DecodeJpeg", ms_per_batch=60.0), OpCost(op="PyFunc", ms_per_batch=40.0)],
         python=[
             PythonCost(function="jitter", ms_per_batch=60.0, share=0.75),

@@ -117,7 +117,7 @@ def test_scaled_costs_are_told(recorded: Load) -> None:
 def test_costs_of_next_to_nothing_are_unknown_and_say_why() -> None:
     row = Stage(id="source", origin="written", op="range")
     text = StageNote("unseen", ("source",), seen=0.01).message([row]).message
-    assert text == "The cost of range is unknown: it was read for less than 1 % of its elements."
+    assert text == "The cost of range is unknown: it was read for less than 1.0 % of its elements."
 
 
 def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
