@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.time.attribution.call_overhead import add_calling
+from pipeprof.profiles.time.attribution.call_overhead import add_calling, recover_waiting
 from pipeprof.profiles.time.attribution.from_trace import from_trace
 from pipeprof.profiles.time.attribution.inside import split_inside
 from pipeprof.profiles.time.attribution.stage_time import (
@@ -89,10 +89,12 @@ def attribute_time(
         times = cap_trace_timed_stages(times, by_model + others, usage.total_ms)
         account = _account(times, usage, usage.total_ms, lost, complete=_all_read(times, work))
         times = scale_to_cpu(times, account.scale)
+        before = _cpu_ms(times)
         times = add_calling(times, work, account.runtime_ms, running)
+        times = recover_waiting(times, account.runtime_ms - (_cpu_ms(times) - before))
         times = cap_waiting_at_window(times, usage.interval_ms, cores)
         times = cap_at_threads(times, usage.interval_ms)
-        account = _with_calls(account, times)
+        account = _with_executor(account, times, _cpu_ms(times) - before)
     times = split_inside(times, work)
     # What could not be assigned may be the work of a stage.
     unassigned = lost if account is None else account.unattributed_ms
@@ -152,16 +154,19 @@ def _account(times: Times, usage: CpuUsage, total_ms: float, lost: float, *, com
     )
 
 
-def _with_calls(account: CpuAccount, times: Times) -> CpuAccount:
-    """Move the CPU time of calls from the runtime to the stages, and add the time in which stages waited for a core."""
-    calling = sum((time.calling_ms or 0.0) + (time.passing_ms or 0.0) for time in times)
+def _with_executor(account: CpuAccount, times: Times, added_ms: float) -> CpuAccount:
+    """Move CPU time from the runtime to the stages, and add the time in which stages waited for a core."""
     return account.model_copy(
         update={
-            "stages_ms": account.stages_ms + calling,
-            "runtime_ms": max(0.0, account.runtime_ms - calling),
+            "stages_ms": account.stages_ms + added_ms,
+            "runtime_ms": max(0.0, account.runtime_ms - added_ms),
             "waiting_ms": _waiting_ms(times),
         }
     )
+
+
+def _cpu_ms(times: Times) -> float:
+    return sum(time.cpu_ms or 0.0 for time in times)
 
 
 def _all_read(times: Times, work: Mapping[str, Work]) -> bool:

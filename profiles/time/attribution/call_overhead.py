@@ -1,13 +1,15 @@
 """CPU time of the executor that runs a stage's functions, which TensorFlow's model does not count.
 
 The model counts what the ops of a function compute, also of the many that are too short for a trace. The executor that
-hands results from op to op, the threads that wake up for a call and the end of the call are in no count; they come to
-15 to 50 µs of CPU time a call, which is most of it where the function is small. The trace has the executor's turns:
-what they took without any op, traced or not, is the proportion in which the CPU time is assigned that no stage has yet.
+passes results from op to op, the threads that wake up for a call and the end of the call are in no count; they come to
+15 to 50 µs of CPU time a call, which is most of it where the function is small. The CPU time that no stage has yet pays
+for them, up to what the trace has of the executor's turns:
 
-A turn is two things. A call has its own cost, whatever the function contains (`CALL_TURN_US` of a turn); no trace has
-the threads that wake up for it, so it may come to `MOST_CALL_OVERHEAD` times of that. The rest goes from op to op, and
-belongs to the ops.
+* A call has its own cost, whatever the function contains: `CALL_TURN_US` of a turn, and up to `MOST_CALL_OVERHEAD`
+  times of that, because no trace has the threads that wake up for it.
+* What the turns took beyond that and without any op, traced or not, went from op to op: to short ones, of which each
+  takes up to `PASSING_PER_SHORT_OP` times its own time. It belongs to the ops.
+* What is left then was no waiting for a core, where stages seem to have waited for one (`recover_waiting`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pipeprof.profiles.constants import CALL_TURN_US, MOST_CALL_OVERHEAD
+from pipeprof.profiles.constants import CALL_TURN_US, MOST_CALL_OVERHEAD, PASSING_PER_SHORT_OP
 from pipeprof.profiles.time.attribution.from_trace import parts_of
 from pipeprof.profiles.time.attribution.stage_time import StageTime, Times
 from pipeprof.profiles.time.attribution.trace_work import Work
@@ -45,9 +47,29 @@ def add_calling(times: Times, work: Mapping[str, Work], unattributed_ms: float, 
     }
     passing, calling = sum(one.passing for one in turns.values()), sum(one.calling for one in turns.values())
     left = max(0.0, unattributed_ms)
+    called = min(MOST_CALL_OVERHEAD, left / calling) if calling > 0 else 0.0
+    left -= called * calling
     passed = min(1.0, left / passing) if passing > 0 else 0.0
-    called = min(MOST_CALL_OVERHEAD, (left - passed * passing) / calling) if calling > 0 else 0.0
     return tuple(_with_executor(time, turns.get(time.row.id), called, passed) for time in times)
+
+
+def recover_waiting(times: Times, unattributed_ms: float) -> Times:
+    """Count as computing what seems to be waiting for a core, as far as the process used CPU time that no stage has.
+
+    How much of a stage's time its threads waited is known of the trace window, in which the samplers want cores, too;
+    of stages whose threads were not sampled it is what the kernel counts of all threads, their waking up included.
+    """
+    waiting = [0.0 if time.cpu_ms is None else max(0.0, (time.inside_ms or 0.0) - _own_ms(time)) for time in times]
+    factor = min(1.0, max(0.0, unattributed_ms) / sum(waiting)) if sum(waiting) > 0 else 0.0
+    return tuple(
+        replace(time, cpu_ms=(time.cpu_ms or 0.0) + factor * ms) if factor * ms > 0 else time
+        for time, ms in zip(times, waiting, strict=True)
+    )
+
+
+def _own_ms(time: StageTime) -> float:
+    """Return the time inside a stage without waiting for a core, that of further threads of its ops not included."""
+    return time.active_ms - (time.intra_op_ms or 0.0)
 
 
 def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed: float) -> StageTime:
@@ -55,7 +77,7 @@ def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed:
         return time
     calling, passing = called * turns.calling, passed * turns.passing
     if not calling + passing > 0:
-        return time
+        return replace(time, calls=turns.calls) if turns.calls is not None else time
     return replace(
         time,
         calls=turns.calls,
@@ -72,17 +94,14 @@ def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], ru
     calls = sum(one.calls for one in seen)
     if not calls:
         return _Turns()
-    each = sum(one.calling * _on_a_core(one, running) for one in seen) / calls
+    running = sum(one.calling * _on_a_core(one, running) for one in seen) / (sum(one.calling for one in seen) or 1.0)
+    turn, own = sum(one.calling for one in seen) / calls, CALL_TURN_US / 1000
     model = next((one.model_ms for one in seen if one.model_ms is not None), None)
-    own = CALL_TURN_US / 1000
-    if model is None:
-        # How long the ops took that are too short for a trace is unknown.
-        each = min(each, own)
-    else:
-        short = max(0.0, model - sum(one.ms + one.own for one in seen)) / calls
-        each = max(0.0, each - short)
+    # Where the model did not read the trace window, ops that are too short for the trace are not known.
+    short = max(0.0, model - sum(one.ms + one.own for one in seen)) / calls if model is not None else 0.0
+    beyond = min(max(0.0, turn - own - short), PASSING_PER_SHORT_OP * short)
     number = time.calls if time.calls is not None else calls
-    return _Turns(number * min(each, own), number * max(0.0, each - own), number)
+    return _Turns(number * min(turn, own) * running, number * beyond, number)
 
 
 def _on_a_core(seen: Work, running: float) -> float:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.time.attribution.from_trace import parts_of
 from pipeprof.profiles.time.attribution.stage_time import StageTime, Times
@@ -40,10 +41,14 @@ def _split(whole: StageTime, parts: Sequence[StageTime], model_ms: float | None)
     """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
     most = whole.body_ms + (whole.intra_op_ms or 0.0)
     before = _before_executor(whole)
-    scale = before / model_ms if model_ms and whole.timed_by == "model" else whole.scale
+    if not before > 0:
+        return [replace(part, ops=_scaled(part.ops, 0.0), python=_scaled(part.python, 0.0)) for part in parts]
+    scale = whole.scale
+    if model_ms and whole.timed_by == "model" and LEAST_SEEN <= model_ms / before <= 1 / LEAST_SEEN:
+        scale = before / model_ms
     total = sum(one.ms_per_batch for part in parts for one in part.ops or ()) * scale
     # Of the wall time, what was no waiting for a core; ops on more threads than one take more than that.
-    active = most / before if before > 0 else 1.0
+    active = most / before
     factor = min(active, most / total) if total > 0 else active
     blocked = (whole.blocked_ms or 0.0) / whole.body_ms if whole.body_ms > 0 else 0.0
     return [

@@ -16,8 +16,8 @@ _NO_COST = Cost()
 def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str, float]:
     """Return the threads by dataset; those without a known number are left out.
 
-    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input; what
-    its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
+    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input;
+    what its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
 
     Args:
         executed: The graph that TensorFlow runs.

@@ -63,13 +63,13 @@ def test_waiting_for_a_core_is_no_time_of_the_stage():
 
 def test_where_nobody_looked_it_waited_as_the_whole_process_did():
     one = stage("a", 20.0, 20.0)
-    attribute([one], {}, CpuUsage(total_ms=50.0, waiting_share=0.25), CORES)
+    attribute([one], {}, CpuUsage(total_ms=15.0, waiting_share=0.25), CORES)
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
 def test_a_batchs_thread_waits_for_those_that_copy():
     one = stage("a", 20.0, 20.0).model_copy(update={"op": "batch"})
-    attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, CpuUsage(total_ms=50.0, waiting_share=0.25), CORES)
+    attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, CpuUsage(total_ms=15.0, waiting_share=0.25), CORES)
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
@@ -158,14 +158,14 @@ def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
 def test_no_more_of_what_the_trace_timed_than_passed_while_it_was_measured(op: str, inside: float):
     one, two = stage("a", 1.0, 1.0), unread("b", 400, tf_op=op)
     work = {"b": Work(at_work=60.0, computing=0.1, waiting=0.9, elements=4.0)}
-    attribute([one, two], work, CpuUsage(total_ms=9.0, batches=100, interval_ms=8.0), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=7.0, batches=100, interval_ms=8.0), CORES)
     assert (two.cpu_ms_per_batch, two.time_ms_per_batch) == pytest.approx((6.0, inside))
 
 
 def test_where_nobody_looked_while_traced_it_computed_as_all_stages_did_then():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     work = {"b": Work(at_work=6.0, elements=4.0)}
-    attribute([one, two], work, CpuUsage(total_ms=9.0, batches=100, waiting_share=0.9, traced_share=0.5), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=3.1, batches=100, waiting_share=0.9, traced_share=0.5), CORES)
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((0.1, 3.0))
 
 
@@ -206,7 +206,7 @@ def test_no_thread_is_inside_a_stage_for_longer_than_passes():
     """Costs that were scaled up, or counted twice: 342 ms in an interval of 20, on one thread."""
     one, two = stage("a", 342.0, 352.0, threads=1.0), stage("b", 10.0, 352.0, threads=2.0)
     work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=1.0, waiting=0.0)}
-    attribute([one, two], work, CpuUsage(total_ms=38.7, interval_ms=20.0), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=20.0, interval_ms=20.0), CORES)
     assert (one.time_ms_per_batch, one.cpu_ms_per_batch) == (20.0, 10.0)
     assert (two.time_ms_per_batch, two.cpu_ms_per_batch) == (10.0, 10.0)
 
@@ -323,7 +323,7 @@ def test_functions_that_compute_are_held_by_the_cores():
 def test_waiting_for_a_core_is_told_by_those_that_were_looked_at():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
     seen = {"a": Work(computing=0.5, waiting=0.3)}
-    account = attribute([one, two], seen, CpuUsage(total_ms=50.0, waiting_share=0.2), CORES)
+    account = attribute([one, two], seen, CpuUsage(total_ms=18.0, waiting_share=0.2), CORES)
     assert account is not None
     assert account.waiting_ms == pytest.approx(6.0)
 

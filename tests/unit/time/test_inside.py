@@ -28,7 +28,7 @@ def ops(row: Stage) -> dict[str, float]:
 def test_an_op_has_the_same_kind_of_time_as_its_stage():
     """A stage with 50 ms on a core and 800 ms of waiting for one: its op has no 850."""
     work = Work(ms=850.0, computing=0.06, waiting=0.94, ops=[OpCost(op="DecodeAndCropJpeg", ms_per_batch=800.0)])
-    row = attributed(stage(850.0), work)
+    row = attributed(stage(850.0), work, total_ms=51.0)
     assert row.cpu_ms_per_batch == pytest.approx(51.0)
     assert ops(row)["DecodeAndCropJpeg"] == pytest.approx(48.0)
 
