@@ -7,8 +7,8 @@ for them, up to what the trace has of the executor's turns:
 
 * A call has its own cost, whatever the function contains: `CALL_TURN_US` of a turn, and up to `MOST_CALL_OVERHEAD`
   times of that, because no trace has the threads that wake up for it.
-* What the turns took beyond that and without any op, traced or not, went from op to op: to short ones, of which each
-  takes up to `PASSING_PER_SHORT_OP` times its own time. It belongs to the ops.
+* What the turns took beyond that and without any op, traced or not, went from op to op: to short ones, each of
+  them taking up to `PASSING_PER_SHORT_OP` times its own time. It belongs to the ops.
 * What is left then was no waiting for a core, where stages seem to have waited for one (`recover_waiting`).
 """
 
