@@ -51,12 +51,22 @@ def spare_cores(view: PipelineView) -> bool:
     return left > ONE_CORE.value and used < BUSY_CORES.value * left
 
 
+def room_to_wait(view: PipelineView) -> bool:
+    """Whether more calls that wait have room: waiting takes no core, so only what is computed must fit what is left."""
+    used, left = cores_at_work(view), cores_left(view)
+    if used is None or left is None:
+        return False
+    return view.cores > ONE_CORE.value and used < BUSY_CORES.value * left
+
+
 def cpu_ms(view: PipelineView, timing_: Timing, *, one_core: bool = False) -> float:
     """The least time per batch that the CPU time of the whole worker takes, on the cores that are left."""
     used, left = worker_cores(view), cores_left(view)
-    if used is None:
+    if not used:
         return 0.0
-    return used * timing_.interval_ms / (1.0 if one_core else max(1.0, left if left is not None else 1.0))
+    # It keeps at least the cores that it gets today.
+    most = max(used, left if left is not None else 0.0)
+    return used * timing_.interval_ms / (min(1.0, most) if one_core else most)
 
 
 def starved(view: PipelineView, running: float) -> bool:

@@ -20,6 +20,7 @@ from pipeprof.profiles.advise.cores import (
     cores_at_work,
     cores_left,
     cpu_ms,
+    room_to_wait,
     spare_cores,
     starved,
     worker_cores,
@@ -103,7 +104,7 @@ def python_bound(view: PipelineView, stage: StageView) -> bool | None:
 def waits(view: PipelineView, stage: StageView) -> bool:
     """Whether a serial map that owns the step waits for something else than a core."""
     at, used, blocked = timing(view), cores_at_work(view), stage.blocked_ms
-    if at is None or used is None or blocked is None or not serial_map(view, stage) or not spare_cores(view):
+    if at is None or used is None or blocked is None or not serial_map(view, stage) or not room_to_wait(view):
         return False
     return owns_step(at, blocked) and used < WAITING_CORES.value and not starved(view, blocked / at.interval_ms)
 
@@ -137,7 +138,7 @@ def private_pool(view: PipelineView) -> int | None:
 def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
     """Maps whose calls fill a pool of `pool` threads, may be more, and wait; the longest first, or none."""
     at, used, left = timing(view), cores_at_work(view), cores_left(view)
-    if at is None or used is None or left is None or not spare_cores(view) or not 0 < pool < MOST_THREADS.value:
+    if at is None or used is None or left is None or not room_to_wait(view) or not 0 < pool < MOST_THREADS.value:
         return []
     if used >= BLOCKED_CORES.value * min(pool, left):
         return []

@@ -191,10 +191,10 @@ def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Pa
     assert (problem.stage, problem.line) == ("stages.1", 5)
 
 
-def interrupted(folder: Path, number: signal.Signals) -> Ended:
-    """Send `number` as soon as the measurement has begun."""
+def interrupted(folder: Path, number: signal.Signals, name: str = "steady", at: str = "measuring") -> Ended:
+    """Send `number` as soon as a phase has begun."""
     out = folder / "profile.json"
-    words = command(f"{TARGETS}:steady", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
+    words = command(f"{TARGETS}:{name}", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
     process = subprocess.Popen(
         words,
         cwd=folder,
@@ -207,7 +207,7 @@ def interrupted(folder: Path, number: signal.Signals) -> Ended:
     killer.start()
     try:
         for line in process.stderr:
-            if "measuring" in line:
+            if at in line:
                 break
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=PATIENCE)
@@ -223,6 +223,15 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.
     assert ended.profile.exit_code == code
     assert ended.profile.verdict.bound == "step"
     assert left(str(tmp_path)) == []
+
+
+def test_an_interruption_before_the_first_batch_claims_nothing_of_the_pipeline(tmp_path: Path) -> None:
+    ended = failed(interrupted(tmp_path, signal.SIGTERM, "builds_slowly", "building the pipeline"), 143)
+    assert ended.profile.verdict.headline == "Terminated in phase build, before the first batch."
+    (known,) = ended.profile.verdict.details
+    assert known.text.endswith("build had not ended; rate, waiting and memory of the pipeline are unknown")
+    assert ended.profile.memory.ledger is None
+    assert "your pipeline" not in ended.report
 
 
 def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ def steady() -> tf.data.Dataset:
     return tf.data.Dataset.range(10**9).batch(8)
 
 
+def builds_slowly() -> tf.data.Dataset:
+    time.sleep(3600)
+    return steady()
+
+
 def short() -> tf.data.Dataset:
     return tf.data.Dataset.range(12).shuffle(12).batch(4)
 

@@ -145,7 +145,7 @@ class TestSerialMapLatency:
             waiting(mapped(), worker_cores=None),
             waiting(mapped(), blocked_share=None),
             waiting(mapped(), blocked_share=0.5),
-            waiting(mapped(), others_cores=3.2),
+            waiting(mapped(), others_cores=3.95),
             waiting(mapped(), worker_cores=0.25, runnable_wait_share=0.9),
             waiting(mapped(), runnable_wait_share=None),
             waiting(mapped(tf_op="ParallelMapDatasetV2", parallelism=2, tunable=True, made_parallel=True)),
@@ -331,7 +331,7 @@ class TestThreadpoolCapsBlockingMap:
             waiting(parallel(), blocked_share=None),
             waiting(parallel(), blocked_share=0.0),
             waiting(parallel(), blocked_share=0.4),
-            waiting(parallel(), others_cores=3.0),
+            waiting(parallel(), others_cores=3.95),
             waiting(parallel(), others_cores=None),
             waiting(parallel(), worker_cores=1.4, restart_share=0.35),
         ],
@@ -375,6 +375,11 @@ class TestThreadpoolCapsBlockingMap:
     def test_an_op_is_named_only_if_it_takes_the_time(self, ops: dict[str, float] | None, words: str) -> None:
         (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(ops=ops), blocked_share=0.9))
         assert f"a (map) {words}" in draft.sentence
+
+    def test_waiting_needs_no_core_that_others_do_not_use(self) -> None:
+        (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(), worker_cores=0.1, others_cores=3.5))
+        assert draft.predicted is not None
+        assert draft.predicted.speedup == pytest.approx(4.0)
 
     def test_what_it_promises_follows_from_the_blocked_time(self) -> None:
         (whole,) = found("threadpool-caps-blocking-map", waiting(parallel(64)))

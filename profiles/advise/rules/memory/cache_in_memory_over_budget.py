@@ -116,7 +116,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _endless(self, view: PipelineView, stage: StageView) -> RuleHit:
-        repeat = next((one for one in view.below(stage) if traits(one.op).repeats), None)
+        repeat = next((one for one in view.below(stage) if _never_ends(view, one)), None)
         target = _lowest_change(view, repeat) if repeat is not None else None
         each = stage.element_bytes
         grows = "It grows"
@@ -141,6 +141,14 @@ class CacheInMemoryOverBudget(Rule):
             },
             edits=(MoveStage(stage.id, stage.op, before=target.id) if target is not None else without(stage),),
         )
+
+
+def _never_ends(view: PipelineView, stage: StageView) -> bool:
+    """Whether the stage itself repeats what has an end without one."""
+    before = view.input_of(stage)
+    return (
+        traits(stage.op).repeats and stage.elements == INFINITE and before is not None and before.elements != INFINITE
+    )
 
 
 def _of_limit(share: float) -> str:

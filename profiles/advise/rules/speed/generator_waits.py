@@ -11,7 +11,7 @@ from pipeprof.profiles.advise.cores import (
     STARVED,
     cores_at_work,
     cpu_ms,
-    spare_cores,
+    room_to_wait,
     starved,
     worker_cores,
 )
@@ -72,7 +72,7 @@ class GeneratorWaits(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the time inside the generator and the CPU time of the whole worker."""
         at, used = timing(view), cores_at_work(view)
-        if at is None or used is None or used >= WAITING_CORES.value or not spare_cores(view):
+        if at is None or used is None or used >= WAITING_CORES.value or not room_to_wait(view):
             return
         for stage in view.stages:
             if stage.op != "from_generator" or stage.depth != 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
@@ -55,7 +56,7 @@ class MapBeforeBatchScalar(Rule):
                 f"{milliseconds(calls_ms)} per batch."
             )
             evidence = {"batch_size": batch.size, "element_bytes": _bytes(view, stage), "call_ms_per_batch": calls_ms}
-            yield self._draft(stage, batch, sentence, evidence, None)
+            yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """Where a call costs little more than calling, and calls are a part of the step."""
@@ -82,7 +83,7 @@ class MapBeforeBatchScalar(Rule):
                 "call_ms_per_batch": saved,
                 "interval_ms": interval,
             }
-            yield self._draft(stage, batch, sentence, evidence, predicted)
+            yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
         for stage in view.stages:
@@ -95,9 +96,11 @@ class MapBeforeBatchScalar(Rule):
 
     def _draft(
         self,
+        view: PipelineView,
         stage: StageView,
         batch: Batching,
         sentence: str,
+        *,
         evidence: dict[str, float | int],
         predicted: Prediction | None,
     ) -> RuleHit:
@@ -111,9 +114,21 @@ class MapBeforeBatchScalar(Rule):
                 f"{_why_same(stage)}: the "
                 "values stay the same."
             ),
-            edits=batch.moves(stage),
+            edits=self._moves(view, stage, batch),
             predicted=predicted,
         )
+
+    def _moves(self, view: PipelineView, stage: StageView, batch: Batching) -> tuple[MoveStage, ...]:
+        """Return the moves of the batch, and of batches of its batches: for each of those the map would be called."""
+        found, nbytes = list(batch.moves(stage)), _bytes(view, stage) * batch.size
+        later = batching(view, batch.stage)
+        while later is not None and later.size >= self.threshold("batch-size"):
+            if nbytes >= self.threshold("element-bytes"):
+                break
+            found += later.moves(stage)
+            nbytes *= later.size
+            later = batching(view, later.stage)
+        return tuple(found)
 
 
 def _lines(stage: StageView) -> bool:
