@@ -203,7 +203,10 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | 
     if not stages or not 0 < spent <= total:
         return Bottleneck("cpu", stage, f"{used}{_most_work(stage, profile)}")
     where = f"{part_of(spent, total)} in {label_stages(stages)}"
-    return Bottleneck("cpu", stages[0], f"{used}, {where}; less work there or more cores would help")
+    # More cores do nothing for stages that fill the time one call after another.
+    in_turn = _chain(causes, profile, stage) or _serial(causes, profile, stage)
+    helps = "less work there" if in_turn is not None else "less work there or more cores"
+    return Bottleneck("cpu", stages[0], f"{used}, {where}; {helps} would help")
 
 
 def _most_cpu(profile: Profile) -> list[Stage]:

@@ -583,6 +583,15 @@ def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_
     ]
 
 
+def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_time() -> None:
+    serial = stage("stages.0", 0.9, "decode").model_copy(
+        update={"cpu_ms_per_batch": 40.0, "time_ms_per_batch": 24.0, "tf_op": "MapDataset"}
+    )
+    cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
+    found = details(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.9))
+    assert found["bottleneck"].endswith("40 of every 46 ms in decode (map); less work there would help")
+
+
 def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> None:
     replayed = Headspace(interval_ms=24.3, replayed_ms=18.5, share=0.24, speedup=1.3, batches=4)
     assert on_all_cores(0.4, headspace=replayed).headline.startswith("CPU-bound: 2 cores, this step would need 2.5; ")
