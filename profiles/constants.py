@@ -475,7 +475,7 @@ DISTURBED_FROM = _constant(
     0.10,
     "× the CPU time wanted",
     "Part of it that other processes took, from which a measurement is called disturbed",
-    "two pipelines on 2 cores beside processes of 15 to 100 % of a core: the rate was 18 % lower where they took 17 %, "
+    "two pipelines on 2 cores while others used 15 to 100 % of one: the rate was 18 % lower where they took 17 %, "
     "and 41 % where they took 45 %; 7 % were taken on a machine in no other use",
     tensorflow=None,
 )

@@ -518,8 +518,8 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
         ("warning", "measure again on a free machine; what follows may not hold there"),
         (
             "bottleneck",
-            "CPU: others use it; the worker's threads wait for a core 70 % of the time; most work: decode (map), 90 % of "
-            "the pipeline's work",
+            "CPU: others use it; the worker's threads wait for a core 70 % of the time; most work: decode (map), 90 % "
+            "of the pipeline's work",
         ),
     ]
 
@@ -561,7 +561,7 @@ def test_whether_it_was_disturbed_is_unknown_where_nobody_counts() -> None:
 def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9, **more: object) -> Verdict:
     """24.3 ms a step; 1.9 cores compute for 46 ms in them."""
     stages = [
-        stage("stages.0", 0.7, "decode").model_copy(update={"cpu_ms_per_batch": 30.0}),
+        stage("stages.0", 0.7, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0}),
         stage("stages.1", 0.3, "resize").model_copy(update={"cpu_ms_per_batch": 12.0}),
     ]
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
