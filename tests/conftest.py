@@ -25,7 +25,9 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
 # Modules whose tests start measuring workers or watch real processes.
-MEASURING = frozenset({"test_deaths", "test_ledger", "test_system", "test_targets", "test_targets_as_written"})
+MEASURING = frozenset(
+    {"test_deaths", "test_ledger", "test_libraries", "test_system", "test_targets", "test_targets_as_written"}
+)
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
 # Set while conftest is imported, not in a fixture: typer and rich read some of these when they are imported, and

@@ -74,6 +74,7 @@ CASES = {
     "array_eager": Case(("source",)),
     "array_in_graph": Case(("source",)),
     "array_captured": Case(("source",)),
+    "array_captured_large": Case(("source",)),
     "shuffle_images": Case(("shuffle",)),
     "shuffle_scalars": Case(("shuffle",)),
     "cache_features": Case(("cache",)),

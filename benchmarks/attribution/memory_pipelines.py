@@ -59,6 +59,13 @@ def array_captured(without: str = "") -> Dataset:
     return plain(Dataset.range(ENDLESS).map(lambda number: tf.gather(values, number % rows)).batch(4))
 
 
+def array_captured_large(without: str = "") -> Dataset:
+    """An array of 120 MB inside a map: its graph is read without the array."""
+    rows = 1 if without == "source" else 600
+    values = np.random.default_rng(0).random((rows, 50_000), np.float32)
+    return plain(Dataset.range(ENDLESS).map(lambda number: tf.gather(values, number % rows)).batch(4))
+
+
 def shuffle_images(without: str = "") -> Dataset:
     """700 images of 600 kB."""
     images = made(tf.uint8, 400, 500, 3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.time import describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
-from pipeprof.cli.text.names import draw_bar, name_row, number_of, write_share
+from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.units import byte_scale, time_scale
 from pipeprof.profiles.wording import library_text, stage_name
 
@@ -38,7 +38,12 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     costs = any(stage.inside_ms is not None for stage in stages)
     yield Heading("Pipeline", "; ".join(_notes(stages, costs=costs)))
     shown, folded = _fold(profile, stages)
-    yield Alternatives([[_table(profile, shown, folded, short=short)] for short in (False, True)])
+    places = [Prose(text, style="dim", hang=2) for text in list_library_lines(shown)]
+    versions: list[list[Block]] = [[_table(profile, shown, folded, short=short)] for short in (False, True)]
+    if places:
+        # Where the lines of libraries do not fit beside the user's, they follow the table.
+        versions += [[_table(profile, shown, folded, short=short, libraries=False), *places] for short in (False, True)]
+    yield Alternatives(versions)
     yield Legend(_legend(stages))
     for stage in _costly(stages):
         inside = describe_inside(stage)
@@ -95,7 +100,9 @@ def _fold(profile: Profile, stages: Sequence[Stage]) -> tuple[list[Stage], list[
     return [stage for stage in stages if stage.id not in ids], small
 
 
-def _table(profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *, short: bool) -> Table:
+def _table(
+    profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *, short: bool, libraries: bool = True
+) -> Table:
     times = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     by_model = any(stage.timed_by == "model" for stage in stages)
@@ -111,9 +118,7 @@ def _table(profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *
                 "stage", [*("  " * stage.depth + _name(stage) for stage in stages), *rest], right=False, shrink_to=20
             ),
             *_lines(profile, stages, blank),
-            Column(
-                "", [*(library_text(stage, short=short) for stage in stages), *blank], right=False, keep=3, style="dim"
-            ),
+            *([_libraries(stages, blank, short=short)] if libraries else []),
             Column(
                 times.unit,
                 [
@@ -137,6 +142,12 @@ def _table(profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *
             Column("", [*changed, *blank], right=False, keep=3, shrink_to=20, style="dim"),
         ]
     )
+
+
+def _libraries(stages: Sequence[Stage], blank: Sequence[str], *, short: bool) -> Column:
+    """The lines of the libraries that made stages for the user's code."""
+    cells = [library_text(stage, short=short) for stage in stages]
+    return Column("", [*cells, *blank], right=False, keep=3, style="dim")
 
 
 def _lines(profile: Profile, stages: Sequence[Stage], blank: Sequence[str]) -> list[Column]:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
-from pipeprof.cli.text.names import draw_bar, name_row, number_of, write_share
+from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.wording import library_text
 
@@ -56,8 +56,11 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         [Table(_columns(stages, lines))],
         [Table(_columns(short, lines)), *reasons],
     ]
+    places = [Prose(text, style="dim", hang=2) for text in list_library_lines(stages)]
+    if places:
+        versions.append([Table(_columns(short, lines, libraries=False)), *places, *reasons])
     if any(_shorten_number(one.id) != number_of(one.id) for one in short):
-        versions.append([Table(_columns(short, lines, _shorten_number)), *reasons])
+        versions.append([Table(_columns(short, lines, _shorten_number, libraries=False)), *places, *reasons])
     yield Alternatives(versions)
     for text in _name_calls(stages, lines) if lines else ():
         yield Prose(text, style="dim", hang=2)
@@ -118,7 +121,13 @@ def _list_places(places: Sequence[str]) -> str:
     return f"{', '.join(places[:-1])} and {places[-1]}"
 
 
-def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = number_of) -> list[Column]:
+def _columns(
+    stages: Sequence[Stage],
+    lines: Sequence[str],
+    place: Callable[[str], str] = number_of,
+    *,
+    libraries: bool = True,
+) -> list[Column]:
     names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
@@ -133,7 +142,7 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
         Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_name_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
-        Column("", [library_text(stage, short=place is not number_of) for stage in stages], right=False, keep=3),
+        *([Column("", [library_text(stage) for stage in stages], right=False, keep=3)] if libraries else []),
         Column("as TensorFlow runs it", executed, right=False, shrink_to=20),
         Column(per_batch.unit, inside),
         *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),

@@ -50,6 +50,20 @@ def name_rows(stages: Sequence[Stage] | None) -> dict[str, str]:
     }
 
 
+def list_library_lines(stages: Sequence[Stage]) -> list[str]:
+    """List the lines of the libraries that made stages, one text for each file.
+
+    Example:
+        ``via seqio/preprocessors.py: line 88 (1 tokenize), 120 (2 map)``
+    """
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        if stage.library is not None:
+            text = f"{stage.library.line} ({number_of(stage.id)} {stage_name(stage)})"
+            found.setdefault(stage.library.file, []).append(text)
+    return [f"via {file}: line {', '.join(lines)}" for file, lines in found.items()]
+
+
 def draw_bar(share: float | None) -> str:
     """Draw a share between 0 and 1 as up to eight blocks, rounded to half a block."""
     if not share or not 0 < share <= 1.001:

@@ -371,7 +371,8 @@ def _view_of_graphs(
     from pipeprof.profiles.view.from_graph import view_of_graphs
 
     return view_of_graphs(
-        *graphs,
+        graphs[0],
+        graphs[1],
         profile.stages or [],
         by_address=by_address,
         cores=profile.host.cores,

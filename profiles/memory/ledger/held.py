@@ -42,6 +42,7 @@ _TAKEN_OVER = frozenset({
     "StringLower", "StringStrip", "StringUpper",
 })  # fmt: skip
 """Ops whose results are strings that TensorFlow moves: their bytes beyond 48 B and an eighth were measured."""
+_LEAST_PART = 0.01
 CONSTANT_BYTES = 1_000_000
 """Bytes of graph constants from which they are reported: every function has a few."""
 
@@ -63,7 +64,9 @@ def captured(view: PipelineView) -> tuple[Source, ...]:
     if not any(stage.function is not None for stage in view.stages):
         # The graph was not read: use the constants observed during the build.
         found = [Source(None, one.nbytes, constant=True) for one in view.constants]
-    return tuple(found) if sum(one.bytes for one in found) >= CONSTANT_BYTES else ()
+    total = sum(one.bytes for one in found)
+    # Every function has a few bytes: a stage whose part would be next to nothing is no owner.
+    return tuple(one for one in found if one.bytes >= _LEAST_PART * total) if total >= CONSTANT_BYTES else ()
 
 
 def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:

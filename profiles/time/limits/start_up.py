@@ -16,7 +16,7 @@ NOTICED_START_SECONDS = 2.0
 
 
 def describe_start_up(profile: Profile) -> str:
-    """State the time until the first batch, its parts and the constants that TensorFlow copies; empty where it is short.
+    """State the time until the first batch, its parts, and what TensorFlow copies; empty where it is short.
 
     Importing TensorFlow and synthesising data are not part of it.
 

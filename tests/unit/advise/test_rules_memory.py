@@ -32,8 +32,9 @@ from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, ComponentView, PipelineView, StageView
+from pipeprof.profiles.view.view import INFINITE, ComponentView, ConstantView, PipelineView, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -324,9 +325,34 @@ def test_an_array_captured_by_a_map() -> None:
     assert "cannot be built" in only("graph-constant", captured(1500 * MB)).sentence
 
 
-@pytest.mark.parametrize("nbytes", [None, 0, 5 * MB, 10 * MB])
+@pytest.mark.parametrize("nbytes", [None, 0, 1 * MB, 5 * MB])
 def test_small_tables_are_not(nbytes: int | None) -> None:
     assert found("graph-constant", captured(nbytes)) == []
+
+
+def test_a_captured_array_has_its_name_and_its_line() -> None:
+    view = captured(400 * MB)
+    line_of = Location(file="src/train.py", line=12)
+    table = ConstantView(400 * MB, "float32", (100_000, 1_000), "stages.0", "self.table", line_of)
+    other = ConstantView(9 * MB, "int64", (9,), "stages.3", "other")
+    draft = only("graph-constant", replace(view, constants=(other, table)))
+    assert "self.table (float32[100000,1000]), used in train.py:12" in draft.sentence
+    assert "other" not in draft.sentence
+    assert (draft.evidence["array"], draft.evidence["array_line"]) == ("self.table", 12)
+
+
+@pytest.mark.parametrize("nbytes", [6 * MB, 400 * MB, 1_900 * MB])
+def test_a_captured_array_is_reported_where_no_graph_could_be_read(nbytes: int) -> None:
+    place = Location(file="train.py", line=12)
+    array = ConstantView(nbytes, "float32", (nbytes // 4,), None, "table", place)
+    rows = ConstantView(nbytes, "float32", (8, 3), None, "rows", place)
+    view = line(indices(), stage("stages.0", "map"))
+    bare = tuple(replace(one, function=None) for one in view.stages)
+    (draft,) = RULES["graph-constant"].check(replace(view, stages=bare, constants=(array,)))
+    assert (draft.stage, draft.location, draft.evidence["constant_bytes"]) == (None, place, nbytes)
+    # What a source in memory was made of is a finding of its own.
+    source = stage("source", "from_tensor_slices", constant=True, element=(tensor("float32", 3),))
+    assert list(RULES["graph-constant"].check(replace(line(source), constants=(rows,)))) == []
 
 
 @pytest.mark.parametrize("constant", [False, None])

@@ -131,6 +131,33 @@ def test_the_pipeline_keeps_up_only_when_the_step_bounds(share: float, keeps_up:
     assert ("pipeline" in details(steps=steps(share))) is keeps_up
 
 
+@pytest.mark.parametrize(
+    ("build", "first", "said"),
+    [
+        (14.1, 44.5, "58.6 s until the first batch: 14.1 s to build the pipeline, 44.5 s for the iterator and the"),
+        (0.5, 9.4, None),
+        (0.5, 9.6, "10.1 s until the first batch"),
+        (None, 90.0, None),
+    ],
+)
+def test_a_long_time_until_the_first_batch_is_stated(build: float | None, first: float, said: str | None) -> None:
+    phases = [Phase(name="import", seconds=60.0), Phase(name="build", seconds=build)]
+    phases += [Phase(name="first_element", seconds=first), Phase(name="measure", seconds=10.0)]
+    found = details(phases=phases, steps=steps()).get("start-up")
+    assert found is None if said is None else (found or "").startswith(said)
+
+
+def test_a_start_that_is_longer_than_the_measurement_is_stated_with_what_is_copied() -> None:
+    phases = [Phase(name="build", seconds=1.5), Phase(name="first_element", seconds=4.5)]
+    constant = Finding(rule="graph-constant", title="", status="unverified", evidence={"constant_bytes": 40 << 20})
+    short = steps().model_copy(update={"seconds": 5.0})
+    said = details(phases=phases, steps=short, findings=[constant])["start-up"]
+    assert said.endswith("; TensorFlow copies 40.0 MiB of graph constants for every new iterator")
+    assert "start-up" not in details(phases=phases, steps=steps(), findings=[constant])
+    hurried = [Phase(name="build", seconds=0.5), Phase(name="first_element", seconds=1.0)]
+    assert "start-up" not in details(phases=hurried, steps=steps().model_copy(update={"seconds": 1.0}))
+
+
 def test_no_step_has_its_own_headline() -> None:
     found = conclude(
         profile(

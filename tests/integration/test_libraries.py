@@ -1,0 +1,140 @@
+"""A run of a pipeline that a library builds with the user's functions, and with an array as a constant of a graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
+PATIENCE = 180
+LIBRARY = """
+import functools
+import tensorflow as tf
+
+def map_over_dataset(function):
+    @functools.wraps(function)
+    def wrapped(dataset, *args):
+        return dataset.map(lambda element: function(element, *args))  # library: wrapped
+    return wrapped
+
+@map_over_dataset
+def tokenize(text, offset):
+    return text + offset
+
+def chunk(row):
+    return row * 2
+
+def preprocess(dataset):
+    dataset = tokenize(dataset, 3)
+    dataset = dataset.map(chunk)  # library: chunk
+    dataset = dataset.filter(lambda row: row >= 0)  # library: lambda
+    return dataset.batch(4)  # library: batch
+"""
+USERS = """
+import numpy as np
+import tensorflow as tf
+from fakeseq import preprocessors
+
+TABLE = np.random.default_rng(0).random((12_000, 250), np.float32)
+
+def lookup(row):
+    return tf.gather(TABLE, row % 12_000)  # user: lookup
+
+def train():
+    dataset = tf.data.Dataset.range(10**9)  # user: range
+    dataset = preprocessors.preprocess(dataset)  # user: preprocess
+    dataset = dataset.map(lookup)  # user: map
+    return dataset.map(lambda row: row + 1)  # user: lambda
+"""
+
+
+def line_of(text: str, comment: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith(f"# {comment}"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("libraries")
+    package = made / "site-packages" / "fakeseq"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "preprocessors.py").write_text(LIBRARY, encoding="utf-8")
+    (made / "input.py").write_text(USERS, encoding="utf-8")
+    return made
+
+
+def pipeprof(folder: Path, *arguments: str, width: int = 100) -> str:
+    path = os.pathsep.join([str(folder / "site-packages"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [*PIPEPROF, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": str(width)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def profile(folder: Path) -> dict[str, Any]:
+    options = ["--step", "none", "--seconds", "1", "--no-lock", "--quiet", "--out", "run.json"]
+    pipeprof(folder, "run", "input.py:train", *options)
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_stages_have_the_names_of_their_functions_and_the_lines_of_user_and_library(profile: dict[str, Any]) -> None:
+    written = [stage for stage in profile["stages"] if stage["origin"] == "written"]
+    found = [(one["op"], one["name"], one["location"]["line"]) for one in written]
+    inside = line_of(USERS, "user: preprocess")
+    assert found == [
+        ("range", None, line_of(USERS, "user: range")),
+        ("map", "tokenize", inside),
+        ("map", "chunk", inside),
+        ("filter", "preprocess", inside),
+        ("batch", None, inside),
+        ("map", "lookup", line_of(USERS, "user: map")),
+        ("map", None, line_of(USERS, "user: lambda")),
+    ]
+    file = str(Path("fakeseq") / "preprocessors.py")
+    functions = [None, "wrapped", "preprocess", "preprocess", "preprocess", None, None]
+    comments = ["", "library: wrapped", "library: chunk", "library: lambda", "library: batch", "", ""]
+    assert [stage["library"] for stage in written] == [
+        {"file": file, "line": line_of(LIBRARY, comment), "function": function} if function else None
+        for function, comment in zip(functions, comments, strict=True)
+    ]
+
+
+def test_the_report_has_the_lines_of_the_library_with_those_of_the_user(folder: Path, profile: dict[str, Any]) -> None:
+    del profile
+    line = line_of(LIBRARY, "library: wrapped")
+    wide = pipeprof(folder, "show", "run.json", width=120)
+    (row,) = [one for one in wide.splitlines() if f"preprocessors.py:{line} " in one]
+    assert "tokenize (map)" in row
+    assert row.index(f" {line_of(USERS, 'user: preprocess')} ") < row.index("via ")
+    for options in ((), ("-v",)):
+        narrow = pipeprof(folder, "show", *options, "run.json", width=80)
+        assert f"via fakeseq/preprocessors.py: line {line} (0 tokenize), " in narrow
+
+
+def test_the_array_is_named_in_a_finding_and_owned_in_the_ledger(profile: dict[str, Any]) -> None:
+    (finding,) = [one for one in profile["findings"] if one["rule"] == "graph-constant"]
+    assert finding["stage"] == "stages.4"
+    assert "TABLE (float32[12000,250]), used in input.py:" in finding["sentence"]
+    assert finding["evidence"]["array_line"] == line_of(USERS, "user: lookup")
+    entries = [one for one in profile["memory"]["ledger"] if one["owner"] == "source"]
+    assert {one["stage"] for one in entries} == {"stages.4"}
+    nbytes = 12_000 * 250 * 4
+    assert next(one["bytes"] for one in entries if one["what"] == "the array") == nbytes
+    assert sum(one["bytes"] for one in entries) > 5 * nbytes
+    predicted = [one["predicted_bytes"] for one in entries if one["predicted_bytes"]]
+    assert [one >= 10 * nbytes for one in predicted] == [True]
