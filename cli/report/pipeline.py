@@ -41,7 +41,7 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines(shown)]
     versions: list[list[Block]] = [[_table(profile, shown, folded, short=short)] for short in (False, True)]
     if places:
-        # Where the lines of libraries do not fit beside the user's, they follow the table.
+        # Where the column with the lines of libraries does not fit, they follow the table.
         versions += [[_table(profile, shown, folded, short=short, libraries=False), *places] for short in (False, True)]
     yield Alternatives(versions)
     yield Legend(_legend(stages))
