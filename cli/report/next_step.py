@@ -57,7 +57,8 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     if not profile.complete:
         return _command(rerun(profile), "measure again: this run did not end")
     return (
-        _try_finding(profile)
+        _measure_undisturbed(profile)
+        or _try_finding(profile)
         or _show_finding(profile, saved)
         or _measure_longer(profile)
         or _add_step(profile)
@@ -67,6 +68,13 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
 
 def _command(line: str | None, purpose: str) -> NextCommand | None:
     return NextCommand(line, purpose) if line else None
+
+
+def _measure_undisturbed(profile: Profile) -> NextCommand | None:
+    """Measure again where other processes used the cores: what was found may not hold without them."""
+    if profile.verdict is None or not profile.verdict.disturbed:
+        return None
+    return _command(rerun(profile), "measure again when no other process uses the cores")
 
 
 def _try_finding(profile: Profile) -> NextCommand | None:

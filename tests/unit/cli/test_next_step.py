@@ -178,6 +178,16 @@ def test_a_fix_too_long_for_a_command_is_shown(recorded: Recorded) -> None:
     assert chosen(profile).is_listed
 
 
+def test_a_disturbed_measurement_is_made_again_before_anything_is_tried(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.verdict is not None
+    profile.verdict.disturbed = True
+    command = next_command(profile, SAVED)
+    assert command is not None
+    assert (command.line, command.is_listed) == (rerun(profile), False)
+    assert command.purpose == "measure again when no other process uses the cores"
+
+
 def test_a_rejected_finding_is_not_tried(recorded: Recorded) -> None:
     profile = with_flags(recorded("input-bound"))
     profile.findings = [finding(overrides=["stages.0.num_parallel_calls=4"]).model_copy(update={"status": "rejected"})]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from pipeprof.cli.report.problems import select_warnings
-from pipeprof.cli.report.report import build_report
+from pipeprof.cli.report.report import Selection, build_report
+from pipeprof.cli.report.time import describe_limits
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.measured import Contention
@@ -61,8 +62,8 @@ def test_golden(change: Callable[[Profile], None], recorded: Recorded, golden: C
     profile.findings = []
     change(profile)
     profile.verdict = conclude(profile)
-    text = paint(build_report(profile, "pipeprof-out/jpeg-folder.json", None), Style(width=100))
-    golden(f"report/{change.__name__.replace('_', '-')}-100.txt", text)
+    text = paint(build_report(profile, None, Selection(sections=("verdict", "warnings"))), Style(width=100))
+    golden(f"verdict/{change.__name__.replace('_', '-')}.txt", f"{text}\nlimits: {describe_limits(profile)}\n")
 
 
 def test_what_the_verdict_has_said_of_others_is_no_further_warning(recorded: Recorded) -> None:
