@@ -260,7 +260,7 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
     waits = "map spends 80 % of its time waiting"
     not_disk = f"{waits}, not computing, and not for the disk (network? sleep? lock?)"
     assert latency(looked_at(10.0, 8.0)) == ("latency", not_disk)
-    assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits} for files (50 MB/s come from the disk)")
+    assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits} for files (48 MiB/s come from the disk)")
     unknown = f"{waits}, not computing; unknown whether for the disk"
     assert latency(looked_at(10.0, 8.0), disk=None) == ("latency", unknown)
 
@@ -268,12 +268,12 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
 @pytest.mark.parametrize(
     ("disk", "stalled", "limit", "words"),
     [
-        (2.4e6, 0.35, "io", " for files (2.4 MB/s come from the disk)"),
-        (50e6, 0.35, "io", " for files (50 MB/s come from the disk)"),
-        (50e6, 0.1, "latency", ", not computing (50 MB/s come from the disk), for files at most 25 % of it"),
+        (2.4e6, 0.35, "io", " for files (2.3 MiB/s come from the disk)"),
+        (50e6, 0.35, "io", " for files (48 MiB/s come from the disk)"),
+        (50e6, 0.1, "latency", ", not computing (48 MiB/s come from the disk), for files at most 25 % of it"),
         (None, 0.35, "io", " for files"),
         (None, 0.1, "latency", ", not computing; unknown whether for the disk"),
-        (2.4e6, None, "latency", ", not computing (2.4 MB/s come from the disk); unknown whether for the disk"),
+        (2.4e6, None, "latency", ", not computing (2.3 MiB/s come from the disk); unknown whether for the disk"),
         (5e4, 0.9, "latency", ", not computing, and not for the disk (network? sleep? lock?)"),
     ],
 )
