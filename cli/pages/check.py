@@ -110,9 +110,10 @@ def _total(memory: MemoryPrediction) -> str:
     if not memory.held:
         return ""
     more = ", plus what is unknown" if memory.unknown else ""
-    if memory.total_bytes < _SMALL:
+    if memory.total_bytes < _SMALL and not any(one.at_least for one in memory.held):
         return f"less than {size(_SMALL)} above TensorFlow itself{more}"
-    bound = "at most " if any(one.at_most for one in memory.held) else ""
+    least, most = any(one.at_least for one in memory.held), any(one.at_most for one in memory.held)
+    bound = "about " if least and most else "at least " if least else "at most " if most else ""
     return f"{bound}{size(memory.peak_bytes)} above TensorFlow itself{more}"
 
 
@@ -127,4 +128,6 @@ def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:
 def _bytes(held: BufferPrediction, text: str) -> str:
     if held.how == "alias":
         return "0"
+    if held.at_least:
+        return "unknown" if held.at_most else f"≥{text}"
     return f"≤{text}" if held.at_most else text

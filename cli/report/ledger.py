@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
@@ -10,7 +11,7 @@ from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import byte_scale, seconds
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
-from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, leak_text, owner_text
+from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
 from pipeprof.profiles.wording import percent, size, stage_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
         elif stage is not None and entry.owner in STAGE_OWNERS:
             name = stage_name(stage)
         else:
-            name = name_owner(entry)
+            name = name_owner(entry) + (f" ({_place(entry)})" if entry.location is not None else "")
         groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)
     if memory.unexplained_bytes is not None and memory.unexplained_bytes > 0:
         groups[NOT_ATTRIBUTED] = memory.unexplained_bytes
@@ -104,7 +105,7 @@ def build_ledger(profile: Profile) -> Iterator[Block]:
         ]
     )
     growth = growth_text(memory, lambda stage: names.get(stage, stage))
-    for line in (*_predicted(profile), *_epochs(memory), growth, describe_ram_budget(memory)):
+    for line in (*_predicted(profile), *_epochs(memory), kept_text(memory), growth, describe_ram_budget(memory)):
         if line:
             yield Prose(line, hang=2)
 
@@ -144,18 +145,28 @@ def _predicted(profile: Profile) -> Iterator[str]:
     if moment is not None:
         yield (f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, in phase {moment.phase}.")
     rest = memory.unexplained_bytes or 0
-    if memory.predicted_bytes is not None and above:
-        assumed = any(entry.predicted_bytes for entry, _ in _tuned(profile))
-        taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
-        least = "at least " if _lacks_buffer(memory, above) else ""
+    if above:
         yield (
-            f"Your pipeline: {least}{size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured; "
+            f"Your pipeline: {_in_advance(profile, above)}, {size(above)} measured; "
             f"{NOT_ATTRIBUTED}: {'−' if rest < 0 else ''}{size(abs(rest))} ({percent(abs(rest) / above)})."
         )
     names = name_rows(profile.stages)
     for entry, stage in _tuned(profile):
         if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
             yield _tuned_prefetch(entry, stage, names, memory)
+
+
+def _in_advance(profile: Profile, above: int) -> str:
+    """What was predicted of the pipeline's memory; a small part of what it may be is no prediction."""
+    memory = profile.memory
+    lacks = _lacks_buffer(memory, above)
+    if memory.predicted_bytes is None:
+        return "not predicted"
+    if lacks and memory.predicted_bytes < _SMALL:
+        return "not predicted (the size of an element is unknown before a run)"
+    assumed = any(entry.predicted_bytes for entry, _ in _tuned(profile))
+    taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
+    return f"{'at least ' if lacks else ''}{size(memory.predicted_bytes)} predicted{taken}"
 
 
 def _lacks_buffer(memory: Memory, above: int) -> bool:
@@ -197,7 +208,16 @@ def _detail(entry: LedgerEntry) -> str:
     """What the bytes are, where the owner does not say it already."""
     what = entry.what or ""
     owner = name_owner(entry)
-    return "" if owner in what or what in owner else what
+    shown = "" if owner in what or what in owner else what
+    if entry.location is None:
+        return shown
+    function = f"in {entry.function}" if entry.function else ""
+    return ", ".join(part for part in (shown, f"most at {_place(entry)}", function) if part)
+
+
+def _place(entry: LedgerEntry) -> str:
+    place = entry.location
+    return f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
 
 
 def _bytes(entry: LedgerEntry, text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.time import describe_inside, describe_limits
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
-from pipeprof.cli.text.units import byte_scale, time_scale
+from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.wording import library_text, stage_name
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ def _table(
             ),
             Column("", [*(draw_bar(stage.share) for stage in stages), *blank], right=False, keep=1, gap=1),
             Column("calls", [*(_calls(stage) for stage in stages), *blank], keep=4),
-            Column(
-                "holds", [*(_size(sizes.text(stage.buffered_bytes), sizes.unit) for stage in stages), *blank], keep=4
-            ),
+            Column("holds", [*(_held(sizes, stage) for stage in stages), *blank], keep=4),
             Column("", [*changed, *blank], right=False, keep=3, shrink_to=20, style="dim"),
         ]
     )
@@ -189,6 +187,13 @@ def _changed(stage: Stage, names: dict[str, str], *, short: bool) -> str:
 
 def _calls(stage: Stage) -> str:
     return "" if stage.parallelism is None else f"{stage.parallelism:.3g}"
+
+
+def _held(sizes: Scale, stage: Stage) -> str:
+    """What a stage held; ``n/a`` where it held elements and no possible number of bytes was read."""
+    if stage.buffered_bytes is None and stage.buffered_elements:
+        return "n/a"
+    return _size(sizes.text(stage.buffered_bytes), sizes.unit)
 
 
 def _size(text: str, unit: str) -> str:

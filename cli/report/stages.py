@@ -149,7 +149,7 @@ def _columns(
         Column("share", [write_share(stage.share) for stage in stages], keep=5),
         Column("", [draw_bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
         Column("calls", [_count_calls(stage) for stage in stages], keep=2),
-        Column(f"holds {sizes.unit}", [_write_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
+        Column(f"holds {sizes.unit}", [_held(sizes, stage) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_write_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
         Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
         Column("an element", [_describe_element(stage) for stage in stages], right=False, keep=-2),
@@ -206,6 +206,12 @@ def _count_calls(stage: Stage) -> str:
     if stage.parallelism is None:
         return ""
     return f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
+
+
+def _held(scale: Scale, stage: Stage) -> str:
+    """What a stage held; ``n/a`` where it held elements and no possible number of bytes was read."""
+    unknown = stage.buffered_bytes is None and stage.buffered_elements
+    return "n/a" if unknown else _write_bytes(scale, stage.buffered_bytes)
 
 
 def _write_bytes(scale: Scale, value: float | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence
@@ -241,6 +242,7 @@ def findings_for(
     made: Sequence[MadeDict] = (),
     constants: Sequence[ConstantDict] = (),
     spec_view: Callable[[], PipelineView] | None = None,
+    sketch_view: PipelineView | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
 
@@ -252,6 +254,7 @@ def findings_for(
         made: In-memory sources that were seen while a function built its dataset.
         constants: Arrays that were seen to become constants of a graph.
         spec_view: The view of the spec as written, where a run has it already.
+        sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
@@ -260,10 +263,12 @@ def findings_for(
     messages: list[Message] = []
     measured = _measurement(profile)
     view = None
+    known_rules: Mapping[str, Rule] | None = None
 
     @cache
     def as_written() -> PipelineView:
-        return replace(spec_view() if spec_view is not None else _view_of_spec(profile, loaded), **vars(measured))
+        view = spec_view() if spec_view is not None else _view_of_spec(profile, loaded)
+        return replace(_with_buffers(view, profile), **vars(measured))
 
     missing = _missing(profile, written, executed)
     if written is not None and executed is not None and (not missing or ((made or constants) and loaded is None)):
@@ -276,6 +281,10 @@ def findings_for(
     if view is None and loaded is not None:
         view = tried("the spec", as_written, messages)
         missing = missing and f"{missing}: only the rules that need no run were applied, to the spec as written"
+    elif view is None and sketch_view is not None and missing:
+        view = replace(_with_buffers(sketch_view, profile), **vars(measured))
+        known_rules = {name: rule for name, rule in all_rules().items() if rule.family == "memory"}
+        missing = f"{missing}: only the memory rules were applied, to the stages as written"
     elif view is None:
         missing = missing and f"{missing}: no rule was applied"
     elif missing:
@@ -294,8 +303,22 @@ def findings_for(
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)
         known = known if of is None else with_counts(known, of)
-    result = tried("the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else ()), messages)
+    result = tried(
+        "the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else (), rules=known_rules), messages
+    )
     return (None, messages) if result is None else (result[0], [*messages, *result[1]])
+
+
+def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:
+    """The view of a run that was ended: shuffles and caches with what they held at its last reading."""
+    rows = {row.id: row for row in profile.stages or () if row.buffered_bytes}
+    stages = tuple(
+        replace(stage, measured=rows[stage.id])
+        if stage.id in rows and traits(stage.op).holds in RETAINING_OWNERS and stage.measured is None
+        else stage
+        for stage in view.stages
+    )
+    return replace(view, stages=stages)
 
 
 def _not_judged(profile: Profile, missing: str) -> Message:

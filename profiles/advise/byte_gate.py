@@ -101,6 +101,13 @@ def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction
     return found[0] if found else None
 
 
+def owned(view: PipelineView, stage: StageView, owner: Owner) -> bool:
+    """Whether the measured ledger of memory says what a stage held as one owner."""
+    memory = view.profile.memory if view.profile is not None else None
+    entries = memory.ledger if memory is not None else None
+    return any(one.stage == stage.id and one.owner == owner for one in entries or ())
+
+
 def in_function(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage is rebuilt whenever a function runs; the side of a `zip` is not."""
     return any(not traits(owner.op).combines for owner in owners(view, stage))

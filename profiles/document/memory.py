@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeprof.profiles.document.base import How, Model, Owner
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
 
 
@@ -16,8 +17,14 @@ class LedgerEntry(Model):
     bytes: int
     how: How
     what: str | None = Field(None, description="What they are, where an owner has several.")
+    location: Location | None = Field(
+        None, description="Of Python objects of the build: the line of the user's at which most of them were made."
+    )
+    function: str | None = Field(None, description="The function of that line.")
     predicted_bytes: int | None = Field(
-        None, description="What was predicted of the owner at the stage before the run; at the first of its entries."
+        None,
+        description="What was predicted of the owner at the stage before the run; at the first of its entries. Null "
+        "where the number or the size of the elements was not known.",
     )
 
 
@@ -27,7 +34,9 @@ class MemorySeries(Model):
     seconds: list[float]
     epoch: list[int] = Field(description="How often the dataset had ended.")
     live_bytes: list[int | None] = Field(description="Tensors in TensorFlow's pool.")
-    stages: dict[str, list[int]] = Field(description="Buffered bytes by stage, as TensorFlow's model counts them.")
+    stages: dict[str, list[int | None]] = Field(
+        description="Buffered bytes by stage, as TensorFlow's model counts them; null where the count is impossible."
+    )
 
 
 class MemoryEpochs(Model):
@@ -43,6 +52,14 @@ class PhaseGrew(Model):
     phase: PhaseName
     stage: str
     bytes: int
+
+
+class MemoryKept(Model):
+    """Freed memory that glibc and TensorFlow's pool kept, over the readings of a run; none of it is in use."""
+
+    low_bytes: int
+    high_bytes: int
+    readings: int
 
 
 class MemoryGrowth(Model):
@@ -120,6 +137,7 @@ class Memory(Model):
     growth: MemoryGrowth | None = Field(
         None, description="Null where there were fewer than three windows past every buffer's fill."
     )
+    kept: MemoryKept | None = Field(None, description="Null with fewer than two readings of the running pipeline.")
     filling: str | None = Field(None, description="The stage whose buffer was still growing when measuring ended.")
     autotune: AutotuneMemory | None = None
     what_ifs: list[LimitAnswer] | None = Field(None, description="Of `check --memory-limit`.")

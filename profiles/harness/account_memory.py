@@ -29,6 +29,7 @@ def account_memory(
     stages: Mapping[str, StageAt],
     *,
     spec_view: Callable[[], PipelineView],
+    sketch_view: PipelineView | None = None,
 ) -> None:
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
@@ -39,11 +40,13 @@ def account_memory(
         loaded: The spec, if the target is one.
         stages: The written stages by address.
         spec_view: The view of the spec as written; only called for a spec.
+        sketch_view: The view of a function's stages as they were seen being made.
     """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
         messages: list[Message] = []
-        tried("its memory", lambda: _at_last_look(profile, observed, sampler, loaded, spec_view), messages)
+        view = spec_view() if loaded is not None else sketch_view
+        tried("its memory", lambda: _at_last_look(profile, observed, sampler, view), messages)
         profile.warnings += messages
         return
     spec = loaded is not None
@@ -72,6 +75,7 @@ def account_memory(
                 origin=sampler.started,
                 predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),
                 children=sampler.had_children,
+                build=observed.build_memory,
             ),
         )
 
@@ -80,15 +84,9 @@ def account_memory(
     profile.warnings += [*messages, *(found or [])]
 
 
-def _at_last_look(
-    profile: Profile,
-    observed: Observed,
-    sampler: Sampler,
-    loaded: LoadedSpec | None,
-    spec_view: Callable[[], PipelineView],
-) -> None:
+def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, view: PipelineView | None) -> None:
     """Build the ledger of a worker that died before it reported its memory."""
-    from pipeprof.profiles.memory.ledger.account import entries_of
+    from pipeprof.profiles.memory.ledger.account import entries_of, state_buffers
     from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
     from pipeprof.profiles.view.view import PipelineView
 
@@ -96,26 +94,27 @@ def _at_last_look(
     if look is None or not profile.shows_memory:
         return
     nothing = PipelineView(kind="static", stages=(), options={}, cores=profile.host.cores)
-    view = spec_view() if loaded is not None else nothing
     found = ledger_at(
         LastLook(
             readings=observed.readings,
             memory=look.memory,
             phase=look.phase,
             model=look.model,
-            view=view,
+            view=view or nothing,
             origin=sampler.started,
             children=_children(profile, sampler, look.memory),
+            build=observed.build_memory,
         )
     )
     if found is None:
         return
     memory = profile.memory
     memory.ledger_at, ledger, predicted = found
-    memory.ledger = entries_of(ledger, predicted if loaded is not None else None)
+    memory.ledger = entries_of(ledger, predicted if view is not None else None, memory.peak_bytes)
     memory.unexplained_bytes = ledger.unexplained
-    if loaded is not None:
+    if view is not None:
         memory.predicted_bytes = predicted.peak_bytes
+    state_buffers(profile, ledger)
 
 
 def _children(profile: Profile, sampler: Sampler, memory: MemoryMoment) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,20 +10,28 @@ from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.memory.ledger.buffers import kind_of
+from pipeprof.profiles.memory.ledger.interrupted import placed
+from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.user_frames import UserFrame, users_frame_of_stacks
-from pipeprof.profiles.wording import as_typed, label_of, size
+from pipeprof.profiles.wording import as_typed, label_of, size, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from pipeprof.profiles.document.memory import Memory
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.event_loop import Ended
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
     from pipeprof.profiles.protocol.messages import Raised
+    from pipeprof.profiles.view.view import PipelineView
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
+_LARGE_BUFFER = 50_000_000
+"""Bytes from which a buffer is named in a report of lacking memory."""
 EXIT_INTERNAL = 1
 EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 129, 130, 143
 _ASKED = {
@@ -81,6 +88,8 @@ class Circumstances:
         stacks: Stacks of the worker's threads, if they were dumped.
         printed: The end of what the worker printed.
         address_space: The limit of virtual memory, in bytes; None for none.
+        view: The pipeline as written, as far as it is known.
+        last_bytes: The last sample of the worker's memory.
     """
 
     limit: MemoryLimit | None
@@ -95,6 +104,8 @@ class Circumstances:
     stacks: str
     printed: str = ""
     address_space: int | None = None
+    view: PipelineView | None = None
+    last_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -184,15 +195,19 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         message=message,
         stage=error.address,
         address=error.address,
-        frames=[
-            ErrorFrame(file=as_typed(frame.file), line=frame.line, function=frame.function, source=frame.source)
-            for frame in error.frames
-        ],
+        frames=_frames(error),
         traceback=error.traceback,
     )
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     return Failure(problem, exit_code)
+
+
+def _frames(error: Raised) -> list[ErrorFrame]:
+    return [
+        ErrorFrame(file=as_typed(frame.file), line=frame.line, function=frame.function, source=frame.source)
+        for frame in error.frames
+    ]
 
 
 def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
@@ -240,7 +255,8 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         enforced = f"the system refused memory at the limit of {size(around.address_space)} for addresses (ulimit -v)"
     elif by == "python":
         message = observed.error.message if observed.error else ""
-        enforced = f"Python could not allocate more memory ({message})"
+        who = "TensorFlow" if message.startswith("ResourceExhausted") else "Python"
+        enforced = f"{who} could not allocate more memory ({message})"
     elif limit is not None:
         source = {"option": "--memory-limit", "cgroup": "the control group's limit minus a reserve"}.get(
             limit.source, "the machine's free memory minus a reserve"
@@ -253,28 +269,72 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
     largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
     stage, buffer = _largest_buffer(observed, around)
+    error = observed.error if by == "python" else None
+    raised = _stage_at(error.address, around) if error is not None else None
     blamed = f" Last seen: {stage.words if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
+    frame = _typed_frame(error.frame) if error is not None else None
+    at = f" at {frame.file}:{frame.line}" if frame else ""
+    named = raised.words if raised else (error.words if error is not None else None)
+    refused = f" It was refused{f' in {named}' if named else ''}{at}." if named or at else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
-        f"{largest}{blamed}"
+        f"{largest}{refused}{blamed}"
     )
+    stage = stage or raised
     problem = Problem(code="out-of-memory", message=text, stage=stage.address if stage else None)
-    if stage is not None and stage.location is not None:
-        problem.file, problem.line, problem.column = stage.location.file, stage.location.line, stage.location.column
+    location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
+    if location is not None:
+        problem.file, problem.line, problem.column = location.file, location.line, location.column
+    if error is not None:
+        problem.frames, problem.traceback = _frames(error), error.traceback
     return Failure(problem, EXIT_PIPELINE)
 
 
+def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> None:
+    """Name the largest owner of the last ledger in a report of lacking memory that names no stage yet.
+
+    Args:
+        problem: Of the run; only changed where memory was lacking.
+        memory: With the ledger of the last reading.
+        stages: The profile's rows.
+    """
+    owners = [one for one in memory.ledger or () if one.owner != "runtime" and (one.stage or one.location)]
+    largest = max(owners, key=lambda one: one.bytes, default=None)
+    if problem.code != "out-of-memory" or problem.stage is not None or largest is None or largest.bytes < _LARGE_BUFFER:
+        return
+    stage = next((one for one in stages if one.id == largest.stage), None)
+    location = stage.location if stage is not None else largest.location
+    where = f" ({location.file}:{location.line})" if location is not None else ""
+    what = stage_label(stage) if stage is not None else f"{owner_text(largest)}{where}"
+    problem.message += f" Last reading: {what} held {size(largest.bytes)}."
+    problem.stage = largest.stage
+    if problem.line is None and location is not None:
+        problem.file, problem.line, problem.column = location.file, location.line, location.column
+
+
 def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt | None, tuple[str, int] | None]:
-    """Return the iterator that buffered most at the last look, and the only written stage it can belong to."""
+    """Return op and bytes of the largest buffer at the last look, and its stage where only one is meant."""
     model = observed.answer.model if observed.answer is not None else None
-    largest = max(model["nodes"] if model is not None else [], key=lambda node: node["buffered_bytes"], default=None)
-    if largest is None or largest["buffered_bytes"] < 50e6:
+    nodes = model["nodes"] if model is not None else []
+    known = [index for index, node in enumerate(nodes) if holder(kind_of(node)) is not None]
+    largest = max(known, key=lambda index: nodes[index]["buffered_bytes"], default=None)
+    last = around.last_bytes
+    nbytes = int(nodes[largest]["buffered_bytes"]) if largest is not None else 0
+    # What is more than the process had is no reading.
+    if largest is None or nbytes < _LARGE_BUFFER or (last is not None and nbytes > last):
         return None, None
-    kind = re.sub(r"V\d+$", "", largest["name"])
-    held = holder(kind)
-    candidates = [stage for stage in around.stages.values() if held is not None and stage.op == held[1]]
-    buffer = (kind, int(largest["buffered_bytes"]))
-    return (candidates[0] if len(candidates) == 1 else None), buffer
+    held = holder(kind_of(nodes[largest]))
+    stage = _stage_at(placed(nodes, around.view)[largest], around) if around.view is not None else None
+    return stage, (held[1] if held is not None else "", nbytes)
+
+
+def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
+    """A written stage by its address, or by the name that the user of a function gave it."""
+    if address is None or address in around.stages:
+        return around.stages.get(address or "")
+    stages = around.view.stages if around.view is not None else ()
+    stage = next((one for one in stages if address in (one.id, one.name)), None)
+    return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
 
 
 def _hang_failure(observed: Observed, around: Circumstances) -> Failure:

@@ -18,7 +18,7 @@ from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, Ended, Signals, Watch
-from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose
+from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose, name_owner
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
@@ -34,6 +34,7 @@ from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
+from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +154,8 @@ class _Run:
             stacks=worker.stacks.text(),
             printed=worker.output.text(),
             address_space=limits.address_space(),
+            view=self._view if self._settings.loaded is not None else self._seen_view,
+            last_bytes=ended.last.rss_bytes if ended.last is not None else None,
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:
@@ -162,10 +165,20 @@ class _Run:
 
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
+        if self._facts.written is None and self._seen_view is not None:
+            self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(
-            profile, self._observed, sampler, self._settings.loaded, self._facts.stages, spec_view=self._spec_view
+            profile,
+            self._observed,
+            sampler,
+            self._settings.loaded,
+            self._facts.stages,
+            spec_view=self._spec_view,
+            sketch_view=self._seen_view,
         )
+        if problem is not None:
+            name_owner(problem, profile.memory, profile.stages or ())
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
@@ -175,6 +188,7 @@ class _Run:
             made=graphs.made if graphs is not None else (),
             constants=graphs.constants if graphs is not None else (),
             spec_view=self._spec_view,
+            sketch_view=self._seen_view,
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
@@ -192,6 +206,18 @@ class _Run:
         loaded, host = self._settings.loaded, self._facts.host
         assert loaded is not None  # noqa: S101 - for the type checker; only called for a spec
         return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
+
+    @cached_property
+    def _seen_view(self) -> PipelineView | None:
+        """The view of a function's stages as they were seen being made, where nothing better came."""
+        sketch, host = self._observed.sketch, self._facts.host
+        if sketch is None or sketch.written["root"] is None or self._observed.graphs is not None:
+            return None
+        try:
+            return view_of_sketch(sketch, cores=host.cores, memory_limit=host.memory_limit_bytes)
+        except Exception as error:  # It must never cost the report of the run.
+            self.warn("no-sketch", f"The stages are unknown ({type(error).__name__}: {error}).")
+            return None
 
     def _spec_view(self) -> PipelineView:
         """Return the view of the spec as written; built once."""

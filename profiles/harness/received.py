@@ -12,6 +12,7 @@ from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
     Beat,
+    BuildMemory,
     Done,
     Graphs,
     Libraries,
@@ -23,6 +24,7 @@ from pipeprof.profiles.protocol.messages import (
     PhaseEnded,
     Raised,
     Replayed,
+    Sketch,
     StepReturned,
     Trace,
     TraceBegan,
@@ -61,6 +63,8 @@ class Observed:
         memory: The worker's report for the ledger.
         readings: Its readings as they came, for a worker that died before its report.
         memory_look: The latest look at its memory.
+        build_memory: What the user's function made it grow by while it built the dataset.
+        sketch: A function's graph as it was seen being made.
         trace: The trace window.
         trace_until: Deadline of the trace in progress, in seconds of `clock`.
         own_step: The target returned a step, which takes the batches.
@@ -83,6 +87,8 @@ class Observed:
     memory: MemoryReport | None = None
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
+    build_memory: BuildMemory | None = None
+    sketch: Sketch | None = None
     trace: Trace | None = None
     trace_until: float | None = None
     own_step: bool = False
@@ -150,6 +156,10 @@ class Observed:
                 self.readings.append(message)
             case MemoryLook():
                 self.memory_look = message
+            case Sketch():
+                self.sketch = message
+            case BuildMemory():
+                self.build_memory = message
             case Graphs():
                 self.graphs = ParsedGraphs.of(message)
             case TraceBegan():

@@ -187,6 +187,25 @@ class MemoryReading(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class BuildMemory(WorkerMessage):
+    """What a user's function makes the process grow by while it builds the dataset, TensorFlow's own calls left out.
+
+    Attributes:
+        python_peak: At the moment when the process was largest.
+        python: In the end, or so far.
+        arrow: Of it in pyarrow's memory pool.
+        file: Where it grew most: the user's file, line and function; None where that is not known.
+    """
+
+    python_peak: int
+    python: int
+    arrow: int = 0
+    file: str | None = None
+    line: int | None = None
+    function: str | None = None
+
+
+@dataclass(frozen=True)
 class MemoryMoment:
     """Memory at a time `t` of the system's monotonic clock; `live` and the heap as in `MemoryReading`."""
 
@@ -267,6 +286,19 @@ class CostSegment:
     last: ModelDict
     batches: int
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sketch(WorkerMessage):
+    """The graph of a function's dataset as it was seen being made, in case that the worker dies before `Graphs`.
+
+    Attributes:
+        written: Without what functions do inside.
+        places: Where its datasets were made, by their ids.
+    """
+
+    written: GraphDict
+    places: dict[str, PlaceDict]
 
 
 @dataclass(frozen=True)

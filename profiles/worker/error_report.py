@@ -29,6 +29,9 @@ MOST_TRACEBACK = 20_000
 _INITIALISED = re.compile(
     r"(?:cannot|can't|can not) be (?:modified|changed|set) (?:after|once)|must be (?:set|called) (?:before|at)"
 )
+_ALLOCATION = re.compile(r"\bOOM\b|allocat|memory", re.IGNORECASE)
+# What TensorFlow puts before the text of a Python function's exception is the name of its class.
+_MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?MemoryError\b")
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
 
@@ -82,7 +85,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
         frames = frames or with_sources([frame])
     return Raised(
         phase=sample.phase,
-        code="raised",
+        code="out-of-memory" if _lacks_memory(error, said) else "raised",
         message=first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else ""),
         address=address,
         op_path=call_path(node_name(address), said) if address and spec else "",
@@ -91,6 +94,15 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
         frames=frames,
         traceback=cut,
     )
+
+
+def _lacks_memory(error: BaseException, said: str) -> bool:
+    """Whether TensorFlow tells of memory that was refused, to itself or to a Python function that it called."""
+    kinds = {one.__name__ for one in type(error).__mro__}
+    if "OpError" not in kinds:
+        return False
+    refused = "ResourceExhaustedError" in kinds and _ALLOCATION.search(said) is not None
+    return refused or _MEMORY_ERROR.match(said) is not None
 
 
 def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
+from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
@@ -18,6 +19,7 @@ from pipeprof.profiles.protocol.messages import (
     Answer,
     Graphs,
     Libraries,
+    Sketch,
     StepReturned,
     Trace,
     TraceBegan,
@@ -27,6 +29,7 @@ from pipeprof.profiles.protocol.messages import (
 from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
@@ -227,14 +230,20 @@ class JobRun:
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
             else:
+                import tensorflow as tf
+
                 from pipeprof.profiles.worker.load_function import call_target
 
-                self._called = call_target(self.job.target, self.job.arguments)
+                with BuildWatch(self._channel.send, library=Path(tf.__file__).parent) as memory:
+                    self._called = call_target(self.job.target, self.job.arguments)
+                self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
             self._memory.read("build")
         if self._called is not None:
             self._take_step(self._called)
+            if not self._made:
+                self._sketch(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._array_bytes() or held_bytes(self._made)
         inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
@@ -259,6 +268,13 @@ class JobRun:
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 
+    def _sketch(self, called: Called) -> None:
+        """Tell the stages, in case that this process dies before their graph can be read."""
+        try:
+            self._channel.send(Sketch(*sketch(called.watch.lines, called.dataset)))
+        except Exception as error:
+            self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
+
     def _first_element(self) -> None:
         self.phase = "first_element"
         with self._phases.enter("first_element"):
@@ -271,6 +287,9 @@ class JobRun:
             self._memory.look("first_element", self.feed, 0)
             _release_source_array()
             self._memory.read("released")
+            if self._called is not None and self._made:
+                # Reading a tensor's value lets go of arrays that TensorFlow keeps while the pipeline starts.
+                self._sketch(self._called)
 
     def _loop(self, window: PhaseWindow, step: Step | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier

@@ -63,7 +63,7 @@ def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
 
     found = StandIn()
     try:
-        for dataset in _inputs_first(made):
+        for dataset in inputs_first(made):
             found.again[dataset] = _recreate(dataset, found, slim)
     except (_NotAgainError, tf.errors.OpError, TypeError, ValueError):
         return None
@@ -82,7 +82,7 @@ def _captured(made: CreatedDataset) -> list[Large]:
     return [one for value in values if isinstance(value, list) for one in value if _holds(one)]
 
 
-def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
+def inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
     """Yield all datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
     seen: set[CreatedDataset] = set()
     todo: list[tuple[CreatedDataset, bool]] = [(made, False)]

@@ -138,7 +138,18 @@ class Lines:
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
         joined = self._join_datasets(dataset, written)
-        return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
+        return {identity: place for identity, made in joined.items() if (place := place_of(made)) is not None}
+
+    def created(self, dataset: Any) -> CreatedDataset | None:
+        """Return how a dataset was made."""
+        import tensorflow as tf
+
+        return self._creation_of(tf.data.experimental.to_variant(dataset))
+
+    def created_in(self, function: Any) -> CreatedDataset | None:
+        """Return how the dataset was made that a traced function returns; None where it returns none."""
+        outputs = [one for one in function.outputs if is_variant(one)]
+        return self._creation_of(outputs[0]) if len(outputs) == 1 else None
 
     def constants_of(self, dataset: Any, written: GraphDict) -> list[ConstantDict]:
         """Return the constants, each with the dataset of ``written`` whose function has it where that is known."""
@@ -165,7 +176,7 @@ class Lines:
         """
         import tensorflow as tf
 
-        made = self._creation_of(tf.data.experimental.to_variant(dataset))
+        made = self.created(dataset)
         if made is not None and made not in self._stand_ins:
             self._stand_ins[made] = stand_in(made, self._without_constants)
         found = self._stand_ins.get(made) if made is not None else None
@@ -334,7 +345,8 @@ def _call_end(frame: FrameType) -> tuple[int, int] | None:
     return (line, column) if line is not None and column is not None else None
 
 
-def _place(made: CreatedDataset) -> PlaceDict | None:
+def place_of(made: CreatedDataset) -> PlaceDict | None:
+    """Where in the user's files a dataset was made; None where nobody saw it."""
     if not made.spots:
         return None
     inner = made.spots[0]

@@ -26,7 +26,7 @@ _STATEFUL = re.compile(
     r"|\w*HashTable(?:V2)?|Print(?:V2)?|WriteFile|LookupTable\w+V2|CheckNumerics(?:V2)?|\w*CandidateSampler|Timestamp|TensorArray(?:V3|\w+V3)"
 )
 _PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
-_ATTRIBUTES = (
+ATTRIBUTES = (
     "deterministic",
     "reshuffle_each_iteration",
     "drop_remainder",
@@ -314,7 +314,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
             value = _scalar(source.attr["value"].tensor)
             if value is not None:
                 found[name] = value
-    for name in _ATTRIBUTES:
+    for name in ATTRIBUTES:
         if name in node.attr:
             kind = node.attr[name].WhichOneof("value")
             found[name] = node.attr[name].s.decode() if kind == "s" else getattr(node.attr[name], kind)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import RETAINING_OWNERS
-from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
+from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
+from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import (
@@ -21,22 +22,26 @@ from pipeprof.profiles.memory.ledger.growth import (
 from pipeprof.profiles.memory.ledger.held import (
     captured,
     estimate_pool_scale,
+    full_shuffles,
     held_buffers,
     in_flight_batches,
     own_shares,
     source_tensors,
     window_buffers,
 )
+from pipeprof.profiles.memory.ledger.pool import kept_free
+from pipeprof.profiles.memory.ledger.possible import forget_impossible, possible_looks
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.ledger.texts import leak_text
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches
-from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport
+    from pipeprof.profiles.protocol.messages import BuildMemory, MemoryReading, MemoryReport
     from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
     from pipeprof.profiles.view.view import PipelineView
 
@@ -61,6 +66,7 @@ class LedgerInput:
         origin: Monotonic time at which the profile's series begin.
         predicted: What was predicted from the pipeline alone; None if it could not be.
         children: There were child processes.
+        build: What the user's function made the process grow by while it built the dataset.
     """
 
     report: MemoryReport
@@ -69,11 +75,14 @@ class LedgerInput:
     origin: float
     predicted: MemoryPrediction | None = None
     children: bool = False
+    build: BuildMemory | None = None
 
 
 def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     """Fill in the ledger with its series and growth; return warnings."""
     memory = profile.memory
+    forget_impossible(profile)
+    seen = replace(seen, looks=possible_looks(seen.view, seen.looks, memory.peak_bytes))
     running = [look for look in seen.looks if look.phase != AT_REST]
     memory.series = memory_series(running, seen.origin)
     memory.epochs = epoch_peaks(running, profile.series, seen.origin)
@@ -85,6 +94,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
         in_use=_grown_in_use(_readings(seen.report)),
         children=seen.children,
     )
+    memory.kept = _kept(_readings(seen.report))
     memory.filling = filling_stage(running) if memory.growth is None else None
     if memory.peak_bytes is None:
         return []
@@ -92,11 +102,11 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if facts is None:
         return []
     ledger = reconcile(facts)
-    _at_fullest(profile, _fullest(seen.looks, _WINDOWS.get(facts.peak_phase, "measure")))
-    memory.ledger = entries_of(ledger, seen.predicted)
+    state_buffers(profile, ledger)
+    memory.ledger = entries_of(ledger, seen.predicted, memory.peak_bytes)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
-        memory.predicted_bytes = seen.predicted.peak_bytes
+        memory.predicted_bytes = total_predicted(seen.predicted, memory.peak_bytes)
     memory.autotune = _autotune(memory, seen, profile.host.memory_limit_bytes)
     return _messages(memory)
 
@@ -120,6 +130,13 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
 
 def _readings(report: MemoryReport) -> dict[str, MemoryReading]:
     return {reading.name: reading for reading in report.readings}
+
+
+def _kept(readings: Mapping[str, MemoryReading]) -> MemoryKept | None:
+    found = kept_free(readings)
+    if len(found) < 2:
+        return None
+    return MemoryKept(low_bytes=min(found), high_bytes=max(found), readings=len(found))
 
 
 def _grown_in_use(readings: Mapping[str, MemoryReading]) -> int | None:
@@ -149,7 +166,9 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         children=_children(memory, readings[peak_phase]) if seen.children else 0,
         libraries=max(0, (readings[peak_phase].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
-        buffers=(*held_buffers(view, held, look), *window_buffers(view, held, look)) if look is not None else (),
+        buffers=(*full_shuffles(view, held, held_buffers(view, held, look)), *window_buffers(view, held, look))
+        if look is not None
+        else (),
         first=tuple(held_buffers(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=report.batch_bytes,
@@ -161,6 +180,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
         leaked=memory.growth is not None and memory.growth.leak,
         captured=captured(view),
+        build=seen.build,
     )
 
 
@@ -195,19 +215,34 @@ def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
     return max(mine, key=lambda look: look.total, default=None)
 
 
-def _at_fullest(profile: Profile, look: Look | None) -> None:
-    """State buffers as of the look that the ledger is made from, because the last look may be at a low."""
+def state_buffers(profile: Profile, ledger: Ledger) -> None:
+    """State of a stage what the ledger says that it held: one number in tables, ledger and findings."""
+    elements = {one.stage: one.elements for one in ledger.buffers}
+    uncounted = {one.stage for one in ledger.buffers if not one.counted}
     for stage in profile.stages or ():
-        one = look.by_stage.get(stage.id) if look is not None else None
-        if one is not None and one.bytes >= 0 and stage.buffered_bytes is not None:
-            stage.buffered_bytes, stage.buffered_elements = one.bytes, one.elements
+        mine = [one for one in ledger.entries if one.stage == stage.id and one.owner in STAGE_OWNERS]
+        if mine and (stage.buffered_bytes is not None or any(one.owner in ELEMENT_OWNERS for one in mine)):
+            stage.buffered_bytes = sum(one.bytes for one in mine)
+            stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
+        elif stage.id in uncounted:
+            stage.buffered_bytes = None
 
 
-def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:
-    """Convert the ledger, with the prediction at the first entry of an owner at a stage."""
-    expected: dict[tuple[str, str | None], int] = {}
+def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | None = None) -> list[LedgerEntry]:
+    """Convert the ledger, with the prediction at the first entry of an owner at a stage.
+
+    Args:
+        ledger: The owners.
+        predicted: What was predicted of them. Of elements that are not known whole nothing is; nor of a buffer that
+            is larger than there can be elements for.
+        most: The most that the process ever had.
+    """
+    expected: dict[tuple[str, str | None], int | None] = {}
     for one in predicted.held if predicted is not None else ():
-        expected[one.owner, one.stage] = expected.get((one.owner, one.stage), 0) + one.bytes
+        key = one.owner, one.stage
+        before = expected.get(key, 0)
+        unknown = before is None or one.at_least or _is_out_of_reach(one, most)
+        expected[key] = None if unknown or before is None else before + one.bytes
     return [
         LedgerEntry(
             owner=entry.owner,
@@ -215,10 +250,22 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
             bytes=entry.bytes,
             how=entry.how,
             what=entry.what,
+            location=None if entry.place is None else Location(file=as_typed(entry.place[0]), line=entry.place[1]),
+            function=None if entry.place is None else entry.place[2],
             predicted_bytes=expected.pop((entry.owner, entry.stage), None),
         )
         for entry in ledger.entries
     ]
+
+
+def total_predicted(predicted: MemoryPrediction, most: int | None) -> int | None:
+    """Bytes that were predicted; None where a bound that nothing can reach is among them."""
+    return None if any(_is_out_of_reach(one, most) for one in predicted.held) else predicted.peak_bytes
+
+
+def _is_out_of_reach(one: BufferPrediction, most: int | None) -> bool:
+    """Whether it is the size of a buffer that data of unknown number cannot have filled."""
+    return one.at_most and most is not None and one.bytes > most
 
 
 def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneMemory | None:

@@ -25,6 +25,8 @@ class Buffered:
     elements: float
     room: float = 0.0
     """Free places for elements: it may have held as many more between two looks."""
+    counted: bool = True
+    """Its bytes are known; else they are 0, and the elements are all that is."""
 
 
 @dataclass(frozen=True)

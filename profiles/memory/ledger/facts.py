@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
 from pipeprof.profiles.document.base import How, Owner
-from pipeprof.profiles.protocol.messages import MemoryReading
+from pipeprof.profiles.protocol.messages import BuildMemory, MemoryReading
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
@@ -46,6 +46,7 @@ class Buffer:
         stage: Its id.
         bytes: As TensorFlow's model counts them, without what lies in another stage's memory.
         elements: How many elements.
+        full: How many it had at the peak, where it was full then; None where that is not known.
         pooled: Share of the bytes in the pool.
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
         texts: Its uncounted bytes are in proportion to the counted ones: strings.
@@ -55,6 +56,7 @@ class Buffer:
         windows: Its elements are windows, whose bytes the model does not count.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
+        counted: The model's bytes of it are possible; else only its elements are known.
         overhead: Bytes in use of one element in addition to its values.
         holes: Bytes of one element that lie free between blocks of the heap.
     """
@@ -64,6 +66,7 @@ class Buffer:
     bytes: float
     elements: float
     pooled: float = 1.0
+    full: float | None = None
     unsized: bool = False
     texts: bool = False
     most: float = math.inf
@@ -72,6 +75,7 @@ class Buffer:
     windows: bool = False
     weight: float = 1.0
     alias: bool = False
+    counted: bool = True
     overhead: float = 0.0
     holes: float = 0.0
 
@@ -85,6 +89,8 @@ class Entry:
     bytes: int
     how: How
     what: str | None = None
+    place: tuple[str, int, str | None] | None = None
+    """The user's file, line and function that made most of it, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class LedgerFacts:
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
         aliases: Owners and stages whose tensors are another stage's.
         leaked: Live tensors grew with all buffers full.
+        build: What the user's function made the process grow by while it built the dataset; None for a spec.
     """
 
     readings: Mapping[str, MemoryReading]
@@ -133,6 +140,7 @@ class LedgerFacts:
     pool_scale: float = 1.0
     aliases: Sequence[tuple[Owner, str]] = ()
     leaked: bool = False
+    build: BuildMemory | None = None
 
 
 @dataclass
@@ -141,3 +149,5 @@ class Ledger:
 
     entries: list[Entry] = field(default_factory=list)
     unexplained: int = 0
+    buffers: Sequence[Buffer] = ()
+    """What the stages' entries stand for."""

@@ -53,10 +53,14 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
         seconds=[round(look.t - origin, 3) for look in looks],
         epoch=[look.epoch for look in looks],
         live_bytes=[look.live for look in looks],
-        stages={
-            stage: [look.by_stage[stage].bytes if stage in look.by_stage else 0 for look in looks] for stage in stages
-        },
+        stages={stage: [_held_at(look, stage) for look in looks] for stage in stages},
     )
+
+
+def _held_at(look: Look, stage: str) -> int | None:
+    """Bytes of a stage at a look; None where they are not known."""
+    one = look.by_stage.get(stage)
+    return 0 if one is None else one.bytes if one.counted else None
 
 
 def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:

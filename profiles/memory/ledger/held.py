@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
@@ -77,7 +78,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         if stage is None:
             yield Buffer(one.owner, stage_id, one.bytes, one.elements)
             continue
-        given = _held_elements(view, stage, one.owner)
+        given = given_to(view, stage, one.owner)
         sizes = [component.nbytes for component in given.element or ()]
         known = [size for size in sizes if size is not None]
         unsized = any(
@@ -102,6 +103,8 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             pooled = sum(size for size in known if size >= POOLED_FROM) / sum(known)
         else:
             pooled = 1.0 if each >= POOLED_FROM else 0.0
+        if not one.counted:
+            unsized, texts, parts, most = True, False, False, math.inf
         yield Buffer(
             one.owner,
             stage_id,
@@ -114,6 +117,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             parts=parts,
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
+            counted=one.counted,
             overhead=_overhead(view, one.owner, given),
             holes=_holes(view, one.owner, given, each * share),
         )
@@ -154,6 +158,24 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
     return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
 
 
+def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[Buffer]) -> Iterable[Buffer]:
+    """Buffers with how many elements those of the pipeline's own shuffles have when they are full.
+
+    A shuffle fills its buffer before the first element comes out of it, and empties it when its input has ended: at
+    the peak it was full, also where every look found it with less.
+
+    Args:
+        view: The pipeline.
+        held: What it should hold.
+        buffers: At the fullest look.
+    """
+    full = {one.stage: one.count for one in held.held if one.owner == "shuffle" and one.count and not one.at_most}
+    for one in buffers:
+        stage = view.by_id.get(one.stage)
+        known = one.owner == "shuffle" and stage is not None and not stage.depth
+        yield replace(one, full=full.get(one.stage)) if known else one
+
+
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """Assign to windows, whose size the model never reports, the live tensors that no other stage holds.
 
@@ -168,7 +190,7 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
             yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
-def _held_elements(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
+def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     """Return the stage whose elements another one holds: its input, itself, or the batch that a map fills itself."""
     if owner not in ("parallel", "batch"):
         return view.input_of(stage) or stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeprof.profiles.constants import POOL_HOLES
@@ -38,6 +39,24 @@ def pool_free(facts: LedgerFacts, residue: int) -> int:
     names = list(facts.readings)
     peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.peak_phase) + 1]]
     return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
+
+
+def kept_free(readings: Mapping[str, MemoryReading]) -> list[int]:
+    """Bytes that allocators kept after they were freed, at every reading of the running pipeline that tells.
+
+    Glibc's heap at the end of a stretch and nearest to its peak, with the pool's regions that were not in use then.
+    """
+    base = readings.get("import")
+    running = [readings[name] for name in ("first", "warmup", "measure") if name in readings]
+    if base is None or base.heap_free is None:
+        return []
+    found = []
+    for number, one in enumerate(running):
+        pool = next((later.pool for later in running[number:] if later.pool is not None), None) or 0
+        for free, live in ((one.heap_free, one.live), (one.near_free, one.live_peak)):
+            if free is not None:
+                found.append(max(0, free - base.heap_free) + max(0, pool - (live or 0)))
+    return found
 
 
 def index_bytes(facts: LedgerFacts) -> int:

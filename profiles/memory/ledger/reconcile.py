@@ -23,7 +23,9 @@ from pipeprof.profiles.memory.ledger.heap import (
 )
 from pipeprof.profiles.memory.ledger.pool import in_chunks, in_use, index_bytes, pool_free, used_again, within_pool
 from pipeprof.profiles.memory.ledger.vocabulary import (
+    ARROW,
     BUILDING,
+    BUILT,
     CHILDREN,
     IN_FLIGHT,
     INDEX,
@@ -37,7 +39,9 @@ from pipeprof.profiles.wording import size as in_words
 
 LEAST_TENSOR_BYTES = 1_000_000
 """Least bytes of tensors that are reported for a pipeline without an in-memory source."""
+_MINOR = 0.1
 HELD = "tensors made while it was built"
+MAPPED = "mapped files"
 
 
 def reconcile(facts: LedgerFacts) -> Ledger:
@@ -47,16 +51,16 @@ def reconcile(facts: LedgerFacts) -> Ledger:
     entries += _python(facts)
     source, residue = _sources(facts)
     entries += source
-    held, counted, holes = _held_entries(facts)
+    held, counted, holes, buffers = _held_entries(facts)
     entries += held
     listed = {(one.owner, one.stage) for one in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
-    entries += _build_residue(facts, source)
+    entries += _build_residue(facts, source, residue)
     slack = _slack(facts, residue, holes, pooled=counted)
     found = _merge_entries(_without_reuse([*entries, *residue, *slack], facts.peak))
     found += _leaked_objects(facts, facts.peak - sum(one.bytes for one in found))
     found = [one for one in found if one.bytes or one.how == "alias"]
-    return Ledger(found, facts.peak - sum(one.bytes for one in found))
+    return Ledger(found, facts.peak - sum(one.bytes for one in found), buffers)
 
 
 def _python(facts: LedgerFacts) -> list[Entry]:
@@ -73,7 +77,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
     found: list[Entry] = []
     if facts.files:
-        found.append(Entry("source", _only_stage(facts.sources), facts.files, "measured", "mapped files"))
+        found.append(Entry("source", _only_stage(facts.sources), facts.files, "measured", MAPPED))
     pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
     no_arrays = not (facts.sources or facts.captured)
     if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
@@ -93,7 +97,8 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
             Entry("source", stage, round(array * share), "measured", "the array"),
             Entry("source", stage, round(tensors * share), "measured", HELD if no_arrays else "TensorFlow's tensors"),
         ]
-    rest = _copies(facts, array + tensors + residue + facts.python + facts.libraries + facts.files)
+    known = array + tensors + residue + facts.python + facts.libraries + facts.files
+    rest = _copies(facts, known + sum(one.bytes for one in _built(facts, known)))
     if facts.peak_phase in ("build", "iterator"):
         words = "copies while it was made"
     else:
@@ -153,19 +158,19 @@ def _only_stage(sources: Sequence[Source]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
-def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
-    """Return entries of held batches and buffers; whether the pool is counted; bytes of the heap's holes."""
+def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Buffer]]:
+    """Return entries of held batches and buffers; whether the pool is counted; the heap's holes; the buffers."""
     running = facts.peak_phase not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:
-        return [], False, 0.0
-    buffers = [replace(buffer, bytes=0.0, elements=0.0) if buffer.alias else buffer for buffer in facts.buffers]
+        return [], False, 0.0, []
+    buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
     consumer = facts.batch_bytes or 0.0
     in_pool = consumer >= POOLED_FROM
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
     used = in_use(facts)
     most = None if used is None or made.live is None else max(0.0, used - made.live)
-    buffers = within_pool(facts, within_heap(facts, buffers), most)
+    buffers = _as_full(facts, within_pool(facts, within_heap(facts, buffers), most), most)
     buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
     buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
     scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
@@ -187,8 +192,40 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     entries = [_entry(buffer, shown) for buffer in buffers]
     if facts.leaked and left:
         # All temporary tensors are counted: other live tensors were never freed.
-        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
-    return [*entries, *_scale_in_flight(passing, left)], most is not None, holes
+        leak = Entry("python", None, round(left), "measured", LEAKED)
+        return [*entries, *passing, leak], most is not None, holes, buffers
+    return [*entries, *_scale_in_flight(passing, left)], most is not None, holes, buffers
+
+
+def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
+    """Buffers that were full at the peak, as far as pool and heap ever had so much in use.
+
+    Args:
+        facts: All that is known.
+        buffers: As the fullest look found them.
+        most: Bytes of the pool in use at its peak, less those when the iterator had just been made.
+    """
+    lacking = {one.stage: one.full / one.elements - 1 for one in buffers if one.full and 0 < one.elements < one.full}
+    if not lacking:
+        return buffers
+
+    def in_heap_of(one: Buffer) -> float:
+        return one.bytes * (1 - one.pooled) + one.overhead * one.elements
+
+    pooled = sum(one.bytes * one.pooled * lacking.get(one.stage, 0.0) for one in buffers)
+    small = sum(in_heap_of(one) * lacking.get(one.stage, 0.0) for one in buffers)
+    free = None if most is None else most - sum(one.bytes * one.pooled for one in buffers)
+    used = in_heap(facts, buffers)
+    unused = None if used is None else used - sum(in_heap_of(one) for one in buffers)
+    kinds = [(room, more) for room, more in ((free, pooled), (unused, small)) if room is not None]
+    # What elements of the pool take in the heap is too little to limit them.
+    part = min([1.0, *(max(0.0, room) / more for room, more in kinds if more > _MINOR * (pooled + small))])
+
+    def grown(one: Buffer) -> Buffer:
+        times = 1 + part * lacking.get(one.stage, 0.0)
+        return replace(one, bytes=one.bytes * times, elements=one.elements * times, most=one.most * times)
+
+    return [grown(one) for one in buffers]
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -228,7 +265,7 @@ def _entry(one: Buffer, shown: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
     total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
-    return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
+    return Entry(one.owner, one.stage, total, "model" if one.counted and not one.windows else "measured")
 
 
 def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -263,16 +300,56 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
     return found
 
 
-def _build_residue(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
-    """Return the bytes that the build has left in Python and TensorFlow, where no source's copies mask them."""
+def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequence[Entry]) -> list[Entry]:
+    """Return what the build has left: the user's Python objects, and where no source's copies hide it the rest."""
+    known = sum(one.bytes for one in (*source, *residue)) + facts.python + facts.libraries
+    known += 0 if source else facts.files
+    built = _built(facts, known)
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
-    if made is None or source or facts.peak_phase in ("build", "iterator"):
+    if any(one.what != MAPPED for one in source):
+        return built
+    if facts.peak_phase in ("build", "iterator"):
+        grown = facts.peak - facts.children - base.rss - known
+    elif made is None:
+        return built
+    else:
+        grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
+        grown -= round(
+            sum(SLOT_BYTES * one.elements for one in facts.buffers if one.owner == "shuffle" and not one.alias)
+        )
+    grown -= sum(one.bytes for one in built)
+    return [*built, Entry("python", None, max(0, grown), "measured", BUILDING)]
+
+
+def _built(facts: LedgerFacts, known: int) -> list[Entry]:
+    """Python objects that the user's function made and that are still there, beside those that are known.
+
+    Args:
+        facts: All that is known.
+        known: Bytes of the sources with their copies, of large Python objects, libraries and files.
+    """
+    build, base, at = facts.build, facts.readings["import"], facts.readings.get("build")
+    if build is None:
         return []
-    grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
-    grown -= round(
-        sum(SLOT_BYTES * buffer.elements for buffer in facts.buffers if buffer.owner == "shuffle" and not buffer.alias)
-    )
-    return [Entry("python", None, max(0, grown), "measured", BUILDING)]
+    made = facts.readings.get("iterator") or at
+    if facts.peak_phase in ("build", "iterator"):
+        mine, room = build.python_peak, facts.peak - facts.children - base.rss
+    elif made is not None:
+        late = _freed_by_conversion(facts.readings) if facts.peak_phase != "first" else 0
+        mine, room = build.python, made.rss - base.rss - late
+        if at is not None:
+            # What was freed meanwhile and is kept is the allocator's.
+            mine -= max(0, (at.heap_free or 0) - (base.heap_free or 0))
+    else:
+        return []
+    left = max(0, min(mine - facts.arrays - facts.python, room - known))
+    arrow = min(build.arrow, left)
+    place = None if build.file is None or build.line is None else (build.file, build.line, build.function)
+    found = [
+        Entry("python", None, arrow, "measured", ARROW, place),
+        Entry("python", None, left - arrow, "measured", BUILT, place),
+    ]
+    return [one for one in found if one.bytes]
 
 
 def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
@@ -282,7 +359,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """
     over = sum(entry.bytes for entry in entries) - peak
     found = list(entries)
-    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", IN_FLIGHT, OBJECTS):
+    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", IN_FLIGHT, BUILT, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

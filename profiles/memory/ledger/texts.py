@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.ledger.vocabulary import BUILDING, CHILDREN, KEPT, LEAK_BYTES, LEAKED, LIBRARIES, OBJECTS
+from pipeprof.profiles.memory.ledger.vocabulary import (
+    ARROW,
+    BUILDING,
+    BUILT,
+    CHILDREN,
+    KEPT,
+    KEPT_BYTES,
+    LEAK_BYTES,
+    LEAKED,
+    LIBRARIES,
+    OBJECTS,
+)
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
@@ -26,7 +37,9 @@ OWNERS: Mapping[Owner, str] = {
 }
 """The ledger's owners in reports."""
 _PYTHON: Mapping[str, str] = {
+    ARROW: "pyarrow's memory pool",
     BUILDING: "building the pipeline",
+    BUILT: "Python objects of the build",
     CHILDREN: "child processes",
     KEPT: "small Python objects",
     LEAKED: "tensors that no stage holds",
@@ -56,6 +69,23 @@ def unattributed_text(nbytes: int) -> str:
         'not attributed (± 3.00 MiB)'
     """
     return f"not attributed (± {size(abs(nbytes))})"
+
+
+def kept_text(memory: Memory) -> str:
+    """State how much freed memory the allocators kept, and how it varied; empty where it was little.
+
+    Args:
+        memory: Of the profile.
+    """
+    kept = memory.kept
+    if kept is None or kept.high_bytes < KEPT_BYTES:
+        return ""
+    low, high = size(kept.low_bytes), size(kept.high_bytes)
+    return (
+        f"Freed, kept by the allocator: {low if low == high else f'{low} to {high}'} in {kept.readings} readings of "
+        "this run. It depends on the order in which threads free tensors, so another run may keep more or less. "
+        "Nothing that is in use has grown by it."
+    )
 
 
 def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Shape = tuple[int | None, ...]
 
 
+SAYS_NOTHING_BELOW = 4096
+"""Bytes of the components with a known size, where others have none: labels and lengths say nothing of an element."""
+
+
 @dataclass(frozen=True)
 class Size:
     """Bytes of an element; `partial` if only some of its components have a known size."""
@@ -36,7 +40,10 @@ class Size:
 
 
 def element_size(view: PipelineView, stage: StageView) -> Size | None:
-    """Return the size of one output element of a stage; file names count with a usual length."""
+    """Return the size of one output element of a stage; file names count with a usual length.
+
+    ``None`` where it is unknown, or known only of components so small that they say nothing of the others.
+    """
     if stage.element_bytes is not None:
         return Size(stage.element_bytes)
     one = giver(view, stage)
@@ -44,7 +51,8 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
         return Size(float(PATH_BYTES))
     sizes = [component.nbytes for component in components(view, stage)]
     known = sum(size or 0 for size in sizes)
-    return Size(float(known), partial=None in sizes) if known else None
+    partial = None in sizes
+    return Size(float(known), partial) if known and not (partial and known < SAYS_NOTHING_BELOW) else None
 
 
 def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...]:

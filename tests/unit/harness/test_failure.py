@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.advise.views import pipeline, stage
 from unit.worker.fakes import (
     GIB,
     MIB,
@@ -24,15 +25,18 @@ from unit.worker.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.document.messages import ErrorFrame
+from pipeprof.profiles.document.memory import LedgerEntry, Memory
+from pipeprof.profiles.document.messages import ErrorFrame, Problem
+from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.harness.event_loop import Ended
-from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
+from pipeprof.profiles.harness.failure import Circumstances, Failure, StageAt, diagnose, name_owner
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, Done, WorkerMessage
 from pipeprof.profiles.user_frames import UserFrame
+from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
     "source": stage_at("source", "list_files", line=3),
@@ -42,6 +46,10 @@ STAGES = {
 FRAME = UserFrame("/home/me/decode.py", 33, "parse")
 STACKS = 'Current thread 0x1 (most recent call first):\n  File "/home/me/decode.py", line 33 in parse\n'
 MEASURING = (phase("import"), phase("measure"), beat(1234))
+
+
+def view_of(stages: Mapping[str, StageAt]) -> PipelineView:
+    return pipeline(*(stage(one.address, one.op, name=one.name) for one in stages.values()))
 
 
 def around(**changes: Any) -> Circumstances:
@@ -56,6 +64,7 @@ def around(**changes: Any) -> Circumstances:
         "peaks": {},
         "stages": STAGES,
         "stacks": "",
+        "view": view_of(changes.get("stages", STAGES)),
     }
     return Circumstances(**{**values, **changes})
 
@@ -466,8 +475,8 @@ def test_sizes_are_plain_numbers(size, words):
             "stages.1",
         ),
         ([("ParallelMapV2", 80 * MIB)], "decode (map, spec.yaml:7) buffered 80.0 MiB", "stages.0"),
-        ([("Prefetch", 80 * MIB)], "Prefetch buffered 80.0 MiB", None),
-        ([("SomethingNewV3", 80 * MIB)], "SomethingNew buffered 80.0 MiB", None),
+        ([("Prefetch", 80 * MIB)], "prefetch buffered 80.0 MiB", None),
+        ([("SomethingNewV3", 80 * MIB)], None, None),
         ([("Shuffle", 40_000_000)], None, None),
         ([], None, None),
     ],
@@ -485,7 +494,68 @@ def test_of_two_stages_that_fit_none_is_blamed():
     stages = {**STAGES, "stages.2": stage_at("stages.2", "shuffle", line=12)}
     failure = failed(Ended("memory-limit", -9), observed(answer(("ShuffleV2", GIB))), stages=stages)
     assert place(failure) == (None, None, None, None)
-    assert failure.problem.message.endswith("Last seen: Shuffle buffered 1.00 GiB.")
+    assert failure.problem.message.endswith("Last seen: shuffle buffered 1.00 GiB.")
+
+
+def test_the_stage_of_a_function_has_its_name_and_line_and_not_tensorflows_class():
+    kept = stage("stages.1", "cache", location=Location(file="/home/me/input.py", line=12))
+    view = pipeline(stage("source", "from_generator"), stage("stages.0", "map"), kept)
+    seen = observed(*MEASURING, answer(("MemoryCacheImpl", GIB)))
+    failure = failed(Ended("memory-limit", -9), seen, stages={}, view=view)
+    assert failure.problem.message.endswith(" Last seen: cache (input.py:12) buffered 1.00 GiB.")
+    assert place(failure) == ("/home/me/input.py", 12, None, "stages.1")
+
+
+def test_a_buffer_larger_than_the_process_is_no_reading():
+    seen = observed(*MEASURING, answer(("Shuffle", 383 * GIB)))
+    failure = failed(Ended("memory-limit", -9), seen, last_bytes=574 * MIB)
+    assert "Last seen" not in failure.problem.message
+
+
+def test_memory_that_was_refused_inside_a_stage_names_it():
+    refused = error("out-of-memory", message="Unable to allocate 7 GiB", address="stages.0", frame=FRAME)
+    failure = failed(Ended("exit", 0), observed(*MEASURING, refused))
+    assert "It was refused in decode (map, spec.yaml:7) at /home/me/decode.py:33." in failure.problem.message
+    assert place(failure) == ("spec.yaml", 7, 5, "stages.0")
+
+
+def out_of_memory() -> Problem:
+    return failed(Ended("memory-limit", -9), observed(*MEASURING)).problem
+
+
+def test_the_largest_owner_of_the_last_reading_is_named():
+    row = Stage(id="source", op="from_tensor_slices", origin="written", location=Location(file="spec.yaml", line=3))
+    ledger = [
+        LedgerEntry(owner="runtime", bytes=600_000_000, how="measured"),
+        LedgerEntry(owner="slack", bytes=500_000_000, how="measured"),
+        LedgerEntry(owner="source", stage="source", bytes=400 * MIB, how="measured"),
+    ]
+    problem = out_of_memory()
+    name_owner(problem, Memory(ledger=ledger), [row])
+    assert problem.message.endswith(" Last reading: from_tensor_slices (spec.yaml:3) held 400 MiB.")
+    assert (problem.stage, problem.file, problem.line) == ("source", "spec.yaml", 3)
+
+
+def test_python_objects_of_the_build_are_named_with_their_line():
+    entry = LedgerEntry(
+        owner="python",
+        what="Python objects of the build",
+        bytes=GIB,
+        how="measured",
+        location=Location(file="input.py", line=8),
+        function="load",
+    )
+    problem = out_of_memory()
+    name_owner(problem, Memory(ledger=[entry]), [])
+    assert problem.message.endswith(" Last reading: Python objects of the build (input.py:8) held 1.00 GiB.")
+    assert (problem.stage, problem.file, problem.line) == (None, "input.py", 8)
+
+
+def test_no_other_end_is_given_an_owner():
+    problem = failed(Ended("interrupted", -9), observed(*MEASURING)).problem
+    said = problem.message
+    name_owner(problem, Memory(ledger=[LedgerEntry(owner="cache", stage="stages.1", bytes=GIB, how="model")]), [])
+    assert (problem.message, problem.stage) == (said, None)
 
 
 def test_a_look_without_a_model_blames_nobody():

@@ -9,7 +9,7 @@ import pytest
 from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.memory.ledger.facts import Ledger
-from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
+from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at, placed
 from pipeprof.profiles.protocol.messages import MemoryMoment, MemoryReading
 from pipeprof.profiles.view.view import PipelineView
 
@@ -84,11 +84,44 @@ def test_a_buffer_is_at_the_only_stage_that_it_can_be() -> None:
 
 
 def test_where_two_stages_could_be_meant_none_is() -> None:
-    both = shuffled(stage("stages.1", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 9}))
-
-    found = entries(seen(both, node("Shuffle", 370), node("Shuffle", 10)))
+    found = entries(seen(twice(), node("Shuffle", 380)))
 
     assert found["shuffle"] == (None, 380)
+
+
+def twice() -> PipelineView:
+    return shuffled(stage("stages.1", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 9}))
+
+
+def test_iterators_are_made_from_the_end_on() -> None:
+    nodes: Any = [node("Prefetch", 1), node("Map", 0), node("ShuffleV3", 9), node("ShuffleV3", 370), node("Range", 0)]
+
+    assert placed(nodes, twice()) == [None, None, "stages.1", "stages.0", None]
+
+
+def test_an_iterator_between_two_that_are_known_is_known() -> None:
+    """The last cache has ended and given up what it read; a prefetch that TensorFlow added is not written."""
+    view = pipeline(
+        stage("source", "from_generator", element=IMAGE, elements=5000),
+        stage("stages.0", "cache", element=IMAGE, elements=5000),
+        stage("stages.1", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 9}),
+        stage("stages.2", "cache", element=IMAGE, elements=5000),
+    )
+    nodes: Any = [node("Prefetch", 2), node("MemoryCacheImpl", 50), node("ShuffleV3", 9), node("MemoryCacheImpl", 70)]
+
+    assert placed(nodes, view) == [None, "stages.2", "stages.1", "stages.0"]
+    assert placed(nodes[:2], view) == [None, None], "either cache"
+
+
+def test_iterators_of_a_function_are_all_its_stage() -> None:
+    view = pipeline(
+        stage("source", "range", elements=100),
+        stage("stages.0", "interleave", element=IMAGE),
+        stage("stages.0.source", "from_generator", element=IMAGE, owner="stages.0", depth=1, inputs=()),
+        stage("stages.0.stages.0", "shuffle", element=IMAGE, owner="stages.0", depth=1, inputs=("stages.0.source",)),
+    )
+
+    assert placed([node("Shuffle", 3), node("Shuffle", 4)], view) == ["stages.0.stages.0"] * 2  # type: ignore[list-item]
 
 
 def test_of_a_function_only_the_owners_are_known() -> None:

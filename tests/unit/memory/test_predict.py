@@ -174,6 +174,16 @@ def test_known_components_are_a_lower_bound() -> None:
     assert found.held[0].at_least
 
 
+@pytest.mark.parametrize("op", ["cache", "shuffle", "prefetch"])
+def test_a_label_says_nothing_of_the_rest_of_an_element(op: str) -> None:
+    """12 B of a label and a length are no prediction of 5,000 texts of unknown length."""
+    element = (tensor("int64"), tensor("int32"), tensor("int64", None))
+    found = predicted(generated(element), above(op, element, buffer_size=4))
+
+    assert found.held == ()
+    assert [one.reason for one in found.unknown] == ["the size of an element is unknown before a run"]
+
+
 def test_measured_sizes_stand_in_for_unknown_ones() -> None:
     element = (tensor("string"),)
     source = stage("source", "TFRecordDataset", element=element, elements=None, bytes_per_element=1000.0)

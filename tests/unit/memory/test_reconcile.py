@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, Source, grown_in_use
+from pipeprof.profiles.memory.ledger.pool import kept_free
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
-from pipeprof.profiles.protocol.messages import MemoryReading
+from pipeprof.profiles.protocol.messages import BuildMemory, MemoryReading
 
 MB = 1_000_000
 BASE = MemoryReading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
@@ -390,6 +392,93 @@ def test_tensors_that_functions_refer_to_have_a_row() -> None:
         "the pool's residue": 48,
     }
     assert found.unexplained == 6 * MB
+
+
+def built(python: float, peak: float = 0.0, **more: Any) -> BuildMemory:
+    return BuildMemory(
+        python_peak=round((peak or python) * MB),
+        python=round(python * MB),
+        file="input.py",
+        line=8,
+        function="load",
+        **more,
+    )
+
+
+def test_python_objects_of_the_build_have_their_line() -> None:
+    """A table of 300 MB, which a generator reads from: nothing of it is in TensorFlow's pool."""
+    made = at(830)
+    readings = {"import": BASE, "build": made, "iterator": made, "first": at(850), "measure": at(850)}
+    facts = LedgerFacts(readings, peak=850 * MB, peak_phase="measure", build=built(300), live=0)
+
+    found = reconcile(facts)
+
+    rows = {one.what: (one.bytes / MB, one.place) for one in found.entries if one.owner == "python"}
+    assert rows == {
+        "Python objects of the build": (300, ("input.py", 8, "load")),
+        "building the pipeline": (30, None),
+    }
+    assert found.unexplained == 20 * MB
+
+
+def test_at_a_peak_within_the_build_they_are_as_many_as_there_were_then() -> None:
+    """900 MB of lists became 100 MB, and TensorFlow's part of the build is not Python's."""
+    facts = LedgerFacts(
+        {"import": BASE, "build": at(1420, heap=120)}, peak=1420 * MB, peak_phase="build", build=built(100, peak=900)
+    )
+
+    found = reconcile(facts)
+
+    assert [(one.what, one.bytes / MB) for one in found.entries[1:]] == [
+        ("Python objects of the build", 900),
+        ("building the pipeline", 20),
+    ]
+    assert found.unexplained == 0
+
+
+def test_arrays_of_sources_large_objects_and_arrows_pool_are_not_counted_twice() -> None:
+    made = at(1100, live=100)
+    readings = {"import": BASE, "build": made, "iterator": made, "first": made, "released": made, "measure": made}
+    facts = LedgerFacts(
+        readings,
+        peak=1100 * MB,
+        peak_phase="measure",
+        sources=(Source("source", 100 * MB),),
+        arrays=100 * MB,
+        python=150 * MB,
+        build=built(500, arrow=80 * MB),
+        live=100 * MB,
+    )
+
+    found = reconcile(facts)
+
+    rows = {one.what: one.bytes / MB for one in found.entries if one.owner in ("python", "source")}
+    assert rows["the array"] == rows["TensorFlow's tensors"] == 100
+    assert rows["large Python objects"] == 150
+    assert rows["pyarrow's memory pool"] == 80
+    assert rows["Python objects of the build"] == 500 - 100 - 150 - 80
+    assert total(found) == facts.peak
+
+
+def test_what_the_build_freed_and_the_heap_keeps_is_the_allocators() -> None:
+    made = at(800, free=203)
+    readings = {"import": BASE, "build": made, "iterator": made, "first": made, "measure": made}
+    facts = LedgerFacts(readings, peak=800 * MB, peak_phase="measure", build=built(300), live=0)
+
+    found = reconcile(facts)
+
+    assert of(found, "python") == pytest.approx(100)
+    assert of(found, "slack") == pytest.approx(200)
+
+
+def test_freed_memory_is_a_range_over_the_readings() -> None:
+    first = replace(at(700, live=10, free=103), pool=60 * MB)
+    warm, last = replace(at(700, free=43), near_free=53 * MB), replace(at(700, live=40, free=203), pool=60 * MB)
+
+    found = kept_free({"import": BASE, "first": first, "warmup": warm, "measure": last})
+
+    assert [round(one / MB) for one in found] == [150, 100, 110, 220]
+    assert kept_free({"first": first}) == []
 
 
 def test_next_to_no_tensors_are_not_told() -> None:

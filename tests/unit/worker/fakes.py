@@ -255,7 +255,7 @@ def stage_at(
 
 
 def model_node(name: str, buffered_bytes: int) -> dict[str, Any]:
-    return {"name": name, "buffered_bytes": buffered_bytes}
+    return {"name": name, "buffered_bytes": buffered_bytes, "buffered_elements": 1}
 
 
 def observed(*messages: WorkerMessage, clock: Callable[[], float] | None = None) -> Observed:

@@ -262,6 +262,33 @@ def test_pythons_own_memory_error_is_out_of_memory():
     assert (said.code, said.message) == ("out-of-memory", "Unable to allocate 7 GiB")
 
 
+class OpError(Exception):
+    """As TensorFlow's."""
+
+
+class UnknownOpError(OpError):
+    """As TensorFlow's."""
+
+
+class ResourceExhaustedError(OpError):
+    """As TensorFlow's."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (UnknownOpError("{{function_node __wrapped}} MemoryError: Unable to allocate 7 GiB"), "out-of-memory"),
+        (UnknownOpError("numpy.core._exceptions._ArrayMemoryError: Unable to allocate 7 GiB"), "out-of-memory"),
+        (ResourceExhaustedError("OOM when allocating tensor with shape[9] on CPU:0"), "out-of-memory"),
+        (ResourceExhaustedError("/data/cache.index; No space left on device"), "raised"),
+        (UnknownOpError("ValueError: no MemoryError here"), "raised"),
+        (ValueError("MemoryError: of somebody else"), "raised"),
+    ],
+)
+def test_memory_that_tensorflow_or_a_function_of_its_was_refused_is_out_of_memory(raised, code):
+    assert describe_error(raised, FakeSample()).code == code
+
+
 def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def parse():\n    raise ValueError('bad')\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, places_below, without
+from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, owned, places_below, without
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
-from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
 
@@ -25,8 +25,8 @@ class CacheInMemoryOverBudget(Rule):
     family = "memory"
     semantics = "same"
     seen = (
-        "A cache without a filename whose elements together exceed nine tenths of the memory limit, or a "
-        "cache of an endless stream."
+        "A cache without a filename whose elements together exceed nine tenths of the memory limit, or what "
+        "TensorFlow itself leaves of it; or a cache of an endless stream."
     )
     why = (
         "The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no "
@@ -60,21 +60,23 @@ class CacheInMemoryOverBudget(Rule):
     def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[RuleHit]:
         entry = held(view, stage, "cache")
         nbytes: float = entry.bytes if entry is not None else 0
-        count: float | None = below.elements
+        count: float | None = below.elements if below.elements is not None else below.counted
         row = stage.measured
-        if entry is None and row is not None and row.buffered_bytes and row.buffered_elements:
-            # How many there are is not known: what is there already counts.
-            count = row.buffered_elements
-            nbytes = row.buffered_bytes + CACHE_OVERHEAD_BYTES * count
-        if count is None or count < 1 or nbytes <= self.threshold("share-of-limit") * limit:
+        if (entry is None or entry.at_least) and row is not None and row.buffered_bytes and row.buffered_elements:
+            # How large an element is, or how many there are, is not known: what is there already counts.
+            overhead = 0 if owned(view, stage, "cache") else CACHE_OVERHEAD_BYTES
+            each = row.buffered_bytes / row.buffered_elements + overhead
+            count = row.buffered_elements if count is None or count < row.buffered_elements else count
+            nbytes = max(nbytes, each * count)
+        if count is None or count < 1 or nbytes <= self._room(view, limit):
             return
         edits, recommendation, after, semantics = self._fix(view, stage, count, limit)
         yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.label} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
-                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}. The run is out of memory before "
-                "the first epoch ends."
+                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}{_beside(view, nbytes, limit)}. "
+                "The run is out of memory before the first epoch ends."
             ),
             recommendation=recommendation,
             evidence={
@@ -91,11 +93,15 @@ class CacheInMemoryOverBudget(Rule):
             semantics=semantics,
         )
 
+    def _room(self, view: PipelineView, limit: int) -> float:
+        """What the limit leaves for a cache."""
+        return max(0.0, min(self.threshold("share-of-limit") * limit, limit - _runtime(view)))
+
     def _fix(
         self, view: PipelineView, stage: StageView, count: float, limit: int
     ) -> tuple[tuple[ProposedEdit, ...], str, float, Semantics]:
         """Propose the nearest place where it fits, else the disk."""
-        room = self.threshold("share-of-limit") * limit
+        room = self._room(view, limit)
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
@@ -149,6 +155,17 @@ def _never_ends(view: PipelineView, stage: StageView) -> bool:
     return (
         traits(stage.op).repeats and stage.elements == INFINITE and before is not None and before.elements != INFINITE
     )
+
+
+def _runtime(view: PipelineView) -> int:
+    """TensorFlow's own memory."""
+    memory = view.profile.memory if view.profile is not None else None
+    return (memory.baseline_bytes if memory is not None else None) or RUNTIME_BYTES
+
+
+def _beside(view: PipelineView, nbytes: float, limit: int) -> str:
+    """What else is in the limit, where the cache alone would fit."""
+    return f" (TensorFlow itself takes {size(_runtime(view))} of it)" if nbytes <= limit else ""
 
 
 def _of_limit(share: float) -> str:

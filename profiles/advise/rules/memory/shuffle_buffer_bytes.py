@@ -14,6 +14,7 @@ from pipeprof.profiles.advise.byte_gate import (
     SHARE_OF_LIMIT,
     EarlierPlace,
     held,
+    owned,
     places_below,
     regrouped,
     weigh,
@@ -22,7 +23,7 @@ from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, Replac
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import LedgerEntry
-from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
+from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
@@ -129,7 +130,7 @@ class ShuffleBufferBytes(Rule):
         if entry is None or below is None or not isinstance(buffer, int):
             return None
         count = min(buffer, below.elements) if below.elements is not None and below.elements > 0 else buffer
-        if count < 1 or self._few(below.element_bytes, count):
+        if count < 1 or self._few(below.element_bytes, count) or _out_of_reach(view, entry):
             return None
         copies = max(1, round((entry.count or count) / count))
         return _Buffer(stage, entry.bytes, count, entry.at_most, measured=False, copies=copies)
@@ -142,6 +143,11 @@ class ShuffleBufferBytes(Rule):
         if below is not None:
             components = len(below.element or ()) or 1
             overhead = shuffle_overhead_bytes(components, small_bytes(view, below), counted=counted(view, below))
+        if owned(view, stage, "shuffle"):
+            # The ledger's number, which the table of stages has, too; it counts what elements take beside their values.
+            if self._few(row.buffered_bytes / row.buffered_elements - overhead, row.buffered_elements):
+                return None
+            return _Buffer(stage, row.buffered_bytes, row.buffered_elements, at_most=False, measured=True)
         nbytes = row.buffered_bytes + overhead * row.buffered_elements
         if self._few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
             return None
@@ -338,6 +344,12 @@ class ShuffleBufferBytes(Rule):
             ),
             semantics="randomness",
         )
+
+
+def _out_of_reach(view: PipelineView, entry: BufferPrediction) -> bool:
+    """Whether a whole run never had the bytes of a buffer whose number of elements is unknown."""
+    memory = view.profile.memory if view.profile is not None and not view.profile.errors else None
+    return entry.at_most and memory is not None and entry.bytes > (memory.peak_bytes or entry.bytes)
 
 
 def _shuffles(view: PipelineView) -> list[StageView]:

@@ -1,0 +1,147 @@
+"""The graph of a pipeline as it was observed at creation, without serialising it (worker only: needs TensorFlow).
+
+Reading the graph itself takes up to 15 times the bytes that the pipeline holds, so it waits until everything else has
+been measured. This one costs nothing and holds what tells a stage's name, place, element and count: a run that dies
+before the graph could be read can still name its stages. What functions do inside is not in it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.observe.placeholder_source import inputs_first
+from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large
+from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of
+from pipeprof.pipelines.graph.opnames import argument_names
+from pipeprof.pipelines.graph.read.graphdef import ATTRIBUTES
+from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, PlaceDict
+from pipeprof.pipelines.ops.executed_ops import family
+from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOST_DEPTH = 8
+_MOST_ARGUMENTS = 12
+
+
+def sketch(lines: Lines, dataset: Any) -> tuple[GraphDict, dict[str, PlaceDict]]:
+    """The graph of ``dataset`` as far as it was observed at creation, and the places of its datasets by their ids.
+
+    Args:
+        lines: What was seen while it was built.
+        dataset: A ``tf.data.Dataset``.
+    """
+    root = lines.created(dataset)
+    if root is None:
+        return {"root": None, "reason": "how the dataset was made was not seen", "nodes": []}, {}
+    drawing = _Drawing(lines)
+    identity = drawing.draw(root, owner=None, depth=0)
+    return {"root": identity, "reason": None, "nodes": drawing.nodes, "options": {}, "keys": None}, drawing.places
+
+
+class _Drawing:
+    def __init__(self, lines: Lines) -> None:
+        self.nodes: list[NodeDict] = []
+        self.places: dict[str, PlaceDict] = {}
+        self._lines = lines
+
+    def draw(self, end: CreatedDataset, owner: str | None, depth: int) -> str:
+        """Add a pipeline with all that it reads; the id of its last dataset."""
+        ids: dict[CreatedDataset, str] = {}
+        for one in inputs_first(end):
+            ids[one] = identity = str(len(self.nodes))
+            record = _record(one, identity, [ids[below] for below in one.reads if below in ids], owner, depth)
+            self.nodes.append(record)
+            place = place_of(one)
+            if place is not None:
+                self.places[identity] = place
+            for function in _functions(one) if depth < _MOST_DEPTH else ():
+                body = self._lines.created_in(function)
+                if body is not None:
+                    record["functions"].append(str(function.name))
+                    record["bodies"].append(self.draw(body, identity, depth + 1))
+        return ids[end]
+
+
+def _functions(made: CreatedDataset) -> Iterator[Any]:
+    for value in (made.arguments or {}).values():
+        for one in value if isinstance(value, list) else (value,):
+            function = one() if isinstance(one, weakref.ref) else None
+            if function is not None:
+                yield function
+
+
+def _record(made: CreatedDataset, identity: str, inputs: list[str], owner: str | None, depth: int) -> NodeDict:
+    given = made.arguments or {}
+    sizes, length = _held(given.get("components")) if traits(made.op).in_memory else (None, None)
+    return {
+        "id": identity,
+        "op": made.op,
+        "name": made.name,
+        "key": None,
+        "inputs": inputs,
+        "owner": owner,
+        "depth": depth,
+        "functions": [],
+        "calls": [],
+        "bodies": [],
+        "arguments": dict(_arguments(made.op, given)),
+        "stateful_op": None,
+        "stateful": False,
+        "ops": {},
+        "output_types": [str(one.name) for one in given.get("output_types") or given.get("Toutput_types") or ()],
+        "output_shapes": [_shape(one) for one in given.get("output_shapes") or ()],
+        "files": bool(given.get("is_files")),
+        "function": None,
+        "held_bytes": sizes,
+        "length": 1 if family(made.op) == "Tensor" else length,
+        "constant": None,
+    }
+
+
+def _arguments(op: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    names = {name for count in range(_MOST_ARGUMENTS) for name in argument_names(op, count)} | set(ATTRIBUTES)
+    for name, value in given.items():
+        known = _plain(value) if name and name in names else None
+        if known is not None:
+            yield name, known
+
+
+def _plain(value: Any) -> int | bool | str | None:
+    """One number, truth value or short text."""
+    import tensorflow as tf
+
+    if isinstance(value, tf.Tensor):
+        if value.shape.num_elements() != 1 or value.dtype in (tf.variant, tf.resource):
+            return None
+        value = value.numpy().reshape(-1)[0]
+        value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return value if isinstance(value, (bool, int, str)) else None
+
+
+def _held(components: Any) -> tuple[int | None, int | None]:
+    """Bytes of the tensors of a source in memory, and the rows of the first one."""
+    import tensorflow as tf
+
+    if not isinstance(components, list) or not components:
+        return None, None
+    specs = [one.spec if isinstance(one, Large) else one for one in components]
+    if any(not isinstance(one, (tf.TensorSpec, tf.Tensor)) for one in specs):
+        return None, None
+    counts = [one.shape.num_elements() or 0 for one in specs]
+    nbytes = sum(
+        count * int(one.dtype.size)
+        for count, one in zip(counts, specs, strict=True)
+        if one.dtype not in (tf.string, tf.variant, tf.resource)
+    )
+    return nbytes, int(specs[0].shape[0]) if specs[0].shape.rank else None
+
+
+def _shape(shape: Any) -> list[int | None] | None:
+    rank = getattr(shape, "rank", None)
+    return None if rank is None else [None if one is None else int(one) for one in shape.as_list()]
