@@ -127,7 +127,7 @@ class Observed:
         """Whether the measurement ended early, at the harness's request."""
         return any(phase.name == "measure" and phase.note == STOPPED for phase in self.phases)
 
-    def take(self, message: WorkerMessage) -> None:  # noqa: PLR0912 - one branch for each kind of message
+    def take(self, message: WorkerMessage) -> None:  # noqa: PLR0912, PLR0915 - one branch for each kind of message
         """Fold in one message."""
         if isinstance(message, Answer):
             self.answer, self.answers = message, self.answers + 1

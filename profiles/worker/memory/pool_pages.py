@@ -19,13 +19,18 @@ from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
 
 MIB = 1 << 20
 MOST_PAGES = 30_000
-"""Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown."""
+"""Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown. The heaps
+of threads, where small tensors lie, are skipped: 120 MB of them are as many pages."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
 """Bytes before the second head, which glibc writes for a block aligned to 64 B."""
 _MAPPED = 2
 _AT_ONCE = 1024
 _ABSENT = bytes(range(0x80))
+_HEAP_STEP = 64 * MIB
+"""Where the heaps of threads begin (`HEAP_MAX_SIZE` in glibc's `arena.c`)."""
+_HEAP_HEAD = 0x100
+"""Bytes at most before the arena in the first of its heaps."""
 _POWERS = frozenset(MIB << power for power in range(24))
 
 Pages = Callable[[int, int], bytes]
@@ -109,10 +114,29 @@ def _regions(low: int, high: int, pages: Pages, head: Head) -> Iterator[tuple[in
         if known[index] < len(_ABSENT):
             at += PAGE_BYTES
             continue
-        size, aligned = _block(head(at), high - at)
+        first = head(at)
+        skipped = _thread_heap(at, first, high - at)
+        if skipped:
+            at += skipped
+            continue
+        size, aligned = _block(first, high - at)
         if aligned or not size:
             yield at, size
         at += size or PAGE_BYTES
+
+
+def _thread_heap(at: int, head: bytes, room: int) -> int:
+    """Return the bytes of a thread's heap that begins here; 0 if none does.
+
+    It begins with where its arena is, the heap before it, its size and how much of it may be used.
+    """
+    if at % _HEAP_STEP or len(head) < _HEAD.size:
+        return 0
+    arena, before, size, usable, *_ = _HEAD.unpack(head)
+    if not arena or not 0 < arena % _HEAP_STEP < _HEAP_HEAD or before % _HEAP_STEP:
+        return 0
+    fits = 0 < size <= usable <= min(room, _HEAP_STEP) and not size % PAGE_BYTES and not usable % PAGE_BYTES
+    return usable if fits else 0
 
 
 def _block(head: bytes, room: int) -> tuple[int, bool]:

@@ -36,6 +36,14 @@ class Memory:
             memory.write(struct.pack("<8Q", *head))
         self.pages(resident, whole)
 
+    def thread_heap(self, usable: int) -> None:
+        """A heap of a thread's arena, full of small blocks, at the next place where one may be."""
+        self.at = -(-self.at // (64 * MIB)) * 64 * MIB
+        with (self.mine / "mem").open("r+b") as memory:
+            memory.seek(self.at)
+            memory.write(struct.pack("<8Q", self.at + 0x30, 0, usable - PAGE_BYTES, usable, 0, 0, 0, 0))
+        self.pages(usable // PAGE_BYTES, usable)
+
     def pages(self, resident: int, size: int) -> None:
         """Memory of so many bytes, with so many pages there."""
         with (self.mine / "pagemap").open("r+b") as pages:
@@ -63,6 +71,17 @@ def test_other_blocks_are_no_regions(tmp_path: Path) -> None:
     memory.block(MIB, 10)
 
     assert pool_pages(tmp_path) == Pool(resident=10 * PAGE_BYTES, hidden=0, index=MIB // 32)
+
+
+def test_heaps_of_threads_are_passed_over_however_full_they_are(tmp_path: Path) -> None:
+    """Small tensors of a shuffle lie there: 180 MB of them are more pages than are looked at."""
+    memory = Memory(tmp_path, 340 * MIB)
+    for _ in range(3):
+        memory.thread_heap(60 * MIB)
+    memory.block(2 * MIB, 300)
+    memory.block(2 * MIB, 5)
+
+    assert pool_pages(tmp_path) == Pool(resident=305 * PAGE_BYTES, hidden=0, index=4 * MIB // 32)
 
 
 @pytest.mark.parametrize(
