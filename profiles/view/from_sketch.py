@@ -41,7 +41,7 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
 
 
 def rows_of_sketch(view: PipelineView) -> list[Stage]:
-    """The rows of stages of which nothing was measured."""
+    """Return the rows of stages without measurements."""
     return [_row(stage) for stage in view.stages]
 
 

@@ -97,7 +97,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
 
 
 def _lacks_memory(error: BaseException, said: str) -> bool:
-    """Whether TensorFlow tells of memory that was refused, to itself or to a Python function that it called."""
+    """Return whether memory was refused to TensorFlow or to a Python function that it called."""
     kinds = {one.__name__ for one in type(error).__mro__}
     if "OpError" not in kinds:
         return False

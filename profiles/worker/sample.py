@@ -288,7 +288,7 @@ class JobRun:
             _release_source_array()
             self._memory.read("released")
             if self._called is not None and self._made:
-                # Reading a tensor's value lets go of arrays that TensorFlow keeps while the pipeline starts.
+                # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
                 self._sketch(self._called)
 
     def _loop(self, window: PhaseWindow, step: Step | None) -> None:
@@ -315,7 +315,7 @@ class JobRun:
             window = self._open("warmup", StepStatistics(self._floor), finished)
             self._loop(window, step)
             phase.note = window.reason
-            self._memory.read("warmup")
+        self._memory.read("warmup")
         self._previous = window.last
         return step
 
@@ -352,7 +352,8 @@ class JobRun:
             self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
-            self._memory.read("measure")
+        # Readings take time, in which buffers go on filling: they are no part of the phase.
+        self._memory.read("measure")
         feed.on_restart = lambda: None
         self.send_measured()
 

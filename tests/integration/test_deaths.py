@@ -106,11 +106,32 @@ def test_the_memory_limit_names_who_enforced_it_and_who_held_the_memory(tmp_path
     held = {one.owner: one.bytes for one in memory.ledger or ()}
     assert held["shuffle"] > 100_000_000
     assert sum(held.values()) + (memory.unexplained_bytes or 0) == memory.ledger_at.rss_bytes
-    for words in ("limit of 1.00 GiB (--memory-limit)", "growing by", "Peak by phase: import", "Shuffle buffered"):
+    line = line_of("np.full([500_000]") + 2
+    place = f"shuffle (targets.py:{line}) buffered"
+    for words in ("limit of 1.00 GiB (--memory-limit)", "growing by", "Peak by phase: import", place):
         assert words in ended.paragraph
+    assert (ended.profile.errors[0].stage, ended.profile.errors[0].line) == ("stages.1", line)
     assert ended.profile.memory.growth_bytes_per_second > 0
     assert ended.profile.memory.peak_bytes > 2**30
     assert [phase.name for phase in ended.profile.phases][-1] == "first_element"
+
+
+def test_a_cache_without_end_of_memory_is_a_finding_of_the_run_that_died(tmp_path: Path) -> None:
+    """How many elements there are is known, how large they are was measured."""
+    ended = failed(run(tmp_path, f"{TARGETS}:keeps", "--memory-limit", "1GiB"))
+    line = line_of("return images.cache()")
+    assert f"cache (targets.py:{line}) buffered" in ended.paragraph
+    assert "MemoryCache" not in ended.paragraph
+    (finding,) = [one for one in ended.profile.findings or () if one.rule == "cache-in-memory-over-budget"]
+    assert finding.evidence["elements"] == 2000
+    assert 1.9e6 < finding.evidence["bytes_per_element"] < 2.4e6
+    assert finding.location.line == line
+    assert "cache-in-memory-over-budget" in ended.report
+
+
+def line_of(text: str) -> int:
+    lines = TARGETS.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 def test_what_python_raises_is_pinned_to_the_stage_and_the_line(tmp_path: Path) -> None:

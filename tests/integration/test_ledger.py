@@ -26,6 +26,16 @@ def mixed():
 def views():
     rows = tf.data.Dataset.from_tensor_slices(np.ones((200, 100_000), np.float32))
     return rows.shuffle(200).repeat().batch(2)
+
+def read_table():
+    return [bytes([n % 7 + 97]) * (40 + n % 50) for n in range(2_000_000)]
+
+def table():
+    rows = read_table()
+    def generate():
+        for n in range(10**9):
+            yield rows[n % len(rows)]
+    return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([], tf.string)).batch(64)
 """
 
 
@@ -95,3 +105,15 @@ def test_what_stages_held_is_there_over_time(mixed):
     assert lengths.pop() >= 3
     assert series["seconds"] == sorted(series["seconds"])
     assert "stages.1" in series["stages"]
+
+
+def test_python_objects_of_the_build_are_owned_by_their_line(tmp_path):
+    memory = run(tmp_path, "table")
+    above = memory["peak_bytes"] - memory["baseline_bytes"]
+    python = [entry for entry in owners(memory)["python"] if "Python objects" in entry["what"]]
+    assert above > 150_000_000
+    assert abs(memory["unexplained_bytes"]) < max(0.1 * above, 30 << 20)
+    assert sum(entry["bytes"] for entry in python) > above / 2
+    for entry in python:
+        if entry["location"] is not None:
+            assert (entry["location"]["file"], entry["function"]) == ("input.py", "read_table")

@@ -346,7 +346,7 @@ def _call_end(frame: FrameType) -> tuple[int, int] | None:
 
 
 def place_of(made: CreatedDataset) -> PlaceDict | None:
-    """Where in the user's files a dataset was made; None where nobody saw it."""
+    """Return where in the user's files a dataset was made; None where that is unknown."""
     if not made.spots:
         return None
     inner = made.spots[0]

@@ -21,8 +21,10 @@ from pipeprof.profiles.constants import (
     TEXT_BYTES,
     TEXT_SPARE,
 )
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer, Source
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
+from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
@@ -31,7 +33,6 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
-    from pipeprof.profiles.memory.ledger.buffers import Look
     from pipeprof.profiles.memory.predict.model import MemoryPrediction
     from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -169,11 +170,20 @@ def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[
         held: What it should hold.
         buffers: At the fullest look.
     """
-    full = {one.stage: one.count for one in held.held if one.owner == "shuffle" and one.count and not one.at_most}
-    for one in buffers:
-        stage = view.by_id.get(one.stage)
-        known = one.owner == "shuffle" and stage is not None and not stage.depth
-        yield replace(one, full=full.get(one.stage)) if known else one
+    known = [
+        one for one in held.held if one.owner == "shuffle" and one.count and not one.at_most and one.how != "alias"
+    ]
+    full = {one.stage: one for one in known if not view.by_id[one.stage].depth}
+    for buffer in buffers:
+        one = full.pop(buffer.stage, None) if buffer.owner == "shuffle" else None
+        yield replace(buffer, full=one.count) if one is not None else buffer
+    for one in full.values():
+        # Every look found it empty: one element stands for those that it had.
+        given = view.input_of(view.by_id[one.stage])
+        size = element_size(view, given) if given is not None and not one.at_least else None
+        if size is not None:
+            alone = Look(0.0, "measure", 0, 0, None, {one.stage: Buffered("shuffle", round(size.bytes), 1.0)})
+            yield from (replace(buffer, full=one.count) for buffer in held_buffers(view, held, alone))
 
 
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:

@@ -126,7 +126,7 @@ def placed(nodes: Sequence[ModelNodeDict], view: PipelineView) -> list[str | Non
     """The stage of each iterator that holds elements; None for others and where more than one could be meant.
 
     Iterators are made from the pipeline's end on, each before its inputs, and numbered in that order. So both sides
-    are sequences, of which some members may lack: an iterator that has ended, a prefetch that TensorFlow adds. A pair
+    are sequences, from which some members may be missing: an iterator that has ended, a prefetch that TensorFlow adds. A pair
     counts where every longest way to align the two has it. A stage of a function stands for all of its iterators.
 
     Args:

@@ -322,7 +322,7 @@ def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequenc
 
 
 def _built(facts: LedgerFacts, known: int) -> list[Entry]:
-    """Python objects that the user's function made and that are still there, beside those that are known.
+    """Return Python objects that the user's function made and that are still there, without the known ones.
 
     Args:
         facts: All that is known.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.02
 SEND_BYTES = 32_000_000
-"""By how much memory must have grown for the harness to be told, in case that this process dies while it builds."""
+"""Growth of memory from which the harness gets a message, in case that this process dies while it builds."""
 
 _Place = tuple[str, int, str]
 
@@ -104,13 +104,17 @@ class BuildWatch:
 
     def _at(self, frame: FrameType | None) -> tuple[_Place | None, bool]:
         """The user's innermost line, and whether TensorFlow is called there."""
+        found: _Place | None = None
         for one in _outwards(frame):
-            file = one.f_code.co_filename
-            if self._library is not None and file.startswith(self._library):
+            file, name = one.f_code.co_filename, one.f_code.co_name
+            if found is None and self._library is not None and file.startswith(self._library):
                 return None, True
             if self._own(file):
-                return (file, one.f_lineno, one.f_code.co_name), False
-        return None, False
+                found = (file, one.f_lineno, name) if found is None else (*found[:2], name)
+                # A comprehension or a lambda has the name of the function that it stands in.
+                if not name.startswith("<"):
+                    break
+        return found, False
 
     def found(self) -> BuildMemory:
         """What is known so far."""

@@ -19,8 +19,8 @@ from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
 
 MIB = 1 << 20
 MOST_PAGES = 30_000
-"""Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown. The heaps
-of threads, where small tensors lie, are skipped: 120 MB of them are as many pages."""
+"""Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown. Heaps of
+threads, where small tensors lie, are skipped: 120 MB of them are as many pages."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
 """Bytes before the second head, which glibc writes for a block aligned to 64 B."""

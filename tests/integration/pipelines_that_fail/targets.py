@@ -73,6 +73,13 @@ def grows() -> tf.data.Dataset:
     return tf.data.Dataset.range(10**9).map(lambda x: tf.numpy_function(chunk, [x], tf.float32)).shuffle(10**6).batch(2)
 
 
+def keeps() -> tf.data.Dataset:
+    """2,000 images of 2 MB, of which TensorFlow does not know the shape before the run."""
+    numbers = tf.data.Dataset.range(2000)
+    images = numbers.map(lambda x: tf.fill([tf.random.uniform([], 500_000, 500_001, tf.int32)], tf.cast(x, tf.float32)))
+    return images.cache().repeat()
+
+
 def raises() -> tf.data.Dataset:
     def fail(x):
         if x > GOOD:

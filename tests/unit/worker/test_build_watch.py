@@ -81,6 +81,18 @@ def test_what_was_let_go_is_gone_in_the_end_and_was_there_at_the_peak() -> None:
     assert found.line == 8
 
 
+def test_a_comprehension_has_the_name_of_its_function() -> None:
+    seen = Watched()
+    inner, outer = Frame(MINE, 8), Frame(MINE, 7)
+    inner.f_code = cast("CodeType", Code(MINE, "<listcomp>"))
+    inner.f_back = outer
+    seen.resident = 300 * MB
+    seen.watch.sample(cast("FrameType", inner))
+
+    found = seen.watch.found()
+    assert (found.line, found.function) == (8, "load")
+
+
 def test_growth_outside_of_the_users_lines_has_no_line() -> None:
     seen = Watched()
     seen.at(200)

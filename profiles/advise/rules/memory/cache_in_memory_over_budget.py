@@ -164,7 +164,7 @@ def _runtime(view: PipelineView) -> int:
 
 
 def _beside(view: PipelineView, nbytes: float, limit: int) -> str:
-    """What else is in the limit, where the cache alone would fit."""
+    """Name TensorFlow's part of the limit, where the cache alone would fit."""
     return f" (TensorFlow itself takes {size(_runtime(view))} of it)" if nbytes <= limit else ""
 
 

@@ -144,7 +144,7 @@ class ShuffleBufferBytes(Rule):
             components = len(below.element or ()) or 1
             overhead = shuffle_overhead_bytes(components, small_bytes(view, below), counted=counted(view, below))
         if owned(view, stage, "shuffle"):
-            # The ledger's number, which the table of stages has, too; it counts what elements take beside their values.
+            # The ledger's number, which the table of stages has, too; it counts more of an element than its values.
             if self._few(row.buffered_bytes / row.buffered_elements - overhead, row.buffered_elements):
                 return None
             return _Buffer(stage, row.buffered_bytes, row.buffered_elements, at_most=False, measured=True)
