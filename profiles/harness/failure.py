@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -269,7 +270,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
     largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
     stage, buffer = _largest_buffer(observed, around)
-    error = observed.error if by == "python" else None
+    error = observed.error if by in ("python", "ulimit") else None
     raised = _stage_at(error.address, around) if error is not None else None
     blamed = f" Last seen: {stage.words if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
     frame = _typed_frame(error.frame) if error is not None else None

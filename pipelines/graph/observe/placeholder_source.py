@@ -73,7 +73,7 @@ def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
 
 def held_by(made: CreatedDataset) -> int:
     """Return the bytes of the large tensors that the functions of a pipeline capture."""
-    return sum(one.nbytes for each in _inputs_first(made) for one in _captured(each))
+    return sum(one.nbytes for each in inputs_first(made) for one in _captured(each))
 
 
 def _captured(made: CreatedDataset) -> list[Large]:

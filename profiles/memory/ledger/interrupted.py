@@ -125,9 +125,9 @@ def _stage_buffers(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
 def placed(nodes: Sequence[ModelNodeDict], view: PipelineView) -> list[str | None]:
     """The stage of each iterator that holds elements; None for others and where more than one could be meant.
 
-    Iterators are made from the pipeline's end on, each before its inputs, and numbered in that order. So both sides
-    are sequences, from which some members may be missing: an iterator that has ended, a prefetch that TensorFlow adds. A pair
-    counts where every longest way to align the two has it. A stage of a function stands for all of its iterators.
+    Iterators are made from the pipeline's end on, each before its inputs, and numbered in that order. Some may be
+    missing on either side: an iterator that has ended, a prefetch that TensorFlow adds. A pair counts
+    where every longest way to align the two has it. A stage of a function stands for all of its iterators.
 
     Args:
         nodes: Of TensorFlow's model, in the order in which they were made.

@@ -214,7 +214,8 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
 
     pooled = sum(one.bytes * one.pooled * lacking.get(one.stage, 0.0) for one in buffers)
     small = sum(in_heap_of(one) * lacking.get(one.stage, 0.0) for one in buffers)
-    free = None if most is None else most - sum(one.bytes * one.pooled for one in buffers)
+    chunks = max(1.0, facts.pool_scale)
+    free = None if most is None else most / chunks - sum(one.bytes * one.pooled for one in buffers)
     used = in_heap(facts, buffers)
     unused = None if used is None else used - sum(in_heap_of(one) for one in buffers)
     kinds = [(room, more) for room, more in ((free, pooled), (unused, small)) if room is not None]

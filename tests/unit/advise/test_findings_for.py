@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage
+from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Headspace
+from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view import from_graph as view_graph
 from pipeprof.profiles.view.view import PipelineView
@@ -161,6 +161,28 @@ def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views
     profile.errors = [Problem(code="raised", message="so")]
     assert findings_for(profile) == (None, [])
     assert views == []
+
+
+def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_held() -> None:
+    """It died while it filled a cache, of which a fifth was there."""
+    text = (tensor("string"),)
+    seen = pipeline(
+        stage("source", "from_generator", element=text, elements=5000),
+        stage("stages.0", "cache", element=text, elements=5000),
+        stage("stages.1", "batch", element=text),
+        memory_limit_bytes=10**9,
+    )
+    profile = measured(pipeline(stage("source", "range"))).profile
+    assert profile is not None
+    profile.complete, profile.errors = False, [Problem(code="out-of-memory", message="…")]
+    row = Stage(id="stages.0", op="cache", origin="written", buffered_bytes=400_000_000, buffered_elements=1000)
+    profile.stages = [row]
+
+    found, messages = findings_for(profile, sketch_view=seen)
+
+    assert [(one.rule, one.stage) for one in found or ()] == [("cache-in-memory-over-budget", "stages.0")]
+    (said,) = [one.message for one in messages if one.code == "not-judged"]
+    assert "only the memory rules were applied" in said
 
 
 def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: LoadedSpec) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.cli.report.ledger import build_ledger
+from pipeprof.cli.report.ledger import build_ledger, group_owners
 from pipeprof.cli.report.memory import build_phases
+from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.memory import (
@@ -19,6 +20,7 @@ from pipeprof.profiles.document.memory import (
     PhaseGrew,
 )
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Location
 
 MIB = 1 << 20
 Recorded = Callable[[str], Profile]
@@ -123,6 +125,42 @@ def test_a_prediction_that_lacks_a_buffer_is_a_lower_bound(recorded: Recorded) -
     assert ": at least 900 MiB predicted, 1,000 MiB measured" in rendered(profile)
     prefetch.predicted_bytes = 100 * MIB
     assert "at least" not in rendered(profile)
+
+
+def test_a_tiny_part_of_what_it_may_be_is_no_prediction(recorded: Recorded) -> None:
+    """138 MiB of a cache, of whose elements 12 B were known."""
+    profile = accounted(recorded("input-bound"))
+    *_, prefetch = profile.memory.ledger or ()
+    prefetch.bytes, profile.memory.predicted_bytes = 150 * MIB, 12
+    text = rendered(profile)
+
+    assert ": not predicted (the size of an element is unknown before a run), 1,000 MiB measured" in " ".join(
+        text.split()
+    )
+    assert "12 B" not in text
+    profile.memory.predicted_bytes = None
+    assert ": not predicted, 1,000 MiB measured" in rendered(profile)
+
+
+def test_python_objects_of_the_build_have_their_line(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    entry = LedgerEntry(owner="python", bytes=90 * MIB, how="measured", what="Python objects of the build")
+    entry.location, entry.function = Location(file="code/input.py", line=12), "load"
+    profile.memory.ledger = [*(profile.memory.ledger or ()), entry]
+
+    (row,) = [line for line in rendered(profile, 160).splitlines() if "Python objects" in line]
+    assert row.endswith("most at input.py:12, in load")
+    assert ("Python objects of the build (input.py:12)", 90 * MIB) in group_owners(profile)
+
+
+def test_what_a_stage_held_is_not_said_where_no_possible_number_was_read(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    row = next(one for one in profile.stages or [] if one.id == "stages.1")
+    row.buffered_bytes, row.buffered_elements = None, 400.0
+
+    assert "n/a" in paint(build_stages(profile), Style(200))
+    row.buffered_elements = None
+    assert "n/a" not in paint(build_stages(profile), Style(200))
 
 
 def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from unit.advise.views import pipeline, stage, tensor
 from unit.worker.fakes import facts, observed
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.protocol.messages import MemoryLook, MemoryMoment, MemoryReading
@@ -63,3 +65,24 @@ def test_a_run_without_a_step_has_no_owners_unless_memory_ended_it(code: str) ->
     account_memory(profile, seen, cast("Sampler", Sampled(children=False)), None, {}, spec_view=no_spec)
 
     assert (profile.memory.ledger, profile.memory.ledger_at, profile.memory.unexplained_bytes) == (None, None, None)
+
+
+def test_of_a_function_that_died_the_stage_is_named_and_its_row_has_the_ledgers_bytes() -> None:
+    image = (tensor("uint8", 1_000_000),)
+    view = pipeline(
+        stage("source", "from_generator", element=image, elements=5000),
+        stage("stages.0", "cache", element=image, elements=5000),
+    )
+    seen = looked(900 * MB)
+    node: Any = {"name": "MemoryCacheImpl", "buffered_bytes": 390 * MB, "buffered_elements": 390}
+    moment = MemoryMoment(t=102.0, rss=900 * MB, live=390 * MB)
+    seen.take(MemoryLook("first_element", moment, {"nodes": [node]}))  # type: ignore[typeddict-item]
+    profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
+    profile.stages = [Stage(id="stages.0", op="cache", origin="written")]
+    sampler = cast("Sampler", Sampled(children=False))
+    account_memory(profile, seen, sampler, None, {}, spec_view=no_spec, sketch_view=view)
+
+    (entry,) = [one for one in profile.memory.ledger or () if one.owner == "cache"]
+    assert entry.stage == "stages.0"
+    assert entry.predicted_bytes == pytest.approx(5000 * MB, rel=0.01)
+    assert (profile.stages[0].buffered_bytes, profile.stages[0].buffered_elements) == (entry.bytes, 390)
