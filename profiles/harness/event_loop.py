@@ -25,7 +25,7 @@ Reason = Literal["exit", "silent", "memory-limit", "hung", "long-trace", "max-ti
 LOOK_SECONDS = 1.0
 LOOK_ABOVE = 0.5
 ANSWER_SECONDS = 2.0
-LAST_LOOK_SECONDS = 0.2
+LAST_LOOK_SECONDS = 0.5
 SAVE_SECONDS = 2.0
 MOST_SAVING = 0.05
 """Share of the time that may go into saving partial profiles."""

@@ -305,7 +305,7 @@ def test_over_the_limit_it_is_looked_at_and_ended(scene):
     ended, seconds = scene.run()
     assert ended.reason == "memory-limit"
     assert scene.asked_at == [("look", 5)]
-    assert seconds == pytest.approx(5.2)
+    assert seconds == pytest.approx(5.0 + LAST_LOOK_SECONDS)
     assert not ended.stacks
 
 
