@@ -13,7 +13,7 @@ import pytest
 from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, error, measured, phase, sample
 
 from pipeprof.profiles.harness import event_loop as watches
-from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.messages import Answer, Done, Trace, TraceBegan, Waiting, WorkerMessage, encode_message
 
