@@ -117,7 +117,7 @@ def _plain(value: Any) -> int | bool | str | None:
     if isinstance(value, tf.Tensor):
         if value.shape.num_elements() != 1 or value.dtype in (tf.variant, tf.resource):
             return None
-        value = value.numpy().reshape(-1)[0]
+        value = value.numpy()
         value = value.item() if hasattr(value, "item") else value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
