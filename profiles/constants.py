@@ -463,6 +463,22 @@ TRACE_BYTES_PER_SECOND = _constant(
     "Memory that a second of tracing takes at most, reading the trace included",
     "the example pipelines",
 )
+TRACE_BYTES_PER_EVENT = _constant(
+    "TRACE_BYTES_PER_EVENT",
+    2000,
+    "B",
+    "Memory that an event of a trace takes at most, reading the trace included",
+    "pipelines of small ops and of nested loops",
+    benchmark="trace/bench.py",
+)
+TRACE_BYTES_PER_EVENT = _constant(
+    "TRACE_BYTES_PER_EVENT",
+    2000,
+    "B",
+    "Memory that an event of a trace takes at most, reading the trace included",
+    "pipelines of small ops and of nested loops",
+    benchmark="trace/bench.py",
+)
 FOLDED_UP_TO = _constant(
     "FOLDED_UP_TO",
     10 * 1024 * 1024,

@@ -42,7 +42,7 @@ from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
-from pipeprof.profiles.worker.trace.trace import traced_ops
+from pipeprof.profiles.worker.trace.trace import LONGEST_SECONDS, traced_ops
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
-TRACE_SECONDS = 12.0
+TRACE_SECONDS = LONGEST_SECONDS + 2.0
 """Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6

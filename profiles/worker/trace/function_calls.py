@@ -8,13 +8,19 @@ iterator keeps for calls, and the executor's events carry the same number.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from pipeprof.pipelines.graph.opnames import plain_path
 from pipeprof.profiles.protocol.messages import TracedCalls
-from pipeprof.profiles.worker.trace.xplane import Event
+from pipeprof.profiles.worker.trace.nesting import nest_events
+from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
 
 ITERATOR: Final = "Iterator::"
 BEGINS: Final = "InstantiatedCapturedFunction::Run"
@@ -22,53 +28,54 @@ TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
 _OP: Final = re.compile(r"^[^:]+:\w+$")
 
 
-def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
+def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
-    threads: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.name in TURNS or event.name.startswith((ITERATOR, BEGINS)) or _OP.match(event.name):
-            threads[event.thread].append(event)
-    owners: dict[int, str] = {}
-    turns: dict[int, int] = defaultdict(int)
-    for found in threads.values():
-        _walk(sorted(found, key=lambda one: (one.start_ps, -one.duration_ps)), owners, turns)
-    return _sum_calls(owners, turns)
+    paths = [*events.names, *(name.rpartition("::")[0] for name in events.names)]
+    steps, path = _find_callers(events)
+    spent = _sum_executor_time(events, steps)
+    calls, picoseconds = (np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent))
+    found: dict[str, TracedCalls] = {}
+    for index in np.flatnonzero(calls):
+        name = plain_path(paths[index])
+        before = found.get(name, TracedCalls(0, 0.0))
+        found[name] = TracedCalls(before.calls + int(calls[index]), before.ms + picoseconds[index] / 1e9)
+    return found
 
 
-def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
-    """Add the calls begun on one thread with their iterators, and the executor's time for each, in picoseconds."""
-    open_: list[tuple[Event, int]] = []
-    """Open event of a thread, with the time of the events inside it."""
-    last = ""
+def _find_callers(events: Events) -> tuple[Integers, Integers]:
+    """Return the numbers of the calls, sorted, and the name index of the calling iterator of each.
 
-    def close(until: int | None) -> None:
-        while open_ and (until is None or open_[-1][0].start_ps + open_[-1][0].duration_ps <= until):
-            event, within = open_.pop()
-            if event.name in TURNS and event.step is not None:
-                turns[event.step] += max(0, event.duration_ps - within)
-            if open_:
-                open_[-1] = (open_[-1][0], open_[-1][1] + event.duration_ps)
-
-    for event in events:
-        close(event.start_ps)
-        inside = next((one.name for one, _ in reversed(open_) if one.name.startswith(ITERATOR)), None)
-        if event.name.startswith(ITERATOR):
-            if inside is None:
-                last = event.name
-        elif event.name.startswith(BEGINS) and event.step is not None:
-            # A thread kept for calls first takes the elements from the input iterator.
-            path = inside or last.rpartition("::")[0]
-            if path:
-                owners[event.step] = path
-        open_.append((event, 0))
-    close(None)
+    An index from ``len(names)`` on stands for the iterator whose input has that name: a thread kept for calls first
+    takes the elements from the input iterator.
+    """
+    chosen = np.flatnonzero(events.which(lambda name: name.startswith((ITERATOR, BEGINS))))
+    name, thread, step = events.name[chosen], events.thread[chosen], events.step[chosen]
+    iterates = events.which(lambda name: name.startswith(ITERATOR))[chosen]
+    nested = nest_events(thread, events.start_ps[chosen], events.end_ps[chosen])
+    inside = nested.find_nearest(iterates)
+    # By thread and start: the latest iterator that is inside no other.
+    order = nested.order
+    outer = iterates & (inside < 0)
+    last = np.maximum.accumulate(np.where(outer[order], np.arange(len(order)), -1)) if len(order) else order
+    latest = np.empty(len(order), np.int64)
+    latest[order] = np.where(last >= 0, order[last], -1)
+    latest[(latest >= 0) & (thread[latest] != thread)] = -1
+    caller = np.where(inside >= 0, name[inside], np.where(latest >= 0, name[latest] + len(events.names), -1))
+    begins = ~iterates & (step != NO_STEP) & (caller >= 0)
+    ordered = order[begins[order]][::-1]
+    steps, first = np.unique(step[ordered], return_index=True)
+    return steps, caller[ordered][first]
 
 
-def _sum_calls(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, TracedCalls]:
-    calls: dict[str, int] = defaultdict(int)
-    spent: dict[str, int] = defaultdict(int)
-    for step, path in owners.items():
-        name = plain_path(path)
-        calls[name] += 1
-        spent[name] += turns.get(step, 0)
-    return {name: TracedCalls(calls[name], spent[name] / 1e9) for name in calls}
+def _sum_executor_time(events: Events, steps: Integers) -> Integers:
+    """Return the executor's own time for each call, in picoseconds; `steps` are sorted."""
+    turn = events.which(lambda name: name in TURNS)
+    chosen = np.flatnonzero(turn | events.which(lambda name: name.startswith((ITERATOR, BEGINS)) or _OP.match(name)))
+    nested = nest_events(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen])
+    turns = turn[chosen]
+    step, own = events.step[chosen][turns], nested.self_time()[turns]
+    if not len(steps):
+        return steps
+    place = np.minimum(np.searchsorted(steps, step), len(steps) - 1)
+    right = steps[place] == step
+    return np.bincount(place[right], weights=own[right], minlength=len(steps)).astype(np.int64)

@@ -10,28 +10,32 @@ The computing share of a stage's time is the share of samples in which a thread 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pipeprof.pipelines.graph.opnames import is_option, plain_path
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.worker.trace.nesting import nest_events
 from pipeprof.profiles.worker.trace.thread_match import Timeline, at_work, match
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading
-from pipeprof.profiles.worker.trace.xplane import Event
+from pipeprof.profiles.worker.trace.xplane import Events
 
-Span = tuple[int, int]
-"""Start and end in picoseconds."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
 
 FEWEST_LOOKS: Final = 15
 ITERATOR: Final = "Iterator::"
 _OP: Final = re.compile(r"^(?P<path>[^:]+):(?P<op>\w+)$")
-_RUN: Final = re.compile(r"^InstantiatedCapturedFunction::Run")
+_RUN: Final = "InstantiatedCapturedFunction::Run"
 _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
@@ -53,18 +57,48 @@ class Doing:
     waiting: float
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Spans of threads at work, sorted by thread, start, end and key; arrays of shape (spans,).
+
+    Attributes:
+        key: Index of the key.
+    """
+
+    thread: Integers
+    start: Integers
+    end: Integers
+    key: Integers
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[Integers, Integers, Integers, Integers]]) -> _Work:
+        """Join parts, each of (thread, start, end, key)."""
+        thread, start, end, key = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((key, end, start, thread))
+        return cls(thread[order], start[order], end[order], key[order])
+
+    def of_threads(self) -> Iterable[tuple[int, slice]]:
+        """Return each thread with its spans."""
+        threads, first, many = np.unique(self.thread, return_index=True, return_counts=True)
+        return (
+            (thread, slice(begin, begin + number))
+            for thread, begin, number in zip(threads.tolist(), first.tolist(), many.tolist(), strict=True)
+        )
+
+
 def _is_waiting(iterator: str) -> bool:
     """Return whether an iterator does not compute but waits for others: for its own threads, or for its input."""
     reads_ahead = traits(iterator).buffers and traits(iterator).consecutive
     return iterator == _ROOT or is_option(iterator) or reads_ahead or executed(iterator).asynchronous
 
 
-def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
+def elements_by_iterator(events: Events) -> dict[str, int]:
     """Count the ``GetNext`` calls of each iterator, by its path without the numbers of inner iterators."""
-    names = Counter(event.name for event in events if event.name.startswith(ITERATOR))
+    counts = np.bincount(events.name, minlength=len(events.names))
     found: dict[str, int] = defaultdict(int)
-    for name, number in names.items():
-        found[plain_path(name)] += number
+    for name, number in zip(events.names, counts, strict=True):
+        if number and name.startswith(ITERATOR):
+            found[plain_path(name)] += int(number)
     return dict(found)
 
 
@@ -76,100 +110,44 @@ class Spans:
         key_of: The key of an op by its path; None for an op of no stage.
     """
 
-    def __init__(  # noqa: PLR0912 - one branch for each kind of event
-        self, events: Iterable[Event], key_of: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, events: Events, key_of: Callable[[str], str | None]) -> None:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        self.spans: dict[str, list[Span]] = defaultdict(list)
         self.nobodys: dict[str, float] = defaultdict(float)
-        self.further: list[Span] = []
-        """Spans in which a thread without ops of its own computed a part of another thread's op."""
-        self._by_thread: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-        begun: dict[int, int] = {}
-        parts: dict[int, list[Span]] = defaultdict(list)
-        ran: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-        turns: dict[int, list[Span]] = defaultdict(list)
-        own: set[int] = set()
-        known: dict[str, str | None] = {}
-        threads: dict[int, list[Event]] = defaultdict(list)
-        for event in events:
-            if not event.name.startswith(_POOL):
-                own.add(event.thread)
-            if event.name.startswith(ITERATOR) or _RUN.match(event.name):
-                threads[event.thread].append(event)
-            elif event.name == _TURN:
-                turns[event.thread].append((event.start_ps, event.start_ps + event.duration_ps))
-            elif event.name == _PART_BEGINS:
-                begun[event.thread] = event.start_ps
-            elif event.name == _PART_ENDS:
-                if event.thread in begun:
-                    parts[event.thread].append((begun.pop(event.thread), event.start_ps))
-            elif match := _OP.match(event.name):
-                path, op = match["path"], match["op"].lstrip("_")
-                if path not in known:
-                    known[path] = key_of(path)
-                key = known[path]
-                if match["op"] in _NO_OPS:
-                    continue
-                if key is None:
-                    self.nobodys[op] += event.duration_ps / 1e9
-                    continue
-                self.ops[key][op] += event.duration_ps / 1e9
-                ran[event.thread].append((event.start_ps, event.start_ps + event.duration_ps, key))
-        for thread, ops in ran.items():
-            ops.sort()
-            self._add_executor_spans(thread, sorted(turns[thread]), ops)
-        self.further = [span for thread, found in parts.items() if thread not in own for span in found]
-        for thread, found in threads.items():
-            self._iterators(thread, found)
-        for spans in self._by_thread.values():
-            spans.sort()
+        keys = self._sum_ops(events, key_of)
+        iterators = {name: f"it:{name}" for name in events.names if _is_computing(name)}
+        self.keys = sorted({*keys.values(), *iterators.values()})
+        """All keys, sorted; the index of a key in the arrays."""
+        index = {key: number for number, key in enumerate(self.keys)}
+        of_ops, of_iterators = (
+            np.array([index[named[name]] if name in named else -1 for name in events.names], np.int64)
+            for named in (keys, iterators)
+        )
+        self._work = _Work.join([_find_op_spans(events, of_ops), _find_iterator_spans(events, of_iterators)])
+        self._further = _find_further_spans(events)
 
-    def _work(self, thread: int, key: str, start: int, end: int) -> None:
-        self.spans[key].append((start, end))
-        self._by_thread[thread].append((start, end, key))
-
-    def _add_executor_spans(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
-        """Add the spans of a thread's work: from an op until the executor yields the thread, scheduling included."""
-        starts = [start for start, _ in turns]
-        taken = -1
-        for start, end, key in ops:
-            index = bisect_right(starts, start) - 1
-            if index < 0 or turns[index][1] < end:
-                self._work(thread, key, start, end)
-            elif index != taken:
-                self._work(thread, key, *turns[index])
-                taken = index
-
-    def _iterators(self, thread: int, events: list[Event]) -> None:
-        """Add the self time of iterators: without their input iterators and functions."""
-        open_: list[tuple[Event, int]] = []
-
-        def close(until: int | None) -> None:
-            while open_ and (until is None or open_[-1][0].start_ps + open_[-1][0].duration_ps <= until):
-                event, at = open_.pop()
-                end = event.start_ps + event.duration_ps
-                self._add(thread, event.name, at, end)
-                if open_:
-                    open_[-1] = (open_[-1][0], max(open_[-1][1], end))
-
-        for event in sorted(events, key=lambda one: (one.start_ps, -one.duration_ps)):
-            close(event.start_ps)
-            if open_:
-                self._add(thread, open_[-1][0].name, open_[-1][1], event.start_ps)
-            open_.append((event, event.start_ps))
-        close(None)
-
-    def _add(self, thread: int, name: str, start: int, end: int) -> None:
-        if end <= start or not name.startswith(ITERATOR):
-            return
-        kind = re.sub(r"\W.*", "", name.rpartition("::")[2])
-        if not _is_waiting(kind):
-            self._work(thread, f"it:{name}", start, end)
+    def _sum_ops(self, events: Events, key_of: Callable[[str], str | None]) -> dict[str, str]:
+        """Sum up the time of ops; return the keys by the events' names."""
+        spent = np.bincount(events.name, weights=events.duration_ps, minlength=len(events.names))
+        counts = np.bincount(events.name, minlength=len(events.names))
+        keys: dict[str, str] = {}
+        for name, picoseconds, number in zip(events.names, spent, counts, strict=True):
+            found = _OP.match(name)
+            if found is None or not number or found["op"] in _NO_OPS:
+                continue
+            key, op = key_of(found["path"]), found["op"].lstrip("_")
+            if key is None:
+                self.nobodys[op] += picoseconds / 1e9
+            else:
+                self.ops[key][op] += picoseconds / 1e9
+                keys[name] = key
+        return keys
 
     def milliseconds(self) -> dict[str, float]:
         """Return time at work by key, summed over threads."""
-        return {key: sum(end - start for start, end in spans) / 1e9 for key, spans in self.spans.items()}
+        work = self._work
+        spent = np.bincount(work.key, weights=work.end - work.start, minlength=len(self.keys))
+        seen = np.bincount(work.key, minlength=len(self.keys))
+        return {key: float(spent[index]) / 1e9 for index, key in enumerate(self.keys) if seen[index]}
 
     def doing(
         self,
@@ -188,40 +166,102 @@ class Spans:
             others: The system's ids of threads that work for no stage.
             share: Factor from the sampled core share to the real one.
         """
-        keys = list(self.spans)
-        numbers = {key: number for number, key in enumerate(keys, start=1)}
-        timelines = {thread: _timeline(spans, numbers) for thread, spans in self._by_thread.items()}
+        work = self._work
+        timelines: dict[int, Timeline] = {
+            thread: (work.start[part], work.end[part], work.key[part] + 1) for thread, part in work.of_threads()
+        }
         seen = _by_thread(looks, offset_ps)
         states = {thread: (times, (core > 0).astype(float)) for thread, (times, core) in seen.items()}
-        sums = np.zeros((3, len(keys) + 1))
+        sums = np.zeros((3, len(self.keys) + 1))
         for traced, thread in match(timelines, states, known, others).items():
             times, core = seen[thread]
             core = np.minimum(core > 0, share * core)
             kinds = at_work(timelines[traced], times)
             for index, weights in enumerate((np.ones(len(core)), core, (core > 0) - core)):
-                sums[index] += np.bincount(kinds, weights=weights, minlength=len(keys) + 1)
+                sums[index] += np.bincount(kinds, weights=weights, minlength=len(self.keys) + 1)
         return {
             key: Doing(float(sums[1, number] / sums[0, number]), float(sums[2, number] / sums[0, number]))
-            for key, number in numbers.items()
+            for number, key in enumerate(self.keys, start=1)
             if sums[0, number] >= FEWEST_LOOKS
         }
 
     def further_ms(self) -> dict[str, float]:
         """Return the time of further threads by key, divided among the keys at work in the middle of each span."""
-        middles = [(start + end) // 2 for start, end in self.further]
-        counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
-        found: dict[str, float] = defaultdict(float)
-        for index, (start, end) in enumerate(self.further):
-            total = sum(count[index] for count in counts.values())
-            for key, one in counts.items():
-                if one[index]:
-                    found[key] += (end - start) / 1e9 * one[index] / total
-        return dict(found)
+        starts, ends = self._further
+        work, middles = self._work, (starts + ends) // 2
+        counts = {
+            key: _count_active(work.start[work.key == index], work.end[work.key == index], middles)
+            for index, key in enumerate(self.keys)
+            if not key.startswith("it:")
+        }
+        total = np.maximum(sum(counts.values(), np.zeros(len(middles), np.int64)), 1)
+        found = {key: float(np.sum((ends - starts) / 1e9 * one / total)) for key, one in counts.items()}
+        return {key: ms for key, ms in found.items() if ms}
 
 
-def _timeline(spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int]) -> Timeline:
-    starts, ends, keys = zip(*spans, strict=True)
-    return np.array(starts), np.array(ends), np.array([numbers[key] for key in keys])
+def _is_computing(name: str) -> bool:
+    """Return whether an event is an iterator that computes itself."""
+    return name.startswith(ITERATOR) and not _is_waiting(re.sub(r"\W.*", "", name.rpartition("::")[2]))
+
+
+def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
+    """Return spans of work for ops: from an op until the executor yields the thread, scheduling included.
+
+    Args:
+        events: All events.
+        key: Index of the key for each name; -1 for none.
+    """
+
+    def spans(chosen: Integers, keys: Integers) -> _Work:
+        return _Work.join([(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen], keys)])
+
+    ops = np.flatnonzero(key[events.name] >= 0)
+    turns = np.flatnonzero(events.which(lambda name: name == _TURN))
+    work, turn = spans(ops, key[events.name[ops]]), spans(turns, turns)
+    within = np.full(len(work.key), -1)
+    of_turns = dict(turn.of_threads())
+    for thread, part in work.of_threads():
+        if thread in of_turns:
+            mine = of_turns[thread]
+            last = np.searchsorted(turn.start[mine], work.start[part], side="right") - 1 + mine.start
+            fits = (last >= mine.start) & (turn.end[np.maximum(last, 0)] >= work.end[part])
+            within[part] = np.where(fits, last, -1)
+    alone = within < 0
+    # A turn of the executor counts once, for the first of its ops.
+    taken, first = np.unique(within[~alone], return_index=True)
+    return (
+        np.concatenate((work.thread[alone], turn.thread[taken])),
+        np.concatenate((work.start[alone], turn.start[taken])),
+        np.concatenate((work.end[alone], turn.end[taken])),
+        np.concatenate((work.key[alone], work.key[~alone][first])),
+    )
+
+
+def _find_iterator_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
+    """Return spans of iterators themselves: without their input iterators and functions.
+
+    Args:
+        events: All events.
+        key: Index of the key for each name; -1 for none.
+    """
+    chosen = np.flatnonzero(events.which(lambda name: name.startswith((ITERATOR, _RUN))))
+    thread, of_event = events.thread[chosen], key[events.name[chosen]]
+    nested = nest_events(thread, events.start_ps[chosen], events.end_ps[chosen])
+    own = of_event[nested.owner] >= 0
+    owner = nested.owner[own]
+    return thread[owner], nested.begin[own], nested.end[own], of_event[owner]
+
+
+def _find_further_spans(events: Events) -> tuple[Integers, Integers]:
+    """Return starts and ends of spans in which a thread without ops of its own computed a part of another's op."""
+    pool = events.which(lambda name: name.startswith(_POOL))
+    own = np.unique(events.thread[~pool])
+    chosen = np.flatnonzero(events.which(lambda name: name in (_PART_BEGINS, _PART_ENDS)))
+    chosen = chosen[np.argsort(events.thread[chosen], kind="stable")]
+    thread, start = events.thread[chosen], events.start_ps[chosen]
+    ends = events.which(lambda name: name == _PART_ENDS)[chosen]
+    whole = ~ends[:-1] & ends[1:] & (thread[:-1] == thread[1:]) & ~np.isin(thread[:-1], own)
+    return start[:-1][whole], start[1:][whole]
 
 
 def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tuple[Any, Any]]:
@@ -235,6 +275,7 @@ def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tupl
     }
 
 
-def _active(spans: list[Span], times: list[int]) -> list[int]:
-    starts, ends = sorted(start for start, _ in spans), sorted(end for _, end in spans)
-    return [bisect_right(starts, at) - bisect_right(ends, at) for at in times]
+def _count_active(starts: Integers, ends: Integers, times: Integers) -> Integers:
+    """Count the spans at each time."""
+    begun = np.searchsorted(np.sort(starts), times, side="right")
+    return begun - np.searchsorted(np.sort(ends), times, side="right")

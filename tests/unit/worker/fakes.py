@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.stages import Location
@@ -23,11 +25,45 @@ from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import Beat, Measured, PhaseBegan, PhaseEnded, Raised, WorkerMessage
 from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
 from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
+from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
 
 _Sent = TypeVar("_Sent", bound=WorkerMessage)
 MS = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
+
+
+class Event(NamedTuple):
+    """One event of a trace, as `Events` has them in columns."""
+
+    thread: int
+    name: str
+    start_ps: int
+    duration_ps: int
+    step: int | None = None
+
+
+def traced(rows: Iterable[Event]) -> Events:
+    """Events of a trace from rows."""
+    rows = list(rows)
+    names = list(dict.fromkeys(row.name for row in rows))
+    columns = {
+        "name": [names.index(row.name) for row in rows],
+        "thread": [row.thread for row in rows],
+        "start_ps": [row.start_ps for row in rows],
+        "duration_ps": [row.duration_ps for row in rows],
+        "step": [NO_STEP if row.step is None else row.step for row in rows],
+    }
+    return Events(names, **{name: np.array(column, np.int64) for name, column in columns.items()})
+
+
+def rows_of(events: Events) -> list[Event]:
+    """The events in rows."""
+    columns = (events.thread, events.name, events.start_ps, events.duration_ps, events.step)
+    return [
+        Event(thread, events.names[name], start, duration, None if step == NO_STEP else step)
+        for thread, name, start, duration, step in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 class FakeTime:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.protocol.messages import TracedCalls
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
-from pipeprof.profiles.worker.trace.xplane import Event
 
 US = 10**6  # picoseconds
 ROOT = "Iterator::Root::Prefetch"
@@ -28,7 +28,7 @@ def test_a_call_belongs_to_the_iterator_that_it_stands_in():
         ran("ExecutorState::Process", 10, 20, thread=2, step=7),
         ran("ExecutorDoneCallback", 31, 4, thread=2, step=7),
     ]
-    assert calls_by_iterator(events) == {f"{ROOT}::Filter": about(1, 24)}
+    assert calls_by_iterator(traced(events)) == {f"{ROOT}::Filter": about(1, 24)}
 
 
 def test_a_thread_kept_for_calling_is_known_by_what_it_takes_from():
@@ -41,7 +41,7 @@ def test_a_thread_kept_for_calling_is_known_by_what_it_takes_from():
         ran("ExecutorState::Process", 14, 6, thread=4, step=1),
         ran("ExecutorState::Process", 40, 6, thread=4, step=2),
     ]
-    assert calls_by_iterator(events) == {f"{ROOT}::MapAndBatch": about(2, 12)}
+    assert calls_by_iterator(traced(events)) == {f"{ROOT}::MapAndBatch": about(2, 12)}
 
 
 def test_ops_are_taken_off_and_what_runs_for_nobody_is_left_out():
@@ -54,7 +54,7 @@ def test_ops_are_taken_off_and_what_runs_for_nobody_is_left_out():
         ran("ExecutorState::Process", 70, 50, thread=2, step=99),
         ran("ExecutorState::Process", 130, 50, thread=2),
     ]
-    assert calls_by_iterator(events) == {f"{ROOT}::Map": about(1, 30)}
+    assert calls_by_iterator(traced(events)) == {f"{ROOT}::Map": about(1, 30)}
 
 
 def test_iterators_of_one_dataset_are_one():
@@ -67,7 +67,7 @@ def test_iterators_of_one_dataset_are_one():
             ran("ExecutorState::Process", 100 * number + 2, 10, thread=2, step=number),
         )
     ]
-    assert calls_by_iterator(events) == {f"{ROOT}::FlatMap::Map": about(3, 30)}
+    assert calls_by_iterator(traced(events)) == {f"{ROOT}::FlatMap::Map": about(3, 30)}
 
 
 def test_equal_inputs_of_a_zip_are_two():
@@ -79,7 +79,7 @@ def test_equal_inputs_of_a_zip_are_two():
             ran("InstantiatedCapturedFunction::Run", 100 * side + 1, 40, step=side),
         )
     ]
-    assert set(calls_by_iterator(events)) == {f"{ROOT}::Zip[0]::FlatMap::Map", f"{ROOT}::Zip[1]::FlatMap::Map"}
+    assert set(calls_by_iterator(traced(events))) == {f"{ROOT}::Zip[0]::FlatMap::Map", f"{ROOT}::Zip[1]::FlatMap::Map"}
 
 
 def test_a_call_whose_caller_is_not_seen_is_nobodys():
@@ -87,4 +87,4 @@ def test_a_call_whose_caller_is_not_seen_is_nobodys():
         ran("InstantiatedCapturedFunction::RunAsync", 1, 5, step=1),
         ran("ExecutorState::Process", 14, 6, thread=4, step=1),
     ]
-    assert calls_by_iterator(events) == {}
+    assert calls_by_iterator(traced(events)) == {}

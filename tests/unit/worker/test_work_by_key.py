@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import pytest
+from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading, parse, share_of_cores
 from pipeprof.profiles.worker.trace.work_by_key import Doing, Spans, elements_by_iterator
-from pipeprof.profiles.worker.trace.xplane import Event
 
 MS = 10**9  # picoseconds
 
@@ -17,12 +18,16 @@ def ran(name: str, start_ms: float, ms: float, thread: int = 1) -> Event:
     return Event(thread, name, round(start_ms * MS), round(ms * MS))
 
 
+def spans_of(events: list[Event], key_of: Callable[[str], str | None]) -> Spans:
+    return Spans(traced(events), key_of)
+
+
 def key_of(path: str) -> str | None:
     return {"a": "in:a", "b": "in:b"}.get(path.partition("/")[0])
 
 
 def test_ops_are_summed_by_key_and_those_of_nobody_are_kept_apart():
-    spans = Spans(
+    spans = spans_of(
         [ran("a/x:Mul", 0, 2), ran("a/y:Mul", 2, 1), ran("b/x:_FusedMatMul", 0, 4), ran("c:Add", 0, 3)], key_of
     )
     assert {key: dict(ops) for key, ops in spans.ops.items()} == {"in:a": {"Mul": 3.0}, "in:b": {"FusedMatMul": 4.0}}
@@ -30,7 +35,7 @@ def test_ops_are_summed_by_key_and_those_of_nobody_are_kept_apart():
 
 
 def test_an_iterator_has_its_time_without_functions_and_iterators_below():
-    spans = Spans(
+    spans = spans_of(
         [
             ran("Iterator::Root::Batch", 0, 10),
             ran("Iterator::Root::Batch::Map", 1, 6),
@@ -47,7 +52,7 @@ def test_an_iterator_has_its_time_without_functions_and_iterators_below():
 
 
 def test_waiting_for_a_buffer_is_nobodys_work():
-    spans = Spans(
+    spans = spans_of(
         [ran("Iterator::Root::Prefetch", 0, 10), ran("Iterator::Root::ParallelMapV2", 0, 10, thread=2)], key_of
     )
     assert spans.milliseconds() == {}
@@ -58,32 +63,32 @@ def looks(thread: int, times_ms: range, core: float = 1.0) -> list[ThreadReading
 
 
 def test_a_thread_is_looked_at_while_it_is_at_work_for_a_stage():
-    spans = Spans([ran("a/x:Mul", 0, 40), ran("b/x:Mul", 40, 60), ran("b/x:Mul", 0, 100, thread=2)], key_of)
+    spans = spans_of([ran("a/x:Mul", 0, 40), ran("b/x:Mul", 40, 60), ran("b/x:Mul", 0, 100, thread=2)], key_of)
     seen = [*looks(1, range(0, 40, 2)), *looks(1, range(41, 100, 2), core=0.0), *looks(2, range(0, 100, 2))]
     assert spans.doing(seen, 0) == {"in:a": Doing(1.0, 0.0), "in:b": Doing(pytest.approx(50 / 80), 0.0)}
 
 
 def test_a_thread_that_waits_for_another_ones_work_does_not_share_it():
-    spans = Spans([ran("Iterator::Root::Map", 0, 100), ran("a/x:Mul", 0, 100, thread=2)], key_of)
+    spans = spans_of([ran("Iterator::Root::Map", 0, 100), ran("a/x:Mul", 0, 100, thread=2)], key_of)
     seen = [*looks(1, range(0, 100, 2), core=0.0), *looks(2, range(0, 100, 2))]
     assert spans.doing(seen, 0) == {"it:Iterator::Root::Map": Doing(0.0, 0.0), "in:a": Doing(1.0, 0.0)}
 
 
 def test_of_wanting_a_core_only_a_part_is_computing():
-    spans = Spans([ran("a/x:Mul", 0, 100)], key_of)
+    spans = spans_of([ran("a/x:Mul", 0, 100)], key_of)
     half = [*looks(1, range(0, 50, 2), core=0.6), *looks(1, range(50, 100, 2), core=0.0)]
     assert spans.doing(half, 0) == {"in:a": Doing(pytest.approx(0.3), pytest.approx(0.2))}
 
 
 def test_with_too_few_looks_nothing_is_said():
-    spans = Spans([ran("a/x:Mul", 0, 28)], key_of)
+    spans = spans_of([ran("a/x:Mul", 0, 28)], key_of)
     assert spans.doing(looks(1, range(0, 28, 2)), 0) == {}
     assert list(spans.doing(looks(1, range(0, 30, 2)), 0)) == ["in:a"]
     assert spans.doing([], 0) == {}
 
 
 def test_the_looks_are_put_on_the_clock_of_the_trace():
-    spans = Spans([ran("a/x:Mul", 1000, 100)], key_of)
+    spans = spans_of([ran("a/x:Mul", 1000, 100)], key_of)
     seen = [ThreadReading(1, ms * 10**6, float(0 <= ms <= 100)) for ms in range(-50, 150, 2)]
     assert spans.doing(seen, 1000 * MS) == {"in:a": Doing(1.0, 0.0)}
     assert spans.doing(seen, 1200 * MS) == {}
@@ -96,7 +101,7 @@ def test_parts_of_ops_on_other_threads_belong_to_who_is_at_work():
             ran("ThreadpoolListener::StopRegion", end, 0, thread),
         ]
 
-    spans = Spans([ran("a/x:MatMul", 0, 10), *part(1, 5, 7), *part(0, 10, 1), *part(20, 30, 7)], key_of)
+    spans = spans_of([ran("a/x:MatMul", 0, 10), *part(1, 5, 7), *part(0, 10, 1), *part(20, 30, 7)], key_of)
     assert spans.further_ms() == {"in:a": pytest.approx(4.0)}
 
 
@@ -111,7 +116,7 @@ def test_what_the_watcher_writes():
 
 def test_going_from_op_to_op_is_work_too():
     events = [ran("ExecutorState::Process", 0, 10), ran("a/x:Mul", 1, 2), ran("a/y:Mul", 5, 1), ran("b/x:Mul", 20, 3)]
-    spans = Spans(events, key_of)
+    spans = spans_of(events, key_of)
     assert spans.milliseconds() == {"in:a": 10.0, "in:b": 3.0}
     assert dict(spans.ops["in:a"]) == {"Mul": 3.0}
 
@@ -120,7 +125,7 @@ def test_elements_of_inner_iterators_are_counted_together():
     inner = "Iterator::Root::Interleave[{}]::Map"
     events = [ran(inner.format(number), 0, 1, number) for number in (0, 1, 1)]
     events += [ran("Iterator::Root", 0, 9), ran("MakeIterator::MapDataset", 0, 1), ran("a/x:Mul", 0, 1)]
-    assert elements_by_iterator(events) == {"Iterator::Root::Interleave::Map": 3, "Iterator::Root": 1}
+    assert elements_by_iterator(traced(events)) == {"Iterator::Root::Interleave::Map": 3, "Iterator::Root": 1}
 
 
 def test_the_part_of_a_core_is_held_against_what_the_process_used():
@@ -133,7 +138,7 @@ def test_the_part_of_a_core_is_held_against_what_the_process_used():
 
 
 def test_nobody_has_more_than_one_core():
-    spans = Spans([ran("a/x:Mul", 0, 100)], key_of)
+    spans = spans_of([ran("a/x:Mul", 0, 100)], key_of)
     doing = spans.doing(looks(1, range(0, 100, 2), 0.6), 0, share=1.5)["in:a"]
     assert (doing.computing, doing.waiting) == pytest.approx((0.9, 0.1))
     assert spans.doing(looks(1, range(0, 100, 2), 0.6), 0, share=3.0)["in:a"].computing == 1.0

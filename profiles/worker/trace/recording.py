@@ -1,0 +1,354 @@
+"""Recording of a traced stretch, limited by events, bytes and time.
+
+TensorFlow keeps all events in memory until the trace ends, and has no counter of them. So a first look of a tenth of a
+second, stopped whether or not a batch arrived, measures the events per second. They limit the length of the stretch
+itself; where it has far too many events nevertheless, a shorter one follows.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
+from pipeprof.profiles.worker.trace.python_sampler import Looks, PythonSampler
+from pipeprof.profiles.worker.trace.thread_states import ThreadReading, ThreadStates
+from pipeprof.profiles.worker.trace.xplane import count_events
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.read.records import ModelDict
+    from pipeprof.profiles.worker.steps.loop import Feed
+
+SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.1
+"""Length of the first look."""
+MOST_EVENTS: Final = 400_000
+"""Planned events of a stretch at most."""
+MOST_BYTES: Final = 80_000_000
+"""Planned bytes of its files at most."""
+TOO_MANY: Final = 3
+"""Factor over the planned events or bytes from which a shorter stretch follows."""
+PATIENCE: Final = 3.0
+"""Factor over the planned seconds for a stretch with fewer than `AT_LEAST` batches."""
+LONGEST_SECONDS: Final = 8.0
+"""Time limit of a stretch with few events, in the middle of a batch too."""
+AT_LEAST: Final = 4
+AT_MOST: Final = 2000
+MOST_ELEMENTS: Final = 150_000
+"""Most elements that iterators produce while tracing: each is an event."""
+MOST_STAGES: Final = 8
+"""Assumed number of stages that an element passes through, before elements are counted."""
+LONGEST_FILL_SECONDS: Final = 1.5
+"""Seconds until the first batch from which a trace starts within an epoch, to show more than the start."""
+_SNAPSHOT_SECONDS: Final = 0.05
+COMPARISONS: Final = 20
+HERE: Final = "pipeprof compares the clocks, "
+_END = object()
+
+
+class NoTraceError(Exception):
+    """Reason why there is no trace."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
+
+    Attributes:
+        data: TensorFlow's trace files.
+        batches: Number of complete batches.
+        seconds: Length.
+        cpu_seconds: CPU time of the process.
+        began_ns: Start.
+        ended_ns: End.
+        compared: Times of the marks in the trace.
+        thread: The system's id of the thread that took the batches.
+        elsewhere: The system's ids of Python's own threads.
+        looks: Samples of the thread states.
+        python: Samples of the Python functions.
+        model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
+    """
+
+    data: list[bytes]
+    batches: int
+    seconds: float
+    cpu_seconds: float
+    began_ns: int
+    ended_ns: int
+    compared: list[int]
+    thread: int
+    elsewhere: set[int]
+    looks: list[ThreadReading]
+    python: Looks
+    model: tuple[ModelDict, ModelDict] | None = None
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return sum(map(count_events, self.data))
+
+
+def events_for(room: int | None) -> int | None:
+    """Return the number of events that take at most half of `room` bytes; None if a first look would take more."""
+    if room is None:
+        return MOST_EVENTS
+    if room / 2 < LOOK_SECONDS * TRACE_BYTES_PER_SECOND:
+        return None
+    return min(MOST_EVENTS, room // 2 // TRACE_BYTES_PER_EVENT)
+
+
+def record(
+    feed: Feed,
+    room: int | None = None,
+    fill_seconds: float | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Stretch:
+    """Take batches for a second under TensorFlow's profiler and both samplers.
+
+    Args:
+        feed: Where the batches come from.
+        room: Bytes that are left to the process; None for any number.
+        fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None. Where that is
+            short, the trace starts and, if possible, ends with an epoch: stages before a shuffle may run only while it
+            is filled.
+        check: Called before a second stretch; an exception ends the recording.
+
+    Raises:
+        NoTraceError: There is no trace.
+    """
+    most = events_for(room)
+    if most is None:
+        msg = "it would take more memory than is left"
+        raise NoTraceError(msg)
+    share, looked = _first_look(feed, most)
+    found = _record_once(feed, min(SECONDS, looked / share) if share else SECONDS, fill_seconds)
+    if (share := _share(found.data, most)) > TOO_MANY:
+        check()
+        found = _record_once(feed, found.seconds / share, fill_seconds)
+    if not found.batches or _share(found.data, most) > TOO_MANY:
+        msg = f"too much happens in a batch ({found.events:,} events in {found.seconds:.1f} s, {found.batches} batches)"
+        raise NoTraceError(msg)
+    return found
+
+
+def _first_look(feed: Feed, most: int) -> tuple[float, float]:
+    """Return the share of the planned events or bytes that a short look has, and its seconds."""
+    with _Recording(LOOK_SECONDS) as recording:
+        _take(feed, LOOK_SECONDS, LOOK_SECONDS, recording)
+    return _share(recording.data, most), recording.seconds
+
+
+def _share(files: Sequence[bytes], most: int) -> float:
+    """Return the recorded events or bytes as a share of the planned ones."""
+    return max(sum(map(count_events, files)) / most, sum(map(len, files)) / MOST_BYTES)
+
+
+def _record_once(feed: Feed, seconds: float, fill_seconds: float | None) -> Stretch:
+    """Record about `seconds`, or whole epochs."""
+    short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
+    epochs = short and seconds == SECONDS and epoch_is_small(feed)
+    if epochs:
+        feed.restart()
+    passed = ElementCount(feed)
+    passed.too_many(0.0)
+    # With few events in the first look, only patience limits the length.
+    with _Recording(LONGEST_SECONDS if seconds == SECONDS else PATIENCE * seconds, samplers=True) as recording:
+        iterator, before = feed.iterator, take_snapshot(feed.iterator)
+        batches, elapsed = _take(feed, seconds, PATIENCE * seconds, recording, passed, epochs=epochs)
+        whole = feed.iterator is iterator and not recording.cut
+        after = take_snapshot(iterator) if whole else None
+    model = (before.to_dict(), after.to_dict()) if before is not None and after is not None else None
+    return recording.stretch(batches, elapsed, model)
+
+
+def _take(
+    feed: Feed,
+    seconds: float,
+    patience: float,
+    recording: Recording,
+    passed: ElementCount | None = None,
+    *,
+    epochs: bool = False,
+) -> tuple[int, float]:
+    """Take batches for `seconds`, to the end of an epoch if `epochs`; return their number and the seconds."""
+    batches, elapsed, began = 0, 0.0, time.perf_counter()
+    while batches < AT_MOST:
+        if not epochs:
+            feed.next()
+        elif next(feed.iterator, _END) is _END:
+            if elapsed > seconds / 2:
+                break
+            feed.next()
+        if recording.cut:
+            return batches, recording.seconds
+        batches += 1
+        elapsed = time.perf_counter() - began
+        if elapsed > (seconds if batches >= AT_LEAST and not epochs else patience):
+            break
+        if batches >= AT_LEAST and passed is not None and passed.too_many(elapsed):
+            break
+    return batches, elapsed
+
+
+class Recording(Protocol):
+    """Recording that may end while the loop waits for a batch."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it has ended so."""
+
+    @property
+    def seconds(self) -> float:
+        """Length, after the end."""
+
+
+class _Recording:
+    """TensorFlow's profiler, and optionally both samplers, for `limit` seconds at most.
+
+    Args:
+        limit: Seconds until it ends even if the thread that started it waits for a batch.
+        samplers: Whether thread states and Python functions are sampled too.
+    """
+
+    def __init__(self, limit: float, *, samplers: bool = False) -> None:
+        self.data: list[bytes] = []
+        self.cut = False
+        self._samplers = samplers
+        self._python = PythonSampler()
+        self._watching = ThreadStates(os.getpid())
+        self._thread = threading.get_native_id()
+        self._timer = threading.Timer(limit, self._cut)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._ended = False
+        self._compared: list[int] = []
+        self._looks: list[ThreadReading] = []
+        self._elsewhere: set[int] = set()
+
+    def __enter__(self) -> _Recording:
+        import tensorflow as tf
+
+        self._profiler = tf.profiler.experimental
+        level = _tracer_level(tf.__version__)
+        options = self._profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
+        self._folder = tempfile.TemporaryDirectory(prefix="pipeprof-trace-", ignore_cleanup_errors=True)
+        if self._samplers:
+            self._python.start()
+            self._watching.start()
+        try:
+            self._profiler.start(self._folder.name, options)
+        except tf.errors.OpError as error:
+            self._stop_samplers()
+            self._folder.cleanup()
+            raise NoTraceError(str(error).splitlines()[0]) from error
+        self._began_ns, self._cpu = time.monotonic_ns(), time.process_time()
+        self._timer.start()
+        if self._samplers:
+            self._compared = _compare_clocks(self._profiler)
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._end()
+        self._timer.cancel()
+        self.data = [file.read_bytes() for file in sorted(Path(self._folder.name).rglob("*.xplane.pb"))]
+        self._folder.cleanup()
+
+    @property
+    def seconds(self) -> float:
+        """Length, after the end."""
+        return (self._ended_ns - self._began_ns) / 1e9
+
+    def _cut(self) -> None:
+        """End the recording from the timer's thread."""
+        self._end(cut=True)
+
+    def _end(self, *, cut: bool = False) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._cpu, self._ended_ns = time.process_time() - self._cpu, time.monotonic_ns()
+            self._ended, self.cut = True, cut
+            self._elsewhere = {one.native_id for one in threading.enumerate() if one.native_id is not None}
+            self._stop_samplers()
+            self._profiler.stop()
+
+    def _stop_samplers(self) -> None:
+        if self._samplers:
+            self._looks = self._watching.stop()
+            self._python.stop()
+
+    def stretch(self, batches: int, seconds: float, model: tuple[ModelDict, ModelDict] | None) -> Stretch:
+        """Return the recorded stretch, with its number of batches and their seconds."""
+        return Stretch(
+            data=self.data,
+            batches=batches,
+            seconds=seconds,
+            cpu_seconds=self._cpu,
+            began_ns=self._began_ns,
+            ended_ns=self._ended_ns,
+            compared=self._compared,
+            thread=self._thread,
+            elsewhere=self._elsewhere,
+            looks=self._looks,
+            python=self._python.looks,
+            model=model,
+        )
+
+
+def _compare_clocks(profiler: Any) -> list[int]:
+    """Put marks into the trace; return the time of each on the clock of `time.monotonic_ns`."""
+    compared = []
+    for number in range(COMPARISONS):
+        compared.append(time.monotonic_ns())
+        with profiler.Trace(f"{HERE}{number}"):
+            pass
+    return compared
+
+
+def _tracer_level(version: str) -> int:
+    """Return the lowest tracer level with ops and iterators: TensorFlow 2.18 has them at level 2, 2.21 at level 1."""
+    return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
+
+
+class ElementCount:
+    """Number of elements that the iterators of a feed have produced since its creation."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._next = 0.0
+        self._first: dict[int, int] | None = None
+
+    def too_many(self, elapsed: float) -> bool:
+        """Return whether the trace's limit is reached; reads the model only from time to time."""
+        if elapsed < self._next:
+            return False
+        self._next = elapsed + _SNAPSHOT_SECONDS
+        seen = take_snapshot(self._feed.iterator)
+        if seen is None:
+            return False
+        elements = {key: int(node.num_elements) for key, node in seen.proto.nodes.items()}
+        if self._first is None:
+            self._first = elements
+        return passed_on(self._first, elements) >= MOST_ELEMENTS
+
+
+def passed_on(first: Mapping[int, int], now: Mapping[int, int]) -> int:
+    """Return the number of elements between two readings of the model's counters; new iterators start at 0."""
+    return sum(max(0, count - first.get(key, 0)) for key, count in now.items())
+
+
+def epoch_is_small(feed: Feed) -> bool:
+    """Return whether an epoch, as far as the model shows it now, is small enough for a trace."""
+    seen = take_snapshot(feed.iterator)
+    if seen is None:
+        return False
+    nodes = seen.proto.nodes.values()
+    largest = max((node.num_elements + node.buffered_elements for node in nodes), default=0)
+    return bool(largest * MOST_STAGES <= MOST_ELEMENTS)

@@ -1,0 +1,185 @@
+"""Reader of Protocol Buffers' wire format with numpy: one field of many messages at a time.
+
+Only the numbers of fields matter, so no generated class of TensorFlow's is imported.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+    Integers = NDArray[np.int64]
+
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+_MOST_BYTES: Final = 10
+"""Bytes of a number, with 7 bits in each."""
+
+
+class DamagedError(ValueError):
+    """Data that ends too early, or is not a message."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Field of one message.
+
+    Attributes:
+        number: The field's number.
+        value: The value, for a field that is a number; else 0.
+        begin: Start of the field's bytes.
+        end: End of the field's bytes.
+    """
+
+    number: int
+    value: int
+    begin: int
+    end: int
+
+
+def read_fields(data: bytes, begin: int, end: int) -> Iterator[Field]:
+    """Yield the fields of one message."""
+    at = begin
+    while at < end:
+        tag, at = _varint(data, at)
+        kind, number = tag & 7, tag >> 3
+        value = 0
+        first = at
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+        elif kind == _LENGTH:
+            length, first = _varint(data, at)
+            at = first + length
+        elif kind in (_EIGHT, _FOUR):
+            at += 8 if kind == _EIGHT else 4
+        else:
+            raise DamagedError
+        if at > end:
+            raise DamagedError
+        yield Field(number, value, first, at)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift >= 7 * _MOST_BYTES:
+            raise DamagedError
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Integers, Integers, list[Field]]:
+    """Return starts and ends of the fields with a number below 16, and all other fields.
+
+    Each field starts where the one before ends, so they are found one by one, in 0.2 µs each.
+    """
+    begins, ends, others = array("q"), array("q"), []
+    tag, at = number << 3 | _LENGTH, begin
+    while at < end:
+        if data[at] != tag:
+            other = next(read_fields(data, at, end))
+            others.append(other)
+            at = other.end
+            continue
+        length = data[at + 1] if at + 1 < end else 0xFF
+        at += 2
+        if length > 0x7F:
+            length, at = _varint(data, at - 1)
+        begins.append(at)
+        at += length
+        ends.append(at)
+    if at > end:
+        raise DamagedError
+    return np.array(begins, np.int64), np.array(ends, np.int64), others
+
+
+def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collection[int]) -> dict[int, Integers]:
+    """Read fields of many messages that are numbers.
+
+    Args:
+        data: All bytes.
+        begins: Starts of the messages.
+        ends: Ends of the messages.
+        wanted: The fields' numbers.
+
+    Returns:
+        For each field the values, one for each message; 0 where it is missing, the last where it is repeated.
+    """
+    found = {number: np.zeros(len(begins), np.int64) for number in wanted}
+    for alive, number, kind, values, _, _ in _each(data, begins, ends):
+        for one, column in found.items():
+            here = (number == one) & (kind == _VARINT)
+            column[alive[here]] = values[here]
+    return found
+
+
+def read_messages(data: Bytes, begins: Integers, ends: Integers, wanted: int) -> tuple[Integers, Integers, Integers]:
+    """Return the message index, start and end of each field with the number `wanted`, a message, in many messages."""
+    parts: list[tuple[Integers, Integers, Integers]] = [(np.zeros(0, np.int64),) * 3]
+    for alive, number, kind, _, first, after in _each(data, begins, ends):
+        here = (number == wanted) & (kind == _LENGTH)
+        parts.append((alive[here], first[here], after[here]))
+    owners, firsts, afters = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return owners, firsts, afters
+
+
+def _each(
+    data: Bytes, begins: Integers, ends: Integers
+) -> Iterator[tuple[Integers, Integers, Integers, Integers, Integers, Integers]]:
+    """Yield the first field of all messages, then the second of those that have one, and so on.
+
+    Each time: the messages' indices, and of the fields number, wire type, value or length, start and end of the bytes.
+    """
+    alive = np.flatnonzero(begins < ends)
+    at = begins[alive]
+    while len(alive):
+        tags, first = read_varints(data, at)
+        number, kind = tags >> 3, tags & 7
+        fixed = (kind == _EIGHT) | (kind == _FOUR)
+        values, after = np.zeros(len(at), np.int64), first.copy()
+        if fixed.any():
+            after[fixed] += np.where(kind[fixed] == _EIGHT, 8, 4)
+            values[~fixed], after[~fixed] = read_varints(data, first[~fixed])
+        else:
+            values, after = read_varints(data, first)
+        long = kind == _LENGTH
+        first = np.where(long, after, first)
+        after = np.where(long, after + values, after)
+        if ((kind > _FOUR) | (kind == 3) | (kind == 4) | (after > ends[alive]) | (after < first)).any():
+            raise DamagedError
+        yield alive, number, kind, values, first, after
+        more = after < ends[alive]
+        alive, at = alive[more], after[more]
+
+
+def read_varints(data: Bytes, at: Integers) -> tuple[Integers, Integers]:
+    """Read the numbers that start at some offsets; return them and the offsets of their ends."""
+    if len(at) and int(at.max()) >= len(data):
+        raise DamagedError
+    byte = data[at]
+    values, after = (byte & 0x7F).astype(np.uint64), at + 1
+    going = np.flatnonzero(byte >= 0x80)
+    for shift in range(7, 7 * _MOST_BYTES, 7):
+        if not len(going):
+            return values.view(np.int64), after
+        where = after[going]
+        if int(where.max()) >= len(data):
+            raise DamagedError
+        byte = data[where]
+        values[going] |= (byte & 0x7F).astype(np.uint64) << np.uint64(shift)
+        after[going] += 1
+        going = going[byte >= 0x80]
+    if len(going):
+        raise DamagedError
+    return values.view(np.int64), after
