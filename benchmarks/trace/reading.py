@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from pipeprof.profiles.worker.trace.python_sampler import Looks
-from pipeprof.profiles.worker.trace.recording import Stretch
+from pipeprof.profiles.worker.trace.recording import TracedStretch
 from pipeprof.profiles.worker.trace.trace import read_stretch
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     before = most_bytes()
     began = time.perf_counter()
     data = Path(sys.argv[1]).read_bytes()
-    stretch = Stretch(
+    stretch = TracedStretch(
         data=[data],
         batches=1,
         seconds=1.0,

@@ -58,7 +58,7 @@ class NoTraceError(Exception):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
     Attributes:
@@ -109,7 +109,7 @@ def record(
     room: int | None = None,
     fill_seconds: float | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Stretch:
+) -> TracedStretch:
     """Take batches for a second under TensorFlow's profiler and both samplers.
 
     Args:
@@ -150,7 +150,7 @@ def _share(files: Sequence[bytes], most: int) -> float:
     return max(sum(map(count_events, files)) / most, sum(map(len, files)) / MOST_BYTES)
 
 
-def _record_once(feed: Feed, seconds: float, fill_seconds: float | None) -> Stretch:
+def _record_once(feed: Feed, seconds: float, fill_seconds: float | None) -> TracedStretch:
     """Record about `seconds`, or whole epochs."""
     short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
     epochs = short and seconds == SECONDS and epoch_is_small(feed)
@@ -284,9 +284,9 @@ class _Recording:
             self._looks = self._watching.stop()
             self._python.stop()
 
-    def stretch(self, batches: int, seconds: float, model: tuple[ModelDict, ModelDict] | None) -> Stretch:
+    def stretch(self, batches: int, seconds: float, model: tuple[ModelDict, ModelDict] | None) -> TracedStretch:
         """Return the recorded stretch, with its number of batches and their seconds."""
-        return Stretch(
+        return TracedStretch(
             data=self.data,
             batches=batches,
             seconds=seconds,

@@ -20,7 +20,7 @@ from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
-from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, Stretch, record
+from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.thread_states import share_of_cores
 from pipeprof.profiles.worker.trace.wire import DamagedError
 from pipeprof.profiles.worker.trace.work_by_key import Spans, elements_by_iterator
@@ -103,7 +103,7 @@ def traced_ops(
         return Trace(note="TensorFlow's file is damaged")
 
 
-def read_stretch(stretch: Stretch, marks: Marks | None, check: Callable[[], None] = lambda: None) -> Trace:
+def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[], None] = lambda: None) -> Trace:
     """Read the events of a traced stretch and attribute them.
 
     Args:
