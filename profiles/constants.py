@@ -468,7 +468,7 @@ TRACE_BYTES_PER_EVENT = _constant(
     2000,
     "B",
     "Memory that an event of a trace takes at most, reading the trace included",
-    "pipelines of small ops and of nested loops",
+    "1,430 B at the end of a trace of elements, 870 B of nested loops, and 370 B to read it",
     benchmark="trace/bench.py",
 )
 TRACE_BYTES_PER_EVENT = _constant(
@@ -476,7 +476,7 @@ TRACE_BYTES_PER_EVENT = _constant(
     2000,
     "B",
     "Memory that an event of a trace takes at most, reading the trace included",
-    "pipelines of small ops and of nested loops",
+    "1,430 B at the end of a trace of elements, 870 B of nested loops, and 370 B to read it",
     benchmark="trace/bench.py",
 )
 FOLDED_UP_TO = _constant(
