@@ -84,7 +84,8 @@ def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Inte
 
     Each field starts where the one before ends, so they are found one by one, in 0.2 µs each.
     """
-    begins, ends, others = array("q"), array("q"), []
+    begins, ends = array("q"), array("q")
+    others: list[Field] = []
     tag, at = number << 3 | _LENGTH, begin
     while at < end:
         if data[at] != tag:
@@ -126,7 +127,7 @@ def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collecti
 
 def read_messages(data: Bytes, begins: Integers, ends: Integers, wanted: int) -> tuple[Integers, Integers, Integers]:
     """Return the message index, start and end of each field with the number `wanted`, a message, in many messages."""
-    parts: list[tuple[Integers, Integers, Integers]] = [(np.zeros(0, np.int64),) * 3]
+    parts: list[tuple[Integers, ...]] = [(np.zeros(0, np.int64),) * 3]
     for alive, number, kind, _, first, after in _each(data, begins, ends):
         here = (number == wanted) & (kind == _LENGTH)
         parts.append((alive[here], first[here], after[here]))
