@@ -13,6 +13,8 @@ import tensorflow as tf
 from unit.advise.function_views import only
 from unit.advise.views import measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.view.view import PipelineView
@@ -147,7 +149,7 @@ def test_elements_by_their_number_are_those_of_the_generator() -> None:
     view = pipeline(
         replace(source, elements=ROWS), stage("stages.0", "batch", arguments={"batch_size": 1}), static=False
     )
-    draft = only("generator-waits", measured(view, worker_cores=0.05, headspace=0.9))
+    draft = only("generator-waits", measured(view, worker_cores=0.05, blocked_share=1.0, headspace=0.9))
     python = "\n".join(edit.as_python() for edit in draft.edits).replace(
         "    …", "    return IMAGES[number], LABELS[number]"
     )
@@ -178,3 +180,41 @@ def test_a_cache_below_a_take_serves_only_what_was_read_to_its_end(count: int, m
     assert [number for _, number in before] == made
     assert [number for _, number in after] == [made[0], 0, 0]
     assert [found for found, _ in before] == [found for found, _ in after]
+
+
+SHUFFLE, CACHE, BATCH = "shuffle: {buffer_size: 100}", "cache: {}", "batch: {batch_size: 8}"
+SQUARE, NOISE = "map: {ops: [{tf.multiply: {y: 3}}]}", "map: {ops: [{tf.random.uniform: {shape: []}}]}"
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param([SHUFFLE, CACHE], id="nothing between"),
+        pytest.param([SHUFFLE, SQUARE, CACHE, BATCH], id="a map"),
+        pytest.param([SQUARE, SHUFFLE, SQUARE, BATCH, CACHE], id="a batch"),
+        pytest.param([SQUARE, SHUFFLE, NOISE, CACHE], id="random numbers"),
+        pytest.param([SHUFFLE, "take: {count: 50}", CACHE], id="a part"),
+        pytest.param([BATCH, SQUARE, SHUFFLE, "prefetch: {buffer_size: 2}", CACHE], id="batches"),
+    ],
+)
+def test_a_cache_after_a_shuffle_keeps_one_order_and_the_fix_gives_another_in_each_epoch(
+    stages: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    text = "version: 1\nsource: {range: {stop: 200}}\nstages:\n"
+    path.write_text(text + "".join(f"  - {one}\n" for one in stages), encoding="utf-8")
+
+    def epochs(*flags: str) -> list[list[Any]]:
+        spec = load_spec(path, list(flags)).spec
+        context = BuildContext(tmp_path)
+        load_arrays(spec, context)
+        data = build(spec, context)
+        return [values(data, 200) for _ in range(3)]
+
+    (found,) = [
+        one for one in static_advice(load_spec(path), cores=2).findings or [] if one.rule == "cache-after-shuffle"
+    ]
+    first, second, third = epochs()
+    assert first == second == third
+    first, second, third = epochs(*found.overrides)
+    assert second not in (first, third)
