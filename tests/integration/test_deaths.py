@@ -266,6 +266,20 @@ def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path) -
     assert ended.paragraph.split(":")[0] in ended.report
 
 
+def test_without_a_trace_the_rest_of_the_report_is_complete(tmp_path: Path) -> None:
+    ended = run(tmp_path, f"{TARGETS}:profiled")
+    assert ended.code == 0, ended.stderr
+    profile = ended.profile
+    assert profile.complete
+    assert any(one.code == "no-trace" and "are n/a" in one.message for one in profile.warnings)
+    assert {stage.op for stage in profile.stages or ()} >= {"range", "map", "batch"}
+    # Fused stages share one time.
+    assert any(stage.time_ms_per_batch for stage in profile.stages or () if stage.op in ("map", "batch"))
+    assert profile.headspace is not None
+    assert profile.memory.ledger
+    assert profile.verdict.bound == "input"
+
+
 def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     process = subprocess.Popen(

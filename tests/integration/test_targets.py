@@ -30,7 +30,7 @@ from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
 from pipeprof.profiles.worker.steps import headspace
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace import trace
+from pipeprof.profiles.worker.trace import recording
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.trace.trace import traced_ops
 
@@ -349,7 +349,7 @@ def sampled(target: str, **changes: Any) -> Recorder:
         patch.setattr(sample, "FLOOR_SECONDS", 0.1)
         patch.setattr(headspace, "SECONDS", 0.2)
         patch.setattr(headspace, "SETTLE_SECONDS", 0.05)
-        patch.setattr(trace, "SECONDS", 0.2)
+        patch.setattr(recording, "SECONDS", 0.2)
         sample.JobRun(job(target, **changes), channel).run()
     return channel
 

@@ -31,6 +31,12 @@ def builds_slowly() -> tf.data.Dataset:
     return steady()
 
 
+def profiled() -> tf.data.Dataset:
+    """Runs TensorFlow's profiler itself, so that there can be no other."""
+    tf.profiler.experimental.start("logs")
+    return tf.data.Dataset.range(10**9).map(lambda x: tf.cast(x, tf.float32) * 2).batch(64)
+
+
 def short() -> tf.data.Dataset:
     return tf.data.Dataset.range(12).shuffle(12).batch(4)
 

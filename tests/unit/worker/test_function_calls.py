@@ -57,6 +57,23 @@ def test_ops_are_taken_off_and_what_runs_for_nobody_is_left_out():
     assert calls_by_iterator(traced(events)) == {f"{ROOT}::Map": about(1, 30)}
 
 
+def test_turns_that_overlap_a_little_have_their_own_time():
+    """Each turn of a loop begins 0.1 µs before the one before has ended."""
+    turns = [ran("ExecutorState::Process", 20 * number, 20.1, thread=2, step=number % 2) for number in range(10)]
+    events = [
+        event
+        for step, name in enumerate(("Map", "Filter"))
+        for event in (
+            ran(f"{ROOT}::{name}", 500 * step, 400),
+            ran("InstantiatedCapturedFunction::Run", 500 * step + 1, 390, step=step),
+        )
+    ]
+    assert calls_by_iterator(traced([*events, *turns])) == {
+        f"{ROOT}::Map": about(1, 100),
+        f"{ROOT}::Filter": about(1, 100.1),
+    }
+
+
 def test_iterators_of_one_dataset_are_one():
     events = [
         event
