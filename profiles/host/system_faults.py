@@ -9,11 +9,9 @@ import errno
 from pathlib import Path
 
 from pipeprof.pipelines.errors import PipeprofError, UsageError
+from pipeprof.profiles.constants import OPEN_FILES_OF_A_RUN
 from pipeprof.profiles.host.limits import address_space, open_files
 from pipeprof.profiles.wording import size
-
-FILES_OF_A_RUN = 64
-"""Enough for a run: the harness has 15 files open, a worker with TensorFlow some 20 and those of the pipeline."""
 
 
 def system_fault(error: Exception) -> PipeprofError | None:
@@ -21,7 +19,8 @@ def system_fault(error: Exception) -> PipeprofError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE):
         return PipeprofError(
-            f"too many open files: a process may have {open_files()} (ulimit -n), and a run needs {FILES_OF_A_RUN}"
+            f"too many open files: a process may have {open_files()} (ulimit -n), and a run needs "
+            f"{OPEN_FILES_OF_A_RUN} and those of the pipeline"
         )
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return PipeprofError(f"the system gave pipeprof no more memory{_address_limit()}")

@@ -43,6 +43,7 @@ from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
+from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow
 
 _TRIES: Final = 24
 _SHOWN: Final = 5
@@ -66,9 +67,7 @@ class Describing:
     """
 
     def __init__(self, job: DescribeJob) -> None:
-        import tensorflow as tf
-
-        self._tf = tf
+        self._tf = import_tensorflow()
         self._job = job
         self._folder = Path(job.folder)
         self._here = Path.cwd()
@@ -262,6 +261,8 @@ def _difference_text(difference: Difference) -> str:
 def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
     if isinstance(error, UsageError):
         return DescribeFailure("usage", str(error))
+    if isinstance(error, NoTensorFlowError):
+        return DescribeFailure("internal", str(error))
     if called:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
