@@ -25,7 +25,7 @@ from pipeprof.profiles.document.profile import Profile
 
 PATIENCE = 120
 MARK = "PIPEPROF_TEST_MARK"
-TRAPS = ("brotli", "dill", "numpy", "pydantic", "random_trap", "tblib", "tensorflow_datasets", "typer", "yaml")
+TRAPS = ("brotli", "dill", "numpy", "pydantic", "signal", "tblib", "tensorflow_datasets", "typer", "typing", "yaml")
 
 WORKER = """
 import ctypes, os, signal, subprocess, sys, time
@@ -349,10 +349,10 @@ def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) 
     assert "no-trace" not in [warning.code for warning in ended.profile.warnings]
 
 
-def trapped(folder: Path) -> Path:
-    """Files with the names of libraries; each leaves a mark when it is run."""
+def trapped(folder: Path, names: tuple[str, ...] = TRAPS) -> Path:
+    """Files with the names of modules; each leaves a mark when it is run."""
     sprung = folder / "sprung"
-    for name in TRAPS:
+    for name in names:
         (folder / f"{name}.py").write_text(f"open({str(sprung)!r}, 'a').write('{name}\\n')\n")
     return sprung
 
@@ -361,11 +361,11 @@ def trapped(folder: Path) -> Path:
 @pytest.mark.parametrize("search", [None, ":/nowhere"])
 @pytest.mark.parametrize("arguments", [["check", "spec.yaml"], ["data", "list"], ["rules"], ["schema", "spec"]])
 def test_no_command_runs_files_of_the_current_folder(arguments: list[str], search: str | None, tmp_path: Path) -> None:
-    sprung = trapped(tmp_path)
+    # Python itself reads its own modules from PYTHONPATH.
+    sprung = trapped(tmp_path, tuple(name for name in TRAPS if name not in sys.stdlib_module_names or not search))
     (tmp_path / "spec.yaml").write_text(SPEC)
-    # With `-c`, as with `-m`, Python itself puts the current folder first.
     done = subprocess.run(
-        [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments],
+        [sys.executable, "-m", "pipeprof", *arguments],
         cwd=tmp_path,
         env={**os.environ, **({"PYTHONPATH": search} if search else {})},
         capture_output=True,
@@ -377,7 +377,7 @@ def test_no_command_runs_files_of_the_current_folder(arguments: list[str], searc
 
 def test_a_spec_runs_no_file_of_the_current_folder(tmp_path: Path) -> None:
     """Not in the harness, nor in the process that makes its data, nor in the worker."""
-    sprung = trapped(tmp_path)
+    sprung = trapped(tmp_path, tuple(name for name in TRAPS if name not in sys.stdlib_module_names))
     (tmp_path / "spec.yaml").write_text(SPEC)
     environment = {"PYTHONPATH": ":/nowhere", "PIPEPROF_CACHE_DIR": str(tmp_path / "cache")}
     out = str(tmp_path / "profile.json")
