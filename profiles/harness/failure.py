@@ -91,6 +91,7 @@ class Circumstances:
         address_space: The limit of virtual memory, in bytes; None for none.
         view: The pipeline as written, as far as it is known.
         last_bytes: The last sample of the worker's memory.
+        lacks_proc: Linux without its process file system.
     """
 
     limit: MemoryLimit | None
@@ -107,6 +108,7 @@ class Circumstances:
     address_space: int | None = None
     view: PipelineView | None = None
     last_bytes: int | None = None
+    lacks_proc: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,8 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
     frame = _typed_frame(users_frame_of_stacks(around.stacks))
     place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(number)
+    if crash and around.lacks_proc and observed.phase == "import":
+        place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
     if crash:
         return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
     unsure = ""

@@ -30,6 +30,7 @@ from pipeprof.profiles.host.file_systems import uncounted
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
 from pipeprof.profiles.protocol.messages import UNTRACED
@@ -156,6 +157,7 @@ class _Run:
             address_space=limits.address_space(),
             view=self._view if self._settings.loaded is not None else self._seen_view,
             last_bytes=ended.last.rss_bytes if ended.last is not None else None,
+            lacks_proc=is_missing(),
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:

@@ -253,6 +253,11 @@ def _numbers(folder: Path | str) -> list[int]:
         return []
 
 
+def is_missing(proc: Path = PROC) -> bool:
+    """Whether this is Linux without its process file system, as in a bare container."""
+    return platform.system() == "Linux" and stat("self", proc) is None
+
+
 def processes(proc: Path = PROC) -> list[int]:
     """Ids of all processes; none where the system does not list them."""
     return _numbers(proc)

@@ -161,6 +161,15 @@ def test_other_deaths_under_a_limit_of_addresses_are_what_they_are():
     assert failure.problem.code == "crashed"
 
 
+@pytest.mark.parametrize(
+    ("lacks_proc", "seen", "named"), [(True, "import", True), (True, "build", False), (False, "import", False)]
+)
+def test_a_crash_without_proc_names_it(lacks_proc, seen, named):
+    failure = failed(Ended("exit", -signal.SIGABRT), observed(phase(seen)), lacks_proc=lacks_proc)
+    assert (failure.exit_code, failure.problem.code) == (5, "crashed")
+    assert ("/proc is not mounted" in failure.problem.message) == named
+
+
 def test_a_missing_tensorflow_is_not_the_pipelines_fault():
     seen = observed(
         phase("import"), error(kind="installation", code="no-tensorflow", message="TensorFlow is not there")

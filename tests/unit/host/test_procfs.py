@@ -1,6 +1,7 @@
 """What /proc says, read from made-up folders: also what it does not say, and how it can be nonsense."""
 
 import os
+import sys
 
 import psutil
 import pytest
@@ -200,6 +201,8 @@ def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_pa
     assert machine.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
     assert procfs.processes(nowhere) == []
+    assert procfs.is_missing(nowhere) == (sys.platform == "linux")
+    assert not procfs.is_missing()
     assert marked("mark", nowhere) == set()
     probe = ContentionProbe(os.getpid(), ProcfsReader(nowhere), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
     probe.start()
