@@ -486,13 +486,6 @@ FOLDED_UP_TO = _constant(
     "Size up to which TensorFlow computes a value made of constants once (constant folding)",
     "values of 4 and 16 MB",
 )
-OPEN_FILES_OF_A_RUN = _constant(
-    "OPEN_FILES_OF_A_RUN",
-    24,
-    "files",
-    "Files that the processes of a run have open, without those of the pipeline",
-    "a spec of two stages: complete with a limit of 24, not started with 16",
-)
 DISTURBED_FROM = _constant(
     "DISTURBED_FROM",
     0.10,

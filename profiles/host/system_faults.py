@@ -9,7 +9,6 @@ import errno
 from pathlib import Path
 
 from pipeprof.pipelines.errors import PipeprofError, UsageError
-from pipeprof.profiles.constants import OPEN_FILES_OF_A_RUN
 from pipeprof.profiles.host.limits import address_space, open_files
 from pipeprof.profiles.wording import size
 
@@ -19,8 +18,7 @@ def system_fault(error: Exception) -> PipeprofError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE):
         return PipeprofError(
-            f"too many open files: a process may have {open_files()} (ulimit -n), and a run needs "
-            f"{OPEN_FILES_OF_A_RUN} and those of the pipeline"
+            f"too many open files: a process may have {open_files()} (ulimit -n); raise the limit, e.g. ulimit -n 256"
         )
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return PipeprofError(f"the system gave pipeprof no more memory{_address_limit()}")
