@@ -143,6 +143,22 @@ def test_lists_are_named_and_texts_have_the_bytes_of_their_letters(tf: Any) -> N
     assert [(one["name"], one["bytes"]) for one in constants] == [("words", 200_000), ("numbers", 240_000)]
 
 
+def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_function(tf: Any) -> None:
+    def double(value: Any) -> Any:
+        return value * 2
+
+    @tf.function
+    def build() -> Any:
+        return tf.data.Dataset.range(4).map(double).map(lambda value: value + 1)
+
+    with SourceWatch() as watch:
+        dataset = build()
+    written = reading.read_written(dataset, in_memory=0)
+    places = watch.lines.places(dataset, written)
+    maps = [places[node["id"]] for node in written["nodes"] if node["op"] == "MapDataset"]
+    assert [(place["given"], place["library"]) for place in maps] == [("double", None), (None, None)]
+
+
 def test_small_constants_and_those_outside_of_graphs_are_not_noted(tf: Any) -> None:
     _, constants, _ = seen(lambda: tf.data.Dataset.from_tensor_slices(TABLE).map(lambda row: row + np.ones(250, "f4")))
     assert constants == []

@@ -23,7 +23,7 @@ _MOST_PARTIALS: Final = 10
 def library_frames(
     frame: FrameType, tensorflow: str, users: Callable[[str], bool]
 ) -> tuple[FrameType, FrameType | None]:
-    """Find the frame of TensorFlow's API that made an op, and the frame of a library that called it.
+    """Find the outermost method of a dataset that made an op, and the frame of a library that called it.
 
     Args:
         frame: The op's.
@@ -40,8 +40,17 @@ def library_frames(
             break
         if not file.startswith((f"{tensorflow}{os.sep}", "<")):
             return called, caller
-        called = caller
+        if _is_method_of_dataset(caller):
+            called = caller
     return called, None
+
+
+def _is_method_of_dataset(frame: FrameType) -> bool:
+    """Return whether it is the frame of a method of a dataset; AutoGraph calls these from frames of its own."""
+    import tensorflow as tf
+
+    names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    return bool(names) and isinstance(frame.f_locals.get(names[0]), tf.data.Dataset)
 
 
 def given_function(called: FrameType, library: FrameType | None) -> str | None:

@@ -107,7 +107,10 @@ class Lines:
         if nbytes is None or nbytes < NOTED_FROM:
             return
         tensor, graphs = operation.outputs[0], list(_around(operation.graph))
-        spots = self._spots(frame, tensor)
+        spots, traced = self._spots(frame, tensor), self._traced_spots(operation)
+        if traced and (not spots or spots[0].file != traced[0].file):
+            # A function that pipeprof's builder of specs calls: AutoGraph converted the frames of both.
+            spots = traced
         self.constants.append(
             GraphConstant(
                 nbytes,
@@ -266,6 +269,11 @@ class Lines:
         frames = [at for at in _outer_frames(frame) if self._is_own_file(at.f_code.co_filename)]
         written = self._written_spots(frames, variant)
         return [one for one in written if one is not None][:_MOST_CALLERS]
+
+    def _traced_spots(self, operation: Any) -> list[Spot]:
+        """Return the user's frames as TensorFlow keeps them for an op: innermost first, AutoGraph's mapped back."""
+        frames = [entry for entry in reversed(list(operation.traceback)) if self.own(entry.filename)]
+        return [Spot(entry.filename, entry.lineno, entry.name) for entry in frames[:_MOST_CALLERS]]
 
     def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)
