@@ -71,6 +71,10 @@ _WARNINGS = {
         "The lock that keeps measurements apart could not be taken.",
         "Make sure that no other measurement runs on this machine.",
     ),
+    "no-sketch": (
+        "The stages were not seen while the function made them.",
+        "Nothing, unless the run ends before its graph is read: then its stages have no names.",
+    ),
     "no-trace": (
         "The trace phase failed.",
         "Times of Python functions and ops are n/a; all other numbers are complete.",

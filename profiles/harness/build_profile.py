@@ -137,6 +137,9 @@ def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
     found = []
     for seen in observed.phases:
         outside = sampled.get(seen.name)
+        if seen.peak is not None and seen.seconds is not None and sampler is not None and not sampler.had_children:
+            # A sample after the phase's end may still count for it: buffers go on filling while memory is read.
+            outside = None
         exact = seen.peak is not None and seen.peak >= 0.98 * (outside or 0)
         found.append(
             Phase(

@@ -183,10 +183,19 @@ def test_what_the_parent_knows_is_passed_on():
         (None, None, None, None),
     ],
 )
-def test_the_peak_of_a_phase_is_the_kernels_unless_more_was_seen_from_outside(inside, outside, peak, how):
+def test_the_peak_of_a_phase_is_the_kernels_unless_more_was_seen_with_children(inside, outside, peak, how):
     seen = observed(phase("build"), phase_end("build", peak=inside))
-    profile = assemble(facts(), seen, FakeSampler(peaks={"build": outside} if outside else {}))
+    profile = assemble(facts(), seen, FakeSampler(peaks={"build": outside} if outside else {}, children=True))
     assert (profile.phases[0].peak_rss_bytes, profile.phases[0].how) == (peak, how)
+
+
+def test_what_was_sampled_after_the_end_of_a_phase_is_no_part_of_it():
+    """Buffers fill while the worker reads its memory, before the next phase begins."""
+    seen = observed(phase("measure"), phase_end("measure", peak=1_279))
+    profile = assemble(facts(), seen, FakeSampler(peaks={"measure": 1_421}))
+    assert (profile.phases[0].peak_rss_bytes, profile.phases[0].how) == (1_279, "hwm")
+    under_way = assemble(facts(), observed(phase("measure")), FakeSampler(peaks={"measure": 1_421}))
+    assert (under_way.phases[0].peak_rss_bytes, under_way.phases[0].how) == (1_421, "sampled")
 
 
 def test_memory_at_the_end_of_a_phase_is_the_workers_word_or_the_last_sample():

@@ -244,6 +244,7 @@ class FakeSampler:
         peaks: dict[PhaseName, int] | None = None,
         ends: dict[PhaseName, int] | None = None,
         joint: set[PhaseName] | None = None,
+        children: bool = False,
         used: int | None = None,
         limit: int | None = None,
         growth: float | None = None,
@@ -252,6 +253,7 @@ class FakeSampler:
         self._peaks = peaks or {}
         self._ends = ends or {}
         self._joint = joint or set()
+        self.had_children = children or bool(joint)
         self.last = sample(used) if used is not None else None
         self.limit_bytes = limit
         self._growth = growth
