@@ -38,8 +38,9 @@ def texts(seed: int, number: int) -> list[str]:
 
 
 def letters_to_ids(record: dict[str, Any]) -> dict[str, Any]:
-    """One number for each word, made of its letters."""
-    words = tf.strings.bytes_split(tf.strings.split(record["text"]))
+    """One number for each word, made of its letters and of marks around its vowels."""
+    marked = tf.strings.regex_replace(tf.strings.lower(record["text"]), "([aeiou])", r"<\1>")
+    words = tf.strings.bytes_split(tf.strings.split(marked))
     hashed = tf.cast(tf.strings.to_hash_bucket_fast(words.flat_values, 256), tf.int32)
     numbers = tf.RaggedTensor.from_row_splits(hashed, words.row_splits, validate=False)
     return {"tokens": tf.math.floormod(tf.reduce_sum(numbers * 31, axis=1), 32_000)}

@@ -360,6 +360,20 @@ class TracedFunction:
 
 
 @dataclass(frozen=True)
+class PythonCalls:
+    """Calls of one Python function in the trace window.
+
+    Attributes:
+        seconds: In them by the wall clock, without waiting for the GIL before the call.
+        cpu_seconds: Of these, on a core.
+    """
+
+    calls: int
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
 class TracedCalls:
     """Calls of an iterator's functions, and milliseconds of the executor for them in addition to the ops."""
 
@@ -395,6 +409,7 @@ class Trace(WorkerMessage):
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         cpu_seconds: Of the process.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
+        python_calls: By TensorFlow's names of the functions; empty where they were not timed.
     """
 
     batches: int = 0
@@ -413,6 +428,7 @@ class Trace(WorkerMessage):
     elements: dict[str, int] = field(default_factory=dict)
     cpu_seconds: float | None = None
     model: tuple[ModelDict, ModelDict] | None = None
+    python_calls: dict[str, PythonCalls] = field(default_factory=dict)
 
 
 # Words, answers and the end

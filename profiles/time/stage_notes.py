@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,4 +69,9 @@ def _alias_text(stages: Sequence[Stage], _seen: float) -> str:
     return f"{_labels(stages)} {'hold' if len(stages) > 1 else 'holds'} views of the source array: no extra memory."
 
 
-_TEXTS = {"unseen": unseen_text, "traced": _traced_text, "scaled": _scaled_text, "alias": _alias_text}
+_TEXTS: dict[str, Callable[[Sequence[Stage], float], str]] = {
+    "unseen": unseen_text,
+    "traced": _traced_text,
+    "scaled": _scaled_text,
+    "alias": _alias_text,
+}

@@ -319,7 +319,9 @@ class _StageTable:
         return max(1.0, min(own, self.window.cores))
 
     def notes(self) -> list[StageNote]:
-        unseen, barely, scaled, aliases, traced = [], [], [], [], []
+        unseen: list[str] = []
+        barely: list[str] = []
+        scaled, aliases, traced = [], [], []
         seen = 1.0
         for stage in self.rewrites.stages:
             place = self._joined.executed.get(stage.head)

@@ -101,7 +101,7 @@ def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], ru
     short = max(0.0, model - sum(one.ms + one.own for one in seen)) / calls if model is not None else 0.0
     beyond = min(max(0.0, turn - own - short), PASSING_PER_SHORT_OP * short)
     number = time.calls if time.calls is not None else calls
-    return _Turns(number * min(turn, own) * running, number * beyond, number)
+    return _Turns(number * min(turn * running, own), number * beyond, number)
 
 
 def _on_a_core(seen: Work, running: float) -> float:

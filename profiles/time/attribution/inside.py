@@ -18,7 +18,7 @@ from typing import TypeVar
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.time.attribution.from_trace import parts_of
-from pipeprof.profiles.time.attribution.stage_time import StageTime, Times
+from pipeprof.profiles.time.attribution.stage_time import StageTime, Times, per_call_scale
 from pipeprof.profiles.time.attribution.trace_work import Work
 
 _Cost = TypeVar("_Cost", OpCost, PythonCost)
@@ -32,12 +32,14 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
             continue
         parts = parts_of(time, times)
         model = [work[one.row.id].model_ms for one in parts if one.row.id in work]
-        for part in _split(time, parts, next((one for one in model if one), None)):
+        for part in _split(time, parts, next((one for one in model if one), None), work):
             found[part.row.id] = part
     return tuple(found[time.row.id] for time in times)
 
 
-def _split(whole: StageTime, parts: Sequence[StageTime], model_ms: float | None) -> list[StageTime]:
+def _split(
+    whole: StageTime, parts: Sequence[StageTime], model_ms: float | None, work: Mapping[str, Work]
+) -> list[StageTime]:
     """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
     most = whole.body_ms + (whole.intra_op_ms or 0.0)
     before = _before_executor(whole)
@@ -55,7 +57,7 @@ def _split(whole: StageTime, parts: Sequence[StageTime], model_ms: float | None)
         replace(
             part,
             ops=_scaled(part.ops, scale * factor),
-            python=_python(part, scale * factor, blocked, most),
+            python=_python(part, work.get(part.row.id), scale * factor, blocked, most),
         )
         for part in parts
     ]
@@ -66,14 +68,17 @@ def _before_executor(time: StageTime) -> float:
     return max(time.body_ms, (time.inside_ms or 0.0) - (time.calling_ms or 0.0) - (time.passing_ms or 0.0))
 
 
-def _python(part: StageTime, factor: float, blocked: float, most: float) -> list[PythonCost] | None:
-    """The functions without waiting for the lock, no longer than what calls them."""
+def _python(part: StageTime, seen: Work | None, factor: float, blocked: float, most: float) -> list[PythonCost] | None:
+    """Return the functions without waiting for the lock, no longer than what calls them."""
     if not part.python:
         return None
-    own = [
-        one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch * _own_share(one, blocked)})
-        for one in part.python
-    ]
+    if seen is not None and seen.python_cpu is not None:
+        own = _scaled(part.python, per_call_scale(part, seen)) or []
+    else:
+        own = [
+            one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch * _own_share(one, blocked)})
+            for one in part.python
+        ]
     calling = {one.parent for one in part.python}
     room = sum(one.ms_per_batch for one in part.ops or () if one.op in calling) * factor or most
     return _fitted(own, room)

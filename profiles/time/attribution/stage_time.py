@@ -143,14 +143,26 @@ def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced
 def _split(time: StageTime, inside: float, seen: Work | None, running: float) -> StageTime:
     blocked, intra_op = None, None
     if seen is None or seen.computing is None or seen.waiting is None or traits(time.row.op).copies_rows:
-        cpu = inside * running
+        cpu = max(inside * running, _python_cpu(time, inside, seen))
     else:
-        cpu = inside * seen.computing
-        blocked = max(0.0, inside * (1.0 - seen.computing - seen.waiting))
+        cpu = max(inside * seen.computing, _python_cpu(time, inside, seen))
+        blocked = min(inside - cpu, max(0.0, inside * (1.0 - seen.computing - seen.waiting)))
     if seen is not None and seen.intra_op:
         intra_op = inside * seen.intra_op
         cpu += intra_op
     return replace(time, cpu_ms=cpu, blocked_ms=blocked, intra_op_ms=intra_op)
+
+
+def _python_cpu(time: StageTime, inside: float, seen: Work | None) -> float:
+    """Return the CPU time of a stage's Python functions, whose calls were timed one by one."""
+    if seen is None or seen.python_cpu is None:
+        return 0.0
+    return min(inside, seen.python_cpu * per_call_scale(time, seen))
+
+
+def per_call_scale(time: StageTime, seen: Work) -> float:
+    """Return what makes traced milliseconds of a call's own time those of a measured batch: its calls, if known."""
+    return time.calls / seen.calls if time.calls is not None and seen.calls else time.scale
 
 
 def cap_trace_timed_stages(times: Times, others_ms: float, total_ms: float) -> Times:

@@ -18,9 +18,11 @@ from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
+MOST_LOCK_WAIT = 3.0
+"""Times its CPU time that a function waits for Python's lock at most."""
 _NEARLY_ALL = 0.9
 """Share of the elements in the trace window that the model must have read."""
 MOST_OPS = 8
@@ -53,6 +55,8 @@ class Work:
     """Part of `at_work` in its iterators themselves, outside of its functions."""
     model_ms: float | None = None
     """Time inside it by TensorFlow's model of the trace window, ops that are too short for the trace included."""
+    python_cpu: float | None = None
+    """CPU time of its Python functions; `None` where their calls were not timed."""
 
 
 def work_by_stage(
@@ -80,6 +84,7 @@ def work_by_stage(
     functions = _functions(trace, addresses)
     costs = _ops(trace, addresses, {address: sum(one.seconds for one in seen) for address, seen in functions.items()})
     python = _python(trace, functions, costs)
+    timed = _timed(trace, functions)
     model = _model(trace, addresses)
     calls = _calls(trace, addresses, batches)
     elements = addresses.by_address(traced_elements(trace, executed))
@@ -100,6 +105,7 @@ def work_by_stage(
             elements=elements.get(address, 0) / batches,
             own=seen.own / batches,
             model_ms=model[address] / batches if address in model else None,
+            python_cpu=timed[address] / batches if address in timed else None,
         )
     return found
 
@@ -282,31 +288,59 @@ def _python(
 ) -> dict[str, list[PythonCost]]:
     """Return the cost of each stage's functions.
 
-    The ops that call Python have exact times, and the sampler tells how these are shared. By the sampler alone short
-    functions come out too short: it needs the lock itself, and gets it when they return.
+    The time of a call is known where calls were timed, else that of the op that makes it; the sampler tells how it is
+    shared. By the sampler alone short functions come out too short: it needs the lock itself, and gets it when they
+    return.
     """
     total = sum(function.seconds for function in trace.functions)
     found: dict[str, list[PythonCost]] = {}
     for address, seen in functions.items():
         calls = {op: ms for op, ms in costs.get(address, {}).items() if op in PYTHON}
+        parent = max(calls, key=lambda op: calls[op], default=None)
         inside = sum({one.token: one.call_seconds for one in seen}.values())
         # Else of the time that was sampled, in the time that the traced batches took.
         each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
         if calls and inside:
             each = sum(calls.values()) / inside
-        if total and each:
-            parent = max(calls, key=lambda op: calls[op], default=None)
-            found[address] = [_python_cost(one, each / trace.batches, total, parent) for one in seen]
+        for one in seen:
+            timed = trace.python_calls.get(one.token)
+            ms = one.seconds * each
+            if timed is not None and one.call_seconds:
+                ms = 1e3 * own_seconds(timed, one) * one.seconds / one.call_seconds
+            if total and ms:
+                found.setdefault(address, []).append(_python_cost(one, ms / trace.batches, total, parent))
+    return {address: sorted(costs, key=lambda cost: -cost.ms_per_batch) for address, costs in found.items()}
+
+
+def own_seconds(calls: PythonCalls, function: TracedFunction) -> float:
+    """Return the time of calls without waiting for Python's lock: on a core, or blocked for another reason.
+
+    A thread that computes gets the lock in turn with others, so that it waits at most `MOST_LOCK_WAIT` times as long as
+    it computes; one that mostly sleeps does not wait for it, whoever has it meanwhile.
+    """
+    taken = function.taken_seconds / function.seconds if function.seconds else 0.0
+    blocked = max(0.0, calls.seconds - calls.cpu_seconds)
+    return calls.seconds - min(blocked, taken * calls.seconds, MOST_LOCK_WAIT * calls.cpu_seconds)
+
+
+def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> dict[str, float]:
+    """Return by stage the milliseconds on a core in all its Python functions, of stages whose calls were timed."""
+    found: dict[str, float] = {}
+    for address, seen in functions.items():
+        calls = [trace.python_calls.get(token) for token in {one.token for one in seen}]
+        known = [one.cpu_seconds for one in calls if one is not None]
+        if len(known) == len(calls):
+            found[address] = 1e3 * sum(known)
     return found
 
 
-def _python_cost(function: TracedFunction, each: float, total: float, parent: str | None) -> PythonCost:
+def _python_cost(function: TracedFunction, ms: float, total: float, parent: str | None) -> PythonCost:
     return PythonCost(
         function=function.function,
         file=function.file,
         line=function.line,
         parent=parent,
-        ms_per_batch=function.seconds * each,
+        ms_per_batch=ms,
         share=function.seconds / total,
         lock_share=function.taken_seconds / function.seconds if function.seconds else None,
     )

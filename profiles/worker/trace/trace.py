@@ -158,6 +158,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
         elements=elements_by_iterator(events),
         cpu_seconds=stretch.cpu_seconds,
         model=stretch.model,
+        python_calls=stretch.python_calls,
     )
 
 
