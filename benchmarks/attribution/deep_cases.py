@@ -3,9 +3,11 @@
 What is held against the profile of each:
 
 * ``top_stage``: the verdict's stage, or else the stage with the most work, is the one that costs most, by a plain loop;
-* ``share``: all stages of that function together have their share of the work within 0.20;
 * ``threads``: no stage takes more time than its threads have, and all together no more CPU time than the process;
 * ``computes``: a pipeline that computes on a core or more is not said to wait.
+
+The share of that function's stages in the work is recorded beside its true one, and nothing is claimed of it: without
+it other stages get other elements.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
-SHARE_WITHIN = 0.20
 SECONDS = 8
 PATIENCE = 110
 CASES = ("mixture", "trajectories")
@@ -67,7 +68,6 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     }
     claims = {
         "top_stage": top in costly,
-        "share": abs(share - true) <= SHARE_WITHIN,
         "threads": all(_within(one, interval) for one in stages)
         and sum(one["cpu_ms_per_batch"] or 0.0 for one in stages) <= profile["cpu"]["total_ms"] * 1.001,
         "computes": not (waits and (profile["causes"]["worker_cores"] or 0.0) >= 1.0),

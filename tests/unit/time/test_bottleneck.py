@@ -426,3 +426,34 @@ def test_a_serial_stage_in_words(ms: float, cores: float, intra_op: float | None
     found = find_bottleneck(made)
     assert found is not None
     assert found.text == words
+
+
+def test_a_pipeline_that_computes_on_a_core_or_more_does_not_wait() -> None:
+    """The time inside the stages may count twice what waits for another thread."""
+    causes = Causes(worker_cores=1.4, demanded_cores=1.5, blocked_share=0.66)
+    slow = stage(30.0, parallelism=2.0)
+    found = find_bottleneck(profile(causes, slow, cores=4.0))
+    assert found is None or found.limit not in ("latency", "io")
+    found = find_bottleneck(profile(causes.model_copy(update={"worker_cores": 0.5}), slow, cores=4.0))
+    assert found is not None
+    assert found.limit == "latency"
+
+
+@pytest.mark.parametrize(("blocked", "limit"), [(12.0, None), (19.9, "latency")])
+def test_a_stage_that_is_blocked_all_the_time_sets_the_pace_while_others_compute(
+    blocked: float, limit: str | None
+) -> None:
+    waiting = Stage(
+        id="stages.0", origin="written", op="map", time_ms_per_batch=20.0, timed_by="model", cpu_ms_per_batch=0.0,
+        blocked_ms_per_batch=blocked, threads=1.0, parallelism=2.0, ceiling_batches_per_second=100.0,
+    )  # fmt: skip
+    found = find_bottleneck(profile(Causes(worker_cores=1.4, demanded_cores=1.4), waiting, cores=4.0))
+    assert (found.limit if found is not None else None) == limit
+
+
+def test_a_stage_with_most_of_all_work_is_named_whatever_others_cost() -> None:
+    known = stage(14.0, address="stages.1").model_copy(update={"share": 0.6})
+    assert top_stage([unseen(), known], 0, 20.0) == known
+    assert top_stage([unseen(), known.model_copy(update={"share": 0.4})], 0, 20.0) is None
+    # A stage that mostly waits has no CPU time: it may be the one that is not known.
+    assert top_stage([unseen(), known], 0, 40.0) is None
