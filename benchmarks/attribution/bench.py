@@ -17,8 +17,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 KINDS = [kind for kind in ("time", "inside", "deep", "memory") if (HERE / f"{kind}_cases.py").exists()]
 CLAIM = (
-    "shares of planted costs within 10 points, the top stage and the top op always right, calls exact, Python functions "
-    "within 15 %; planted memory found by owner"
+    "shares of planted costs within 10 points, the top stage and the top op always right, calls exact, Python "
+    "functions within 15 %; planted memory found by owner"
 )
 
 
