@@ -20,6 +20,7 @@ from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Location, Stage
 from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
@@ -205,7 +206,7 @@ class _StageTable:
         if place is None:
             return row
         if not earlier:
-            row = row.model_copy(update={"calls_per_batch": self.calls.get(place), "threads": self._inside(stage)})
+            row = row.model_copy(update={"calls_per_batch": self._calls(stage, place), "threads": self._inside(stage)})
         last = stage is _last([stage, *partners], order)
         if place in self.unread and (cost is None or cost.unseen):
             state = self._measured(cost, place) if cost is not None and not earlier else {}
@@ -268,6 +269,13 @@ class _StageTable:
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
+
+    def _calls(self, stage: WrittenStage, place: str) -> float | None:
+        """Return the calls of a stage's function per batch; for a wrapper, those of the dataset that it wraps."""
+        if not traits(stage.op).wrapped:
+            return self.calls.get(place)
+        places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
+        return max((self.calls[one] for one in places if one in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""

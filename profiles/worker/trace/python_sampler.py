@@ -27,6 +27,7 @@ from typing import Final
 
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.messages import TracedFunction
+from pipeprof.profiles.worker.trace.python_clock import FILE
 
 EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
@@ -95,7 +96,7 @@ class Looks:
                 # Without a user's frame, TensorFlow itself converts arrays to tensors.
                 mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
                 return text, used if mine else None
-            outermost = frame
+            outermost = outermost if code.co_filename == FILE else frame
             if inner is None and not self._foreign(code.co_filename):
                 inner = frame
             frame = frame.f_back
