@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
 from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.python_calls import PythonCalls
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.steps import IdleGaps, LoopCost, StepCounts, StepHistograms
 from pipeprof.profiles.user_frames import UserFrame
@@ -357,20 +358,6 @@ class TracedFunction:
     taken_seconds: float
     dataset: str | None = None
     call_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class PythonCalls:
-    """Calls of one Python function in the trace window.
-
-    Attributes:
-        seconds: In them by the wall clock, without waiting for the GIL before the call.
-        cpu_seconds: Of these, on a core.
-    """
-
-    calls: int
-    seconds: float
-    cpu_seconds: float
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.python_calls import PythonCalls
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_LOCK_WAIT = 3.0

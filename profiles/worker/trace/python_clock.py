@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
-from pipeprof.profiles.protocol.messages import PythonCalls
+from pipeprof.profiles.protocol.python_calls import PythonCalls
 
 _MODULE: Final = "tensorflow.python.ops.script_ops"
 _CLASS: Final = "FuncRegistry"

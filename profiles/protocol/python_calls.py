@@ -1,0 +1,19 @@
+"""Timed calls of a Python function of the pipeline, a part of the trace's message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PythonCalls:
+    """Calls of one Python function in the trace window.
+
+    Attributes:
+        seconds: In them by the wall clock, without waiting for the GIL before the call.
+        cpu_seconds: Of these, on a core.
+    """
+
+    calls: int
+    seconds: float
+    cpu_seconds: float
