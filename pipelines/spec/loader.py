@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -129,12 +130,20 @@ class LoadedSpec:
                 address is (``"stages.1"``); the key that names an operation may be left out.
         """
         # The datasets of a zip are numbered in addresses, and may have names in the file.
-        places = (one.place for one in self.spec.placed() if one.address == address)
         parts = address.split(".") if isinstance(address, str) else list(address)
-        parts = next((list(place[:-1]) for place in places), parts)
+        if isinstance(address, str) and address in self._places:
+            parts = list(self._places[address][:-1])
         found = walk_address(self.data, parts)
         place = _nearest(self._reading.document, found)
         return self.origins.location(place.value) if place and found else None
+
+    @cached_property
+    def _places(self) -> dict[str, Address]:
+        """Place of each source and stage in the file, by its address."""
+        found: dict[str, Address] = {}
+        for placed in self.spec.placed():
+            found.setdefault(placed.address, placed.place)
+        return found
 
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
         """Return an error that shows the line of an address, for what is found out only when the pipeline is built.

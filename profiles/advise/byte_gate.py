@@ -97,7 +97,7 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
 
 def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
     """The predicted buffer of a stage as one owner; ``None`` if unknown."""
-    found = [one for one in memory_prediction(view).held if one.stage == stage.id and one.owner == owner]
+    found = [one for one in memory_prediction(view).by_stage.get(stage.id, ()) if one.owner == owner]
     return found[0] if found else None
 
 
@@ -118,18 +118,16 @@ def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
     found: dict[str, StageView] = {}
     for one in view.below(stage):
         found[one.id] = one
-        found |= {inner.id: inner for inner in view.stages if _owned_by(view, inner, one) and inner.id not in found}
+        for inner in view.inside(one):
+            found.setdefault(inner.id, inner)
     return list(found.values())
 
 
 def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
     # An owner itself only passes on the output of its function.
-    return any(traits(above.op).regroups for one in (stage, *owners(view, stage)) for above in view.above(one))
-
-
-def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
-    return any(one.id == owner.id for one in owners(view, stage))
+    around = (stage, *owners(view, stage))
+    return any(view.ever_after(one, "regroups", lambda above: traits(above.op).regroups) for one in around)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def beside(view: PipelineView, stage: StageView) -> float:
 
 def placed(view: PipelineView, stage: StageView) -> bool:
     """Return whether the stage's number of threads is known; inside a function, its owner must be known."""
-    return stage.depth == 0 or stage.owner is not None or any(one.depth == 0 for one in view.above(stage))
+    return stage.depth == 0 or stage.owner is not None or view.ever_after(stage, "outer", lambda one: one.depth == 0)
 
 
 def has_cost(stage: StageView) -> bool:
@@ -136,8 +136,8 @@ def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
 
 def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the ends of the pipelines inside its function."""
-    read = {one for other in view.stages for one in other.inputs}
-    return [one for one in view.stages if one.owner == stage.id and one.id not in read and not one.injected]
+    inside = view.inside(stage)
+    return [one for one in inside if one.owner == stage.id and not view.readers(one) and not one.injected]
 
 
 def total_ms(stages: Sequence[StageView]) -> float:

@@ -6,7 +6,8 @@ A view never guesses: an unknown value is ``None``, and a rule that needs it giv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -269,7 +270,41 @@ class PipelineView:
         host = self.profile.host if self.profile is not None else None
         return (host.schedulable_cores if host is not None else None) or self.cores
 
-    @property
+    @cached_property
+    def _readers(self) -> dict[str, list[StageView]]:
+        """Readers of each stage, by its id."""
+        found: dict[str, list[StageView]] = {}
+        for stage in self.stages:
+            for name in dict.fromkeys(stage.inputs):
+                found.setdefault(name, []).append(stage)
+        return found
+
+    @cached_property
+    def _inside(self) -> dict[str, list[StageView]]:
+        """Stages inside the functions of each stage, by its id."""
+        found: dict[str, list[StageView]] = {}
+        for stage in self.stages:
+            seen: set[str] = set()
+            owner = stage.owner
+            while owner is not None and owner not in seen:
+                seen.add(owner)
+                found.setdefault(owner, []).append(stage)
+                one = self.by_id.get(owner)
+                owner = one.owner if one is not None else None
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def kept(self, name: str) -> dict[str, Any]:
+        """Return what a function has worked out for the stages of this view, by their ids; for the function to fill.
+
+        A view never changes, so an answer holds as long as the view lives.
+        """
+        return self._kept.setdefault(name, {})
+
+    @cached_property
     def root(self) -> StageView | None:
         """The last written stage of the pipeline itself."""
         outer = [stage for stage in self.stages if stage.depth == 0 and not stage.injected]
@@ -278,9 +313,9 @@ class PipelineView:
     def below(self, stage: StageView) -> Iterator[StageView]:
         """Yield the stages that `stage` reads from, nearest first; through every input, each once."""
         seen: set[str] = set()
-        todo = list(stage.inputs)
+        todo = deque(stage.inputs)
         while todo:
-            one = todo.pop(0)
+            one = todo.popleft()
             if one in seen or one not in self.by_id:
                 continue
             seen.add(one)
@@ -293,19 +328,42 @@ class PipelineView:
 
     def readers(self, stage: StageView) -> list[StageView]:
         """Return the stages that read `stage`."""
-        return [other for other in self.stages if stage.id in other.inputs]
+        return list(self._readers.get(stage.id, ()))
+
+    def inside(self, stage: StageView) -> list[StageView]:
+        """Return the stages inside the functions of `stage`, also those inside functions of these."""
+        return list(self._inside.get(stage.id, ()))
 
     def above(self, stage: StageView) -> Iterator[StageView]:
         """Yield the stages that `stage` flows into, nearest first, up to the end of its own pipeline."""
-        todo = self.readers(stage)
+        todo = deque(self.readers(stage))
         seen: set[str] = set()
         while todo:
-            one = todo.pop(0)
+            one = todo.popleft()
             if one.id in seen:
                 continue
             seen.add(one.id)
             yield one
             todo.extend(self.readers(one))
+
+    def ever_after(self, stage: StageView, question: str, does: Callable[[StageView], bool]) -> bool:
+        """Return whether any stage of `above` does something; asked of all stages at once, and kept.
+
+        Args:
+            stage: Where to begin; it does not count itself.
+            question: Name under which the answers are kept.
+            does: Whether a stage does it.
+        """
+        kept: dict[str, bool] = self.kept(question)
+        if not kept:
+            kept.update(dict.fromkeys(self.by_id, False))
+            todo = [one for one in self.stages if does(one)]
+            while todo:
+                for name in todo.pop().inputs:
+                    if kept.get(name) is False:
+                        kept[name] = True
+                        todo.append(self.by_id[name])
+        return kept.get(stage.id, False)
 
     @property
     def wait_share(self) -> float | None:

@@ -61,7 +61,18 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
     Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
     a batch is.
     """
-    return _complete_components(view, stage, frozenset())
+    kept: dict[str, tuple[ComponentView, ...]] = view.kept("components")
+    # Towards the source, up to a stage whose components are known, and back.
+    way: dict[str, StageView] = {}
+    one: StageView | None = stage
+    while one is not None and one.id not in kept and one.id not in way:
+        way[one.id] = one
+        whole = all(component.nbytes is not None for component in one.element or ())
+        one = None if whole else _made_by(view, one)
+    given = None if one is None else kept.get(one.id, one.element or ())
+    for each in reversed(way.values()):
+        given = kept[each.id] = _complete(each, given)
+    return kept[stage.id]
 
 
 def rows_of(view: PipelineView, stage: StageView) -> int | None:
@@ -78,11 +89,11 @@ def batch_size_of(stage: StageView) -> int | None:
     return max(known) if known and len(known) == len(sizes) else None
 
 
-def _complete_components(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[ComponentView, ...]:
-    found, below = stage.element or (), _made_by(view, stage)
-    if below is None or stage.id in seen or all(one.nbytes is not None for one in found):
+def _complete(stage: StageView, given: tuple[ComponentView, ...] | None) -> tuple[ComponentView, ...]:
+    """Return a stage's components, with what those that it is given say about their sizes."""
+    found = stage.element or ()
+    if given is None or all(one.nbytes is not None for one in found):
         return found
-    given = _complete_components(view, below, seen | {stage.id})
     if stage.op == "map":
         return _map_components(stage, found, given)
     shapes = [_shape(stage, one.shape) for one in given]
@@ -111,7 +122,7 @@ def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage whose elements another one passes through or batches: its input, or the last stage inside it."""
     if not traits(stage.op).opens:
         return view.input_of(stage)
-    inner = [one for one in view.stages if one.owner == stage.id]
+    inner = [one for one in view.inside(stage) if one.owner == stage.id]
     read = {name for one in inner for name in one.inputs}
     last = [one for one in inner if one.id not in read]
     return last[0] if len(last) == 1 else None

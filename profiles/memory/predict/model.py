@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeprof.profiles.constants import (
     BUFFER_HOLES,
@@ -67,18 +68,18 @@ class MemoryPrediction:
     held: tuple[BufferPrediction, ...]
     unknown: tuple[UnknownSize, ...]
 
-    @property
+    @cached_property
     def total_bytes(self) -> int:
         """Sum of the known bytes; a lower bound if a size is unknown."""
         return sum(one.bytes for one in self.held)
 
-    @property
+    @cached_property
     def peak_bytes(self) -> int:
         """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
         making = sum(one.bytes for one in self.held if one.steady is not None)
         return max(making, self.running_bytes)
 
-    @property
+    @cached_property
     def running_bytes(self) -> int:
         """The sum once the iterator has been made and all buffers are full."""
         running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
@@ -96,8 +97,16 @@ class MemoryPrediction:
 
     def of(self, stage: str) -> int | None:
         """Return the bytes of one stage; ``None`` if it holds nothing or they are not known."""
-        sizes = [one.bytes for one in self.held if one.stage == stage]
+        sizes = [one.bytes for one in self.by_stage.get(stage, ())]
         return sum(sizes) if sizes else None
+
+    @cached_property
+    def by_stage(self) -> dict[str, list[BufferPrediction]]:
+        """What each stage holds, by its id."""
+        found: dict[str, list[BufferPrediction]] = {}
+        for one in self.held:
+            found.setdefault(one.stage, []).append(one)
+        return found
 
     def ledger(self) -> list[LedgerEntry]:
         """Convert to the profile's ``memory.ledger``."""

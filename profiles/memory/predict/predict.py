@@ -163,7 +163,7 @@ def _captured_bytes(view: PipelineView, stage: StageView) -> int:
     """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
-    inside = [one for one in view.stages if one.owner == stage.id and one.constant]
+    inside = [one for one in view.inside(stage) if one.owner == stage.id and one.constant]
     return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
 
 
@@ -178,7 +178,7 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
             f"{size} × {copies} at the peak: the array is a constant of a graph, which TensorFlow copies and rewrites"
         )
     else:
-        let_go = any(above.op == "shuffle" for above in view.above(stage))
+        let_go = view.ever_after(stage, "shuffle", lambda above: above.op == "shuffle")
         copies, steady = ARRAY_COPIES - (RESEEDED_COPIES if let_go else 0), STEADY_ARRAY_COPIES
         if not rewritten(view):
             copies, steady = ARRAY_COPIES - NOT_REWRITTEN_COPIES, steady - NOT_REWRITTEN_COPIES
@@ -192,7 +192,7 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
 
 
 def _in_snapshot(view: PipelineView, stage: StageView) -> bool:
-    return any(above.op == "snapshot" for above in view.above(stage))
+    return view.ever_after(stage, "snapshot", lambda above: above.op == "snapshot")
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import ALIGNMENT_BYTES
@@ -16,32 +16,44 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
     Stages that only pass tensors through lead to a cache in memory, which keeps all of them anyway, or to a source
     whose slices are views, or to a map that gives the same tensor in every call.
     """
-    for one in _pass_through_stages(view, stage):
-        if one.op == "cache" and not one.arguments.get("filename"):
-            return one
-        if one.op == "from_tensors":
-            return one
-        if one.op == "map":
-            fixed = _fixed_components(one)
-            return one if fixed and all(fixed) else None
-        if one.op == "from_tensor_slices":
-            return one if one.element and all(_view_share(component.nbytes) == 1 for component in one.element) else None
+    one = _first(view, stage, "holder", _caches)
+    if _caches(one) or one.op == "from_tensors":
+        return one
+    if one.op == "map":
+        fixed = _fixed_components(one)
+        return one if fixed and all(fixed) else None
+    if one.op == "from_tensor_slices":
+        return one if one.element and all(_view_share(component.nbytes) == 1 for component in one.element) else None
     return None
 
 
-def _pass_through_stages(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """Yield the stage and those before it, as long as they only pass tensors through; the last one does not."""
-    seen: set[str] = set()
-    one: StageView | None = stage
-    while one is not None and one.id not in seen:
-        seen.add(one.id)
-        yield one
-        one = view.input_of(one) if traits(one.op).passes else None
+def _caches(stage: StageView) -> bool:
+    """Return whether it is a cache in memory."""
+    return stage.op == "cache" and not stage.arguments.get("filename")
+
+
+def _first(view: PipelineView, stage: StageView, name: str, ends: Callable[[StageView], bool]) -> StageView:
+    """Return the first of the stage and those before it that ends the search or does more than pass tensors through.
+
+    Every stage on the way has the same answer: kept under `name`, so that a chain is followed once for all its stages.
+    """
+    kept: dict[str, StageView] = view.kept(name)
+    passed: dict[str, None] = {}
+    one = stage
+    while one.id not in kept and one.id not in passed:
+        passed[one.id] = None
+        before = view.input_of(one) if traits(one.op).passes and not ends(one) else None
+        if before is None:
+            break
+        one = before
+    found = kept.get(one.id, one)
+    kept.update(dict.fromkeys(passed, found))
+    return found
 
 
 def giver(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage that produces the tensors that `stage` passes through; ``None`` if none does."""
-    *_, last = _pass_through_stages(view, stage)
+    last = _first(view, stage, "giver", lambda _: False)
     return None if traits(last.op).passes else last
 
 
@@ -75,9 +87,23 @@ def _view_share(nbytes: int | None) -> float:
 
 def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
     """Find a cache in memory that takes over the elements released by `stage`: together they hold each once."""
-    for above in view.above(stage):
-        if above.op == "cache":
-            return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
-        if not traits(above.op).passes or above.op == "repeat":
-            return None
-    return None
+    kept: dict[str, StageView | None] = view.kept("cache_above")
+    passed: dict[str, None] = {}
+    found, one = None, stage
+    while one.id not in passed:
+        if one.id in kept:
+            found = kept[one.id]
+            break
+        passed[one.id] = None
+        readers = view.readers(one)
+        if len(readers) != 1 or _takes_or_changes(readers[0]):
+            found = next((above for above in view.above(one) if _takes_or_changes(above)), None)
+            found = found if found is not None and _caches(found) else None
+            break
+        one = readers[0]
+    kept.update(dict.fromkeys(passed, found))
+    return found if found is None or found.elements not in (None, INFINITE) else None
+
+
+def _takes_or_changes(stage: StageView) -> bool:
+    return stage.op == "cache" or not traits(stage.op).passes or stage.op == "repeat"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
@@ -57,65 +58,65 @@ class _Question:
     tuned: Tuned
     filled: Mapping[str, Filled]
 
-    @property
+    @cached_property
     def passing(self) -> float:
         """Predicted bytes of temporary tensors in the pool."""
         return sum(one.pooled for one in self.memory.held if one.owner in _PASSING)
 
-    @property
+    @cached_property
     def reserved(self) -> float:
         """Predicted bytes while running, with the reserve."""
         return (1 + RESERVE) * self.memory.running_bytes + POOL_RESERVE * self.passing
 
-    @property
+    @cached_property
     def fills_counted(self) -> bool:
         """Whether the answers count all batches that maps may fill; if not, they assume that maps do not."""
         above = self.limit - RUNTIME_BYTES
         most = max(0, COUNTED_GROWTH * above, above - self.reserved)
         return sum(one.bytes for one in self.filled.values()) <= most
 
-    @property
+    @cached_property
     def ahead(self) -> float:
         """Bytes that are counted for batches that maps may fill beyond those that are predicted."""
         if self.fills_counted:
             return sum(one.bytes for one in self.filled.values())
         return sum(min(one.bytes, _BOUNDED * one.batch_bytes) for one in self.filled.values())
 
-    @property
+    @cached_property
     def above(self) -> float:
         """Bytes of the limit without TensorFlow's own and batches that maps may fill ahead."""
         return self.limit - RUNTIME_BYTES - self.ahead
 
-    @property
+    @cached_property
     def counted(self) -> bool:
         """Whether the answers count tuned prefetches at full size; if not, they assume that these are bounded."""
         growth = self.tuned.bytes
         most = self.above if self.tuned.budget is not None else COUNTED_GROWTH * self.above
         return growth <= max(0, most, self.above - self.reserved)
 
-    @property
+    @cached_property
     def tuned_bytes(self) -> float:
         """Bytes that are counted for tuned prefetches to grow."""
         return self.tuned.bytes if self.counted else 0
 
-    @property
+    @cached_property
     def grown(self) -> float:
         """Bytes counted in addition to the prediction; a bound, which needs no reserve."""
         return self.ahead + self.tuned_bytes
 
-    @property
+    @cached_property
     def room(self) -> float:
         """Largest prediction in bytes with which the limit holds even if it is a fifth too low."""
         return (self.above - self.tuned_bytes - POOL_RESERVE * self.passing) / (1 + RESERVE)
 
-    @property
+    @cached_property
     def condition(self) -> str:
         """Assumptions of the answers, in words."""
         what = [] if self.fills_counted else ["its batches"]
         what += [] if self.counted else [self.tuned.words]
         return f" with {' and '.join(what)} bounded" if what else ""
 
-    @property
+    @cached_property
     def partial(self) -> bool:
         """Whether some sizes are unknown, so that more than the prediction is needed."""
         return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)

@@ -37,6 +37,8 @@ class CacheAfterAugment(Rule):
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order in which elements flow; functions whose randomness is not known are left alone."""
+        if not any(_is_random(stage) for stage in view.stages):
+            return
         for stage in view.stages:
             if not freezes(view, stage):
                 continue

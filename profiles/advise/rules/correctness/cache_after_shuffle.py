@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
-from pipeprof.profiles.advise.caches import freezes, frozen_by
+from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ProposedEdit
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.thread_chains import owners
@@ -41,12 +41,14 @@ class CacheAfterShuffle(Rule):
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order of the stages."""
+        kept = _kept_shuffles(view)
         for stage in view.stages:
-            if stage.op != "cache" or stage.arguments.get("filename") or not freezes(view, stage):
+            if stage.id not in kept or stage.op != "cache" or stage.arguments.get("filename"):
                 continue
-            if any(_mixes(after) for one in (stage, *owners(view, stage)) for after in view.above(one)):
+            if any(view.ever_after(one, "mixes", _mixes) for one in (stage, *owners(view, stage))):
                 continue
-            shuffles = [one for one in upstream(view, stage) if _shuffled_for_good(view, one, stage)]
+            mine = kept[stage.id]
+            shuffles = [one for one in upstream(view, stage) if one.id in mine and _is_passed_once(view, one, stage)]
             if shuffles:
                 # Once the order changes after the cache, the one before it does no harm.
                 yield _draft(view, stage, shuffles[0])
@@ -70,13 +72,19 @@ def _mixes(stage: StageView) -> bool:
     return _shuffles(stage) if traits(stage.op).shuffles else traits(stage.op).reorders
 
 
-def _shuffled_for_good(view: PipelineView, shuffle: StageView, cache: StageView) -> bool:
-    """Whether this cache, and none before it, keeps one pass of the shuffle."""
-    if not _shuffles(shuffle) or traits(shuffle.op).repeats:
-        return False
-    kept = frozen_by(view, shuffle)
-    if kept is None or kept.id != cache.id:
-        return False
+def _kept_shuffles(view: PipelineView) -> dict[str, set[str]]:
+    """Shuffles whose order a cache keeps, by the first such cache."""
+    found: dict[str, set[str]] = {}
+    for stage in view.stages:
+        if _shuffles(stage) and not traits(stage.op).repeats:
+            kept = frozen_by(view, stage)
+            if kept is not None:
+                found.setdefault(kept.id, set()).add(stage.id)
+    return found
+
+
+def _is_passed_once(view: PipelineView, shuffle: StageView, cache: StageView) -> bool:
+    """Whether the elements come to the cache in one pass of the shuffle."""
     return not any(traits(one.op).repeats for one in _path(view, shuffle, cache))
 
 

@@ -49,7 +49,7 @@ class CacheInMemoryOverBudget(Rule):
             below = view.input_of(stage)
             if stage.op != "cache" or stage.arguments.get("filename") or below is None:
                 continue
-            if any(traits(above.op).ends_early for above in view.above(stage)):
+            if view.ever_after(stage, "ends-early", lambda above: traits(above.op).ends_early):
                 # How much is read decides how much is kept.
                 continue
             if below.elements == INFINITE:
