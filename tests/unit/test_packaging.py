@@ -1,0 +1,44 @@
+"""What a package index shows and installs: dependencies, the build's tools, the README."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DISTRIBUTIONS = {"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"}
+OPTIONAL = {"pynvml", "tensorflow_datasets", "absl"}
+"""Imported only where a user's own pipeline has them."""
+
+
+def imported():
+    """Libraries that the package imports, by the file that does."""
+    found = {}
+    for folder in ("api", "cli", "pipelines", "profiles"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+                found |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in names}
+    return {name: file for name, file in found.items() if name not in sys.stdlib_module_names | {"pipeprof"}}
+
+
+def test_every_imported_library_is_declared():
+    declared = {re.split(r"[<>=!~ \[]", name)[0] for name in PROJECT["project"]["dependencies"]}
+    missing = {
+        name: file
+        for name, file in imported().items()
+        if name not in OPTIONAL and DISTRIBUTIONS.get(name, name) not in declared
+    }
+    assert missing == {}
+
+
+def test_the_build_backend_has_an_upper_version():
+    assert all("<" in one or "==" in one for one in PROJECT["build-system"]["requires"])
+
+
+def test_the_readme_has_no_link_that_leads_nowhere_on_a_package_index():
+    text = (ROOT / PROJECT["project"]["readme"]).read_text(encoding="utf-8")
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("https://", "#"))] == []
