@@ -303,7 +303,11 @@ def load_profile(path: Path) -> Profile:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            msg = f"{path} is a device or a pipe: name a file that `pipeprof run` saved"
+            raise ProfileError(msg)
+        if found.st_size > MAX_BYTES:
             msg = f"{path} is not a saved profile: it is larger than {MAX_BYTES // 1024**2} MiB"
             raise ProfileError(msg)
         return path.read_bytes()
@@ -319,7 +323,7 @@ def _read(path: Path) -> bytes:
 def is_own_file(path: Path) -> bool:
     """Whether the file is a profile that pipeprof may write over, or is empty."""
     try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"?"
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else b"?"
         return not raw or _is_profile(json.loads(raw))
     except (OSError, ValueError, RecursionError):
         return False

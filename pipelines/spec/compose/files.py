@@ -34,6 +34,7 @@ STDIN: Final = Path("-")
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _KEY: Final = "extends"
+_IRREGULAR: Final = "not a regular file"
 
 
 class _FileError(Exception):
@@ -79,6 +80,7 @@ def read_files(path: Path, overlays: Sequence[str], flags: list[str], environmen
         content = _read_file(path)
     except _FileError as error:
         meant = f" — did you mean {escape(str(path.with_name(error.suggestion)))}?" if error.suggestion else ""
+        meant += "; `pipeprof check -` reads a spec from standard input" if str(error).endswith(_IRREGULAR) else ""
         raise UsageError(str(error) + meant) from None
     reader = _Reader(flags, environment)
     layers = reader.chain(path, content, "spec", ())
@@ -241,7 +243,7 @@ def _identity(path: Path) -> Path:
 
 
 def _read_file(path: Path, *, regular: bool = False) -> bytes:
-    """Read at most a byte more than a spec may have; ``regular`` refuses what is no file on a disk.
+    """Read at most a byte more than a spec may have; ``regular`` also refuses standard input.
 
     Raises:
         _FileError: it cannot be read.
@@ -249,8 +251,8 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
     if path == STDIN and not regular:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
-        if regular and not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
-            message = f"{escape(str(path))}: not a regular file"
+        if not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
+            message = f"{escape(str(path))}: {_IRREGULAR}"
             raise _FileError(message)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
