@@ -194,15 +194,6 @@ def _read_moment() -> MemoryMoment:
     return MemoryMoment(t=time.monotonic(), rss=procfs.rss_bytes("self"), live=tensor_bytes()[0])
 
 
-def _with_pool(reading: MemoryReading) -> MemoryReading:
-    """Add the pool's pages to a reading, without what memory has grown by since the reading was taken."""
-    before, pool, after = procfs.rss_bytes("self"), pool_pages(), procfs.rss_bytes("self")
-    if pool is None or before is None or after is None:
-        return reading
-    resident = max(0, pool.resident - max(0, (before + after) // 2 - reading.rss))
-    return replace(reading, pool=resident, pool_hidden=pool.hidden, pool_index=pool.index)
-
-
 class MemoryLog:
     """Memory readings at the ends of phases, and looks at the running pipeline.
 
@@ -226,6 +217,8 @@ class MemoryLog:
         """
         rss, peak = procfs.rss_bytes("self"), procfs.peak_rss_bytes("self")
         live, most = tensor_bytes()
+        # Batches that are made meanwhile lie in the pool: it comes before the heap.
+        pool = pool_pages() if name in POOL_AT and (most or 0) >= POOL_BYTES else None
         heap = self._heap.end()
         if rss is not None:
             reading = MemoryReading(
@@ -243,9 +236,10 @@ class MemoryLog:
                 near_heap=heap.nearest.used if heap else None,
                 near_free=heap.nearest.free if heap else None,
                 blocks=sys.getallocatedblocks(),
+                pool=pool.resident if pool else None,
+                pool_hidden=pool.hidden if pool else None,
+                pool_index=pool.index if pool else None,
             )
-            counted = name in POOL_AT and (most or 0) >= POOL_BYTES
-            reading = _with_pool(reading) if counted else reading
             self._readings.append(reading)
             self._send(reading)
         forget_peak()
