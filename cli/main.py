@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.errors import PipeprofError
 
+RECURSION_LIMIT = 15_000
+"""Frames. A graph is as deep as its pipeline has stages, and 500 stages take some 2,500; on a stack of 8 MiB, as Linux
+gives it, Python 3.10 has room for about 20,000."""
+
 app = typer.Typer(
     name="pipeprof",
     # Without rich's boxes a help text costs a third of the time and looks the same in every terminal and log.
@@ -97,6 +101,7 @@ def invoke(arguments: Sequence[str]) -> int:
         pipeprof 0.1.0
         0
     """
+    sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     command = typer.main.get_command(app)
     try:
         result = command.main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
@@ -132,6 +137,11 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         say_error(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
         return int(error.exit_code)
+    if isinstance(error, RecursionError):
+        say_error(
+            "pipeprof: error: the target is nested too deeply: it has thousands of stages, or terms in an expression"
+        )
+        return exit_codes.USAGE
     fault = _output_fault(error) or system_fault(error)
     if fault is not None:
         say_error(f"pipeprof: error: {fault}")
