@@ -118,6 +118,15 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(exit_codes.HUNG_UP if number == signal.SIGHUP else exit_codes.TERMINATED)
 
 
+def _depth_fault(error: Exception) -> PipeprofError | None:
+    """The error of a target that is deeper than the recursion limit."""
+    from pipeprof.pipelines.errors import UsageError
+
+    if not isinstance(error, RecursionError):
+        return None
+    return UsageError("the target is nested too deeply: it has thousands of stages, or terms in an expression")
+
+
 def _report(error: Exception, arguments: Sequence[str]) -> int:
     from pipeprof.cli.text.diagnostics import say_error
     from pipeprof.pipelines.errors import PipeprofError
@@ -137,12 +146,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         say_error(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
         return int(error.exit_code)
-    if isinstance(error, RecursionError):
-        say_error(
-            "pipeprof: error: the target is nested too deeply: it has thousands of stages, or terms in an expression"
-        )
-        return exit_codes.USAGE
-    fault = _output_fault(error) or system_fault(error)
+    fault = _depth_fault(error) or _output_fault(error) or system_fault(error)
     if fault is not None:
         say_error(f"pipeprof: error: {fault}")
         return fault.exit_code
