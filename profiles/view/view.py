@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Headspace, Location, Stage
 
 AUTOTUNE = "AUTOTUNE"
+Kept = dict[str, Any]
+"""What a function has worked out for stages, by their ids."""
 INFINITE = -1
 
 _WIDTHS = {
@@ -294,10 +296,10 @@ class PipelineView:
         return found
 
     @cached_property
-    def _kept(self) -> dict[str, dict[str, Any]]:
+    def _kept(self) -> dict[str, Kept]:
         return {}
 
-    def kept(self, name: str) -> dict[str, Any]:
+    def kept(self, name: str) -> Kept:
         """Return what a function has worked out for the stages of this view, by their ids; for the function to fill.
 
         A view never changes, so an answer holds as long as the view lives.

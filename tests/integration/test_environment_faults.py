@@ -263,6 +263,8 @@ def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that were started under nohup ignore it, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     for line in process.stderr:
         if "building" in line:

@@ -106,4 +106,5 @@ def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _takes_or_changes(stage: StageView) -> bool:
-    return stage.op == "cache" or not traits(stage.op).passes or stage.op == "repeat"
+    op = traits(stage.op)
+    return op.stores or not op.passes or op.restarts

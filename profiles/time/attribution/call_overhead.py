@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pipeprof.profiles.constants import CALL_TURN_US, MOST_CALL_OVERHEAD, PASSING_PER_SHORT_OP
 from pipeprof.profiles.time.attribution.from_trace import parts_of
 from pipeprof.profiles.time.attribution.stage_time import StageTime, Times
-from pipeprof.profiles.time.attribution.trace_work import Work
+from pipeprof.profiles.time.attribution.trace_work import FEWEST_CALLS, Work
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], ru
     """What the trace has of a stage's executor, for the calls of a measured batch."""
     seen = [work[one.row.id] for one in parts if one.row.id in work]
     calls = sum(one.calls for one in seen)
-    if not calls:
+    if calls < FEWEST_CALLS:
         return _Turns()
     running = sum(one.calling * _on_a_core(one, running) for one in seen) / (sum(one.calling for one in seen) or 1.0)
     turn, own = sum(one.calling for one in seen) / calls, CALL_TURN_US / 1000

@@ -20,7 +20,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.time.attribution.trace_work import Work
+from pipeprof.profiles.time.attribution.trace_work import FEWEST_CALLS, Work
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _python_cpu(time: StageTime, inside: float, seen: Work | None) -> float:
 
 def per_call_scale(time: StageTime, seen: Work) -> float:
     """Return what makes traced milliseconds of a call's own time those of a measured batch: its calls, if known."""
-    return time.calls / seen.calls if time.calls is not None and seen.calls else time.scale
+    return time.calls / seen.calls if time.calls is not None and seen.calls >= FEWEST_CALLS else time.scale
 
 
 def cap_trace_timed_stages(times: Times, others_ms: float, total_ms: float) -> Times:

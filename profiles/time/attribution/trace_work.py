@@ -30,6 +30,10 @@ MOST_OPS = 8
 MOST_FUNCTIONS = 8
 
 
+FEWEST_CALLS = 1e-6
+"""Calls per batch below which no cost of a call can be worked out: one call in a million batches."""
+
+
 @dataclass
 class Work:
     """Work of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""

@@ -513,6 +513,15 @@ def test_what_nohup_has_switched_off_stays_off():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture
+def hang_up():
+    """SIGHUP as a terminal has it: under nohup it is ignored, and stays so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up")
 def test_signals_are_handled_while_installed_and_given_back():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signals = Signals()
