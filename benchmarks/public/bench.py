@@ -1,0 +1,187 @@
+"""Strangers' pipelines: what ``pipeprof run`` concludes about each, against plain loops without pipeprof.
+
+Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. The pipelines have the shapes of public training
+code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one of
+its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
+
+* the verdict's stage is the bottleneck, or one that gains as much within a tenth; where none gains a tenth, any or none;
+* the verdict's limit is one that the case allows, and is ``cpu`` only where the plain loop keeps the cores busy;
+* each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
+  finding without a fix to try does not hold;
+* unexplained memory is at most 10 % of the rise or 30 MiB, whichever is larger;
+* elements per batch and per second are right within 5 and 20 %, or absent.
+
+Needs two idle cores. Fifteen minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, Case
+
+HERE = Path(__file__).resolve().parent
+SECONDS = 3
+PATIENCE = 300
+GAINS = 1.1
+"""A function that costs nothing and gains less is no bottleneck."""
+ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
+BUSY_SHARE = 0.75
+"""Of the cores, from which a plain loop is limited by them."""
+KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
+
+
+def plain(folder: Path, target: str, *options: str) -> dict[str, Any]:
+    """Run a plain loop in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, HERE / "plain.py", target, "--seconds", str(SECONDS), *options],
+        cwd=folder,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
+    """Profile a pipeline: the exit code and the profile, empty if there is none."""
+    module, name = target.split(":")
+    out = folder / f"{name}.json"
+    run = ["run", f"{HERE / module}.py:{name}", "--seconds", str(SECONDS), "--no-lock", "--quiet", "--out", str(out)]
+    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+    return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+
+
+def measure(folder: Path, case: Case) -> dict[str, Any]:
+    """All measurements of one case: plain, with pipeprof, with functions that cost nothing, with fixes."""
+    before = plain(folder, case.target)
+    exit_code, profile = profile_of(folder, case.target)
+    free = {name: plain(folder, case.target, "--free", name) for name in case.functions}
+    rules = {finding["rule"] for finding in profile.get("findings") or []}
+    fixed = {rule: plain(folder, target) for rule, target in case.fixes.items() if rule in rules}
+    again = plain(folder, case.target)
+    raw = {"plain": [before, again], "free": free, "fixed": fixed}
+    if not case.functions:
+        raw["epochs"] = plain(folder, case.target, "--epochs")
+    return {"exit_code": exit_code, "profile": profile, **raw}
+
+
+def name_of(stage: dict[str, Any]) -> str:
+    """Every name that the report gives a stage, and the text of its place."""
+    return json.dumps([stage.get(key) for key in ("name", "function", "location", "library", "id")])
+
+
+def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
+    """What was found, and which demands hold."""
+    profile = measured["profile"]
+    if measured["exit_code"] or not profile.get("complete"):
+        return {"exit_code": measured["exit_code"]}, {"finished": False}
+    rate = sum(loop["batches_per_second"] for loop in measured["plain"]) / 2
+    cores = max(loop["cores"] for loop in measured["plain"])
+    rows = measured["plain"][0]["elements_per_batch"]
+    gains = {name: loop["batches_per_second"] / rate for name, loop in measured["free"].items()}
+    best = max(gains.values(), default=1.0)
+    true = [name for name, gain in gains.items() if gain >= max(GAINS, 0.9 * best)]
+    verdict, throughput, memory = profile["verdict"], profile["throughput"] or {}, profile["memory"]
+    stage = next((stage for stage in profile["stages"] or [] if stage["id"] == verdict["stage"]), None)
+    said = name_of(stage) if stage else ""
+    rise = (memory["peak_bytes"] or 0) - (memory["baseline_bytes"] or 0)
+    unexplained = abs(memory["unexplained_bytes"] or 0)
+    findings = []
+    for finding in profile["findings"] or []:
+        predicted = (finding["predicted"] or {}).get("speedup")
+        loop = measured["fixed"].get(finding["rule"])
+        real = loop["batches_per_second"] / rate if loop else None
+        needed = finding["family"] == "speed" or predicted is not None
+        findings.append(
+            {
+                "rule": finding["rule"],
+                "predicted": predicted,
+                "real": real,
+                "holds": not needed or (real is not None and real - 1 >= 0.5 * ((predicted or GAINS) - 1)),
+            }
+        )
+    per_batch, per_second = throughput.get("elements_per_batch"), throughput.get("elements_per_second")
+    rules = {finding["rule"] for finding in findings}
+    claims = {
+        "finished": True,
+        "stage": not true or any(f"{name}" in said for name in true) or bool(case.library and case.library in said),
+        "limit": not case.limits or verdict["limit"] in case.limits,
+        "cpu": verdict["limit"] != "cpu" or cores >= BUSY_SHARE * (os.cpu_count() or 1),
+        "speaks": case.must <= rules,
+        "findings": all(finding["holds"] for finding in findings),
+        "memory": unexplained <= max(ALLOWED_BYTES, ALLOWED_SHARE * rise),
+        "rows": per_batch is None or abs(per_batch / rows - 1) <= 0.05,
+        "rate": per_second is None or abs(per_second / (throughput["batches_per_second"] * rows) - 1) <= 0.2,
+        "no_rule_failed": all(message["code"] != "rule-failed" for message in profile["warnings"]),
+    }
+    figures = {
+        "headline": verdict["headline"],
+        "stage": stage and stage["name"],
+        "true_stages": true,
+        "gains_if_free": {name: round(gain, 2) for name, gain in gains.items()},
+        "limit": verdict["limit"],
+        "plain_cores": round(cores, 2),
+        "plain_batches_per_second": round(rate, 2),
+        "batches_per_second": throughput.get("batches_per_second"),
+        "plain_elements_per_batch": round(rows, 2),
+        "elements_per_batch": per_batch,
+        "findings": findings,
+        "rise_mb": round(rise / 1e6, 1),
+        "unexplained_mb": round(unexplained / 1e6, 1),
+        **measured.get("epochs", {}),
+    }
+    return figures, claims
+
+
+def main() -> int:
+    """Measure, write and print the result; 0 if it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
+    parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
+    options = parser.parse_args()
+    figures, raw = {}, {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.data or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "data").exists():
+            subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
+        for name in options.case or CASES:
+            case = CASES[name]
+            measured = measure(folder, case)
+            found, claims = judge(case, measured)
+            figures[name] = {**found, "claims": claims, "holds": all(claims.values())}
+            raw[name] = {key: value for key, value in measured.items() if key != "profile"}
+            raw[name] |= {key: measured["profile"].get(key) for key in KEPT}
+            broken = [claim for claim, holds in claims.items() if not holds]
+            outcome = f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
+            print(f"{name}: {found.get('headline', 'no profile')}; {outcome}", flush=True)
+            print(
+                f"  {json.dumps({key: figures[name].get(key) for key in ('stage', 'true_stages', 'gains_if_free', 'limit', 'plain_cores', 'findings', 'rise_mb', 'unexplained_mb', 'elements_per_batch', 'plain_elements_per_batch')})}"
+            )
+    holds = all(figure["holds"] for figure in figures.values())
+    result = {
+        "claim": "on pipelines of public shapes the stage, limit, findings, memory and elements are those of plain loops",
+        "holds": holds,
+        "figures": figures,
+        "raw": raw,
+    }
+    text = json.dumps(result, indent=1).replace(f"{HERE.parents[1]}{os.sep}", "").replace(f"{folder}{os.sep}", "")
+    options.out.write_text(f"{text}\n", encoding="utf-8")
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

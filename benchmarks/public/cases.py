@@ -1,0 +1,79 @@
+"""The pipelines of this benchmark, and what a plain loop shall find out about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pipeline.
+
+    Attributes:
+        target: ``MODULE:FUNCTION``.
+        functions: The user's functions in it; the one that gains most by costing nothing is the bottleneck.
+        limits: The limits that the verdict may name. ``cpu`` and others are held against the cores of the plain loop.
+        fixes: By rule, the function with the fix as a person would write it.
+        must: Rules that have to speak.
+        library: The file whose stage may be named in place of a user's function: the work is inside a library.
+    """
+
+    target: str
+    functions: tuple[str, ...]
+    limits: frozenset[str]
+    fixes: dict[str, str] = field(default_factory=dict)
+    must: frozenset[str] = frozenset()
+    library: str | None = None
+
+
+CPU = frozenset({"cpu"})
+CASES = {
+    "keras_folder": Case("images:keras_folder", ("augment",), CPU, library="image_dataset"),
+    "imagenet": Case("images:imagenet", ("parse_and_distort",), CPU),
+    "two_views": Case("images:two_views", ("two_crops",), CPU),
+    "detection": Case("images:detection", ("decode", "match_anchors"), CPU),
+    "serial_decode": Case(
+        "images:serial_decode",
+        ("load",),
+        frozenset({"serial-stage"}),
+        {"serial-map-cpu": "images:serial_decode_parallel"},
+        frozenset({"serial-map-cpu"}),
+    ),
+    "frozen_order": Case("images:frozen_order", (), frozenset()),
+    "text_mixture": Case(
+        "sequences:text_mixture", ("normalize", "tokenize", "chunk"), frozenset({"cpu", "serial-stage"})
+    ),
+    "translation": Case("sequences:translation", ("encode",), frozenset({"cpu", "serial-stage"})),
+    "trajectories": Case("sequences:trajectories", ("parse", "add_noise"), frozenset({"cpu", "serial-stage"})),
+    "windows": Case("sequences:windows", ("as_batch", "split"), frozenset({"serial-stage", "cpu"})),
+    "speech": Case("sequences:speech", ("load", "spectrogram"), CPU),
+    "csv_lines": Case(
+        "tables:csv_lines",
+        ("parse_csv",),
+        frozenset({"cpu", "serial-stage"}),
+        {"map-before-batch-scalar": "tables:csv_lines_batched"},
+    ),
+    "clicks": Case(
+        "tables:clicks",
+        ("parse", "hash_words"),
+        CPU,
+        {"parse-single-example": "tables:clicks_batched"},
+        frozenset({"parse-single-example"}),
+    ),
+    "medical_generator": Case("tables:medical_generator", ("volumes",), frozenset({"serial-stage", "gil"})),
+    "numpy_loader": Case("tables:numpy_loader", ("load_volume",), frozenset({"gil"})),
+    "remote_store": Case(
+        "tables:remote_store",
+        ("fetch_volume",),
+        frozenset({"latency"}),
+        {"threadpool-caps-blocking-map": "tables:remote_store_threads"},
+        frozenset({"threadpool-caps-blocking-map"}),
+    ),
+    "embeddings": Case(
+        "tables:embeddings",
+        ("look_up",),
+        frozenset({"cpu", "serial-stage"}),
+        {"graph-constant": "tables:embeddings_tensor"},
+        frozenset({"graph-constant"}),
+    ),
+}

@@ -1,0 +1,129 @@
+"""Pipelines of text, trajectories, sounds and windows; inputs are those of data.py, below the current folder."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+AUTOTUNE = tf.data.AUTOTUNE
+
+
+def text_mixture() -> tf.data.Dataset:
+    """Three corpora tokenised, filtered, cut into chunks and mixed: pretraining of a language model."""
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer([f"ab{vowel}" for vowel in "aeiou"], tf.range(2, 7, dtype=tf.int64)), 1
+    )
+
+    def normalize(line: tf.Tensor) -> tf.Tensor:
+        return tf.strings.regex_replace(tf.strings.lower(line), r"[^a-z ]+|(.)\1\1+", " ")
+
+    def tokenize(line: tf.Tensor) -> tf.Tensor:
+        return tf.strings.unicode_decode(line, "UTF-8")
+
+    def to_words(line: tf.Tensor) -> tf.Tensor:
+        return table.lookup(tf.strings.split(line)) + tf.cast(tf.strings.length(line), tf.int64)
+
+    def long_enough(tokens: tf.Tensor) -> tf.Tensor:
+        return tf.size(tokens) > 4
+
+    def chunk(tokens: tf.Tensor) -> tf.data.Dataset:
+        padded = tf.pad(tokens, [[0, -tf.size(tokens) % 64]])
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(padded, [-1, 64]))
+
+    def corpus(name: str) -> tf.data.Dataset:
+        lines = tf.data.TextLineDataset(f"data/texts/{name}.txt").repeat()
+        characters = lines.map(normalize, num_parallel_calls=AUTOTUNE).map(tokenize, num_parallel_calls=AUTOTUNE)
+        return characters.filter(long_enough).flat_map(chunk).shuffle(200)
+
+    mixed = tf.data.Dataset.sample_from_datasets(
+        [corpus("news"), corpus("wiki"), corpus("chat")], [0.5, 0.3, 0.2], seed=4
+    )
+    return mixed.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
+
+
+def translation() -> tf.data.Dataset:
+    """Pairs of sentences as ids in buckets of similar length: a translation model."""
+    words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
+    table = tf.lookup.StaticVocabularyTable(
+        tf.lookup.KeyValueTensorInitializer(words, tf.range(30, dtype=tf.int64)), num_oov_buckets=1
+    )
+
+    def encode(source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return table.lookup(tf.strings.split(source)), table.lookup(tf.strings.split(target))
+
+    def short_enough(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(tf.size(source), tf.size(target)) <= 50
+
+    def length(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(tf.size(source), tf.size(target))
+
+    pairs = tf.data.Dataset.zip(
+        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
+    )
+    encoded = pairs.map(encode, num_parallel_calls=AUTOTUNE).filter(short_enough).shuffle(2000).repeat()
+    return encoded.bucket_by_sequence_length(
+        length, bucket_boundaries=[10, 20, 30, 40], bucket_batch_sizes=[64, 48, 32, 24, 16]
+    ).prefetch(AUTOTUNE)
+
+
+def trajectories() -> tf.data.Dataset:
+    """Episodes parsed and cut into steps, with noise, shuffled: learning from demonstrations."""
+
+    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_single_example(
+            record,
+            {
+                "states": tf.io.FixedLenSequenceFeature([64], tf.float32, allow_missing=True),
+                "actions": tf.io.FixedLenSequenceFeature([8], tf.float32, allow_missing=True),
+            },
+        )
+        return {"states": parsed["states"], "actions": parsed["actions"]}
+
+    def add_noise(step: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**step, "states": step["states"] + tf.random.normal([64], stddev=0.01)}
+
+    records = tf.data.TFRecordDataset("data/episodes/episodes.tfrecord").repeat()
+    steps = records.map(parse, num_parallel_calls=AUTOTUNE).flat_map(tf.data.Dataset.from_tensor_slices)
+    return steps.map(add_noise, num_parallel_calls=AUTOTUNE).shuffle(2000).batch(256).prefetch(AUTOTUNE)
+
+
+def windows() -> tf.data.Dataset:
+    """Sliding windows over a series: the forecasting tutorial."""
+    series = np.sin(np.arange(200_000, dtype=np.float32) / 50)
+
+    def as_batch(window: tf.data.Dataset) -> tf.data.Dataset:
+        return window.batch(33, drop_remainder=True)
+
+    def split(window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return window[:-1], window[-1:]
+
+    dataset = tf.data.Dataset.from_tensor_slices(series).repeat().window(33, shift=1, drop_remainder=True)
+    return dataset.flat_map(as_batch).shuffle(1000).map(split).batch(128).prefetch(1)
+
+
+def windows_indexed() -> tf.data.Dataset:
+    """The same windows gathered from the series by their indices, a batch at once."""
+    series = tf.constant(np.sin(np.arange(200_000, dtype=np.float32) / 50))
+
+    def gather(starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        window = tf.gather(series, starts[:, None] + tf.range(33, dtype=tf.int64))
+        return window[:, :-1], window[:, -1:]
+
+    return tf.data.Dataset.range(200_000 - 32).shuffle(1000).repeat().batch(128).map(gather).prefetch(1)
+
+
+def speech() -> tf.data.Dataset:
+    """Sounds in files as spectrograms: recognition of short commands."""
+    mel = tf.signal.linear_to_mel_weight_matrix(40, 257, 16_000)
+
+    def load(path: tf.Tensor) -> tf.Tensor:
+        wave, _ = tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1, desired_samples=16_000)
+        return tf.squeeze(wave, -1)
+
+    def spectrogram(wave: tf.Tensor) -> tf.Tensor:
+        spectrum = tf.abs(tf.signal.stft(wave, frame_length=400, frame_step=160, fft_length=512))
+        return tf.math.log(tf.matmul(spectrum, mel) + 1e-6)
+
+    files = tf.data.Dataset.list_files("data/sounds/*.wav", seed=2).repeat()
+    waves = files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
+    return waves.batch(16, drop_remainder=True).prefetch(AUTOTUNE)
