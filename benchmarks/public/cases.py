@@ -39,7 +39,7 @@ CASES = {
         {"serial-map-cpu": "images:serial_decode_parallel"},
         frozenset({"serial-map-cpu"}),
     ),
-    "frozen_order": Case("images:frozen_order", (), frozenset()),
+    "frozen_order": Case("images:frozen_order", (), frozenset(), must=frozenset({"cache-after-shuffle"})),
     "text_mixture": Case(
         "sequences:text_mixture", ("normalize", "tokenize", "chunk"), frozenset({"cpu", "serial-stage"})
     ),
@@ -61,7 +61,12 @@ CASES = {
         frozenset({"parse-single-example"}),
     ),
     "medical_generator": Case("tables:medical_generator", ("volumes",), frozenset({"serial-stage", "gil"})),
-    "numpy_loader": Case("tables:numpy_loader", ("load_volume",), frozenset({"gil"})),
+    "numpy_loader": Case(
+        "tables:numpy_loader",
+        ("load_volume",),
+        frozenset({"gil"}),
+        {"py-function-gil": "tables:numpy_loader_arrays"},
+    ),
     "remote_store": Case(
         "tables:remote_store",
         ("fetch_volume",),
