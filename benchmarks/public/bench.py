@@ -1,10 +1,10 @@
 """Pipelines of public shapes: what ``pipeprof run`` concludes about each, against plain loops without it.
 
-Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. The pipelines have the shapes of public training
+Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. Their shapes are those of public training
 code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one
 of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
 
-* the verdict's stage is the bottleneck, or one that gains as much within a tenth; where none gains a tenth, any or none;
+* the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth;
 * the verdict's limit is one that the case allows, and is ``cpu`` only where the plain loop keeps the cores busy;
 * each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
   finding without a fix to try does not hold;
