@@ -15,7 +15,7 @@ def text_mixture() -> tf.data.Dataset:
     )
 
     def normalize(line: tf.Tensor) -> tf.Tensor:
-        return tf.strings.regex_replace(tf.strings.lower(line), r"[^a-z ]+|(.)\1\1+", " ")
+        return tf.strings.regex_replace(tf.strings.lower(line), r"[^a-z ]+|  +", " ")
 
     def tokenize(line: tf.Tensor) -> tf.Tensor:
         return tf.strings.unicode_decode(line, "UTF-8")
