@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target.target import Target as ParsedTarget
     from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
@@ -61,7 +62,8 @@ def check(
 ) -> None:
     """Check a target without running it: errors, memory, rules.
 
-    Predicts the memory and applies the rules that need no measurement. Loads no TensorFlow.
+    Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
+    Loads no TensorFlow.
     """
     from pipeprof.cli import options, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
@@ -94,11 +96,12 @@ def check(
         streams.write_stdout(_resolved(target, loaded, kind))
         return
     machine = _machine(limit)
-    advice = _advice(loaded, machine) if loaded is not None else None
+    advice = _advice(parsed, loaded, machine)
     exit_code = OK
-    if fail_on is not None and advice is not None:
-        # Nothing found and nothing looked at are not the same.
-        exit_code = INTERNAL if advice.findings is None else GATE if advice.findings else OK
+    if fail_on is not None:
+        # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
+        unread = loaded is not None and advice.findings is None
+        exit_code = INTERNAL if unread else GATE if advice.findings else OK
     if kind == "text":
         streams.write_stdout(_as_text(target, loaded, advice, color, asked=limit is not None))
     else:
@@ -169,16 +172,15 @@ def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
     return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
 
 
-def _advice(loaded: LoadedSpec, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
-    from pipeprof.profiles.advise.static import static_advice
+def _advice(parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
+    from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
-    return static_advice(
-        loaded,
-        cores=cores,
-        memory_limit_bytes=limit.bytes if limit else None,
-        what_if=limit is not None and limit.source == "option",
-    )
+    most = limit.bytes if limit else None
+    if loaded is None:
+        return source_advice(parsed, cores=cores, memory_limit_bytes=most)
+    asked = limit is not None and limit.source == "option"
+    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked)
 
 
 def _notes(loaded: LoadedSpec) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Findings and predicted memory of a spec, without running it."""
+"""Findings and predicted memory of a spec or of a function's source, without running it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target.target import Target
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.view.view import PipelineView
@@ -67,3 +68,28 @@ def static_advice(
         answers = what_ifs(view, memory, memory_limit_bytes)
     uncounted = not_predicted(view, memory) if memory is not None else []
     return StaticAdvice(findings, memory, [*messages, *more], answers, uncounted)
+
+
+def source_advice(target: Target, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
+    """Apply the rules to what the text of a function's file shows of its pipeline. Never raises.
+
+    The findings are None where the text shows nothing: the stages are unknown before a run.
+
+    Args:
+        target: A function in a file.
+        cores: Cores that a run could use.
+        memory_limit_bytes: Memory that it could use.
+    """
+
+    def read() -> PipelineView:
+        from pipeprof.profiles.view.from_source import view_of_source
+
+        return view_of_source(target, cores=cores, memory_limit_bytes=memory_limit_bytes)
+
+    messages: list[Message] = []
+    view = tried("the source", read, messages)
+    if view is None or not view.constants:
+        return StaticAdvice(messages=messages)
+    result = tried("the rules", lambda: advise(view), messages)
+    findings, more = result if result is not None else (None, [])
+    return StaticAdvice(findings or None, messages=[*messages, *more])

@@ -61,7 +61,7 @@ ROWS = {
         {"data", "graph"},
         {"spec"},
         {"inference", "build"},
-        {"check", "to_python", "from_python"},
+        {"check", "to_python", "from_python", "static"},
     ),
     "profiles": (
         GROUND,

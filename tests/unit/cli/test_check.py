@@ -225,6 +225,23 @@ def test_wrong_options(option: str, spec: Path, pipeprof: Pipeprof) -> None:
     assert option.partition("=")[0] in result.err
 
 
+def test_an_array_that_the_source_puts_into_a_graph_is_a_finding(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "input.py").write_text(
+        "import numpy as np\nimport tensorflow as tf\nTABLE = np.zeros((100_000, 50))\n"
+        "def train():\n    return tf.data.Dataset.range(9).map(lambda row: tf.gather(TABLE, row))\n",
+        encoding="utf-8",
+    )
+    done = pipeprof("check", "input.py:train")
+    assert done.code == 0
+    report = " ".join(done.out.split())
+    assert "carries 38.1 MiB of constants: TABLE (float64[100000,50]), used in input.py:5." in report
+    assert "Place input.py:5" in report
+    strict = pipeprof("check", "input.py:train", "--fail-on", "warning", "--json")
+    assert strict.code == 3
+    (finding,) = json.loads(strict.out)["findings"]
+    assert (finding["rule"], finding["location"]["line"]) == ("graph-constant", 5)
+
+
 def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--fail-on", "warning")

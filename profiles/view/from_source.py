@@ -1,0 +1,36 @@
+"""The view of a function's pipeline that the text of its file shows: arrays that become constants of graphs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.static.captured_arrays import captured_arrays
+from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.view.view import ConstantView, PipelineView
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.target.target import Target
+
+
+def view_of_source(target: Target, *, cores: float, memory_limit_bytes: int | None = None) -> PipelineView:
+    """The pipeline without stages, which only a run shows.
+
+    Args:
+        target: A function in a file.
+        cores: Cores that a run could use.
+        memory_limit_bytes: Memory that it could use.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid Python.
+    """
+    constants = tuple(
+        ConstantView(
+            one.array.nbytes,
+            one.array.dtype,
+            one.array.shape,
+            name=one.name,
+            location=Location(file=str(target.path), line=one.line, column=one.column),
+        )
+        for one in captured_arrays(target)
+    )
+    return PipelineView("static", (), cores=cores, memory_limit_bytes=memory_limit_bytes, constants=constants)
