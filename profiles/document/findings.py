@@ -22,7 +22,11 @@ class Verdict(Model):
 
     bound: Bound | None = None
     limit: Limit | None = None
-    stage: str | None = None
+    stage: str | None = Field(
+        None,
+        description="Address of the bottleneck; where no limit was found, of the stage with most of the work. `None` "
+        "where the verdict names none.",
+    )
     headspace_share: float | None = None
     disturbed: bool | None = Field(
         None,

@@ -205,7 +205,7 @@ class Watch:
         # The reason for the stop is over and must not keep the loop busy until the worker ends.
         due = [self._kill_at]
         if self._stop is None:
-            due = [self.observed.heard + self.timeout, self.observed.trace_until, self.end_at, self._next_save]
+            due = [self._hangs_at, self.observed.trace_until, self.end_at, self._next_save]
         if self._silent_at is not None:
             # It is about to end, which no pipe will tell.
             due.append(now + EXIT_SECONDS)
@@ -243,10 +243,14 @@ class Watch:
         elif self.observed.trace_until is not None and now >= self.observed.trace_until:
             # The worker sent all other results before the trace.
             self._stop, self._kill_at = "long-trace", now
-        elif now >= self.observed.heard + self.timeout:
+        elif now >= self._hangs_at:
             self.stacks = True
             self.worker.dump_stacks()
             self._ask("hung", now + ANSWER_SECONDS)
+
+    @property
+    def _hangs_at(self) -> float:
+        return self.observed.heard + self.observed.patience(self.timeout)
 
     def _ask(self, reason: Reason, until: float) -> None:
         """End the worker, after one last query of its state."""

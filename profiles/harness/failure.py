@@ -350,7 +350,10 @@ def _hang_failure(observed: Observed, around: Circumstances) -> Failure:
         if frame
         else ""
     )
-    text = f"The pipeline hangs: no progress for {around.timeout:g} s (--timeout) in phase {_where(observed)}.{place}"
+    seconds = observed.patience(around.timeout)
+    option = " (--timeout)" if seconds == around.timeout else ""
+    who = "Starting takes too long" if observed.phase == "import" else "The pipeline hangs"
+    text = f"{who}: no progress for {seconds:g} s{option} in phase {_where(observed)}.{place}"
     problem = Problem(code="hung", message=text)
     if frame:
         problem.file, problem.line = frame.file, frame.line

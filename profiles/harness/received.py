@@ -37,6 +37,9 @@ from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+STARTING_SECONDS = 60.0
+"""How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""
+
 
 @dataclass
 class SeenPhase:
@@ -111,6 +114,15 @@ class Observed:
     def phase(self) -> PhaseName:
         """Current or last phase of the worker."""
         return self.phases[-1].name if self.phases else "import"
+
+    def patience(self, timeout: float) -> float:
+        """Return the seconds without progress after which the worker is taken to hang.
+
+        Args:
+            timeout: That of the pipeline, in seconds. It does not hold while TensorFlow starts, which takes long on a
+                busy machine or a slow disk and is not the pipeline's doing.
+        """
+        return max(timeout, STARTING_SECONDS) if self.phase == "import" else timeout
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
 ``cpu``           other processes took cores that the worker's threads waited for
-``cpu``           the worker used four fifths of its cores
+``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
@@ -24,7 +24,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.profiles.time.limits.cores import CPU_FROM, cores_in_use, scheduled_on, worker_fills_cores
+from pipeprof.profiles.time.limits.cores import (
+    CPU_FROM,
+    cores_between_restarts,
+    cores_in_use,
+    scheduled_on,
+    worker_fills_cores,
+)
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.serial_chain import find_chain
 from pipeprof.profiles.time.top_stage import EQUAL_FROM, equal_stages, top_stage, unknown_stages
@@ -195,6 +201,8 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | 
     if causes.worker_cores is None or not worker_fills_cores(profile):
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
+    if causes.worker_cores < CPU_FROM * profile.host.cores:
+        used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
     if stage is None:
         return Bottleneck("cpu", None, used)
     stages = _most_cpu(profile)

@@ -64,7 +64,7 @@ _WORDS_FOR_CODES = {
     "crashed": "the worker crashed",
     "empty": "the dataset is empty",
     "exited": "the worker ended by itself",
-    "hung": "the pipeline hangs",
+    "hung": "it hangs",
     "killed": "the worker was killed",
     "max-time": "--max-time was reached",
     "raised": "the pipeline raised an error",
@@ -118,10 +118,25 @@ def conclude(profile: Profile) -> Verdict:
         details,
         bound=bound,
         limit="step" if bound == "step" else bottleneck.limit if bottleneck is not None else None,
-        stage=bottleneck.stage.id if bottleneck is not None and bottleneck.stage is not None else None,
+        stage=_named_stage(profile, steps, bound, bottleneck),
         headspace_share=profile.headspace.share if profile.headspace is not None else None,
         disturbed=_disturbed(profile),
     )
+
+
+def _named_stage(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottleneck | None) -> str | None:
+    """Return the address of the stage that the details name: that of the bottleneck, else the one with most work."""
+    if bottleneck is not None:
+        return bottleneck.stage.id if bottleneck.stage is not None else None
+    owner = (
+        _owner(profile.stages, steps.epochs, steps.interval_ms.mean) if _names_owner(profile, steps, bound) else None
+    )
+    return owner.id if owner is not None else None
+
+
+def _names_owner(profile: Profile, steps: Steps, bound: Bound) -> bool:
+    """Whether the stage with most work is named where no limit was found."""
+    return bound != "step" and not _nothing_to_gain(profile) and not _only_restarts(steps)
 
 
 def _verdict(headline: str, details: list[VerdictDetail], **quantities: object) -> Verdict:
@@ -224,7 +239,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("bottleneck", bottleneck.text))
         if bottleneck.stage is None and bottleneck.limit != "memory":
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
-    elif bound != "step" and not _nothing_to_gain(profile) and not _only_restarts(steps):
+    elif _names_owner(profile, steps, bound):
         found.append(("most work", _most_work(profile.stages, steps.epochs, steps.interval_ms.mean)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
@@ -275,15 +290,23 @@ def _most_work(stages: list[Stage] | None, epochs: int, interval_ms: float) -> s
     stage = top_stage(stages, epochs, interval_ms)
     if stage is None:
         return _unknown_costs(stages, epochs)
-    if stage.share is None and stage.ops:
-        return f"{stage_label(stage)}, by the trace (it had finished when costs were read)"
-    if (stage.share or 0.0) < OWNER_FROM:
+    if _owner(stages, epochs, interval_ms) is None:
         return ""
+    if stage.share is None:
+        return f"{stage_label(stage)}, by the trace (it had finished when costs were read)"
     owners = [stage, *equal_stages(stage, stages)]
     # Without a model all times come from the trace, and the table of stages says so.
     traced = any(one.timed_by == "trace" for one in owners) and any(one.timed_by == "model" for one in stages or [])
     estimate = " (estimated from the trace)" if traced else ""
     return f"{label_stages(owners)}, {share_of_work(owners)}{estimate}"
+
+
+def _owner(stages: list[Stage] | None, epochs: int, interval_ms: float) -> Stage | None:
+    """Return the stage with most of the pipeline's work, if it has enough of it to be named for it alone."""
+    stage = top_stage(stages, epochs, interval_ms)
+    if stage is None or (stage.share is None and not stage.ops):
+        return None
+    return stage if stage.share is None or stage.share >= OWNER_FROM else None
 
 
 def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:

@@ -29,6 +29,7 @@ from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices
 from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             pooled = sum(size for size in known if size >= POOLED_FROM) / sum(known)
         else:
             pooled = 1.0 if each >= POOLED_FROM else 0.0
+        kept = bytes_kept_by_slices(view, given, one.elements) if one.owner == "shuffle" and one.elements else 0.0
+        if kept:
+            pooled = (size * pooled + kept) / (size + kept)
+            size += kept
         if not one.counted:
             unsized, texts, parts, most = True, False, False, math.inf
         yield Buffer(

@@ -41,6 +41,7 @@ from pipeprof.profiles.memory.predict.model import (
 )
 from pipeprof.profiles.memory.predict.open_inner import open_copies, results_ready
 from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -212,7 +213,10 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction 
         small = min(size.bytes, small_bytes(view, below))
         overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
         note = ", if there are that many" if below.elements is None else ""
-        yield _predict_elements(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
+        kept = bytes_kept_by_slices(view, below, count)
+        yield _predict_elements(
+            view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note, kept=kept
+        )
 
 
 def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -300,14 +304,16 @@ def _predict_elements(
     size: Size,
     overhead: int = 0,
     note: str = "",
+    kept: float = 0.0,
 ) -> BufferPrediction:
-    """Predict ``count`` elements in every open copy of the stage."""
+    """Predict ``count`` elements in every open copy of the stage, and what they keep alive."""
     many = open_copies(view, stage)
-    total = round(many * count * (size.bytes + overhead))
+    total = round(many * (count * (size.bytes + overhead) + kept))
     open_ones = f"{many} open × " if many > 1 else ""
     each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
     at_most = owner == "shuffle" and bool(note)
-    formula = f"{open_ones}{count:,} {what} × {each}{note}"
+    rest = f" + {in_words(kept)} of the tensors that they are slices of" if kept else ""
+    formula = f"{open_ones}{count:,} {what} × {each}{rest}{note}"
     return BufferPrediction(
         owner,
         stage.id,
@@ -317,7 +323,7 @@ def _predict_elements(
         at_most=at_most,
         at_least=size.partial,
         count=many * count,
-        pooled=round(many * count * size.bytes * _pooled_share(view, owner, stage)),
+        pooled=round(many * (count * size.bytes * _pooled_share(view, owner, stage) + kept)),
     )
 
 

@@ -23,7 +23,7 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
         fixed = _fixed_components(one)
         return one if fixed and all(fixed) else None
     if one.op == "from_tensor_slices":
-        return one if one.element and all(_view_share(component.nbytes) == 1 for component in one.element) else None
+        return one if one.element and all(view_share(component.nbytes) == 1 for component in one.element) else None
     return None
 
 
@@ -67,7 +67,7 @@ def shared_bytes(view: PipelineView, stage: StageView) -> float:
         )
     if one is None or one.op != "from_tensor_slices":
         return 0
-    return sum((component.nbytes or 0) * _view_share(component.nbytes) for component in one.element or ())
+    return sum((component.nbytes or 0) * view_share(component.nbytes) for component in one.element or ())
 
 
 def _fixed_components(stage: StageView) -> tuple[bool, ...]:
@@ -75,11 +75,11 @@ def _fixed_components(stage: StageView) -> tuple[bool, ...]:
     return (stage.function.fixed if stage.function is not None else None) or ()
 
 
-def _view_share(nbytes: int | None) -> float:
+def view_share(nbytes: int | None) -> float:
     """Return the share of a component's slices that are aligned for a view.
 
     Example:
-        >>> _view_share(65_536), _view_share(65_568), _view_share(65_537)
+        >>> view_share(65_536), view_share(65_568), view_share(65_537)
         (1.0, 0.5, 0.015625)
     """
     return math.gcd(nbytes, ALIGNMENT_BYTES) / ALIGNMENT_BYTES if nbytes else 0.0

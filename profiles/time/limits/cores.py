@@ -55,10 +55,29 @@ def idle_cores(contention: Contention | None, host: Host) -> float | None:
     return None if used is None else (1 - used) * cores
 
 
+def cores_between_restarts(profile: Profile) -> float | None:
+    """Return the cores that the worker used while batches came, at most: as if none was used in restarts."""
+    causes, steps = profile.causes, profile.steps
+    if causes is None or causes.worker_cores is None:
+        return None
+    restart = (steps.restart_share or 0.0) if steps is not None else 0.0
+    return min(profile.host.cores, causes.worker_cores / (1 - restart)) if restart < 1 else causes.worker_cores
+
+
 def worker_fills_cores(profile: Profile) -> bool:
-    """Whether the worker itself used as many cores as it may: the rate is at the upper bound that they set."""
-    used = profile.causes.worker_cores if profile.causes is not None else None
-    return used is not None and used >= CPU_FROM * profile.host.cores
+    """Whether the worker itself used as many cores as it may: the rate is at the upper bound that they set.
+
+    Restarts may leave cores idle. They explain the missing part only where the worker's threads wanted all of the
+    cores, as the kernel's count of their waiting shows.
+    """
+    causes, cores = profile.causes, profile.host.cores
+    if causes is None or causes.worker_cores is None:
+        return False
+    if causes.worker_cores >= CPU_FROM * cores:
+        return True
+    between = cores_between_restarts(profile)
+    wanted = causes.demanded_cores
+    return between is not None and between >= CPU_FROM * cores and wanted is not None and wanted >= cores
 
 
 def cores_needed(profile: Profile) -> float | None:

@@ -14,7 +14,7 @@ from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, draine
 
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
-from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.received import STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.messages import Answer, Done, Trace, TraceBegan, Waiting, WorkerMessage, encode_message
 
 TIMEOUT = 60.0
@@ -288,6 +288,23 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
     scene.says(30, beat(1))
     _, seconds = scene.run()
     assert seconds == pytest.approx(90, abs=0.3)
+
+
+def test_the_start_of_tensorflow_has_more_time_than_the_pipeline(scene):
+    scene.watch.timeout = 3.0
+    scene.says(0, phase("import"))
+    scene.says(50, phase("build"))
+    answers(scene, 0.5)
+    ended, seconds = scene.run()
+    assert (ended.reason, scene.asked_at) == ("hung", [("look", 53)])
+    assert seconds == pytest.approx(53.5)
+
+
+def test_a_start_that_hangs_is_ended_too(scene):
+    scene.watch.timeout = 3.0
+    scene.says(0, phase("import"))
+    ended, _ = scene.run()
+    assert (ended.reason, scene.asked_at) == ("hung", [("look", STARTING_SECONDS)])
 
 
 def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):

@@ -587,6 +587,11 @@ def test_a_hang_names_the_users_line_from_the_answer():
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
 
 
+def test_a_start_that_hangs_is_not_the_pipelines():
+    failure = failed(Ended("hung", -9), observed(phase("import")), timeout=3.0)
+    assert failure.problem.message == "Starting takes too long: no progress for 60 s in phase import."
+
+
 def test_a_hang_without_an_answer_is_found_in_the_stacks():
     failure = failed(Ended("hung", -9, stacks=True), observed(phase("build")), stacks=STACKS)
     assert place(failure) == ("/home/me/decode.py", 33, None, None)

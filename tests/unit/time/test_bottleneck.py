@@ -76,6 +76,24 @@ def test_the_first_measurement_that_holds_names_the_limit(
         assert found.stage.id == "stages.0"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "restart_share", "expected"),
+    [(2.4, 0.083, "cpu"), (2.4, None, None), (1.7, 0.083, None), (None, 0.083, None)],
+)
+def test_cores_that_restarts_leave_idle_were_full_between_them(
+    wanted: float | None, restart_share: float | None, expected: str | None
+) -> None:
+    """1.58 of 2 cores in all; the threads have to have wanted all of them."""
+    busy = profile(Causes(worker_cores=1.58, demanded_cores=wanted), stage(19.0, 4))
+    assert busy.steps is not None
+    busy.steps.restart_share, busy.steps.epochs = restart_share, 4
+    busy.contention = Contention(worker_cores=1.58, others_cores=0.0, runnable_wait_share=0.3)
+    found = find_bottleneck(busy)
+    assert (found.limit if found else None) == expected
+    if found is not None:
+        assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
+
+
 def test_memory_at_the_limit_comes_before_all_else() -> None:
     found = find_bottleneck(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
     assert found is not None

@@ -86,6 +86,15 @@ def test_input_bound_names_the_stage_with_most_work() -> None:
         ("most work", "decode (map), 70 % of the pipeline's work")
     ]
     assert found.sentence == f"{found.headline} Most work: decode (map), 70 % of the pipeline's work."
+    assert (found.limit, found.stage) == (None, "stages.0")
+
+
+def test_no_stage_is_the_verdicts_that_the_details_do_not_name() -> None:
+    several = [stage(f"stages.{place}", 0.16 - 0.04 * place) for place in range(4)]
+    assert conclude(profile(steps=steps(), stages=several)).stage is None
+    assert conclude(profile(steps=steps(0.01), stages=[stage("stages.0", 0.9)])).stage is None
+    alone = profile(steps=steps(), stages=[stage("stages.0", 0.9)], headspace=worth(0.02))
+    assert conclude(alone).stage is None
 
 
 def test_a_stage_has_its_place() -> None:
@@ -265,7 +274,7 @@ def test_no_steps_at_all() -> None:
 
 def test_what_was_not_measured_stays_empty() -> None:
     found = conclude(profile(steps=steps(0.5), stages=[stage("stages.0", 1.0)]))
-    assert (found.limit, found.stage, found.headspace_share) == (None, None, None)
+    assert (found.limit, found.stage, found.headspace_share) == (None, "stages.0", None)
 
 
 @pytest.mark.parametrize(
