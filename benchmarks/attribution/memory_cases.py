@@ -80,6 +80,7 @@ CASES = {
     "array_captured_large": Case(("source",)),
     "shuffle_images": Case(("shuffle",)),
     "shuffle_scalars": Case(("shuffle",)),
+    "shuffle_slices": Case(("shuffle",)),
     "cache_features": Case(("cache",)),
     "prefetch_deep": Case(("prefetch",), step_ms=20),
     "prefetch_batches": Case((), static=False, runs=10),

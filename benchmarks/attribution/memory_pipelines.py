@@ -72,6 +72,12 @@ def shuffle_images(without: str = "") -> Dataset:
     return plain((images if without == "shuffle" else images.shuffle(700)).batch(4))
 
 
+def shuffle_slices(without: str = "") -> Dataset:
+    """6,000 rows of 4 kB, views of tensors with 500 of them: the last row of a tensor keeps all of it."""
+    rows = made(tf.float32, 500, 1024).flat_map(Dataset.from_tensor_slices)
+    return plain((rows if without == "shuffle" else rows.shuffle(6_000)).batch(64))
+
+
 def shuffle_scalars(without: str = "") -> Dataset:
     """1.5 million numbers: what they take is not their values."""
     numbers = Dataset.range(ENDLESS)

@@ -29,7 +29,7 @@ from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
-from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices
+from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
 from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def in_flight_batches(
 ) -> Iterable[tuple[Owner, str, int]]:
     """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks."""
     for one in held.held:
-        if one.owner == "batch":
+        if one.owner == "batch" or (one.owner == "source" and sliced_bytes(view, view.by_id[one.stage])):
             yield one.owner, one.stage, one.bytes
         elif one.owner == "parallel":
             there = look.by_stage.get(one.stage) if look is not None else None

@@ -41,7 +41,7 @@ from pipeprof.profiles.memory.predict.model import (
 )
 from pipeprof.profiles.memory.predict.open_inner import open_copies, results_ready
 from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
-from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices
+from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -170,6 +170,7 @@ def _captured_bytes(view: PipelineView, stage: StageView) -> int:
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
     if not stage.source_bytes:
+        yield from _sliced(view, stage)
         return
     size = in_words(stage.source_bytes)
     if stage.constant:
@@ -190,6 +191,16 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
     bytes_at_peak, later = round(copies * stage.source_bytes), round(steady * stage.source_bytes)
     residue = 0 if stage.constant or not rewritten(view) else stage.source_bytes
     yield BufferPrediction("source", stage.id, bytes_at_peak, "predicted", formula, steady=later, residue=residue)
+
+
+def _sliced(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
+    """Yield what the open copies of a source inside a function slice."""
+    each, copies = sliced_bytes(view, stage), open_copies(view, stage)
+    if each:
+        formula = f"{copies:,} open × {in_words(each)} that it slices"
+        size = round(copies * each)
+        pooled = size if each >= POOLED_FROM else 0
+        yield BufferPrediction("source", stage.id, size, "predicted", formula, count=copies, pooled=pooled)
 
 
 def _in_snapshot(view: PipelineView, stage: StageView) -> bool:

@@ -35,19 +35,24 @@ def bytes_kept_by_slices(view: PipelineView, stage: StageView, count: float) -> 
         Bytes; 0 where the elements are no such slices, or where it is unknown how many rows the tensors have.
     """
     source = _sliced_inside(view, stage)
-    opening = view.by_id.get(source.owner or "") if source is not None else None
-    if source is None or opening is None:
-        return 0.0
-    sizes = [component.nbytes or 0 for component in source.element or ()]
-    rows = _rows(view, source, opening, sum(sizes))
-    if rows is None or rows <= 1:
+    rows = _rows(view, source) if source is not None else None
+    if source is None or rows is None or rows <= 1:
         return 0.0
     kept = 0.0
-    for size in sizes:
+    for size in _row_sizes(source):
         if size and (views := view_share(size)):
             tensors = max(1.0, count / rows * harmonic(max(1.0, rows * views)))
             kept += max(0.0, tensors * rows - count * views) * size
     return kept
+
+
+def sliced_bytes(view: PipelineView, stage: StageView) -> float:
+    """Return the bytes of the tensors that one open copy of a ``from_tensor_slices`` inside a function slices.
+
+    Returns:
+        Bytes; 0 for any other stage, and where it is unknown how many rows the tensors have.
+    """
+    return (_rows(view, stage) or 0.0) * sum(_row_sizes(stage)) if _slices_results(stage) else 0.0
 
 
 def harmonic(count: float) -> float:
@@ -69,15 +74,26 @@ def _sliced_inside(view: PipelineView, stage: StageView) -> StageView | None:
     read = {name for inside in inner for name in inside.inputs}
     last = [inside for inside in inner if inside.id not in read]
     source = giver(view, last[0]) if len(last) == 1 else None
-    if source is None or source.op != "from_tensor_slices" or source.constant or source.source_bytes:
-        return None
-    return source
+    return source if source is not None and _slices_results(source) else None
 
 
-def _rows(view: PipelineView, source: StageView, opening: StageView, row_bytes: int) -> float | None:
+def _slices_results(stage: StageView) -> bool:
+    """Return whether a stage slices tensors that the pipeline makes, not an array of the program."""
+    return (
+        stage.op == "from_tensor_slices" and stage.owner is not None and not stage.constant and not stage.source_bytes
+    )
+
+
+def _row_sizes(source: StageView) -> list[int]:
+    return [component.nbytes or 0 for component in source.element or ()]
+
+
+def _rows(view: PipelineView, source: StageView) -> float | None:
     """Return the rows of the sliced tensors: as TensorFlow knows them, else by the bytes of what is sliced."""
     if source.elements is not None and source.elements > 0:
         return float(source.elements)
-    given = view.input_of(opening)
+    opening = view.by_id.get(source.owner or "")
+    given = view.input_of(opening) if opening is not None else None
+    row_bytes = sum(_row_sizes(source))
     size = element_size(view, given) if given is not None else None
     return size.bytes / row_bytes if size is not None and not size.partial and row_bytes else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from unit.advise.views import pipeline, stage, tensor
@@ -71,6 +72,16 @@ def test_what_is_computed_from_slices_keeps_nothing() -> None:
 
 def test_one_row_is_all_of_it() -> None:
     assert kept(trajectories(1024, rows=1)) == 0
+
+
+@pytest.mark.parametrize(("cycle_length", "copies"), [(None, 4), (16, 16)])
+def test_every_open_copy_has_a_tensor_that_it_slices(cycle_length: int | None, copies: int) -> None:
+    given = {} if cycle_length is None else {"cycle_length": cycle_length}
+    view = trajectories(1024, op="interleave")
+    opening = replace(view.by_id["stages.1"], arguments=given)
+    view = pipeline(*(opening if found.id == opening.id else found for found in view.stages))
+    (sliced,) = [entry for entry in memory_prediction(view).held if entry.stage == "stages.1.source"]
+    assert sliced.bytes == copies * 500 * 4096
 
 
 def test_the_prediction_states_what_slices_keep() -> None:
