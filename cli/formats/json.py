@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeprof.cli.formats.registry import Format, Output
+
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys or turns around and JSON leaves as it is: further control characters and direction marks."""
 
 
 def _render(output: Output) -> str:
     from pipeprof.profiles.document.store import encode
 
-    return encode(output.profile).decode()
+    return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(output.profile).decode())
 
 
 FORMAT = Format("json", (".json",), frozenset({"run", "show", "check"}), _render, order=2)

@@ -49,7 +49,7 @@ class Edit(Model):
 class Predicted(Model):
     """What a finding's edit should bring."""
 
-    speedup: float | None = Field(None, description="Steps per second with the edit over without.")
+    speedup: float | None = Field(None, gt=0, description="Steps per second with the edit over without.")
     peak_rss_delta_bytes: int | None = Field(None, description="Change of peak memory; negative saves.")
     formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
 

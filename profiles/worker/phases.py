@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
+from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -28,6 +27,7 @@ from pipeprof.profiles.protocol.messages import (
 )
 from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
 from pipeprof.profiles.user_frames import UserFrame
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog

@@ -7,11 +7,11 @@ while steps are measured only as long as the reading is quick.
 from __future__ import annotations
 
 import ctypes
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,7 @@ from pipeprof.profiles.protocol.messages import (
     PipelineLook,
     PythonObjects,
 )
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.memory.glibc_heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
 from pipeprof.profiles.worker.memory.pool_pages import pool_pages
 

@@ -6,13 +6,13 @@ pipeline's work is gone. With ``step: none`` the interval of that replay is the 
 
 from __future__ import annotations
 
-import time
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.loop import Feed, Step, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics

@@ -6,12 +6,12 @@ one, a window takes the readings, folds them and decides whether to continue.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.device_sync import finish
 from pipeprof.profiles.worker.steps.statistics import Reading
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 import random
 import sys
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

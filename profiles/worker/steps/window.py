@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
+from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

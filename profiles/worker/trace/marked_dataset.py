@@ -6,13 +6,13 @@ are otherwise ambiguous, and not where it would take long or give another pipeli
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
 from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.worker.clocks import time
 
 _MODULE: Final = "tensorflow.python.ops.script_ops"
 _CLASS: Final = "FuncRegistry"

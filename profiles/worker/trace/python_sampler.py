@@ -17,7 +17,6 @@ import re
 import sys
 import sysconfig
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from typing import Final
 
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.messages import TracedFunction
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.python_clock import FILE
 
 EVERY_SECONDS: Final = 0.003

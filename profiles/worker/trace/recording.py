@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
 from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
 from pipeprof.profiles.worker.trace.python_sampler import Looks, PythonSampler
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading, ThreadStates

@@ -9,7 +9,6 @@ contain (`pipeprof.pipelines.graph.costs.op_owners`).
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ import numpy as np
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.thread_states import share_of_cores

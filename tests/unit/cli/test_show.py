@@ -1,5 +1,6 @@
 """``pipeprof show``: the latest profile, single findings and sections."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -47,6 +48,25 @@ def test_without_any_profile_there_is_a_sentence(folder: bool, pipeprof: Pipepro
     assert result.err == (
         "pipeprof: error: pipeprof-out/ has no saved profile: `pipeprof run` saves one, or give a file\n"
     )
+
+
+def test_json_holds_nothing_that_a_terminal_obeys(pipeprof: Pipeprof, recorded: Callable[[str], Profile]) -> None:
+    profile = recorded("input-bound")
+    assert profile.stages
+    profile.stages[1].name = "\x1b[31m\x9b2J\u202eabc\u2066\x7f é 🐍"
+    Path("profile.json").write_bytes(encode(profile))
+    result = pipeprof("show", "profile.json", "--json")
+    assert '"\\u001b[31m\\u009b2J\\u202eabc\\u2066\\u007f é 🐍"' in result.out
+    assert json.loads(result.out)["stages"][1]["name"] == profile.stages[1].name
+
+
+def test_a_speedup_of_nothing_is_no_valid_profile(pipeprof: Pipeprof, recorded: Callable[[str], Profile]) -> None:
+    document = json.loads(encode(recorded("input-bound")))
+    document["findings"] = [{"rule": "a", "title": "b", "status": "unverified", "predicted": {"speedup": 0}}]
+    Path("profile.json").write_text(json.dumps(document))
+    result = pipeprof("show", "profile.json")
+    assert result.code == 6
+    assert "findings.0.predicted.speedup" in result.err
 
 
 def with_findings(recorded: Callable[[str], Profile], count: int) -> Path:

@@ -1,0 +1,32 @@
+"""Clocks of the worker, which the code that is measured cannot replace."""
+
+from __future__ import annotations
+
+import ast
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeprof.profiles.worker import clocks
+from pipeprof.profiles.worker.steps import loop
+
+WORKER = Path(clocks.__file__).parent
+
+
+def test_code_that_freezes_time_does_not_stop_the_clock_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("perf_counter_ns", "perf_counter", "monotonic", "process_time_ns", "thread_time_ns"):
+        monkeypatch.setattr(time, name, lambda: 0)
+        assert getattr(clocks.time, name)() > 0
+    assert loop.time is clocks.time
+
+
+def test_no_other_module_of_the_worker_uses_the_shared_clock() -> None:
+    for file in WORKER.rglob("*.py"):
+        imported = {
+            alias.name
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        assert "time" not in imported or file == Path(clocks.__file__), file
