@@ -120,6 +120,8 @@ class ProfileWriter:
         self.path: Path | None = None
         self.warnings: list[str] = []
         self._places = [place if isinstance(place, Place) else Place(place) for place in candidates]
+        # A link that somebody puts in the file's place while the run goes on is replaced, never followed.
+        self._linked = {place.path: place.path.resolve() for place in self._places if place.path.is_symlink()}
         self._transform = transform
 
     def write(self, profile: Profile, *, final: bool = False) -> Path | None:
@@ -139,7 +141,7 @@ class ProfileWriter:
             try:
                 if self.path is None:
                     place = self._claim(place)
-                write_atomically(place.path, data, sync=final)
+                write_atomically(self._linked.get(place.path, place.path), data, sync=final, follow=False)
             except OSError as error:
                 self._give_up(place, error)
                 continue
@@ -209,18 +211,19 @@ def _without_surrogates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return {str(clean(key)): clean(value) for key, value in pairs}
 
 
-def write_atomically(path: Path, data: bytes, *, sync: bool = False) -> None:
+def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: bool = True) -> None:
     """Replace the file by one with these bytes, all or nothing.
 
     Args:
         path: The file; its folder must exist.
         data: The whole content.
         sync: Wait until the disk has it.
+        follow: Replace the file that a link names, not the link.
 
     Raises:
         OSError: It could not be written; what was there before is untouched.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = path.resolve() if follow and path.is_symlink() else path
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:

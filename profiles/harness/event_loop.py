@@ -30,6 +30,8 @@ SAVE_SECONDS = 2.0
 MOST_SAVING = 0.05
 """Share of the time that may go into saving partial profiles."""
 LONGEST_PATIENCE = 1.0
+SUSPENDED_SECONDS = 2.0
+"""From which lateness on the loop itself was stopped, not only delayed by other processes."""
 EXIT_SECONDS = 0.02
 """Between two looks whether a worker has ended that has closed its pipe."""
 SILENT_SECONDS = 1.0
@@ -52,12 +54,14 @@ class Ended:
         returncode: The worker's exit status, or minus the signal.
         stacks: Whether stacks of its threads were printed.
         last: The last sample of its memory.
+        suspended: It was found hanging because something had stopped the process.
     """
 
     reason: Reason
     returncode: int
     stacks: bool = False
     last: Sample | None = None
+    suspended: bool = False
 
 
 class Signals:
@@ -137,6 +141,7 @@ class Watch:
     _closed: set[int] = field(default_factory=set)
     _silent_at: float | None = None
     _answers_before: int = 0
+    _suspended: bool = False
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
@@ -151,7 +156,7 @@ class Watch:
         reason = self._stop or "exit"
         if self.observed.done and not self._outlasts_done(reason):
             reason = "exit"
-        return Ended(reason, returncode, self.stacks, self.sampler.last)
+        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended)
 
     def _outlasts_done(self, reason: Reason) -> bool:
         """Whether a reason stands although the worker sent its last message."""
@@ -166,7 +171,12 @@ class Watch:
 
     def _take(self) -> None:
         pipes = [one for one in (self.worker.messages, self.worker.printed) if one not in self._closed]
-        readable, _, _ = select.select([*pipes, self.signals.read_fd], [], [], self._seconds_to_wait())
+        wait = self._seconds_to_wait()
+        due = self.clock() + wait
+        readable, _, _ = select.select([*pipes, self.signals.read_fd], [], [], wait)
+        if (late := self.clock() - due) > SUSPENDED_SECONDS:
+            # This process was stopped, by Ctrl-Z or with the whole machine: the worker's silence says nothing.
+            self.observed.heard += wait + late
         if self.signals.read_fd in readable:
             self.signals.rest()
         if self.worker.printed in readable and not self.worker.read_output():
@@ -245,6 +255,7 @@ class Watch:
             self._stop, self._kill_at = "long-trace", now
         elif now >= self._hangs_at:
             self.stacks = True
+            self._suspended = self.worker.is_suspended
             self.worker.dump_stacks()
             self._ask("hung", now + ANSWER_SECONDS)
 

@@ -131,7 +131,7 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
     if ended.reason == "memory-limit":
         return _out_of_memory(ended, observed, around, None)
     if ended.reason == "hung":
-        return _hang_failure(observed, around)
+        return _hang_failure(ended, observed, around)
     text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
     return _plain("max-time", text, EXIT_PIPELINE)
 
@@ -342,7 +342,7 @@ def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
     return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
 
 
-def _hang_failure(observed: Observed, around: Circumstances) -> Failure:
+def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     frames = observed.answer.frames if observed.answer is not None else []
     frame = _typed_frame(frames[0] if frames else users_frame_of_stacks(around.stacks))
     place = (
@@ -353,6 +353,8 @@ def _hang_failure(observed: Observed, around: Circumstances) -> Failure:
     seconds = observed.patience(around.timeout)
     option = " (--timeout)" if seconds == around.timeout else ""
     who = "Starting takes too long" if observed.phase == "import" else "The pipeline hangs"
+    if ended.suspended:
+        who = "The process was stopped (SIGSTOP, or a debugger) and not continued"
     text = f"{who}: no progress for {seconds:g} s{option} in phase {_where(observed)}.{place}"
     problem = Problem(code="hung", message=text)
     if frame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
@@ -184,6 +185,12 @@ class WorkerProcess:
     def returncode(self) -> int | None:
         """Return the exit status, or minus the signal; `None` while it runs."""
         return self._process.poll()
+
+    @property
+    def is_suspended(self) -> bool:
+        """Return whether a signal or a debugger has stopped the process."""
+        found = procfs.stat(self.pid)
+        return found is not None and found.state in ("T", "t")
 
     def dump_stacks(self) -> None:
         """Make the worker print the stacks of all threads, even while the GIL is held."""

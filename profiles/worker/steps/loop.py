@@ -6,6 +6,7 @@ one, a window takes the readings, folds them and decides whether to continue.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -165,12 +166,19 @@ def drain(feed: Feed, window: Window) -> None:
         latest = None
         check_at = window.check_at
         most = window.most()
-        for batch in islice(feed.iterator, most) if most else feed.iterator:
-            now = clock()
-            note(now)
-            latest = batch
-            if now >= check_at:
-                break
+        try:
+            for batch in islice(feed.iterator, most) if most else feed.iterator:
+                now = clock()
+                note(now)
+                latest = batch
+                if now >= check_at:
+                    break
+        except BaseException:
+            # The steps before an error are measured as well.
+            if times:
+                with suppress(Exception):
+                    window.drained(base, times, latest)
+            raise
         ended = clock()
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
         if window.drained(base, times, latest):
@@ -193,17 +201,25 @@ def follow(feed: Feed, step: Step, window: Window) -> None:
     clock = time.perf_counter_ns
     readings: list[Reading] = []
     restarts: list[int] = []
+    batch: Any = None
     while True:
-        deadline, woke = step.wait()
-        epoch, paused = feed.ended, feed.paused_ns
-        asked = clock()
-        batch = feed.next()
-        got = clock()
-        off = feed.paused_ns
-        if feed.ended != epoch:
-            restarts.append(len(readings))
-            step.shift(off - paused)
-        start, end = step.submit(batch)
+        try:
+            deadline, woke = step.wait()
+            epoch, paused = feed.ended, feed.paused_ns
+            asked = clock()
+            batch = feed.next()
+            got = clock()
+            off = feed.paused_ns
+            if feed.ended != epoch:
+                restarts.append(len(readings))
+                step.shift(off - paused)
+            start, end = step.submit(batch)
+        except BaseException:
+            # The steps before an error are measured as well.
+            if readings:
+                with suppress(Exception):
+                    window.followed(readings, restarts, batch)
+            raise
         # Times exclude the deletion of ended iterators.
         reading = Reading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)

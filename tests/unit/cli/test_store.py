@@ -171,6 +171,24 @@ def test_permissions_and_links_of_a_file_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_link_that_appears_during_the_run_is_replaced_and_one_that_was_there_is_kept(
+    profile: Profile, tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_text("precious")
+    writer = ProfileWriter([tmp_path / "a.json"])
+    writer.write(profile)
+    (tmp_path / "a.json").unlink()
+    (tmp_path / "a.json").symlink_to(tmp_path / "precious")
+    writer.write(profile)
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert load_profile(tmp_path / "a.json").verdict == profile.verdict
+    (tmp_path / "b.json").symlink_to(tmp_path / "real.json")
+    writer = ProfileWriter([tmp_path / "b.json"])
+    writer.write(profile)
+    assert (tmp_path / "b.json").is_symlink()
+    assert load_profile(tmp_path / "real.json").verdict == profile.verdict
+
+
 def test_file_names_that_are_no_utf8_are_spelled_out(profile: Profile) -> None:
     profile.command = ["pipeprof", "run", "a\udcff.yaml"]
     assert json.loads(encode(profile))["command"][2] == "a\\udcff.yaml"

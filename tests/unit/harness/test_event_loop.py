@@ -307,6 +307,38 @@ def test_a_start_that_hangs_is_ended_too(scene):
     assert (ended.reason, scene.asked_at) == ("hung", [("look", STARTING_SECONDS)])
 
 
+def test_a_time_in_which_this_process_was_stopped_is_no_hang(scene):
+    """Ctrl-Z for ten minutes, or a machine that slept: the worker could not be heard."""
+
+    def stopped() -> None:
+        scene.clock.now += 600
+
+    scene.says(1, phase("build"))
+    scene.at(20, stopped)
+    scene.says(640, beat(1))
+    scene.ends(650)
+    ended, _ = scene.run()
+    assert (ended.reason, scene.worker.commands) == ("exit", [])
+
+
+def test_silence_before_and_after_such_a_stop_counts(scene):
+    def stopped() -> None:
+        scene.clock.now += 600
+
+    scene.at(20, stopped)
+    ended, _ = scene.run()
+    assert ended.reason == "hung"
+    assert not ended.suspended
+    (_, asked) = scene.asked_at[0]
+    assert TIMEOUT < asked - 600 < TIMEOUT + 2
+
+
+def test_a_worker_that_hangs_because_it_was_stopped_is_known(scene):
+    scene.worker.is_suspended = True
+    ended, _ = scene.run()
+    assert (ended.reason, ended.suspended) == ("hung", True)
+
+
 def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
     answers(scene, 0.5, measured(drained()), Done())
     ended, _ = scene.run()

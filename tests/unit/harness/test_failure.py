@@ -587,6 +587,14 @@ def test_a_hang_names_the_users_line_from_the_answer():
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
 
 
+def test_a_stopped_process_is_not_the_pipelines_hang():
+    failure = failed(Ended("hung", -9, suspended=True), observed(*MEASURING), timeout=3.0)
+    assert failure.problem.message == (
+        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 3 s (--timeout) in phase "
+        "measure after 1,234 steps."
+    )
+
+
 def test_a_start_that_hangs_is_not_the_pipelines():
     failure = failed(Ended("hung", -9), observed(phase("import")), timeout=3.0)
     assert failure.problem.message == "Starting takes too long: no progress for 60 s in phase import."

@@ -166,6 +166,7 @@ class FakeWorker:
         self.script: Callable[[str], None] = lambda _word: None
         self.at_end: Callable[[], None] = lambda: None
         self.stack_dumps = 0
+        self.is_suspended = False
         self.ended = 0
         self.output = b""
 

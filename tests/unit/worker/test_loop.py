@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -106,6 +107,39 @@ def test_between_two_epochs_there_is_no_iterator_and_the_clock_stands_still(time
     assert seen == [([], 1)]
     assert feed.paused_ns == 7 * MS
     assert feed.deletions == [0.0]
+
+
+class Failing:
+    """A dataset whose element after so many raises."""
+
+    def __init__(self, time: FakeTime, size: int) -> None:
+        self._time, self._size = time, size
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self._size):
+            self._time.pass_ms(2)
+            yield number
+        raise KeyError(self._size)
+
+
+def test_the_steps_before_an_error_are_measured(time):
+    window = Chunks(time, every_ms=1000)
+    with pytest.raises(KeyError):
+        drain(Feed(Failing(time, 5)), window)
+    assert window.intervals_ms() == [[2] * 5]
+    followed = Chunks(time, every_ms=1000)
+    with pytest.raises(KeyError):
+        follow(Feed(Failing(time, 3)), simulated(time, 1.0), followed)
+    assert [len(readings) for readings in followed.readings] == [3]
+
+
+def test_an_error_is_not_hidden_by_one_of_the_window(time):
+    class Broken(Chunks):
+        def drained(self, *chunk: object) -> bool:
+            raise ValueError(chunk)
+
+    with pytest.raises(KeyError):
+        drain(Feed(Failing(time, 5)), Broken(time, every_ms=1000))
 
 
 @pytest.mark.parametrize("sizes", [[0], [2, 0]])
