@@ -37,30 +37,45 @@ def init(
     save_arrays: Annotated[
         bool, typer.Option("--save-arrays", help="Save a function's in-memory arrays as .npy files next to the spec.")
     ] = False,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="FILE",
+            help="Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
+            "check and complete the spec.",
+        ),
+    ] = None,
     no_python: NoPython = False,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write; - is stdout.")] = DEFAULT_OUT,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
     """Write a first spec for your data or for a function.
 
-    Also writes a JSON Schema next to the spec, so that editors check and complete it.
+    Of a function, its stages become stages that --set can edit; the stages up to the last one that YAML cannot express
+    stay Python.
     """
     import shlex
 
     from pipeprof.cli.commands.init_function import is_function
     from pipeprof.cli.streams import say, write_stdout
 
+    if schema is not None:
+        _check_schema(schema, out, force=force)
+    named = _schema_name(schema, out)
     if from_ is not None and is_function(from_):
-        _from_function(from_, out, args or (), force=force, save_arrays=save_arrays, no_python=no_python)
+        _from_function(from_, out, args or (), named, force=force, save_arrays=save_arrays, no_python=no_python)
+        _write_schema(schema)
         return
     _refuse(args, save_arrays=save_arrays)
     if out == "-":
-        write_stdout(_text(from_, "."))
+        write_stdout(_text(from_, ".", named))
+        _write_schema(schema)
         return
     _check_out(out, from_, force=force)
-    _write(out, _text(from_, out))
-    written = _write_schema(out)
-    say(f"Wrote {out}{f', and {written} for editors' if written else ''}. Next: pipeprof run {shlex.quote(out)}")
+    _write(out, _text(from_, out, named))
+    _write_schema(schema)
+    say(f"Wrote {out}{f' and {schema}' if schema else ''}. Next: pipeprof run {shlex.quote(out)}")
 
 
 def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
@@ -73,7 +88,14 @@ def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
 
 
 def _from_function(
-    text: str, out: str, args: Sequence[str], *, force: bool, save_arrays: bool, no_python: bool
+    text: str,
+    out: str,
+    args: Sequence[str],
+    schema: str | None,
+    *,
+    force: bool,
+    save_arrays: bool,
+    no_python: bool,
 ) -> None:
     import shlex
     from pathlib import Path
@@ -86,58 +108,93 @@ def _from_function(
         _check_out(out, text, force=force)
     folder = Path.cwd() if to_stdout else Path(out).absolute().parent
     arrays = ("array" if to_stdout else Path(out).stem) if save_arrays else None
-    found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python, force=force)
+    found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python, force=force, schema=schema)
+    parts = _parts(found.python, found.stages)
     if to_stdout:
         write_stdout(found.text)
-        say(report(found, text, f"The spec of {text} has a source and {_stages(found.stages)}."))
+        say(report(found, text, f"The spec of {text} has {parts}."))
         return
     _write(out, found.text)
-    schema = _write_schema(out)
-    also = f", and {schema} for editors" if schema else ""
-    say(report(found, text, f"Wrote {out}, a source and {_stages(found.stages)}{also}."))
+    say(report(found, text, f"Wrote {out}: {parts}."))
     say(f"Next: pipeprof run {shlex.quote(out)}")
 
 
-def _stages(count: int) -> str:
-    return "1 stage" if count == 1 else f"{count} stages"
+def _parts(python: str | None, count: int) -> str:
+    """Describe a spec of a function.
+
+    Args:
+        python: The last stage that stays Python, with its line; None if the source is YAML.
+        count: Number of stages in YAML.
+    """
+    stages = "1 stage" if count == 1 else f"{count} stages"
+    if python is None:
+        return f"a source and {stages}"
+    return f"Python up to {python}, then {stages}" if count else f"all of it Python, up to {python}"
 
 
-def _text(from_: str | None, out: str) -> str:
+def _text(from_: str | None, out: str, schema: str | None) -> str:
     """Write the spec's text, with paths relative to ``out``, or to the current folder if it is ``.``."""
     from pathlib import Path
 
     from pipeprof.pipelines.spec.scaffold import example_spec, spec_for
 
     if from_ is None:
-        return example_spec()
+        return example_spec(schema)
     from pipeprof.pipelines.data.inspect.look import look
 
     base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
     path = Path(from_)
-    return spec_for(look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir)
+    return spec_for(look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir, schema)
 
 
-def _write_schema(out: str) -> str | None:
-    """Write the schema that the spec's first line names, next to the spec, unless another file has its name.
-
-    Returns:
-        Its path if it was written, None if it is there already.
-    """
-    import json
+def _schema_name(schema: str | None, out: str) -> str | None:
+    """Return the path of the schema as the spec's first line names it."""
+    import os
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.scaffold import SCHEMA_FILE
-    from pipeprof.pipelines.spec.schema.changes import editor_schema
+    if schema is None:
+        return None
+    folder = Path.cwd() if out == "-" else Path(out).absolute().parent
+    relative = Path(os.path.relpath(Path(schema).absolute(), folder)).as_posix()
+    return relative if relative.startswith("../") else f"./{relative}"
+
+
+def _check_schema(schema: str, out: str, *, force: bool) -> None:
+    """Refuse an unusable ``--schema`` before anything is read; an older schema may be replaced.
+
+    Raises:
+        UsageError: The file cannot or must not be written.
+    """
+    from pathlib import Path
+
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
-    path = Path(out).parent / SCHEMA_FILE
-    text = json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
-    if path.exists() or path.is_symlink():
-        before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        if before == text or f'"$id": "{SCHEMA_ID}"' not in before:
-            return None
-    _write(str(path), text)
-    return str(path)
+    path = Path(schema)
+    if not path.parent.is_dir():
+        msg = f"--schema {schema}: the folder {path.parent} does not exist; create it first"
+    elif path.is_dir():
+        msg = f"--schema {schema}: this is a folder; name a file in it"
+    elif out != "-" and path.absolute() == Path(out).absolute():
+        msg = f"--schema {schema}: --out names the same file; use another name"
+    elif (
+        (path.exists() or path.is_symlink())
+        and not force
+        and not (path.is_file() and f'"$id": "{SCHEMA_ID}"' in path.read_text(encoding="utf-8", errors="replace"))
+    ):
+        msg = f"--schema {schema}: the file exists; use --force to overwrite it, or another name"
+    else:
+        return
+    raise UsageError(msg)
+
+
+def _write_schema(schema: str | None) -> None:
+    import json
+
+    from pipeprof.pipelines.spec.schema.changes import editor_schema
+
+    if schema is not None:
+        _write(schema, json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n", "--schema")
 
 
 def _check_out(out: str, from_: str | None, *, force: bool) -> None:
@@ -164,7 +221,7 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
     raise UsageError(msg)
 
 
-def _write(out: str, text: str) -> None:
+def _write(out: str, text: str, flag: str = "--out") -> None:
     from pathlib import Path
 
     from pipeprof.cli.streams import OutputError
@@ -173,5 +230,5 @@ def _write(out: str, text: str) -> None:
     try:
         write_atomically(Path(out), text.encode())
     except OSError as error:
-        msg = f"--out {out}: the spec could not be written ({reason(error)})"
+        msg = f"{flag} {out}: the file could not be written ({reason(error)})"
         raise OutputError(msg) from error

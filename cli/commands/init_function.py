@@ -32,7 +32,14 @@ def is_function(text: str) -> bool:
 
 
 def describe_function(
-    text: str, arguments: Sequence[str], *, folder: Path, arrays: str | None, no_python: bool, force: bool
+    text: str,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    arrays: str | None,
+    no_python: bool,
+    force: bool,
+    schema: str | None = None,
 ) -> DescribedTarget:
     """Call the function in a worker and write its spec.
 
@@ -43,6 +50,7 @@ def describe_function(
         arrays: What the names of saved arrays begin with; None to save none.
         no_python: Refuse to run it.
         force: Whether saved arrays may replace files.
+        schema: The schema as the spec's first line names it; None for no such line.
 
     Raises:
         UsageError: There is no such function, it gives no dataset, or it must not be run.
@@ -61,7 +69,9 @@ def describe_function(
         raise UsageError(msg)
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
-    return describe_target(text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays, force=force)
+    return describe_target(
+        text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays, force=force, schema=schema
+    )
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import Functions
+from pipeprof.pipelines.build.last_stages import StageRecorder, dataset_of
 from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Op
@@ -17,16 +18,8 @@ from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
-from pipeprof.pipelines.ops.values.values import (
-    ArrayFile,
-    AutotuneConstant,
-    Field,
-    FilePatterns,
-    InputFolder,
-    OuterElement,
-    OutputFile,
-    PythonRef,
-)
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
+from pipeprof.pipelines.ops.values.values import ArrayFile, AutotuneConstant, Field, FilePatterns, InputFolder, OuterElement, OutputFile
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 
@@ -208,6 +201,16 @@ class _Builder(Functions):
     def function(self, reference: PythonRef) -> Callable[..., Any]:
         """The user's own function, as it is."""
         return self.python(reference)
+
+    def returned(self, reference: PythonRef, without: Sequence[str]) -> Any:
+        """What the user's function returns, without its last stages and without the step that it may return as well."""
+        function = self.python(reference)
+        if not without:
+            return dataset_of(function())
+        with StageRecorder(self.tf) as recorder:
+            made = dataset_of(function())
+        known = isinstance(made, self.tf.data.Dataset)
+        return recorder.without(made, without, str(reference)) if known else made
 
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""

@@ -15,6 +15,7 @@ from pipeprof.pipelines.build.chain_run import ChainRun
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.layers import make_layer
 from pipeprof.pipelines.build.pin_errors import pin_errors, remember_lines
+from pipeprof.pipelines.build.references import resolve_reference, rewrite
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
@@ -27,8 +28,9 @@ from pipeprof.pipelines.ops.values.structures import (
     TensorSpec,
     map_leaves,
 )
-from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName, PythonRef
-from pipeprof.pipelines.spec.paths import PathError, resolve
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
+from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName
+from pipeprof.pipelines.spec.paths import resolve
 from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.target import import_file
 
@@ -167,19 +169,19 @@ class Functions:
 
     def traceable(self, reference: PythonRef) -> Callable[..., Any]:
         """The user's function as autograph rewrites it; inside of our own functions it would not."""
-        rewritten = self.tf.autograph.to_graph(self.python(reference))
+        rewritten, lines = rewrite(self.tf, self.python(reference))
 
         def located(*inputs: Any, **named: Any) -> Any:
             try:
                 return rewritten(*inputs, **named)
             except Exception as problem:
-                remember_lines(problem, rewritten.ag_source_map)
+                remember_lines(problem, lines)
                 raise
 
         return located
 
     def python(self, reference: PythonRef) -> Callable[..., Any]:
-        """The user's function, imported from its file.
+        """The user's function, imported from its file; for a dataset, a function that returns it.
 
         Raises:
             PathError: The file has no such function.
@@ -191,8 +193,5 @@ class Functions:
         digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
         module = import_file(path, f"_pipeprof_python_{digest}")
         leave_defaults()
-        function = getattr(module, reference.function, None)
-        if not callable(function):
-            msg = f"{reference}: {reference.function} is not a function after the file has run"
-            raise PathError(msg)
-        return function  # type: ignore[no-any-return]  # callable, as was just seen
+        found = resolve_reference(module, reference)
+        return found if callable(found) else lambda: found

@@ -98,12 +98,14 @@ class CallRecorder:
     Attributes:
         seen: Calls outside of functions that TensorFlow traces, and all calls that gave a dataset.
         used: Calls of the user's own functions that gave a dataset.
+        makers: Calls of the user's own functions that gave a function.
         problem: Why something may be missing.
     """
 
     def __init__(self, tf: Any, own: Callable[[str], bool] = is_users, *, layers: bool = False) -> None:
         self.seen: list[ObservedCall] = []
         self.used: list[UserCall] = []
+        self.makers: list[UserCall] = []
         self.problem: str | None = None
         self._tf = tf
         self._own = own
@@ -253,6 +255,8 @@ class CallRecorder:
                 inside.seen.append(done.used)
             elif isinstance(value, self._tf.data.Dataset) or _is_first(value, self._tf.data.Dataset):
                 self.used.append(done.used)
+            elif callable(value) and not inspect.isclass(value):
+                self.makers.append(done.used)
 
     def _note(self, seen: ObservedCall) -> None:
         inside = self._body()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
@@ -41,6 +42,7 @@ _CAPTURES: Final = {
 }
 _ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
+_SEED: Final = "seed2"
 _MOST: Final = 200
 _DEPTH: Final = 100
 
@@ -52,10 +54,12 @@ class Difference:
     Attributes:
         node: Name of the enclosing dataset in the second graph.
         what: In words: the first graph's, then the second's.
+        seed: The first graph's random seed, where only the seeds of a stage differ.
     """
 
     node: str | None
     what: str
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class _Pair:
     owner: str | None
     state: bool = False
     """Whether this input, if a resource, holds a dataset's state."""
+    argument: str = ""
+    """TensorFlow's name of this input of a dataset; empty where it is not known."""
 
 
 def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
@@ -156,6 +162,9 @@ class _GraphComparison:
                 owner, f"different results of {one['op']}: {_difference_text(first[2] or 0, second[2] or 0)}"
             )
             return
+        if pair.argument == _SEED and one["op"] == "Const":
+            self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
+            return
         self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
             self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
@@ -168,8 +177,11 @@ class _GraphComparison:
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
-        pairs = zip(plain_one, plain_other, strict=True)
-        self.todo += [_Pair(first[0], a, second[0], b, owner, state) for a, b in pairs]
+        names = argument_names(one["op"], len(plain_one)) if "Dataset" in one["op"] else [""] * len(plain_one)
+        self.todo += [
+            _Pair(first[0], a, second[0], b, owner, state, name)
+            for a, b, name in zip(plain_one, plain_other, names, strict=True)
+        ]
         self._functions((first[0], one), (second[0], other), owner)
 
     def _attributes(self, one: PlainNode, other: PlainNode, owner: str | None) -> None:
@@ -181,6 +193,12 @@ class _GraphComparison:
                 shown = _value_text(a.get(name)), _value_text(b.get(name))
                 both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _difference_text(*shown)
                 self._add_difference(owner, f"{what}: {both}")
+
+    def _compare_seeds(self, one: Any, other: Any, owner: str | None) -> None:
+        """Compare the second seed of a stage, which its ``seed`` argument is; the first one is the whole pipeline's."""
+        first, second = _whole_number(one), _whole_number(other)
+        if first != second:
+            self.found.append(Difference(owner, f"random seed: {_difference_text(first, second)}", first))
 
     def _compare_states(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the sharing of states: two states that are one in one graph must be one in the other."""
@@ -268,6 +286,11 @@ def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
         return given[: _CALLS[node["op"]]]
     beside = {index for each in captured.values() for index in each}
     return [one for index, one in enumerate(given) if index not in beside]
+
+
+def _whole_number(value: Any) -> int | None:
+    content = value[2] if isinstance(value, tuple) and len(value) == 3 else None
+    return int.from_bytes(content, "little", signed=True) if isinstance(content, bytes) else None
 
 
 def _is_handle(value: Any) -> bool:

@@ -24,6 +24,7 @@ from pipeprof.pipelines.from_python.records import (
     RecordedTensor,
     Shape,
 )
+from pipeprof.pipelines.ops.values.python_ref import split_reference
 from pipeprof.pipelines.spec.paths import has_scheme
 
 NATURAL: Final = ("int32", "float32", "string", "bool")
@@ -61,9 +62,9 @@ class Folders:
 
     def reference(self, target: str) -> str:
         """Convert ``file.py:function`` to the spec's reference."""
-        file, _, name = target.rpartition(":")
+        file, name, arguments = split_reference(target) or ("", target, "")
         below = Path(file).is_relative_to(self.here)
-        return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}"
+        return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}{arguments}"
 
     def files(self, names: Sequence[str]) -> str | list[str]:
         """Convert files in order: to a glob that matches exactly them, else to their names."""

@@ -1,50 +1,169 @@
-"""Names of the user's functions as a spec writes them, or the reason why there is none."""
+"""References to the user's functions as a spec writes them, or the reason why there is none."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.target import top_level_functions
+from pipeprof.pipelines.target.names import missing_name
+
+_LOCAL: Final = ".<locals>."
+_LONGEST: Final = 200
+_DEPTH: Final = 3
 
 
-def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
-    """Return ``file.py:function``, or None and the reason."""
-    if isinstance(raw, functools.partial) or inspect.ismethod(raw):
-        kind = "functools.partial" if isinstance(raw, functools.partial) else "method of an object"
-        return None, f"it is a {kind}"
-    name, qualified = getattr(raw, "__name__", None), getattr(raw, "__qualname__", "")
-    if name is None:
-        return None, f"it is an object ({type(raw).__name__})"
-    module = sys.modules.get(str(getattr(raw, "__module__", None)))
-    file = getattr(module, "__file__", None)
-    if file is None or not own(file):
-        return None, "it is not defined in one of your files"
-    candidates = [name] if name.isidentifier() else []
-    candidates += [key for key, value in vars(module).items() if value is raw]
-    defined = _defined_names(Path(file))
-    for candidate in candidates:
-        if getattr(module, candidate, None) is raw and candidate in defined:
-            return f"{Path(file).resolve()}:{candidate}", ""
-    return None, _why_nameless(name, qualified)
+class NoReference(Exception):
+    """A spec cannot name a function; the message is the reason."""
 
 
-def _why_nameless(name: str, qualified: str) -> str:
-    if name == "<lambda>":
-        return "a lambda has no name; make it a function at module level"
-    if "<locals>" in qualified:
-        return f"it is local to {qualified.split('.<locals>', maxsplit=1)[0]}(); move it to module level"
-    return "it is not at module level"
+class References:
+    """Search for the references of functions.
+
+    Args:
+        own: Whether a file is the user's own.
+        makers: Calls of the user's module-level functions that gave a function: the maker, its arguments by name, and
+            the function.
+    """
+
+    def __init__(
+        self, own: Callable[[str], bool], makers: Iterable[tuple[Any, Mapping[str, Any], Any]] = ()
+    ) -> None:
+        self._own = own
+        self._makers = {id(given): (maker, arguments) for maker, arguments, given in makers}
+
+    def find(self, raw: Any) -> tuple[str | None, str]:
+        """Return ``file.py:function``, or None and the reason."""
+        try:
+            return self._find(raw), ""
+        except NoReference as problem:
+            return None, str(problem)
+
+    def _find(self, raw: Any, depth: int = _DEPTH) -> str:
+        named = self._attribute(raw)
+        if named is not None:
+            return named
+        if isinstance(raw, functools.partial) and depth:
+            return f"{self._find(raw.func, depth - 1)}{arguments_text(raw.args, raw.keywords, partial=True)}"
+        if id(raw) in self._makers and depth:
+            maker, arguments = self._makers[id(raw)]
+            return f"{self._find(maker, depth - 1)}{arguments_text((), arguments, partial=False)}"
+        raise NoReference(self._reason(raw))
+
+    def _attribute(self, raw: Any) -> str | None:
+        """Return the reference of an attribute of a module, or of a class or object of a module; None for none."""
+        holder = getattr(raw, "__self__", None) if inspect.ismethod(raw) else None
+        function = raw.__func__ if inspect.ismethod(raw) else raw
+        defined = getattr(function, "__module__", None) or type(raw).__module__
+        first = self._modules.get(str(defined))
+        others = [one for one in self._modules.values() if one is not first]
+        for module in [first, *others] if first is not None else others:
+            file = Path(str(module.__file__)).resolve()
+            for name in _names(module, raw, holder):
+                if _may_be(file, name):
+                    return f"{file}:{name}"
+        return None
+
+    @functools.cached_property
+    def _modules(self) -> dict[str, ModuleType]:
+        """The user's modules; lazy ones, which load when an attribute is read, are of other types."""
+        loaded = {key: one for key, one in [*sys.modules.items()] if type(one) is ModuleType}
+        files = {key: vars(one).get("__file__") for key, one in loaded.items()}
+        return {
+            key: loaded[key]
+            for key, file in files.items()
+            if isinstance(file, str) and file.endswith(".py") and self._own(file)
+        }
+
+    def _reason(self, raw: Any) -> str:
+        qualified = str(getattr(raw, "__qualname__", ""))
+        name = getattr(raw, "__name__", None)
+        if isinstance(raw, functools.partial):
+            return "it is a functools.partial of a function that a spec cannot name"
+        if inspect.ismethod(raw):
+            kind = type(raw.__self__).__name__
+            return f"it is a method of an object ({kind}) that is not a variable of a module"
+        if name == "<lambda>":
+            return "it is a lambda without a name; make it a function at module level"
+        if name is None:
+            return f"it is an object ({type(raw).__name__}) that is not a variable of a module"
+        if _LOCAL in qualified:
+            around = qualified.split(_LOCAL, maxsplit=1)[0]
+            return f"it is defined inside {around}(); move it to module level"
+        module = sys.modules.get(str(getattr(raw, "__module__", None)))
+        file = getattr(module, "__file__", None)
+        if file is None or not self._own(file):
+            return "it is not defined in one of your files"
+        return "it is not at module level"
 
 
-@functools.lru_cache(maxsize=64)
-def _defined_names(file: Path) -> frozenset[str]:
+def _names(module: ModuleType, raw: Any, holder: Any) -> list[str]:
+    """List the names by which a module, a class or an object of it has a function."""
+    held = vars(module)
+    own = getattr(raw, "__name__", "")
+    qualified = str(getattr(raw, "__qualname__", ""))
+    found = [name for name, value in held.items() if value is raw]
+    found.sort(key=lambda name: name != own)
+    if holder is not None:
+        found += [f"{name}.{own}" for name, value in held.items() if value is holder]
+    if "." in qualified and _LOCAL not in qualified:
+        found.append(qualified)
+    return [name for name in found if _is(module, name, raw)]
+
+
+def _is(module: ModuleType, name: str, raw: Any) -> bool:
+    at: Any = module
+    for part in name.split("."):
+        if not part.isidentifier():
+            return False
+        at = getattr(at, part, None)
+    # A method is a new object each time.
+    return at is raw or (inspect.ismethod(at) and bool(at == raw))
+
+
+@functools.lru_cache(maxsize=256)
+def _may_be(file: Path, name: str) -> bool:
     try:
-        return frozenset(top_level_functions(file))
+        return missing_name(file, name, file.name) is None
     except UsageError:
-        return frozenset()
+        return False
+
+
+def arguments_text(positional: Iterable[Any], named: Mapping[str, Any], *, partial: bool) -> str:
+    """Write arguments as Python literals in parentheses.
+
+    Raises:
+        NoReference: One of them is no literal.
+
+    Example:
+        >>> arguments_text((), {"size": (8, 8)}, partial=True)
+        '(..., size=(8, 8))'
+    """
+    written = ["..."] if partial else []
+    for name, value in [*((None, value) for value in positional), *named.items()]:
+        if name == "*":
+            msg = "it takes any number of arguments, which a spec cannot write"
+            raise NoReference(msg)
+        if not _is_literal(value):
+            which = f"its argument {name}" if name is not None else "one of its arguments"
+            msg = f"{which} is a {type(value).__name__}, which a spec cannot write"
+            raise NoReference(msg)
+        written.append(repr(value) if name is None else f"{name}={value!r}")
+    text = f"({', '.join(written)})"
+    if len(text) > _LONGEST:
+        msg = "its arguments are too long to be written in a spec"
+        raise NoReference(msg)
+    return text
+
+
+def _is_literal(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return all(map(_is_literal, value))
+    if type(value) is dict:
+        return all(_is_literal(key) and _is_literal(one) for key, one in value.items())
+    return value is None or type(value) in (bool, int, str) or (type(value) is float and value - value == 0)

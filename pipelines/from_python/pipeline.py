@@ -20,9 +20,22 @@ from pipeprof.pipelines.from_python.records import (
     Recording,
     SourcePlace,
 )
-from pipeprof.pipelines.from_python.user_functions import WrittenOp, covered_parts
+from pipeprof.pipelines.from_python.user_functions import UserFunctions, WrittenOp
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.traits import traits
+
+
+@dataclass(frozen=True)
+class PythonPart:
+    """The beginning of a pipeline that a Python function makes.
+
+    Attributes:
+        last: TensorFlow's name of its last source or stage.
+        where: The user's line of that.
+    """
+
+    last: str
+    where: SourcePlace | None
 
 
 @dataclass
@@ -34,12 +47,14 @@ class RecoveredSpec:
         places: The user's line of each source and stage, by address.
         chains: Numbers of the calls whose functions became chains, by address.
         calls: Numbers of all calls, by address.
+        python: The last stage that the Python function of its source makes; None without such a source.
     """
 
     data: dict[str, Any]
     places: dict[str, SourcePlace] = field(default_factory=dict)
     chains: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    python: PythonPart | None = None
 
 
 @dataclass
@@ -51,6 +66,8 @@ class Describer:
         folders: SourcePlace the spec will be.
         refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that a spec cannot express, and why.
+        target: Reference of the function that gave the pipeline; None if a spec cannot call it.
+        seeds: Random seeds of stages that the function gives none, by the number of their call.
         notes: Collects what a spec cannot express.
     """
 
@@ -58,7 +75,11 @@ class Describer:
     folders: Folders
     refused: Mapping[int, str] = field(default_factory=dict)
     denied: Mapping[int, str] = field(default_factory=dict)
+    target: str | None = None
+    seeds: Mapping[int, int] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
+    _tail: tuple[str, ...] = ()
+    _python_part: PythonPart | None = None
     _places: dict[str, SourcePlace] = field(default_factory=dict)
     _chains: dict[str, int] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
@@ -78,13 +99,14 @@ class Describer:
         last = self.recording.calls.get(root.id)
         if last is not None and last.name == "with_options" and _options(last):
             options = _options(last)
+            self._tail = (last.name,)
             root = last.arguments["self"]
         data = {**head, **self._pipeline(root, None, "")}
         if options is not None:
             data["options"] = options
         if self.recording.seed is not None:
             data["measure"] = {"seed": self.recording.seed}
-        return RecoveredSpec(data, self._places, self._chains, self._calls)
+        return RecoveredSpec(data, self._places, self._chains, self._calls, self._python_part)
 
     def _pipeline(self, end: Dataset, element: Any, address: str) -> dict[str, Any]:
         """Convert a pipeline to ``source`` and ``stages``, or to ``on`` for a dataset of the element."""
@@ -100,9 +122,11 @@ class Describer:
             steps.append(WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None))
         if element is None:
             self._note(steps)
-            steps, moved = covered_parts(steps, self.recording.users, self.folders)
+            steps, moved = self._functions(address).cover(steps)
             if moved:
                 self._renumber(steps, address)
+            if not address and steps and steps[0].item is not None and "python" in steps[0].item:
+                self._python_part = PythonPart(steps[0].name or steps[0].op, steps[0].where)
         problem = next((step for step in steps if step.item is None), None)
         if problem is not None:
             msg = f"{problem.op}: {problem.why}"
@@ -116,6 +140,11 @@ class Describer:
         if items:
             found["stages"] = items
         return found
+
+    def _functions(self, address: str) -> UserFunctions:
+        """Return the user's functions that may stand for a part of a pipeline; the target only for the whole one."""
+        users, target, tail = self.recording.users, self.target, self._tail
+        return UserFunctions(users, self.folders, None if address else target, () if address else tail, self.denied)
 
     def _line(self, end: Dataset, element: Any) -> tuple[list[Call], Any]:
         """Return the calls from the source on, and the path of the element's dataset where they begin with one."""
@@ -178,6 +207,8 @@ class Describer:
     def _stage(self, call: Call, element: Any, here: str) -> dict[str, Any]:
         kind, row = stages()[call.name], traits(call.name)
         given = {name: value for name, value in call.arguments.items() if name != "self"}
+        if call.id in self.seeds:
+            given["seed"] = self.seeds[call.id]
         found: dict[str, Any] = {}
         if row.computes and row.function is not None:
             found = self._element(call, given.pop(row.function), here, answers=row.predicate)
@@ -243,7 +274,8 @@ class Describer:
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
         if function.file is None:
-            msg = f"{function.name} cannot be written in `ops:` ({why}) and a spec cannot name it: {function.why}"
+            called = "the lambda" if function.name == "<lambda>" else function.name
+            msg = f"`ops:` cannot express {called} ({why}) and `python:` cannot call it ({function.why})"
             raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}
@@ -268,6 +300,8 @@ class Describer:
     def _source(self, call: Call, element: Any, here: str) -> dict[str, Any]:
         kind = sources()[call.name]
         given = dict(call.arguments)
+        if call.id in self.seeds:
+            given["seed"] = self.seeds[call.id]
         if call.name == "range":
             given = _range(given)
         if traits(call.name).equal_inputs:
@@ -277,7 +311,7 @@ class Describer:
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
                 why = function.why if isinstance(function, RecordedFunction) else "it is an object"
-                msg = f"a spec cannot name its generator: {why}"
+                msg = f"`python:` cannot call its generator ({why})"
                 raise NotExpressible(msg)
             found["python"] = self.folders.reference(function.file)
         first = kind.element_argument
@@ -368,3 +402,15 @@ def _range(given: Mapping[str, Any]) -> dict[str, Any]:
     if len(numbers) == 3:
         found["step"] = numbers[2]
     return {**found, **named}
+
+
+def top_level_calls(recording: Recording) -> list[Call]:
+    """Return the calls of the source and the stages of a whole pipeline, in order."""
+    found: list[Call] = []
+    at: Any = recording.root
+    seen: set[int] = set()
+    while isinstance(at, Dataset) and at.id in recording.calls and at.id not in seen:
+        seen.add(at.id)
+        found.append(recording.calls[at.id])
+        at = found[-1].arguments.get("self")
+    return found[::-1]

@@ -19,6 +19,7 @@ from pipeprof.pipelines.from_python.records import (
 
 BRANCHES: Final = ("tf.cond", "tf.switch_case")
 PYTHON: Final = ("tf.numpy_function", "tf.py_function")
+_CONTROL: Final = ("If", "Case", "While")
 
 
 def leaves(value: Any) -> Iterator[RecordedTensor]:
@@ -128,6 +129,8 @@ class Planner:
 def _unknown_text(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the enclosing function"
+    if leaf.op.removeprefix("Stateless") in _CONTROL:
+        return "it has an `if` or a loop that depends on values"
     made = f"the op {leaf.op}" if leaf.op else "a value"
     return f"it uses {made}, which no function in `ops:` returns"
 

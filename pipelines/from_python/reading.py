@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder, ObservedCall, TracedFunction, UserCall
-from pipeprof.pipelines.from_python.naming import address_of
+from pipeprof.pipelines.from_python.naming import References
 from pipeprof.pipelines.from_python.objects import Objects
 from pipeprof.pipelines.from_python.records import (
     Array,
@@ -60,6 +60,7 @@ class Recorder:
         self._loaded: dict[int, dict[str, str]] = {}
         self.arrays: dict[int, Any] = {}
         self._objects = Objects(watch, self.value)
+        self._references = References(own, [(one.function, _given(one) or {}, one.result) for one in watch.makers])
 
     def read(self, dataset: Any) -> Recording:
         """Convert a dataset to a recording."""
@@ -145,13 +146,9 @@ class Recorder:
         if used.function is None:
             return None
         function = self._function(used.function, None)
-        named: dict[str, Any] = dict(used.named)
-        if used.positional:
-            try:
-                named = dict(inspect.signature(used.function).bind(*used.positional, **used.named).arguments)
-            except TypeError:
-                return None
-        kept = {name: value for name, value in named.items() if not _is_default(used.function, name, value)}
+        kept = _given(used)
+        if kept is None:
+            return None
         read = {name: self.value(value) for name, value in kept.items()}
         return Call(function.name, "user", read, self.value(used.result), None, self._number(used), function)
 
@@ -274,7 +271,7 @@ class Recorder:
 
     def _function(self, raw: Any, seen: ObservedCall | None) -> RecordedFunction:
         name = str(getattr(raw, "__name__", type(raw).__name__))
-        file, why = address_of(raw, self._own)
+        file, why = self._references.find(raw)
         code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
         where = SourcePlace(code.co_filename, code.co_firstlineno) if code is not None else None
         bodies = (
@@ -317,6 +314,17 @@ def _is_function(cell: Any) -> bool:
         return callable(cell.cell_contents)
     except ValueError:
         return False
+
+
+def _given(used: UserCall) -> dict[str, Any] | None:
+    """Return the arguments of a call by name, defaults left out; None where they do not fit the function."""
+    named: dict[str, Any] = dict(used.named)
+    if used.positional:
+        try:
+            named = dict(inspect.signature(used.function).bind(*used.positional, **used.named).arguments)
+        except TypeError:
+            return None
+    return {name: value for name, value in named.items() if not _is_default(used.function, name, value)}
 
 
 def _is_default(function: Any, name: str, value: Any) -> bool:

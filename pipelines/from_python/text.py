@@ -10,7 +10,7 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.pipeline import RecoveredSpec
 from pipeprof.pipelines.from_python.records import Omission, SourcePlace
-from pipeprof.pipelines.spec.scaffold import MODELINE
+from pipeprof.pipelines.spec.scaffold import modeline
 from pipeprof.pipelines.spec.yaml.reader import Address
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, BlockWriter, flow
 
@@ -24,7 +24,12 @@ step: none
 
 
 def spec_text(
-    described: RecoveredSpec, unsaid: Sequence[Omission], said: Sequence[str], target: str, here: Path
+    described: RecoveredSpec,
+    unsaid: Sequence[Omission],
+    said: Sequence[str],
+    target: str,
+    here: Path,
+    schema: str | None = None,
 ) -> str:
     """Write a spec as text.
 
@@ -34,9 +39,10 @@ def spec_text(
         said: Further comments, in sentences.
         target: The function.
         here: Folder that the files of places are named from.
+        schema: The schema as the first line names it; None for no such line.
     """
     lines = [
-        MODELINE,
+        *([modeline(schema)] if schema is not None else []),
         f"# {_one_line(target)} as a spec, written by `pipeprof init --from` from its TensorFlow calls.",
     ]
     if unsaid:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.naming import NoReference, arguments_text
 from pipeprof.pipelines.from_python.records import Call, Dataset, SourcePlace
+
+TARGET: Final = -1
+"""Number of the call of the function that the spec is written from."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class WrittenOp:
         where: The user's line.
         name: TensorFlow's name of it.
         call: Number of the call.
+        replaces: TensorFlow's names of the stages that it replaces, if it is one of the user's functions.
     """
 
     dataset: int
@@ -31,76 +36,109 @@ class WrittenOp:
     where: SourcePlace | None = None
     name: str = ""
     call: int = 0
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """TensorFlow's names of its stages; none for a source."""
+        return self.replaces or (() if self.op == "source" else (self.op,))
 
 
-def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Folders) -> tuple[list[WrittenOp], bool]:
-    """Replace the fewest possible steps that cannot be expressed by the user's functions.
+@dataclass(frozen=True)
+class UserFunctions:
+    """The user's functions that may stand for a part of the pipeline.
 
-    Args:
-        steps: From the source on.
-        users: Calls of the user's functions that gave a dataset.
+    Attributes:
+        calls: Calls that gave a dataset.
         folders: For paths.
-
-    Returns:
-        The steps (some may still not be expressible), and whether anything was replaced.
+        target: Reference of the function that gave the whole pipeline; None if a spec cannot call it.
+        tail: Names of stages after the last one, which the spec has in another place.
+        denied: Numbers of the calls that gave another graph when they were called again.
     """
-    found = list(steps)
-    changed = False
-    while True:
-        last = max((index for index, step in enumerate(found) if step.item is None), default=None)
-        if last is None:
-            return found, changed
-        better = _apply_function(found, last, users, folders) or _replace_beginning(found, last, users, folders)
-        if better is None:
-            return found, changed
-        found, changed = better, True
 
+    calls: Sequence[Call]
+    folders: Folders
+    target: str | None = None
+    tail: tuple[str, ...] = ()
+    denied: Collection[int] = ()
 
-def _apply_function(
-    steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders
-) -> list[WrittenOp] | None:
-    """Replace the steps of a dataset-to-dataset function around a stage that cannot be expressed; None for none."""
-    numbers = [step.dataset for step in steps]
-    best: tuple[int, int, Call] | None = None
-    for call in users:
-        given = list(call.arguments.values())
-        if call.reference is None or not isinstance(call.result, Dataset):
-            continue
-        if len(given) != 1 or not isinstance(given[0], Dataset):
-            continue
-        if given[0].id not in numbers or call.result.id not in numbers:
-            continue
-        first, end = numbers.index(given[0].id), numbers.index(call.result.id)
-        if first < untold <= end and (best is None or end - first < best[1] - best[0]):
-            best = (first, end, call)
-    if best is None:
-        return None
-    first, end, call = best
-    item = {"apply": {"python": folders.reference(str(call.reference))}}
-    step = WrittenOp(steps[end].dataset, "apply", item, "", _where(call))
-    return [*steps[: first + 1], step, *steps[end + 1 :]]
+    def cover(self, steps: Sequence[WrittenOp]) -> tuple[list[WrittenOp], bool]:
+        """Replace the fewest possible steps that cannot be expressed.
 
+        Args:
+            steps: From the source on.
 
-def _replace_beginning(
-    steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders
-) -> list[WrittenOp] | None:
-    """Replace the first steps by a function without arguments, at least to a step that cannot be expressed."""
-    numbers = [step.dataset for step in steps]
-    best: tuple[int, Call] | None = None
-    for call in users:
-        result = call.result[0] if isinstance(call.result, tuple) and call.result else call.result
-        if call.arguments or call.reference is None or not isinstance(result, Dataset):
-            continue
-        if result.id not in numbers:
-            continue
-        end = numbers.index(result.id)
-        if end >= untold and (best is None or end < best[0]):
-            best = (end, call)
-    if best is None:
-        return None
-    end, call = best
-    item = {"python": {"function": folders.reference(str(call.reference))}}
-    return [WrittenOp(steps[end].dataset, "source", item, "", _where(call)), *steps[end + 1 :]]
+        Returns:
+            The steps (some may still not be expressible), and whether anything was replaced.
+        """
+        found = list(steps)
+        changed = False
+        while True:
+            last = max((index for index, step in enumerate(found) if step.item is None), default=None)
+            if last is None:
+                return found, changed
+            better = self._apply_function(found, last) or self._replace_beginning(found, last)
+            if better is None:
+                return found, changed
+            found, changed = better, True
+
+    def _apply_function(self, steps: list[WrittenOp], untold: int) -> list[WrittenOp] | None:
+        """Replace steps around one that cannot be expressed by a function of a dataset; None for none."""
+        numbers = [step.dataset for step in steps]
+        best: tuple[int, int, Call, str] | None = None
+        for call in self.calls:
+            given = next(iter(call.arguments.values()), None)
+            if call.id in self.denied or not isinstance(given, Dataset) or not isinstance(call.result, Dataset):
+                continue
+            if given.id not in numbers or call.result.id not in numbers:
+                continue
+            first, end = numbers.index(given.id), numbers.index(call.result.id)
+            reference = self._reference(call, list(call.arguments)[1:])
+            if reference is not None and first < untold <= end and (best is None or end - first < best[1] - best[0]):
+                best = (first, end, call, reference)
+        if best is None:
+            return None
+        first, end, call, reference = best
+        replaced = tuple(name for step in steps[first + 1 : end + 1] for name in step.stages)
+        step = WrittenOp(
+            steps[end].dataset, "apply", {"apply": {"python": reference}}, "", _where(call), "", call.id, replaced
+        )
+        return [*steps[: first + 1], step, *steps[end + 1 :]]
+
+    def _replace_beginning(self, steps: list[WrittenOp], untold: int) -> list[WrittenOp] | None:
+        """Replace the steps up to one that cannot be expressed by a function that makes them; None for none."""
+        numbers = [step.dataset for step in steps]
+        makers: list[tuple[int, str, int, tuple[str, ...]]] = []
+        for call in self.calls:
+            result = call.result[0] if isinstance(call.result, tuple) and call.result else call.result
+            if call.id in self.denied or not isinstance(result, Dataset) or result.id not in numbers[untold:]:
+                continue
+            reference = self._reference(call, list(call.arguments))
+            if reference is not None:
+                makers.append((numbers.index(result.id), reference, call.id, ()))
+        if self.target is not None and TARGET not in self.denied:
+            makers.append((len(steps) - 1, self.folders.reference(self.target), TARGET, self.tail))
+        if not makers:
+            return None
+        end, reference, number, tail = min(makers, key=lambda maker: maker[0])
+        without = [name for step in steps[untold + 1 : end + 1] for name in step.stages] + [*tail]
+        item = {"function": reference, **({"without": without} if without else {})}
+        last = steps[untold]
+        beginning = replace(last, op="source", item={"python": item}, call=number, replaces=())
+        return [beginning, *steps[untold + 1 :]]
+
+    def _reference(self, call: Call, names: Sequence[str]) -> str | None:
+        """Return the reference of a function with some of its arguments filled in; None for none."""
+        if call.reference is None:
+            return None
+        given = {name: call.arguments[name] for name in names}
+        if given and call.reference.endswith(")"):
+            return None
+        try:
+            text = arguments_text((), given, partial=True) if given else ""
+        except NoReference:
+            return None
+        return self.folders.reference(f"{call.reference}{text}")
 
 
 def _where(call: Call) -> SourcePlace | None:

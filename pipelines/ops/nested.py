@@ -19,7 +19,8 @@ from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
-from pipeprof.pipelines.ops.values.values import ElementField, Python
+from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.values import ElementField
 
 if TYPE_CHECKING:
     from typing_extensions import Self

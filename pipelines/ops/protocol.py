@@ -80,6 +80,9 @@ class Building(Protocol):
     def function(self, reference: Any) -> Callable[..., Any]:
         """The user's own function, as it is."""
 
+    def returned(self, reference: Any, without: Any) -> Any:
+        """What the user's function returns, a dataset without its last stages; ``without`` holds their names."""
+
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""
 

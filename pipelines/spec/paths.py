@@ -16,9 +16,10 @@ from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
-from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
+from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.target.target import top_level_functions
+from pipeprof.pipelines.target.names import missing_name
 
 Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -326,11 +327,11 @@ def _missing_function(base_dir: Path, reference: PythonRef, place: Place) -> Ite
         yield PathProblem(place, str(reference), message, tuple(f"{name}:{reference.function}" for name in near))
         return
     try:
-        functions = top_level_functions(path)
+        wrong = missing_name(path, reference.function, reference.file)
     except UsageError as problem:
         yield PathProblem(place, str(reference), str(problem).partition("\n")[0])
         return
-    if reference.function not in functions:
-        listed = ", ".join(functions[:10]) or "no functions"
-        message = f"no function {reference.function!r} in {reference.file}, which defines {listed}"
-        yield PathProblem(place, str(reference), message, tuple(f"{reference.file}:{name}" for name in functions))
+    if wrong is not None:
+        message, names = wrong
+        near = tuple(f"{reference.file}:{name}" for name in names)
+        yield PathProblem(place, str(reference), message, near)

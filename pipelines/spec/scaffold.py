@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound
     from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
 
-SCHEMA_FILE = "pipeprof.schema.json"
-MODELINE = f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Words that other YAML readers, editors among them, take for booleans.
 _NOT_PLAIN = frozenset({"y", "n", "yes", "no", "on", "off"})
@@ -29,9 +27,7 @@ _COLUMNS_NAMED = 20
 _LARGE_ARRAY_BYTES = 100_000_000
 
 _HEAD = """\
-{modeline}
-# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
-# Editors check and complete it with the schema from `pipeprof schema spec > pipeprof.schema.json`.
+{modeline}# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
 version: 1
 name: {name}
 """
@@ -57,23 +53,41 @@ source:
 """
 
 
-def example_spec() -> str:
-    """A spec over generated photos, for those who have no data at hand."""
+def modeline(schema: str) -> str:
+    """The line by which editors find the schema of a spec.
+
+    Args:
+        schema: Its path, relative to the spec.
+    """
+    return f"# yaml-language-server: $schema={schema}"
+
+
+def _head(name: str, schema: str | None) -> str:
+    return _HEAD.format(modeline=f"{modeline(schema)}\n" if schema is not None else "", name=name)
+
+
+def example_spec(schema: str | None = None) -> str:
+    """A spec over generated photos, for those who have no data at hand.
+
+    Args:
+        schema: The schema that its first line names, relative to the spec; None for no such line.
+    """
     return (
-        _HEAD.format(modeline=MODELINE, name="example")
+        _head("example", schema)
         + _GENERATED
         + _decode_files("tf.io.decode_jpeg")
         + _TAIL.format(batch=32)
     )
 
 
-def spec_for(found: Found, name: str, base_dir: Path) -> str:
+def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None) -> str:
     """A spec over files that were found.
 
     Args:
         found: What ``pipeprof.pipelines.data.inspect.look.look`` found.
         name: A name for reports; anything readable.
         base_dir: The folder that the spec will be in; paths are written relative to it.
+        schema: The schema that its first line names, relative to the spec; None for no such line.
 
     Raises:
         UsageError: A path cannot be written in YAML.
@@ -82,7 +96,7 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
     from pipeprof.pipelines.data.inspect.look_csv import CsvFound
     from pipeprof.pipelines.data.inspect.look_records import RecordsFound
 
-    head = _HEAD.format(modeline=MODELINE, name=text_scalar(name if name.strip() else "pipeline"))
+    head = _head(text_scalar(name if name.strip() else "pipeline"), schema)
     if isinstance(found, ImagesFound):
         body = _images(found, base_dir)
     elif isinstance(found, RecordsFound):

@@ -10,7 +10,8 @@ from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.values.units import Duration, parse_duration
-from pipeprof.pipelines.ops.values.values import Python, is_integer, parse_python_ref
+from pipeprof.pipelines.ops.values.python_ref import PlainPython, parse_plain_python_ref
+from pipeprof.pipelines.ops.values.values import is_integer
 
 NOT_YET = ("tensorflow", "keras", "jax", "torch")
 _FORMS = 'none, {simulate: 12ms} or {python: "file.py:function"}'
@@ -76,7 +77,7 @@ class Step(Document):
     """Training step: none, a simulated device or a Python function."""
 
     simulate: Times | None = Field(default=None, description="A simulated device, busy for a given time per step.")
-    python: Python | None = Field(
+    python: PlainPython | None = Field(
         default=None, description='A function of the batch, "file.py:function", relative to the spec.'
     )
     dispatch: Dispatch = Field(
@@ -135,5 +136,5 @@ def parse_step(value: Any) -> Step:
     if kind == "simulate" and colon:
         return Step(simulate=_from_text(rest))
     if kind == "python" and colon:
-        return Step(python=parse_python_ref(rest))
+        return Step(python=parse_plain_python_ref(rest))
     raise mismatch(value, "step", _FORMS, ["none"])

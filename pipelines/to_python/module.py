@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from pipeprof.pipelines.ops.values.values import PythonRef
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, call, comment, flat, lines, statement, text
 from pipeprof.pipelines.to_python.names import slug, unique
 
 _LIBRARIES = frozenset({"tensorflow", "numpy", "keras", "jax", "torch", "tensorflow_datasets"})
-_STANDARD = ("import csv", "import glob", "import importlib", "import math", "import sys")
+_STANDARD = ("import csv", "import functools", "import glob", "import importlib", "import math", "import sys")
 _LOAD_FUNCTION = """\
 def load_function(path, name):
     # A function of a file whose name cannot be imported.
@@ -94,11 +94,31 @@ class Module:
         return self._folders[name]
 
     def python(self, reference: PythonRef) -> str:
-        """Return the name of a user's function, which is imported from its file."""
+        """Return the name of a user's function, which is imported from its file; of a call, the name of its result."""
         key = f"python {reference}"
+        if key not in self._written:
+            first, *attributes = reference.function.split(".")
+            found = ".".join([self._imported(reference.file, first), *attributes])
+            call = reference.call
+            if call is not None:
+                arguments = [*map(repr, call.positional), *(f"{name}={value!r}" for name, value in call.named.items())]
+                if call.partial:
+                    self.imports.add("import functools")
+                    found = f"functools.partial({', '.join([found, *arguments])})"
+                else:
+                    found = f"{found}({', '.join(arguments)})"
+                name = self.name(slug(f"{attributes[-1] if attributes else first}_filled", "function"))
+                self.functions.append(statement(f"{name} = ", found))
+                found = name
+            self._written[key] = found
+        return self._written[key]
+
+    def _imported(self, file: str, function: str) -> str:
+        """Return the name of a function or class of a user's file."""
+        key = f"imported {file}:{function}"
         if key in self._written:
             return self._written[key]
-        path = (self.loaded.base_dir / Path(reference.file).expanduser()).resolve()
+        path = (self.loaded.base_dir / Path(file).expanduser()).resolve()
         stem = path.stem
         importable = (
             stem.isidentifier() and slug(stem) == stem.lower() and self._stems.get(stem, str(path)) == str(path)
@@ -106,12 +126,12 @@ class Module:
         if importable and stem not in sys.stdlib_module_names and stem not in _LIBRARIES:
             self._stems[stem] = str(path)
             self._add_path(path.parent)
-            name = unique(reference.function, self.taken)
+            name = unique(function, self.taken)
             self.taken.add(name)
-            renamed = "" if name == reference.function else f" as {name}"
-            self._from_files.setdefault(stem, []).append(f"{reference.function}{renamed}")
+            renamed = "" if name == function else f" as {name}"
+            self._from_files.setdefault(stem, []).append(f"{function}{renamed}")
         else:
-            name = self._loaded_function(path, reference.function)
+            name = self._loaded_function(path, function)
         self._written[key] = name
         return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.base import Op, Source, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
@@ -114,6 +115,12 @@ class Chains:
         if source.op == "range":
             return self._range(source, here.outer), source_form(source)
         if source.op == "python":
+            if vars(source)["without"]:
+                msg = (
+                    f"`without` of the source {vars(source)['function']} cannot be written as Python: "
+                    "copy the function and remove its last stages there"
+                )
+                raise UsageError(msg)
             function = self.module.python(vars(source)["function"])
             return Bracket(f"{function}(", (), ")"), UNKNOWN
         if source.op == "tfds.load":

@@ -29,7 +29,14 @@ class DescribedTarget(SpecOfFunction):
 
 
 def describe_target(
-    target: str, arguments: Sequence[tuple[str, str]], *, folder: Path, name: str, arrays: str | None, force: bool
+    target: str,
+    arguments: Sequence[tuple[str, str]],
+    *,
+    folder: Path,
+    name: str,
+    arrays: str | None,
+    force: bool,
+    schema: str | None = None,
 ) -> DescribedTarget:
     """Return the spec of a function.
 
@@ -40,6 +47,7 @@ def describe_target(
         name: Name of the pipeline.
         arrays: Prefix of the names of arrays that are saved there; None to save none.
         force: Whether they may replace files.
+        schema: The schema as the spec's first line names it; None for no such line.
 
     Raises:
         UsageError: It gives no dataset, or its arguments do not fit.
@@ -54,6 +62,7 @@ def describe_target(
         name=name,
         arrays=arrays,
         force=force,
+        schema=schema,
     )
     answer, printed, code = _ask_worker(job)
     failure = answer.failure if answer is not None else None

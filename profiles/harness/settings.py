@@ -189,7 +189,7 @@ def job_of(
 
 def python_files(loaded: LoadedSpec) -> list[Path]:
     """List the Python files that a spec names anywhere."""
-    from pipeprof.pipelines.ops.values.values import PythonRef
+    from pipeprof.pipelines.ops.values.python_ref import PythonRef
     from pipeprof.pipelines.spec.paths import leaves
 
     return [loaded.base_dir / leaf.value.file for leaf in leaves(loaded.spec) if isinstance(leaf.value, PythonRef)]

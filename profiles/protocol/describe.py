@@ -18,6 +18,7 @@ class DescribeJob:
         name: Of the pipeline.
         arrays: Stem of the names of arrays to be saved there; None for none.
         force: Whether they may replace files.
+        schema: The schema as the spec's first line names it; None for no such line.
     """
 
     parent_pid: int
@@ -27,6 +28,7 @@ class DescribeJob:
     name: str
     arrays: str | None
     force: bool
+    schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class SpecOfFunction:
         text: The spec.
         unsaid: Parts left in Python, and why.
         stages: Number of its stages.
+        python: The last stage that a Python function makes, with its line; None without one.
         equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
         why: Why they were not.
         differences: Where the two graphs differ.
@@ -46,6 +49,7 @@ class SpecOfFunction:
     text: str
     unsaid: tuple[str, ...]
     stages: int
+    python: str | None
     equal: bool | None
     why: str | None
     differences: tuple[str, ...]

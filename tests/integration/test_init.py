@@ -242,18 +242,22 @@ def test_the_next_command_is_told_on_stderr(here, capfd):
     assert invoke(["init", "--out", "my spec.yaml"]) == 0
     output, errors = capfd.readouterr()
     assert output == ""
-    assert errors == "Wrote my spec.yaml, and pipeprof.schema.json for editors. Next: pipeprof run 'my spec.yaml'\n"
+    assert errors == "Wrote my spec.yaml. Next: pipeprof run 'my spec.yaml'\n"
     load_spec(here / "my spec.yaml")
+    assert [path.name for path in here.iterdir()] == ["my spec.yaml"]
 
 
-def test_the_first_line_names_the_schema_that_is_written_beside(here, capfd):
+@pytest.mark.parametrize("schema", ["below/pipeprof.schema.json", "editor.json"])
+def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
     (here / "below").mkdir()
-    assert invoke(["init", "--out", "below/spec.yaml"]) == 0
+    assert invoke(["init", "--out", "below/spec.yaml", "--schema", schema]) == 0
 
     first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
     named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
     assert json.loads(named.read_text(encoding="utf-8")) == editor_schema()
-    capfd.readouterr()
+    assert capfd.readouterr().err.startswith(f"Wrote below/spec.yaml and {schema}. Next: ")
+    assert invoke(["init", "--out", "-", "--schema", schema]) == 0
+    assert capfd.readouterr().out.startswith(f"# yaml-language-server: $schema=./{schema}\n")
 
 
 @pytest.mark.parametrize(
@@ -263,15 +267,17 @@ def test_the_first_line_names_the_schema_that_is_written_beside(here, capfd):
 def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
     schema = here / "pipeprof.schema.json"
     schema.write_text(before)
-    assert invoke(["init"]) == 0
+    assert invoke(["init", "--schema", "pipeprof.schema.json"]) == (2 if kept else 0)
     assert (schema.read_text(encoding="utf-8") == before) is kept
-    assert ("for editors" in capfd.readouterr().err) is not kept
+    assert ("the file exists; use --force" in capfd.readouterr().err) is kept
+    assert invoke(["init", "--schema", "pipeprof.schema.json", "--force"]) == 0
+    assert json.loads(schema.read_text(encoding="utf-8")) == editor_schema()
 
 
 def test_stdout_gets_the_spec_and_nothing_else(here, capfd):
     assert invoke(["init", "--out", "-"]) == 0
     output, errors = capfd.readouterr()
-    assert output.startswith("# yaml-language-server: $schema=")
+    assert output.startswith("# A tf.data pipeline for pipeprof")
     assert errors == ""
     assert list(here.iterdir()) == []
 
@@ -296,6 +302,8 @@ def test_nothing_is_written_over_without_force(here, capfd):
         (["--out", "missing/a.yaml"], "the folder missing does not exist"),
         (["--out", "."], "this is a folder"),
         (["--from", "t.csv", "--out", "t.csv", "--force"], "the spec would read this file"),
+        (["--schema", "missing/a.json"], "the folder missing does not exist"),
+        (["--schema", "pipeprof.yaml"], "--out names the same file"),
         (["--from", "missing"], "missing: no such file or folder"),
         (["--from", "empty"], "empty: empty folder"),
     ],

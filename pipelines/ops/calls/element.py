@@ -27,7 +27,8 @@ from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
 from pipeprof.pipelines.ops.values.features import parse_features
 from pipeprof.pipelines.ops.values.structures import parse_constant
-from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, Python, check_dtype
+from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, check_dtype
 from pipeprof.pipelines.ops.values.values import Field as FieldKey
 
 _EXAMPLE = "tf.image.resize: {size: [224, 224]}"

@@ -8,24 +8,15 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.base import Inner, Source
+from pipeprof.pipelines.ops.base import Inner, Source, stages
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import PipelineFunction
-from pipeprof.pipelines.ops.problems import mismatch
+from pipeprof.pipelines.ops.problems import failure, mismatch, unknown
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.structures import Signature
-from pipeprof.pipelines.ops.values.values import (
-    FilledText,
-    Flag,
-    Folder,
-    Integer,
-    NotNegative,
-    Positive,
-    PositiveOrAutotune,
-    Python,
-    choice,
-)
+from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.values import FilledText, Flag, Folder, Integer, NotNegative, Positive, PositiveOrAutotune, choice
 
 _COMPRESSIONS = ("GZIP", "SNAPPY")
 Compressed = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
@@ -38,6 +29,20 @@ def _false(value: Any) -> bool:
 
 
 Never = Annotated[bool, Checked(_false), WithJsonSchema({"const": False})]
+
+
+def _stage_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise mismatch(value, "texts", "a list of stages such as [shuffle, batch]")
+    for index, name in enumerate(value):
+        if not isinstance(name, str) or name not in stages():
+            raise failure((index,), unknown("stage", name, stages()), name)
+    return tuple(value)
+
+
+StageNames = Annotated[
+    tuple[str, ...], Checked(_stage_names), WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
 
 
 class Load(Source):
@@ -136,19 +141,22 @@ class PythonSource(Source):
     op: ClassVar[str] = "python"
     holder: ClassVar[str] = ""
     takes_name: ClassVar[bool] = False
-    own_fields: ClassVar[frozenset[str]] = frozenset({"function"})
+    own_fields: ClassVar[frozenset[str]] = frozenset({"function", "without"})
 
     function: Python = Field(
-        description='A function without arguments that returns a tf.data.Dataset, "file.py:function".'
+        description="A function that returns a tf.data.Dataset, \"file.py:function\", or with arguments "
+        '"file.py:function(..., size=224)".'
+    )
+    without: StageNames = Field(
+        default=(),
+        description="The last stages of that dataset, by name and in order, that are left out; the stages of the spec "
+        "take their place.",
     )
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset that the function returns."""
         del address
-        made = building.function(self.function)()
-        if isinstance(made, tuple) and len(made) == 2 and callable(made[1]):
-            # As a target it may come with its step, which a spec has under `step:`.
-            made = made[0]
+        made = building.returned(self.function, self.without)
         if not isinstance(made, building.tf.data.Dataset):
             msg = f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset"
             raise PlainError(msg)

@@ -11,7 +11,8 @@ from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, Stage
 from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
 from pipeprof.pipelines.ops.protocol import Building
-from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, PositiveOrAutotune, Python
+from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, PositiveOrAutotune
 
 
 class _Nesting(Stage):

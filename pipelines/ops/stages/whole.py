@@ -11,7 +11,7 @@ from pipeprof.pipelines.ops.base import Stage
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.options import Options as DatasetOptions
-from pipeprof.pipelines.ops.values.values import Python, PythonRef
+from pipeprof.pipelines.ops.values.python_ref import Python, PythonRef
 
 _PYTHON = 'A function in a Python file, "file.py:function", from dataset to dataset; it runs with your permissions.'
 

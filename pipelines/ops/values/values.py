@@ -170,31 +170,6 @@ def _seed(value: Any) -> int | tuple[int, ...]:
     raise mismatch(value, "seed", "a whole number")
 
 
-@dataclass(frozen=True)
-class PythonRef:
-    """A function in a Python file, ``file.py:function``; the file is relative to the spec."""
-
-    file: str
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.function}"
-
-
-def parse_python_ref(value: Any) -> PythonRef:
-    """Split ``file.py:function``.
-
-    Raises:
-        PydanticCustomError: Not of that form; it is a ValueError.
-    """
-    if isinstance(value, PythonRef):
-        return value
-    file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    if not colon or not file.endswith(".py") or not function.isidentifier():
-        raise mismatch(value, "python", 'a file and a function such as "steps.py:train_step"')
-    return PythonRef(file, function)
-
-
 Field = str | int
 """The key (dotted into nested mappings) or the index of one component of an element."""
 
@@ -347,9 +322,6 @@ Compression = Annotated[
     Literal["", "GZIP", "ZLIB"],
     Checked(choice("GZIP", "ZLIB", "")),
     WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]}),
-]
-Python = Annotated[
-    PythonRef, Checked(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
 ]
 OwnFiles = Annotated[FilePatterns, Checked(_file_patterns), WithJsonSchema(_PATHS)]
 Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]

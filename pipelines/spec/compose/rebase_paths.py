@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.ops.values.values import FilePatterns, PythonRef
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
+from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.paths import PathProblem, has_scheme, is_glob, leaves, missing_files
 
 if TYPE_CHECKING:

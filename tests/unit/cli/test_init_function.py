@@ -18,6 +18,7 @@ ANSWER = DescribedTarget(
     text="version: 1\nsource: {range: {stop: 3}}\n",
     unsaid=(),
     stages=2,
+    python=None,
     equal=True,
     why=None,
     differences=(),
@@ -66,17 +67,33 @@ def test_a_path_that_exists_is_a_path(tmp_path, monkeypatch):
     assert not is_function("data:x")
 
 
-def test_the_spec_is_written_with_the_schema_beside_it(asked, tmp_path, capsys):
+def test_the_spec_is_written_alone(asked, tmp_path, capsys):
     assert invoke(["init", "--from", "input.py:train", "--arg", "size=5", "--out", "train.yaml"]) == 0
     assert (tmp_path / "train.yaml").read_text() == ANSWER.text
-    assert (tmp_path / "pipeprof.schema.json").exists()
-    job = {"arguments": [("size", "5")], "folder": tmp_path, "name": "train", "arrays": None}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["input.py", "train.yaml"]
+    job = {"arguments": [("size", "5")], "folder": tmp_path, "name": "train", "arrays": None, "schema": None}
     assert {name: asked[name] for name in job} == job
     assert capsys.readouterr().err.splitlines() == [
-        "Wrote train.yaml, a source and 2 stages, and pipeprof.schema.json for editors.",
+        "Wrote train.yaml: a source and 2 stages.",
         "Verified: TensorFlow builds the same graph from the spec as from input.py:train (structure, ops, arguments).",
         "Next: pipeprof run train.yaml",
     ]
+
+
+def test_the_schema_is_written_where_it_is_asked_for(asked, tmp_path):
+    assert invoke(["init", "--from", "input.py:train", "--schema", "schema.json"]) == 0
+    assert asked["schema"] == "./schema.json"
+    assert (tmp_path / "schema.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [(2, "Python up to map (input.py:7), then 2 stages."), (0, "all of it Python, up to map (input.py:7).")],
+)
+def test_the_part_in_python_is_named(asked, capsys, stages, said):
+    asked["answer"] = replace(ANSWER, python="map (input.py:7)", stages=stages)
+    assert invoke(["init", "--from", "input.py:train"]) == 0
+    assert f"Wrote pipeprof.yaml: {said}" in capsys.readouterr().err
 
 
 def test_what_was_not_told_is_listed(asked, capsys):

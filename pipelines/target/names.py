@@ -1,0 +1,56 @@
+"""Names that a Python file defines, as references of a spec may use them; the file is read, not run."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from pipeprof.pipelines.target.bindings import bindings_of
+
+_LISTED = 10
+
+
+def missing_name(path: Path, name: str, shown: str) -> tuple[str, list[str]] | None:
+    """Return why a file has no function of this name, with the names that it has; None if it may have it.
+
+    Args:
+        path: The file.
+        name: A function, or ``Class.method`` and ``object.method``.
+        shown: The file in messages.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid Python.
+    """
+    found = bindings_of(path)
+    first, _, rest = name.partition(".")
+    functions = found.callables()
+    bound = [one for one in found.of(first) if not one.script]
+    if not rest:
+        if first in functions or any(isinstance(one.node, ast.ClassDef) and one.node.bases for one in bound):
+            return None
+        listed = ", ".join(functions[:_LISTED]) or "no functions"
+        return f"no function {name!r} in {shown}, which defines {listed}", functions
+    if not bound:
+        if found.open:
+            return None
+        return f"no name {first!r} in {shown}", [f"{one.name}.{rest}" for one in found.all]
+    node = bound[-1].node
+    if isinstance(node, ast.ClassDef) and not node.bases and not node.keywords and "." not in rest:
+        members = [one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+        members += [target.id for target in _assigned(node)]
+        if rest not in members:
+            listed = ", ".join(members[:_LISTED]) or "no methods"
+            return f"no method {rest!r} in the class {first} of {shown}, which has {listed}", [
+                f"{first}.{one}" for one in members
+            ]
+    return None
+
+
+def _assigned(node: ast.ClassDef) -> list[ast.Name]:
+    return [
+        target
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
