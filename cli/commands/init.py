@@ -144,7 +144,9 @@ def _text(from_: str | None, out: str, schema: str | None) -> str:
 
     base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
     path = Path(from_)
-    return spec_for(look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir, schema)
+    return spec_for(
+        look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir, schema
+    )
 
 
 def _schema_name(schema: str | None, out: str) -> str | None:

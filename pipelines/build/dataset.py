@@ -17,9 +17,17 @@ from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.options import Options
-from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
-from pipeprof.pipelines.ops.values.values import ArrayFile, AutotuneConstant, Field, FilePatterns, InputFolder, OuterElement, OutputFile
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
+from pipeprof.pipelines.ops.values.values import (
+    ArrayFile,
+    AutotuneConstant,
+    Field,
+    FilePatterns,
+    InputFolder,
+    OuterElement,
+    OutputFile,
+)
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 

@@ -21,6 +21,7 @@ from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
 from pipeprof.pipelines.ops.functions.layers import layers
 from pipeprof.pipelines.ops.values.features import FeatureSpec
+from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.structures import (
     ARRAYS,
     ShapeOf,
@@ -28,7 +29,6 @@ from pipeprof.pipelines.ops.values.structures import (
     TensorSpec,
     map_leaves,
 )
-from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName
 from pipeprof.pipelines.spec.paths import resolve
 from pipeprof.pipelines.target.absl_flags import leave_defaults

@@ -1,7 +1,7 @@
 """Removal of the last stages of a dataset that a user's function returns (worker only).
 
-Python's profiling hook records which method of which dataset gave a dataset, so that the stages can be followed from
-the result back; a dataset itself knows only its inputs, and one method may create several.
+Python's profiling hook records the calls of datasets' methods, so that the stages can be followed from the result back;
+a dataset itself knows only its inputs, and one method may create several.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to ma
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class ObservedCall:
         result: What it gave.
         bodies: The functions that were traced for it.
         where: The user's line.
+        drawn: The seed that it draws itself from NumPy's global generator, if it is given none.
     """
 
     public: Public
@@ -37,6 +39,7 @@ class ObservedCall:
     where: SourcePlace | None
     result: Any = None
     bodies: list[TracedFunction] = field(default_factory=list)
+    drawn: int | None = None
 
 
 @dataclass
@@ -211,7 +214,10 @@ class CallRecorder:
     def _begin(self, frame: FrameType, public: Public) -> None:
         if public.kind == "apply" and not self._made_by_factory(frame):
             return
-        self._open.append(_Frame(frame, ObservedCall(public, public.bind(frame), self._where(frame))))
+        seen = ObservedCall(public, public.bind(frame), self._where(frame))
+        if public.draws and "seed" not in seen.arguments:
+            seen.drawn = _next_default_seed()
+        self._open.append(_Frame(frame, seen))
 
     def _made_by_factory(self, frame: FrameType) -> bool:
         function = frame.f_locals.get("transformation_func")
@@ -281,6 +287,14 @@ class CallRecorder:
                 return SourcePlace(at.f_code.co_filename, at.f_lineno)
             at = at.f_back
         return None
+
+
+def _next_default_seed() -> int:
+    """Return the seed that Keras' loaders draw next; their draw stays the same."""
+    numpy = importlib.import_module("numpy")
+    copied = numpy.random.RandomState()
+    copied.set_state(numpy.random.get_state())
+    return int(copied.randint(1e6))
 
 
 def _copy_containers(value: Any) -> Any:

@@ -49,7 +49,11 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
         msg = f"it makes {len(body.calls)} calls"
         raise NotExpressible(msg)
     writer = _ChainWriter(body, folders, answers=answers)
-    return writer.written(), writer.why
+    try:
+        return writer.written(), writer.why
+    except NotExpressible as problem:
+        # The reason why TensorFlow's own calls were not enough comes first.
+        raise NotExpressible(writer.why or str(problem)) from problem
 
 
 class _ChainWriter:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
+from pipeprof.pipelines.graph.opnames import argument_names
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
 # Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), and the handling of
@@ -52,7 +52,7 @@ class Difference:
     """Difference of two graphs.
 
     Attributes:
-        node: Name of the enclosing dataset in the second graph.
+        node: Name of the enclosing dataset in the second graph; empty if it has none, None for the whole pipeline.
         what: In words: the first graph's, then the second's.
         seed: The first graph's random seed, where only the seeds of a stage differ.
     """
@@ -198,7 +198,7 @@ class _GraphComparison:
         """Compare the second seed of a stage, which its ``seed`` argument is; the first one is the whole pipeline's."""
         first, second = _whole_number(one), _whole_number(other)
         if first != second:
-            self.found.append(Difference(owner, f"random seed: {_difference_text(first, second)}", first))
+            self.found.append(Difference(owner or "", f"random seed: {_difference_text(first, second)}", first))
 
     def _compare_states(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the sharing of states: two states that are one in one graph must be one in the other."""
@@ -256,7 +256,7 @@ class _GraphComparison:
         return self._scopes[key], function
 
     def _add_difference(self, owner: str | None, what: str) -> None:
-        self.found.append(Difference(owner, what))
+        self.found.append(Difference(owner or "", what))
 
 
 def _data(inputs: list[str]) -> list[str]:

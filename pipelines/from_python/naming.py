@@ -22,7 +22,7 @@ class NoReference(Exception):
     """A spec cannot name a function; the message is the reason."""
 
 
-class References:
+class FunctionReferences:
     """Search for the references of functions.
 
     Args:
@@ -31,9 +31,7 @@ class References:
             the function.
     """
 
-    def __init__(
-        self, own: Callable[[str], bool], makers: Iterable[tuple[Any, Mapping[str, Any], Any]] = ()
-    ) -> None:
+    def __init__(self, own: Callable[[str], bool], makers: Iterable[tuple[Any, Mapping[str, Any], Any]] = ()) -> None:
         self._own = own
         self._makers = {id(given): (maker, arguments) for maker, arguments, given in makers}
 
@@ -83,23 +81,20 @@ class References:
     def _reason(self, raw: Any) -> str:
         qualified = str(getattr(raw, "__qualname__", ""))
         name = getattr(raw, "__name__", None)
-        if isinstance(raw, functools.partial):
-            return "it is a functools.partial of a function that a spec cannot name"
-        if inspect.ismethod(raw):
-            kind = type(raw.__self__).__name__
-            return f"it is a method of an object ({kind}) that is not a variable of a module"
-        if name == "<lambda>":
-            return "it is a lambda without a name; make it a function at module level"
-        if name is None:
-            return f"it is an object ({type(raw).__name__}) that is not a variable of a module"
-        if _LOCAL in qualified:
+        holder = raw.__self__ if inspect.ismethod(raw) else raw if name is None else None
+        if holder is not None:
+            what = "a method of an object" if inspect.ismethod(raw) else "an object"
+            found = f"it is {what} ({type(holder).__name__}) that is not a variable of a module"
+        elif name == "<lambda>":
+            found = "it is a lambda without a name; make it a function at module level"
+        elif _LOCAL in qualified:
             around = qualified.split(_LOCAL, maxsplit=1)[0]
-            return f"it is defined inside {around}(); move it to module level"
-        module = sys.modules.get(str(getattr(raw, "__module__", None)))
-        file = getattr(module, "__file__", None)
-        if file is None or not self._own(file):
-            return "it is not defined in one of your files"
-        return "it is not at module level"
+            found = f"it is defined inside {around}(); move it to module level"
+        elif str(getattr(raw, "__module__", None)) in self._modules:
+            found = "it is not at module level"
+        else:
+            found = "it is not defined in one of your files"
+        return found
 
 
 def _names(module: ModuleType, raw: Any, holder: Any) -> list[str]:

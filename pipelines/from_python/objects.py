@@ -30,13 +30,13 @@ class Objects:
         thing = given.get("self")
         made = self._construction_of(thing)
         name = type(thing).__name__
+        if seen.public.name != "lookup" and f"tf.keras.layers.{name}" not in LAYERS:
+            return self._record(seen, number, name, {"made": Opaque("inputs, and it is no layer that `ops:` knows")})
         if made is None:
             return self._record(seen, number, name, {"made": Opaque(f"a {name} whose creation was not recorded")})
         if seen.public.name == "lookup":
             return self._record(seen, number, made.public.name, self._table(made, given.get("keys")))
         name = f"tf.keras.layers.{name}"
-        if name not in LAYERS:
-            return self._record(seen, number, name, {"made": Opaque("a custom layer")})
         return self._record(seen, number, name, self._layer(made, given))
 
     def _record(self, seen: ObservedCall, number: int, name: str, arguments: dict[str, Any]) -> Call:

@@ -14,6 +14,7 @@ from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.records import (
     Call,
     Dataset,
+    InnerNotExpressible,
     Notes,
     NotExpressible,
     RecordedFunction,
@@ -130,7 +131,7 @@ class Describer:
         problem = next((step for step in steps if step.item is None), None)
         if problem is not None:
             msg = f"{problem.op}: {problem.why}"
-            raise NotExpressible(msg)
+            raise (InnerNotExpressible if element is None else NotExpressible)(msg)
         found: dict[str, Any] = {}
         if start:
             found["on"] = field_of(start)
@@ -179,13 +180,15 @@ class Describer:
                 msg = "a dataset that no public TensorFlow function created"
                 raise NotExpressible(msg)
             item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
+        except InnerNotExpressible as problem:
+            return WrittenOp(number, op, None, str(problem), call.where, call.name, call.id, noted=True)
         except NotExpressible as problem:
             return WrittenOp(number, op, None, str(problem), call.where, call.name, call.id)
         return WrittenOp(number, op, item, "", call.where, call.name, call.id)
 
     def _note(self, steps: Sequence[WrittenOp]) -> None:
         for step in steps:
-            if step.item is None:
+            if step.item is None and not step.noted:
                 self.notes.add(step.name or step.op, step.why, step.where)
 
     def _renumber(self, steps: Sequence[WrittenOp], address: str) -> None:

@@ -42,7 +42,8 @@ _COMPARISONS: Final = {
     "ne": "tf.math.not_equal",
 }
 _UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
-_DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", "tf.keras.utils")
+_KERAS: Final = "tf.keras.utils"
+_DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", _KERAS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Public:
         signature: How arguments are bound.
         parameters: Names of an operator's operands, in order.
         made: Whether it makes the object that it is called on.
+        draws: Whether it draws a seed from NumPy's global generator, if it is given none.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Public:
     signature: inspect.Signature | None = None
     parameters: tuple[str, ...] = ()
     made: bool = False
+    draws: bool = False
 
     def bind(self, frame: FrameType) -> dict[str, Any]:
         """Return the arguments of a call by name, without default values."""
@@ -188,7 +191,8 @@ def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
             if target is None or signature is None:
                 continue
             factory = kind == "stage" and holder != "tf.data.Dataset"
-            yield target, Public(name, "factory" if factory else kind, signature, made=is_class)
+            draws = holder == _KERAS and "seed" in signature.parameters
+            yield target, Public(name, "factory" if factory else kind, signature, made=is_class, draws=draws)
 
 
 def _tables(tf: Any) -> Iterator[tuple[Any, Public]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder, ObservedCall, TracedFunction, UserCall
-from pipeprof.pipelines.from_python.naming import References
+from pipeprof.pipelines.from_python.naming import FunctionReferences
 from pipeprof.pipelines.from_python.objects import Objects
 from pipeprof.pipelines.from_python.records import (
     Array,
@@ -60,7 +60,9 @@ class Recorder:
         self._loaded: dict[int, dict[str, str]] = {}
         self.arrays: dict[int, Any] = {}
         self._objects = Objects(watch, self.value)
-        self._references = References(own, [(one.function, _given(one) or {}, one.result) for one in watch.makers])
+        self._references = FunctionReferences(
+            own, [(one.function, _given(one) or {}, one.result) for one in watch.makers]
+        )
 
     def read(self, dataset: Any) -> Recording:
         """Convert a dataset to a recording."""
@@ -116,7 +118,7 @@ class Recorder:
         if public.kind == "operator":
             arguments = self._operands(arguments)
         read = {name: self._argument(public.name, name, value, seen) for name, value in arguments.items()}
-        return Call(public.name, kind, read, self.value(seen.result), seen.where, self._number(seen))
+        return Call(public.name, kind, read, self.value(seen.result), seen.where, self._number(seen), drawn=seen.drawn)
 
     def _operands(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Give a number combined with a tensor the tensor's dtype, in either order."""

@@ -146,6 +146,7 @@ class Call:
         where: The user's line.
         id: Its identifier.
         function: Of a ``user`` call, what was called.
+        drawn: The seed that it drew itself, if it was given none.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Call:
     where: SourcePlace | None = None
     id: int = 0
     function: RecordedFunction | None = None
+    drawn: int | None = None
 
     @property
     def reference(self) -> str | None:
@@ -211,6 +213,10 @@ class Omission:
 
 class NotExpressible(Exception):
     """A value, call or stage cannot be expressed in a spec; the message is the reason."""
+
+
+class InnerNotExpressible(NotExpressible):
+    """The same of a stage of an inner pipeline, which the notes have already."""
 
 
 @dataclass

@@ -29,6 +29,7 @@ def spec_text(
     said: Sequence[str],
     target: str,
     here: Path,
+    *,
     schema: str | None = None,
 ) -> str:
     """Write a spec as text.

@@ -26,6 +26,7 @@ class WrittenOp:
         where: The user's line.
         name: TensorFlow's name of it.
         call: Number of the call.
+        noted: Why it cannot is noted at the stage of an inner pipeline.
         replaces: TensorFlow's names of the stages that it replaces, if it is one of the user's functions.
     """
 
@@ -36,6 +37,7 @@ class WrittenOp:
     where: SourcePlace | None = None
     name: str = ""
     call: int = 0
+    noted: bool = False
     replaces: tuple[str, ...] = ()
 
     @property
@@ -101,7 +103,14 @@ class UserFunctions:
         first, end, call, reference = best
         replaced = tuple(name for step in steps[first + 1 : end + 1] for name in step.stages)
         step = WrittenOp(
-            steps[end].dataset, "apply", {"apply": {"python": reference}}, "", _where(call), "", call.id, replaced
+            steps[end].dataset,
+            "apply",
+            {"apply": {"python": reference}},
+            "",
+            _where(call),
+            "",
+            call.id,
+            replaces=replaced,
         )
         return [*steps[: first + 1], step, *steps[end + 1 :]]
 
@@ -109,15 +118,16 @@ class UserFunctions:
         """Replace the steps up to one that cannot be expressed by a function that makes them; None for none."""
         numbers = [step.dataset for step in steps]
         makers: list[tuple[int, str, int, tuple[str, ...]]] = []
+        target = self.folders.reference(self.target) if self.target is not None else None
         for call in self.calls:
             result = call.result[0] if isinstance(call.result, tuple) and call.result else call.result
             if call.id in self.denied or not isinstance(result, Dataset) or result.id not in numbers[untold:]:
                 continue
             reference = self._reference(call, list(call.arguments))
-            if reference is not None:
+            if reference is not None and reference != target:
                 makers.append((numbers.index(result.id), reference, call.id, ()))
-        if self.target is not None and TARGET not in self.denied:
-            makers.append((len(steps) - 1, self.folders.reference(self.target), TARGET, self.tail))
+        if target is not None and TARGET not in self.denied:
+            makers.append((len(steps) - 1, target, TARGET, self.tail))
         if not makers:
             return None
         end, reference, number, tail = min(makers, key=lambda maker: maker[0])

@@ -15,8 +15,8 @@ from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
-from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.names import missing_name

@@ -72,12 +72,7 @@ def example_spec(schema: str | None = None) -> str:
     Args:
         schema: The schema that its first line names, relative to the spec; None for no such line.
     """
-    return (
-        _head("example", schema)
-        + _GENERATED
-        + _decode_files("tf.io.decode_jpeg")
-        + _TAIL.format(batch=32)
-    )
+    return _head("example", schema) + _GENERATED + _decode_files("tf.io.decode_jpeg") + _TAIL.format(batch=32)
 
 
 def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None) -> str:

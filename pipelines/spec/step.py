@@ -9,8 +9,8 @@ from pydantic import Field, WithJsonSchema, model_validator
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
-from pipeprof.pipelines.ops.values.units import Duration, parse_duration
 from pipeprof.pipelines.ops.values.python_ref import PlainPython, parse_plain_python_ref
+from pipeprof.pipelines.ops.values.units import Duration, parse_duration
 from pipeprof.pipelines.ops.values.values import is_integer
 
 NOT_YET = ("tensorflow", "keras", "jax", "torch")

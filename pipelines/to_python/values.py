@@ -7,9 +7,16 @@ from typing import Any
 from pipeprof.pipelines.ops.calls.element import Required
 from pipeprof.pipelines.ops.values.arrays import LinesArray
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
-from pipeprof.pipelines.ops.values.values import ArrayFile, AutotuneConstant, DtypeName, FilePatterns, InputFolder, OutputFile
+from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec
+from pipeprof.pipelines.ops.values.values import (
+    ArrayFile,
+    AutotuneConstant,
+    DtypeName,
+    FilePatterns,
+    InputFolder,
+    OutputFile,
+)
 from pipeprof.pipelines.to_python.arrays import array, array_noun, lines_of
 from pipeprof.pipelines.to_python.code import Node, call, flat, listed, mapped, scalar, tupled
 from pipeprof.pipelines.to_python.files import Files

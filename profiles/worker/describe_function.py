@@ -33,7 +33,7 @@ from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
-from pipeprof.profiles.worker.search_spec import SpecSearch, difference_text, reseed
+from pipeprof.profiles.worker.search_spec import BuiltPipeline, SpecSearch, difference_text, reseed
 from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow
 
 _SHOWN: Final = 5
@@ -68,9 +68,8 @@ class Describing:
         in_memory = held_bytes(called.watch.made)
         original = GraphPair(self._tf, called.dataset, in_memory)
         target, why_not = self._reference()
-        tried = SpecSearch(
-            self._tf, self._job, recording, original, in_memory, reader.arrays, target, why_not
-        ).run()
+        built = BuiltPipeline(recording, original, in_memory, reader.arrays)
+        tried = SpecSearch(self._tf, self._job, built, target, why_not).run()
         notes = tried.notes
         if called.step is not None:
             notes.add("step", "the step function returned with the dataset: name it in `step: {python: …}`", None)
@@ -93,7 +92,9 @@ class Describing:
         part = tried.described.python
         place = f" ({place_of(part.where, self._here)})" if part is not None and part.where is not None else ""
         return SpecOfFunction(
-            text=spec_text(tried.described, [*notes.found], said, self._job.target, self._here, self._job.schema),
+            text=spec_text(
+                tried.described, [*notes.found], said, self._job.target, self._here, schema=self._job.schema
+            ),
             unsaid=tuple(omission_text(one, self._here) for one in notes.found),
             stages=len(tried.described.data.get("stages", [])),
             python=f"{part.last}{place}" if part is not None else None,

@@ -61,10 +61,22 @@ class Attempt:
         """Whether TensorFlow executes the same graph."""
         return self.is_equal or (self.compared is not None and not self.compared[1])
 
-    @property
-    def differs_in_target(self) -> bool:
-        """Whether the first difference is in the part that the function itself makes."""
-        return self.compared is not None and self.described.calls.get(self.address or "") == TARGET
+
+@dataclass(frozen=True)
+class BuiltPipeline:
+    """What the user's function built.
+
+    Attributes:
+        recording: The recorded calls.
+        graphs: Its graph.
+        in_memory: Bytes that its sources hold in memory.
+        arrays: Its arrays by number.
+    """
+
+    recording: Recording
+    graphs: GraphPair
+    in_memory: int
+    arrays: dict[int, Any]
 
 
 class SpecSearch:
@@ -74,9 +86,7 @@ class SpecSearch:
         tf: The module tensorflow.
         job: What to describe.
         recording: The recorded build.
-        original: The function's graph.
-        in_memory: Bytes that its sources hold in memory.
-        arrays: Arrays by number, to be saved.
+        built: What the function built.
         target: Reference of the function; None if a spec cannot call it.
         why_not: Why it cannot.
     """
@@ -85,22 +95,21 @@ class SpecSearch:
         self,
         tf: Any,
         job: DescribeJob,
-        recording: Recording,
-        original: GraphPair,
-        in_memory: int,
-        arrays: dict[int, Any],
+        built: BuiltPipeline,
         target: str | None,
         why_not: str = "",
     ) -> None:
-        self._tf, self._job = tf, job
-        self._recording, self._original, self._in_memory = recording, original, in_memory
-        self._arrays, self._target, self._why_not = arrays, target, why_not
+        self._tf, self._job, self._built = tf, job, built
+        self._target, self._why_not = target, why_not
         self._folder, self._here = Path(job.folder), Path.cwd()
         self._refused: dict[int, str] = {}
         self._denied: dict[int, str] = {}
         self._seeds: dict[int, int] = {}
+        calls = built.recording.calls.values()
+        self._drawn = {call.id: call.drawn for call in calls if call.drawn is not None}
         self._notes = Notes()
         self._saved: set[Path] = set()
+        self._own: str | None = None
 
     def run(self) -> Attempt:
         """Try specs until one gives the same graph; a stage that differs stays in Python in the next one.
@@ -124,12 +133,14 @@ class SpecSearch:
             if attempt.is_equal:
                 return attempt
             best = attempt if attempt.compared is not None else best
+            if attempt.compared is not None and attempt.described.calls.get("source") == TARGET:
+                why = self._own_differences()
+                if why is not None:
+                    return replace(attempt, compared=why)
             if not self._exclude(attempt):
                 break
         if best is not None and best.runs_equal:
             return best
-        if best is not None and best.differs_in_target:
-            return self._with_own_differences(best)
         return self._cut_where_equal(best) or self._whole(best)
 
     def _exclude(self, attempt: Attempt) -> bool:
@@ -138,8 +149,9 @@ class SpecSearch:
         number = described.calls.get(address or "")
         if address is None or number is None or number == TARGET:
             return False
-        if attempt.seed is not None and number not in self._seeds:
-            self._seeds[number] = attempt.seed
+        seed = attempt.seed if attempt.seed is not None else self._drawn.get(number)
+        if seed is not None and number not in self._seeds:
+            self._seeds[number] = seed
         elif address in described.chains and described.chains[address] not in self._refused:
             self._refused[described.chains[address]] = attempt.why
         elif number not in self._denied:
@@ -152,7 +164,7 @@ class SpecSearch:
         """Return the spec whose Python part ends at the first stage from which on the graphs are equal."""
         if best is None or self._target is None:
             return None
-        calls = top_level_calls(self._recording)
+        calls = top_level_calls(self._built.recording)
         found: Attempt | None = None
         low, high = 0, len(calls) - 1
         while low <= high:
@@ -164,14 +176,14 @@ class SpecSearch:
                 low = middle + 1
         return found
 
-    def _with_own_differences(self, attempt: Attempt) -> Attempt:
-        """Return a spec that differs in the function's own part, if that part differs in every call."""
-        whole = self._whole(None)
-        if whole.is_equal or whole.compared is None or isinstance(whole.compared, str):
-            return self._cut_where_equal(attempt) or whole
-        what = [*whole.compared[0], *whole.compared[1]][0].what
-        why = f"{self._job.target} builds another graph in each call ({what.partition(': ')[0]})"
-        return replace(attempt, compared=why)
+    def _own_differences(self) -> str | None:
+        """Return why the graph cannot be compared, if each call of the function builds another one."""
+        if self._own is None:
+            compared = self._whole(None).compared
+            differing = [*compared[0], *compared[1]] if isinstance(compared, tuple) else []
+            what = f" ({differing[0].what.partition(': ')[0]})" if differing else ""
+            self._own = f"{self._job.target} builds another graph in each call{what}" if differing else ""
+        return self._own or None
 
     def _try(self, denied: dict[int, str]) -> Attempt | None:
         """Write a spec and compare it; None if a part of the pipeline cannot be written."""
@@ -192,8 +204,8 @@ class SpecSearch:
         return self._compared(described, notes, dataset)
 
     def _compared(self, described: RecoveredSpec, notes: Notes, dataset: Any) -> Attempt:
-        graphs = GraphPair(self._tf, dataset, self._in_memory)
-        compared = compare(self._original, graphs)
+        graphs = GraphPair(self._tf, dataset, self._built.in_memory)
+        compared = compare(self._built.graphs, graphs)
         if isinstance(compared, str) or not any(compared):
             return Attempt(described, notes, compared, graphs.written)
         address, first = _first_difference(compared)
@@ -204,7 +216,7 @@ class SpecSearch:
         saved: dict[int, str] | None = {} if self._job.arrays is not None else None
         folders = Folders(self._folder, self._here, saved, self._job.arrays or "")
         describer = Describer(
-            self._recording, folders, dict(self._refused), dict(denied), self._target, dict(self._seeds), notes
+            self._built.recording, folders, dict(self._refused), dict(denied), self._target, dict(self._seeds), notes
         )
         described = describer.describe(self._job.name)
         used = _texts(described.data)
@@ -221,7 +233,7 @@ class SpecSearch:
             msg = f"--save-arrays: {path} exists; use --force to overwrite it, or another name for --out"
             raise UsageError(msg)
         self._saved.add(path)
-        np.save(path, self._arrays[number], allow_pickle=False)
+        np.save(path, self._built.arrays[number], allow_pickle=False)
 
     def _build(self, described: RecoveredSpec) -> Any:
         spec = Spec.model_validate(described.data)
@@ -243,8 +255,8 @@ class SpecSearch:
             raise UsageError(msg)
         reference = Folders(self._folder, self._here).reference(self._target)
         data = {"version": 1, "name": self._job.name, "source": {"python": {"function": reference}}}
-        if self._recording.seed is not None:
-            data["measure"] = {"seed": self._recording.seed}
+        if self._built.recording.seed is not None:
+            data["measure"] = {"seed": self._built.recording.seed}
         described = RecoveredSpec(data, calls={"source": TARGET})
         try:
             dataset = self._build(described)
@@ -275,7 +287,9 @@ def _first_difference(compared: tuple[list[Difference], list[Difference]]) -> tu
     """Return the first difference; later ones may follow from it."""
     found = [*compared[0], *compared[1]]
     placed = ((find_address(one.node), one) for one in found if one.node is not None)
-    return next((pair for pair in placed if pair[0] is not None), (None, found[0]))
+    first = next((pair for pair in placed if pair[0] is not None), None)
+    # Stages are named after their addresses; a source that TensorFlow takes no name for is not.
+    return first or ("source" if found[0].node is not None else None, found[0])
 
 
 def _refused_stage(problem: BuildError | ValidationError) -> tuple[str | None, str]:

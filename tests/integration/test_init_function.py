@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from integration.described import described, folder_of, words
 from integration.example_data import made
 from integration.test_examples import EXAMPLES, TARGETS, settings
 from integration.test_examples import SPECS as EXAMPLE_SPECS
@@ -30,10 +29,7 @@ from pipeprof.pipelines.from_python.reading import Recorder
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.protocol.describe import DescribeJob
-from pipeprof.profiles.worker.describe_function import Describing
 
-FUNCTIONS = Path(__file__).parent / "pipelines_described" / "as_written.py"
 WHOLE = {
     "photos": "list_files shuffle map batch prefetch",
     "photos_and_labels": "from_tensor_slices map cache repeat batch",
@@ -71,19 +67,19 @@ PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),
     "with_numpy": ("range map batch", None),
     "with_a_call": ("range map map batch", "map: calls as_written.py:brighten as Python"),
-    "after_a_function": ("python shuffle batch", "map: <lambda> cannot be written"),
-    "around_a_function": ("range apply batch", "map: <lambda> cannot be written"),
-    "in_python": ("python", "a lambda has no name"),
-    "local_generator": ("python", "it is local to local_generator()"),
-    "arrays": ("python", "--save-arrays"),
+    "after_a_function": ("python shuffle batch", "`ops:` cannot express the lambda"),
+    "around_a_function": ("range apply batch", "`ops:` cannot express the lambda"),
+    "in_python": ("python batch", "it is a lambda without a name"),
+    "local_generator": ("python batch", "it is defined inside local_generator()"),
+    "arrays": ("python shuffle batch", "--save-arrays"),
     "with_step": ("range batch", "step"),
-    "seeded_in_python": ("python", "a lambda has no name"),
+    "seeded_in_python": ("python batch", "it is a lambda without a name"),
     "shape_set": ("range shuffle map batch prefetch", "map shaped: stays Python"),
     "used_twice": ("python", "shared by several datasets in the function"),
     "cached_twice": ("python", "shared by several datasets in the function"),
-    "called_twice": ("python", "shared by several datasets in the function"),
-    "with_names": ("python", "elements are Pair(int64, int64) and (int64, int64)"),
-    "by_an_object": ("python", "it is an object (Rows)"),
+    "called_twice": ("python batch", "shared by several datasets in the function"),
+    "with_names": ("python batch", "elements are Pair(int64, int64) and (int64, int64)"),
+    "by_an_object": ("python batch", "it is an object (Rows)"),
     "of_ragged": ("python", "tensors is a RaggedTensor"),
 }
 
@@ -91,60 +87,14 @@ PARTLY = {
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What the functions read."""
-    folder = tmp_path_factory.mktemp("files")
-    shutil.copy(FUNCTIONS, folder / "as_written.py")
-    picture = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
-    for label in (0, 1):
-        (folder / "photos" / str(label)).mkdir(parents=True)
-        for number in range(3):
-            tf.io.write_file(f"{folder}/photos/{label}/{number}.jpg", tf.io.encode_jpeg(picture))
-    (folder / "records").mkdir()
-    png = tf.io.encode_png(picture[:, :, :1]).numpy()
-    for shard in range(3):
-        with tf.io.TFRecordWriter(f"{folder}/records/{shard}.tfrecord") as writer:
-            for number in range(5):
-                features = {
-                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
-                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 3])),
-                }
-                writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
-    (folder / "words.txt").write_text("first\n" + "some words\nno\nand more of them\n" * 5)
-    (folder / "table.csv").write_text("x,y,word\n" + "1.5,2,a\n2.5,3,b\n" * 4)
-    yield folder
-    # A target's folder is on the path, and its module is kept under the file's name.
-    sys.path[:] = [entry for entry in sys.path if entry != str(folder)]
-    sys.modules.pop("as_written", None)
+    with folder_of("as_written.py", tmp_path_factory.mktemp("files")) as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)
 def unseeded() -> None:
     """Functions that set the seed set it for the whole process."""
     tf.random.set_seed(None)
-
-
-def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
-    """What the worker answers; the spec is written and read again."""
-    whole = {
-        "parent_pid": 0,
-        "target": target,
-        "arguments": [],
-        "folder": str(folder),
-        "name": "a",
-        "arrays": None,
-        "force": False,
-        **job,
-    }
-    found = vars(Describing(DescribeJob(**whole)).run())
-    answer = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
-    (folder / "spec.yaml").write_text(answer["text"])
-    load_spec(folder / "spec.yaml")
-    answer["data"] = yaml.safe_load(answer["text"])
-    return answer
-
-
-def words(answer: dict[str, Any]) -> str:
-    """Names of its source and stages."""
-    return " ".join(next(iter(one)) for one in (answer["data"]["source"], *answer["data"].get("stages", [])))
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -225,12 +175,13 @@ def test_arrays_replace_no_file_unless_that_is_forced(files: Path, monkeypatch: 
     assert np.load(files / "mine_1.npy").shape == (500, 4)
 
 
-def test_arguments_are_told_and_refused_where_only_python_is_left(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_are_told_and_given_to_python(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     answer = described("as_written.py:given", files, arguments=[["batch_size", "3"], ["shuffled", "no"]])
     assert answer["data"]["stages"] == [{"batch": {"batch_size": 3}}]
-    with pytest.raises(UsageError, match="write a function without parameters"):
-        described("as_written.py:given_in_python", files, arguments=[["batch_size", "3"]])
+    answer = described("as_written.py:given_in_python", files, arguments=[["batch_size", "3"]])
+    assert answer["data"]["source"] == {"python": {"function": "as_written.py:given_in_python(..., batch_size=3)"}}
+    assert answer["equal"] is True
 
 
 def test_paths_are_those_of_the_specs_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,15 +195,14 @@ def test_paths_are_those_of_the_specs_folder(files: Path, monkeypatch: pytest.Mo
 
 # `from_lists` is left out: TensorFlow takes long to make a tensor of millions of Python's numbers, and does so twice.
 @pytest.mark.parametrize("target", [target for target in TARGETS if "lists" not in target])
-def test_functions_of_the_examples_stay_what_they_are(
-    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sources_of_the_examples_stay_in_python(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.syspath_prepend(str((EXAMPLES / target).parent))
     answer = described(target, tmp_path)
 
-    # Arrays of many megabytes, a generator that is no function of the file's: nothing that YAML could hold.
-    assert words(answer) == "python"
+    # Sources that no YAML could hold: arrays of many megabytes, a generator that is no function of the file's.
+    assert words(answer).split()[0] == "python"
+    assert "map" not in words(answer)
     assert len(answer["unsaid"]) >= 1
     assert answer["equal"] is True
 
@@ -329,7 +279,7 @@ def test_a_file_of_a_package_is_imported_as_a_part_of_it(tmp_path: Path, monkeyp
         (tmp_path / "garden_of_rows" / f"{name}.py").write_text(text)
     answer = described("garden_of_rows.rows:rows", tmp_path)
     assert answer["equal"] is True
-    assert answer["data"]["source"] == {"python": {"function": "garden_of_rows/rows.py:rows"}}
+    assert answer["data"]["source"] == {"python": {"function": "garden_of_rows/rows.py:rows", "without": ["batch"]}}
     # As in a process of its own, where nothing is there yet.
     for name in [name for name in sys.modules if name.startswith("garden_of_rows")]:
         monkeypatch.delitem(sys.modules, name)
@@ -343,8 +293,8 @@ def test_the_command_says_what_it_did(files: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=files)
 
     assert done.returncode == 0, done.stderr
-    assert "Wrote branch.yaml, a source and 3 stages" in done.stderr
-    assert "as_written.py:37: map brighten: stays Python: it uses the op StatelessIf" in done.stderr
+    assert "Wrote branch.yaml: a source and 3 stages." in done.stderr
+    assert "as_written.py:37: map brighten: stays Python: it has an `if` or a loop that depends on values" in done.stderr
     assert "Verified: TensorFlow builds the same graph" in done.stderr
     assert "Next: pipeprof run branch.yaml" in done.stderr
     assert load_spec(files / "branch.yaml").spec.name == "with_a_branch"

@@ -26,8 +26,8 @@ from pipeprof.pipelines.ops.functions.layers import LAYERS, layer
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
 from pipeprof.pipelines.ops.values.features import parse_features
-from pipeprof.pipelines.ops.values.structures import parse_constant
 from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.structures import parse_constant
 from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, check_dtype
 from pipeprof.pipelines.ops.values.values import Field as FieldKey
 

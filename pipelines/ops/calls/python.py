@@ -10,8 +10,8 @@ from pipeprof.pipelines.ops.calls.base import Making, Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.fields import FieldError, describe
-from pipeprof.pipelines.ops.values.specs import Specs
 from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.specs import Specs
 from pipeprof.pipelines.ops.values.values import Flag
 
 _FILE = 'A function in a Python file, "file.py:function", relative to the spec; it runs with your permissions.'

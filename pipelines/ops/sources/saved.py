@@ -14,9 +14,18 @@ from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.problems import failure, mismatch, unknown
 from pipeprof.pipelines.ops.protocol import Building
-from pipeprof.pipelines.ops.values.structures import Signature
 from pipeprof.pipelines.ops.values.python_ref import Python
-from pipeprof.pipelines.ops.values.values import FilledText, Flag, Folder, Integer, NotNegative, Positive, PositiveOrAutotune, choice
+from pipeprof.pipelines.ops.values.structures import Signature
+from pipeprof.pipelines.ops.values.values import (
+    FilledText,
+    Flag,
+    Folder,
+    Integer,
+    NotNegative,
+    Positive,
+    PositiveOrAutotune,
+    choice,
+)
 
 _COMPRESSIONS = ("GZIP", "SNAPPY")
 Compressed = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
@@ -144,7 +153,7 @@ class PythonSource(Source):
     own_fields: ClassVar[frozenset[str]] = frozenset({"function", "without"})
 
     function: Python = Field(
-        description="A function that returns a tf.data.Dataset, \"file.py:function\", or with arguments "
+        description='A function that returns a tf.data.Dataset, "file.py:function", or with arguments '
         '"file.py:function(..., size=224)".'
     )
     without: StageNames = Field(

@@ -12,8 +12,8 @@ from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.protocol import Building
-from pipeprof.pipelines.ops.values.structures import Dtypes, Shapes, Signature, Tensors
 from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.structures import Dtypes, Shapes, Signature, Tensors
 from pipeprof.pipelines.ops.values.values import Dtype, Flag, Integer, OuterElement, Seed, is_integer
 
 

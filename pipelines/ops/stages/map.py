@@ -10,8 +10,8 @@ from pipeprof.pipelines.ops.base import Stage
 from pipeprof.pipelines.ops.calls.element import OPS, PYTHON, Call, ElementFunction, check_targets
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.features import Features
-from pipeprof.pipelines.ops.values.structures import Tensors
 from pipeprof.pipelines.ops.values.python_ref import Python
+from pipeprof.pipelines.ops.values.structures import Tensors
 from pipeprof.pipelines.ops.values.values import Flag, PositiveOrAutotune
 
 Calls = Annotated[list[Call], Field(min_length=1)]

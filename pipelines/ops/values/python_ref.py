@@ -90,6 +90,8 @@ def parse_filled_call(text: str) -> FilledCall:
 
 
 def _literal(node: ast.expr) -> Any:
+    if any(isinstance(part, ast.Constant) and part.value is ... for part in ast.walk(node)):
+        raise ValueError(ast.unparse(node))
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, MemoryError, RecursionError) as problem:

@@ -220,7 +220,8 @@ def test_numpy_functions_are_named():
 @pytest.mark.parametrize(
     ("element", "calls", "result", "why"),
     [
-        (A, [], RecordedTensor(9, "StatelessIf"), "the op StatelessIf"),
+        (A, [], RecordedTensor(9, "StatelessIf"), "an `if` or a loop that depends on values"),
+        (A, [], RecordedTensor(9, "Fancy"), "the op Fancy"),
         (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo gets a generator"),
         (A, [user(RecordedFunction("f", None, "it is a method"), B, x=A)], B, "it uses a value"),
         ((A, Dataset(3)), [], A, "datasets"),

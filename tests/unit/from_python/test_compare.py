@@ -56,6 +56,24 @@ def test_constants_that_are_no_text_are_told_by_what_they_are():
     assert [found.what for found in differences(one, other)] == ["a constant: float32 [256, 2], with different values"]
 
 
+def test_only_another_seed_is_that():
+    def shuffled(seed: int) -> PlainGraph:
+        nodes = {
+            "range": node("RangeDataset", metadata=named("source")),
+            "size": const(b"8"),
+            "seed": const((5).to_bytes(8, "little")),
+            "seed2": const(seed.to_bytes(8, "little")),
+            "generator": const("x", "resource"),
+            "root": node("ShuffleDatasetV3", "range", "size", "seed", "seed2", "generator", metadata=named("stages_0")),
+        }
+        return graph(nodes)
+
+    assert differences(shuffled(3), shuffled(3)) == []
+    (found,) = differences(shuffled(3), shuffled(4))
+    assert (found.node, found.seed) == ("stages_0", 3)
+    assert found.what == "random seed: 3 in the function, 4 in the spec"
+
+
 def test_another_op_is_found():
     other = batches(b"8")
     other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeprof.pipelines.from_python.literals import Folders
-from pipeprof.pipelines.from_python.pipeline import Describer
+from pipeprof.pipelines.from_python.pipeline import Describer, PythonPart, top_level_calls
 from pipeprof.pipelines.from_python.records import (
     Array,
     Call,
@@ -22,6 +22,7 @@ from pipeprof.pipelines.from_python.records import (
     SourcePlace,
 )
 from pipeprof.pipelines.from_python.text import spec_text
+from pipeprof.pipelines.from_python.user_functions import TARGET
 from pipeprof.pipelines.spec.models import Spec
 
 FOLDERS = Folders(Path("/code"), Path("/code"))
@@ -145,8 +146,8 @@ def test_the_innermost_reason_is_said_once():
     with pytest.raises(NotExpressible):
         describer.describe("train")
     (said,) = map(str, describer.notes.found)
-    assert said.count("cannot be written") == said.count("a lambda has no name") == 1
-    assert "flat_map: in its function, interleave: in its function, map: <lambda> cannot be written" in said
+    assert said.count("cannot express the lambda") == said.count("a lambda has no name") == 1
+    assert "flat_map: in its function, interleave: in its function, map: `ops:` cannot express the lambda" in said
 
 
 def test_windows_begin_with_the_elements_dataset():
@@ -193,10 +194,65 @@ def user(name: str, arguments: dict[str, Any], result: Any) -> Call:
 
 
 def test_a_function_that_makes_the_beginning_covers_it():
-    users = (user("all", {}, Dataset(4)), user("base", {}, Dataset(3)), user("given", {"n": 1}, Dataset(2)))
+    users = (user("all", {}, Dataset(4)), user("base", {}, Dataset(3)), user("made", {"n": Dtype("int8")}, Dataset(2)))
     data, _ = describe(untold(), 4, users)
-    assert data["source"] == {"python": {"function": "input.py:base"}}
-    assert data["stages"] == [{"repeat": {}}]
+    assert data["source"] == {"python": {"function": "input.py:base", "without": ["batch"]}}
+    assert data["stages"] == [{"batch": {"batch_size": 2}}, {"repeat": {}}]
+    data, _ = describe(untold(), 4, (*users, user("given", {"n": 1, "kind": ("a", None)}, Dataset(2))))
+    assert data["source"] == {"python": {"function": "input.py:given(..., n=1, kind=('a', None))"}}
+
+
+def test_the_target_makes_the_beginning_up_to_the_last_stage_that_cannot_be_expressed():
+    calls = {
+        **untold(),
+        5: Call("map", "stage", {"self": Dataset(4), "map_func": LAMBDA}, Dataset(5), SourcePlace("/code/input.py", 3)),
+        6: Call("cache", "stage", {"self": Dataset(5)}, Dataset(6)),
+        7: Call(
+            "with_options",
+            "stage",
+            {"self": Dataset(6), "options": RecordedOptions({"deterministic": True})},
+            Dataset(7),
+        ),
+    }
+    describer = Describer(Recording(Dataset(7), calls), FOLDERS, target="/code/input.py:train(..., size=3)")
+    described = describer.describe("train")
+    assert described.data["source"] == {
+        "python": {"function": "input.py:train(..., size=3)", "without": ["cache", "with_options"]}
+    }
+    assert described.data["stages"] == [{"cache": {}}]
+    assert described.data["options"] == {"deterministic": True}
+    assert described.calls["source"] == TARGET
+    assert described.python == PythonPart("map", SourcePlace("/code/input.py", 3))
+    assert [one.what for one in describer.notes.found] == ["map", "map"]
+    Spec.model_validate(described.data)
+
+
+def test_stages_that_a_function_replaces_are_named_after_tensorflows():
+    calls = untold()
+    calls[5] = Call("map", "stage", {"self": Dataset(4), "map_func": LAMBDA}, Dataset(5))
+    calls[6] = Call("prefetch", "stage", {"self": Dataset(5), "buffer_size": 2}, Dataset(6))
+    change = user("change", {"ds": Dataset(4), "rate": 0.5}, Dataset(6))
+    describer = Describer(Recording(Dataset(6), calls, (change,)), FOLDERS, target="/code/input.py:train")
+    data = describer.describe("train").data
+    assert data["source"] == {
+        "python": {"function": "input.py:train", "without": ["batch", "repeat", "map", "prefetch"]}
+    }
+    assert data["stages"][2] == {"apply": {"python": "input.py:change(..., rate=0.5)"}}
+
+
+def test_a_seed_of_the_functions_becomes_an_argument():
+    calls = chain(("range", {"args": (3,)}), ("shuffle", {"buffer_size": 3}))
+    described = Describer(Recording(Dataset(2), calls), FOLDERS, seeds={102: 7}).describe("a")
+    assert described.data["stages"] == [{"shuffle": {"buffer_size": 3, "seed": 7}}]
+
+
+def test_calls_of_a_whole_pipeline_are_in_order():
+    assert [call.name for call in top_level_calls(Recording(Dataset(4), untold()))] == [
+        "range",
+        "map",
+        "batch",
+        "repeat",
+    ]
 
 
 def test_a_function_from_dataset_to_dataset_covers_a_stage():

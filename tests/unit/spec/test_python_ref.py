@@ -62,7 +62,9 @@ def test_a_step_is_a_plain_function():
             parse_plain_python_ref(text)
 
 
-@pytest.mark.parametrize("name", ["make", "parse", "Rows.parse", "Rows.decode", "Rows.size", "ROWS.parse", "Other.any", "Other"])
+@pytest.mark.parametrize(
+    "name", ["make", "parse", "Rows.parse", "Rows.decode", "Rows.size", "ROWS.parse", "Other.any", "Other"]
+)
 def test_names_that_a_file_may_have(tmp_path: Path, name):
     (tmp_path / "a.py").write_text(FILE.replace("from .tools import *\n", ""))
     assert missing_name(tmp_path / "a.py", name, "a.py") is None
