@@ -12,38 +12,12 @@ it other stages get other elements.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
+import planted
+
 SECONDS = 8
-PATIENCE = 110
 CASES = ("mixture", "trajectories")
-
-
-def measure(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The truth, and the profile."""
-    with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder, "truth.json")
-        options = f"--step none --seconds {SECONDS} --json --quiet"
-        done = subprocess.run(
-            [*PIPEPROF, "run", f"{HERE / 'deep_pipelines.py'}:planted", *options.split()],
-            env=os.environ | {"PIPEPROF_BENCHMARK": name, "PIPEPROF_BENCHMARK_TRUTH": str(truth)},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-        return json.loads(truth.read_text(encoding="utf-8")), json.loads(done.stdout)
 
 
 def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -82,9 +56,4 @@ def _within(stage: dict[str, Any], interval: float) -> bool:
 
 def run_case(name: str) -> dict[str, Any]:
     """Figures, claims and raw values of one case; prints a line."""
-    truth, profile = measure(name)
-    figures, claims = judge(truth, profile)
-    broken = [claim for claim, holds in claims.items() if not holds]
-    print(f"{name}: {figures}; {'DOES NOT HOLD: ' + ', '.join(broken) if broken else 'holds'}", flush=True)
-    raw = {"truth": truth, **{key: profile[key] for key in ("stages", "cpu", "verdict", "contention", "warnings")}}
-    return {"figures": figures | {"claims": claims, "holds": not broken}, "raw": raw}
+    return planted.run("deep", name, SECONDS, judge, str, ("stages", "cpu", "verdict", "contention", "warnings"))

@@ -11,51 +11,26 @@ What is held against the profile of each:
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
+import planted
+
 STAGE_WITHIN, OWN_WITHIN = 0.20, 0.15
 CALLING_WITHIN = (1 / 3, 1.5)
 SECONDS = 4
-PATIENCE = 110
 CASES = (
     "short_ops_5",
     "short_ops_50",
     "short_ops_500",
     "python_generator_computes",
     "python_generator_sleeps",
+    "python_generator_of_batches",
     "python_numpy_function_computes",
     "python_numpy_function_sleeps",
     "python_py_function_computes",
     "python_py_function_sleeps",
     "python_at_once",
 )
-
-
-def measure(name: str) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-    """The truth by stage, and the profile."""
-    with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder, "truth.json")
-        options = f"--step none --seconds {SECONDS} --json --quiet"
-        done = subprocess.run(
-            [*PIPEPROF, "run", f"{HERE / 'inside_pipelines.py'}:planted", *options.split()],
-            env=os.environ | {"PIPEPROF_BENCHMARK": name, "PIPEPROF_BENCHMARK_TRUTH": str(truth)},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-        return json.loads(truth.read_text(encoding="utf-8")), json.loads(done.stdout)
 
 
 def judge(truth: dict[str, dict[str, float]], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -104,16 +79,14 @@ def _is_nested(stage: dict[str, Any]) -> bool:
     return sum(ops.values()) <= whole * 1.001 and all(ms <= ops[op] * 1.001 for op, ms in calling.items())
 
 
-def run_case(name: str) -> dict[str, Any]:
-    """Figures, claims and raw values of one case; prints a line."""
-    truth, profile = measure(name)
-    figures, claims = judge(truth, profile)
-    broken = [claim for claim, holds in claims.items() if not holds]
-    pairs = ", ".join(
+def _in_words(figures: dict[str, Any]) -> str:
+    return ", ".join(
         f"{stage} {key} {one['measured'][key]} (true {value})"
         for stage, one in figures.items()
         for key, value in one["true"].items()
     )
-    print(f"{name}: {pairs}; {'DOES NOT HOLD: ' + ', '.join(broken) if broken else 'holds'}", flush=True)
-    raw = {"truth": truth, **{key: profile[key] for key in ("stages", "cpu", "contention", "warnings")}}
-    return {"figures": figures | {"claims": claims, "holds": not broken}, "raw": raw}
+
+
+def run_case(name: str) -> dict[str, Any]:
+    """Figures, claims and raw values of one case; prints a line."""
+    return planted.run("inside", name, SECONDS, judge, _in_words, ("stages", "cpu", "contention", "warnings"))

@@ -2,28 +2,30 @@
 
 ``short_ops_N``: a map of N ops that are too short for a trace. Its true cost is what a plain loop takes less without
 it; that of its calls, what a map of one op adds. ``python_…``: functions that compute or sleep for a given time, four
-of them in turn (1, 5, 20 and 50 ms per batch), or two at once that wait for Python's lock. `planted` writes the truth
-to the file that PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
+of them in turn (1, 5, 20 and 50 ms per batch), or two at once that wait for Python's lock. Their truth is what they
+take in a plain loop in the same process. `planted` writes the truth to the file that PIPEPROF_BENCHMARK_TRUTH names,
+and returns the pipeline that PIPEPROF_BENCHMARK names.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+import plain_loop
 import tensorflow as tf
 
 DATASET = tf.data.Dataset
 SMALL, LARGE = 4, 64
 """Elements of a batch."""
-ROUNDS, ROUND_SECONDS = 3, 0.6
+ROUNDS, ROUND_SECONDS, WARM_BATCHES = 5, 0.4, 30
+CALLS, CALL_SECONDS = 9, 0.3
+"""At least as many calls, and as long, for the truth of a Python function."""
 EACH_MS = (1, 5, 20, 50)
 CONTENDED_MS = {"generator": 5.3, "parse": 2.06}
 Truth = dict[str, dict[str, float]]
@@ -40,21 +42,6 @@ def short_ops(number: int) -> Callable[[Any], Any]:
     return work
 
 
-def loop_ms(dataset: Any) -> float:
-    """CPU milliseconds of the process for a batch in a plain loop."""
-    found = []
-    for _ in range(ROUNDS):
-        batches = iter(dataset)
-        for _ in range(30):
-            next(batches)
-        taken, until, began = 0, time.perf_counter() + ROUND_SECONDS, time.process_time()
-        while time.perf_counter() < until:
-            next(batches)
-            taken += 1
-        found.append((time.process_time() - began) * 1e3 / taken)
-    return statistics.median(found)
-
-
 def with_short_ops(number: int) -> tuple[Any, Truth]:
     """A map of short ops before a batch, and what it costs."""
 
@@ -62,12 +49,8 @@ def with_short_ops(number: int) -> tuple[Any, Truth]:
         numbers = DATASET.range(10**12)
         return (numbers if ops is None else numbers.map(short_ops(ops), name="body")).batch(LARGE)
 
-    hook = sys.getprofile()
-    sys.setprofile(None)
-    try:
-        without, one, whole = (loop_ms(made(ops)) for ops in (None, 1, number))
-    finally:
-        sys.setprofile(hook)
+    loops = plain_loop.in_turn(*map(made, (None, 1, number)), rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_BATCHES)
+    without, one, whole = map(statistics.median, loops)
     return made(number), {"body": {"stage_ms": whole - without, "calling_ms": one - without, "calls": LARGE}}
 
 
@@ -99,6 +82,20 @@ def from_generator(spend: Callable[[float], None], ms: float, name: str) -> Any:
     return DATASET.from_generator(made, output_signature=tf.TensorSpec([], tf.int64), name=name)
 
 
+def generate_batches(spend: Callable[[float], None], seconds: float) -> Iterator[np.ndarray[Any, Any]]:
+    """A generator that takes its time for each row, and gives a batch of them."""
+    while True:
+        for _ in range(SMALL):
+            spend(seconds)
+        yield np.zeros((SMALL, 1000), np.float32)
+
+
+def of_batches(spend: Callable[[float], None], ms: float, name: str) -> Any:
+    """A source of batches that takes that long for each."""
+    made = partial(generate_batches, spend, ms / SMALL / 1e3)
+    return DATASET.from_generator(made, output_signature=tf.TensorSpec([SMALL, 1000], tf.float32), name=name)
+
+
 def mapped(call: Callable[..., Any], spend: Callable[[float], None], ms: float, name: str, source: Any = None) -> Any:
     """A map of a function that takes that long for a small batch."""
     function = partial(give, spend, ms / SMALL / 1e3)
@@ -111,30 +108,54 @@ def mapped(call: Callable[..., Any], spend: Callable[[float], None], ms: float, 
     return (DATASET.range(10**12) if source is None else source).map(work, name=name)
 
 
-def in_turn(make: Callable[..., Any]) -> tuple[Any, Truth]:
+def own_ms(spend: Callable[[float], None], ms: float) -> dict[str, float]:
+    """What a function takes for a small batch in a plain loop: CPU time where it computes, else by the clock.
+
+    A sleep is longer than what it is asked for.
+    """
+    clock = time.thread_time if spend is compute else time.perf_counter
+    found: list[float] = []
+    until = time.perf_counter() + CALL_SECONDS
+    with plain_loop.unobserved():
+        while len(found) < CALLS or time.perf_counter() < until:
+            began = clock()
+            give(spend, ms / SMALL / 1e3, None)
+            found.append((clock() - began) * 1e3)
+    return {"own_ms": SMALL * statistics.mean(found)}
+
+
+def in_turn(make: Callable[..., Any], spend: Callable[[float], None]) -> tuple[Any, Truth]:
     """One pipeline of all lengths; a zip asks one after the other."""
     names = {f"of_{ms}_ms": ms for ms in EACH_MS}
-    sides = tuple(make(ms=ms, name=name) for name, ms in names.items())
-    return DATASET.zip(sides).batch(SMALL), {name: {"own_ms": ms} for name, ms in names.items()}
+    sides = tuple(make(spend, ms, name) for name, ms in names.items())
+    return DATASET.zip(sides).batch(SMALL), {name: own_ms(spend, ms) for name, ms in names.items()}
+
+
+def batches_in_turn(spend: Callable[[float], None]) -> tuple[Any, Truth]:
+    """The same for generators of whole batches."""
+    names = {f"of_{ms}_ms": ms for ms in EACH_MS}
+    sides = tuple(of_batches(spend, ms, name) for name, ms in names.items())
+    return DATASET.zip(sides), {name: own_ms(spend, ms) for name, ms in names.items()}
 
 
 def at_once() -> tuple[Any, Truth]:
     """A generator, and a function that runs on another thread meanwhile."""
     source = from_generator(compute, CONTENDED_MS["generator"], "generator").prefetch(8)
     dataset = mapped(tf.numpy_function, compute, CONTENDED_MS["parse"], "parse", source)
-    return dataset.batch(SMALL).prefetch(2), {name: {"own_ms": ms} for name, ms in CONTENDED_MS.items()}
+    return dataset.batch(SMALL).prefetch(2), {name: own_ms(compute, ms) for name, ms in CONTENDED_MS.items()}
 
 
 PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
     "short_ops_5": partial(with_short_ops, 5),
     "short_ops_50": partial(with_short_ops, 50),
     "short_ops_500": partial(with_short_ops, 500),
-    "python_generator_computes": partial(in_turn, partial(from_generator, compute)),
-    "python_generator_sleeps": partial(in_turn, partial(from_generator, time.sleep)),
-    "python_numpy_function_computes": partial(in_turn, partial(mapped, tf.numpy_function, compute)),
-    "python_numpy_function_sleeps": partial(in_turn, partial(mapped, tf.numpy_function, time.sleep)),
-    "python_py_function_computes": partial(in_turn, partial(mapped, tf.py_function, compute)),
-    "python_py_function_sleeps": partial(in_turn, partial(mapped, tf.py_function, time.sleep)),
+    "python_generator_computes": partial(in_turn, from_generator, compute),
+    "python_generator_sleeps": partial(in_turn, from_generator, time.sleep),
+    "python_generator_of_batches": partial(batches_in_turn, compute),
+    "python_numpy_function_computes": partial(in_turn, partial(mapped, tf.numpy_function), compute),
+    "python_numpy_function_sleeps": partial(in_turn, partial(mapped, tf.numpy_function), time.sleep),
+    "python_py_function_computes": partial(in_turn, partial(mapped, tf.py_function), compute),
+    "python_py_function_sleeps": partial(in_turn, partial(mapped, tf.py_function), time.sleep),
     "python_at_once": at_once,
 }
 
@@ -142,5 +163,5 @@ PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
 def planted() -> Any:
     """The pipeline that the environment names; its truth is written on the way."""
     dataset, truth = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]]()
-    Path(os.environ["PIPEPROF_BENCHMARK_TRUTH"]).write_text(json.dumps(truth), encoding="utf-8")
+    plain_loop.write_truth(truth)
     return dataset

@@ -19,20 +19,13 @@ nothing is claimed of it: a runtime that uses time is no error.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
+import planted
+
 SHARE_WITHIN = 0.10
 WINDOW_BELOW = 0.01
 SECONDS = 5
-PATIENCE = 110
 CASES = (
     "chain",
     "two_ops_in_one",
@@ -51,25 +44,6 @@ CASES = (
     "refilled_cache",
     "filled_cache",
 )
-
-
-def measure(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The truth by stage, and the profile."""
-    with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder, "truth.json")
-        options = f"--step none --seconds {SECONDS} --json --quiet"
-        done = subprocess.run(
-            [*PIPEPROF, "run", f"{HERE / 'time_pipelines.py'}:planted", *options.split()],
-            env=os.environ | {"PIPEPROF_BENCHMARK": name, "PIPEPROF_BENCHMARK_TRUTH": str(truth)},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-        return json.loads(truth.read_text(encoding="utf-8")), json.loads(done.stdout)
 
 
 def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -109,15 +83,11 @@ def _first(stage: dict[str, Any] | None, costs: str, name: str) -> str | None:
     return stage[costs][0][name] if stage and stage[costs] else None
 
 
+def _in_words(figures: dict[str, Any]) -> str:
+    shares = figures["shares_true"].items()
+    return ", ".join(f"{one} {figures['shares_measured'][one]:.0%} (true {share:.0%})" for one, share in shares)
+
+
 def run_case(name: str) -> dict[str, Any]:
     """Figures, claims and raw values of one case; prints a line."""
-    truth, profile = measure(name)
-    figures, claims = judge(truth, profile)
-    broken = [claim for claim, holds in claims.items() if not holds]
-    pairs = ", ".join(
-        f"{one} {figures['shares_measured'][one]:.0%} (true {share:.0%})"
-        for one, share in figures["shares_true"].items()
-    )
-    print(f"{name}: {pairs}; {'DOES NOT HOLD: ' + ', '.join(broken) if broken else 'holds'}", flush=True)
-    raw = {"truth": truth, **{key: profile[key] for key in ("stages", "cpu", "ceiling", "contention", "warnings")}}
-    return {"figures": figures | {"claims": claims, "holds": not broken}, "raw": raw}
+    return planted.run("time", name, SECONDS, judge, _in_words, ("stages", "cpu", "ceiling", "contention", "warnings"))

@@ -10,7 +10,7 @@ class PythonCalls:
     """Calls of one Python function in the trace window.
 
     Attributes:
-        seconds: In them by the wall clock, without waiting for the GIL before the call.
+        seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
         cpu_seconds: Of these, on a core.
     """
 

@@ -293,8 +293,8 @@ def _python(
 ) -> dict[str, list[PythonCost]]:
     """Return the cost of each stage's functions.
 
-    The time of a call is known where calls were timed, else that of the op that makes it; the sampler tells how it is
-    shared. By the sampler alone short functions come out too short: it needs the lock itself, and gets it when they
+    The time of a function is known where its calls were timed, else that of the op that makes them, conversions
+    included; the sampler tells how it is shared. By the sampler alone short functions come out too short: it needs the lock itself, and gets it when they
     return.
     """
     total = sum(function.seconds for function in trace.functions)
@@ -303,6 +303,9 @@ def _python(
         calls = {op: ms for op, ms in costs.get(address, {}).items() if op in PYTHON}
         parent = max(calls, key=lambda op: calls[op], default=None)
         inside = sum({one.token: one.call_seconds for one in seen}.values())
+        sampled: dict[str, float] = defaultdict(float)
+        for one in seen:
+            sampled[one.token] += one.seconds
         # Else of the time that was sampled, in the time that the traced batches took.
         each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
         if calls and inside:
@@ -310,8 +313,8 @@ def _python(
         for one in seen:
             timed = trace.python_calls.get(one.token)
             ms = one.seconds * each
-            if timed is not None and one.call_seconds:
-                ms = 1e3 * own_seconds(timed, one) * one.seconds / one.call_seconds
+            if timed is not None and one.seconds:
+                ms = 1e3 * own_seconds(timed, one) * one.seconds / sampled[one.token]
             if total and ms:
                 found.setdefault(address, []).append(_python_cost(one, ms / trace.batches, total, parent))
     return {address: sorted(costs, key=lambda cost: -cost.ms_per_batch) for address, costs in found.items()}

@@ -1,8 +1,8 @@
 """How long the pipeline's Python functions take: every call in the trace window, by the wall clock and on a core.
 
-TensorFlow calls all of them through one object. While the window lasts, its class gives out functions that time
-themselves, and so without the conversion of arguments and results; those that run eagerly it must know by their class,
-so that the whole call is timed. Where a version has no such class, nothing is measured, and only the sampler
+TensorFlow calls all of them through objects of three classes. While the window lasts, these give out functions and
+generators that time themselves, so that what TensorFlow does around a call is not counted: conversions of arguments and
+results, checks, gradients. Where a version has no such class, nothing is measured, and only the sampler
 (`python_sampler`) sees the functions.
 """
 
@@ -17,9 +17,8 @@ from typing import Any, Final
 from pipeprof.profiles.protocol.python_calls import PythonCalls
 from pipeprof.profiles.worker.clocks import time
 
-_MODULE: Final = "tensorflow.python.ops.script_ops"
-_CLASS: Final = "FuncRegistry"
-_EAGER: Final = "EagerFunc"
+_SCRIPTS: Final = "tensorflow.python.ops.script_ops"
+_DATASETS: Final = "tensorflow.python.data.ops.dataset_ops"
 FILE: Final = __file__
 
 
@@ -27,51 +26,127 @@ class PythonClock:
     """Times the calls from `start` to `stop`."""
 
     def __init__(self) -> None:
-        module = sys.modules.get(_MODULE)
-        self._class: Any = getattr(module, _CLASS, None)
-        self._eager: Any = getattr(module, _EAGER, ())
-        methods = vars(self._class or object)
-        self._methods = {name: methods[name] for name in ("get", "__call__") if name in methods}
+        scripts, datasets = sys.modules.get(_SCRIPTS), sys.modules.get(_DATASETS)
+        self._registry = getattr(scripts, "FuncRegistry", None)
+        self._eager = getattr(scripts, "EagerFunc", None)
+        self._generators = getattr(getattr(datasets, "DatasetV2", None), "_GeneratorState", None)
+        self._before: list[tuple[Any, str, Any]] = []
         # A thread changes only its own sums.
         self._sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._thread = threading.local()
 
     def start(self) -> None:
         """Begin to time calls."""
-        if len(self._methods) < 2:
+        if not _has(self._registry, "get", "__call__"):
             return
-        get, call, eager = self._methods["get"], self._methods["__call__"], self._eager
-
-        def get_timed(registry: Any, token: Any, default: Any = None) -> Any:
-            function = get(registry, token, default)
-            return function if function is None or isinstance(function, eager) else self._timed(token, function)
-
-        def call_timed(registry: Any, token: Any, *arguments: Any) -> Any:
-            if isinstance(get(registry, token, None), eager):
-                return self._timed(token, call)(registry, token, *arguments)
-            return call(registry, token, *arguments)
-
-        self._class.get, self._class.__call__ = get_timed, call_timed
+        self._time_functions()
+        if _has(self._eager, "_call"):
+            self._time_eager_functions()
+        if _has(self._generators, "get_iterator"):
+            self._time_generators()
 
     def stop(self) -> dict[str, PythonCalls]:
         """Stop timing; return the calls by TensorFlow's names of the functions."""
-        for name, method in self._methods.items():
-            setattr(self._class, name, method)
+        for owner, name, before in self._before:
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+        self._before.clear()
         found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for (_, token), seen in list(self._sums.items()):
             found[token] = [one + other for one, other in zip(found[token], seen, strict=True)]
         return {token: PythonCalls(calls, wall / 1e9, core / 1e9) for token, (calls, wall, core) in found.items()}
 
-    def _timed(self, token: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        name = token.decode() if isinstance(token, bytes) else str(token)
+    def _replace(self, owner: Any, name: str, value: Any) -> None:
+        self._before.append((owner, name, vars(owner).get(name)))
+        setattr(owner, name, value)
+
+    def _time_functions(self) -> None:
+        """Time what the registry gives out, and note which call a thread is in."""
+        call, get, eager, thread = self._registry.__call__, self._registry.get, self._eager, self._thread
+
+        def call_noted(registry: Any, token: Any, *arguments: Any) -> Any:
+            before, thread.token = getattr(thread, "token", None), _name(token)
+            try:
+                return call(registry, token, *arguments)
+            finally:
+                thread.token = before
+
+        def get_timed(registry: Any, token: Any, default: Any = None) -> Any:
+            function = get(registry, token, default)
+            if function is None or (eager is not None and isinstance(function, eager)):
+                return function
+            return self._timed(_name(token), function)
+
+        self._replace(self._registry, "__call__", call_noted)
+        self._replace(self._registry, "get", get_timed)
+
+    def _time_eager_functions(self) -> None:
+        """Time the user's function inside such an object, which reads it for each call."""
+
+        def get_timed(eager: Any) -> Any:
+            return self._timed(getattr(self._thread, "token", None), vars(eager)["_func"])
+
+        def put(eager: Any, function: Any) -> None:
+            vars(eager)["_func"] = function
+
+        self._replace(self._eager, "_func", property(get_timed, put))
+
+    def _time_generators(self) -> None:
+        """Time the steps of the user's generators; TensorFlow calls a function of its own around each."""
+        get = self._generators.get_iterator
+
+        def get_timed(state: Any, number: Any) -> Any:
+            iterator = get(state, number)
+            return _Steps(self._timed(getattr(self._thread, "token", None), iterator.__next__))
+
+        self._replace(self._generators, "get_iterator", get_timed)
+
+    def _timed(self, token: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with a clock; what is timed inside it with the same token counts instead of it."""
+        if token is None:
+            return function
+        thread = self._thread
 
         def timed(*arguments: Any) -> Any:
+            thread.timed = None
             wall, core = time.perf_counter_ns(), time.thread_time_ns()
             try:
                 return function(*arguments)
             finally:
-                seen = self._sums[threading.get_ident(), name]
-                seen[0] += 1
-                seen[1] += time.perf_counter_ns() - wall
-                seen[2] += time.thread_time_ns() - core
+                wall, core = time.perf_counter_ns() - wall, time.thread_time_ns() - core
+                if thread.timed != token:
+                    seen = self._sums[threading.get_ident(), token]
+                    seen[0] += 1
+                    seen[1] += wall
+                    seen[2] += core
+                    thread.timed = token
 
         return timed
+
+
+class _Steps:
+    """An iterator.
+
+    Args:
+        step: Called for each element.
+    """
+
+    def __init__(self, step: Callable[[], Any]) -> None:
+        self._step = step
+
+    def __iter__(self) -> _Steps:
+        return self
+
+    def __next__(self) -> Any:
+        return self._step()
+
+
+def _name(token: Any) -> str:
+    return token.decode() if isinstance(token, bytes) else str(token)
+
+
+def _has(owner: Any, *methods: str) -> bool:
+    """Return whether a class of TensorFlow's is there, with these methods of its own."""
+    return owner is not None and all(name in vars(owner) for name in methods)

@@ -15,16 +15,14 @@ import ctypes
 import os
 import re
 import sys
-import sysconfig
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
 
-from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.pipelines.target.user_files import is_generated, is_users
 from pipeprof.profiles.protocol.messages import TracedFunction
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.python_clock import FILE
@@ -85,18 +83,23 @@ class Looks:
         """Return TensorFlow's token of the Python function that a thread runs, and the user's innermost frame."""
         inner: FrameType | None = None
         outermost: FrameType | None = None
+        timed: FrameType | None = None
         for _ in range(_MOST_FRAMES):
             if frame is None:
                 return None
             code = frame.f_code
             if code.co_name == _CALLED_FROM[1] and code.co_filename.endswith(_CALLED_FROM[0]):
                 token = frame.f_locals.get("token")
-                used = inner or outermost
+                used = inner or timed or outermost
                 text = token.decode() if isinstance(token, bytes) else str(token)
                 # Without a user's frame, TensorFlow itself converts arrays to tensors.
                 mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
                 return text, used if mine else None
-            outermost = outermost if code.co_filename == FILE else frame
+            if code.co_filename == FILE:
+                # What the clock calls is the user's, or a library's function in its place.
+                timed = timed or outermost
+            else:
+                outermost = frame
             if inner is None and not self._foreign(code.co_filename):
                 inner = frame
             frame = frame.f_back
@@ -134,7 +137,7 @@ class PythonSampler:
     """Sampler of the process's Python threads from `start` to `stop`."""
 
     def __init__(self) -> None:
-        self.looks = Looks(foreign_files())
+        self.looks = Looks(is_foreign)
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pipeprof-python", daemon=True)
@@ -195,12 +198,6 @@ def _core_wait_reader(native_id: int) -> Callable[[], int]:
     return read
 
 
-def foreign_files() -> Callable[[str], bool]:
-    """Return a test for files of Python, installed packages or pipeprof itself."""
-    known = {
-        str(Path(path)) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
-    }
-    known.add(str(Path(__file__).resolve().parents[3] / "profiles"))
-    known.add(str(Path(__file__).resolve().parents[3] / "pipelines"))
-    folders = tuple(f"{folder}/" for folder in known)
-    return lambda file: file.startswith((*folders, "<"))
+def is_foreign(file: str) -> bool:
+    """Return whether a file is one of Python, an installed package or pipeprof itself."""
+    return not is_generated(file) and not is_users(file)

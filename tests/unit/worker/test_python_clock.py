@@ -1,24 +1,59 @@
-"""Calls of Python functions are timed one by one, through the class that TensorFlow calls: no TensorFlow."""
+"""Calls of Python functions are timed one by one, through the classes that TensorFlow calls: no TensorFlow, no clock."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.worker.trace import python_clock
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
 
 
+class Clock:
+    """Time that passes only where something takes it."""
+
+    now = 0
+
+    @classmethod
+    def take(cls, seconds: int) -> None:
+        cls.now += seconds * 10**9
+
+    @classmethod
+    def read(cls) -> int:
+        return cls.now
+
+
 class EagerFunc:
+    """A function of the user's, between conversions of 20 s."""
+
+    def __init__(self, function: Callable[[int], int]) -> None:
+        self._func = function
+
     def __call__(self, number: int) -> int:
-        return number + 10
+        return self._call(number)
+
+    def _call(self, number: int) -> int:
+        Clock.take(20)
+        return self._func(number)
+
+
+class GeneratorState:
+    """One generator, that ends."""
+
+    def __init__(self, function: Callable[[], Iterator[int]]) -> None:
+        self.iterator = function()
+
+    def get_iterator(self, number: int) -> Iterator[int]:
+        return {0: self.iterator}[number]
 
 
 class FuncRegistry:
     def __init__(self) -> None:
-        self.functions: dict[str, Callable[[int], int]] = {"plain": lambda number: number + 1, "eager": EagerFunc()}
+        self.functions: dict[str, Callable[[int], int]] = {}
 
     def get(self, token: str, default: Callable[[int], int] | None = None) -> Callable[[int], int] | None:
         return self.functions.get(token, default)
@@ -27,31 +62,93 @@ class FuncRegistry:
         function = self.get(token)
         if function is None:
             raise ValueError(token, device)
-        return function(number) if isinstance(function, EagerFunc) else int(function(number))
+        Clock.take(10)
+        return function(number)
+
+
+class DatasetV2:
+    _GeneratorState = GeneratorState
 
 
 @pytest.fixture
-def script_ops(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = ModuleType("script_ops")
-    vars(module).update(FuncRegistry=FuncRegistry, EagerFunc=EagerFunc)
-    monkeypatch.setitem(sys.modules, "tensorflow.python.ops.script_ops", module)
-    return module
+def registry(monkeypatch: pytest.MonkeyPatch) -> FuncRegistry:
+    """Functions that take 1, 2 and 3 s, the last one the step of a generator."""
+    scripts, datasets = ModuleType("script_ops"), ModuleType("dataset_ops")
+    vars(scripts).update(FuncRegistry=FuncRegistry, EagerFunc=EagerFunc)
+    vars(datasets).update(DatasetV2=DatasetV2)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.ops.script_ops", scripts)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.data.ops.dataset_ops", datasets)
+    monkeypatch.setattr(python_clock, "time", SimpleNamespace(perf_counter_ns=Clock.read, thread_time_ns=Clock.read))
+
+    def taking(seconds: int) -> Callable[[int], int]:
+        def give(number: int) -> int:
+            Clock.take(seconds)
+            return number + seconds
+
+        return give
+
+    def steps() -> Iterator[int]:
+        for number in range(2):
+            Clock.take(3)
+            yield number
+
+    state = GeneratorState(steps)
+
+    def generator_py_func(number: int) -> int:
+        found = next(state.get_iterator(number))
+        Clock.take(30)
+        return found
+
+    found = FuncRegistry()
+    found.functions = {"plain": taking(1), "eager": EagerFunc(taking(2)), "generator": generator_py_func}
+    return found
 
 
-@pytest.mark.usefixtures("script_ops")
-def test_every_call_is_timed_and_the_class_is_as_before() -> None:
-    registry, before, clock = FuncRegistry(), dict(vars(FuncRegistry)), PythonClock()
+def test_a_function_has_its_own_time_without_what_tensorflow_does_around_it(registry: FuncRegistry) -> None:
+    before = [dict(vars(one)) for one in (FuncRegistry, EagerFunc, GeneratorState)]
+    clock = PythonClock()
     clock.start()
-    assert [registry("plain", "", 1), registry("plain", "", 2), registry("eager", "", 3)] == [2, 3, 13]
+    assert [registry("plain", "", 1), registry("plain", "", 2), registry("eager", "", 3)] == [2, 3, 5]
+    assert [registry("generator", "", 0), registry("generator", "", 0)] == [0, 1]
+    with pytest.raises(StopIteration):
+        registry("generator", "", 0)
     with pytest.raises(ValueError, match="other"):
         registry("other", "cpu", 1)
     found = clock.stop()
-    assert dict(vars(FuncRegistry)) == before
-    assert {token: one.calls for token, one in found.items()} == {"plain": 2, "eager": 1}
-    assert all(one.seconds > 0.0 and one.cpu_seconds >= 0.0 for one in found.values())
+    assert [dict(vars(one)) for one in (FuncRegistry, EagerFunc, GeneratorState)] == before
+    assert found == {
+        "plain": PythonCalls(2, 2.0, 2.0),
+        "eager": PythonCalls(1, 2.0, 2.0),
+        "generator": PythonCalls(3, 6.0, 6.0),
+    }
+    assert (registry("plain", "", 1), registry("eager", "", 3)) == (2, 5)
+    assert clock.stop() == found
 
 
-def test_without_that_class_nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_inside_a_call_belong_to_both(registry: FuncRegistry) -> None:
+    def outer(number: int) -> int:
+        Clock.take(5)
+        return registry("plain", "", number)
+
+    registry.functions["outer"] = outer
+    clock = PythonClock()
+    clock.start()
+    registry("outer", "", 1)
+    found = clock.stop()
+    assert {token: one.calls for token, one in found.items()} == {"outer": 1, "plain": 1}
+    assert found["outer"].seconds == 16.0
+
+
+def test_what_was_made_while_calls_are_timed_stays(registry: FuncRegistry) -> None:
+    clock = PythonClock()
+    clock.start()
+    registry.functions["late"] = EagerFunc(lambda number: number * 2)
+    assert registry("late", "", 4) == 8
+    clock.stop()
+    assert registry("late", "", 5) == 10
+
+
+def test_without_those_classes_nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow.python.ops.script_ops", ModuleType("script_ops"))
     clock = PythonClock()
     clock.start()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.worker.trace.python_sampler import Looks, foreign_files
+from pipeprof.profiles.worker.trace.python_clock import FILE
+from pipeprof.profiles.worker.trace.python_sampler import Looks, is_foreign
 
 USERS = "/home/user/train.py"
 CALLER = "/site-packages/tensorflow/python/ops/script_ops.py"
@@ -98,6 +99,17 @@ def test_a_function_of_a_library_counts_where_no_users_frame_is_below_it():
     assert seen.functions()[0].function == "resize"
 
 
+def test_a_librarys_generator_counts_inside_tensorflows_function_around_it():
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(compile("def steps():\n    return sys._getframe()\n", "/site-packages/library/data.py", "exec"), namespace)
+    exec(compile("def timed():\n    return steps()\n", FILE, "exec"), namespace)
+    exec(compile("def generator_py_func():\n    return timed()\n", CALLER, "exec"), namespace)
+    exec(compile("def __call__(token):\n    return generator_py_func()\n", CALLER, "exec"), namespace)
+    seen = looks()
+    seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
+    assert seen.functions()[0].function == "steps"
+
+
 def test_tensorflows_own_conversions_are_no_function():
     seen = looks()
     seen.take({1: frame("convert", file=CALLER)}, 1_000, taken=False)
@@ -105,7 +117,14 @@ def test_tensorflows_own_conversions_are_no_function():
 
 
 @pytest.mark.parametrize(
-    ("file", "foreign"), [(sys.modules["json"].__file__, True), ("<string>", True), (USERS, False)]
+    ("file", "foreign"),
+    [
+        (sys.modules["json"].__file__, True),
+        ("<string>", True),
+        ("/opt/more/lib/python3.11/site-packages/numpy/lib/_version.py", True),
+        ("/tmp/__autograph_generated_filex1.py", False),
+        (USERS, False),
+    ],
 )
 def test_whose_files(file: str, foreign: bool):
-    assert foreign_files()(file) is foreign
+    assert is_foreign(file) is foreign

@@ -1,0 +1,70 @@
+"""The truth of a pipeline: what plain loops over it take, without the hook with which pipeprof sees it being made."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Switch the hook off: it makes Python slower."""
+    hook = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(hook)
+
+
+class Loop:
+    """A plain loop over a dataset, in rounds.
+
+    Args:
+        dataset: Without an end.
+        warm: Batches before the first round.
+    """
+
+    def __init__(self, dataset: Any, warm: int) -> None:
+        self._batches = iter(dataset)
+        self.rounds: list[float] = []
+        for _ in range(warm):
+            next(self._batches)
+
+    def turn(self, seconds: float) -> None:
+        """Note the CPU milliseconds of the process for a batch in another round."""
+        taken, until, began = 0, time.perf_counter() + seconds, time.process_time()
+        while time.perf_counter() < until:
+            next(self._batches)
+            taken += 1
+        self.rounds.append((time.process_time() - began) * 1e3 / taken)
+
+
+def in_turn(*datasets: Any, rounds: int, seconds: float, warm: int) -> list[list[float]]:
+    """CPU milliseconds for a batch of each dataset, of all rounds.
+
+    The loops take turns: a machine that gets slower slows down all of them.
+
+    Args:
+        datasets: Without an end.
+        rounds: Of each.
+        seconds: Of a round.
+        warm: Batches of each before.
+    """
+    with unobserved():
+        loops = [Loop(dataset, warm) for dataset in datasets]
+        for _ in range(rounds):
+            for loop in loops:
+                loop.turn(seconds)
+    return [loop.rounds for loop in loops]
+
+
+def write_truth(truth: Any) -> None:
+    """Write it where PIPEPROF_BENCHMARK_TRUTH says."""
+    Path(os.environ["PIPEPROF_BENCHMARK_TRUTH"]).write_text(json.dumps(truth), encoding="utf-8")
