@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import planted
+from planted import Plan
 
 STAGE_WITHIN, OWN_WITHIN = 0.20, 0.15
 CALLING_WITHIN = (1 / 3, 1.5)
@@ -87,6 +87,5 @@ def _in_words(figures: dict[str, Any]) -> str:
     )
 
 
-def run_case(name: str) -> dict[str, Any]:
-    """Figures, claims and raw values of one case; prints a line."""
-    return planted.run("inside", name, SECONDS, judge, _in_words, ("stages", "cpu", "contention", "warnings"))
+PLAN = Plan("inside", SECONDS, judge, _in_words, ("stages", "cpu", "contention", "warnings"))
+run_case = PLAN.run

@@ -23,9 +23,9 @@ import tensorflow as tf
 DATASET = tf.data.Dataset
 SMALL, LARGE = 4, 64
 """Elements of a batch."""
-ROUNDS, ROUND_SECONDS, WARM_BATCHES = 5, 0.4, 30
-CALLS, CALL_SECONDS = 9, 0.3
-"""At least as many calls, and as long, for the truth of a Python function."""
+ROUNDS, ROUND_SECONDS, WARM_SECONDS = 5, 0.4, 0.5
+CALLS, CALL_SECONDS = 9, 1.0
+"""At least as many calls, and as long, for the truth of Python functions."""
 EACH_MS = (1, 5, 20, 50)
 CONTENDED_MS = {"generator": 5.3, "parse": 2.06}
 Truth = dict[str, dict[str, float]]
@@ -49,7 +49,7 @@ def with_short_ops(number: int) -> tuple[Any, Truth]:
         numbers = DATASET.range(10**12)
         return (numbers if ops is None else numbers.map(short_ops(ops), name="body")).batch(LARGE)
 
-    loops = plain_loop.in_turn(*map(made, (None, 1, number)), rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_BATCHES)
+    loops = plain_loop.in_turn(*map(made, (None, 1, number)), rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_SECONDS)
     without, one, whole = map(statistics.median, loops)
     return made(number), {"body": {"stage_ms": whole - without, "calling_ms": one - without, "calls": LARGE}}
 
@@ -108,41 +108,36 @@ def mapped(call: Callable[..., Any], spend: Callable[[float], None], ms: float, 
     return (DATASET.range(10**12) if source is None else source).map(work, name=name)
 
 
-def own_ms(spend: Callable[[float], None], ms: float) -> dict[str, float]:
-    """What a function takes for a small batch in a plain loop: CPU time where it computes, else by the clock.
+def own_times(spend: Callable[[float], None], lengths: dict[str, float]) -> Truth:
+    """What functions take for a small batch in a plain loop: CPU time where they compute, else by the clock.
 
-    A sleep is longer than what it is asked for.
+    A sleep is longer than what it is asked for, and how much depends on the one before: all lengths take turns.
     """
     clock = time.thread_time if spend is compute else time.perf_counter
-    found: list[float] = []
-    until = time.perf_counter() + CALL_SECONDS
+    found: dict[str, list[float]] = {name: [] for name in lengths}
+    until, rounds = time.perf_counter() + CALL_SECONDS, 0
     with plain_loop.unobserved():
-        while len(found) < CALLS or time.perf_counter() < until:
-            began = clock()
-            give(spend, ms / SMALL / 1e3, None)
-            found.append((clock() - began) * 1e3)
-    return {"own_ms": SMALL * statistics.mean(found)}
+        while rounds < CALLS or time.perf_counter() < until:
+            rounds += 1
+            for name, ms in lengths.items():
+                began = clock()
+                give(spend, ms / SMALL / 1e3, None)
+                found[name].append((clock() - began) * 1e3)
+    return {name: {"own_ms": SMALL * statistics.mean(seen)} for name, seen in found.items()}
 
 
-def in_turn(make: Callable[..., Any], spend: Callable[[float], None]) -> tuple[Any, Truth]:
+def in_turn(make: Callable[..., Any], spend: Callable[[float], None], size: int | None = SMALL) -> tuple[Any, Truth]:
     """One pipeline of all lengths; a zip asks one after the other."""
-    names = {f"of_{ms}_ms": ms for ms in EACH_MS}
-    sides = tuple(make(spend, ms, name) for name, ms in names.items())
-    return DATASET.zip(sides).batch(SMALL), {name: own_ms(spend, ms) for name, ms in names.items()}
-
-
-def batches_in_turn(spend: Callable[[float], None]) -> tuple[Any, Truth]:
-    """The same for generators of whole batches."""
-    names = {f"of_{ms}_ms": ms for ms in EACH_MS}
-    sides = tuple(of_batches(spend, ms, name) for name, ms in names.items())
-    return DATASET.zip(sides), {name: own_ms(spend, ms) for name, ms in names.items()}
+    names = {f"of_{ms}_ms": float(ms) for ms in EACH_MS}
+    dataset = DATASET.zip(tuple(make(spend, ms, name) for name, ms in names.items()))
+    return dataset.batch(size) if size else dataset, own_times(spend, names)
 
 
 def at_once() -> tuple[Any, Truth]:
     """A generator, and a function that runs on another thread meanwhile."""
     source = from_generator(compute, CONTENDED_MS["generator"], "generator").prefetch(8)
     dataset = mapped(tf.numpy_function, compute, CONTENDED_MS["parse"], "parse", source)
-    return dataset.batch(SMALL).prefetch(2), {name: own_ms(compute, ms) for name, ms in CONTENDED_MS.items()}
+    return dataset.batch(SMALL).prefetch(2), own_times(compute, CONTENDED_MS)
 
 
 PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
@@ -151,7 +146,7 @@ PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
     "short_ops_500": partial(with_short_ops, 500),
     "python_generator_computes": partial(in_turn, from_generator, compute),
     "python_generator_sleeps": partial(in_turn, from_generator, time.sleep),
-    "python_generator_of_batches": partial(batches_in_turn, compute),
+    "python_generator_of_batches": partial(in_turn, of_batches, compute, None),
     "python_numpy_function_computes": partial(in_turn, partial(mapped, tf.numpy_function), compute),
     "python_numpy_function_sleeps": partial(in_turn, partial(mapped, tf.numpy_function), time.sleep),
     "python_py_function_computes": partial(in_turn, partial(mapped, tf.py_function), compute),

@@ -28,14 +28,15 @@ class Loop:
 
     Args:
         dataset: Without an end.
-        warm: Batches before the first round.
+        warm: Seconds before the first round, in which TensorFlow begins to tune parallel calls.
     """
 
-    def __init__(self, dataset: Any, warm: int) -> None:
+    def __init__(self, dataset: Any, warm: float) -> None:
         self._batches = iter(dataset)
         self.rounds: list[float] = []
-        for _ in range(warm):
-            next(self._batches)
+        next(self._batches)
+        self.turn(warm)
+        self.rounds.clear()
 
     def turn(self, seconds: float) -> None:
         """Note the CPU milliseconds of the process for a batch in another round."""
@@ -46,7 +47,7 @@ class Loop:
         self.rounds.append((time.process_time() - began) * 1e3 / taken)
 
 
-def in_turn(*datasets: Any, rounds: int, seconds: float, warm: int) -> list[list[float]]:
+def in_turn(*datasets: Any, rounds: int, seconds: float, warm: float) -> list[list[float]]:
     """CPU milliseconds for a batch of each dataset, of all rounds.
 
     The loops take turns: a machine that gets slower slows down all of them.
@@ -55,7 +56,7 @@ def in_turn(*datasets: Any, rounds: int, seconds: float, warm: int) -> list[list
         datasets: Without an end.
         rounds: Of each.
         seconds: Of a round.
-        warm: Batches of each before.
+        warm: Seconds of each before.
     """
     with unobserved():
         loops = [Loop(dataset, warm) for dataset in datasets]

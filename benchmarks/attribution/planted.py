@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,39 @@ PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 PATIENCE = 110
 
 Json = dict[str, Any]
-Judge = Callable[[Any, Json], tuple[Json, dict[str, bool]]]
-"""Makes figures and claims of the truth and the profile."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How all cases of a kind are measured and judged.
+
+    Attributes:
+        kind: Of the pipelines: they are in ``KIND_pipelines.py``.
+        seconds: To measure.
+        judge: Makes figures and claims of the truth and the profile.
+        sentence: The figures in words.
+        kept: Sections of the profile among the raw values.
+    """
+
+    kind: str
+    seconds: float
+    judge: Callable[[Any, Json], tuple[Json, dict[str, bool]]]
+    sentence: Callable[[Json], str]
+    kept: tuple[str, ...]
+
+    def run(self, name: str) -> Json:
+        """Figures, claims and raw values of one case; prints a line."""
+        truth, profile = measure(self.kind, name, self.seconds)
+        figures, claims = self.judge(truth, profile)
+        broken = [claim for claim, holds in claims.items() if not holds]
+        words = f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
+        print(f"{name}: {self.sentence(figures)}; {words}", flush=True)
+        raw = {"truth": truth, **{section: profile[section] for section in self.kept}}
+        return {"figures": figures | {"claims": claims, "holds": not broken}, "raw": raw}
 
 
 def measure(kind: str, name: str, seconds: float) -> tuple[Any, Json]:
-    """Profile the pipeline `name` of ``KIND_pipelines.py`` without a step; return the truth and the profile."""
+    """Profile a pipeline without a step; return the truth and the profile."""
     with tempfile.TemporaryDirectory() as folder:
         truth = Path(folder, "truth.json")
         options = f"--step none --seconds {seconds} --json --quiet"
@@ -37,22 +65,3 @@ def measure(kind: str, name: str, seconds: float) -> tuple[Any, Json]:
         if done.returncode:
             raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
         return json.loads(truth.read_text(encoding="utf-8")), json.loads(done.stdout)
-
-
-def run(kind: str, name: str, seconds: float, judge: Judge, sentence: Callable[[Json], str], kept: Sequence[str]) -> Json:
-    """Figures, claims and raw values of one case; prints a line.
-
-    Args:
-        kind: Of the pipelines.
-        name: Of the pipeline.
-        seconds: To measure.
-        judge: What is held against the profile.
-        sentence: The figures in words.
-        kept: Sections of the profile among the raw values.
-    """
-    truth, profile = measure(kind, name, seconds)
-    figures, claims = judge(truth, profile)
-    broken = [claim for claim, holds in claims.items() if not holds]
-    print(f"{name}: {sentence(figures)}; {'DOES NOT HOLD: ' + ', '.join(broken) if broken else 'holds'}", flush=True)
-    raw = {"truth": truth, **{section: profile[section] for section in kept}}
-    return {"figures": figures | {"claims": claims, "holds": not broken}, "raw": raw}

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import planted
+from planted import Plan
 
 SHARE_WITHIN = 0.10
 WINDOW_BELOW = 0.01
@@ -88,6 +88,5 @@ def _in_words(figures: dict[str, Any]) -> str:
     return ", ".join(f"{one} {figures['shares_measured'][one]:.0%} (true {share:.0%})" for one, share in shares)
 
 
-def run_case(name: str) -> dict[str, Any]:
-    """Figures, claims and raw values of one case; prints a line."""
-    return planted.run("time", name, SECONDS, judge, _in_words, ("stages", "cpu", "ceiling", "contention", "warnings"))
+PLAN = Plan("time", SECONDS, judge, _in_words, ("stages", "cpu", "ceiling", "contention", "warnings"))
+run_case = PLAN.run

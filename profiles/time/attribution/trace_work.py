@@ -294,8 +294,8 @@ def _python(
     """Return the cost of each stage's functions.
 
     The time of a function is known where its calls were timed, else that of the op that makes them, conversions
-    included; the sampler tells how it is shared. By the sampler alone short functions come out too short: it needs the lock itself, and gets it when they
-    return.
+    included; the sampler tells how it is shared. By the sampler alone short functions come out too short: it needs the
+    lock itself, and gets it when they return.
     """
     total = sum(function.seconds for function in trace.functions)
     found: dict[str, list[PythonCost]] = {}

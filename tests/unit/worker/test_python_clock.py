@@ -1,4 +1,4 @@
-"""Calls of Python functions are timed one by one, through the classes that TensorFlow calls: no TensorFlow, no clock."""
+"""Calls of Python functions are timed one by one, through classes of TensorFlow's: no TensorFlow, no clock."""
 
 from __future__ import annotations
 
