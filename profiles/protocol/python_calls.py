@@ -12,8 +12,14 @@ class PythonCalls:
     Attributes:
         seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
         cpu_seconds: Of these, on a core.
+        function: Its name; None for an object without one.
+        file: Where it is.
+        line: Its first.
     """
 
     calls: int
     seconds: float
     cpu_seconds: float
+    function: str | None = None
+    file: str | None = None
+    line: int | None = None

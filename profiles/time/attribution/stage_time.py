@@ -143,7 +143,9 @@ def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced
 def _split(time: StageTime, inside: float, seen: Work | None, running: float) -> StageTime:
     blocked, intra_op = None, None
     if seen is None or seen.computing is None or seen.waiting is None or traits(time.row.op).copies_rows:
-        cpu = max(inside * running, _python_cpu(time, inside, seen))
+        python_cpu = _python_cpu(time, inside, seen)
+        blocked = min(inside - python_cpu, _python_blocked(time, seen, running)) or None
+        cpu = max((inside - (blocked or 0.0)) * running, python_cpu)
     else:
         cpu = max(inside * seen.computing, _python_cpu(time, inside, seen))
         blocked = min(inside - cpu, max(0.0, inside * (1.0 - seen.computing - seen.waiting)))
@@ -158,6 +160,14 @@ def _python_cpu(time: StageTime, inside: float, seen: Work | None) -> float:
     if seen is None or seen.python_cpu is None:
         return 0.0
     return min(inside, seen.python_cpu * per_call_scale(time, seen))
+
+
+def _python_blocked(time: StageTime, seen: Work | None, running: float) -> float:
+    """Return the time in which a stage's Python functions slept or read, and did not only wait for a core."""
+    if seen is None or seen.python_cpu is None or not running > 0:
+        return 0.0
+    waiting = seen.python_cpu / running - seen.python_cpu
+    return max(0.0, seen.python_blocked - waiting) * per_call_scale(time, seen)
 
 
 def per_call_scale(time: StageTime, seen: Work) -> float:

@@ -62,6 +62,8 @@ class Work:
     """Time inside it by TensorFlow's model of the trace window, ops that are too short for the trace included."""
     python_cpu: float | None = None
     """CPU time of its Python functions; `None` where their calls were not timed."""
+    python_blocked: float = 0.0
+    """Time by the clock in which these neither computed nor waited for Python's lock."""
 
 
 def work_by_stage(
@@ -110,7 +112,8 @@ def work_by_stage(
             elements=elements.get(address, 0) / batches,
             own=seen.own / batches,
             model_ms=model[address] / batches if address in model else None,
-            python_cpu=timed[address] / batches if address in timed else None,
+            python_cpu=timed[address][0] / batches if address in timed else None,
+            python_blocked=timed[address][1] / batches if address in timed else 0.0,
         )
     return found
 
@@ -313,9 +316,10 @@ def _python(
         for one in seen:
             timed = trace.python_calls.get(one.token)
             ms = one.seconds * each
-            if timed is not None and one.seconds:
-                ms = 1e3 * own_seconds(timed, one) * one.seconds / sampled[one.token]
-            if total and ms:
+            if timed is not None:
+                # Of a function that was never sampled, there is only the one that TensorFlow calls.
+                ms = 1e3 * own_seconds(timed, one) * (one.seconds / sampled[one.token] if sampled[one.token] else 1.0)
+            if ms:
                 found.setdefault(address, []).append(_python_cost(one, ms / trace.batches, total, parent))
     return {address: sorted(costs, key=lambda cost: -cost.ms_per_batch) for address, costs in found.items()}
 
@@ -331,14 +335,16 @@ def own_seconds(calls: PythonCalls, function: TracedFunction) -> float:
     return calls.seconds - min(blocked, taken * calls.seconds, MOST_LOCK_WAIT * calls.cpu_seconds)
 
 
-def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> dict[str, float]:
-    """Return by stage the milliseconds on a core in all its Python functions, of stages whose calls were timed."""
-    found: dict[str, float] = {}
+def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> dict[str, tuple[float, float]]:
+    """Return by stage the milliseconds in all its Python functions, on a core and not, where their calls were timed."""
+    found: dict[str, tuple[float, float]] = {}
     for address, seen in functions.items():
-        calls = [trace.python_calls.get(token) for token in {one.token for one in seen}]
-        known = [one.cpu_seconds for one in calls if one is not None]
-        if len(known) == len(calls):
-            found[address] = 1e3 * sum(known)
+        tokens = {one.token: one for one in seen}
+        timed = {token: trace.python_calls[token] for token in tokens if token in trace.python_calls}
+        if len(timed) == len(tokens):
+            cpu = sum(one.cpu_seconds for one in timed.values())
+            own = sum(own_seconds(one, tokens[token]) for token, one in timed.items())
+            found[address] = 1e3 * cpu, 1e3 * (own - cpu)
     return found
 
 
@@ -349,6 +355,6 @@ def _python_cost(function: TracedFunction, ms: float, total: float, parent: str 
         line=function.line,
         parent=parent,
         ms_per_batch=ms,
-        share=function.seconds / total,
+        share=function.seconds / total if total else 0.0,
         lock_share=function.taken_seconds / function.seconds if function.seconds else None,
     )

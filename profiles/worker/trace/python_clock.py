@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Final
 
 from pipeprof.profiles.protocol.python_calls import PythonCalls
@@ -19,6 +20,8 @@ from pipeprof.profiles.worker.clocks import time
 
 _SCRIPTS: Final = "tensorflow.python.ops.script_ops"
 _DATASETS: Final = "tensorflow.python.data.ops.dataset_ops"
+_MOST_WRAPPERS: Final = 10
+TENSORFLOW: Final = "/tensorflow/python/"
 FILE: Final = __file__
 
 
@@ -27,12 +30,13 @@ class PythonClock:
 
     def __init__(self) -> None:
         scripts, datasets = sys.modules.get(_SCRIPTS), sys.modules.get(_DATASETS)
-        self._registry = getattr(scripts, "FuncRegistry", None)
-        self._eager = getattr(scripts, "EagerFunc", None)
-        self._generators = getattr(getattr(datasets, "DatasetV2", None), "_GeneratorState", None)
+        self._registry: Any = getattr(scripts, "FuncRegistry", None)
+        self._eager: Any = getattr(scripts, "EagerFunc", None)
+        self._generators: Any = getattr(getattr(datasets, "DatasetV2", None), "_GeneratorState", None)
         self._before: list[tuple[Any, str, Any]] = []
         # A thread changes only its own sums.
         self._sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._called: dict[str, Callable[..., Any]] = {}
         self._thread = threading.local()
 
     def start(self) -> None:
@@ -56,7 +60,10 @@ class PythonClock:
         found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for (_, token), seen in list(self._sums.items()):
             found[token] = [one + other for one, other in zip(found[token], seen, strict=True)]
-        return {token: PythonCalls(calls, wall / 1e9, core / 1e9) for token, (calls, wall, core) in found.items()}
+        return {
+            token: PythonCalls(calls, wall / 1e9, core / 1e9, *_place(self._called.get(token)))
+            for token, (calls, wall, core) in found.items()
+        }
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
         self._before.append((owner, name, vars(owner).get(name)))
@@ -117,6 +124,7 @@ class PythonClock:
             finally:
                 wall, core = time.perf_counter_ns() - wall, time.thread_time_ns() - core
                 if thread.timed != token:
+                    self._called[token] = function
                     seen = self._sums[threading.get_ident(), token]
                     seen[0] += 1
                     seen[1] += wall
@@ -141,6 +149,30 @@ class _Steps:
 
     def __next__(self) -> Any:
         return self._step()
+
+
+def _place(function: Any) -> tuple[str | None, str | None, int | None]:
+    """Return the name, file and line of a function, inside what Python and TensorFlow wrap around it."""
+    code = _code(function)
+    for _ in range(_MOST_WRAPPERS):
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+        if inner is None and code is not None and TENSORFLOW in code.co_filename:
+            cells = getattr(function, "__closure__", None) or ()
+            inner = next((one.cell_contents for one in cells if callable(one.cell_contents)), None)
+        if inner is None:
+            break
+        function, code = inner, _code(inner)
+    if code is None:
+        return getattr(function, "__qualname__", None), None, None
+    return getattr(code, "co_qualname", code.co_name), code.co_filename, code.co_firstlineno
+
+
+def _code(function: Any) -> CodeType | None:
+    """Return the code of a function, of a generator whose step it is, or of an object that can be called."""
+    generator = getattr(function, "__self__", None)
+    places = (function, generator, vars(type(function)).get("__call__"))
+    found = (getattr(one, name, None) for one in places for name in ("__code__", "gi_code"))
+    return next((one for one in found if isinstance(one, CodeType)), None)
 
 
 def _name(token: Any) -> str:

@@ -25,13 +25,12 @@ from typing import Final
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 from pipeprof.profiles.protocol.messages import TracedFunction
 from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.trace.python_clock import FILE
+from pipeprof.profiles.worker.trace.python_clock import FILE, TENSORFLOW
 
 EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
 SWITCH_SECONDS: Final = 0.00015
 _CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
-_TENSORFLOW: Final = "/tensorflow/python/"
 _PR_SET_TIMERSLACK: Final = 29
 # AutoGraph's wrapper around a function; shows where a function nested in it is called.
 _WITHIN_GENERATED: Final = re.compile(r"^outer_factory\.<locals>\.inner_factory\.<locals>\.(?:tf__)?")
@@ -93,7 +92,7 @@ class Looks:
                 used = inner or timed or outermost
                 text = token.decode() if isinstance(token, bytes) else str(token)
                 # Without a user's frame, TensorFlow itself converts arrays to tensors.
-                mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
+                mine = used is not None and TENSORFLOW not in used.f_code.co_filename
                 return text, used if mine else None
             if code.co_filename == FILE:
                 # What the clock calls is the user's, or a library's function in its place.
@@ -110,7 +109,7 @@ class Looks:
         found = [
             TracedFunction(
                 token=token,
-                function=_WITHIN_GENERATED.sub("", getattr(code, "co_qualname", code.co_name)),
+                function=users_name(getattr(code, "co_qualname", code.co_name)),
                 file=code.co_filename,
                 line=seen.lines.most_common(1)[0][0],
                 seconds=seen.ns / 1e9,
@@ -120,6 +119,11 @@ class Looks:
             for (token, code), seen in self._seen.items()
         ]
         return sorted(found, key=lambda function: -function.seconds)
+
+
+def users_name(name: str) -> str:
+    """Return the name of a function without those that AutoGraph puts around it."""
+    return _WITHIN_GENERATED.sub("", name)
 
 
 def _user_location(frame: FrameType) -> tuple[CodeType, int]:

@@ -52,6 +52,15 @@ def test_waiting_is_taken_off_what_computes():
     assert (account.stages_ms, account.runtime_ms, account.scale) == pytest.approx((12.0, 2.0, 1.0))
 
 
+def test_a_function_that_sleeps_blocks_its_stage_where_the_threads_were_not_sampled():
+    """Without samples, what its own clock has: 4 ms, of which it would wait 0.5 ms for a core."""
+    one, two = stage("a", 6.0, 12.0, calls_per_batch=8.0), stage("b", 6.0, 12.0)
+    work = {"a": Work(calls=4.0, python_cpu=0.5, python_blocked=2.0), "b": Work()}
+    attribute([one, two], work, CpuUsage(total_ms=4.5, waiting_share=0.5), CORES)
+    assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((3.0, 1.5))
+    assert (two.blocked_ms_per_batch, two.cpu_ms_per_batch) == (None, pytest.approx(3.0))
+
+
 def test_waiting_for_a_core_is_no_time_of_the_stage():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
     work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=0.0, waiting=0.0)}

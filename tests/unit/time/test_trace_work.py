@@ -197,6 +197,18 @@ def test_timed_calls_are_shared_out_among_their_functions():
     assert found.python_cpu == pytest.approx(3.0)
 
 
+def test_a_timed_function_that_the_sampler_never_saw_has_its_time():
+    one = recorded("generator")
+    place = node_of(one["written"], "GeneratorDataset")
+    functions = [TracedFunction("pyfunc_0", "short", "a.py", 3, 0.0, 0.0, place)]
+    timed = {"pyfunc_0": PythonCalls(10, 0.04, 0.03, "short", "a.py", 3)}
+    found = work("generator", functions=functions, sampled_seconds=1.0, seconds=1.0, python_calls=timed)["source"]
+    assert [(cost.function, cost.ms_per_batch, cost.lock_share) for cost in found.python] == [
+        ("short", pytest.approx(4.0), None)
+    ]
+    assert (found.python_cpu, found.python_blocked) == pytest.approx((3.0, 1.0))
+
+
 def test_the_model_of_the_trace_window_counts_what_the_trace_leaves_out():
     one = recorded("map_batch")
     found = work("map_batch", model=(one["snapshots"][0], one["snapshots"][-1]))

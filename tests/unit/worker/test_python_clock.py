@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.protocol.python_calls import PythonCalls
 from pipeprof.profiles.worker.trace import python_clock
-from pipeprof.profiles.worker.trace.python_clock import PythonClock
+from pipeprof.profiles.worker.trace.python_clock import TENSORFLOW, PythonClock
 
 
 class Clock:
@@ -116,11 +116,19 @@ def test_a_function_has_its_own_time_without_what_tensorflow_does_around_it(regi
         registry("other", "cpu", 1)
     found = clock.stop()
     assert [dict(vars(one)) for one in (FuncRegistry, EagerFunc, GeneratorState)] == before
-    assert found == {
-        "plain": PythonCalls(2, 2.0, 2.0),
-        "eager": PythonCalls(1, 2.0, 2.0),
-        "generator": PythonCalls(3, 6.0, 6.0),
+    assert {token: (one.calls, one.seconds, one.cpu_seconds) for token, one in found.items()} == {
+        "plain": (2, 2.0, 2.0),
+        "eager": (1, 2.0, 2.0),
+        "generator": (3, 6.0, 6.0),
     }
+    # Python 3.10 does not know where a function is defined.
+    assert {token: str(one.function).rpartition(".")[2] for token, one in found.items()} == {
+        "plain": "give",
+        "eager": "give",
+        "generator": "steps",
+    }
+    assert {one.file for one in found.values()} == {__file__}
+    assert all(one.line for one in found.values())
     assert (registry("plain", "", 1), registry("eager", "", 3)) == (2, 5)
     assert clock.stop() == found
 
@@ -137,6 +145,44 @@ def test_calls_inside_a_call_belong_to_both(registry: FuncRegistry) -> None:
     found = clock.stop()
     assert {token: one.calls for token, one in found.items()} == {"outer": 1, "plain": 1}
     assert found["outer"].seconds == 16.0
+
+
+class Resize:
+    def __call__(self, number: int) -> int:
+        return number
+
+    def of_this(self, number: int) -> int:
+        return number
+
+
+def wrapped_by_tensorflow(function: Callable[[int], int]) -> Callable[[int], int]:
+    """A function that TensorFlow makes around another."""
+    namespace: dict[str, Callable[[Callable[[int], int]], Callable[[int], int]]] = {}
+    code = "def without_autograph(func):\n def wrapper(number):\n  return func(number)\n return wrapper\n"
+    exec(compile(code, f"/site-packages{TENSORFLOW}autograph/impl/api.py", "exec"), namespace)
+    return namespace["without_autograph"](function)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (Resize(), "__call__"),
+        (Resize().of_this, "of_this"),
+        (partial(Resize.of_this, Resize()), "of_this"),
+        (wrapped_by_tensorflow(partial(Resize.of_this, Resize())), "of_this"),
+        (abs, "abs"),
+    ],
+)
+def test_what_is_called_is_named_inside_what_is_wrapped_around_it(
+    registry: FuncRegistry, function: Callable[[int], int], name: str
+) -> None:
+    registry.functions["named"] = function
+    clock = PythonClock()
+    clock.start()
+    assert registry("named", "", 4) == 4
+    found = clock.stop()["named"]
+    assert str(found.function).rpartition(".")[2] == name
+    assert found.file == (None if function is abs else __file__)
 
 
 def test_what_was_made_while_calls_are_timed_stays(registry: FuncRegistry) -> None:

@@ -7,13 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worker.fakes import Event, rows_of, traced
 
+from pipeprof.profiles.protocol.messages import TracedFunction
+from pipeprof.profiles.protocol.python_calls import PythonCalls
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.trace.python_sampler import Looks
 from pipeprof.profiles.worker.trace.recording import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
-from pipeprof.profiles.worker.trace.trace import key_of, python_time
+from pipeprof.profiles.worker.trace.trace import all_functions, key_of, python_time
 from pipeprof.profiles.worker.trace.wire import DamagedError
 from pipeprof.profiles.worker.trace.xplane import count_events, join_events, read_events
 
 MS = 10**9  # picoseconds
+
+
+def test_a_function_that_was_timed_and_never_sampled_is_there() -> None:
+    calls = {
+        "pyfunc_1": PythonCalls(40, 0.01, 0.01, "outer_factory.<locals>.inner_factory.<locals>.tf__parse", "a.py", 7),
+        "pyfunc_2": PythonCalls(1, 0.01, 0.01, "get_next_id", "/site-packages/tensorflow/python/data/ops/x.py", 9),
+        "pyfunc_3": PythonCalls(1, 0.01, 0.01),
+    }
+    assert all_functions(Looks(lambda _: False), calls) == [TracedFunction("pyfunc_1", "parse", "a.py", 7, 0.0, 0.0)]
 
 
 def varint(number: int) -> bytes:
