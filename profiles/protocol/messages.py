@@ -362,10 +362,16 @@ class TracedFunction:
 
 @dataclass(frozen=True)
 class TracedCalls:
-    """Calls of an iterator's functions, and milliseconds of the executor for them in addition to the ops."""
+    """Calls of an iterator's functions.
+
+    Attributes:
+        ms: Milliseconds of the executor for them in addition to the ops.
+        begin_ms: Milliseconds of the iterator's own thread to begin them, where it does not wait for them.
+    """
 
     calls: int
     ms: float
+    begin_ms: float = 0.0
 
 
 @dataclass(frozen=True)

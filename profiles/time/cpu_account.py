@@ -116,7 +116,7 @@ def _row(time: StageTime, total_ms: float, usage: CpuUsage, cores: float) -> Sta
             "cpu_ms_per_batch": time.cpu_ms,
             "blocked_ms_per_batch": time.blocked_ms,
             "intra_op_ms_per_batch": time.intra_op_ms,
-            "calling_ms_per_batch": time.calling_ms,
+            "calling_ms_per_batch": ((time.calling_ms or 0.0) + time.beginning_ms) or None,
             "share": time.active_ms / total_ms if total_ms else None,
         }
         ceiling = stage_ceiling(time, usage.interval_ms, cores, usage.idle_cores)

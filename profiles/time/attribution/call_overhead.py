@@ -7,6 +7,8 @@ for them, up to what the trace has of the executor's turns:
 
 * A call has its own cost, whatever the function contains: `CALL_TURN_US` of a turn, and up to `MOST_CALL_OVERHEAD`
   times of that, because no trace has the threads that wake up for it.
+* Beginning a call on a thread that goes on meanwhile is in the model's time: as large a part of it as in the trace
+  window. It is part of the cost of the call, and no time of its ops.
 * What the turns took beyond that and without any op, traced or not, went from op to op: to short ones, each of
   them taking up to `PASSING_PER_SHORT_OP` times its own time. It belongs to the ops.
 * What is left then was no waiting for a core, where stages seem to have waited for one (`recover_waiting`).
@@ -30,6 +32,8 @@ class _Turns:
     calling: float = 0.0
     passing: float = 0.0
     calls: float | None = None
+    beginning: float = 0.0
+    """Part of the model's time in which the stage's threads begin calls and have a core."""
 
 
 def add_calling(times: Times, work: Mapping[str, Work], unattributed_ms: float, running: float = 1.0) -> Times:
@@ -76,11 +80,13 @@ def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed:
     if turns is None or time.timed_by != "model" or time.inside_ms is None:
         return time
     calling, passing = called * turns.calling, passed * turns.passing
+    beginning = min(time.cpu_ms or 0.0, turns.beginning * time.inside_ms)
     if not calling + passing > 0:
-        return replace(time, calls=turns.calls) if turns.calls is not None else time
+        return replace(time, calls=turns.calls, beginning_ms=beginning) if turns.calls is not None else time
     return replace(
         time,
         calls=turns.calls,
+        beginning_ms=beginning,
         calling_ms=calling or None,
         passing_ms=passing or None,
         inside_ms=time.inside_ms + calling + passing,
@@ -101,7 +107,8 @@ def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], ru
     short = max(0.0, model - sum(one.ms + one.own for one in seen)) / calls if model is not None else 0.0
     beyond = min(max(0.0, turn - own - short), PASSING_PER_SHORT_OP * short)
     number = time.calls if time.calls is not None else calls
-    return _Turns(number * min(turn * running, own), number * beyond, number)
+    beginning = min(1.0, sum(one.beginning for one in seen) / model) * running if model else 0.0
+    return _Turns(number * min(turn * running, own), number * beyond, number, beginning)
 
 
 def _on_a_core(seen: Work, running: float) -> float:

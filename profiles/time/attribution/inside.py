@@ -41,7 +41,8 @@ def _split(
     whole: StageTime, parts: Sequence[StageTime], model_ms: float | None, work: Mapping[str, Work]
 ) -> list[StageTime]:
     """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
-    most = whole.body_ms + (whole.intra_op_ms or 0.0)
+    work_ms = whole.body_ms + (whole.intra_op_ms or 0.0)
+    most = work_ms - whole.beginning_ms
     before = _before_executor(whole)
     if not before > 0:
         return [replace(part, ops=_scaled(part.ops, 0.0), python=_scaled(part.python, 0.0)) for part in parts]
@@ -50,7 +51,7 @@ def _split(
         scale = before / model_ms
     total = sum(one.ms_per_batch for part in parts for one in part.ops or ()) * scale
     # Of the wall time, what was no waiting for a core; ops on more threads than one take more than that.
-    active = most / before
+    active = work_ms / before
     factor = min(active, most / total) if total > 0 else active
     blocked = (whole.blocked_ms or 0.0) / whole.body_ms if whole.body_ms > 0 else 0.0
     return [

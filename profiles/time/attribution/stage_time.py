@@ -34,7 +34,8 @@ class StageTime:
         cpu_ms: CPU time, that of other threads for single ops and of calling its functions included.
         blocked_ms: Part of `inside_ms` in which its threads neither computed nor wanted a core.
         intra_op_ms: Part of `cpu_ms` on other threads, on which TensorFlow splits up single ops.
-        calling_ms: Part of `cpu_ms` that calling its functions takes.
+        calling_ms: Part of `cpu_ms` that calling its functions takes beyond what the model counts.
+        beginning_ms: Part of `cpu_ms` in which its own threads begin the calls, which the model counts.
         passing_ms: Part of `cpu_ms` that the executor takes between the ops of its functions.
         calls: Calls of its functions per batch.
         threads: How many threads may be inside it at a time and have a core, by the model.
@@ -50,6 +51,7 @@ class StageTime:
     blocked_ms: float | None = None
     intra_op_ms: float | None = None
     calling_ms: float | None = None
+    beginning_ms: float = 0.0
     passing_ms: float | None = None
     calls: float | None = None
     threads: float | None = None
@@ -116,7 +118,7 @@ def _capped(time: StageTime, interval_ms: float | None) -> StageTime:
     others = (time.calling_ms or 0.0) + (time.passing_ms or 0.0) + (time.intra_op_ms or 0.0)
     cpu = None if time.cpu_ms is None else others + max(0.0, time.cpu_ms - others) * factor
     blocked = None if time.blocked_ms is None else time.blocked_ms * factor
-    return replace(time, inside_ms=inside, cpu_ms=cpu, blocked_ms=blocked)
+    return replace(time, inside_ms=inside, cpu_ms=cpu, blocked_ms=blocked, beginning_ms=time.beginning_ms * factor)
 
 
 def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced_running: float | None) -> Times:
@@ -148,7 +150,10 @@ def _split(time: StageTime, inside: float, seen: Work | None, running: float) ->
         cpu = max((inside - (blocked or 0.0)) * running, python_cpu)
     else:
         cpu = max(inside * seen.computing, _python_cpu(time, inside, seen))
-        blocked = min(inside - cpu, max(0.0, inside * (1.0 - seen.computing - seen.waiting)))
+        wanted = seen.computing + seen.waiting
+        # Of few samples, some may take a thread that was just woken for one that waits for a core.
+        asleep = _python_blocked(time, seen, seen.computing / wanted if wanted > 0 else running)
+        blocked = min(inside - cpu, max(0.0, inside * (1.0 - wanted), asleep))
     if seen is not None and seen.intra_op:
         intra_op = inside * seen.intra_op
         cpu += intra_op

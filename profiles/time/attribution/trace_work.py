@@ -54,6 +54,8 @@ class Work:
     """Of its functions, per batch."""
     calling: float = 0.0
     """Time of the executor for these calls, without the ops that are traced."""
+    beginning: float = 0.0
+    """Part of `model_ms` in which its own threads begin these calls."""
     elements: float = 0.0
     """Elements that it produced, per batch."""
     own: float = 0.0
@@ -98,7 +100,7 @@ def work_by_stage(
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements, *model}:
         seen = threads.get(address, _StageThreadTime())
-        called, calling = calls.get(address, (0.0, 0.0))
+        called, calling, beginning = calls.get(address, (0.0, 0.0, 0.0))
         found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
             at_work=seen.ms / batches,
@@ -109,6 +111,7 @@ def work_by_stage(
             python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,
             calling=calling,
+            beginning=beginning,
             elements=elements.get(address, 0) / batches,
             own=seen.own / batches,
             model_ms=model[address] / batches if address in model else None,
@@ -128,14 +131,14 @@ def traced_elements(trace: Trace | None, executed: StageGraph) -> dict[str, int]
     return dict(found)
 
 
-def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
-    """Calls per batch and milliseconds of the executor for them, by stage."""
-    found: dict[str, tuple[float, float]] = {}
+def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple[float, float, float]]:
+    """Calls per batch, and milliseconds of the executor for them and of beginning them, by stage."""
+    found: dict[str, tuple[float, float, float]] = {}
     for path, seen in trace.calls.items():
         address = addresses.of(f"it:{path}")
         if address is not None:
-            calls, ms = found.get(address, (0.0, 0.0))
-            found[address] = calls + seen.calls / batches, ms + seen.ms / batches
+            calls, ms, begin = found.get(address, (0.0, 0.0, 0.0))
+            found[address] = calls + seen.calls / batches, ms + seen.ms / batches, begin + seen.begin_ms / batches
     return found
 
 

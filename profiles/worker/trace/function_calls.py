@@ -1,6 +1,7 @@
 """Overhead of calling a stage's functions, without their ops: scheduling them in the executor, and the call's end.
 
 TensorFlow's model counts the ops of a function, not the executor that runs them; most tiny ops are in no trace either.
+Where an iterator has a thread for calls, the model counts what this thread takes to begin them, too.
 The trace numbers each call: the event that begins it is inside the calling iterator, or on the thread that this
 iterator keeps for calls, and the executor's events carry the same number.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ITERATOR: Final = "Iterator::"
 BEGINS: Final = "InstantiatedCapturedFunction::Run"
+GOES_ON: Final = f"{BEGINS}Async"
 TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
 _OP: Final = re.compile(r"^[^:]+:\w+$")
 
@@ -32,13 +34,17 @@ def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
     paths = [*events.names, *(name.rpartition("::")[0] for name in events.names)]
     steps, path = _find_callers(events)
-    spent = _sum_executor_time(events, steps)
-    calls, picoseconds = (np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent))
+    spent, begun = _sum_own_time(events, steps)
+    calls, turns, begins = (
+        np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent, begun)
+    )
     found: dict[str, TracedCalls] = {}
     for index in np.flatnonzero(calls):
         name = plain_path(paths[index])
         before = found.get(name, TracedCalls(0, 0.0))
-        found[name] = TracedCalls(before.calls + int(calls[index]), before.ms + picoseconds[index] / 1e9)
+        found[name] = TracedCalls(
+            before.calls + int(calls[index]), before.ms + turns[index] / 1e9, before.begin_ms + begins[index] / 1e9
+        )
     return found
 
 
@@ -67,15 +73,19 @@ def _find_callers(events: Events) -> tuple[Integers, Integers]:
     return steps, caller[ordered][first]
 
 
-def _sum_executor_time(events: Events, steps: Integers) -> Integers:
-    """Return the executor's own time for each call, in picoseconds; `steps` are sorted."""
-    turn = events.which(lambda name: name in TURNS)
-    chosen = np.flatnonzero(turn | events.which(lambda name: name.startswith((ITERATOR, BEGINS)) or _OP.match(name)))
-    nested = nest_events(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen])
-    turns = turn[chosen]
-    step, own = events.step[chosen][turns], nested.self_time()[turns]
+def _sum_own_time(events: Events, steps: Integers) -> tuple[Integers, Integers]:
+    """Return the time of the executor and of beginning each call, in picoseconds; `steps` are sorted."""
     if not len(steps):
-        return steps
+        return steps, steps
+    turn = events.which(lambda name: name in TURNS)
+    begin = events.which(lambda name: name.startswith(GOES_ON))
+    chosen = np.flatnonzero(turn | events.which(lambda name: name.startswith((ITERATOR, BEGINS)) or _OP.match(name)))
+    own = nest_events(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen]).self_time()
+    step = events.step[chosen]
     place = np.minimum(np.searchsorted(steps, step), len(steps) - 1)
     right = steps[place] == step
-    return np.bincount(place[right], weights=own[right], minlength=len(steps)).astype(np.int64)
+    spent, begun = (
+        np.bincount(place[part], weights=own[part], minlength=len(steps)).astype(np.int64)
+        for part in (right & turn[chosen], right & begin[chosen])
+    )
+    return spent, begun

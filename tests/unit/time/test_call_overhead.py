@@ -69,6 +69,16 @@ def test_ops_that_are_too_short_for_a_trace_are_no_part_of_calling(ops: int):
     assert account.runtime_ms == pytest.approx(0.0)
 
 
+def test_beginning_calls_is_part_of_calling_and_of_no_op():
+    """A quarter of the model's 4 ms in the trace window, and so of 2 ms in the measured one."""
+    one = stage("a", 2.0, 2.0)
+    ops = [OpCost(op="Mul", ms_per_batch=3.5)]
+    work = Work(computing=1.0, waiting=0.0, calls=64, calling=64 * TURN, beginning=1.0, model_ms=4.0, ms=3.5, ops=ops)
+    attribute([one], {"a": work}, CpuUsage(total_ms=2 + 64 * TURN), CORES)
+    assert (one.calling_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((0.5 + 64 * TURN, 2 + 64 * TURN))
+    assert [op.ms_per_batch for op in one.ops or []] == pytest.approx([1.5])
+
+
 def test_cpu_time_that_no_stage_has_was_no_waiting_for_a_core():
     """The samplers of the trace window want cores, too: stages wait longer for one than in the measured window."""
     one = stage("a", 10.0, 10.0)

@@ -61,6 +61,13 @@ def test_a_function_that_sleeps_blocks_its_stage_where_the_threads_were_not_samp
     assert (two.blocked_ms_per_batch, two.cpu_ms_per_batch) == (None, pytest.approx(3.0))
 
 
+def test_a_function_that_sleeps_does_not_wait_for_a_core_whatever_few_samples_say():
+    one = stage("a", 6.0, 6.0, calls_per_batch=8.0)
+    work = {"a": Work(computing=0.25, waiting=0.5, calls=8.0, python_cpu=0.5, python_blocked=5.0)}
+    attribute([one], work, CpuUsage(total_ms=1.5), CORES)
+    assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((4.0, 1.5))
+
+
 def test_waiting_for_a_core_is_no_time_of_the_stage():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
     work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=0.0, waiting=0.0)}
