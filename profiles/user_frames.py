@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeprof.pipelines.target.user_files import is_users
 
@@ -119,7 +120,13 @@ def with_sources(frames: Iterable[UserFrame]) -> list[UserFrame]:
             frame.file,
             frame.line,
             frame.function,
-            linecache.getline(frame.file, frame.line).strip()[:MOST_SOURCE] or None,
+            _source_line(frame)[:MOST_SOURCE] or None,
         )
         for frame in frames
     ]
+
+
+def _source_line(frame: UserFrame) -> str:
+    # What stands in the file's place now may be a pipe, which never ends.
+    regular = not Path(frame.file).exists() or Path(frame.file).is_file()
+    return linecache.getline(frame.file, frame.line).strip() if regular else ""

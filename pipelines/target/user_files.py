@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
@@ -19,11 +20,24 @@ _LIBRARIES = tuple(
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 # Files that AutoGraph writes, imports and deletes again: not the user's, and deleted soon.
 GENERATED = "__autograph_generated_file"
+_MOST_SOURCE = 32 << 20
 
 
 def is_generated(file: str) -> bool:
     """Return whether AutoGraph generated the file from the user's code."""
     return GENERATED in file
+
+
+def read_source(file: Path) -> bytes:
+    """Read the text of a Python file; empty for what is no file or none that anybody wrote.
+
+    The code that runs may have put something else in its place: a pipe, which never ends, or a device.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    found = file.stat()
+    return file.read_bytes() if stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_SOURCE else b""
 
 
 @lru_cache(maxsize=4096)

@@ -105,7 +105,7 @@ def assemble(
         seed=facts.plan.seed,
         host=host,
         versions={**facts.versions, **observed.versions},
-        phases=_phases(observed, sampler),
+        phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),
         throughput=_throughput(facts, observed, steps, stages),
         steps=steps,
         device=_device(facts, observed),
@@ -131,13 +131,15 @@ def assemble(
     return profile
 
 
-def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
+def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> list[Phase]:
     sampled = sampler.peaks() if sampler else {}
     ends, joint = (sampler.ends(), sampler.ended_with_children()) if sampler else ({}, set())
     found = []
     for seen in observed.phases:
         outside = sampled.get(seen.name)
-        if seen.peak is not None and seen.seconds is not None and sampler is not None and not sampler.had_children:
+        ended_there = ran_out and seen is observed.phases[-1]
+        read = seen.peak is not None and seen.seconds is not None
+        if read and not ended_there and sampler is not None and not sampler.had_children:
             # A sample after the phase's end may still count for it: buffers go on filling while memory is read.
             outside = None
         exact = seen.peak is not None and seen.peak >= 0.98 * (outside or 0)

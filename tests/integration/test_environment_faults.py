@@ -160,7 +160,11 @@ CASES = {
         options={"preexec_fn": little_memory},
     ),
     "stopped, and found hanging": Case(
-        "os.kill(os.getpid(), signal.SIGSTOP)", 5, "hung", "no progress for 1 s (--timeout)", ("--timeout", "1")
+        "os.kill(os.getpid(), signal.SIGSTOP)",
+        5,
+        "hung",
+        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 1 s (--timeout)",
+        ("--timeout", "1"),
     ),
     "few open files": Case(
         "[os.open('/dev/null', os.O_RDONLY) for _ in range(10**6)]", 5, "raised", "Too many open files"

@@ -14,6 +14,8 @@ from pathlib import Path
 out = Path(sys.argv[1])
 atexit.register(lambda: out.write_text(json.dumps(sorted(sys.modules))))
 """
+PATIENCE = 180
+"""Seconds for what takes one or two; other processes may use the machine."""
 OURS = "sys.argv = ['pipeprof', *sys.argv[2:]]\nfrom pipeprof.cli.main import main\nmain()\n"
 BARE = """\
 sys.argv = ['bare', *sys.argv[2:]]
@@ -43,7 +45,11 @@ def loaded(code: str, *arguments: str, cwd: Path) -> tuple[set[str], subprocess.
     """Top-level names of the modules a process had loaded when it ended, and how it ended."""
     out = cwd / "modules.json"
     done = subprocess.run(
-        [sys.executable, "-c", RECORD + code, out, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", RECORD + code, out, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     return {name.partition(".")[0] for name in json.loads(out.read_text(encoding="utf-8"))}, done
 

@@ -28,7 +28,7 @@ from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
 from pipeprof.pipelines.ops.executed_ops import written_op
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.target.user_files import is_generated, is_users
+from pipeprof.pipelines.target.user_files import is_generated, is_users, read_source
 
 _MOST_CALLERS = 8
 _MOST_RECORDS = 100_000
@@ -425,7 +425,7 @@ def _lambdas(file: str) -> list[tuple[int, int]]:
 def _parse_file(file: str) -> tuple[bytes, ast.Module]:
     """Read a file and its syntax tree; both empty where it cannot be read."""
     try:
-        text = Path(file).read_bytes()
+        text = read_source(Path(file))
         return text, ast.parse(text)
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return b"", ast.Module([], [])

@@ -198,6 +198,14 @@ def test_what_was_sampled_after_the_end_of_a_phase_is_no_part_of_it():
     assert (under_way.phases[0].peak_rss_bytes, under_way.phases[0].how) == (1_421, "sampled")
 
 
+def test_out_of_memory_after_the_end_of_a_phase_is_its_peak():
+    seen = observed(phase("build"), phase_end("build", peak=577))
+    problem = Problem(code="out-of-memory", message="Out of memory")
+    profile = assemble(facts(), seen, FakeSampler(peaks={"build": 21_963}), problem=problem, exit_code=5)
+    assert profile.phases[0].peak_rss_bytes == 21_963
+    assert (profile.memory.peak_bytes, profile.memory.peak_phase) == (21_963, "build")
+
+
 def test_memory_at_the_end_of_a_phase_is_the_workers_word_or_the_last_sample():
     seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"))
     profile = assemble(facts(), seen, FakeSampler(ends={"import": 1, "build": 450}))
