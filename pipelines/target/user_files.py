@@ -29,7 +29,7 @@ def is_generated(file: str) -> bool:
 
 
 def read_source(file: Path) -> bytes:
-    """Read the text of a Python file; empty for what is no file or none that anybody wrote.
+    """Read the text of a Python file; empty for a pipe, a device or a file too large to be source.
 
     The code that runs may have put something else in its place: a pipe, which never ends, or a device.
 
