@@ -4,7 +4,8 @@ What is held against the profile of each:
 
 * ``share``: the stages of the function that costs most have a share of the CPU time within 0.10 of what a plain loop
   takes less without it;
-* ``top_stage``: the verdict's stage, or else the function whose stages have the most work, is that one;
+* ``top_function``: of all functions, each with its stages together, that one has the most work;
+* ``top_stage``: the verdict names the single stage with the most work, or none;
 * ``threads``: no stage takes more time than its threads have, and all together no more CPU time than the process;
 * ``computes``: a pipeline that computes on a core or more is not said to wait.
 """
@@ -28,13 +29,13 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     shares: dict[str, float] = defaultdict(float)
     for stage in stages:
         shares[_function(stage)] += stage["share"] or 0.0
-    top = _function(named) if named is not None else max(shares, key=lambda name: shares[name])
+    top = max(shares, key=lambda name: shares[name])
     true = 1 - truth["without_ms"] / truth["whole_ms"]
     share = shares[truth["costly"]]
     waits = verdict["limit"] in ("io", "latency")
     figures = {
         "true": {"costly": truth["costly"], "share": round(true, 3), "cpu_ms": round(truth["whole_ms"], 3)},
-        "named": named["name"] if named is not None else None,
+        "named": (named["name"] or named["op"]) if named is not None else None,
         "most_work": top,
         "share": round(share, 3),
         "limit": verdict["limit"],
@@ -45,7 +46,8 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     }
     claims = {
         "share": abs(share - true) <= SHARE_WITHIN,
-        "top_stage": top == truth["costly"],
+        "top_function": top == truth["costly"],
+        "top_stage": named is None or named == max(stages, key=lambda one: one["share"] or 0.0),
         "threads": all(_within(one, interval) for one in stages)
         and sum(one["cpu_ms_per_batch"] or 0.0 for one in stages) <= profile["cpu"]["total_ms"] * 1.001,
         "computes": not (waits and (profile["causes"]["worker_cores"] or 0.0) >= 1.0),
@@ -54,8 +56,8 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
 
 
 def _function(stage: dict[str, Any]) -> str:
-    """The name of a stage without the number of its source."""
-    return str(stage["name"] or stage["id"]).rstrip("0123456789").rstrip("_")
+    """The name of a stage without the number of its source; the address of one without a name."""
+    return str(stage["name"]).rstrip("0123456789").rstrip("_") if stage["name"] else str(stage["id"])
 
 
 def _within(stage: dict[str, Any], interval: float) -> bool:
