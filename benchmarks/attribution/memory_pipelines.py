@@ -75,7 +75,7 @@ def shuffle_images(without: str = "") -> Dataset:
 def shuffle_slices(without: str = "") -> Dataset:
     """6,000 rows of 4 kB, views of tensors with 500 of them: the last row of a tensor keeps all of it."""
     rows = made(tf.float32, 500, 1024).flat_map(Dataset.from_tensor_slices)
-    return plain((rows if without == "shuffle" else rows.shuffle(6_000)).batch(64))
+    return plain((rows if without == "shuffle" else rows.shuffle(6_000)).batch(256))
 
 
 def shuffle_scalars(without: str = "") -> Dataset:
