@@ -2,7 +2,8 @@
 
 Waiting alone says little: a thread that wakes up on a free core waits as well, and so do more threads of the worker
 than there are cores. Other processes alone say little either, if the worker had its core at any time. What the worker
-lost to them is at most the smaller of the two: the cores that they used, and its threads that waited for one.
+lost to them is at most the smaller of the two: the cores that they used, and its threads that waited for one; and of
+that the part of the cores that was in use, because where one is free, nobody waits for that of another process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
+from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free, scheduled_on
 from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def lost_cores(contention: Contention | None, host: Host) -> float | None:
         return None
     if cores_were_free(contention, scheduled_on(host)):
         return 0.0
-    return min(others, used * waited / (1 - waited))
+    # A core that others use is lost only while no other one is free.
+    in_use = cores_in_use(contention, scheduled_on(host))
+    return (1.0 if in_use is None else in_use) * min(others, used * waited / (1 - waited))
 
 
 def find_disturbance(contention: Contention | None, host: Host) -> Disturbance | None:

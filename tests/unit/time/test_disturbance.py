@@ -38,6 +38,7 @@ def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention: 
         pytest.param(seen(1.0, 1.0, 0.02), 2, id="it had its core at any time"),
         pytest.param(seen(1.95, 0.03, 0.6), 2, id="too many threads of its own"),
         pytest.param(seen(0.3, 0.2, 0.5), 2, id="it woke up on free cores"),
+        pytest.param(seen(1.16, 0.19, 0.52), 2, id="a third of the cores was free"),
         pytest.param(seen(0.05, 1.9, 0.5), 2, id="it wanted next to nothing"),
         pytest.param(seen(40.0, 20.0, 0.05), 64, id="a little on a large machine"),
     ],
