@@ -3,7 +3,7 @@
 Waiting alone says little: a thread that wakes up on a free core waits as well, and so do more threads of the worker
 than there are cores. Other processes alone say little either, if the worker had its core at any time. What the worker
 lost to them is at most the smaller of the two: the cores that they used, and its threads that waited for one; and of
-that the part of the cores that was in use, because where one is free, nobody waits for that of another process.
+that the part of the cores that was in use: a thread does not wait for another process while a core is free.
 """
 
 from __future__ import annotations
