@@ -17,7 +17,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.compare import Difference
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
-from pipeprof.pipelines.from_python.pipeline import Describer, RecoveredSpec, top_level_calls
+from pipeprof.pipelines.from_python.pipeline import Describer, PythonPart, RecoveredSpec, top_level_calls
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
 from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Omission, Recording
 from pipeprof.pipelines.from_python.user_functions import TARGET
@@ -257,7 +257,9 @@ class SpecSearch:
         data = {"version": 1, "name": self._job.name, "source": {"python": {"function": reference}}}
         if self._built.recording.seed is not None:
             data["measure"] = {"seed": self._built.recording.seed}
-        described = RecoveredSpec(data, calls={"source": TARGET})
+        calls = top_level_calls(self._built.recording)
+        part = PythonPart(calls[-1].name, calls[-1].where) if calls else PythonPart("source", None)
+        described = RecoveredSpec(data, calls={"source": TARGET}, python=part)
         try:
             dataset = self._build(described)
         except (BuildError, ValidationError) as problem:

@@ -49,3 +49,38 @@ def test_a_function_is_python_already(tmp_path, capsys):
     path.write_text("def make():\n    return None\n")
     assert invoke(["check", f"{path}:make", "--python"]) == 2
     assert "--python converts a spec" in capsys.readouterr().err
+
+
+def test_functions_that_are_attributes_or_made_by_calls_are_written_as_such(tmp_path, capsys):
+    (tmp_path / "rows.py").write_text(
+        "class Rows:\n    @staticmethod\n    def parse(row): ...\ndef make(size): ...\ndef train(size): ...\n"
+    )
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        'version: 1\nsource: {python: {function: "rows.py:train(..., size=3)"}}\nstages:\n'
+        '- map: {python: "rows.py:Rows.parse"}\n- map: {python: "rows.py:make(4)"}\n'
+    )
+    assert invoke(["check", str(path), "--python"]) == 0
+    tree = ast.parse(capsys.readouterr().out)
+    bound = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in tree.body if isinstance(one, ast.Assign)}
+    assert bound == {"train_filled": "functools.partial(train, size=3)", "make_filled": "make(4)"}
+    (imported,) = [one for one in tree.body if isinstance(one, ast.ImportFrom)]
+    assert {alias.name for alias in imported.names} == {"train", "Rows", "make"}
+    (made,) = [one for one in tree.body if isinstance(one, ast.FunctionDef)]
+    written = ast.unparse(made)
+    assert "train_filled()" in written
+    assert ".map(Rows.parse)" in written
+    assert ".map(make_filled)" in written
+
+
+def test_stages_that_are_left_out_of_a_function_are_no_python(tmp_path, capsys):
+    (tmp_path / "rows.py").write_text("def train(): ...\n")
+    path = tmp_path / "spec.yaml"
+    path.write_text('version: 1\nsource: {python: {function: "rows.py:train", without: [batch]}}\n')
+    assert invoke(["check", str(path)]) == 0
+    capsys.readouterr()
+    assert invoke(["check", str(path), "--python"]) == 2
+    assert "`without` of the source rows.py:train cannot be written as Python" in capsys.readouterr().err
+    path.write_text('version: 1\nsource: {python: {function: "rows.py:train", without: [bacth]}}\n')
+    assert invoke(["check", str(path)]) == 2
+    assert "did you mean batch?" in capsys.readouterr().out
