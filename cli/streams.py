@@ -10,6 +10,7 @@ import unicodedata
 from typing import TextIO
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.log_commands import spell_commands, spell_in_json
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -30,14 +31,30 @@ def open_closed() -> None:
             setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
-def write_stdout(text: str) -> None:
+def without_commands(text: str, form: str = "text") -> str:
+    """Text in which a CI log reads no command, except in the format that consists of them.
+
+    Args:
+        text: What is printed.
+        form: Name of its format.
+    """
+    if form == "github":
+        return text
+    return spell_in_json(text) if form == "json" else spell_commands(text)
+
+
+def write_stdout(text: str, form: str = "text") -> None:
     """Write to stdout; a reader that ends early, such as ``head``, is no error.
+
+    Args:
+        text: What is printed; a CI log must read no command in it.
+        form: Name of its format.
 
     Raises:
         OutputError: Stdout is full, closed or broken otherwise.
     """
     try:
-        write_stream(sys.stdout, text)
+        write_stream(sys.stdout, without_commands(text, form))
     except OSError as error:
         raise no_stdout(error) from None
 
@@ -80,9 +97,10 @@ def silence(stream: TextIO) -> None:
 
 
 def say(text: str) -> None:
-    """Write a message to stderr, with control characters escaped."""
+    """Write a message to stderr, with control characters and commands of CI logs escaped."""
     with contextlib.suppress(OSError):
-        write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")
+        shown = "\n".join(visible(line) for line in text.splitlines())
+        write_stream(sys.stderr, spell_commands(shown) + "\n")
 
 
 def visible(text: str) -> str:

@@ -84,7 +84,7 @@ def check(
             # stdout is for the spec or the Python code: it may be a file.
             raise
         streams.write_stdout(
-            _list_errors(error, color) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
+            _list_errors(error, color) if kind == "text" else _encoded(_with_errors(target, changes, error), kind), kind
         )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
@@ -93,7 +93,7 @@ def check(
         streams.write_stdout(_as_python(target, loaded))
         return
     if show:
-        streams.write_stdout(_resolved(target, loaded, kind))
+        streams.write_stdout(_resolved(target, loaded, kind), kind)
         return
     machine = _machine(limit)
     advice = _advice(parsed, loaded, machine)
@@ -115,7 +115,7 @@ def check(
             advice=advice,
             exit_code=exit_code,
         )
-        streams.write_stdout(_encoded(profile, kind))
+        streams.write_stdout(_encoded(profile, kind), kind)
     if exit_code:
         raise typer.Exit(exit_code)
 

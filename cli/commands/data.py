@@ -32,17 +32,17 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
     import sys
     from datetime import datetime, timezone
 
-    from pipeprof.cli.streams import write_stdout
+    from pipeprof.cli.streams import say, write_stdout
     from pipeprof.pipelines.data.folders import list_entries, locate
 
     cache = locate()
     if cache.warning:
-        typer.echo(f"warning: {cache.warning}", err=True)
+        say(f"warning: {cache.warning}")
     entries = list_entries(cache)
     if json:
-        write_stdout(_as_json(str(cache.folder), entries) + "\n")
+        write_stdout(_as_json(str(cache.folder), entries) + "\n", "json")
     elif not entries:
-        typer.echo(f"No generated data in {cache.folder}.", err=True)
+        say(f"No generated data in {cache.folder}.")
     elif sys.stdout.isatty():
         _print_table(entries, datetime.now(timezone.utc))
     else:

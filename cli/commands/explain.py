@@ -67,7 +67,7 @@ def explain(
         return
     found = _find(rule)
     if kind == "json":
-        write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n")
+        write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n", "json")
     else:
         write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, color)))
 

@@ -33,7 +33,7 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
     known = list(all_rules().values())
     if report_format(form, json=json) == "json":
         document = {"rules": [as_dict(rule) for rule in known], "gate": [threshold_dict(one) for one in GATE]}
-        write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
         write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, color)))
 

@@ -24,7 +24,7 @@ def schema(
 
     kind = choice("schema", document, DOCUMENTS)
     made = profile_schema() if kind == "profile" else _spec(overlay=kind == "overlay")
-    write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "json")
 
 
 def _spec(*, overlay: bool) -> dict[str, Any]:
@@ -34,8 +34,11 @@ def _spec(*, overlay: bool) -> dict[str, Any]:
 
 
 def profile_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a saved profile."""
+    """Return the JSON Schema (2020-12) of a saved profile; a newer version may add fields everywhere."""
     from pipeprof.profiles.document.profile import Profile
 
     body = Profile.model_json_schema()
+    for model in (body, *body["$defs"].values()):
+        if model.get("additionalProperties") is False:
+            del model["additionalProperties"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "pipeprof profile"}

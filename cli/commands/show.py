@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import SavedProfile
 
+_FIELDS_NAMED = 5
 EPILOG = epilog(
     "pipeprof show",
     "pipeprof show -v --section steps,memory",
@@ -54,7 +56,7 @@ def show(
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.redaction import redact_here
-    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.document.store import load_saved
 
     choice("--color", color, COLORS)
     outputs = output.plan_outputs(out, form, json=json, force=force)
@@ -62,7 +64,10 @@ def show(
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     _require_one(paths, outputs.files, "--out")
     _require_one(paths, finding, "--finding")
-    documents = [load_profile(path) for path in paths]
+    saved = [load_saved(path) for path in paths]
+    for path, one in zip(paths, saved, strict=True):
+        _note_unknown(path, one)
+    documents = [one.profile for one in saved]
     if finding is not None:
         _require_finding(documents[0], finding)
     if redact:
@@ -77,7 +82,7 @@ def show(
     ]
     if outputs.stdout == "json":
         joined = ",\n".join(text.rstrip("\n") for text in texts)
-        streams.write_stdout(f"[\n{joined}\n]\n")
+        streams.write_stdout(f"[\n{joined}\n]\n", "json")
     else:
         streams.write_stdout("\n\n".join(texts))
 
@@ -94,6 +99,20 @@ def _find_latest() -> Path:
         raise ProfileError(msg)
     say(f"pipeprof: showing {path}")
     return path
+
+
+def _note_unknown(path: Path, saved: SavedProfile) -> None:
+    """Name the fields that are not shown, on stderr."""
+    from pipeprof.cli.streams import say
+
+    count = len(saved.unknown)
+    if not count:
+        return
+    shown = ", ".join(saved.unknown[:_FIELDS_NAMED]) + (", …" if count > _FIELDS_NAMED else "")
+    fields = (
+        f"{count:,} fields that this version does not know" if count > 1 else "a field that this version does not know"
+    )
+    say(f"pipeprof: note: {path}, by pipeprof {saved.profile.tool.version}, has {fields}; left out: {shown}")
 
 
 def _require_one(paths: Sequence[Path], given: object, flag: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.pipelines.log_commands import spell_brackets, spell_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def render_github(profile: Profile) -> str:
     lines = [_error(problem) for problem in profile.errors]
     lines += [_line("warning", {"title": warning.code}, warning.message) for warning in profile.warnings]
     lines += [_finding(finding) for finding in profile.findings or ()]
-    return "".join(f"{line}\n" for line in lines or [f"{escape(profile.target.text)}: no errors"])
+    return "".join(f"{line}\n" for line in lines or [spell_commands(f"{escape(profile.target.text)}: no errors")])
 
 
 def _error(problem: Problem) -> str:
@@ -68,7 +69,7 @@ def _escaped(text: str, letters: dict[str, str]) -> str:
     """Text that can neither end the line nor begin another command, nor do anything to a terminal."""
     from pipeprof.pipelines.spec.errors.diagnostics import escape
 
-    return escape("".join(letters.get(letter, letter) for letter in text))
+    return spell_brackets(escape("".join(letters.get(letter, letter) for letter in text)))
 
 
 def _render(output: Output) -> str:

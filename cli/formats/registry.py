@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.streams import without_commands
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -90,5 +92,6 @@ def extensions_of(command: str) -> dict[str, str]:
 
 
 def render(name: str, output: Output) -> str:
-    """The output in the format with this name."""
-    return next(one for one in all_formats() if one.name == name).render(output)
+    """The output in the format with this name; a CI log reads no command in it, except in the format for that."""
+    text = next(one for one in all_formats() if one.name == name).render(output)
+    return without_commands(text, name)

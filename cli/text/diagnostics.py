@@ -9,6 +9,7 @@ import sys
 
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import wants_color
+from pipeprof.pipelines.log_commands import spell_commands
 
 _HEAD = re.compile(r"^(?P<place>\S.*?): (?P<code>error(?:\[[a-z-]+\])?:)(?= )", re.MULTILINE)
 _CARET = re.compile(r"^(?P<gutter> +(?:\| )?)(?P<caret> *\^+)$", re.MULTILINE)
@@ -32,8 +33,8 @@ def color_errors(text: str) -> str:
 
 
 def say_error(text: str) -> None:
-    """Write an error to stderr, in colours on a terminal, with control characters escaped."""
-    shown = "\n".join(visible(line) for line in text.splitlines()) + "\n"
+    """Write an error to stderr, in colours on a terminal, with control characters and commands of CI logs escaped."""
+    shown = spell_commands("\n".join(visible(line) for line in text.splitlines())) + "\n"
     with contextlib.suppress(OSError, ValueError, AttributeError):
         colored = wants_color("auto", is_terminal=sys.stderr.isatty(), environ=os.environ)
         write_stream(sys.stderr, color_errors(shown) if colored else shown)

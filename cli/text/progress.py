@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import in_ascii, speaks_unicode
 from pipeprof.cli.text.units import seconds
+from pipeprof.pipelines.log_commands import spell_brackets
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.wording import significant
 
@@ -113,7 +114,8 @@ class LineProgress:
         self._write(f"pipeprof: {self._clean(text)}\n")
 
     def _clean(self, text: str) -> str:
-        return visible(text) if self._unicode else in_ascii(visible(text))
+        text = spell_brackets(visible(text))
+        return text if self._unicode else in_ascii(text)
 
     def _write(self, text: str) -> None:
         try:

@@ -25,28 +25,10 @@ def freezes(view: PipelineView, stage: StageView) -> bool:
 
 def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
     """The first stage after another one that freezes what comes out of it, in the pipelines around it too."""
-    found = (_first_frozen_by(view, one) for one in (stage, *owners(view, stage)))
+    found = (
+        view.first_after(one, "frozen_by", lambda after: freezes(view, after)) for one in (stage, *owners(view, stage))
+    )
     return next((one for one in found if one is not None), None)
-
-
-def _first_frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
-    """The first stage after another one in its own pipeline that freezes what comes out of it."""
-    kept: dict[str, StageView | None] = view.kept("frozen_by")
-    passed: dict[str, None] = {}
-    found, one = None, stage
-    # Up to a fork, every stage on the way has the same answer.
-    while one.id not in passed:
-        if one.id in kept:
-            found = kept[one.id]
-            break
-        passed[one.id] = None
-        readers = view.readers(one)
-        if len(readers) != 1 or freezes(view, readers[0]):
-            found = next((after for after in view.above(one) if freezes(view, after)), None)
-            break
-        one = readers[0]
-    kept.update(dict.fromkeys(passed, found))
-    return found
 
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:

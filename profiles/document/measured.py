@@ -15,8 +15,8 @@ class Phase(Model):
 
     name: PhaseName
     seconds: float | None = Field(None, description="Duration; `None` while or if it did not end.")
-    peak_rss_bytes: int | None = None
-    end_rss_bytes: int | None = None
+    peak_rss_bytes: int | None = Field(None, ge=0)
+    end_rss_bytes: int | None = Field(None, ge=0)
     how: Literal["hwm", "sampled"] | None = Field(
         None, description="`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."
     )
@@ -51,7 +51,7 @@ class Quantiles(Model):
 class Steps(Model):
     """The measured steps."""
 
-    count: int
+    count: int = Field(ge=0)
     dispatch: Dispatch | None = Field(None, description="`None` with `step: none`.")
     seconds: float
     interval_ms: Quantiles = Field(description="From one step's start to the next one's.")
@@ -65,7 +65,7 @@ class Steps(Model):
         "other batches do; `None` without a restart, and where every batch begins an epoch.",
     )
     floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
-    epochs: int = Field(0, description="How often the dataset ended and was started again.")
+    epochs: int = Field(0, ge=0, description="How often the dataset ended and was started again.")
 
 
 class Gap(Model):
@@ -80,7 +80,7 @@ class Gap(Model):
 class Gaps(Model):
     """All idle gaps between the first and the last step."""
 
-    count: int
+    count: int = Field(ge=0)
     by_cause: dict[GapCause, float] = Field(description="Seconds by cause.")
     longest: list[Gap] = Field(default_factory=list)
     histogram: list[tuple[float, int]] = Field(

@@ -118,8 +118,10 @@ class LimitAnswer(Model):
 class Memory(Model):
     """Resident memory of the worker and its children."""
 
-    baseline_bytes: int | None = Field(None, description="RSS with TensorFlow imported and one trivial dataset run.")
-    peak_bytes: int | None = None
+    baseline_bytes: int | None = Field(
+        None, ge=0, description="RSS with TensorFlow imported and one trivial dataset run."
+    )
+    peak_bytes: int | None = Field(None, ge=0)
     peak_phase: PhaseName | None = None
     growth_bytes_per_second: float | None = Field(None, description="Slope of RSS over the last samples.")
     seconds_to_limit: float | None = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
+
+MAX_DEPTH: Final = 1000
+"""Levels of functions in functions: far more than a graph may have, and few enough to indent a line by them."""
 
 
 class Location(Model):
@@ -83,7 +86,7 @@ class Stage(Model):
         "given, `decode` in `map(decode)`.",
     )
     origin: Literal["written", "injected"]
-    depth: int = Field(0, description="Nesting inside functions.")
+    depth: int = Field(0, ge=0, le=MAX_DEPTH, description="Nesting inside functions.")
     fused_with: str | None = Field(None, description="Id of the stage that carries this one's cost.")
     op: str = Field(description="As written, e.g. `map`.")
     tf_op: str | None = Field(None, description="What TensorFlow runs, e.g. `ParallelMapDatasetV2`.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.data.temporary import temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
@@ -269,25 +270,50 @@ def _remove_if_empty(path: Path) -> None:
         return
 
 
+@dataclass(frozen=True)
+class SavedProfile:
+    """A profile that was read back.
+
+    Attributes:
+        profile: The document.
+        unknown: Dotted paths of fields that this version does not know; a newer one of the same schema added them.
+    """
+
+    profile: Profile
+    unknown: tuple[str, ...] = ()
+
+
 def load_profile(path: Path) -> Profile:
+    """Read a saved profile, without the fields that only a newer version knows; see :func:`load_saved`."""
+    return load_saved(path).profile
+
+
+def load_saved(path: Path) -> SavedProfile:
     """Read a saved profile.
 
-    Raises:
-        ProfileError: The file is missing, is no profile, or was written by a newer pipeprof; one sentence says which.
-    """
-    from pydantic import ValidationError
+    Types, ranges and required fields are those of the schema, so that a report is never about something else than what
+    the document says. Fields that a newer version of the same schema has added are left out, wherever they are.
 
-    from pipeprof.profiles.document.profile import SCHEMA_VERSION, Profile
+    Raises:
+        ProfileError: The file is missing, is no profile, breaks the schema, or has the schema of a newer pipeprof; one
+            sentence says which.
+    """
+    from pipeprof.profiles.document.profile import SCHEMA_VERSION
 
     raw = _read(path)
     try:
-        head = json.loads(raw)
-    except (ValueError, RecursionError):
-        msg = f"{path} is not a saved profile: not JSON, or truncated"
+        document = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, _NumberError) else "not JSON, or truncated"
+        msg = f"{path} is not a saved profile: {why}"
         raise ProfileError(msg) from None
-    version = head.get("schema_version") if isinstance(head, dict) else None
-    if not _is_profile(head):
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not _is_profile(document):
         msg = f"{path} is not a saved profile: another program wrote this JSON"
+        raise ProfileError(msg)
+    if isinstance(version, bool):
+        # In Python `True` is the number 1.
+        msg = f"{path} is not a valid profile: schema_version: input should be {SCHEMA_VERSION}"
         raise ProfileError(msg)
     if isinstance(version, int) and version > SCHEMA_VERSION:
         msg = (
@@ -295,13 +321,61 @@ def load_profile(path: Path) -> Profile:
             "upgrade pipeprof to show it"
         )
         raise ProfileError(msg)
-    try:
-        return Profile.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
-        msg = f"{path} is not a valid profile: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-        raise ProfileError(msg) from None
+    return _validated(path, document, raw)
+
+
+class _NumberError(ValueError):
+    """A number that JSON does not have, or that is larger than any float."""
+
+
+def _refuse_constant(name: str) -> float:
+    msg = f"JSON has no number {name}"
+    raise _NumberError(msg)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        msg = f"the number {text[:40]} is too large"
+        raise _NumberError(msg)
+    return value
+
+
+def _validated(path: Path, document: dict[str, Any], raw: bytes) -> SavedProfile:
+    """The profile that a document is, read from its text; its unknown fields are taken out of `document`."""
+    from pydantic import ValidationError
+
+    from pipeprof.profiles.document.profile import Profile
+
+    unknown: list[str] = []
+    text: str | bytes = raw
+    while True:
+        try:
+            # In JSON a list may be a tuple; in a Python object strict rules forbid it.
+            return SavedProfile(Profile.model_validate_json(text, strict=True), tuple(unknown))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+        extra = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+        dropped = [place for place in extra if _drop(document, place)]
+        fault = next((one for one in faults if one["type"] != "extra_forbidden"), None)
+        if fault is not None or not dropped:
+            first = fault or faults[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the document"
+            msg = f"{path} is not a valid profile: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+            raise ProfileError(msg)
+        unknown += [".".join(map(str, place)) for place in dropped]
+        text = json.dumps(document)
+
+
+def _drop(document: object, place: tuple[int | str, ...]) -> bool:
+    """Take a field out of the document; whether it was there."""
+    *parents, name = place
+    for part in parents:
+        has_key = isinstance(document, dict) and part in document
+        if has_key or (isinstance(document, list) and isinstance(part, int) and part < len(document)):
+            document = document[part]  # type: ignore[index]
+        # Else the part is the branch of a union.
+    return isinstance(document, dict) and document.pop(name, document) is not document
 
 
 def _read(path: Path) -> bytes:

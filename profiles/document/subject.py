@@ -12,7 +12,7 @@ from pipeprof.profiles.document.base import Model
 class Tool(Model):
     """Who wrote the document."""
 
-    name: str = "pipeprof"
+    name: Literal["pipeprof"] = "pipeprof"
     version: str
 
 

@@ -194,13 +194,13 @@ class BuildMemory(WorkerMessage):
     Attributes:
         python_peak: At the moment when the process was largest.
         python: In the end, or so far.
-        arrow: Of it in pyarrow's memory pool.
+        arrow: Of it in pyarrow's memory pool; None where that is not known.
         file: Where it grew most: the user's file, line and function; None where that is not known.
     """
 
     python_peak: int
     python: int
-    arrow: int = 0
+    arrow: int | None = 0
     file: str | None = None
     line: int | None = None
     function: str | None = None

@@ -10,6 +10,9 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.wording import listed, percent, stage_label
 
+MOST_NAMED = 8
+"""Stages that a warning names; the others are counted."""
+
 
 @dataclass(frozen=True)
 class StageNote:
@@ -33,7 +36,10 @@ class StageNote:
 
 
 def _labels(stages: Sequence[Stage]) -> str:
-    return listed([stage_label(stage) for stage in stages])
+    labels = [stage_label(stage) for stage in stages]
+    if len(labels) > MOST_NAMED + 1:
+        labels = [*labels[:MOST_NAMED], f"{len(labels) - MOST_NAMED:,} other stages"]
+    return listed(labels)
 
 
 def unseen_text(stages: Sequence[Stage], seen: float = 0.0) -> str:

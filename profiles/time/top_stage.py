@@ -14,7 +14,7 @@ from pipeprof.profiles.time.stage_notes import unseen_text
 from pipeprof.profiles.wording import milliseconds, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pipeprof.profiles.document.stages import Stage
 
@@ -114,17 +114,32 @@ def _is_gone(stage: Stage) -> bool:
 
 def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
     """Stages before a cache, which no longer run once an epoch has filled it."""
-    found = set()
-    for cache in stages:
-        before, _, number = cache.id.rpartition("stages.")
-        if cache.op != "cache" or not number.isdigit():
-            continue
-        chain = {one.id: _place_in_chain(one.id.removeprefix(before)) for one in stages if one.id.startswith(before)}
-        above = [one.op for one in stages if (chain.get(one.id) or -1) > int(number)]
+    caches: dict[str, list[int]] = {}
+    for stage in stages:
+        pipeline, _, number = stage.id.rpartition("stages.")
+        if stage.op == "cache" and number.isdigit():
+            caches.setdefault(pipeline, []).append(int(number))
+    chains: dict[str, list[tuple[int, Stage]]] = {}
+    for stage in stages if caches else ():
+        for pipeline, rest in _pipelines_around(stage.id):
+            place = _place_in_chain(rest) if pipeline in caches else None
+            if place is not None:
+                chains.setdefault(pipeline, []).append((place, stage))
+    found: set[str] = set()
+    for pipeline, chain in chains.items():
         # A cache that is never read to its end is never full.
-        if "take" not in above:
-            found |= {name for name, place in chain.items() if place is not None and place < int(number)}
+        cut = max((place for place, stage in chain if stage.op == "take"), default=-1)
+        last = max((number for number in caches[pipeline] if number >= cut), default=-1)
+        found |= {stage.id for place, stage in chain if place < last}
     return frozenset(found)
+
+
+def _pipelines_around(address: str) -> Iterator[tuple[str, str]]:
+    """The addresses of the pipelines that a stage lies in, outermost first, each with the rest of its own."""
+    start = 0
+    while start >= 0:
+        yield address[:start], address[start:]
+        start = address.find(".", start) + 1 or -1
 
 
 def _place_in_chain(address: str) -> int | None:

@@ -367,6 +367,30 @@ class PipelineView:
                         todo.append(self.by_id[name])
         return kept.get(stage.id, False)
 
+    def first_after(self, stage: StageView, question: str, does: Callable[[StageView], bool]) -> StageView | None:
+        """Return the nearest stage of `above` that does something; up to a fork, kept for all stages on the way.
+
+        Args:
+            stage: Where to begin; it does not count itself.
+            question: Name under which the answers are kept.
+            does: Whether a stage does it.
+        """
+        kept: dict[str, StageView | None] = self.kept(question)
+        passed: dict[str, None] = {}
+        found, one = None, stage
+        while one.id not in passed:
+            if one.id in kept:
+                found = kept[one.id]
+                break
+            passed[one.id] = None
+            readers = self.readers(one)
+            if len(readers) != 1 or does(readers[0]):
+                found = next((after for after in self.above(one) if does(after)), None)
+                break
+            one = readers[0]
+        kept.update(dict.fromkeys(passed, found))
+        return found
+
     @property
     def wait_share(self) -> float | None:
         """Share of the measured time in which the device was idle because of the pipeline."""

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeprof.pipelines.log_commands import has_command
 from pipeprof.pipelines.spec.yaml.scalars import MAX_NUMBER_LENGTH, Scalar, ScalarError, resolve_scalar
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def folded(text: str, width: int) -> list[str] | None:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    return lines
+    return None if any(has_command(line) for line in lines) else lines
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pipeprof.profiles.memory.ledger.vocabulary import (
     ARROW,
     BUILDING,
     BUILT,
+    BUILT_OR_ARROW,
     CHILDREN,
     IN_FLIGHT,
     INDEX,
@@ -344,12 +345,15 @@ def _built(facts: LedgerFacts, known: int) -> list[Entry]:
     else:
         return []
     left = max(0, min(mine - facts.arrays - facts.python, room - known))
-    arrow = min(build.arrow, left)
     place = None if build.file is None or build.line is None else (build.file, build.line, build.function)
-    found = [
-        Entry("python", None, arrow, "measured", ARROW, place),
-        Entry("python", None, left - arrow, "measured", BUILT, place),
-    ]
+    if build.arrow is None:
+        found = [Entry("python", None, left, "measured", BUILT_OR_ARROW, place)]
+    else:
+        arrow = min(build.arrow, left)
+        found = [
+            Entry("python", None, arrow, "measured", ARROW, place),
+            Entry("python", None, left - arrow, "measured", BUILT, place),
+        ]
     return [one for one in found if one.bytes]
 
 
@@ -360,7 +364,8 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """
     over = sum(entry.bytes for entry in entries) - peak
     found = list(entries)
-    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", IN_FLIGHT, BUILT, OBJECTS):
+    pools = ("the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap")
+    for what in (BUILDING, *pools, IN_FLIGHT, BUILT, BUILT_OR_ARROW, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

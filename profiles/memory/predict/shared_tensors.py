@@ -87,22 +87,8 @@ def view_share(nbytes: int | None) -> float:
 
 def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
     """Find a cache in memory that takes over the elements released by `stage`: together they hold each once."""
-    kept: dict[str, StageView | None] = view.kept("cache_above")
-    passed: dict[str, None] = {}
-    found, one = None, stage
-    while one.id not in passed:
-        if one.id in kept:
-            found = kept[one.id]
-            break
-        passed[one.id] = None
-        readers = view.readers(one)
-        if len(readers) != 1 or _takes_or_changes(readers[0]):
-            found = next((above for above in view.above(one) if _takes_or_changes(above)), None)
-            found = found if found is not None and _caches(found) else None
-            break
-        one = readers[0]
-    kept.update(dict.fromkeys(passed, found))
-    return found if found is None or found.elements not in (None, INFINITE) else None
+    found = view.first_after(stage, "cache_above", _takes_or_changes)
+    return found if found is not None and _caches(found) and found.elements not in (None, INFINITE) else None
 
 
 def _takes_or_changes(stage: StageView) -> bool:

@@ -136,10 +136,14 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _arrow_bytes() -> int:
-    """Bytes in pyarrow's own memory pool, which is no part of glibc's heap; 0 where it is not imported."""
-    count = getattr(sys.modules.get("pyarrow"), "total_allocated_bytes", None)
-    try:
-        return int(count()) if count is not None else 0
-    except Exception:
+def _arrow_bytes() -> int | None:
+    """Bytes in pyarrow's own memory pool, which is no part of glibc's heap; 0 where it is not imported.
+
+    None where it is imported and does not tell: while its import is under way, or where another module has its name.
+    """
+    if "pyarrow" not in sys.modules:
         return 0
+    try:
+        return int(sys.modules["pyarrow"].total_allocated_bytes())
+    except Exception:
+        return None

@@ -357,7 +357,7 @@ def test_errors_become_messages_and_codes(
     def fail(_path: Path) -> Profile:
         raise error
 
-    monkeypatch.setattr("pipeprof.profiles.document.store.load_profile", fail)
+    monkeypatch.setattr("pipeprof.profiles.document.store.load_saved", fail)
     result = pipeprof("show", "a.json")
     assert (result.code, result.out) == (code, "")
     assert result.err.startswith(message)
@@ -416,7 +416,7 @@ def test_a_deleted_folder(arguments: tuple[str | Path, ...], code: int, words: b
 
 
 def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.profiles.document.store.load_profile", lambda _path: 1 / 0)
+    monkeypatch.setattr("pipeprof.profiles.document.store.load_saved", lambda _path: 1 / 0)
     monkeypatch.setenv("PIPEPROF_DEBUG", "1")
     result = pipeprof("show", "a.json")
     assert result.code == 1
@@ -496,7 +496,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import pipeprof.profiles.document.store as store
 from pipeprof.cli.main import main
-store.load_profile = lambda path: os.kill(os.getpid(), signal.{name})
+store.load_saved = lambda path: os.kill(os.getpid(), signal.{name})
 main()
 """
 

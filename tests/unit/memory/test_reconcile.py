@@ -460,6 +460,20 @@ def test_arrays_of_sources_large_objects_and_arrows_pool_are_not_counted_twice()
     assert total(found) == facts.peak
 
 
+def test_a_pool_of_unknown_size_is_no_pool_of_zero_bytes() -> None:
+    made = at(800)
+    readings = {"import": BASE, "build": made, "iterator": made, "first": made, "measure": made}
+    facts = LedgerFacts(readings, peak=800 * MB, peak_phase="measure", build=built(300, arrow=None), live=0)
+
+    found = reconcile(facts)
+
+    rows = {one.what: one.bytes / MB for one in found.entries if one.owner == "python"}
+    assert rows["Python objects of the build or pyarrow's memory pool"] == 300
+    assert "pyarrow's memory pool" not in rows
+    assert "Python objects of the build" not in rows
+    assert total(found) == facts.peak
+
+
 def test_what_the_build_freed_and_the_heap_keeps_is_the_allocators() -> None:
     made = at(800, free=203)
     readings = {"import": BASE, "build": made, "iterator": made, "first": made, "measure": made}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, cast
+
+import pytest
 
 from pipeprof.profiles.protocol.messages import BuildMemory, WorkerMessage
 from pipeprof.profiles.worker.memory.build_watch import SEND_BYTES, BuildWatch
@@ -126,3 +129,17 @@ def test_the_thread_of_the_block_is_watched_until_its_end() -> None:
         pass
 
     assert watch.found().python == 50 * MB
+
+
+@pytest.mark.parametrize("count", [None, lambda: 1 / 0, lambda: "much"])
+def test_a_pool_that_does_not_tell_its_size_is_unknown(count: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("pyarrow")
+    if count is not None:
+        module.total_allocated_bytes = count  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pyarrow", module)
+    assert BuildWatch(resident=lambda: 1).found().arrow is None
+
+
+def test_without_pyarrow_its_pool_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    assert BuildWatch(resident=lambda: 1).found().arrow == 0
