@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pipeprof.pipelines.data.globbing import matching_files
 from pipeprof.pipelines.from_python.records import (
     Array,
     Dataset,
@@ -71,8 +72,7 @@ class Folders:
         whole = [os.path.normpath(self.here / name) for name in names]
         if len(names) > 1 and not any(has_scheme(name) for name in names):
             for pattern in _patterns(whole):
-                matching = glob.glob(pattern, recursive=True)  # noqa: PTH207  # absolute patterns
-                if sorted(one for one in matching if Path(one).is_file()) == whole:
+                if matching_files(pattern, recursive=False) == whole:
                     return self.path(pattern)
         written = [self.path(name) for name in names]
         return written[0] if len(written) == 1 else written

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeprof.pipelines.data.globbing import EndlessGlobError, matching_files
 from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
@@ -24,6 +25,7 @@ from pipeprof.pipelines.target.names import missing_name
 Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SYNTHESISED = "data:"
+_ONE_LEVEL = "; in list_files, ** is one level of folders, as * is (TensorFlow)"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Leaf:
     place: Place
     address: str
     value: Any
+
+    @property
+    def recursive(self) -> bool:
+        """Whether ``**`` stands for any folders: not in patterns that TensorFlow matches, where it is a ``*``."""
+        return self.place[-1] != "file_pattern"
 
 
 @dataclass(frozen=True)
@@ -146,11 +153,12 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
     return str(expanded if expanded.is_absolute() else Path(glob.escape(str(base_dir.absolute()))) / expanded)
 
 
-def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:
+def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True) -> list[str]:
     """The files that a path or glob stands for now, sorted, folders left out; paths with a scheme are left as they are.
 
     Raises:
         PathError: It is below an input that has not been made.
+        EndlessGlobError: A ``**`` would not end.
     """
     if has_scheme(path):
         return [path]
@@ -158,17 +166,19 @@ def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str
     if not is_glob(path):
         literal = resolve(path, base_dir, data_dirs)
         return [str(literal.absolute())] if literal.exists() else []
-    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
-    return sorted(match for match in matches if Path(match).is_file())
+    return matching_files(pattern, recursive=recursive)
 
 
-def expand_all(files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:
+def expand_all(
+    files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True
+) -> list[str]:
     """The files of all patterns, sorted within each and in the order of the patterns.
 
     Raises:
         PathError: A path is below an input that has not been made.
+        EndlessGlobError: A ``**`` would not end.
     """
-    return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs)]
+    return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs, recursive=recursive)]
 
 
 def source_files(spec: Spec, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[Path]:
@@ -176,7 +186,7 @@ def source_files(spec: Spec, base_dir: Path, data_dirs: Mapping[str, Path]) -> l
     found: dict[Path, None] = {}
     for leaf in leaves(spec):
         if isinstance(leaf.value, FilePatterns):
-            files: Iterable[str] = expand_all(leaf.value, base_dir, data_dirs)
+            files: Iterable[str] = expand_all(leaf.value, base_dir, data_dirs, recursive=leaf.recursive)
         elif isinstance(leaf.value, InputFolder):
             folder = resolve(str(leaf.value), base_dir, data_dirs)
             files = [] if has_scheme(leaf.value) else [str(file) for file in sorted(folder.rglob("*"))]
@@ -198,7 +208,7 @@ def missing_files(spec: Spec, base_dir: Path) -> list[PathProblem]:
         if isinstance(leaf.value, FilePatterns):
             for index, pattern in enumerate(leaf.value.patterns):
                 place = (*leaf.place, index) if leaf.value.listed else leaf.place
-                problems += _missing(spec, base_dir, pattern, place)
+                problems += _missing(spec, base_dir, pattern, place, recursive=leaf.recursive)
         elif isinstance(leaf.value, ArrayFile):
             problems += _missing(spec, base_dir, str(leaf.value), leaf.place, globs=False)
         elif isinstance(leaf.value, InputFolder):
@@ -208,22 +218,29 @@ def missing_files(spec: Spec, base_dir: Path) -> list[PathProblem]:
     return problems
 
 
-def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool = True) -> Iterator[PathProblem]:
+def _missing(
+    spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool = True, recursive: bool = True
+) -> Iterator[PathProblem]:
     if has_scheme(path):
         return
     synthesised = _synthesised(path)
     if synthesised is not None:
-        yield from _missing_synthesised(spec, path, *synthesised, place)
+        yield from _missing_synthesised(spec, path, *synthesised, place, recursive=recursive)
         return
     literal = resolve(path, base_dir, {})
-    if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {})):
+    try:
+        if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {}, recursive=recursive)):
+            return
+    except EndlessGlobError as error:
+        yield PathProblem(place, path, str(error))
         return
     if literal.is_dir():
         inside = f"{path.rstrip('/')}/*"
         yield PathProblem(place, path, f"{path} is a folder: expected files", (inside,))
     elif globs and is_glob(path):
         near = _below_inputs(spec, path) or _near(literal)
-        yield PathProblem(place, path, f"{path}: no file matches{_in(base_dir, path)}", near)
+        level = "" if recursive or "**" not in path else _ONE_LEVEL
+        yield PathProblem(place, path, f"{path}: no file matches{_in(base_dir, path)}{level}", near)
     else:
         yield PathProblem(place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
 
@@ -273,7 +290,9 @@ def _near(path: Path) -> tuple[str, ...]:
     return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
 
 
-def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Place) -> Iterator[PathProblem]:
+def _missing_synthesised(
+    spec: Spec, path: str, name: str, below: str, place: Place, *, recursive: bool = True
+) -> Iterator[PathProblem]:
     if name not in spec.data:
         known = ", ".join(spec.data) or "none"
         yield PathProblem(
@@ -284,6 +303,9 @@ def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Pl
         )
         return
     names = list(file_names(spec.data[name]))
+    level = "" if recursive or "**" not in below else _ONE_LEVEL
+    if not recursive:
+        below = below.replace("**", "*")
     if any(_matches(file, below) for file in names):
         yield from _matching_marker(path, name, names[0], below, place)
         return
@@ -291,7 +313,7 @@ def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Pl
     yield PathProblem(
         place,
         path,
-        f"{path}: no match among the {len(names)} files that `data: {name}` generates, such as {example}",
+        f"{path}: no match among the {len(names)} files that `data: {name}` generates, such as {example}{level}",
         tuple(f"data:{name}/{file}" for file in names[:1000]),
     )
 

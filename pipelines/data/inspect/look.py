@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeprof.pipelines.data.globbing import matching_files
 from pipeprof.pipelines.data.inspect.look_csv import CsvFound, look_at_csv
 from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import RecordsFound, image_decoder, look_at_records
@@ -57,8 +58,7 @@ def look(text: str) -> Found:
     path = Path(text)
     if os.path.lexists(path):
         return _look_at_folder(path) if path.is_dir() else _look_at_files([path], (glob.escape(text),), text)
-    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute patterns too, as in specs
-    files = [match for match in matches if match.is_file()]
+    files = [Path(match) for match in matching_files(text)]
     if not files:
         msg = f"{text}: no such file or folder (init reads {_KNOWN})"
         raise UsageError(msg)
