@@ -90,8 +90,9 @@ def _check_file(path: Path, *, force: bool) -> None:
         if path.is_dir():
             msg = f"--out {path}: this is a folder; name a file in it"
             raise UsageError(msg)
-        if path.exists() and not path.is_file() and not force:
-            msg = f"--out {path}: this is a device or a pipe, not a file; use --force to replace it"
+        if path.exists() and not path.is_file():
+            # Not with --force either: what is written would take the place of /dev/null for everybody.
+            msg = f"--out {path}: this is a device or a pipe, not a file; name a file, or use - for stdout"
             raise UsageError(msg)
         if path.is_file() and not force and not is_own_report(path):
             msg = f"--out {path}: the file exists, and pipeprof did not write it; use --force to overwrite it"

@@ -214,6 +214,8 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
         msg = f"--out {out}: the folder {path.parent} does not exist; create it first"
     elif path.is_dir():
         msg = f"--out {out}: this is a folder; name a file in it"
+    elif path.exists() and not path.is_file():
+        msg = f"--out {out}: this is a device or a pipe, not a file; name a file, or use - for stdout"
     elif from_ is not None and path.exists() and Path(from_).exists() and path.samefile(from_):
         msg = f"--out {out}: the spec would read this file; use another name"
     elif (path.exists() or path.is_symlink()) and not force:

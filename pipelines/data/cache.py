@@ -33,7 +33,7 @@ ProgressCallback = Callable[[str, int, int], None]
 def missing(entries: Mapping[str, DataEntry], cache: CacheFolder | None = None) -> list[str]:
     """Names of the entries that would have to be made."""
     cache = cache or locate()
-    return [name for name, entry in entries.items() if find(entry, (cache.folder, *cache.also)) is None]
+    return [name for name, entry in entries.items() if find(entry, cache.readable) is None]
 
 
 def ensure(
@@ -66,7 +66,7 @@ def ensure(
     paths = {}
     for name, entry in entries.items():
         # Two names may stand for one recipe, so that the second is no longer missing when its turn comes.
-        paths[name] = find(entry, (cache.folder, *cache.also)) or _make(name, entry, cache.folder, progress)
+        paths[name] = find(entry, cache.readable) or _make(name, entry, cache.folder, progress)
     return paths
 
 

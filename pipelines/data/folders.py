@@ -7,6 +7,8 @@ A folder without the marker is somebody else's: it is neither read nor written n
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import re
@@ -22,16 +24,15 @@ from typing import Any
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.locks import file_lock
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names, fingerprint
-from pipeprof.pipelines.data.temporary import temporary_folder
+from pipeprof.pipelines.data.temporary import check_private, is_private, temporary_folder
 
 MARKER = "pipeprof-data.json"
-_MARKER_VERSION = 1
+_MARKER_VERSION = 2
+"""Since 2 the marker has the `state` of the files."""
 _MAKING = ".pipeprof-making-"
 _LOCK = ".pipeprof-lock-"
 _ENTRY_NAME = re.compile(r"[a-z_]+-[0-9a-f]{16}")
 _MAKING_NAME = re.compile(re.escape(_MAKING) + rf"({_ENTRY_NAME.pattern})-.+")
-# Looking at every one of a million files would take longer than making most entries.
-_FILES_LOOKED_AT = 200
 _MOST_MARKER = 1 << 20
 """Characters of a marker: a longer file is none."""
 
@@ -49,6 +50,12 @@ class CacheFolder:
     folder: Path
     warning: str | None = None
     also: tuple[Path, ...] = ()
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders whose entries are used: in the temporary folder only one that no other user can write to."""
+        own = () if self.warning is not None and not is_private(self.folder) else (self.folder,)
+        return (*own, *self.also)
 
 
 @dataclass(frozen=True)
@@ -120,22 +127,33 @@ def _writable(folder: Path) -> bool:
 
 
 def open_for_writing(cache: CacheFolder) -> Path:
-    """The folder for new entries, created if need be.
+    """The folder for new entries, created if need be for this user alone.
 
     Raises:
-        DataError: It cannot be created, or lies in the temp folder and belongs to somebody else.
+        DataError: It cannot be created, or lies in the temp folder and is not this user's own.
     """
-    private = cache.warning is not None
+    mend = "set PIPEPROF_CACHE_DIR to a folder of your own"
     try:
-        cache.folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
-        status = cache.folder.lstat()
+        _make_private(cache.folder)
     except OSError as error:
-        msg = f"cannot create {cache.folder} ({error.strerror}); set PIPEPROF_CACHE_DIR to a folder of your own"
+        msg = f"cannot create {cache.folder} ({error.strerror}); {mend}"
         raise DataError(msg) from error
-    if private and (not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid()):
-        msg = f"{cache.folder} belongs to another user; set PIPEPROF_CACHE_DIR to a folder of your own"
-        raise DataError(msg)
+    try:
+        if cache.warning is not None:
+            check_private(cache.folder)
+    except OSError as error:
+        msg = f"cannot use {cache.folder} ({error.strerror}); {mend}"
+        raise DataError(msg) from error
     return cache.folder
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those around it that are missing, each for this user alone."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def entry_name(entry: DataEntry) -> str:
@@ -144,19 +162,63 @@ def entry_name(entry: DataEntry) -> str:
 
 
 def find(entry: DataEntry, folders: Sequence[Path]) -> Path | None:
-    """The folder of an entry that is already complete in one of ``folders``, or None."""
+    """The folder of an entry in one of ``folders`` that is complete and as it was made, or None."""
     for folder in folders:
         path = folder / entry_name(entry)
-        marker = read_marker(path)
-        if marker is not None and marker["fingerprint"] == fingerprint(entry) and _has_its_files(path, entry):
+        marker = read_marker(path) if _is_trusted(path) else None
+        if marker is not None and marker["fingerprint"] == fingerprint(entry) and _is_as_made(path, entry, marker):
             return path
     return None
 
 
-def _has_its_files(path: Path, entry: DataEntry) -> bool:
-    names = file_names(entry)
-    step = max(1, len(names) // _FILES_LOOKED_AT)
-    return all((path / name).is_file() for name in (*names[::step], names[-1]))
+def _is_trusted(path: Path) -> bool:
+    """Whether an entry is a folder that whoever may write to the cache's folder has not put there for others."""
+    try:
+        found, around = path.lstat(), path.parent.stat()
+    except OSError:
+        return False
+    own = found.st_uid in (os.getuid(), 0)
+    return stat.S_ISDIR(found.st_mode) and (own or not around.st_mode & stat.S_IWOTH)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """The files of an entry.
+
+    Attributes:
+        bytes: Their size together.
+        digest: Of their names, sizes and times of change in whole seconds: copies and images of disks may lose the
+            rest.
+    """
+
+    bytes: int
+    digest: str
+
+
+def file_state(path: Path, entry: DataEntry) -> FileState:
+    """Look at all files that an entry promises; none is opened.
+
+    Raises:
+        OSError: One is missing, or is not a file.
+    """
+    total, digest = 0, hashlib.sha256()
+    for name in file_names(entry):
+        found = os.lstat(f"{path}/{name}")
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a file", f"{path}/{name}")
+        total += found.st_size
+        digest.update(f"{name}\0{found.st_size}\0{int(found.st_mtime)}\n".encode())
+    return FileState(total, digest.hexdigest())
+
+
+def _is_as_made(path: Path, entry: DataEntry, marker: Mapping[str, Any]) -> bool:
+    """Whether all files are there and none was emptied or replaced since the marker was written."""
+    try:
+        state = file_state(path, entry)
+    except OSError:
+        return False
+    # Entries of earlier versions have no digest.
+    return state.bytes == marker["bytes"] and marker.get("state", state.digest) == state.digest
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
@@ -176,15 +238,21 @@ def _is_marker(marker: object) -> bool:
     return datetime.fromisoformat(marker["created"]).tzinfo is not None
 
 
-def write_marker(path: Path, entry: DataEntry, *, size: int, now: datetime | None = None) -> None:
-    """Declare a folder to be a complete entry of ``size`` bytes."""
+def write_marker(path: Path, entry: DataEntry, *, now: datetime | None = None) -> None:
+    """Declare a folder to be a complete entry, with the files as they are now.
+
+    Raises:
+        OSError: A file is missing, or the marker could not be written.
+    """
+    state = file_state(path, entry)
     marker = {
         "version": _MARKER_VERSION,
         "kind": entry.kind,
         "recipe": entry.recipe.model_dump(mode="json"),
         "fingerprint": fingerprint(entry),
-        "bytes": size,
+        "bytes": state.bytes,
         "files": len(file_names(entry)),
+        "state": state.digest,
         "created": (now or datetime.now(timezone.utc)).isoformat(timespec="seconds"),
     }
     with (path / MARKER).open("w", encoding="utf-8") as file:
@@ -220,7 +288,7 @@ def remove_leftovers(root: Path) -> None:
 def list_entries(cache: CacheFolder | None = None) -> list[CachedEntry]:
     """All complete entries, by name."""
     cache = cache or locate()
-    found = (entry for folder in (cache.folder, *cache.also) for entry in _entries_in(folder))
+    found = (entry for folder in cache.readable for entry in _entries_in(folder))
     return sorted(found, key=lambda entry: (entry.name, entry.path))
 
 
@@ -267,8 +335,11 @@ def discard(root: Path, name: str) -> None:
     """Remove an entry whose lock is held.
 
     Raises:
-        DataError: The folder carries no marker of ours, or a damaged one.
+        DataError: The folder carries no marker of ours, a damaged one, or belongs to another user.
     """
+    if (root / name).is_dir() and not _is_trusted(root / name) and not (root / name).is_symlink():
+        msg = f"{root / name} belongs to another user; set PIPEPROF_CACHE_DIR to a folder of your own"
+        raise DataError(msg)
     if not (root / name).is_symlink() and (root / name / MARKER).is_file() and read_marker(root / name) is None:
         msg = f"{root / name / MARKER} is damaged; remove the folder {root / name}"
         raise DataError(msg)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -17,6 +19,30 @@ def temporary_folder() -> Path | None:
         return Path(tempfile.gettempdir())
     except OSError:
         return None
+
+
+def check_private(folder: Path) -> None:
+    """Check that no other user can have put anything into a folder, in a place where every user may make folders.
+
+    Raises:
+        OSError: It is a link, belongs to another user, can be written to by others, or is not there.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(errno.EPERM, "not a folder", str(folder))
+    if found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "the folder belongs to another user", str(folder))
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(errno.EPERM, "other users may write to the folder", str(folder))
+
+
+def is_private(folder: Path) -> bool:
+    """Whether `check_private` finds nothing."""
+    try:
+        check_private(folder)
+    except OSError:
+        return False
+    return True
 
 
 def settle_temporary_folder() -> None:

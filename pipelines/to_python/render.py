@@ -52,7 +52,7 @@ def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
 
     cache = locate()
     return {
-        name: find(entry, (cache.folder, *cache.also)) or cache.folder / entry_name(entry)
+        name: find(entry, cache.readable) or cache.folder / entry_name(entry)
         for name, entry in loaded.spec.data.items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.traits import traits
@@ -113,10 +113,18 @@ def in_function(view: PipelineView, stage: StageView) -> bool:
     return any(not traits(owner.op).combines for owner in owners(view, stage))
 
 
-def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
-    """All stages that a stage's elements come through, nearest first, those inside functions after their owner."""
+def upstream(
+    view: PipelineView, stage: StageView, ends: Callable[[StageView], bool] = lambda _: False
+) -> list[StageView]:
+    """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
+
+    Args:
+        view: The pipeline.
+        stage: Where to begin; it does not count itself.
+        ends: Whether to go no further than a stage.
+    """
     found: dict[str, StageView] = {}
-    for one in view.below(stage):
+    for one in view.below(stage, ends):
         found[one.id] = one
         for inner in view.inside(one):
             found.setdefault(inner.id, inner)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.data.temporary import temporary_folder
+from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 
 if TYPE_CHECKING:
@@ -225,6 +225,9 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: boo
         OSError: It could not be written; what was there before is untouched.
     """
     path = path.resolve() if follow and path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        # A file in its place would take away what other programs open by that name.
+        raise OSError(errno.EINVAL, "a device, a pipe or a folder, not a file", str(path))
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -253,9 +256,7 @@ def _mode_of(path: Path) -> int:
 def _make_folder(folder: Path, *, private: bool) -> None:
     folder.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
     if private:
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
-            raise PermissionError(errno.EPERM, "the folder belongs to somebody else", str(folder))
+        check_private(folder)
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")

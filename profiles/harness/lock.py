@@ -10,7 +10,6 @@ import errno
 import fcntl
 import json
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import temporary_folder
+from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError
 
 POLL_SECONDS = 0.25
@@ -71,9 +70,7 @@ def lock_folder(uid: int | None = None) -> Path:
 def _open(folder: Path) -> int:
     """Open or create the lock file. Raises ``OSError``, also for a folder that another user could have created."""
     folder.mkdir(mode=0o700, parents=False, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "not a folder of this user's own", str(folder))
+    check_private(folder)
     return os.open(folder / "measure.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 

@@ -117,16 +117,17 @@ def has_cost(stage: StageView) -> bool:
     return ms is not None and ms > 0 and stage.measured is not None and stage.measured.fused_with is None
 
 
-def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) -> list[StageView]:
+def drawn(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the stages whose times add up when an element is drawn from `stage`; stops at what runs ahead."""
-    seen = set() if seen is None else seen
-    if stage.id in seen or runs_ahead(stage):
-        return []
-    seen.add(stage.id)
-    found = [stage]
-    for below in [*_inner_ends(view, stage), *inputs(view, stage)]:
-        found += drawn(view, below, seen)
-    return found
+    found: dict[str, StageView] = {}
+    todo = [stage]
+    while todo:
+        one = todo.pop()
+        if one.id in found or runs_ahead(one):
+            continue
+        found[one.id] = one
+        todo += reversed([*_inner_ends(view, one), *inputs(view, one)])
+    return list(found.values())
 
 
 def inputs(view: PipelineView, stage: StageView) -> list[StageView]:

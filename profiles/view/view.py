@@ -312,8 +312,13 @@ class PipelineView:
         outer = [stage for stage in self.stages if stage.depth == 0 and not stage.injected]
         return outer[-1] if outer else None
 
-    def below(self, stage: StageView) -> Iterator[StageView]:
-        """Yield the stages that `stage` reads from, nearest first; through every input, each once."""
+    def below(self, stage: StageView, ends: Callable[[StageView], bool] = lambda _: False) -> Iterator[StageView]:
+        """Yield the stages that `stage` reads from, nearest first; through every input, each once.
+
+        Args:
+            stage: Where to begin; it does not count itself.
+            ends: Whether to go no further than a stage.
+        """
         seen: set[str] = set()
         todo = deque(stage.inputs)
         while todo:
@@ -322,7 +327,8 @@ class PipelineView:
                 continue
             seen.add(one)
             yield self.by_id[one]
-            todo.extend(self.by_id[one].inputs)
+            if not ends(self.by_id[one]):
+                todo.extend(self.by_id[one].inputs)
 
     def input_of(self, stage: StageView) -> StageView | None:
         """Return the only stage that `stage` reads; ``None`` if there is none or more than one."""

@@ -18,7 +18,7 @@ from typing import IO, Any
 from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
 from pipeprof.pipelines.data.folders import making_folder, write_marker
 from pipeprof.pipelines.data.processes import end_group
-from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.data.recipes.models import DataEntry
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 
@@ -48,7 +48,7 @@ def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, 
                 temporary = making_folder(final.parent, final.name)
             _run_child(name, entry, temporary, report)
             with file_errors(name, final.parent):
-                write_marker(temporary, entry, size=_size(temporary, entry))
+                write_marker(temporary, entry)
                 temporary.chmod(0o777 & ~_umask())
                 temporary.rename(final)
         finally:
@@ -133,11 +133,6 @@ def _failed(name: str, root: Path, failure: dict[str, Any] | None, code: int, no
 
 def _disk_full(name: str, root: Path) -> DiskSpaceError:
     return DiskSpaceError(name, root, needed=None, free=shutil.disk_usage(root).free)
-
-
-def _size(folder: Path, entry: DataEntry) -> int:
-    """Bytes of all the files that the entry promises; a missing one is an OSError."""
-    return sum((folder / file).stat().st_size for file in file_names(entry))
 
 
 def _umask() -> int:

@@ -5,7 +5,9 @@ import sys
 import pytest
 
 from pipeprof.pipelines.check import check_spec
+from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
 from pipeprof.profiles.advise.static import static_advice
+from pipeprof.profiles.view.from_spec import view_of_spec
 
 STAGES = {
     "map": "map: {ops: [{tf.math.add: {y: 1}}]}",
@@ -78,3 +80,28 @@ def test_every_one_of_many_stages_has_its_line(tmp_path):
     path.write_text(chain("cache", 3))
     loaded = check_spec(path)
     assert [loaded.locate(address).line for address in ("source", "stages.0", "stages.2")] == [2, 4, 6]
+
+
+def rule_calls(path, count):
+    """How many functions are called to apply the rule to random maps and caches in turn."""
+    pair = "  - map: {ops: [{tf.random.uniform: {shape: [2]}}]}\n  - cache: {}\n"
+    path.write_text(f"version: 1\nsource: {{range: {{stop: 1000}}}}\nstages:\n{pair * count}")
+    view = view_of_spec(check_spec(path), cores=2, memory_limit_bytes=LIMIT)
+    found = 0
+
+    def seen(_frame, event, _argument):
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    sys.setprofile(seen)
+    try:
+        hits = list(CacheAfterAugment().check(view))
+    finally:
+        sys.setprofile(None)
+    assert len(hits) == count
+    return found
+
+
+def test_random_maps_and_caches_in_turn_take_work_in_proportion(tmp_path):
+    path = tmp_path / "spec.yaml"
+    assert rule_calls(path, 120) < 2.2 * rule_calls(path, 60)

@@ -28,7 +28,7 @@ def place(root, entry=TEXT):
     for name in file_names(entry):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text("a b\n")
-    write_marker(path, entry, size=8, now=NOW)
+    write_marker(path, entry, now=NOW)
     return path
 
 
@@ -88,7 +88,7 @@ def test_a_file_in_the_way_of_the_folder_is_like_a_read_only_one(tmp_path, monke
 def test_somebody_elses_folder_in_the_temp_folder_is_not_used(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "theirs")
-    with pytest.raises(DataError, match="belongs to another user"):
+    with pytest.raises(DataError, match=r"cannot use .* \(not a folder\)"):
         folders.open_for_writing(CacheFolder(tmp_path / "link", "warning"))
 
 
@@ -280,3 +280,100 @@ def test_sizes_for_people(count, text):
 def test_the_parent_never_imports_tensorflow():
     source = "".join(Path(module.__file__).read_text() for module in (cache, folders))
     assert "tensorflow" not in source.lower().replace("imports no tensorflow", "")
+
+
+def remade(path):
+    """Whether the entry at `path` is no longer used."""
+    return find(TEXT, [path.parent]) is None
+
+
+@pytest.mark.parametrize("damage", ["emptied", "longer", "replaced", "linked", "a folder"])
+def test_an_entry_with_another_file_in_place_of_its_own_is_not_used(damage, tmp_path):
+    made = place(tmp_path)
+    assert not remade(made)
+    for name in file_names(TEXT):
+        file = made / name
+        content, status = file.read_bytes(), file.stat()
+        if damage == "emptied":
+            file.write_bytes(b"")
+        elif damage == "longer":
+            file.write_bytes(content + b"x")
+        elif damage == "replaced":
+            file.write_bytes(content[::-1])
+            os.utime(file, (status.st_mtime + 60, status.st_mtime + 60))
+        else:
+            file.rename(tmp_path / "moved")
+            file.symlink_to(tmp_path / "moved") if damage == "linked" else file.mkdir()
+        assert remade(made), name
+        (file.rmdir if damage == "a folder" else file.unlink)()
+        file.write_bytes(content)
+        os.utime(file, (status.st_mtime, status.st_mtime))
+        assert not remade(made)
+        (tmp_path / "moved").unlink(missing_ok=True)
+
+
+def test_an_entry_of_an_earlier_version_is_used_while_its_size_is_right(tmp_path):
+    made = place(tmp_path)
+    marker = json.loads((made / folders.MARKER).read_text())
+    del marker["state"]
+    (made / folders.MARKER).write_text(json.dumps({**marker, "version": 1}))
+    assert not remade(made)
+    (made / file_names(TEXT)[0]).write_bytes(b"")
+    assert remade(made)
+
+
+@pytest.mark.usefixtures("no_child")
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_entries_in_a_temp_folder_that_others_may_write_to_are_not_used(mode, tmp_path):
+    planted = tmp_path / "pipeprof-0"
+    place(planted)
+    private = CacheFolder(planted, "HOME is not set")
+    planted.chmod(0o700)
+    assert cache.missing({"t": TEXT}, private) == []
+    planted.chmod(mode)
+    assert cache.missing({"t": TEXT}, private) == ["t"]
+    assert list_entries(private) == []
+    with pytest.raises(DataError, match="other users may write to the folder"):
+        ensure({"t": TEXT}, progress=nothing, cache=private)
+
+
+@pytest.mark.usefixtures("no_child")
+def test_entries_of_another_user_in_the_temp_folder_are_not_used(tmp_path, monkeypatch):
+    planted = tmp_path / "pipeprof-0"
+    place(planted)
+    planted.chmod(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: planted.stat().st_uid + 1)
+    private = CacheFolder(planted, "HOME is not set")
+    assert cache.missing({"t": TEXT}, private) == ["t"]
+    with pytest.raises(DataError, match="belongs to another user"):
+        ensure({"t": TEXT}, progress=nothing, cache=private)
+
+
+def test_an_entry_of_another_user_is_used_only_where_not_everybody_may_put_one(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    made = place(shared)
+    real = Path.lstat
+
+    def lstat(path):
+        found = list(real(path))
+        found[4] = 4711
+        return os.stat_result(found)
+
+    monkeypatch.setattr(folders.Path, "lstat", lstat)
+    shared.chmod(0o755)
+    assert find(TEXT, [shared]) == made
+    shared.chmod(0o1777)
+    assert find(TEXT, [shared]) is None
+    with pytest.raises(DataError, match="belongs to another user"):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(shared))
+
+
+def test_new_folders_of_the_cache_are_for_this_user_alone(tmp_path):
+    wanted = tmp_path / "home" / ".cache" / "pipeprof"
+    (tmp_path / "home").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        folders.open_for_writing(CacheFolder(wanted))
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (wanted, wanted.parent, tmp_path / "home")] == [0o700, 0o700, 0o755]

@@ -42,7 +42,7 @@ class CacheAfterAugment(Rule):
         for stage in view.stages:
             if not freezes(view, stage):
                 continue
-            random = [one for one in upstream(view, stage) if _is_random(one) and not _cached_before(view, one, stage)]
+            random = [one for one in _uncached(view, stage) if _is_random(one)]
             if random:
                 yield _draft(view, stage, random)
 
@@ -51,12 +51,9 @@ def _is_random(stage: StageView) -> bool:
     return traits(stage.op).maps and stage.function is not None and stage.function.random is True
 
 
-def _cached_before(view: PipelineView, random: StageView, cache: StageView) -> bool:
-    """Whether an earlier cache stores it already: that one is the finding."""
-    return any(
-        traits(one.op).stores and not in_function(view, one) and random in upstream(view, one)
-        for one in upstream(view, cache)
-    )
+def _uncached(view: PipelineView, cache: StageView) -> list[StageView]:
+    """All stages that the elements come through from an earlier cache on, nearest first: before it, that one counts."""
+    return upstream(view, cache, ends=lambda one: traits(one.op).stores and not in_function(view, one))
 
 
 def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> RuleHit:
