@@ -218,7 +218,7 @@ def _is_as_made(path: Path, entry: DataEntry, marker: Mapping[str, Any]) -> bool
     except OSError:
         return False
     # Entries of earlier versions have no digest.
-    return state.bytes == marker["bytes"] and marker.get("state", state.digest) == state.digest
+    return bool(state.bytes == marker["bytes"] and marker.get("state", state.digest) == state.digest)
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
