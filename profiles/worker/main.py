@@ -24,7 +24,7 @@ from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def _raise_oom_score() -> None:
@@ -33,11 +33,12 @@ def _raise_oom_score() -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
 
 
-def remove_generated(modules: Iterable[object]) -> None:
+def remove_generated(modules: Mapping[str, object]) -> None:
     """Remove the files of AutoGraph's modules, which it removes at an exit that this process does not take."""
-    for module in modules:
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and is_generated(file):
+    for name, module in modules.items():
+        # Other modules are not asked: a lazy one would load.
+        file = getattr(module, "__file__", None) if is_generated(name) else None
+        if file is not None:
             with contextlib.suppress(OSError):
                 Path(file).unlink()
 
@@ -72,6 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The user's code may have closed them.
         with contextlib.suppress(ValueError, OSError, AttributeError):
             stream.flush()
-    remove_generated(list(sys.modules.values()))
+    remove_generated(dict(sys.modules))
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)
