@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
@@ -24,6 +24,10 @@ from pipeprof.pipelines.ops.traits import traits
 
 # Executed ops that TensorFlow fuses from two unnamed datasets, with the stages as written.
 _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)}
+
+
+_Pair = tuple[int, str]
+"""A node of the model and a dataset."""
 
 
 @dataclass(frozen=True)
@@ -176,16 +180,36 @@ class _Matcher:
 
     def fits(self, node_id: int, place: str) -> bool:
         """Return whether the subtree at ``node_id`` can be an iterator of the dataset at ``place``."""
-        cached = self._fits.get((node_id, place))
-        if cached is None:
-            node, dataset = self.nodes[node_id], self.executed.nodes[place]
-            below = self._input_places(dataset)
-            cached = in_model(dataset.op, node["name"]) and all(
-                any(self.fits(child["id"], one) for one in below) or self._is_dataset_argument(child, dataset)
-                for child in self._children(node)
-            )
-            self._fits[(node_id, place)] = cached
-        return cached
+        asked = [((node_id, place), self._asking(node_id, place))] if (node_id, place) not in self._fits else []
+        # Whoever waits for an answer, innermost last: a loop, because pipelines may be long.
+        while asked:
+            pair, asking = asked[-1]
+            try:
+                needed = next(asking)
+            except StopIteration as end:
+                self._fits[pair] = end.value
+                asked.pop()
+            else:
+                asked.append((needed, self._asking(*needed)))
+        return self._fits[node_id, place]
+
+    def _asking(self, node_id: int, place: str) -> Generator[_Pair, None, bool]:
+        """Answer `fits`; yield the pairs whose answers are needed first."""
+        node, dataset = self.nodes[node_id], self.executed.nodes[place]
+        if not in_model(dataset.op, node["name"]):
+            return False
+        below = self._input_places(dataset)
+        for child in self._children(node):
+            for one in below:
+                pair = (child["id"], one)
+                if pair not in self._fits:
+                    yield pair
+                if self._fits[pair]:
+                    break
+            else:
+                if not self._is_dataset_argument(child, dataset):
+                    return False
+        return True
 
     def _is_dataset_argument(self, child: ModelNodeDict, dataset: Node) -> bool:
         """Return whether ``child`` is a function's dataset argument: a window's elements, files that are read back."""
@@ -207,7 +231,17 @@ class _Matcher:
                 found.append(child)
         return found
 
-    def _place(self, node_id: int, place: str) -> None:
+    def _place(self, top: int, place_of_top: str) -> None:
+        todo: list[tuple[int, str | None]] = [(top, place_of_top)]
+        while todo:
+            node_id, place = todo.pop()
+            if place is None:
+                self._mark_unplaced(node_id)
+            else:
+                todo += reversed(self._place_one(node_id, place))
+
+    def _place_one(self, node_id: int, place: str) -> list[tuple[int, str | None]]:
+        """Place a node with the parts of its iterator; return its other inputs with their places."""
         self.places[node_id] = place
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
         for one in node["inputs"]:
@@ -223,11 +257,7 @@ class _Matcher:
         self.places.update(dict.fromkeys(given, place))
         self.helpers |= given
         children = [child["id"] for child in live if child["id"] not in given]
-        for child, found in zip(children, self._assign(node_id, children, dataset), strict=True):
-            if found is None:
-                self._mark_unplaced(child)
-            else:
-                self._place(child, found)
+        return list(zip(children, self._assign(node_id, children, dataset), strict=True))
 
     def _place_helper(self, node_id: int, place: str) -> None:
         """Place the node as a part of the iterator at ``place``, with its inputs if none of them is the user's."""
@@ -238,12 +268,10 @@ class _Matcher:
                 if one in self.nodes:
                     self._close(one, place)
 
-    def _close(self, node_id: int, place: str) -> None:
-        self.places[node_id] = place
-        self.helpers.add(node_id)
-        for one in self.nodes[node_id]["inputs"]:
-            if one in self.nodes:
-                self._close(one, place)
+    def _close(self, top: int, place: str) -> None:
+        for node_id in self._below(top):
+            self.places[node_id] = place
+            self.helpers.add(node_id)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(one) for one in dataset.inputs]
@@ -290,7 +318,12 @@ class _Matcher:
         return options[0] if len(options) == 1 else None
 
     def _mark_unplaced(self, node_id: int) -> None:
-        self.lost.append(node_id)
-        for one in self.nodes[node_id]["inputs"]:
-            if one in self.nodes:
-                self._mark_unplaced(one)
+        self.lost += self._below(node_id)
+
+    def _below(self, top: int) -> Iterator[int]:
+        """Yield a node and all its inputs, each before its own."""
+        todo = [top]
+        while todo:
+            node_id = todo.pop()
+            yield node_id
+            todo += [one for one in reversed(self.nodes[node_id]["inputs"]) if one in self.nodes]

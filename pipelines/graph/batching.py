@@ -69,16 +69,18 @@ def final_elements(graph: StageGraph) -> Elements:
 class _BatchingWalk:
     graph: StageGraph
     counts: Mapping[str, int | None]
-    _open: set[str] = field(default_factory=set)
+    _found: dict[str, Elements] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Each dataset is asked for after those that it depends on: a loop, because pipelines may be long.
+        for node in self.graph.dependencies_first():
+            self.of(node.id)
 
     def of(self, node_id: str) -> Elements:
-        if node_id in self._open:
-            return None  # guards against a cycle in a broken graph
-        self._open.add(node_id)
-        try:
-            return self._of(self.graph.nodes[node_id])
-        finally:
-            self._open.discard(node_id)
+        if node_id not in self._found:
+            self._found[node_id] = None  # guards against a cycle in a broken graph
+            self._found[node_id] = self._of(self.graph.nodes[node_id])
+        return self._found[node_id]
 
     def _of(self, node: Node) -> Elements:
         traits = node.traits

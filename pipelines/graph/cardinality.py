@@ -28,17 +28,11 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
     """Return the elements of one pass by id of the dataset: None if not known, `INFINITE` without end."""
     found: dict[str, int | None] = {}
 
-    def visit(node_id: str) -> int | None:
-        if node_id not in found:
-            node = graph.nodes[node_id]
-            found[node_id] = None  # guards against a cycle in a broken graph
-            found[node_id] = _count(node, [visit(one) for one in node.inputs])
-            if node.family == "Unbatch" and found[node_id] is None and node.inputs:
-                found[node_id] = _unbatch_count(graph.nodes[node.inputs[0]], found[node.inputs[0]])
-        return found[node_id]
-
-    for node_id in graph.nodes:
-        visit(node_id)
+    for node in graph.dependencies_first():
+        # In a cycle of a broken graph an input is not there yet.
+        found[node.id] = _count(node, [found.get(one) for one in node.inputs])
+        if node.family == "Unbatch" and found[node.id] is None and node.inputs:
+            found[node.id] = _unbatch_count(graph.nodes[node.inputs[0]], found.get(node.inputs[0]))
     return found
 
 

@@ -65,19 +65,24 @@ class _Naming:
     graph: StageGraph
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def visit(self, node_id: str, names: tuple[str, ...]) -> None:
-        if node_id in self.names:
-            return
-        self.names[node_id] = names
-        node = self.graph.nodes[node_id]
-        start = 0
-        for one in node.inputs:
-            count = len(self.graph.nodes[one].output_types)
-            self.visit(one, self._input_names(node, names, start, count))
-            start += count
-        for body in node.bodies:
-            count = len(self.graph.nodes[body].output_types)
-            self.visit(body, names if count == len(names) else _indices(count))
+    def visit(self, end: str, names_of_end: tuple[str, ...]) -> None:
+        todo = [(end, names_of_end)]
+        while todo:
+            node_id, names = todo.pop()
+            if node_id in self.names:
+                continue
+            self.names[node_id] = names
+            node = self.graph.nodes[node_id]
+            below = []
+            start = 0
+            for one in node.inputs:
+                count = len(self.graph.nodes[one].output_types)
+                below.append((one, self._input_names(node, names, start, count)))
+                start += count
+            for body in node.bodies:
+                count = len(self.graph.nodes[body].output_types)
+                below.append((body, names if count == len(names) else _indices(count)))
+            todo += reversed(below)
 
     def _input_names(self, node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
         if node.family == "Zip" and start + count <= len(names):

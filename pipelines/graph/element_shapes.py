@@ -29,19 +29,14 @@ def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
     counts = cardinalities(graph)
     found: dict[str, tuple[Shape, ...]] = {}
 
-    def visit(node_id: str) -> tuple[Shape, ...]:
-        if node_id not in found:
-            node = graph.nodes[node_id]
-            found[node_id] = node.output_shapes
-            if None in node.output_shapes:
-                inferred = _infer_shapes(node, [visit(one) for one in node.inputs], counts)
-                if inferred is not None and len(inferred) == len(node.output_shapes):
-                    pairs = zip(node.output_shapes, inferred, strict=True)
-                    found[node_id] = tuple(told if own is None else own for own, told in pairs)
-        return found[node_id]
-
-    for node_id in graph.nodes:
-        visit(node_id)
+    for node in graph.dependencies_first():
+        found[node.id] = node.output_shapes
+        if None in node.output_shapes:
+            inputs = [found.get(one, graph.nodes[one].output_shapes) for one in node.inputs]
+            inferred = _infer_shapes(node, inputs, counts)
+            if inferred is not None and len(inferred) == len(node.output_shapes):
+                pairs = zip(node.output_shapes, inferred, strict=True)
+                found[node.id] = tuple(told if own is None else own for own, told in pairs)
     return found
 
 

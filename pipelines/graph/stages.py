@@ -153,21 +153,34 @@ class StageGraph:
     def walk(self) -> Iterator[Node]:
         """Yield all datasets but options, inputs before what reads them, each once."""
         seen: set[str] = set()
-
-        def visit(node_id: str) -> Iterator[Node]:
-            if node_id in seen:
-                return
-            seen.add(node_id)
+        # What is left to do, last first: to visit a dataset, or to yield it.
+        todo: list[tuple[str, bool]] = [(self.root, False)] if self.root is not None else []
+        while todo:
+            node_id, visited = todo.pop()
             node = self.nodes[node_id]
-            for one in node.inputs:
-                yield from visit(one)
-            if not is_option(node.op):
+            if visited:
                 yield node
-            for body in node.bodies:
-                yield from visit(body)
+            elif node_id not in seen:
+                seen.add(node_id)
+                todo += [(body, False) for body in reversed(node.bodies)]
+                todo += [] if is_option(node.op) else [(node_id, True)]
+                todo += [(one, False) for one in reversed(node.inputs)]
 
-        if self.root is not None:
-            yield from visit(self.root)
+    def dependencies_first(self) -> list[Node]:
+        """List all datasets, each after its inputs and what its functions make, unless the graph is broken."""
+        order: list[Node] = []
+        seen: set[str] = set()
+        todo = [(node_id, False) for node_id in reversed(self.nodes)]
+        while todo:
+            node_id, visited = todo.pop()
+            node = self.nodes[node_id]
+            if visited:
+                order.append(node)
+            elif node_id not in seen:
+                seen.add(node_id)
+                todo.append((node_id, True))
+                todo += [(one, False) for one in (*reversed(node.bodies), *reversed(node.inputs))]
+        return order
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
         """Return the stages in the order elements flow, those of pipelines inside after their owner.

@@ -144,16 +144,19 @@ class _Segment:
         found: dict[str, float | None] = {}
         if self.executed.root is not None:
             top = self.executed.skip_options(self.executed.root)
-            self._expect(top, float(self.total(top, "num_elements")), found)
+            todo: list[tuple[str, float | None]] = [(top, float(self.total(top, "num_elements")))]
+            while todo:
+                place, expected = todo.pop()
+                if place in found:
+                    continue
+                found[place] = expected
+                node = self.executed.nodes[place]
+                below = [
+                    (one, self._expected_below(node, one, thrown_away, expected))
+                    for one, thrown_away in _inputs_of(self.executed, node)
+                ]
+                todo += reversed(below)
         return found
-
-    def _expect(self, place: str, expected: float | None, found: dict[str, float | None]) -> None:
-        if place in found:
-            return
-        found[place] = expected
-        node = self.executed.nodes[place]
-        for below, thrown_away in _inputs_of(self.executed, node):
-            self._expect(below, self._expected_below(node, below, thrown_away, expected), found)
 
     def _expected_below(self, node: Node, below: str, thrown_away: bool, above: float | None) -> float | None:
         seen = float(self.total(below, "num_elements"))

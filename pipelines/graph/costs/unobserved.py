@@ -54,21 +54,24 @@ class _CountInference:
     def is_read(self, place: str) -> bool:
         return place in self.costs.by_id and not self.costs.by_id[place].unseen
 
-    def below(self, place: str, elements: float | None) -> None:
-        node = self.executed.nodes[place]
-        for one in (*node.inputs, *node.bodies):
-            below = self.executed.skip_options(one)
-            if self._readers[below] > 1:
-                # It is unknown for which of them it ran.
-                continue
-            if self.is_read(below):
-                self.below(below, self.costs.by_id[below].elements)
-                continue
-            barely = self.costs.by_id[below].elements if below in self.costs.by_id else 0.0
-            through = barely or self._input_count(node, below, elements)
-            if through is not None:
-                self.found[below] = through
-            self.below(below, through)
+    def below(self, top: str, elements_of_top: float | None) -> None:
+        todo = [(top, elements_of_top)]
+        while todo:
+            place, elements = todo.pop()
+            node = self.executed.nodes[place]
+            for one in (*node.inputs, *node.bodies):
+                below = self.executed.skip_options(one)
+                if self._readers[below] > 1:
+                    # It is unknown for which of them it ran.
+                    continue
+                if self.is_read(below):
+                    todo.append((below, self.costs.by_id[below].elements))
+                    continue
+                barely = self.costs.by_id[below].elements if below in self.costs.by_id else 0.0
+                through = barely or self._input_count(node, below, elements)
+                if through is not None:
+                    self.found[below] = through
+                todo.append((below, through))
 
     def _input_count(self, node: Node, below: str, elements: float | None) -> float | None:
         """Return how many elements the unsampled ``below`` produced for ``elements`` of ``node``."""

@@ -1,0 +1,81 @@
+"""Graphs of thousands of datasets are read with loops: Python's limit of nested calls does not limit pipelines."""
+
+import sys
+
+import pytest
+
+from pipeprof.pipelines.graph.align import join, match
+from pipeprof.pipelines.graph.batching import final_elements
+from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.component_names import component_flow
+from pipeprof.pipelines.graph.costs.model_only import dataset_node
+from pipeprof.pipelines.graph.element_shapes import shapes
+from pipeprof.pipelines.graph.stages import StageGraph
+
+LONG = 3000
+
+
+@pytest.fixture(autouse=True)
+def _usual_limit(request):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    request.addfinalizer(lambda: sys.setrecursionlimit(limit))
+
+
+def long_graph():
+    """A range and maps after it, the last one first, as the worst order for whoever works from the inputs on."""
+    nodes = [dataset_node(f"map{number}", "MapDataset", [f"map{number - 1}"]) for number in range(LONG, 1, -1)]
+    nodes += [dataset_node("map1", "MapDataset", ["range"]), dataset_node("range", "RangeDataset", [])]
+    for node in nodes:
+        node["output_types"], node["output_shapes"] = ["int64"], [[]]
+    nodes[-1]["arguments"] = {"start": 0, "stop": 7, "step": 1}
+    return StageGraph.from_dict({"root": f"map{LONG}", "reason": None, "nodes": nodes})
+
+
+def model_node(number, name, inputs):
+    return {
+        "id": number,
+        "name": name,
+        "autotune": True,
+        "num_elements": 5,
+        "processing_time": 10,
+        "bytes_consumed": 0,
+        "bytes_produced": 0,
+        "buffered_bytes": 0,
+        "buffered_elements": 0,
+        "parameters": {},
+        "ratio": 1.0,
+        "inputs": inputs,
+        "node_class": "UNKNOWN",
+    }
+
+
+def long_model():
+    names = ["Root", *["Map"] * LONG, "Range"]
+    nodes = [model_node(number, name, [number + 1] * (number < LONG + 1)) for number, name in enumerate(names)]
+    return {"output": 0, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 1.0}
+
+
+def test_the_order_of_a_walk_is_that_of_the_data():
+    assert [node.id for node in long_graph().walk()] == ["range", *(f"map{number}" for number in range(1, LONG + 1))]
+
+
+def test_facts_that_follow_from_the_inputs():
+    graph = long_graph()
+    assert set(cardinalities(graph).values()) == {7}
+    assert set(shapes(graph).values()) == {((),)}
+    assert final_elements(graph) is not None
+    assert len(component_flow(graph).names) == LONG + 1
+
+
+def test_a_model_is_matched_to_its_graph():
+    graph = long_graph()
+    assert len(join(graph, graph).executed) == LONG + 1
+    found = match(graph, long_model())
+    assert found.unattributed == ()
+    assert found.places[1] == f"map{LONG}"
+    assert found.places[LONG + 1] == "range"
+
+
+def test_stages_of_a_long_line():
+    assert [stage.op for stage in long_graph().stages()] == ["range", *["map"] * LONG]
