@@ -72,7 +72,7 @@ class _BatchingWalk:
     _found: dict[str, Elements] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Each dataset is asked for after those that it depends on: a loop, because pipelines may be long.
+        # Each dataset comes after those that it depends on: a loop, because pipelines may be long.
         for node in self.graph.dependencies_first():
             self.of(node.id)
 

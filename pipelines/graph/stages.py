@@ -170,7 +170,7 @@ class StageGraph:
         """List all datasets, each after its inputs and what its functions make, unless the graph is broken."""
         order: list[Node] = []
         seen: set[str] = set()
-        todo = [(node_id, False) for node_id in reversed(self.nodes)]
+        todo = [(node_id, False) for node_id in reversed(list(self.nodes))]
         while todo:
             node_id, visited = todo.pop()
             node = self.nodes[node_id]

@@ -16,10 +16,11 @@ LONG = 3000
 
 
 @pytest.fixture(autouse=True)
-def _usual_limit(request):
+def _usual_limit():
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
-    request.addfinalizer(lambda: sys.setrecursionlimit(limit))
+    yield
+    sys.setrecursionlimit(limit)
 
 
 def long_graph():
