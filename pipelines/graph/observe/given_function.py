@@ -53,22 +53,43 @@ def _is_method_of_dataset(frame: FrameType) -> bool:
     return bool(names) and isinstance(frame.f_locals.get(names[0]), tf.data.Dataset)
 
 
-def given_function(called: FrameType, library: FrameType | None) -> str | None:
+def given_function(called: FrameType, library: FrameType | None, tensorflow: str) -> str | None:
     """Return the name of the one function among the arguments of a call of TensorFlow's API.
 
-    That of a lambda is the function that it calls; in a library it is else that of the function around it.
+    That of a lambda is the function that it calls; in a library it is else that of the function around it. A function
+    of TensorFlow's own says nothing: ``from_generator`` passes one to ``flat_map``. Then the calls around it count, as
+    far as they are TensorFlow's.
 
     Args:
         called: The frame of the call.
         library: The frame of the library that calls.
+        tensorflow: TensorFlow's folder.
     """
-    code = called.f_code
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    values = [called.f_locals.get(name) for name in names if name not in ("self", "cls")]
-    functions = [one for one in values if _is_function(one)]
+    inside = f"{tensorflow}{os.sep}"
+    functions: list[Any] = []
+    for frame in (called, *_outwards(called)):
+        if frame is not called and not frame.f_code.co_filename.startswith(inside):
+            break
+        functions = [function for function in _functions_given(frame) if not _file_of(function).startswith(inside)]
+        if functions:
+            break
     if len(functions) != 1:
         return None
     return _name(functions[0]) or (library.f_code.co_name if library is not None else None)
+
+
+def _functions_given(frame: FrameType) -> list[Any]:
+    """Return the functions among the arguments of a call."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    values = [frame.f_locals.get(name) for name in names if name not in ("self", "cls")]
+    return [value for value in values if _is_function(value)]
+
+
+def _file_of(function: Any) -> str:
+    """Return the file of a function; empty for an object with a method for calls."""
+    plain = _plain(function)
+    return plain.__code__.co_filename if isinstance(plain, FunctionType) else ""
 
 
 def file_in_library(file: str) -> str:

@@ -75,7 +75,8 @@ class Lines:
                     function: Any = one
                     functions.append(self._number(function.graph))
                     self._functions[_text(function.name)] = functions[-1]
-        called, library = library_frames(frame, str(Path(tf.__file__).parent), self.own)
+        tensorflow = str(Path(tf.__file__).parent)
+        called, library = library_frames(frame, tensorflow, self.own)
         single = traits(written_op(op)).single_function
         made = CreatedDataset(
             op,
@@ -84,7 +85,7 @@ class Lines:
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
             tuple(functions),
-            given_function(called, library) if single else None,
+            given_function(called, library, tensorflow) if single else None,
             _spot(library) if library is not None else None,
         )
         self._note(variant, made)
