@@ -342,7 +342,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def _validated(path: Path, document: dict[str, Any], raw: bytes) -> SavedProfile:
+def _validated(path: Path, document: dict[str, object], raw: bytes) -> SavedProfile:
     """The profile that a document is, read from its text; its unknown fields are taken out of `document`."""
     from pydantic import ValidationError
 

@@ -32,7 +32,7 @@ class PythonClock:
         scripts, datasets = sys.modules.get(_SCRIPTS), sys.modules.get(_DATASETS)
         self._registry: Any = getattr(scripts, "FuncRegistry", None)
         self._eager: Any = getattr(scripts, "EagerFunc", None)
-        self._generators: Any = getattr(getattr(datasets, "DatasetV2", None), "_GeneratorState", None)
+        self._generators = _class_with("get_iterator", getattr(datasets, "DatasetV2", None))
         self._before: list[tuple[Any, str, Any]] = []
         # A thread changes only its own sums.
         self._sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -177,6 +177,12 @@ def _code(function: Any) -> CodeType | None:
 
 def _name(token: Any) -> str:
     return token.decode() if isinstance(token, bytes) else str(token)
+
+
+def _class_with(method: str, owner: Any) -> Any:
+    """Return the class inside another one that has a method; ``None`` if there is none."""
+    inside = vars(owner).values() if isinstance(owner, type) else ()
+    return next((value for value in inside if isinstance(value, type) and _has(value, method)), None)
 
 
 def _has(owner: Any, *methods: str) -> bool:
