@@ -42,6 +42,6 @@ def _functions(path: Path) -> list[str]:
     from pipeprof.pipelines.target.listing import listed_functions
 
     try:
-        return [one.name for one in listed_functions(path)]
+        return [function.name for function in listed_functions(path)]
     except (OSError, PipeprofError):
         return []

@@ -143,7 +143,7 @@ def _by_end(last: str, names: list[str]) -> str | None:
 
 
 def _by_synonym(words: tuple[str, ...], names: list[str]) -> str | None:
-    return next((each for word in words for each in _SYNONYMS.get(word, ()) if each in names), None)
+    return next((name for word in words for name in _SYNONYMS.get(word, ()) if name in names), None)
 
 
 def _by_spelling(plain: str, by_plain: dict[str, str]) -> str | None:

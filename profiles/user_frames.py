@@ -68,15 +68,20 @@ def frames_of_error(error: BaseException) -> list[UserFrame]:
     its own place. Frames of libraries, of TensorFlow and of code that AutoGraph generated are left out.
     """
     found: list[UserFrame] = []
-    for one in _causes_first(error):
+    for exception in _causes_first(error):
         found += [
             UserFrame(frame.filename, frame.lineno or 0, frame.name)
-            for frame in traceback.extract_tb(one.__traceback__)
+            for frame in traceback.extract_tb(exception.__traceback__)
             if frame.lineno and is_users(frame.filename)
         ]
-        if isinstance(one, SyntaxError) and one.filename and one.lineno and is_users(one.filename):
-            found.append(UserFrame(one.filename, one.lineno, None))
-        found += users_frames_in(text_of(one))
+        if (
+            isinstance(exception, SyntaxError)
+            and exception.filename
+            and exception.lineno
+            and is_users(exception.filename)
+        ):
+            found.append(UserFrame(exception.filename, exception.lineno, None))
+        found += users_frames_in(text_of(exception))
     return with_sources(shortened(without_repeats(found)))
 
 

@@ -30,8 +30,8 @@ from pipeprof.profiles.worker.steps.simulated_device import HostClock, Simulated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeprof.profiles.worker.steps.loop import Feed, Step
-    from pipeprof.profiles.worker.steps.statistics import Reading
+    from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed
+    from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
@@ -67,7 +67,7 @@ class Block:
         self.chunks.append(times)
         return self._due(lambda: self._window.drained(base, times, batch))
 
-    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
         """The same with a device."""
         self.chunks.append(readings)
         return self._due(lambda: self._window.followed(readings, restarts, batch))
@@ -137,7 +137,7 @@ class Drain:
 class Follow:
     """The two loops with a device. Both return the number of steps from the first to the last, and the seconds."""
 
-    def __init__(self, feed: Feed, step: Step) -> None:
+    def __init__(self, feed: Feed, step: BatchConsumer) -> None:
         self._feed = feed
         self._step = step
 
@@ -186,7 +186,7 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     def drain(feed: Feed, window: PhaseWindow) -> None:
         alternate(Drain(feed), window, pairs=next(pairs))
 
-    def follow(feed: Feed, step: Step, window: PhaseWindow) -> None:
+    def follow(feed: Feed, step: BatchConsumer, window: PhaseWindow) -> None:
         alternate(Follow(feed, step), window, pairs=next(pairs))
 
     sample.drain, sample.follow = drain, follow  # type: ignore[assignment]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import Target as ParsedTarget
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
@@ -195,7 +195,7 @@ def _not_known(memory: MemoryPrediction) -> list[Message]:
     from pipeprof.profiles.document.messages import Message
 
     listed = {
-        reason: ", ".join(f"{one.owner} at {one.stage}" for one in members)
+        reason: ", ".join(f"{size.owner} at {size.stage}" for size in members)
         for reason, members in unknown_by_reason(memory).items()
     }
     return [Message(code="memory-not-known", message=f"{owners}: {reason}") for reason, owners in listed.items()]
@@ -204,7 +204,7 @@ def _not_known(memory: MemoryPrediction) -> list[Message]:
 def _uncounted(advice: StaticAdvice) -> list[Message]:
     from pipeprof.profiles.document.messages import Message
 
-    return [Message(code="memory-not-predicted", message=f"Not predicted: {one}") for one in advice.open]
+    return [Message(code="memory-not-predicted", message=f"Not predicted: {name}") for name in advice.open]
 
 
 def _encoded(profile: Profile, kind: str) -> str:
@@ -261,7 +261,7 @@ def _document(
         memory=Memory(
             ledger=memory.ledger() if memory is not None else None,
             predicted_bytes=memory.peak_bytes if memory is not None else None,
-            what_ifs=[LimitAnswer(**vars(one)) for one in advice.what_ifs]
+            what_ifs=[LimitAnswer(**vars(what_if)) for what_if in advice.what_ifs]
             if advice is not None and advice.what_ifs
             else None,
         ),
@@ -282,15 +282,15 @@ def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
     profile = _document(text, "spec", changes, _machine(None), exit_code=error.exit_code)
     profile.errors = [
         Problem(
-            file=found.file,
-            line=found.line,
-            column=found.column,
-            length=found.length if found.column is not None else None,
-            flag=found.flag,
-            code=found.code,
-            message=found.message + (f" — did you mean {found.suggestion}?" if found.suggestion else ""),
+            file=diagnostic.file,
+            line=diagnostic.line,
+            column=diagnostic.column,
+            length=diagnostic.length if diagnostic.column is not None else None,
+            flag=diagnostic.flag,
+            code=diagnostic.code,
+            message=diagnostic.message + (f" — did you mean {diagnostic.suggestion}?" if diagnostic.suggestion else ""),
         )
-        for found in error.diagnostics
+        for diagnostic in error.diagnostics
     ]
     return profile
 
@@ -329,7 +329,7 @@ def _as_text(
         _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
         memory=advice.memory if advice is not None else None,
         uncounted=advice.open if advice is not None and not advice.what_ifs else (),
-        what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
+        what_ifs=[what_if.sentence for what_if in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
         warnings=advice.messages if advice is not None else (),
     )

@@ -81,7 +81,7 @@ def _find(name: str) -> Rule:
     known = rules()
     if name in known:
         return known[name]
-    containing = [one for one in known if name and name in one]
+    containing = [other_name for other_name in known if name and name in other_name]
     meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *CODES])
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
     msg = f"unknown rule or code {name!r}{hint}"

@@ -87,7 +87,7 @@ def report(found: DescribedTarget, text: str, written: str) -> str:
         lines += [f"{text} printed:", *(f"{_INDENT}{line}" for line in found.printed.splitlines())]
     lines.append(written)
     if found.unsaid:
-        lines += ["Could not be written as YAML:", *(f"{_INDENT}{one}" for one in found.unsaid)]
+        lines += ["Could not be written as YAML:", *(f"{_INDENT}{name}" for name in found.unsaid)]
     if found.equal is None:
         lines.append(f"Not verified against the graph of {text}: {found.why}.")
     elif found.equal:
@@ -96,5 +96,5 @@ def report(found: DescribedTarget, text: str, written: str) -> str:
         )
     else:
         lines.append(f"Not equal: TensorFlow builds a different graph from the spec than from {text}:")
-        lines += [f"{_INDENT}{one}" for one in found.differences]
+        lines += [f"{_INDENT}{difference}" for difference in found.differences]
     return "\n".join(lines)

@@ -32,7 +32,10 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
     choice("--color", color, COLORS)
     known = list(all_rules().values())
     if report_format(form, json=json) == "json":
-        document = {"rules": [as_dict(rule) for rule in known], "gate": [threshold_dict(one) for one in GATE]}
+        document = {
+            "rules": [as_dict(rule) for rule in known],
+            "gate": [threshold_dict(threshold) for threshold in GATE],
+        }
         write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
         write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, color)))
@@ -49,7 +52,7 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "why": _prose(rule.why),
         "fix": _prose(rule.fix),
         "ignore_when": _prose(rule.ignore_when),
-        "thresholds": [threshold_dict(one) for one in rule.thresholds],
+        "thresholds": [threshold_dict(threshold) for threshold in rule.thresholds],
     }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import Target as ParsedTarget
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
 

@@ -67,7 +67,7 @@ def show(
     saved = [load_saved(path) for path in paths]
     for path, one in zip(paths, saved, strict=True):
         _note_unknown(path, one)
-    documents = [one.profile for one in saved]
+    documents = [profile.profile for profile in saved]
     if finding is not None:
         _require_finding(documents[0], finding)
     if redact:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
-    from pipeprof.pipelines.target.target import Target
+    from pipeprof.pipelines.target.target import ParsedTarget
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def list_functions(text: str, *, plain: bool) -> bool:
 
 def load_target(
     text: str, changes: Changes, *, no_python: bool, step: Step | None = None, arguments: Sequence[str] = ()
-) -> tuple[Target, LoadedSpec | None]:
+) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read the target, its spec and its arguments; nothing runs.
 
     Args:

@@ -72,12 +72,12 @@ def formats_of(command: str) -> tuple[Format, ...]:
         >>> [one.name for one in formats_of("run")]
         ['text', 'json']
     """
-    return tuple(one for one in all_formats() if command in one.commands)
+    return tuple(format_ for format_ in all_formats() if command in format_.commands)
 
 
 def names_of(command: str) -> tuple[str, ...]:
     """Names of the formats that a command has, for messages and `--help`."""
-    return tuple(one.name for one in formats_of(command))
+    return tuple(format_.name for format_ in formats_of(command))
 
 
 def extensions_of(command: str) -> dict[str, str]:
@@ -87,11 +87,11 @@ def extensions_of(command: str) -> dict[str, str]:
         >>> extensions_of("run")
         {'.json': 'json', '.txt': 'text'}
     """
-    found = {extension: one.name for one in formats_of(command) for extension in one.extensions}
+    found = {extension: format_.name for format_ in formats_of(command) for extension in format_.extensions}
     return dict(sorted(found.items()))
 
 
 def render(name: str, output: Output) -> str:
     """The output in the format with this name; a CI log reads no command in it, except in the format for that."""
-    text = next(one for one in all_formats() if one.name == name).render(output)
+    text = next(format_ for format_ in all_formats() if format_.name == name).render(output)
     return without_commands(text, name)

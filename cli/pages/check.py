@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.finding import describe_finding
 from pipeprof.cli.report.ledger import HOW
 from pipeprof.cli.report.problems import list_warnings
-from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Span, Table
+from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.names import name_row, name_rows, number_of
 from pipeprof.cli.text.units import byte_scale
 from pipeprof.profiles.memory.ledger.texts import OWNERS
@@ -73,7 +73,7 @@ def describe_check(
         for number, finding in enumerate(findings, 1):
             if number > 1:
                 yield Blank()
-            yield Prose((Span(f"  {number}  "), Span(finding.title, "bold")), indent=0, hang=5)
+            yield Prose((TextSpan(f"  {number}  "), TextSpan(finding.title, "bold")), indent=0, hang=5)
             yield from describe_finding(finding, stages)
     yield from list_warnings(warnings)
 
@@ -91,18 +91,30 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
     names = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
     yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
-        scale = byte_scale(one.bytes for one in memory.held)
+        scale = byte_scale(prediction.bytes for prediction in memory.held)
         yield Table(
             [
-                Column("owner", [OWNERS[one.owner] for one in memory.held], right=False),
-                Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=28),
-                Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
-                Column("how", [HOW[one.how] for one in memory.held], right=False, keep=2),
-                Column("", [one.formula for one in memory.held], right=False, keep=3, shrink_to=20, style="dim"),
+                Column("owner", [OWNERS[prediction.owner] for prediction in memory.held], right=False),
+                Column(
+                    "stage",
+                    [names.get(prediction.stage, prediction.stage) for prediction in memory.held],
+                    right=False,
+                    shrink_to=28,
+                ),
+                Column(scale.unit, [_bytes(prediction, scale.text(prediction.bytes)) for prediction in memory.held]),
+                Column("how", [HOW[prediction.how] for prediction in memory.held], right=False, keep=2),
+                Column(
+                    "",
+                    [prediction.formula for prediction in memory.held],
+                    right=False,
+                    keep=3,
+                    shrink_to=20,
+                    style="dim",
+                ),
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
-        listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
+        listed = ", ".join(dict.fromkeys(names.get(other_size.stage, other_size.stage) for other_size in members))
         yield Prose(f"unknown: {listed}: {reason}", hang=2)
 
 
@@ -110,9 +122,9 @@ def _total(memory: MemoryPrediction) -> str:
     if not memory.held:
         return ""
     more = ", plus what is unknown" if memory.unknown else ""
-    if memory.total_bytes < _SMALL and not any(one.at_least for one in memory.held):
+    if memory.total_bytes < _SMALL and not any(prediction.at_least for prediction in memory.held):
         return f"less than {size(_SMALL)} above TensorFlow itself{more}"
-    least, most = any(one.at_least for one in memory.held), any(one.at_most for one in memory.held)
+    least, most = any(entry.at_least for entry in memory.held), any(entry.at_most for entry in memory.held)
     bound = "about " if least and most else "at least " if least else "at most " if most else ""
     return f"{bound}{size(memory.peak_bytes)} above TensorFlow itself{more}"
 
@@ -120,8 +132,8 @@ def _total(memory: MemoryPrediction) -> str:
 def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:
     """The stages whose bytes are not known, by the reason."""
     found: dict[str, list[UnknownSize]] = {}
-    for one in memory.unknown:
-        found.setdefault(one.reason, []).append(one)
+    for other_size in memory.unknown:
+        found.setdefault(other_size.reason, []).append(other_size)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.cli.text.blocks import Block, Heading, Prose, Span
+from pipeprof.cli.text.blocks import Block, Heading, Prose, TextSpan
 
 Kind = Literal["warning of a run", "error of a run", "error in a spec"]
 
@@ -267,7 +267,7 @@ def describe_code(name: str) -> Iterator[Block]:
         name: A key of :data:`CODES`.
     """
     code = CODES[name]
-    yield Prose((Span(name, "bold"), Span(f": {code.kind}")), indent=0)
+    yield Prose((TextSpan(name, "bold"), TextSpan(f": {code.kind}")), indent=0)
     yield Heading("Meaning")
     yield Prose(code.meaning, indent=2)
     yield Heading("What to do")

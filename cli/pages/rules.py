@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import SEMANTICS
-from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, Span
+from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, TextSpan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
         rule: The rule.
         gate: Thresholds of the family `speed` as a whole.
     """
-    yield Prose((Span(rule.name, "bold"), Span(f": {rule.title}")), indent=0)
+    yield Prose((TextSpan(rule.name, "bold"), TextSpan(f": {rule.title}")), indent=0)
     for title, text in (
         ("What is seen", rule.seen),
         ("Why it matters", rule.why),
@@ -81,7 +81,10 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
 
 def gate_words(gate: Sequence[Threshold]) -> str:
     """State when findings on speed are reported."""
-    marks = [_GATE_WORDS.get(one.name, f"{one.name} is at least {{}}").format(value_words(one)) for one in gate]
+    marks = [
+        _GATE_WORDS.get(threshold.name, f"{threshold.name} is at least {{}}").format(value_words(threshold))
+        for threshold in gate
+    ]
     return f"only after a run, if {' and '.join(marks)}"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, describe_speedup
-from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, Span
+from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.wording import significant, stage_label
 
@@ -110,7 +110,7 @@ def _status(finding: Finding) -> str:
 
 
 def _labelled(label: str, text: str) -> Iterator[Block]:
-    yield Prose((Span(label.ljust(_LABEL), "dim"), Span(text)), indent=_INDENT, hang=_LABEL)
+    yield Prose((TextSpan(label.ljust(_LABEL), "dim"), TextSpan(text)), indent=_INDENT, hang=_LABEL)
 
 
 def _code(label: str, text: str | None) -> Iterator[Block]:

@@ -45,7 +45,7 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
         assurances = [] if select_warnings(profile) else list(_assurances(profile))
         if doubts or assurances:
             yield KeyValue("Caution" if doubts else "Reliable", " · ".join(doubts or assurances), width=_KEY)
-    notes = len([one for one in profile.warnings if one.code in NOTES])
+    notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
         yield Command("Saved", saved, width=_KEY, note="" if complete else MARK.replace("numbers", f"numbers{more}"))

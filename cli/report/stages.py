@@ -59,7 +59,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines(stages)]
     if places:
         versions.append([Table(_columns(short, lines, libraries=False)), *places, *reasons])
-    if any(_shorten_number(one.id) != number_of(one.id) for one in short):
+    if any(_shorten_number(stage.id) != number_of(stage.id) for stage in short):
         versions.append([Table(_columns(short, lines, _shorten_number, libraries=False)), *places, *reasons])
     yield Alternatives(versions)
     for text in _name_calls(stages, lines) if lines else ():
@@ -109,9 +109,9 @@ def _name_calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
         if stage.location is not None and stage.location.call is not None:
             found.setdefault((stage.location.call, line), []).append(stage)
     return [
-        f"{call} (line {line}) is {_list_places([number_of(one.id) for one in parts])}"
+        f"{call} (line {line}) is {_list_places([number_of(stage.id) for stage in parts])}"
         for (call, line), parts in found.items()
-        if len(parts) > 1 and call not in {one.op for one in parts}
+        if len(parts) > 1 and call not in {stage.op for stage in parts}
     ]
 
 
@@ -151,7 +151,7 @@ def _columns(
         Column("calls", [_count_calls(stage) for stage in stages], keep=2),
         Column(f"holds {sizes.unit}", [_held(sizes, stage) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_write_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
-        Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
+        Column("elements", ["" if stage.elements is None else f"{stage.elements:,}" for stage in stages], keep=-1),
         Column("an element", [_describe_element(stage) for stage in stages], right=False, keep=-2),
     ]
 
@@ -159,10 +159,10 @@ def _columns(
 def _describe_element(stage: Stage) -> str:
     """What an element is made of: ``image uint8[224,224,3], label int64``."""
     return ", ".join(
-        ("" if one.name.isdigit() else f"{one.name} ")
-        + one.dtype
-        + ("[…]" if one.shape is None else f"[{','.join('?' if n is None else str(n) for n in one.shape)}]")
-        for one in stage.element_spec or []
+        ("" if component.name.isdigit() else f"{component.name} ")
+        + component.dtype
+        + ("[…]" if component.shape is None else f"[{','.join('?' if n is None else str(n) for n in component.shape)}]")
+        for component in stage.element_spec or []
     ).replace("[]", "")
 
 

@@ -53,12 +53,16 @@ def split_stage(stage: Stage) -> list[Part]:
     Args:
         stage: With ``ops``, ``python`` and ``calling_ms_per_batch`` where they are known.
     """
-    python = [Part(_function_name(one), one.ms_per_batch, (), one) for one in stage.python or []]
-    calls = {one.op: one.ms_per_batch for one in stage.ops or [] if one.op in _CALLS_PYTHON}
+    python = [Part(_function_name(cost), cost.ms_per_batch, (), cost) for cost in stage.python or []]
+    calls = {op.op: op.ms_per_batch for op in stage.ops or [] if op.op in _CALLS_PYTHON}
     parts = []
-    for one in stage.ops or []:
-        inside = _fit(python, one.ms_per_batch) if one.op == max(calls, key=lambda op: calls[op], default="") else []
-        parts.append(Part(one.op, one.ms_per_batch, tuple(inside)))
+    for other_op in stage.ops or []:
+        inside = (
+            _fit(python, other_op.ms_per_batch)
+            if other_op.op == max(calls, key=lambda op: calls[op], default="")
+            else []
+        )
+        parts.append(Part(other_op.op, other_op.ms_per_batch, tuple(inside)))
     if not calls:
         parts += python
     if stage.calling_ms_per_batch and stage.calls_per_batch:
@@ -80,7 +84,7 @@ def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
 
 
 def _scale(part: Part, factor: float) -> Part:
-    return part._replace(ms=part.ms * factor, inside=tuple(_scale(one, factor) for one in part.inside))
+    return part._replace(ms=part.ms * factor, inside=tuple(_scale(pair, factor) for pair in part.inside))
 
 
 def describe_inside(stage: Stage) -> str:
@@ -96,7 +100,7 @@ def describe_inside(stage: Stage) -> str:
     for part in split_stage(stage)[: EACH + 1]:
         if part.ms < _LEAST * whole:
             continue
-        inside = [f"{one.name} {one.ms / whole:.0%}" for one in part.inside if one.ms >= _LEAST * whole][:EACH]
+        inside = [f"{pair.name} {pair.ms / whole:.0%}" for pair in part.inside if pair.ms >= _LEAST * whole][:EACH]
         nested = f" ({', '.join(inside)})" if inside else ""
         name = _CALLING if part.name.startswith(_CALLING) else part.name
         words.append(f"{name} {part.ms / whole:.0%}{nested}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """A part of a line with one look.
 
     Attributes:
@@ -19,7 +19,7 @@ class Span(NamedTuple):
     style: str = ""
 
 
-Line: TypeAlias = str | tuple[Span, ...]
+Line: TypeAlias = str | tuple[TextSpan, ...]
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class _Painter:
             case Legend():
                 self._legend(block)
             case Alternatives():
-                self.add(next((one for one in block.versions if self._fits(one)), block.versions[-1]))
+                self.add(next((version for version in block.versions if self._fits(version)), block.versions[-1]))
 
     def _clean(self, text: str) -> str:
         """Text of any origin as it may be shown: no control characters, and only those that the receiver knows."""

@@ -17,7 +17,7 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.harness.progress import Progress
+    from pipeprof.profiles.harness.progress import RunProgress
 
 REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
@@ -38,7 +38,7 @@ _WORDS = {
 _NUMBERS = {name: f"[{number}/{len(_WORDS)}] " for number, name in enumerate(_WORDS, 1)}
 
 
-def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> Progress:
+def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> RunProgress:
     """Choose the progress for a stream: live in a terminal, lines elsewhere, nothing with ``-q``."""
     if quiet:
         return Silent()

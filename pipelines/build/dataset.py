@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.functions import Functions
+from pipeprof.pipelines.build.functions import FunctionBuilder
 from pipeprof.pipelines.build.last_stages import StageRecorder, dataset_of
 from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.errors import PlainError
@@ -89,7 +89,7 @@ def _set_options(tf: Any, options: Any, written: dict[str, Any]) -> None:
             setattr(options, name, value)
 
 
-class _Builder(Functions):
+class _Builder(FunctionBuilder):
     """Turns the parts of a spec into TensorFlow's; implements `pipeprof.pipelines.ops.protocol.Building`."""
 
     def __init__(self, tf: Any, context: BuildContext) -> None:

@@ -35,7 +35,7 @@ from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.target import import_file
 
 
-class Functions:
+class FunctionBuilder:
     """Builds the functions of one spec; the builder of pipelines extends it."""
 
     def __init__(self, tf: Any, context: BuildContext) -> None:

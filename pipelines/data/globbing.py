@@ -44,7 +44,7 @@ def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
         found = glob.glob(pattern)  # noqa: PTH207  # absolute patterns, which Path.glob refuses
     else:
         found = [] if pattern.endswith("/") else _walk(pattern)
-    return sorted(one for one in found if os.path.isfile(one))  # noqa: PTH113  # a million of them
+    return sorted(name for name in found if os.path.isfile(name))  # noqa: PTH113  # a million of them
 
 
 def _walk(pattern: str) -> list[str]:

@@ -56,7 +56,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
     if name in FILES:
         return files(value, folders)
     if name in _DEFAULTS and isinstance(value, list | tuple):
-        return [_default(one, folders) for one in value]
+        return [_default(item, folders) for item in value]
     if name in _PATHS and isinstance(value, str):
         return folders.path(value) if value else value
     found = literal(value, folders)

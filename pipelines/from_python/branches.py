@@ -36,7 +36,7 @@ def written_branches(
     Raises:
         NotExpressible: A branch cannot be written.
     """
-    chains = [_chain(one, inputs, write) for one in functions_of(call)]
+    chains = [_chain(value, inputs, write) for value in functions_of(call)]
     if call.name == "tf.switch_case":
         return {"branch_fns": chains, "branch_index": [{"select": decision}]}
     names = ("true_fn", "false_fn")

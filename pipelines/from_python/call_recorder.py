@@ -16,7 +16,7 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
 from pipeprof.pipelines.from_python.plans import BRANCHES
-from pipeprof.pipelines.from_python.public import Public, Table
+from pipeprof.pipelines.from_python.public import Public, PublicTable
 from pipeprof.pipelines.from_python.records import SourcePlace
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
@@ -38,12 +38,12 @@ class ObservedCall:
     arguments: dict[str, Any]
     where: SourcePlace | None
     result: Any = None
-    bodies: list[TracedFunction] = field(default_factory=list)
+    bodies: list[FunctionTrace] = field(default_factory=list)
     drawn: int | None = None
 
 
 @dataclass
-class TracedFunction:
+class FunctionTrace:
     """Recording of a user's function that TensorFlow traced.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Frame:
 
     frame: FrameType
     seen: ObservedCall | None = None
-    traced: TracedFunction | None = None
+    traced: FunctionTrace | None = None
     used: UserCall | None = None
     unpacked: bool | None = None
 
@@ -115,7 +115,7 @@ class CallRecorder:
         self._own_codes: dict[CodeType, bool] = {}
         self._open: list[_Frame] = []
         self._before: Any = None
-        self._table = Table(tf, layers=layers)
+        self._table = PublicTable(tf, layers=layers)
         self._codes = self._table.codes()
         structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
         wrapper = getattr(getattr(structured, "structured_function", None), "StructuredFunctionWrapper", None)
@@ -171,10 +171,17 @@ class CallRecorder:
         dataset, structure = held.get("dataset"), held.get("input_structure")
         if structure is None and isinstance(dataset, self._tf.data.Dataset):
             structure = dataset.element_spec
-        owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
+        owner = next(
+            (
+                other_frame.seen
+                for other_frame in reversed(self._open)
+                if other_frame.seen is not None or other_frame.traced
+            ),
+            None,
+        )
         given = owner.arguments.values() if owner is not None else ()
-        codes = tuple(code for one in given if (code := getattr(one, "__code__", None)) is not None)
-        traced = TracedFunction(held.get("func"), given=codes)
+        codes = tuple(code for argument in given if (code := getattr(argument, "__code__", None)) is not None)
+        traced = FunctionTrace(held.get("func"), given=codes)
         if owner is not None:
             owner.bodies.append(traced)
         unpacked = None if structure is None else type(structure) is tuple
@@ -192,7 +199,7 @@ class CallRecorder:
         traced = self._open[-1].traced if self._open else None
         return traced is not None and code in traced.given
 
-    def _branch(self, code: CodeType) -> TracedFunction | None:
+    def _branch(self, code: CodeType) -> FunctionTrace | None:
         """Return the open call's branch with this code; None for none."""
         seen = self._open[-1].seen if self._open else None
         if seen is None or seen.public.name not in BRANCHES:
@@ -203,13 +210,13 @@ class CallRecorder:
         begun = [id(body.function) for body in seen.bodies]
         for function in functions:
             if getattr(function, "__code__", None) is code and id(function) not in begun:
-                seen.bodies.append(TracedFunction(function, element=(), branch=True))
+                seen.bodies.append(FunctionTrace(function, element=(), branch=True))
                 return seen.bodies[-1]
         return None
 
     def _inside_public_call(self) -> bool:
         """Return whether the innermost open frame is a public function's: calls inside it are not recorded."""
-        return next((one.seen is not None for one in reversed(self._open) if one.used is None), False)
+        return next((frame.seen is not None for frame in reversed(self._open) if frame.used is None), False)
 
     def _begin(self, frame: FrameType, public: Public) -> None:
         if public.kind == "apply" and not self._made_by_factory(frame):
@@ -221,7 +228,7 @@ class CallRecorder:
 
     def _made_by_factory(self, frame: FrameType) -> bool:
         function = frame.f_locals.get("transformation_func")
-        return any(one.result is function and one.public.kind == "factory" for one in self.seen)
+        return any(call.result is function and call.public.kind == "factory" for call in self.seen)
 
     def _begin_converted(self, frame: FrameType) -> None:
         held = frame.f_locals
@@ -271,8 +278,8 @@ class CallRecorder:
         if inside is None or isinstance(seen.result, self._tf.data.Dataset):
             self.seen.append(seen)
 
-    def _body(self) -> TracedFunction | None:
-        return next((one.traced for one in reversed(self._open) if one.traced is not None), None)
+    def _body(self) -> FunctionTrace | None:
+        return next((frame.traced for frame in reversed(self._open) if frame.traced is not None), None)
 
     def _is_own(self, code: CodeType) -> bool:
         if code not in self._own_codes:
@@ -311,7 +318,7 @@ def _is_first(value: Any, kind: Any) -> bool:
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
     """Find the code of a nested function by name; None if there is none."""
     inner = [const for const in code.co_consts if isinstance(const, CodeType)] if code is not None else []
-    return next((one for one in inner if one.co_name == name), None)
+    return next((type_ for type_ in inner if type_.co_name == name), None)
 
 
 def _converted_call(tf: Any) -> CodeType | None:

@@ -116,7 +116,7 @@ class _ChainWriter:
             msg = "its branches do not use the element"
             raise NotExpressible(msg)
         where = paths(self._state)
-        fields = [self._field(where, one) for one in inputs]
+        fields = [self._field(where, tensor) for tensor in inputs]
         decision = self._field(where, branches.decision_calls(call))
         item = branches.written_branches(call, inputs, decision, lambda body: chain(body, self._folders)[0])
         on = fields[0] if len(fields) == 1 else fields
@@ -185,7 +185,7 @@ class _ChainWriter:
             if isinstance(value, list | tuple) and (name == "inp" or self._takes_list(call, name)):
                 found[name] = [self._field(where, field) for field in self._all_fields(value)]
                 where = paths(self._state)
-            elif isinstance(value, list | tuple) and all(isinstance(one, RecordedTensor | int) for one in value):
+            elif isinstance(value, list | tuple) and all(isinstance(item, RecordedTensor | int) for item in value):
                 found[name] = self._pack_list(list(value))
                 where = paths(self._state)
             else:
@@ -195,11 +195,13 @@ class _ChainWriter:
 
     def _all_fields(self, values: Any, dtype: str = "") -> list[RecordedTensor]:
         """Convert constants of a list to fields, with a dtype if it is not their natural one."""
-        return [one if isinstance(one, RecordedTensor) else self._constant(one, dtype) for one in values]
+        return [value if isinstance(value, RecordedTensor) else self._constant(value, dtype) for value in values]
 
     def _pack_list(self, values: list[Any]) -> str | int:
         """Pack a list of numbers and fields as TensorFlow does: Python's numbers get the fields' dtype."""
-        fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, RecordedTensor)), ""))
+        fields = self._all_fields(
+            values, next((value.dtype for value in values if isinstance(value, RecordedTensor)), "")
+        )
         if not isinstance(self._state, dict):
             self._name_fields()
         where = paths(self._state)
@@ -359,7 +361,7 @@ class _ChainWriter:
         if isinstance(value, dict):
             return {name: self._structure(one, where) for name, one in value.items()}
         if isinstance(value, tuple | list):
-            return [self._structure(one, where) for one in value]
+            return [self._structure(item, where) for item in value]
         if not isinstance(value, RecordedTensor):
             msg = "a part of its result is not a tensor"
             raise NotExpressible(msg)
@@ -375,7 +377,7 @@ class _ChainWriter:
             if isinstance(value, dict):
                 return {name: visit(one) for name, one in value.items()}
             if isinstance(value, tuple):
-                return tuple(visit(one) for one in value)
+                return tuple(visit(item) for item in value)
             if isinstance(value, list) and list(leaves(value)):
                 name = self._pack_list(value)
                 return self._state[name]

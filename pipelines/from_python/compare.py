@@ -232,7 +232,7 @@ class _GraphComparison:
             )
             return
         if len(one["controls"]) != len(other["controls"]):
-            ops = [sorted(each["nodes"][name]["op"] for name in each["controls"]) for each in (one, other)]
+            ops = [sorted(function["nodes"][name]["op"] for name in function["controls"]) for function in (one, other)]
             self._add_difference(owner, f"further ops in a function: {_difference_text(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
@@ -260,7 +260,7 @@ class _GraphComparison:
 
 
 def _data(inputs: list[str]) -> list[str]:
-    return [one for one in inputs if not one.startswith("^")]
+    return [input_ for input_ in inputs if not input_.startswith("^")]
 
 
 def _captured_inputs(node: PlainNode) -> dict[str, range]:

@@ -54,7 +54,7 @@ class GraphPair:
 
     def _digest(self, tensor: Any) -> tuple[str, tuple[int, ...], Any]:
         dtype = str(self._tf.as_dtype(tensor.dtype).name)
-        shape = tuple(int(one.size) for one in tensor.tensor_shape.dim)
+        shape = tuple(int(dim.size) for dim in tensor.tensor_shape.dim)
         if dtype == "string":
             texts = tuple(tensor.string_val) or tuple(texts_of(tensor.tensor_content, math.prod(shape)))
             # One value represents all where they are equal.

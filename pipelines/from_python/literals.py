@@ -110,7 +110,7 @@ def literal(value: Any, folders: Folders) -> Any:
     if value is None or isinstance(value, bool | int | str | float):
         return value
     if isinstance(value, list | tuple):
-        return [literal(one, folders) for one in value]
+        return [literal(item, folders) for item in value]
     if isinstance(value, dict):
         return {name: literal(one, folders) for name, one in value.items()}
     if isinstance(value, Array):
@@ -179,7 +179,7 @@ def shortest(value: Any) -> Any:
         0.485
     """
     if isinstance(value, list):
-        return [shortest(one) for one in value]
+        return [shortest(item) for item in value]
     if not isinstance(value, float) or not math.isfinite(value):
         return value
     packed = struct.pack("f", value)
@@ -195,8 +195,8 @@ def tensors(value: Any, folders: Folders) -> Any:
     if isinstance(value, dict):
         return {name: tensors(one, folders) for name, one in value.items()}
     if isinstance(value, tuple):
-        written = [tensors(one, folders) for one in value]
-        if not any(isinstance(one, dict) for one in written):
+        written = [tensors(item, folders) for item in value]
+        if not any(isinstance(other_value, dict) for other_value in written):
             written = _with_mapping(value, written, folders)
         return written
     if isinstance(value, Array):
@@ -206,7 +206,11 @@ def tensors(value: Any, folders: Folders) -> Any:
 
 def _list(value: Any, folders: Folders) -> Any:
     written = literal(value, folders)
-    texts = isinstance(written, list) and len(written) >= _FEW and all(isinstance(one, str) for one in written)
+    texts = (
+        isinstance(written, list)
+        and len(written) >= _FEW
+        and all(isinstance(other_value, str) for other_value in written)
+    )
     return _files(written, folders) if texts else written
 
 

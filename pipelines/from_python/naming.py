@@ -59,7 +59,7 @@ class FunctionReferences:
         function = raw.__func__ if inspect.ismethod(raw) else raw
         defined = getattr(function, "__module__", None) or type(raw).__module__
         first = self._modules.get(str(defined))
-        others = [one for one in self._modules.values() if one is not first]
+        others = [type_ for type_ in self._modules.values() if type_ is not first]
         for module in [first, *others] if first is not None else others:
             file = Path(str(module.__file__)).resolve()
             for name in _names(module, raw, holder):

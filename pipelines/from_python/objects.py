@@ -43,7 +43,14 @@ class Objects:
         return Call(name, "function", arguments, self._value(seen.result), seen.where, number)
 
     def _construction_of(self, thing: Any) -> ObservedCall | None:
-        return next((one for one in self._watch.seen if one.public.kind == "object" and one.result is thing), None)
+        return next(
+            (
+                other_call
+                for other_call in self._watch.seen
+                if other_call.public.kind == "object" and other_call.result is thing
+            ),
+            None,
+        )
 
     def _arguments(self, made: ObservedCall) -> dict[str, Any]:
         given = {**made.arguments, **made.arguments.get("kwargs", {})}

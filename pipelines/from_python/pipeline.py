@@ -17,8 +17,8 @@ from pipeprof.pipelines.from_python.records import (
     InnerNotExpressible,
     Notes,
     NotExpressible,
+    RecordedCalls,
     RecordedFunction,
-    Recording,
     SourcePlace,
 )
 from pipeprof.pipelines.from_python.user_functions import UserFunctions, WrittenOp
@@ -72,7 +72,7 @@ class Describer:
         notes: Collects what a spec cannot express.
     """
 
-    recording: Recording
+    recording: RecordedCalls
     folders: Folders
     refused: Mapping[int, str] = field(default_factory=dict)
     denied: Mapping[int, str] = field(default_factory=dict)
@@ -352,7 +352,7 @@ class Describer:
             if isinstance(value, dict):
                 return {name: visit(one) for name, one in value.items()}
             if isinstance(value, list | tuple):
-                return [visit(one) for one in value]
+                return [visit(item) for item in value]
             msg = "it combines values that are not datasets"
             raise NotExpressible(msg)
 
@@ -407,7 +407,7 @@ def _range(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **named}
 
 
-def top_level_calls(recording: Recording) -> list[Call]:
+def top_level_calls(recording: RecordedCalls) -> list[Call]:
     """Return the calls of the source and the stages of a whole pipeline, in order."""
     found: list[Call] = []
     at: Any = recording.root

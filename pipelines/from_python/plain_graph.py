@@ -68,7 +68,7 @@ def _node(node: Any, digest: Digest) -> PlainNode:
     attributes = {}
     for name in sorted(values):
         value = values[name]
-        names = [value.func.name] if value.func.name else [one.name for one in value.list.func]
+        names = [value.func.name] if value.func.name else [function.name for function in value.list.func]
         if names:
             functions[name] = names
         else:
@@ -86,10 +86,10 @@ def _value(value: Any, digest: Digest) -> Any:
         listed = value.list
         return [
             *listed.s, *listed.i, *listed.f, *listed.b, *listed.type,
-            *(_shape(one) for one in listed.shape), *(digest(one) for one in listed.tensor),
+            *(_shape(length) for length in listed.shape), *(digest(one) for one in listed.tensor),
         ]  # fmt: skip
     return getattr(value, kind) if kind is not None else None
 
 
 def _shape(shape: Any) -> Any:
-    return None if shape.unknown_rank else [int(one.size) for one in shape.dim]
+    return None if shape.unknown_rank else [int(dim.size) for dim in shape.dim]

@@ -27,14 +27,14 @@ def leaves(value: Any) -> Iterator[RecordedTensor]:
     if isinstance(value, RecordedTensor):
         yield value
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from leaves(one)
+        for item in value.values():
+            yield from leaves(item)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from leaves(one)
+        for item in value:
+            yield from leaves(item)
     elif isinstance(value, RecordedKey):
-        for one in value.items:
-            yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
+        for item in value.items:
+            yield from leaves([item.start, item.stop, item.step] if isinstance(item, slice) else item)
     elif isinstance(value, RecordedFunction) and value.body is not None and value.body.element == ():
         yield from captured_values(value.body)
 
@@ -86,7 +86,7 @@ class Planner:
             NotExpressible: Some part of the result cannot be expressed.
         """
         given = {leaf.id for leaf in leaves(self.body.element)}
-        self._known = {one: frozenset() for one in given}
+        self._known = {argument: frozenset() for argument in given}
         chosen: set[int] = set()
         for leaf in leaves(self.body.result):
             found = self._solve(leaf)
@@ -105,13 +105,13 @@ class Planner:
         """Try TensorFlow's own call first, then the user's from the inside out."""
         for kind in ("function", "user"):
             for index, call in enumerate(self.body.calls):
-                if call.kind != kind or all(one.id != leaf.id for one in leaves(call.result)):
+                if call.kind != kind or all(tensor.id != leaf.id for tensor in leaves(call.result)):
                     continue
-                if any(one.id == leaf.id for one in leaves(dict(call.arguments))):
+                if any(tensor.id == leaf.id for tensor in leaves(dict(call.arguments))):
                     continue
                 if not self._is_expressible(call):
                     continue
-                needed = [self._solve(one) for one in leaves(dict(call.arguments))]
+                needed = [self._solve(tensor) for tensor in leaves(dict(call.arguments))]
                 if all(one is not None for one in needed):
                     return frozenset({index}).union(*(one for one in needed if one is not None))
             self.why = self.why or _unknown_text(leaf)

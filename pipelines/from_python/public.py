@@ -101,7 +101,7 @@ def _copy_container(value: Any) -> Any:
     return value.copy() if type(value) in (list, dict) else value
 
 
-class Table:
+class PublicTable:
     """Table of all recorded functions, by code.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from pipeprof.pipelines.build.signatures import resolve
-from pipeprof.pipelines.from_python.call_recorder import CallRecorder, ObservedCall, TracedFunction, UserCall
+from pipeprof.pipelines.from_python.call_recorder import CallRecorder, FunctionTrace, ObservedCall, UserCall
 from pipeprof.pipelines.from_python.naming import FunctionReferences
 from pipeprof.pipelines.from_python.objects import Objects
 from pipeprof.pipelines.from_python.records import (
@@ -18,13 +18,13 @@ from pipeprof.pipelines.from_python.records import (
     Dtype,
     Opaque,
     RecordedBody,
+    RecordedCalls,
     RecordedFeature,
     RecordedFunction,
     RecordedKey,
     RecordedOptions,
     RecordedSpec,
     RecordedTensor,
-    Recording,
     Shape,
     SourcePlace,
 )
@@ -61,10 +61,10 @@ class Recorder:
         self.arrays: dict[int, Any] = {}
         self._objects = Objects(watch, self.value)
         self._references = FunctionReferences(
-            own, [(one.function, _given(one) or {}, one.result) for one in watch.makers]
+            own, [(call.function, _given(call) or {}, call.result) for call in watch.makers]
         )
 
-    def read(self, dataset: Any) -> Recording:
+    def read(self, dataset: Any) -> RecordedCalls:
         """Convert a dataset to a recording."""
         calls: dict[int, Call] = {}
         seed: int | None = None
@@ -79,7 +79,7 @@ class Recorder:
                 number = self._number(seen.result)
                 calls.setdefault(number, self._call(seen))
         users = tuple(call for used in self._watch.used if (call := self._user(used)) is not None)
-        return Recording(Dataset(self._number(dataset)), calls, users, seed)
+        return RecordedCalls(Dataset(self._number(dataset)), calls, users, seed)
 
     def _note_loaded(self, seen: ObservedCall) -> None:
         given = seen.arguments
@@ -107,7 +107,7 @@ class Recorder:
         if public.kind == "method":
             return self._objects.call(seen, self._number(seen))
         if public.kind == "apply":
-            made = next(one for one in self._watch.seen if one.result is given["transformation_func"])
+            made = next(call for call in self._watch.seen if call.result is given["transformation_func"])
             arguments = {"self": given["self"], **made.arguments}
             public = made.public
         else:
@@ -174,7 +174,7 @@ class Recorder:
         elif isinstance(raw, os.PathLike):
             found = os.fspath(raw)
         elif isinstance(raw, tuple):
-            found = tuple(self.value(one, seen) for one in raw)
+            found = tuple(self.value(other_value, seen) for other_value in raw)
         elif callable(raw):
             found = self._function(raw, seen)
         elif hasattr(raw, "__array__"):
@@ -279,10 +279,10 @@ class Recorder:
         bodies = (
             [body for body in seen.bodies if body.complete and _calls(body.function, raw)] if seen is not None else []
         )
-        read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
+        read = tuple(body for function in bodies if (body := self._body(function, raw)) is not None)
         return RecordedFunction(name, file, why, where if where is not None and self._own(where.file) else None, read)
 
-    def _body(self, traced: TracedFunction, raw: Any) -> RecordedBody | None:
+    def _body(self, traced: FunctionTrace, raw: Any) -> RecordedBody | None:
         calls = [self._call(one) if isinstance(one, ObservedCall) else self._user(one) for one in traced.seen]
         element, result = traced.element, traced.result
         if traced.function is not raw:
@@ -355,7 +355,7 @@ def _leaf_count(raw: Any) -> int:
     """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
-            return len(raw) if all(isinstance(one, str | int | float) for one in raw) else 0
+            return len(raw) if all(isinstance(other_value, str | int | float) for other_value in raw) else 0
         return sum(map(_leaf_count, raw))
     return 0
 
@@ -363,8 +363,8 @@ def _leaf_count(raw: Any) -> int:
 def _texts(values: Any) -> Any:
     """Decode the bytes in nested lists; None where they are not text."""
     if isinstance(values, list):
-        inner = [_texts(one) for one in values]
-        return None if any(one is None for one in inner) else inner
+        inner = [_texts(other_value) for other_value in values]
+        return None if any(other_value is None for other_value in inner) else inner
     if isinstance(values, bytes):
         return values.decode() if _is_text(values) else None
     return values
@@ -380,7 +380,7 @@ def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple
         if not hasattr(raw, name):
             continue
         value, default = getattr(raw, name), getattr(fresh, name)
-        inner = next((one for one in _models(field.annotation)), None)
+        inner = next((other_model for other_model in _models(field.annotation)), None)
         if inner is not None:
             below = dict(_changed_fields(value, default, inner))
             if below:

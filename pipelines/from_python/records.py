@@ -182,7 +182,7 @@ class RecordedBody:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedCalls:
     """Recording of a pipeline's build.
 
     Attributes:

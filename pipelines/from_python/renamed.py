@@ -30,7 +30,7 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
     if isinstance(first, str) or isinstance(second, str):
         return None
     pairs = zip(sorted(_texts(first)), sorted(_texts(second)), strict=False)
-    pair = next((each for each in pairs if each[0] != each[1]), None)
+    pair = next((other_pair for other_pair in pairs if other_pair[0] != other_pair[1]), None)
     if pair is None:
         return None
     shown = " and ".join(repr(text.decode("utf-8", "replace")) for text in pair)
@@ -61,13 +61,20 @@ def _are_used(graph: PlainGraph, place: str) -> bool:
         for name, node in graph["nodes"].items():
             if name in seen or at not in map(_node, node["inputs"]):
                 continue
-            functions = [one for each in node["functions"].values() for one in each if one in graph["functions"]]
+            functions = [
+                other_name
+                for each in node["functions"].values()
+                for other_name in each
+                if other_name in graph["functions"]
+            ]
             if any(_ops(graph, function) & _LOOKING for function in functions):
                 return True
             attributes = node["attributes"]
             texts = _STRING in (attributes.get("output_types") or attributes.get("Toutput_types") or ())
             if texts and all(
-                _returns_argument(graph, one) for one in node["functions"].get("f", ()) if one in functions
+                _returns_argument(graph, other_name)
+                for other_name in node["functions"].get("f", ())
+                if other_name in functions
             ):
                 seen.add(name)
                 todo.append(name)
@@ -85,7 +92,12 @@ def _ops(graph: PlainGraph, name: str) -> set[str]:
     while todo:
         for node in graph["functions"][todo.pop()]["nodes"].values():
             found.add(node["op"])
-            below = {one for each in node["functions"].values() for one in each if one in graph["functions"]} - seen
+            below = {
+                other_name
+                for each in node["functions"].values()
+                for other_name in each
+                if other_name in graph["functions"]
+            } - seen
             seen |= below
             todo += below
     return found

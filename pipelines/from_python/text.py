@@ -48,8 +48,8 @@ def spec_text(
     ]
     if unsaid:
         lines.append("# Could not be written as YAML:")
-        lines += [f"#   {_one_line(omission_text(one, here))}" for one in unsaid]
-    lines += [f"# {_one_line(one)}" for one in said]
+        lines += [f"#   {_one_line(omission_text(omission, here))}" for omission in unsaid]
+    lines += [f"# {_one_line(name)}" for name in said]
     places, writer = described.places, BlockWriter(_fits_on_line)
     for key, value in described.data.items():
         if key == "source":
@@ -100,5 +100,5 @@ def _holds_chain(value: Any) -> bool:
     """Return whether there is a chain of calls or stages, written one per line."""
     if isinstance(value, dict):
         chain = any(isinstance(value.get(key), list) for key in _CHAINS)
-        return chain or any(_holds_chain(one) for one in value.values())
-    return isinstance(value, list) and any(_holds_chain(one) for one in value)
+        return chain or any(_holds_chain(item) for item in value.values())
+    return isinstance(value, list) and any(_holds_chain(item) for item in value)

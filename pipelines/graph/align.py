@@ -101,8 +101,8 @@ def _fused_names(key: str) -> list[str]:
 def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
     """Join datasets without names by op and order, where both graphs have equally many."""
     taken = set(pairs.values())
-    left = [one for one in written.walk() if one.owner is None and one.key is None and one.id not in pairs]
-    right = [one for one in executed.walk() if one.owner is None and one.key is None and one.id not in taken]
+    left = [node for node in written.walk() if node.owner is None and node.key is None and node.id not in pairs]
+    right = [node for node in executed.walk() if node.owner is None and node.key is None and node.id not in taken]
     for op in sorted({node.op for node in left}):
         mine = [node.id for node in left if node.op == op]
         theirs = [node.id for node in right if node.op == op]
@@ -132,9 +132,9 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
     for (place, function), nodes in left.items():
         prefix = f"{place}::{function}::"
         taken = set(pairs.values())
-        free = [one for one in executed.walk() if one.id.startswith(prefix) and one.id not in taken]
+        free = [node for node in executed.walk() if node.id.startswith(prefix) and node.id not in taken]
         for fused, (first, second) in _FUSIONS.items():
-            targets = [one.id for one in free if one.family == fused and one.owner == place]
+            targets = [node.id for node in free if node.family == fused and node.owner == place]
             couples = [
                 (node.id, other.id)
                 for other in nodes
@@ -142,7 +142,7 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
                 if written_op(node.op) == first and written_op(other.op) == second and other.inputs == (node.id,)
             ]
             if len(targets) == len(couples):
-                pairs.update((one, target) for couple, target in zip(couples, targets, strict=True) for one in couple)
+                pairs.update((name, target) for couple, target in zip(couples, targets, strict=True) for name in couple)
 
 
 def _same_function(written: Node, executed: Node, function: str) -> str:
@@ -200,8 +200,8 @@ class _Matcher:
             return False
         below = self._input_places(dataset)
         for child in self._children(node):
-            for one in below:
-                pair = (child["id"], one)
+            for name in below:
+                pair = (child["id"], name)
                 if pair not in self._fits:
                     yield pair
                 if self._fits[pair]:
@@ -216,13 +216,13 @@ class _Matcher:
         return dataset.owner is not None and not child["inputs"] and is_given(child["name"])
 
     def _input_places(self, dataset: Node) -> list[str]:
-        return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]
+        return [self.executed.skip_options(name) for name in (*dataset.inputs, *dataset.bodies)]
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
         """Return the live inputs of ``node``, skipping parts of the iterator itself and option marks."""
         found: list[ModelNodeDict] = []
-        for one in node["inputs"]:
-            child = self.nodes.get(one)
+        for number in node["inputs"]:
+            child = self.nodes.get(number)
             if child is None:
                 continue
             if is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
@@ -244,15 +244,16 @@ class _Matcher:
         """Place a node with the parts of its iterator; return its other inputs with their places."""
         self.places[node_id] = place
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
-        for one in node["inputs"]:
-            if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
-                self._place_helper(one, place)
+        for number in node["inputs"]:
+            if number in self.nodes and is_helper(node["name"], self.nodes[number]["name"]):
+                self._place_helper(number, place)
         live = self._children(node)
         below = self._input_places(dataset)
         given = {
-            one["id"]
-            for one in live
-            if self._is_dataset_argument(one, dataset) and not any(self.fits(one["id"], other) for other in below)
+            other_node["id"]
+            for other_node in live
+            if self._is_dataset_argument(other_node, dataset)
+            and not any(self.fits(other_node["id"], other) for other in below)
         }
         self.places.update(dict.fromkeys(given, place))
         self.helpers |= given
@@ -264,9 +265,9 @@ class _Matcher:
         self.places[node_id] = place
         self.helpers.add(node_id)
         if is_closed(self.nodes[node_id]["name"]):
-            for one in self.nodes[node_id]["inputs"]:
-                if one in self.nodes:
-                    self._close(one, place)
+            for number in self.nodes[node_id]["inputs"]:
+                if number in self.nodes:
+                    self._close(number, place)
 
     def _close(self, top: int, place: str) -> None:
         for node_id in self._below(top):
@@ -274,7 +275,7 @@ class _Matcher:
             self.helpers.add(node_id)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
-        inputs = [self.executed.skip_options(one) for one in dataset.inputs]
+        inputs = [self.executed.skip_options(input_) for input_ in dataset.inputs]
         bodies = [self.executed.skip_options(body) for body in dataset.bodies]
         if not bodies:
             return self._in_order(children, inputs)
@@ -285,7 +286,9 @@ class _Matcher:
         leftmost = self._leftmost(children, inputs)
         rightmost = self._leftmost(children[::-1], inputs[::-1])[::-1]
         found: list[str | None] = []
-        for child, left, right in zip(children, leftmost, (len(inputs) - 1 - one for one in rightmost), strict=True):
+        for child, left, right in zip(
+            children, leftmost, (len(inputs) - 1 - number for number in rightmost), strict=True
+        ):
             known = self.known.get(child)
             if known in inputs:
                 found.append(known)
@@ -310,7 +313,7 @@ class _Matcher:
         if known is not None and known in (*inputs, *bodies):
             return known
         made = [body for body in bodies if self.fits(child, body)]
-        read = [one for one in inputs if self.fits(child, one)] if first else []
+        read = [input_ for input_ in inputs if self.fits(child, input_)] if first else []
         if read and made:
             # The input is created right after its reader and so has the next id.
             return read[0] if child == parent + 1 and len(read) == 1 else None
@@ -326,4 +329,4 @@ class _Matcher:
         while todo:
             node_id = todo.pop()
             yield node_id
-            todo += [one for one in reversed(self.nodes[node_id]["inputs"]) if one in self.nodes]
+            todo += [number for number in reversed(self.nodes[node_id]["inputs"]) if number in self.nodes]

@@ -127,11 +127,11 @@ class _BatchingWalk:
         if not node.traits.one_to_one:
             return node.inputs[1:]
         counters = [
-            one
-            for one in node.inputs
-            if self.graph.nodes[one].traits.generates_numbers and self.counts.get(one) == INFINITE
+            input_
+            for input_ in node.inputs
+            if self.graph.nodes[input_].traits.generates_numbers and self.counts.get(input_) == INFINITE
         ]
-        return tuple(one for one in node.inputs if one not in counters) or node.inputs
+        return tuple(input_ for input_ in node.inputs if input_ not in counters) or node.inputs
 
     def _batch_elements(self, node: Node, below: Elements) -> Elements:
         if below == _IN_WINDOWS:
@@ -153,13 +153,13 @@ class _BatchingWalk:
         if len(known) == 1 or len(set(known)) == 1:
             return known[0]
         found = [one for one in known if isinstance(one, Batching)]
-        if not found or len(found) < len(known) or len({one.inner for one in found}) > 1:
+        if not found or len(found) < len(known) or len({batching.inner for batching in found}) > 1:
             return None
         return Batching(
             found[0].inner,
-            size=found[0].size if len({one.size for one in found}) == 1 else None,
-            exact=all(one.exact for one in found),
-            whole=all(one.whole for one in found),
+            size=found[0].size if len({batching.size for batching in found}) == 1 else None,
+            exact=all(batching.exact for batching in found),
+            whole=all(batching.whole for batching in found),
         )
 
 

@@ -30,7 +30,7 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
 
     for node in graph.dependencies_first():
         # In a cycle of a broken graph an input is not there yet.
-        found[node.id] = _count(node, [found.get(one) for one in node.inputs])
+        found[node.id] = _count(node, [found.get(input_) for input_ in node.inputs])
         if node.family == "Unbatch" and found[node.id] is None and node.inputs:
             found[node.id] = _unbatch_count(graph.nodes[node.inputs[0]], found.get(node.inputs[0]))
     return found
@@ -51,7 +51,7 @@ def _of_source(node: Node) -> int | None:
     if node.family == "Random":
         return INFINITE
     if node.family == "Range":
-        start, stop, step = (node.arguments.get(one) for one in ("start", "stop", "step"))
+        start, stop, step = (node.arguments.get(literal) for literal in ("start", "stop", "step"))
         if stop == _LAST_INT64:
             return INFINITE
         if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and step:
@@ -62,7 +62,7 @@ def _of_source(node: Node) -> int | None:
 @_count_of("zip")
 def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
-    ends = [one for one in inputs if one != INFINITE]
+    ends = [input_ for input_ in inputs if input_ != INFINITE]
     known = [end for end in ends if end is not None]
     return None if len(known) < len(ends) else min(known, default=INFINITE)
 
@@ -70,7 +70,7 @@ def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
 @_count_of("concatenate")
 def _concatenate_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
-    known = [one for one in inputs if one is not None]
+    known = [input_ for input_ in inputs if input_ is not None]
     if INFINITE in known:
         return INFINITE
     return sum(known) if len(known) == len(inputs) else None
@@ -137,13 +137,13 @@ def _assert_count(node: Node, inputs: list[int | None]) -> int | None:
 def _directed_count(node: Node, inputs: list[int | None]) -> int | None:
     """Count elements where the first input selects which other input gives the next one."""
     del node
-    return inputs[0] if len(inputs) > 1 and all(one == INFINITE for one in inputs[1:]) else None
+    return inputs[0] if len(inputs) > 1 and all(input_ == INFINITE for input_ in inputs[1:]) else None
 
 
 @_count_of("window")
 def _windows(node: Node, inputs: list[int | None]) -> int | None:
     below = inputs[0]
-    size, shift, stride = (node.arguments.get(one) for one in ("size", "shift", "stride"))
+    size, shift, stride = (node.arguments.get(literal) for literal in ("size", "shift", "stride"))
     if below is None or below == INFINITE:
         return below
     if not (isinstance(size, int) and isinstance(shift, int) and isinstance(stride, int)) or shift <= 0:

@@ -30,9 +30,9 @@ class ComponentFlow:
         """Return the components of its input that the function of ``node`` reads; None if not known."""
         read = node.function["reads"] if node.function is not None else None
         below = self._input_components(node)
-        if read is None or below is None or any(one >= len(below) for one in read):
+        if read is None or below is None or any(number >= len(below) for number in read):
             return None
-        return frozenset(below[one] for one in read)
+        return frozenset(below[number] for number in read)
 
     def writes(self, node: Node) -> frozenset[str] | None:
         """Return components that the function of ``node`` changes or adds; None if not known."""
@@ -75,9 +75,9 @@ class _Naming:
             node = self.graph.nodes[node_id]
             below = []
             start = 0
-            for one in node.inputs:
-                count = len(self.graph.nodes[one].output_types)
-                below.append((one, self._input_names(node, names, start, count)))
+            for input_ in node.inputs:
+                count = len(self.graph.nodes[input_].output_types)
+                below.append((input_, self._input_names(node, names, start, count)))
                 start += count
             for body in node.bodies:
                 count = len(self.graph.nodes[body].output_types)

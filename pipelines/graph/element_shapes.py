@@ -21,7 +21,7 @@ def fill_shapes(graph: GraphDict) -> None:
     stages = StageGraph.from_dict(graph)
     known = shapes(stages)
     for node in graph["nodes"]:
-        node["output_shapes"] = [None if one is None else list(one) for one in known[node["id"]]]
+        node["output_shapes"] = [None if pair is None else list(pair) for pair in known[node["id"]]]
 
 
 def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
@@ -32,7 +32,7 @@ def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
     for node in graph.dependencies_first():
         found[node.id] = node.output_shapes
         if None in node.output_shapes:
-            inputs = [found.get(one, graph.nodes[one].output_shapes) for one in node.inputs]
+            inputs = [found.get(input_, graph.nodes[input_].output_shapes) for input_ in node.inputs]
             inferred = _infer_shapes(node, inputs, counts)
             if inferred is not None and len(inferred) == len(node.output_shapes):
                 pairs = zip(node.output_shapes, inferred, strict=True)
@@ -46,7 +46,7 @@ def _infer_shapes(
     if node.family == "Random":
         return ((),)
     if node.family == "Zip":
-        return tuple(shape for one in inputs for shape in one)
+        return tuple(shape for input_ in inputs for shape in input_)
     sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
     if len({len(side) for side in sides}) == 1:
         return tuple(_common_shape(parts) for parts in zip(*sides, strict=True))
@@ -62,6 +62,6 @@ def _infer_shapes(
 def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
     """Return the most specific shape that holds for all of them."""
     known = [side for side in shapes_of_sides if side is not None]
-    if len(known) < len(shapes_of_sides) or len({len(one) for one in known}) != 1:
+    if len(known) < len(shapes_of_sides) or len({len(pair) for pair in known}) != 1:
         return None
     return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*known, strict=True))

@@ -53,7 +53,7 @@ def call_path(key: str, error_text: str) -> str:
     """
     scope = re.compile(rf"(?<![\w.]){re.escape(key)}/(?P<path>ops_\d+(?:/[a-z_]+(?:_\d+)?/ops_\d+)*)/")
     for match in _NODE.finditer(error_text):
-        found = [one["path"] for one in scope.finditer(match["path"])]
+        found = [other_match["path"] for other_match in scope.finditer(match["path"])]
         if found:
             first, *below = max(found, key=len).split("/")
             parts = [first.replace("_", ".")]

@@ -43,8 +43,8 @@ class Names:
     def line(self, prefix: str, own: list[str | None], marked: set[str]) -> Free:
         """Return the addresses of a line in order; ``marked`` are those of options, which are no stages."""
         pipeline = prefix.removesuffix(".")
-        found = [one for one in self.ops or {} if pipeline_of(one) == pipeline and one not in marked]
-        return Free([*sorted(found, key=position)], {one for one in own if one is not None})
+        found = [op for op in self.ops or {} if pipeline_of(op) == pipeline and op not in marked]
+        return Free([*sorted(found, key=position)], {name for name in own if name is not None})
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Free:
         if address is not None and address not in self.left:
             return []
         end = len(self.left) if address is None else self.left.index(address)
-        free = [one for one in self.left[:end] if one not in self.own]
+        free = [name for name in self.left[:end] if name not in self.own]
         self.left = self.left[end + 1 :]
         return free
 

@@ -18,10 +18,10 @@ class Read(NamedTuple):
 
 def reads(graph: StageGraph, node: Node) -> Iterator[Read]:
     """Yield what a dataset takes elements of, without options."""
-    for one in node.inputs:
-        yield Read(graph.skip_options(one), body=False)
-    for one in node.bodies:
-        yield Read(graph.skip_options(one), body=True)
+    for input_ in node.inputs:
+        yield Read(graph.skip_options(input_), body=False)
+    for body in node.bodies:
+        yield Read(graph.skip_options(body), body=True)
 
 
 def readers_first(graph: StageGraph) -> list[Node]:

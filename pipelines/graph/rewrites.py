@@ -35,7 +35,11 @@ class Rewrites:
         place = self.joined.executed.get(stage.head)
         if place is None:
             return []
-        return [one for one in self.stages if one is not stage and self.joined.executed.get(one.head) == place]
+        return [
+            other_stage
+            for other_stage in self.stages
+            if other_stage is not stage and self.joined.executed.get(other_stage.head) == place
+        ]
 
     def words(self, stage: WrittenStage, cost: Cost | None) -> str | None:
         """Describe TensorFlow's rewrite of ``stage``; None if it runs as written."""

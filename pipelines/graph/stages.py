@@ -108,28 +108,28 @@ class StageGraph:
     def from_dict(cls, graph: GraphDict) -> StageGraph:
         """Create the graph from the plain record."""
         nodes = {
-            one["id"]: Node(
-                id=one["id"],
-                op=one["op"],
-                name=one["name"],
-                key=one["key"],
-                inputs=tuple(one["inputs"]),
-                owner=one["owner"],
-                depth=one["depth"],
-                functions=tuple(one["functions"]),
-                bodies=tuple(one["bodies"]),
-                arguments=one["arguments"],
-                stateful_op=one["stateful_op"],
-                stateful=one["stateful"],
-                files=one["files"],
-                output_types=tuple(one["output_types"]),
-                output_shapes=tuple(None if shape is None else tuple(shape) for shape in one["output_shapes"]),
-                function=one["function"],
-                held_bytes=one["held_bytes"],
-                length=one["length"],
-                constant=one["constant"],
+            node["id"]: Node(
+                id=node["id"],
+                op=node["op"],
+                name=node["name"],
+                key=node["key"],
+                inputs=tuple(node["inputs"]),
+                owner=node["owner"],
+                depth=node["depth"],
+                functions=tuple(node["functions"]),
+                bodies=tuple(node["bodies"]),
+                arguments=node["arguments"],
+                stateful_op=node["stateful_op"],
+                stateful=node["stateful"],
+                files=node["files"],
+                output_types=tuple(node["output_types"]),
+                output_shapes=tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"]),
+                function=node["function"],
+                held_bytes=node["held_bytes"],
+                length=node["length"],
+                constant=node["constant"],
             )
-            for one in graph["nodes"]
+            for node in graph["nodes"]
         }
         keys = graph.get("keys")
         return cls(
@@ -164,7 +164,7 @@ class StageGraph:
                 seen.add(node_id)
                 todo += [(body, False) for body in reversed(node.bodies)]
                 todo += [] if is_option(node.op) else [(node_id, True)]
-                todo += [(one, False) for one in reversed(node.inputs)]
+                todo += [(input_, False) for input_ in reversed(node.inputs)]
 
     def dependencies_first(self) -> list[Node]:
         """List all datasets, each after its inputs and what its functions make, unless the graph is broken."""
@@ -179,7 +179,7 @@ class StageGraph:
             elif node_id not in seen:
                 seen.add(node_id)
                 todo.append((node_id, True))
-                todo += [(one, False) for one in (*reversed(node.bodies), *reversed(node.inputs))]
+                todo += [(name, False) for name in (*reversed(node.bodies), *reversed(node.inputs))]
         return order
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
@@ -192,14 +192,14 @@ class StageGraph:
         if self.root is None:
             return ()
         found = self._line(self.root, _Line(), Names(by_address, ops))
-        return tuple(replace(one, op=(ops or {}).get(one.address, one.op)) for one in found)
+        return tuple(replace(stage, op=(ops or {}).get(stage.address, stage.op)) for stage in found)
 
     def _line(self, end: str, line: _Line, names: Names) -> Iterator[WrittenStage]:
         groups: list[Group] = []
         marked: set[str] = set()
         at: str | None = end
         while at is not None:
-            marked |= {self.nodes[one].key or "" for one in self._options_above(at)}
+            marked |= {self.nodes[other_name].key or "" for other_name in self._options_above(at)}
             group = self._group(self.skip_options(at), names.given)
             if names.ops is not None and group.sides and address_in(self.nodes[group.nodes[-1]].key) is None:
                 group = self._continued_line(group, line.prefix)
@@ -258,7 +258,10 @@ class StageGraph:
                 yield from zip(free, nameless, strict=True)
             if address is not None:
                 group = groups[index]
-                yield address, replace(group, nodes=(*(node for one in part for node in one.nodes), *group.nodes))
+                yield (
+                    address,
+                    replace(group, nodes=(*(node for other_group in part for node in other_group.nodes), *group.nodes)),
+                )
                 part = []
             start = index + 1
 
@@ -266,9 +269,11 @@ class StageGraph:
         """Reorder the inputs that a function has put into a spec's line: the line continues along one of them."""
         pipeline = prefix.removesuffix(".")
         for feed in group.feeds:
-            found = (address_in(self.nodes[one].key) for one in self._datasets_before(feed))
+            found = (address_in(self.nodes[name].key) for name in self._datasets_before(feed))
             if any(address is not None and pipeline_of(address) == pipeline for address in found):
-                return replace(group, feeds=(feed, *(one for one in group.feeds if one != feed)), sides=False)
+                return replace(
+                    group, feeds=(feed, *(other_feed for other_feed in group.feeds if other_feed != feed)), sides=False
+                )
         return group
 
     def _datasets_before(self, *ends: str, address: str | None = None) -> Iterator[str]:
@@ -288,16 +293,16 @@ class StageGraph:
     def _merge_groups(self, groups: list[Group], address: str) -> Group:
         """Merge ``groups`` into the stage at ``address``, with adjacent datasets that no other stage claims."""
         first, last = groups[0], groups[-1]
-        named = [one for one in self._datasets_before(*last.feeds) if address_in(self.nodes[one].key) is not None]
+        named = [name for name in self._datasets_before(*last.feeds) if address_in(self.nodes[name].key) is not None]
         if len(groups) == 1 and (named if last.sides else len(last.feeds) <= 1 and not last.bodies):
             return last
         nodes = [node for group in groups for node in group.nodes]
         feeds = [] if first.sides else [*first.feeds[:1]]
-        beside = [one for group in groups for one in (*group.feeds, *group.bodies) if one not in feeds]
+        beside = [name for group in groups for name in (*group.feeds, *group.bodies) if name not in feeds]
         extra = [
-            one
-            for one in self._datasets_before(*beside, address=address)
-            if address_in(self.nodes[one].key) in (None, address) and one not in nodes
+            name
+            for name in self._datasets_before(*beside, address=address)
+            if address_in(self.nodes[name].key) in (None, address) and name not in nodes
         ]
         return Group((*extra, *nodes), last.op, tuple(feeds), ())
 

@@ -113,7 +113,7 @@ def apply_rule(rule: Rule, arguments: Arguments) -> Structure:
 
 def _has_sizes(structure: Structure) -> bool:
     """Whether every size is a number or unknown; arguments that say what it shall be may be anything."""
-    sizes = [size for one in leaves(structure) if isinstance(one, Tensor) for size in one.shape or ()]
+    sizes = [size for leaf in leaves(structure) if isinstance(leaf, Tensor) for size in leaf.shape or ()]
     return all(size is None or type(size) is int for size in sizes)
 
 

@@ -61,12 +61,12 @@ class PipelineContext:
         """Infer the elements of the pipelines among the arguments, in order; nested ones get `outer`."""
         return [
             self.inference.pipeline(
-                one.pipeline,
-                join(self.address, *one.below),
-                (*self.place, *one.place),
-                outer if one.per_element else self.outer,
+                other_pipeline.pipeline,
+                join(self.address, *other_pipeline.below),
+                (*self.place, *other_pipeline.place),
+                outer if other_pipeline.per_element else self.outer,
             )
-            for one in op.pipelines()
+            for other_pipeline in op.pipelines()
         ]
 
     def guarded(self, check: Callable[[], Any]) -> Any:

@@ -114,12 +114,16 @@ def _check_names(names: Structure, argument: str) -> None:
 def _slices(source: Any, around: SourceContext) -> SourceElements:
     structure, size = _tensors(source, around)
     components = list(leaves(structure))
-    for one in components:
-        if one is not None and one.shape == ():
-            refuse(one, "wrong-rank", "tensors with a first dimension to slice", "tensors")
-    firsts = {one.shape[0]: one for one in components if one and one.shape and one.shape[0] is not None}
+    for component in components:
+        if component is not None and component.shape == ():
+            refuse(component, "wrong-rank", "tensors with a first dimension to slice", "tensors")
+    firsts = {
+        component.shape[0]: component
+        for component in components
+        if component and component.shape and component.shape[0] is not None
+    }
     if len(firsts) > 1:
-        listed = " and ".join(shape_text(one.shape) for one in firsts.values())
+        listed = " and ".join(shape_text(first.shape) for first in firsts.values())
         message = f"tensors of shape {listed}: expected the same first dimension in all"
         raise Refused(message, "wrong-shape", "tensors")
     return SourceElements(each(_slice, structure), next(iter(firsts), None), size)

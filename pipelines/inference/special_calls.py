@@ -176,7 +176,7 @@ def _random_order(
 
 def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del element
-    return tuple(flow.inner(operation, "ops", one, place, answers=False) for one in given)
+    return tuple(flow.inner(operation, "ops", argument, place, answers=False) for argument in given)
 
 
 def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:

@@ -230,8 +230,12 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 def _divides(size: int | None, structure: Structure) -> bool:
     """Whether batches of a size surely come out even."""
-    sizes = {one.shape[0] for one in leaves(structure) if one is not None and one.shape} - {None}
-    return size is not None and len(sizes) == 1 and all(one is not None and one % size == 0 for one in sizes)
+    sizes = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
+    return (
+        size is not None
+        and len(sizes) == 1
+        and all(other_size is not None and other_size % size == 0 for other_size in sizes)
+    )
 
 
 def _first_dimension(structure: Structure) -> int | None:
@@ -247,7 +251,7 @@ def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
     del stage
     _check_unbatch(leaves(flow.structure))
     structure = each(lambda one: replace(one, shape=one.shape[1:] if one.shape else None), flow.structure)
-    dense = [one for one in leaves(flow.structure) if not isinstance(one, Tensor) or one.kind != "sparse"]
+    dense = [leaf for leaf in leaves(flow.structure) if not isinstance(leaf, Tensor) or leaf.kind != "sparse"]
     first = _first_dimension(tuple(dense))
     count = flow.cardinality
     if count is None or flow.uneven or first is None:
@@ -257,13 +261,13 @@ def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 
 def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
-    known = [one for one in components if one is not None]
+    known = [component for component in components if component is not None]
     for one in known:
         if one.shape == ():
             refuse(one, "wrong-rank", "batches for unbatch: every component needs a first dimension")
     sizes = {one.shape[0]: one for one in known if one.shape and one.shape[0] is not None}
     if len(sizes) > 1:
-        listed = " and ".join(shape_text(one.shape) for one in sizes.values())
+        listed = " and ".join(shape_text(size.shape) for size in sizes.values())
         message = f"components of shape {listed}: unbatch expects the same first dimension in all"
         raise Refused(message, "wrong-shape")
 

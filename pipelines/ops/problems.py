@@ -73,14 +73,16 @@ class Problems:
 
     def extend(self, problems: ValidationError, *prefix: str | int, without: str = "") -> None:
         """Add all errors of ``problems``, found below ``prefix``; the key ``without`` above them was never written."""
-        for found in problems.errors(include_url=False):
-            context = dict(found.get("ctx", {}))
-            kind: Any = found["type"]
+        for details in problems.errors(include_url=False):
+            context = dict(details.get("ctx", {}))
+            kind: Any = details["type"]
             if "message" in context:
                 kind = PydanticCustomError(kind, "{message}", context)
                 context = {}
-            below = found["loc"][1:] if without and found["loc"][:1] == (without,) else found["loc"]
-            self._details.append(InitErrorDetails(type=kind, loc=(*prefix, *below), input=found["input"], ctx=context))
+            below = details["loc"][1:] if without and details["loc"][:1] == (without,) else details["loc"]
+            self._details.append(
+                InitErrorDetails(type=kind, loc=(*prefix, *below), input=details["input"], ctx=context)
+            )
 
     def raise_if_any(self) -> None:
         """Raise everything collected so far.

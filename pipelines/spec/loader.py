@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, Reading, read_files
+from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, FileReading, read_files
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
 from pipeprof.pipelines.spec.errors.hidden_faults import find_hidden_faults
-from pipeprof.pipelines.spec.errors.origins import Location, Origins, SpecFile
+from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile, TextLocation
 from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.suggest import suggest_path
 
@@ -59,7 +59,7 @@ class Note:
         message: one sentence without a full stop.
     """
 
-    location: Location
+    location: TextLocation
     code: str
     message: str
 
@@ -96,7 +96,7 @@ class LoadedSpec:
     overlays: list[str]
     variables: dict[str, str | None] | None
     notes: list[Note]
-    _reading: Reading = field(repr=False, compare=False)
+    _reading: FileReading = field(repr=False, compare=False)
 
     @property
     def files(self) -> list[SpecFile]:
@@ -114,7 +114,7 @@ class LoadedSpec:
         text = json.dumps(_as_text_keys(self.data), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
-    def place(self, address: Address) -> Place | None:
+    def place(self, address: Address) -> TextPlace | None:
         """The place of exactly this value, and of its key."""
         return self._reading.document.places.get(address)
 
@@ -122,7 +122,7 @@ class LoadedSpec:
         """Whether the value at a place has something from the environment in it."""
         return span in self._reading.references.filled
 
-    def locate(self, address: Sequence[str | int] | str) -> Location | None:
+    def locate(self, address: Sequence[str | int] | str) -> TextLocation | None:
         """Return where a value was written, or the nearest mapping or list around it.
 
         Args:
@@ -153,7 +153,7 @@ class LoadedSpec:
             code: kebab-case word.
             message: the fault, then what is expected.
         """
-        place = self.locate(address) or Location(str(self.path), None, 1, 1)
+        place = self.locate(address) or TextLocation(str(self.path), None, 1, 1)
         column = place.column if place.line is not None or place.flag is not None else None
         diagnostic = Diagnostic(place.file, place.line, column, place.length, code, message, place.flag)
         return SpecError([diagnostic], {file.name: file.lines for file in self.files})
@@ -212,7 +212,7 @@ def load_spec(
     )
 
 
-def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
+def _validate(reading: FileReading) -> tuple[Spec | None, list[Fault]]:
     document = reading.document
     spec, faults = _checked(document.data)
     if spec is None and reading.references.filled:
@@ -228,7 +228,7 @@ def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
     return spec, faults
 
 
-def _hidden_faults(reading: Reading, faults: list[Fault]) -> list[Fault]:
+def _hidden_faults(reading: FileReading, faults: list[Fault]) -> list[Fault]:
     """Faults that show only once others are mended, such as missing files."""
     spec, hidden, mended = find_hidden_faults(reading.document.data, faults, _checked)
     if spec is None:
@@ -244,7 +244,7 @@ def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
         return None, find_faults(error, data)
 
 
-def _with_other_kinds(reading: Reading, faults: list[Fault]) -> tuple[Spec | None, list[Fault]]:
+def _with_other_kinds(reading: FileReading, faults: list[Fault]) -> tuple[Spec | None, list[Fault]]:
     """Take what came from the environment as text where text is expected, and as a number where a number is."""
     document, filled = reading.document, reading.references.filled
     written: dict[Address, Scalar] = {}
@@ -271,7 +271,7 @@ def _replace(data: Any, address: Address, value: Scalar) -> Scalar:
     return before
 
 
-def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
+def _missing_files(spec: Spec, reading: FileReading) -> list[Fault]:
     try:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
@@ -301,7 +301,9 @@ class _Removals:
         return None
 
 
-def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem], removals: _Removals) -> list[Problem]:
+def _visible(
+    reading: FileReading, faults: Sequence[Fault], known: Sequence[SpecProblem], removals: _Removals
+) -> list[SpecProblem]:
     """Place the faults, without those on a line whose text is already refused."""
     refused = {
         (problem.span.file, problem.span.line)
@@ -318,20 +320,20 @@ def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem]
     ]
 
 
-def _problem(reading: Reading, fault: Fault, removed: Span | None) -> Problem:
+def _problem(reading: FileReading, fault: Fault, removed: Span | None) -> SpecProblem:
     place = _nearest(reading.document, fault.address)
     if removed is not None:
-        return Problem(removed, fault.code, fault.message, fault.suggestion)
+        return SpecProblem(removed, fault.code, fault.message, fault.suggestion)
     if place is None:
-        return Problem(None, fault.code, fault.message, fault.suggestion)
+        return SpecProblem(None, fault.code, fault.message, fault.suggestion)
     span = place.key if fault.at_key and place.key is not None else place.value
     if not fault.missing and not fault.code.startswith("missing"):
         span = _last_word(reading, fault.address, span)
     hint = "" if fault.at_key else _variable(reading, place.value)
-    return Problem(span, fault.code, fault.message + hint, fault.suggestion)
+    return SpecProblem(span, fault.code, fault.message + hint, fault.suggestion)
 
 
-def _variable(reading: Reading, span: Span) -> str:
+def _variable(reading: FileReading, span: Span) -> str:
     """Return a hint if a wrong value comes from the environment, or would with ``--env``."""
     reference = reading.references.left.get(span)
     if reference is not None:
@@ -340,7 +342,7 @@ def _variable(reading: Reading, span: Span) -> str:
     return f"; the value comes from {', '.join(f'${{{name}}}' for name in filled.names)}" if filled is not None else ""
 
 
-def _last_word(reading: Reading, address: Address, span: Span) -> Span:
+def _last_word(reading: FileReading, address: Address, span: Span) -> Span:
     """Return the key with the highest precedence in a merged mapping: it probably caused the error."""
     places, rank = reading.document.places, reading.origins.rank
     if address not in places:
@@ -354,7 +356,7 @@ def _last_word(reading: Reading, address: Address, span: Span) -> Span:
     return last if rank(last) > rank(span) else span
 
 
-def _nearest(document: YamlDocument, address: Address) -> Place | None:
+def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:
     for length in range(len(address), -1, -1):
         place = document.places.get(address[:length])
         if place is not None:
@@ -362,7 +364,7 @@ def _nearest(document: YamlDocument, address: Address) -> Place | None:
     return None
 
 
-def _notes(reading: Reading) -> list[Note]:
+def _notes(reading: FileReading) -> list[Note]:
     """List references that were not replaced because ``--env`` is missing."""
     left = reading.references.left
     spans = sorted({place.value for place in reading.document.places.values() if place.value in left} if left else ())

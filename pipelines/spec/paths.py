@@ -299,7 +299,7 @@ def _missing_synthesised(
             place,
             path,
             f"{path}: no input {name!r} under `data:` (defined there: {known})",
-            tuple(f"data:{each}/{below}" for each in spec.data),
+            tuple(f"data:{other_name}/{below}" for other_name in spec.data),
         )
         return
     names = list(file_names(spec.data[name]))

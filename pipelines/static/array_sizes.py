@@ -65,7 +65,7 @@ def _constant(node: ast.Constant, _scope: Scope, _deep: int) -> bool | int | flo
 
 
 def _tuple(node: ast.Tuple | ast.List, scope: Scope, deep: int) -> tuple[Any, ...] | None:
-    parts = [literal(one, scope, deep + 1) for one in node.elts]
+    parts = [literal(expression, scope, deep + 1) for expression in node.elts]
     return None if None in parts else tuple(parts)
 
 
@@ -93,7 +93,7 @@ def _is_number(value: object) -> bool:
 
 
 def _calculated(node: ast.BinOp, scope: Scope, deep: int) -> int | float | None:
-    left, right = (literal(one, scope, deep + 1) for one in (node.left, node.right))
+    left, right = (literal(expression, scope, deep + 1) for expression in (node.left, node.right))
     apply = _OPERATORS.get(type(node.op))
     if apply is None or not (_is_number(left) and _is_number(right)):
         return None
@@ -143,7 +143,7 @@ def array_size(node: ast.AST, scope: Scope, deep: int = 0) -> ArraySize | None:
 
 def _combined(node: ast.BinOp, scope: Scope, deep: int) -> ArraySize | None:
     """Return the size of an array with a number, or with an array of its type and shape."""
-    left, right = (array_size(one, scope, deep + 1) for one in (node.left, node.right))
+    left, right = (array_size(expression, scope, deep + 1) for expression in (node.left, node.right))
     array, other = (left, node.right) if left is not None else (right, node.left)
     if array is None or not isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
         return None
@@ -195,13 +195,13 @@ class _Call:
         return literal(self.argument(position, name), self.scope, self.deep + 1)
 
     def plain(self) -> bool:
-        return all(one.arg for one in self.node.keywords) and not any(
-            isinstance(one, ast.Starred) for one in self.node.args
+        return all(keyword.arg for keyword in self.node.keywords) and not any(
+            isinstance(expression, ast.Starred) for expression in self.node.args
         )
 
     def of(self, shape: Any, dtype: str | None) -> ArraySize | None:
         dimensions = shape if isinstance(shape, tuple) else (shape,)
-        if dtype not in WIDTHS or not all(type(one) is int and one >= 0 for one in dimensions):
+        if dtype not in WIDTHS or not all(type(dimension) is int and dimension >= 0 for dimension in dimensions):
             return None
         return ArraySize(dtype, dimensions)
 
@@ -237,13 +237,17 @@ class _Call:
         if method != "reshape":
             return None
         given = self.node.args
-        shape = self.value(0, "shape") if len(given) == 1 else tuple(literal(one, self.scope) for one in given)
+        shape = (
+            self.value(0, "shape")
+            if len(given) == 1
+            else tuple(literal(expression, self.scope) for expression in given)
+        )
         dimensions = shape if isinstance(shape, tuple) else (shape,)
-        if not all(type(one) is int for one in dimensions):
+        if not all(type(dimension) is int for dimension in dimensions):
             return None
-        known, count = math.prod(one for one in dimensions if one >= 0), math.prod(array.shape)
-        if sum(one < 0 for one in dimensions) == 1 and known and count % known == 0:
-            dimensions = tuple(count // known if one < 0 else one for one in dimensions)
+        known, count = math.prod(dimension for dimension in dimensions if dimension >= 0), math.prod(array.shape)
+        if sum(dimension < 0 for dimension in dimensions) == 1 and known and count % known == 0:
+            dimensions = tuple(count // known if dimension < 0 else dimension for dimension in dimensions)
         return self.of(dimensions, array.dtype) if math.prod(dimensions) == count else None
 
 
@@ -268,17 +272,21 @@ def _full(call: _Call) -> ArraySize | None:
 
 
 def _dimensions(call: _Call) -> ArraySize | None:
-    return call.of(tuple(literal(one, call.scope) for one in call.node.args), _FLOAT) if call.node.args else None
+    return (
+        call.of(tuple(literal(expression, call.scope) for expression in call.node.args), _FLOAT)
+        if call.node.args
+        else None
+    )
 
 
 def _arange(call: _Call) -> ArraySize | None:
-    numbers = [literal(one, call.scope) for one in call.node.args]
-    if not 1 <= len(numbers) <= 3 or not all(_is_number(one) for one in numbers):
+    numbers = [literal(expression, call.scope) for expression in call.node.args]
+    if not 1 <= len(numbers) <= 3 or not all(_is_number(number) for number in numbers):
         return None
     start, stop, step = (0, numbers[0], 1) if len(numbers) == 1 else (*numbers, 1)[:3]
     if not step:
         return None
-    whole = all(isinstance(one, int) for one in numbers)
+    whole = all(isinstance(number, int) for number in numbers)
     return call.of(max(0, math.ceil((stop - start) / step)), call.dtype(3, _WHOLE if whole else _FLOAT))
 
 
@@ -364,13 +372,13 @@ def path_of(node: ast.AST | None, scope: Scope, deep: int = 0) -> Path | None:
 
 
 def _called_path(node: ast.Call, scope: Scope, deep: int) -> Path | None:
-    parts = [path_of(one, scope, deep + 1) for one in node.args]
+    parts = [path_of(expression, scope, deep + 1) for expression in node.args]
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute") and not parts:
         return path_of(node.func.value, scope, deep + 1)
     function = resolve(node.func, scope, deep + 1)
     if not isinstance(function, Imported) or None in parts or not parts:
         return None
-    known = [one for one in parts if one is not None]
+    known = [path for path in parts if path is not None]
     if function.name in ("pathlib.Path", "os.path.join"):
         return known[0].joinpath(*known[1:])
     if function.name == "os.path.dirname":

@@ -27,7 +27,7 @@ from pipeprof.pipelines.static.names import (
     resolve,
 )
 from pipeprof.pipelines.target.bindings import bindings_of
-from pipeprof.pipelines.target.target import Target
+from pipeprof.pipelines.target.target import ParsedTarget
 
 _MOST_CALLS: Final = 2_000
 """Calls that are followed; a longer search is ended."""
@@ -55,7 +55,7 @@ class CapturedArray:
     column: int
 
 
-def captured_arrays(target: Target) -> list[CapturedArray]:
+def captured_arrays(target: ParsedTarget) -> list[CapturedArray]:
     """Find the arrays that become constants of the graphs of a function's pipeline; in the order of their uses.
 
     Args:
@@ -137,21 +137,21 @@ class _Search:
             self._call(node, scope)
         elif scope.traced and isinstance(node, ast.BinOp | ast.Compare):
             operands = [node.left, node.right] if isinstance(node, ast.BinOp) else [node.left, *node.comparators]
-            if any(_may_be_tensor(one, scope) for one in operands):
-                for one in operands:
-                    self._capture(one, scope)
+            if any(_may_be_tensor(expression, scope) for expression in operands):
+                for expression in operands:
+                    self._capture(expression, scope)
 
     def _call(self, node: ast.Call, scope: Scope) -> None:
         function = resolve(node.func, scope)
-        given = [*node.args, *(one.value for one in node.keywords)]
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
         if isinstance(function, Imported):
             package, _, rest = function.name.partition(".")
             if scope.traced and package in _FRAMEWORKS:
                 self._given_to_tensorflow(node, rest.rpartition(".")[2], given, scope)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS and _is_stage(node):
             # The function of `apply` is called with the dataset, the others with tensors.
-            for one in given:
-                if is_function(value := resolve(one, scope)) or isinstance(value, Instance):
+            for expression in given:
+                if is_function(value := resolve(expression, scope)) or isinstance(value, Instance):
                     self._push(value, None, scope, traced=not traits(node.func.attr).opaque)
         elif is_function(function) or isinstance(function, Instance):
             self._push(function, node, scope, traced=scope.traced)
@@ -159,32 +159,35 @@ class _Search:
     def _given_to_tensorflow(self, node: ast.Call, name: str, given: list[ast.expr], scope: Scope) -> None:
         converted = None
         if name in _CONVERSIONS:
-            kinds = [one.value for one in node.keywords if one.arg == "dtype"] or node.args[1:2]
+            kinds = [keyword.value for keyword in node.keywords if keyword.arg == "dtype"] or node.args[1:2]
             converted = dtype_of(kinds[0], scope) if kinds else None
-        for one in parts_of(given):
-            value = resolve(one, scope)
+        for expression in parts_of(given):
+            value = resolve(expression, scope)
             if is_function(value):
                 if name not in _RUN_IN_PYTHON:
                     self._push(value, None, scope, traced=True)
             else:
-                self._capture(one, scope, converted)
+                self._capture(expression, scope, converted)
 
     def _capture(self, node: ast.expr, scope: Scope, dtype: str | None = None) -> None:
         """Note an expression, or those in a tuple, list or mapping, that are arrays."""
-        for one in parts_of([node]):
-            array = array_size(one, scope)
+        for expression in parts_of([node]):
+            array = array_size(expression, scope)
             if array is None:
                 continue
-            name = ast.unparse(one) if isinstance(one, ast.Name | ast.Attribute) else None
+            name = ast.unparse(expression) if isinstance(expression, ast.Name | ast.Attribute) else None
             size = ArraySize(dtype, array.shape) if dtype is not None else array
             self.found.setdefault(
-                (one.lineno, one.col_offset), CapturedArray(size, name, one.lineno, one.col_offset + 1)
+                (expression.lineno, expression.col_offset),
+                CapturedArray(size, name, expression.lineno, expression.col_offset + 1),
             )
 
 
 def _is_stage(call: ast.Call) -> bool:
     """Return whether a call can be one of a dataset's method: a pool's ``map`` takes the function's inputs as well."""
-    return not any(isinstance(one, ast.List | ast.ListComp | ast.GeneratorExp | ast.Starred) for one in call.args)
+    return not any(
+        isinstance(expression, ast.List | ast.ListComp | ast.GeneratorExp | ast.Starred) for expression in call.args
+    )
 
 
 def _is_plain(function: Function, scope: Scope) -> bool:

@@ -118,9 +118,9 @@ def file_scope(path: Path, bindings: Bindings) -> Scope:
     scope = Scope({}, None, path)
     if bindings.open:
         return scope
-    for one in bindings.all:
-        known = len(bindings.of(one.name)) == 1 and not one.script
-        scope.names[one.name] = _bound(one.name, one.node, scope) if known else None
+    for binding in bindings.all:
+        known = len(bindings.of(binding.name)) == 1 and not binding.script
+        scope.names[binding.name] = _bound(binding.name, binding.node, scope) if known else None
     return scope
 
 
@@ -131,7 +131,7 @@ def _bound(name: str, node: ast.AST, scope: Scope) -> Value | None:
                 return Imported(alias.name if alias.asname else name)
         return None
     if isinstance(node, ast.ImportFrom):
-        names = (one.name for one in node.names if (one.asname or one.name) == name)
+        names = (other_name.name for other_name in node.names if (other_name.asname or other_name.name) == name)
         return Imported(f"{node.module}.{next(names)}") if node.module and not node.level else None
     return Written(node, scope) if isinstance(node, (ast.expr, *_DEFINITIONS)) else None
 
@@ -194,8 +194,8 @@ def _targets(node: ast.AST) -> list[ast.expr]:
 def parameters(function: Function) -> list[str]:
     """Return the names of a function's parameters, those that take any number of arguments last."""
     given = function.args
-    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
-    return names + [one.arg for one in (given.vararg, given.kwarg) if one is not None]
+    names = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return names + [argument.arg for argument in (given.vararg, given.kwarg) if argument is not None]
 
 
 def defaults(function: Function, scope: Scope) -> dict[str, Value | None]:
@@ -221,13 +221,15 @@ def arguments_of(call: ast.Call, function: Function, scope: Scope, skip: int = 0
         scope: The names that the call sees.
         skip: Parameters that have a value already, as ``self``.
     """
-    if any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in call.keywords):
+    if any(isinstance(expression, ast.Starred) for expression in call.args) or any(
+        keyword.arg is None for keyword in call.keywords
+    ):
         return {}
-    positional = [one.arg for one in (*function.args.posonlyargs, *function.args.args)][skip:]
+    positional = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][skip:]
     found: dict[str, Value | None] = {
         name: Written(value, scope) for name, value in zip(positional, call.args, strict=False)
     }
-    return found | {one.arg: Written(one.value, scope) for one in call.keywords if one.arg}
+    return found | {keyword.arg: Written(keyword.value, scope) for keyword in call.keywords if keyword.arg}
 
 
 def resolve(node: ast.AST, scope: Scope, links: int = 0) -> Value | None:
@@ -284,7 +286,9 @@ def _member(owner: Instance, name: str, links: int) -> Value | None:
         return _followed(Written(value, method_scope(function, owner)), links)
     found = _in_class(owner.of, name, links)
     if isinstance(found, Written) and isinstance(found.node, ast.FunctionDef | ast.AsyncFunctionDef):
-        static = any(ast.unparse(one) in ("staticmethod", "property") for one in found.node.decorator_list)
+        static = any(
+            ast.unparse(expression) in ("staticmethod", "property") for expression in found.node.decorator_list
+        )
         return found if static else Method(found, owner)
     return found
 
@@ -351,9 +355,9 @@ def _result(function: Function) -> ast.expr | None:
     if isinstance(function, ast.Lambda):
         return function.body
     nodes = list(nodes_of(function))
-    if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in nodes) or function.decorator_list:
+    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in nodes) or function.decorator_list:
         return None
-    returned = [one.value for one in nodes if isinstance(one, ast.Return)]
+    returned = [node.value for node in nodes if isinstance(node, ast.Return)]
     return returned[0] if len(returned) == 1 else None
 
 
@@ -386,9 +390,9 @@ def called_scope(value: Value | None, call: ast.Call | None, scope: Scope) -> tu
     if not isinstance(function, FUNCTIONS):
         return None
     skip = 1 if owner is not None else 0
-    for one in reversed(partials):
-        rest = ast.Call(one.call.func, one.call.args[1:], one.call.keywords)
-        given |= arguments_of(rest, function, one.scope, skip)
+    for partial in reversed(partials):
+        rest = ast.Call(partial.call.func, partial.call.args[1:], partial.call.keywords)
+        given |= arguments_of(rest, function, partial.scope, skip)
         skip += len(rest.args)
     if call is not None:
         given |= arguments_of(call, function, scope, skip)

@@ -72,13 +72,13 @@ def _enum(node: ast.expr) -> type[Enum] | None:
 
 def _member(text: str, enum: type[Enum]) -> Enum:
     """Return a member by its name (case-insensitive if unique) or, as text, its value."""
-    for one in enum:
-        if text == one.name or text == str(one.value):
-            return one
-    near = [one for one in enum if one.name.lower() == text.lower()]
+    for other_enum in enum:
+        if text == other_enum.name or text == str(other_enum.value):
+            return other_enum
+    near = [other_enum for other_enum in enum if other_enum.name.lower() == text.lower()]
     if len(near) == 1:
         return near[0]
-    msg = f"expected one of {', '.join(one.name for one in enum)}"
+    msg = f"expected one of {', '.join(other_enum.name for other_enum in enum)}"
     raise ValueError(msg)
 
 

@@ -14,7 +14,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.annotations import KNOWN, UnsupportedError, read_value
 from pipeprof.pipelines.target.bindings import Bindings, is_foreign, parse_file, read_bindings
-from pipeprof.pipelines.target.target import Target
+from pipeprof.pipelines.target.target import ParsedTarget
 
 # Types of the parameter for one worker's share of the input; without a strategy there is one worker.
 INPUT_CONTEXT = "InputContext"
@@ -86,7 +86,7 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def written_signature(target: Target) -> Signature | None:
+def written_signature(target: ParsedTarget) -> Signature | None:
     """Read the signature from the target's file; `None` where it is known only after the file has run.
 
     That is so for a function that was imported, made by a call, or decorated.
@@ -162,11 +162,11 @@ class _AnnotationResolver(ast.NodeTransformer):
         return node
 
     def _resolve(self, root: str, name: str) -> None:
-        for one in self._file.of(root) if name not in KNOWN else ():
-            if one.kind in ("import", "module"):
-                self.later |= not is_foreign(one)
-            elif isinstance(one.node, ast.ClassDef):
-                self.later |= any("Enum" in ast.unparse(base) for base in one.node.bases)
+        for binding in self._file.of(root) if name not in KNOWN else ():
+            if binding.kind in ("import", "module"):
+                self.later |= not is_foreign(binding)
+            elif isinstance(binding.node, ast.ClassDef):
+                self.later |= any("Enum" in ast.unparse(base) for base in binding.node.bases)
 
 
 def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
@@ -244,7 +244,7 @@ def _annotation(annotation: Any) -> str | None:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
-def bind(target: Target, signature: Signature) -> dict[str, Any]:
+def bind(target: ParsedTarget, signature: Signature) -> dict[str, Any]:
     """Convert the target's ``--arg`` values, by name.
 
     Raises:
@@ -259,14 +259,14 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
             raise UsageError(msg)
         values[name] = _value(text, known.get(name, TextParameter(name)))
     missing = [parameter for parameter in signature.parameters if parameter.required and parameter.name not in values]
-    missing = [one for one in missing if not one.is_input_context]
-    unreadable = [one for one in missing if not one.later and not _is_readable(one)]
+    missing = [parameter for parameter in missing if not parameter.is_input_context]
+    unreadable = [parameter for parameter in missing if not parameter.later and not _is_readable(parameter)]
     if unreadable:
         msg = f"{target} needs {_list_names(unreadable)}, which cannot be given as text; "
         msg += "measure a function that creates it itself"
         raise UsageError(msg)
     if missing:
-        flags = " ".join(f"--arg {one.name}=…" for one in missing)
+        flags = " ".join(f"--arg {parameter.name}=…" for parameter in missing)
         msg = f"{target} needs {_list_names(missing)}; give {flags}"
         raise UsageError(msg)
     return values
@@ -302,7 +302,7 @@ def _list_names(parameters: Sequence[TextParameter]) -> str:
     return " and ".join(str(parameter) for parameter in parameters)
 
 
-def call(function: Callable[..., Any], target: Target, context: Callable[[], object]) -> Any:
+def call(function: Callable[..., Any], target: ParsedTarget, context: Callable[[], object]) -> Any:
     """Call the target's function with its ``--arg`` values.
 
     Args:
@@ -325,7 +325,7 @@ def call(function: Callable[..., Any], target: Target, context: Callable[[], obj
     return function(*positional, **values)
 
 
-def check_arguments(target: Target) -> None:
+def check_arguments(target: ParsedTarget) -> None:
     """Compare ``--arg`` with the function as its file writes it, before anything runs.
 
     Raises:

@@ -57,16 +57,16 @@ class Bindings:
 
     def of(self, name: str) -> tuple[Binding, ...]:
         """Return every binding of a name."""
-        return tuple(one for one in self.all if one.name == name)
+        return tuple(binding for binding in self.all if binding.name == name)
 
     def callables(self) -> list[str]:
         """Return names that may be functions after the file's import, in order."""
         kinds = ("function", "import", "made")
-        return list(dict.fromkeys(one.name for one in self.all if one.kind in kinds and not one.script))
+        return list(dict.fromkeys(binding.name for binding in self.all if binding.kind in kinds and not binding.script))
 
     def defined(self) -> list[str]:
         """Return the callables meant to be called from outside, as far as the file shows, for the listing."""
-        own = [one for one in self.all if not one.script]
+        own = [binding for binding in self.all if not binding.script]
         names = [one.name for one in own if one.kind == "function"] or [one.name for one in own if one.kind == "made"]
         return sorted(dict.fromkeys(names), key=lambda name: name.startswith("_"))
 
@@ -88,7 +88,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
         ['c']
     """
     found = tuple(_bindings_in(tree.body, script=False))
-    return Bindings(tuple(one for one in found if one.name != "*"), _is_open(tree, found))
+    return Bindings(tuple(binding for binding in found if binding.name != "*"), _is_open(tree, found))
 
 
 def parse_file(path: Path) -> ast.Module:
@@ -123,7 +123,9 @@ def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
 
 def relative_import(tree: ast.Module) -> ast.ImportFrom | None:
     """Return the first relative import that runs unconditionally when the file is imported; None for none."""
-    return next((one for one in tree.body if isinstance(one, ast.ImportFrom) and one.level), None)
+    return next(
+        (statement for statement in tree.body if isinstance(statement, ast.ImportFrom) and statement.level), None
+    )
 
 
 def is_foreign(binding: Binding) -> bool:
@@ -192,12 +194,12 @@ def _is_main_test(test: ast.expr) -> bool:
     """Return whether this is ``__name__ == "__main__"``."""
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
         return False
-    words = [ast.unparse(one) for one in (test.left, *test.comparators)]
+    words = [ast.unparse(expression) for expression in (test.left, *test.comparators)]
     return sorted(words) == ["'__main__'", "__name__"]
 
 
 def _is_open(tree: ast.Module, found: tuple[Binding, ...]) -> bool:
-    if any(one.name == "*" or (one.name == "__getattr__" and one.kind == "function") for one in found):
+    if any(binding.name == "*" or (binding.name == "__getattr__" and binding.kind == "function") for binding in found):
         return True
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BINDERS

@@ -76,9 +76,11 @@ def listed_functions(path: Path) -> list[ListedFunction]:
     sure = _DatasetCallables(frozenset(), _short_names(file))
     while True:
         # A function that returns another one's dataset is found once that one is known.
-        looked = (_best([_classify(one, file, sure) for one in file.of(name)], order) for name in file.callables())
-        found = [one for one in looked if one is not None]
-        known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
+        looked = (
+            _best([_classify(binding, file, sure) for binding in file.of(name)], order) for name in file.callables()
+        )
+        found = [function for function in looked if function is not None]
+        known = frozenset(function.name for function in found if function.sign in ("annotation", "body"))
         if known <= sure.functions:
             return sorted(found, key=lambda one: order.index(one.sign))
         sure = _DatasetCallables(known | sure.functions, sure.short)
@@ -86,15 +88,17 @@ def listed_functions(path: Path) -> list[ListedFunction]:
 
 def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> ListedFunction | None:
     """Return the definition with the strongest evidence, as in the branches of an ``if``."""
-    return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
+    return min(
+        (function for function in looked if function is not None), key=lambda one: order.index(one.sign), default=None
+    )
 
 
 def _short_names(file: Bindings) -> dict[str, str]:
     """Return dotted names by a file's aliases: from an assignment, or ``from … import … as``."""
-    short = {one.name: ast.unparse(one.node) for one in file.all if isinstance(one.node, ast.Attribute)}
-    for one in file.all:
-        if isinstance(one.node, ast.ImportFrom):
-            short.update({alias.asname: alias.name for alias in one.node.names if alias.asname == one.name})
+    short = {binding.name: ast.unparse(binding.node) for binding in file.all if isinstance(binding.node, ast.Attribute)}
+    for binding in file.all:
+        if isinstance(binding.node, ast.ImportFrom):
+            short.update({alias.asname: alias.name for alias in binding.node.names if alias.asname == binding.name})
     return short
 
 
@@ -112,10 +116,10 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
     if not functions:
         return f"{name} defines no functions.\n"
     lines = ["Functions that probably return a dataset (from the source, nothing was run):"] if likely else []
-    width = max((len(one.name) for one in likely), default=0)
-    for one in likely:
-        needs = " ".join(f"--arg {parameter.name}=…" for parameter in one.required)
-        lines.append(f"  {name}:{one.name:<{width}}  {one.why}{f'; needs {needs}' if needs else ''}")
+    width = max((len(function.name) for function in likely), default=0)
+    for function in likely:
+        needs = " ".join(f"--arg {parameter.name}=…" for parameter in function.required)
+        lines.append(f"  {name}:{function.name:<{width}}  {function.why}{f'; needs {needs}' if needs else ''}")
     if rest:
         no = "Not listed:" if likely else f"No function in {name} declares that it returns a dataset. Functions:"
         lines.append(f"{no} {', '.join(rest)}.")
@@ -172,7 +176,9 @@ def _sign(definition: Definition, sure: _DatasetCallables) -> tuple[Sign, str]:
     annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
     returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
     found: tuple[Sign, str] = "none", "no sign"
-    if isinstance(definition, ast.AsyncFunctionDef) or any(isinstance(one, ast.Yield | ast.YieldFrom) for one in body):
+    if isinstance(definition, ast.AsyncFunctionDef) or any(
+        isinstance(node, ast.Yield | ast.YieldFrom) for node in body
+    ):
         found = "none", "async, or a generator"
     elif re.search(r"Dataset\b", annotation):
         found = "annotation", f"annotated -> {annotation}"
@@ -192,7 +198,11 @@ def _returned_evidence(body: list[ast.AST], returned: list[ast.Return], sure: _D
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     assigned.setdefault(target.id, []).append(node.value)
-    made = ((one.lineno, _dataset_evidence(one.value, assigned, sure)) for one in returned if one.value is not None)
+    made = (
+        (return_.lineno, _dataset_evidence(return_.value, assigned, sure))
+        for return_ in returned
+        if return_.value is not None
+    )
     return next((f"returns {said} (line {line})" for line, said in made if said), None)
 
 
@@ -211,7 +221,12 @@ def _dataset_evidence(value: ast.expr, assigned: dict[str, list[ast.expr]], sure
     if isinstance(value, ast.Name) and value.id in assigned:
         others = {name: values for name, values in assigned.items() if name != value.id}
         return next(
-            (said for one in reversed(assigned[value.id]) if (said := _dataset_evidence(one, others, sure))), None
+            (
+                said
+                for expression in reversed(assigned[value.id])
+                if (said := _dataset_evidence(expression, others, sure))
+            ),
+            None,
         )
     if not isinstance(value, ast.Call):
         return None

@@ -24,24 +24,28 @@ def missing_name(path: Path, name: str, shown: str) -> tuple[str, list[str]] | N
     found = bindings_of(path)
     first, _, rest = name.partition(".")
     functions = found.callables()
-    bound = [one for one in found.of(first) if not one.script]
+    bound = [binding for binding in found.of(first) if not binding.script]
     if not rest:
-        if first in functions or any(isinstance(one.node, ast.ClassDef) and one.node.bases for one in bound):
+        if first in functions or any(
+            isinstance(binding.node, ast.ClassDef) and binding.node.bases for binding in bound
+        ):
             return None
         listed = ", ".join(functions[:_LISTED]) or "no functions"
         return f"no function {name!r} in {shown}, which defines {listed}", functions
     if not bound:
         if found.open:
             return None
-        return f"no name {first!r} in {shown}", [f"{one.name}.{rest}" for one in found.all]
+        return f"no name {first!r} in {shown}", [f"{binding.name}.{rest}" for binding in found.all]
     node = bound[-1].node
     if isinstance(node, ast.ClassDef) and not node.bases and not node.keywords and "." not in rest:
-        members = [one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+        members = [
+            statement.name for statement in node.body if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         members += [target.id for target in _assigned(node)]
         if rest not in members:
             listed = ", ".join(members[:_LISTED]) or "no methods"
             return f"no method {rest!r} in the class {first} of {shown}, which has {listed}", [
-                f"{first}.{one}" for one in members
+                f"{first}.{member}" for member in members
             ]
     return None
 

@@ -25,7 +25,7 @@ _LISTED = 10
 
 
 @dataclass(frozen=True)
-class Target:
+class ParsedTarget:
     """A spec, or a function that returns a dataset.
 
     Attributes:
@@ -46,7 +46,7 @@ class Target:
         return f"{self.module or self.path}:{self.function}" if self.function else str(self.path)
 
 
-def parse_target(text: str) -> Target:
+def parse_target(text: str) -> ParsedTarget:
     """Parse a target and check, without an import, that its file exists and defines the function.
 
     Raises:
@@ -54,7 +54,7 @@ def parse_target(text: str) -> Target:
             function.
     """
     if text == STDIN:
-        return Target("spec", Path(text))
+        return ParsedTarget("spec", Path(text))
     file, colon, function = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _function_target(_existing_path(file), function)
@@ -68,7 +68,7 @@ def parse_target(text: str) -> Target:
         msg = f"missing function: use {text}:function; {_listing(bindings_of(path))}"
         raise UsageError(msg)
     if text.endswith(_SPEC_SUFFIXES):
-        return Target("spec", _existing_path(text))
+        return ParsedTarget("spec", _existing_path(text))
     if Path(text).is_dir():
         msg = f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
@@ -84,10 +84,10 @@ def _suggested_target(text: str) -> str | None:
     written = [text.replace("::", ":"), f"{file}.py:{function}"]
     if is_module_name(text) and dotted:
         written += [f"{dotted}:{last}", f"{dotted.replace('.', '/')}.py:{last}"]
-    for one in written:
-        path, _, name = one.rpartition(":")
-        if one != text and name and path.endswith(".py") and Path(path).is_file():
-            return one
+    for other_name in written:
+        path, _, name = other_name.rpartition(":")
+        if other_name != text and name and path.endswith(".py") and Path(path).is_file():
+            return other_name
     return None
 
 
@@ -123,7 +123,7 @@ def _existing_path(text: str) -> Path:
     raise UsageError(msg + did_you_mean(text, _specs_near(text)))
 
 
-def _function_target(path: Path, function: str, module: str | None = None) -> Target:
+def _function_target(path: Path, function: str, module: str | None = None) -> ParsedTarget:
     name = module or str(path)
     tree = parse_file(path)
     found = read_bindings(tree)
@@ -140,7 +140,7 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Ta
             f"use {_within_package(path, function)}"
         )
         raise UsageError(msg)
-    return Target("function", path, function, module)
+    return ParsedTarget("function", path, function, module)
 
 
 def _why_not(file: str, function: str, found: Bindings) -> str | None:
@@ -150,11 +150,11 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
     if not bound:
         if found.open and all(part.isidentifier() for part in function.split(".")):
             return None
-        names = [one.name for one in found.all if one.kind not in ("module", "value")]
+        names = [binding.name for binding in found.all if binding.kind not in ("module", "value")]
         said = f"no function {function!r} in {file}"
         near = did_you_mean(function, dict.fromkeys(names))
         return said + (near or f"; {_listing(found)}")
-    if all(one.script for one in bound):
+    if all(binding.script for binding in bound):
         return f"{file}:{bound[0].line} defines {name} only when it runs as a script: move it out of that `if`"
     last = bound[-1]
     if last.kind in ("value", "module") and not method:
@@ -168,7 +168,11 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
     """Return why a class cannot be a target; `None` if a call of it, or of its static methods, may return a dataset."""
     help_ = "write a function that creates the object and returns its dataset"
     name, _, method = function.partition(".")
-    methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    methods = {
+        statement.name: statement
+        for statement in node.body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
     if not method:
         plain = not node.bases and not node.keywords and "__new__" not in methods
         return f"{name} is a class ({file}:{node.lineno}), not a function: {help_}" if plain else None
@@ -177,7 +181,7 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
     if method not in methods:
         near = did_you_mean(method, methods)
         return None if node.bases else f"no method {method!r} in the class {name} ({file}:{node.lineno}){near}"
-    marks = {ast.unparse(one) for one in methods[method].decorator_list}
+    marks = {ast.unparse(expression) for expression in methods[method].decorator_list}
     if marks & {"staticmethod", "classmethod"}:
         return None
     return f"{function!r} ({file}:{methods[method].lineno}) needs an instance of its class: {help_}"
@@ -263,7 +267,7 @@ def module_name_of(path: Path) -> str:
     return f"_pipeprof_target_{''.join(letter if letter.isalnum() else '_' for letter in stem)}"
 
 
-def load_function(target: Target) -> Callable[..., Any]:
+def load_function(target: ParsedTarget) -> Callable[..., Any]:
     """Import the file of a function target and return the function; runs the user's code, so only in the worker.
 
     Raises:
@@ -282,7 +286,7 @@ def load_function(target: Target) -> Callable[..., Any]:
     for part in target.function.split("."):
         near = did_you_mean(part, dir(found)) if not hasattr(found, part) else ""
         found = getattr(found, part, None)
-    if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
+    if any(base.__name__ == "DatasetV2" for base in type(found).__mro__):
         return lambda: found
     if not callable(found):
         what = "not defined" if found is None else f"not a function ({type(found).__name__})"

@@ -13,8 +13,8 @@ from pipeprof.pipelines.to_python.elements import (
     UNKNOWN,
     Form,
     Keyed,
-    Row,
     Single,
+    TupleForm,
     as_list,
     bind,
     express,
@@ -115,19 +115,19 @@ class Body:
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:
         """Return the parameters that TensorFlow passes to a function of such elements, and the element made of them."""
-        if isinstance(form, Row) and form.named:
+        if isinstance(form, TupleForm) and form.named:
             name = self.local("result", ())
             return [name], bind(form, name)
-        if isinstance(form, Row) and not form.rest and len(form.parts) <= _MOST_PARAMETERS and form.parts:
+        if isinstance(form, TupleForm) and not form.rest and len(form.parts) <= _MOST_PARAMETERS and form.parts:
             names = [self.local(noun_of(part), ()) for part in form.parts]
             bound = tuple(bind(part, name) for part, name in zip(form.parts, names, strict=True))
-            return list(names), Row(bound)
-        if isinstance(form, Row) and form.rest:
+            return list(names), TupleForm(bound)
+        if isinstance(form, TupleForm) and form.rest:
             names = [self.local(noun_of(part), ()) for part in form.parts]
             rest = self.local(form.rest, ())
             bound = tuple(bind(part, name) for part, name in zip(form.parts, names, strict=True))
-            return [*names, f"*{rest}"], Row(bound, rest)
-        if isinstance(form, Row):
+            return [*names, f"*{rest}"], TupleForm(bound, rest)
+        if isinstance(form, TupleForm):
             name = self.local("components", ())
             return [f"*{name}"], bind(form, name)
         name = self.local(noun_of(form), ())
@@ -190,10 +190,10 @@ class Body:
     def _store_result(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
         """Store a result in a variable and return the element with it."""
         if target is None:
-            if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
+            if isinstance(form, TupleForm) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpack([noun_of(part) for part in form.parts], node, ("",))
                 pairs = zip(form.parts, names, strict=True)
-                return Row(tuple(bind(part, name) for part, name in pairs))
+                return TupleForm(tuple(bind(part, name) for part, name in pairs))
             whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
             return bind(form, self.assign(whole, node))
         if not isinstance(target, tuple) and operation in LISTS:
@@ -206,7 +206,9 @@ class Body:
         wanted = [_noun_of_field(field, form, len(targets)) for field in targets]
         if isinstance(target, tuple):
             names = self._unpack(wanted, node, live)
-            parts: list[Form] = [pick(form, index) if isinstance(form, Row) else UNKNOWN for index in range(len(names))]
+            parts: list[Form] = [
+                pick(form, index) if isinstance(form, TupleForm) else UNKNOWN for index in range(len(names))
+            ]
         else:
             names, parts = [self.assign(wanted[0], node, live)], [form]
         for field, name, part in zip(targets, names, parts, strict=True):
@@ -284,7 +286,7 @@ class Body:
                 _features_form(arguments.get("context_features")),
                 _features_form(arguments.get("sequence_features")),
             )
-            return Row(both if "single" in name else (*both, Keyed({}, complete=False)))
+            return TupleForm(both if "single" in name else (*both, Keyed({}, complete=False)))
         several = _several(name, arguments)
         if several is not None:
             return several
@@ -297,12 +299,12 @@ class Body:
 def _several(name: str, arguments: dict[str, Any]) -> Form | None:
     """Return the form of a result of several tensors; None for a single one."""
     if name == "tf.io.decode_csv":
-        return Row(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
+        return TupleForm(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
     if name in ("tf.split", "tf.unstack"):
         count = _parts_of(arguments.get("num_or_size_splits", arguments.get("num")))
-        return Row(tuple(Single("part") for _ in range(count))) if count else UNKNOWN
+        return TupleForm(tuple(Single("part") for _ in range(count))) if count else UNKNOWN
     if name in TUPLES:
-        return Row(tuple(Single(noun) for noun in TUPLES[name]), named=name not in _PLAIN_TUPLES)
+        return TupleForm(tuple(Single(noun) for noun in TUPLES[name]), named=name not in _PLAIN_TUPLES)
     return None
 
 
@@ -354,7 +356,7 @@ def guess_form(form: Form, calls: Sequence[OpCall]) -> Form:
             called = function(operation.name)
             row = called is not None and called.takes_list and called.name not in STARRED and largest < 0
             if row:
-                return Row((), None)
+                return TupleForm((), None)
             break
         to = operation.to if isinstance(operation.to, tuple) else () if operation.to is None else (operation.to,)
         used = [*(fields or ()), *to]
@@ -363,4 +365,4 @@ def guess_form(form: Form, calls: Sequence[OpCall]) -> Form:
         largest = max([largest, *(int(str(field).partition(".")[0]) for field in used)])
     if largest < 0:
         return form
-    return Row(tuple(Single(f"value_{index}", known=False) for index in range(largest + 1)), rest="rest")
+    return TupleForm(tuple(Single(f"value_{index}", known=False) for index in range(largest + 1)), rest="rest")

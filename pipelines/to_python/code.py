@@ -39,14 +39,14 @@ class Prefixed:
 
 
 @dataclass(frozen=True)
-class Chain:
+class CallChain:
     """Chained method calls: ``head.repeat().batch(32)``; every link's opening begins with a dot."""
 
     head: Node
     links: tuple[Bracket, ...]
 
 
-Node = str | Bracket | Prefixed | Chain
+Node = str | Bracket | Prefixed | CallChain
 
 
 def call(function: str, *arguments: Node, **named: Node) -> Bracket:
@@ -107,7 +107,7 @@ def flat(node: Node) -> str:
         return node
     if isinstance(node, Prefixed):
         return node.text + flat(node.node)
-    if isinstance(node, Chain):
+    if isinstance(node, CallChain):
         return flat(node.head) + "".join(map(flat, node.links))
     comma = "," if node.needs_comma else ""
     return f"{node.opening}{', '.join(map(flat, node.items))}{comma}{node.closing}"
@@ -118,7 +118,7 @@ def statement(start: str, node: Node, indent: str = "") -> list[str]:
 
     A chain of several links that does not fit on a line stands in parentheses, one call on each line.
     """
-    if isinstance(node, Chain) and len(node.links) > 1 and not _fits(indent + start + flat(node)):
+    if isinstance(node, CallChain) and len(node.links) > 1 and not _fits(indent + start + flat(node)):
         return [f"{indent}{start}(", *(indent + INDENT + line for line in lines(node, len(indent) + 4)), f"{indent})"]
     first, *rest = lines(node, len(indent), len(start))
     return [indent + start + first, *(indent + line for line in rest)]
@@ -153,7 +153,7 @@ def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]
     if isinstance(node, Prefixed):
         first, *rest = lines(node.node, column, before + len(node.text), after)
         return [node.text + first, *rest]
-    if isinstance(node, Chain):
+    if isinstance(node, CallChain):
         return _chain(node, column, before, after)
     return _break_lines(node, column)
 
@@ -173,7 +173,7 @@ def _break_lines(node: Bracket, column: int) -> list[str]:
     return [node.opening, *rows, node.closing]
 
 
-def _chain(node: Chain, column: int, before: int, after: int) -> list[str]:
+def _chain(node: CallChain, column: int, before: int, after: int) -> list[str]:
     head = lines(node.head, column, before)
     if len(node.links) > 1:
         return [*head, *(line for link in node.links for line in lines(link, column, after=after))]

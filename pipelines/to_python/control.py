@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seeds import drawing
 from pipeprof.pipelines.to_python.code import Node, call, flat, listed, returned, tupled
-from pipeprof.pipelines.to_python.elements import Form, Row, Single, bind, express, noun_of, plain
+from pipeprof.pipelines.to_python.elements import Form, Single, TupleForm, bind, express, noun_of, plain
 from pipeprof.pipelines.to_python.module import function_lines
 from pipeprof.pipelines.to_python.names import slug, verb
 
@@ -21,7 +21,7 @@ Result = tuple[Node, Form]
 def _subject(body: Body, operation: OpCall, element: Form) -> Form:
     """Return the input of the chains: the element, a field, or several fields as a tuple."""
     given = body.given(operation, element)
-    return Row(tuple(given)) if isinstance(operation.on, tuple) else given[0]
+    return TupleForm(tuple(given)) if isinstance(operation.on, tuple) else given[0]
 
 
 def _render_chain(
@@ -39,7 +39,7 @@ def _render_chain(
         own.seed = own.local("seed", ())
         parameters.append(own.seed)
     node, form = own.chain(calls, bind(plain(subject), parameter), answers=answers)
-    wanted = name or verb([each.name for each in calls], "change")
+    wanted = name or verb([other_call.name for other_call in calls], "change")
     function = body.module.name(slug(wanted, "change"))
     body.module.functions.append(function_lines(function, parameters, [*own.lines, *returned(node)]))
     return call(function, express(subject), *([body.seed] if body.seed else [])), form
@@ -112,9 +112,9 @@ def _for_each(body: Body, operation: OpCall, element: Form) -> Result:
     parameter, inner.seed = inner.local(noun, ()), inner.local("seed", ())
     inner.folds = {id(each): number for each, number in _number_calls(calls)}
     node, form = inner.chain(calls, bind(Single(noun), parameter))
-    function = body.module.name(slug(verb([each.name for each in calls], "change")))
+    function = body.module.name(slug(verb([other_call.name for other_call in calls], "change")))
     body.module.functions.append(function_lines(function, [parameter, inner.seed], [*inner.lines, *returned(node)]))
-    return tupled(call(function, express(part), seed) for part in given), Row(tuple(plain(form) for _ in given))
+    return tupled(call(function, express(part), seed) for part in given), TupleForm(tuple(plain(form) for _ in given))
 
 
 def _number_calls(calls: Sequence[OpCall]) -> list[tuple[OpCall, int]]:
@@ -137,7 +137,7 @@ def _over(argument: str) -> Callable[[Body, OpCall, Form], Result]:
         elif not item.lines:
             function = f"lambda {parameter}: {flat(node)}"
         else:
-            function = body.module.name(slug(verb([each.name for each in calls], "change")))
+            function = body.module.name(slug(verb([other_call.name for other_call in calls], "change")))
             lines = function_lines(function, [parameter], [*item.lines, *returned(node)])
             body.module.functions.append(lines)
         return call(operation.name, function, express(subject), **named), plain(form)

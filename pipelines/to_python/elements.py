@@ -40,7 +40,7 @@ class Keyed:
 
 
 @dataclass(frozen=True)
-class Row:
+class TupleForm:
     """A tuple; ``rest`` is the variable that holds the components after ``parts`` when their number is not known."""
 
     parts: tuple[Form, ...]
@@ -51,7 +51,7 @@ class Row:
     """Whether it is a named tuple, which TensorFlow does not unpack for a function."""
 
 
-Form = Single | Keyed | Row
+Form = Single | Keyed | TupleForm
 UNKNOWN = Single("element", known=False)
 
 
@@ -60,9 +60,9 @@ def bind(form: Form, expression: str) -> Form:
     if isinstance(form, Keyed):
         parts = {key: bind(part, f"{expression}[{text(key)}]") for key, part in form.parts.items()}
         return Keyed(parts, form.complete, expression)
-    if isinstance(form, Row):
+    if isinstance(form, TupleForm):
         parts_ = tuple(bind(part, f"{expression}[{index}]") for index, part in enumerate(form.parts))
-        return Row(parts_, None, expression)
+        return TupleForm(parts_, None, expression)
     return replace(form, expression=expression)
 
 
@@ -72,7 +72,7 @@ def express(form: Form) -> Node:
         return form.expression
     if form.expression is not None and not form.changed:
         return form.expression
-    if isinstance(form, Row):
+    if isinstance(form, TupleForm):
         rest: tuple[Node, ...] = (Prefixed("*", form.rest),) if form.rest else ()
         return Bracket("(", (*map(express, form.parts), *rest), ")")
     if form.expression is None or (form.complete and form.changed == form.parts.keys()):
@@ -83,7 +83,7 @@ def express(form: Form) -> Node:
 
 def as_list(form: Form) -> Node:
     """Return a tuple as the list that a function takes; any other form unchanged."""
-    if isinstance(form, Row) and (form.expression is None or form.changed):
+    if isinstance(form, TupleForm) and (form.expression is None or form.changed):
         made = express(form)
         return listed(made.items) if isinstance(made, Bracket) else made
     return express(form)
@@ -104,7 +104,7 @@ def pick(form: Form, path: Field) -> Form:
 
 
 def _child(form: Form, step: Field) -> Form:
-    if isinstance(form, Row) and isinstance(step, int):
+    if isinstance(form, TupleForm) and isinstance(step, int):
         if step < len(form.parts):
             return form.parts[step]
         return Single("element", f"{form.rest}[{step - len(form.parts)}]" if form.rest else "element", known=False)
@@ -145,13 +145,13 @@ def variables(form: Form) -> Iterator[str]:
         return
     if form.expression is not None and (not form.changed or isinstance(form, Keyed)):
         yield from re.findall(r"^[A-Za-z_]\w*", form.expression)
-    if isinstance(form, Row) and form.rest:
+    if isinstance(form, TupleForm) and form.rest:
         yield form.rest
     if form.expression is None or form.changed:
         parts = form.parts.items() if isinstance(form, Keyed) else enumerate(form.parts)
         for key, part in parts:
             # Unchanged components are reached through the mapping itself.
-            if form.expression is None or isinstance(form, Row) or key in form.changed:
+            if form.expression is None or isinstance(form, TupleForm) or key in form.changed:
                 yield from variables(part)
 
 
@@ -175,8 +175,8 @@ def each(form: Form, change: Callable[[Single], Single]) -> Form:
     """Return the form alone, without expressions, every component changed."""
     if isinstance(form, Keyed):
         return Keyed({key: each(part, change) for key, part in form.parts.items()}, form.complete)
-    if isinstance(form, Row):
-        return UNKNOWN if form.rest else Row(tuple(each(part, change) for part in form.parts), named=form.named)
+    if isinstance(form, TupleForm):
+        return UNKNOWN if form.rest else TupleForm(tuple(each(part, change) for part in form.parts), named=form.named)
     return change(replace(form, expression=""))
 
 

@@ -12,7 +12,17 @@ from pipeprof.pipelines.ops.values.arrays import CsvArray
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import OuterElement
 from pipeprof.pipelines.to_python.arrays import array_noun
-from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Row, Single, batched, plain, unbatched, windows
+from pipeprof.pipelines.to_python.elements import (
+    UNKNOWN,
+    Form,
+    Keyed,
+    Single,
+    TupleForm,
+    batched,
+    plain,
+    unbatched,
+    windows,
+)
 from pipeprof.pipelines.to_python.names import slug
 
 
@@ -28,17 +38,17 @@ def source_form(source: Op) -> Form:
         return written_form(signature)
     if source.op == "CsvDataset":
         columns: Any = vars(source)["select_cols"] or vars(source)["record_defaults"]
-        return Row(tuple(Single("column") for _ in columns))
+        return TupleForm(tuple(Single("column") for _ in columns))
     if source.op == "make_csv_dataset":
         table = Keyed({}, complete=False)
-        return table if getattr(source, "label_name", None) is None else batched(Row((table, Single("label"))))
+        return table if getattr(source, "label_name", None) is None else batched(TupleForm((table, Single("label"))))
     return batched(_labelled_form(source, row.noun)) if row.noun is not None else UNKNOWN
 
 
 def _labelled_form(source: Any, noun: str) -> Form:
     first = Single(noun)
     labelled = source.labels is not None and source.label_mode is not None
-    return Row((first, Single("label"))) if labelled else first
+    return TupleForm((first, Single("label"))) if labelled else first
 
 
 def written_form(written: Any) -> Form:
@@ -53,7 +63,7 @@ def _form(value: Any, noun: str) -> Form:
         return Keyed({str(key): _form(inner, slug(str(key))) for key, inner in value.items()})
     if isinstance(value, tuple):
         nouns = ("features", "label") if len(value) == 2 else tuple(f"value_{index}" for index in range(len(value)))
-        return Row(tuple(_form(inner, name) for inner, name in zip(value, nouns, strict=True)))
+        return TupleForm(tuple(_form(inner, name) for inner, name in zip(value, nouns, strict=True)))
     if isinstance(value, CsvArray):
         return Keyed({}, complete=False)
     if isinstance(value, ARRAYS):
@@ -75,7 +85,7 @@ def stage_form(stage: Op, form: Form) -> Form:
     """Return the elements of a stage without functions and inner pipelines; unknown where not computable."""
     row, given = traits(stage.op), plain(form)
     if row.adds is not None:
-        return Row((Single(row.adds), given))
+        return TupleForm((Single(row.adds), given))
     if row.windows:
         return windows(given)
     if row.unbatches:
@@ -95,7 +105,7 @@ def combined_form(op: str, forms: list[Form], datasets: Pipelines) -> Form:
         if isinstance(value, dict):
             return Keyed({str(key): _named_form(visit(inner), slug(str(key))) for key, inner in value.items()})
         if isinstance(value, tuple):
-            return Row(tuple(visit(inner) for inner in value))
+            return TupleForm(tuple(visit(inner) for inner in value))
         return next(numbered)
 
     return visit(datasets.value)

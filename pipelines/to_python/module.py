@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, call, comment, flat, lines, statement, text
+from pipeprof.pipelines.to_python.code import Bracket, CallChain, Node, call, comment, flat, lines, statement, text
 from pipeprof.pipelines.to_python.names import slug, unique
 
 _LIBRARIES = frozenset({"tensorflow", "numpy", "keras", "jax", "torch", "tensorflow_datasets"})
@@ -158,8 +158,8 @@ class Module:
 
     def header(self) -> list[str]:
         """Return imports and constants, in the order that a formatter keeps."""
-        standard = sorted(each for each in self.imports if each.startswith(_STANDARD))
-        standard += sorted(each for each in self.imports if each == "from pathlib import Path")
+        standard = sorted(import_ for import_ in self.imports if import_.startswith(_STANDARD))
+        standard += sorted(import_ for import_ in self.imports if import_ == "from pathlib import Path")
         third = sorted(self.imports - set(standard) | {"import tensorflow as tf"})
         blocks = [[*standard], [*third]]
         own = [f"from {stem} import {', '.join(sorted(names))}" for stem, names in sorted(self._from_files.items())]
@@ -190,7 +190,7 @@ def _shown_folder(folder: PurePath) -> Node:
     home = Path.home()
     if folder.is_relative_to(home) and str(home) != "/":
         path = call("Path", text("~/" + folder.relative_to(home).as_posix()))
-        return Chain(path, (Bracket(".expanduser(", (), ")"),))
+        return CallChain(path, (Bracket(".expanduser(", (), ")"),))
     return call("Path", text(str(folder)))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.to_python.body import Body
-from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, docstring, returned
+from pipeprof.pipelines.to_python.code import Bracket, CallChain, Node, docstring, returned
 from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.stages import Chains, RenderContext
@@ -34,7 +34,7 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
     described = loaded.spec.description or ""
     title = f"{loaded.spec.name}: {described}" if loaded.spec.name and described else loaded.spec.name or described
     first = title or f"The pipeline of {loaded.path.name}."
-    changes = [*(f"-f {name}" for name in loaded.overlays), *(f"--set {each}" for each in loaded.overrides)]
+    changes = [*(f"-f {name}" for name in loaded.overlays), *(f"--set {override}" for override in loaded.overrides)]
     made = f"Made from {loaded.path.name}{' with ' if changes else ''}{' '.join(changes)}."
     blocks = [docstring([first, made] if title or changes else [first])]
     parts = ["\n".join([*blocks[0], "", *module.header()])]
@@ -70,5 +70,5 @@ def _make_dataset(module: Module) -> list[str]:
     return function_lines("make_dataset", [], [*scope.lines, *returned(node)])
 
 
-def _append_link(node: Node, link: Bracket) -> Chain:
-    return Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))
+def _append_link(node: Node, link: Bracket) -> CallChain:
+    return CallChain(node.head, (*node.links, link)) if isinstance(node, CallChain) else CallChain(node, (link,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeprof.pipelines.ops.functions.layers import layers
 from pipeprof.pipelines.to_python.code import Bracket, Node, call, flat, listed, mapped, text
 from pipeprof.pipelines.to_python.control import CONTROL
-from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Row, Single, express, pick
+from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Single, TupleForm, express, pick
 from pipeprof.pipelines.to_python.objects import layer, table
 
 if TYPE_CHECKING:
@@ -28,16 +28,18 @@ def _select(_body: Body, operation: OpCall, element: Form) -> Result:
     fields = operation.arguments["fields"]
     if not isinstance(fields, tuple):
         return pick(element, fields)
-    if isinstance(element, Row) or (isinstance(element, Single) and all(isinstance(each, int) for each in fields)):
-        return Row(tuple(pick(element, each) for each in fields))
-    return Keyed({str(each): pick(_as_mapping(element), each) for each in fields})
+    if isinstance(element, TupleForm) or (
+        isinstance(element, Single) and all(isinstance(field_, int) for field_ in fields)
+    ):
+        return TupleForm(tuple(pick(element, field_) for field_ in fields))
+    return Keyed({str(field_): pick(_as_mapping(element), field_) for field_ in fields})
 
 
 def _drop(_body: Body, operation: OpCall, element: Form) -> Result:
     fields = operation.arguments["fields"]
-    if isinstance(element, Row):
-        return Row(tuple(part for index, part in enumerate(element.parts) if index not in fields), element.rest)
-    gone = {str(each) for each in fields}
+    if isinstance(element, TupleForm):
+        return TupleForm(tuple(part for index, part in enumerate(element.parts) if index not in fields), element.rest)
+    gone = {str(field_) for field_ in fields}
     if isinstance(element, Keyed) and element.complete:
         return Keyed({key: part for key, part in element.parts.items() if key not in gone})
     names = ", ".join(text(name) for name in sorted(gone))
@@ -75,7 +77,7 @@ def _pick_structure(element: Form, structure: Any) -> Form:
     if isinstance(structure, dict):
         return Keyed({name: _pick_structure(element, inner) for name, inner in structure.items()})
     if isinstance(structure, tuple):
-        return Row(tuple(_pick_structure(element, inner) for inner in structure))
+        return TupleForm(tuple(_pick_structure(element, inner) for inner in structure))
     return element if structure is None else pick(element, structure)
 
 
@@ -115,12 +117,12 @@ def _python(body: Body, operation: OpCall, element: Form) -> Result:
         named = {key: express(pick(element, field)) for key, field in operation.on.items()}
         return call(function, **named), UNKNOWN
     given = body.given(operation, element)
-    if len(given) == 1 and isinstance(given[0], Row) and operation.on is None:
+    if len(given) == 1 and isinstance(given[0], TupleForm) and operation.on is None:
         return call(function, *_spread(given[0])), UNKNOWN
     return call(function, *map(express, given)), UNKNOWN
 
 
-def _spread(row: Row) -> list[Node]:
+def _spread(row: TupleForm) -> list[Node]:
     if row.expression is not None and not row.changed:
         return [f"*{row.expression}"]
     return [*map(express, row.parts), *([f"*{row.rest}"] if row.rest else [])]
@@ -129,7 +131,7 @@ def _spread(row: Row) -> list[Node]:
 def _render_wrapped(body: Body, operation: OpCall, element: Form) -> Result:
     function = body.module.python(operation.arguments["func"])
     given = body.given(operation, element)
-    if len(given) == 1 and isinstance(given[0], Row):
+    if len(given) == 1 and isinstance(given[0], TupleForm):
         inputs: Node = Bracket("[", tuple(_spread(given[0])), "]")
     else:
         inputs = listed(map(express, given))
@@ -140,7 +142,7 @@ def _render_wrapped(body: Body, operation: OpCall, element: Form) -> Result:
     node = call(operation.name, function, inputs, body.values.constant(tout), **named)
     written = tout.value if hasattr(tout, "value") else tout
     if isinstance(written, tuple):
-        return node, Row(tuple(Single(f"value_{index}") for index in range(len(written))))
+        return node, TupleForm(tuple(Single(f"value_{index}") for index in range(len(written))))
     return node, Single("value")
 
 

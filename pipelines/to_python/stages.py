@@ -17,7 +17,7 @@ from pipeprof.pipelines.to_python.arrays import array, array_noun
 from pipeprof.pipelines.to_python.body import Body, guess_form
 from pipeprof.pipelines.to_python.code import (
     Bracket,
-    Chain,
+    CallChain,
     Node,
     Prefixed,
     flat,
@@ -27,7 +27,7 @@ from pipeprof.pipelines.to_python.code import (
     scalar,
     tupled,
 )
-from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Row, Single, bind, express, noun_of, pick, plain
+from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Single, TupleForm, bind, express, noun_of, pick, plain
 from pipeprof.pipelines.to_python.flows import combined_form, source_form, stage_form
 from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.names import plural, slug, verb
@@ -99,7 +99,9 @@ class Chains:
             node, form = self.source(pipeline.source, here)
         for stage in pipeline.stages or []:
             link, form = self.stage(stage, replace(here, form=form))
-            node = Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))
+            node = (
+                CallChain(node.head, (*node.links, link)) if isinstance(node, CallChain) else CallChain(node, (link,))
+            )
         return node, form
 
     def variable(self, pipeline: Pipeline, here: RenderContext, wanted: str = "") -> tuple[str, Form]:
@@ -170,7 +172,7 @@ class Chains:
         structure = visit(datasets.value, "")
         form = combined_form(source.op, forms, datasets)
         if source.op == "concatenate":
-            return Chain(names[0], tuple(Bracket(".concatenate(", (name,), ")") for name in names[1:])), form
+            return CallChain(names[0], tuple(Bracket(".concatenate(", (name,), ")") for name in names[1:])), form
         if source.op == "zip":
             return Bracket("tf.data.Dataset.zip(", (structure,), ")"), form
         arguments = {"datasets": listed(names), **self._arguments(source, here)}
@@ -184,7 +186,7 @@ class Chains:
         function = getattr(stage, "function", None) or getattr(stage, "reference", None)
         if isinstance(function, ElementFunction):
             answers = traits(stage.op).predicate or not traits(stage.op).computes
-            given = Row((Single("state"), plain(form))) if stage.op == "scan" else form
+            given = TupleForm((Single("state"), plain(form))) if stage.op == "scan" else form
             node, made = self.element_function(function, given, stage, stage.op, answers=answers)
             arguments["scan_func" if stage.op == "scan" else ""] = node
             after = plain(made) if stage.op == "map" else plain(pick(made, 1)) if stage.op == "scan" else after
@@ -209,7 +211,7 @@ class Chains:
         if values is not None:
             return call
         name = self._function_name(stage, stage.op, [])
-        self.module.functions.append(function_lines(name, ["dataset"], returned(Chain("dataset", (call,)))))
+        self.module.functions.append(function_lines(name, ["dataset"], returned(CallChain("dataset", (call,)))))
         return Bracket(".apply(", (name,), ")")
 
     def _call(self, name: str, op: Op, arguments: dict[str, Node]) -> Bracket:
@@ -296,7 +298,7 @@ class Chains:
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         calls = function.ops or []
-        name = self._function_name(op, role, [each.name for each in calls])
+        name = self._function_name(op, role, [call.name for call in calls])
         body = Body(self.module, render_special_call, name)
         parameters, element = body.parameters(guess_form(form, calls))
         node, result = body.chain(calls, element, answers=answers)
@@ -349,7 +351,7 @@ def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
     first = getattr(function.source, function.source.element_argument, None) if function.source else None
     on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
     if isinstance(form, Single) and not form.known and isinstance(on, int):
-        return Row(tuple(Single(f"value_{index}", known=False) for index in range(on + 1)), rest="rest")
+        return TupleForm(tuple(Single(f"value_{index}", known=False) for index in range(on + 1)), rest="rest")
     return form
 
 

@@ -53,7 +53,9 @@ def slower(view: PipelineView, stage: StageView, added_ms: float) -> Slower | No
     at = timing(view)
     own = None
     if at is not None:
-        own = next((row for row in rows(view, at) if any(one.id == stage.id for one in row.stages)), None)
+        own = next(
+            (row for row in rows(view, at) if any(other_stage.id == stage.id for other_stage in row.stages)), None
+        )
     if at is None or own is None:
         return None
     return Slower(at.interval_ms, total_ms(own.stages) + own.turn_ms, added_ms)

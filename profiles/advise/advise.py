@@ -18,7 +18,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
-from pipeprof.profiles.view.view import Facts, PipelineView
+from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
@@ -323,7 +323,9 @@ def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:
 
 def _not_judged(profile: Profile, missing: str) -> Message:
     """What could not be judged; where the profile warns of unread stages already, one sentence in the place of both."""
-    unread = next((one for one in profile.warnings if one.code in ("stages-unread", "stages-no-model")), None)
+    unread = next(
+        (message for message in profile.warnings if message.code in ("stages-unread", "stages-no-model")), None
+    )
     if unread is None:
         return Message(code="not-judged", message=missing)
     profile.warnings.remove(unread)
@@ -357,7 +359,7 @@ class _Measured:
 
     profile: Profile
     headspace: Headspace | None
-    facts: Facts
+    facts: MeasuredFacts
 
 
 @dataclass(frozen=True)
@@ -371,7 +373,7 @@ class _Seen:
 def _measurement(profile: Profile) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
     causes, contention = profile.causes, profile.contention
-    facts = Facts(
+    facts = MeasuredFacts(
         worker_cores=causes.worker_cores if causes else None,
         others_cores=contention.others_cores if contention else None,
         runnable_wait_share=contention.runnable_wait_share if contention else None,

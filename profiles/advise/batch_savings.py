@@ -15,7 +15,7 @@ from pipeprof.profiles.wording import milliseconds, stage_name
 
 
 @dataclass(frozen=True)
-class Batching:
+class BatchSavings:
     """The batch that a stage's elements go into.
 
     Attributes:
@@ -30,10 +30,12 @@ class Batching:
 
     def moves(self, stage: StageView) -> tuple[MoveStage, ...]:
         """Move the batch, and the stages between, before `stage`."""
-        return tuple(MoveStage(one.id, one.op, before=stage.id) for one in (*self.between, self.stage))
+        return tuple(
+            MoveStage(other_stage.id, other_stage.op, before=stage.id) for other_stage in (*self.between, self.stage)
+        )
 
 
-def batching(view: PipelineView, stage: StageView) -> Batching | None:
+def batching(view: PipelineView, stage: StageView) -> BatchSavings | None:
     """The ``batch`` of fixed size after `stage`, if no stage between reads the elements."""
     between: list[StageView] = []
     at = stage
@@ -44,7 +46,7 @@ def batching(view: PipelineView, stage: StageView) -> Batching | None:
         at = readers[0]
         if at.op == "batch":
             size = at.arguments.get("batch_size")
-            return Batching(at, size, tuple(between)) if isinstance(size, int) and size > 0 else None
+            return BatchSavings(at, size, tuple(between)) if isinstance(size, int) and size > 0 else None
         if not traits(at.op).by_position or traits(at.op).stores:
             return None
         between.append(at)
@@ -128,9 +130,9 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
 def _bound(view: PipelineView, changed: Collection[str]) -> tuple[float, str]:
     """The least interval whatever happens to the stages in `changed`, and its reason."""
     bounds = [
-        (wall_ms(view, one) or 0.0, f"{stage_name(one)} alone takes {milliseconds(wall_ms(view, one) or 0.0)}")
-        for one in view.stages
-        if one.id not in changed and (one.measured is None or one.measured.fused_with not in changed)
+        (wall_ms(view, stage) or 0.0, f"{stage_name(stage)} alone takes {milliseconds(wall_ms(view, stage) or 0.0)}")
+        for stage in view.stages
+        if stage.id not in changed and (stage.measured is None or stage.measured.fused_with not in changed)
     ]
     if view.headspace is not None:
         replayed = view.headspace.replayed_ms

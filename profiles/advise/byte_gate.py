@@ -97,7 +97,9 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
 
 def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
     """The predicted buffer of a stage as one owner; ``None`` if unknown."""
-    found = [one for one in memory_prediction(view).by_stage.get(stage.id, ()) if one.owner == owner]
+    found = [
+        prediction for prediction in memory_prediction(view).by_stage.get(stage.id, ()) if prediction.owner == owner
+    ]
     return found[0] if found else None
 
 
@@ -105,7 +107,7 @@ def owned(view: PipelineView, stage: StageView, owner: Owner) -> bool:
     """Whether the measured ledger of memory says what a stage held as one owner."""
     memory = view.profile.memory if view.profile is not None else None
     entries = memory.ledger if memory is not None else None
-    return any(one.stage == stage.id and one.owner == owner for one in entries or ())
+    return any(entry.stage == stage.id and entry.owner == owner for entry in entries or ())
 
 
 def in_function(view: PipelineView, stage: StageView) -> bool:
@@ -124,9 +126,9 @@ def upstream(
         ends: Whether to go no further than a stage.
     """
     found: dict[str, StageView] = {}
-    for one in view.below(stage, ends):
-        found[one.id] = one
-        for inner in view.inside(one):
+    for other_stage in view.below(stage, ends):
+        found[other_stage.id] = other_stage
+        for inner in view.inside(other_stage):
             found.setdefault(inner.id, inner)
     return list(found.values())
 
@@ -135,7 +137,9 @@ def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
     # An owner itself only passes on the output of its function.
     around = (stage, *owners(view, stage))
-    return any(view.ever_after(one, "regroups", lambda above: traits(above.op).regroups) for one in around)
+    return any(
+        view.ever_after(other_stage, "regroups", lambda above: traits(above.op).regroups) for other_stage in around
+    )
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,9 @@ class EarlierPlace:
     @property
     def semantics(self) -> Semantics:
         """What moving a reordering stage before the crossed ones may change."""
-        if any(traits(one.op).stacks for one in self.crossed):
+        if any(traits(stage.op).stacks for stage in self.crossed):
             return "values"
-        random = any(one.function is not None and one.function.random for one in self.crossed)
+        random = any(stage.function is not None and stage.function.random for stage in self.crossed)
         return "randomness" if random else "order"
 
 

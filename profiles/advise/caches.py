@@ -26,9 +26,10 @@ def freezes(view: PipelineView, stage: StageView) -> bool:
 def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
     """The first stage after another one that freezes what comes out of it, in the pipelines around it too."""
     found = (
-        view.first_after(one, "frozen_by", lambda after: freezes(view, after)) for one in (stage, *owners(view, stage))
+        view.first_after(other_stage, "frozen_by", lambda after: freezes(view, after))
+        for other_stage in (stage, *owners(view, stage))
     )
-    return next((one for one in found if one is not None), None)
+    return next((other_stage for other_stage in found if other_stage is not None), None)
 
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:

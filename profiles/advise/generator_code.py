@@ -18,8 +18,8 @@ def signature_of_batches(source: StageView, rows: int | None) -> Any:
     if written is not None:
         return _batched(written, rows)
     found = [
-        {**({} if one.shape is None else {"shape": [rows, *one.shape]}), "dtype": one.dtype}
-        for one in source.element or ()
+        {**({} if component.shape is None else {"shape": [rows, *component.shape]}), "dtype": component.dtype}
+        for component in source.element or ()
     ]
     return found[0] if len(found) == 1 else found
 
@@ -36,7 +36,7 @@ def _batched(written: Any, rows: int | None) -> Any:
 def tensor_specs(source: StageView, rows: int | None) -> str:
     """The signature of batches as Python writes it."""
     found = structure_of(source)
-    specs = [_spec(one, rows) for one in source.element or ()]
+    specs = [_spec(component, rows) for component in source.element or ()]
     if isinstance(found, list) and len(found) == len(specs):
         return "{" + ", ".join(f"{name!r}: {spec}" for name, spec in zip(found, specs, strict=True)) + "}"
     if len(specs) == 1 and not isinstance(found, int):

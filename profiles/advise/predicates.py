@@ -173,7 +173,11 @@ def _parallel_map(view: PipelineView, stage: StageView) -> bool:
 
 def wanted_calls(view: PipelineView, maps: Sequence[StageView]) -> float:
     """Calls that may be in flight; infinite where TensorFlow chooses."""
-    if any(tuned(one) and runs_ahead(one) for stage in maps for one in (stage, *owners(view, stage))):
+    if any(
+        tuned(other_stage) and runs_ahead(other_stage)
+        for stage in maps
+        for other_stage in (stage, *owners(view, stage))
+    ):
         return math.inf
     return sum((degree(stage) if runs_ahead(stage) else 1.0) * beside(view, stage) for stage in maps)
 
@@ -182,10 +186,10 @@ def waiting_words(view: PipelineView, timing_: Timing, maps: Sequence[StageView]
     """State that these maps wait, and how many of their calls are in flight."""
     calls, running = wanted_calls(view, maps), total_ms(maps) / timing_.interval_ms
     most = "TensorFlow chooses the parallel calls" if calls == math.inf else f"{calls:g} calls may run at a time"
-    ops = {_waited_op(one) for one in maps}
+    ops = {_waited_op(stage) for stage in maps}
     op = ops.pop() if len(ops) == 1 else None
     blocking = f" in {op}" if op is not None else ""
-    who = " and ".join(one.label for one in maps)
+    who = " and ".join(stage.label for stage in maps)
     return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {most}, but {running:.1f} are in flight on average"
 
 
@@ -244,11 +248,15 @@ def slow_sides(view: PipelineView, stage: StageView) -> list[StageView]:
     at = timing(view)
     if at is None or kind_of(stage) != "Zip":
         return []
-    slow = [one for one in inputs(view, stage) if total_ms(drawn(view, one)) >= SLOW_STAGE.value * at.interval_ms]
+    slow = [
+        other_stage
+        for other_stage in inputs(view, stage)
+        if total_ms(drawn(view, other_stage)) >= SLOW_STAGE.value * at.interval_ms
+    ]
     return slow if len(slow) > 1 else []
 
 
 def in_slow_zip(view: PipelineView, stage: StageView) -> bool:
     """Whether the stage belongs to a side of a zip whose sides add up."""
-    sides = [side for one in view.stages for side in slow_sides(view, one)]
-    return any(one.id == stage.id for side in sides for one in drawn(view, side))
+    sides = [side for other_stage in view.stages for side in slow_sides(view, other_stage)]
+    return any(other_stage.id == stage.id for side in sides for other_stage in drawn(view, side))

@@ -14,7 +14,7 @@ from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import Target
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.view.view import PipelineView
@@ -70,7 +70,7 @@ def static_advice(
     return StaticAdvice(findings, memory, [*messages, *more], answers, uncounted)
 
 
-def source_advice(target: Target, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
+def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
     """Apply the rules to what the text of a function's file shows of its pipeline. Never raises.
 
     The findings are None where the text shows nothing: the stages are unknown before a run.

@@ -11,7 +11,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
@@ -35,7 +35,7 @@ class ProfileNotSavedError(PipeprofError):
 
 
 @dataclass(frozen=True)
-class Place:
+class ProfileFile:
     """A file a profile may be written to.
 
     Attributes:
@@ -59,7 +59,7 @@ def slug(name: str) -> str:
     return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
 
 
-def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[Place]:
+def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
     """Where the profile of a run may go, best first.
 
     Args:
@@ -74,10 +74,10 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
     """
     file = f"{slug(name)}-{stamp}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    found = [Place(out)] if out else []
-    found.append(Place((cwd or Path()) / FOLDER / file, makes_folder=True))
+    found = [ProfileFile(out)] if out else []
+    found.append(ProfileFile((cwd or Path()) / FOLDER / file, makes_folder=True))
     if (temporary := temporary_folder()) is not None:
-        found.append(Place(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))
+        found.append(ProfileFile(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))
     return found
 
 
@@ -116,11 +116,11 @@ class ProfileWriter:
     """
 
     def __init__(
-        self, candidates: Iterable[Path | Place], transform: Callable[[Profile], Profile] | None = None
+        self, candidates: Iterable[Path | ProfileFile], transform: Callable[[Profile], Profile] | None = None
     ) -> None:
         self.path: Path | None = None
         self.warnings: list[str] = []
-        self._places = [place if isinstance(place, Place) else Place(place) for place in candidates]
+        self._places = [place if isinstance(place, ProfileFile) else ProfileFile(place) for place in candidates]
         # A link that somebody puts in the file's place while the run goes on is replaced, never followed.
         self._linked = {place.path: place.path.resolve() for place in self._places if place.path.is_symlink()}
         self._transform = transform
@@ -162,7 +162,7 @@ class ProfileWriter:
             raise ProfileNotSavedError(msg)
         return self.path
 
-    def _claim(self, place: Place) -> Place:
+    def _claim(self, place: ProfileFile) -> ProfileFile:
         """Make pipeprof's own folder and take a file name in it that no other run has."""
         if not place.makes_folder:
             return place
@@ -173,11 +173,11 @@ class ProfileWriter:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             except FileExistsError:
                 continue
-            self._places[0] = Place(path, place.makes_folder, place.private)
+            self._places[0] = ProfileFile(path, place.makes_folder, place.private)
             return self._places[0]
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place.path))
 
-    def _give_up(self, place: Place, error: OSError) -> None:
+    def _give_up(self, place: ProfileFile, error: OSError) -> None:
         earlier = self.path
         self.path = None
         self._places.pop(0)
@@ -358,7 +358,7 @@ def _validated(path: Path, document: dict[str, object], raw: bytes) -> SavedProf
             faults = error.errors(include_url=False, include_context=False, include_input=False)
         extra = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
         dropped = [place for place in extra if _drop(document, place)]
-        fault = next((one for one in faults if one["type"] != "extra_forbidden"), None)
+        fault = next((details for details in faults if details["type"] != "extra_forbidden"), None)
         if fault is not None or not dropped:
             first = fault or faults[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.harness.process import Output
+from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
@@ -109,7 +109,7 @@ def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
             worker.wait()
         answers.seek(0)
         prints.seek(0)
-        output = Output()
+        output = WorkerOutput()
         while chunk := prints.read(_READ):
             output.add(chunk)
         text = answers.read()

@@ -170,7 +170,7 @@ class Watch:
         return self._kill_at is not None and self.clock() >= self._kill_at
 
     def _take(self) -> None:
-        pipes = [one for one in (self.worker.messages, self.worker.printed) if one not in self._closed]
+        pipes = [number for number in (self.worker.messages, self.worker.printed) if number not in self._closed]
         wait = self._seconds_to_wait()
         due = self.clock() + wait
         readable, _, _ = select.select([*pipes, self.signals.read_fd], [], [], wait)

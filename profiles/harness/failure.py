@@ -303,11 +303,11 @@ def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> Non
         memory: With the ledger of the last reading.
         stages: The profile's rows.
     """
-    owners = [one for one in memory.ledger or () if one.owner != "runtime" and (one.stage or one.location)]
+    owners = [entry for entry in memory.ledger or () if entry.owner != "runtime" and (entry.stage or entry.location)]
     largest = max(owners, key=lambda one: one.bytes, default=None)
     if problem.code != "out-of-memory" or problem.stage is not None or largest is None or largest.bytes < _LARGE_BUFFER:
         return
-    stage = next((one for one in stages if one.id == largest.stage), None)
+    stage = next((other_stage for other_stage in stages if other_stage.id == largest.stage), None)
     location = stage.location if stage is not None else largest.location
     where = f" ({location.file}:{location.line})" if location is not None else ""
     what = stage_label(stage) if stage is not None else f"{owner_text(largest)}{where}"
@@ -338,7 +338,7 @@ def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
     if address is None or address in around.stages:
         return around.stages.get(address or "")
     stages = around.view.stages if around.view is not None else ()
-    stage = next((one for one in stages if address in (one.id, one.name)), None)
+    stage = next((other_stage for other_stage in stages if address in (other_stage.id, other_stage.name)), None)
     return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
 
 

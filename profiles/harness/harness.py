@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.progress import Progress
+    from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -55,7 +55,7 @@ READ_TO_THE_END = (
 )
 
 
-def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress) -> Profile:
+def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgress) -> Profile:
     """Measure the target once.
 
     Args:
@@ -94,7 +94,7 @@ class _Run:
     """State of one run."""
 
     def __init__(
-        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: Progress, began: float
+        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: RunProgress, began: float
     ) -> None:
         self._settings = settings
         self._plan = planned

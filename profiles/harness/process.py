@@ -37,7 +37,7 @@ _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 _GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
 
 
-class Output:
+class WorkerOutput:
     """Bounded beginning and end of the worker's output."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ def _without_log(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _read_all(descriptor: int, into: Output) -> bool:
+def _read_all(descriptor: int, into: WorkerOutput) -> bool:
     """Read the available bytes; return whether more may come."""
     while True:
         try:
@@ -152,8 +152,8 @@ class WorkerProcess:
         self.pid = self._process.pid
         family.lead(self.pid)
         self._end = HarnessEnd(self._commands)
-        self.output = Output()
-        self.stacks = Output()
+        self.output = WorkerOutput()
+        self.stacks = WorkerOutput()
         self._end.send_job(job)
         os.set_blocking(self._commands, False)
         os.set_blocking(self.messages, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Receiver of progress events, implemented by the caller."""
 
     def phase(self, name: str, seconds_expected: float | None) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
-    from pipeprof.pipelines.target.target import Target
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.base import Dispatch
 
 DEFAULT_SECONDS = 10.0
@@ -41,7 +41,7 @@ class RunSettings:
         lock: Wait for other measuring commands.
     """
 
-    target: Target
+    target: ParsedTarget
     loaded: LoadedSpec | None = None
     command: list[str] = field(default_factory=list)
     step: Step | None = None

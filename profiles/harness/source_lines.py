@@ -35,7 +35,7 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
             stage.name = stage.name or place.get("given")
             library = place.get("library")
             stage.library = Caller(**library) if library is not None else None
-            stage.called_from = [Caller(**one) for one in place["callers"]] or None
+            stage.called_from = [Caller(**caller) for caller in place["callers"]] or None
 
 
 def shorten(stages: Iterable[Stage]) -> None:

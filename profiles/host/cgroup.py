@@ -207,7 +207,7 @@ class Cgroup:
             return None
         name, unit = ("throttled_usec", 1e-6) if place.version == 2 else ("throttled_time", 1e-9)
         told = [fields(read_text(folder / "cpu.stat")).get(name) for folder in place.folders]
-        known = [one for one in told if one is not None]
+        known = [number for number in told if number is not None]
         return sum(known) * unit if known else None
 
 

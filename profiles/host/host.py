@@ -27,7 +27,7 @@ from pipeprof.profiles.host.procfs import (
     read_text,
     thread_times,
 )
-from pipeprof.profiles.host.sampler import Reader
+from pipeprof.profiles.host.sampler import ProcessReader
 
 TOOL_SECONDS = 2.0
 Run = Callable[[Sequence[str]], str | None]
@@ -163,7 +163,7 @@ class ContentionProbe:
     def __init__(
         self,
         pid: int,
-        reader: Reader,
+        reader: ProcessReader,
         cgroup: Cgroup,
         *,
         proc: Path = PROC,

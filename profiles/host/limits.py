@@ -111,7 +111,7 @@ def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) 
         quota: Cores' worth of time that its control group may use.
         cpuset: Number of cores of its control group.
     """
-    known = [float(one) for one in (affinity, quota, cpuset) if one is not None]
+    known = [float(number) for number in (affinity, quota, cpuset) if number is not None]
     return max(min(known, default=1.0), 0.01)
 
 

@@ -102,7 +102,7 @@ class ProcfsReader:
         if pid not in memory:
             return None
         return FamilyReading(
-            rss_bytes=sum(one.rss_bytes for one in memory.values()),
+            rss_bytes=sum(other_pages.rss_bytes for other_pages in memory.values()),
             cpu_seconds=sum(map(self._cpu, memory)),
             children=len(memory) - 1,
             pages={one: held for one, held in memory.items() if one == pid or one in apart},
@@ -120,7 +120,9 @@ class ProcfsReader:
         """Return the children but those that are about to start a program and still use their parent's memory."""
         family = (pid, *self._children)
         for child in self._children:
-            if child not in self._apart and not any(self._same_memory(child, one) for one in family if one != child):
+            if child not in self._apart and not any(
+                self._same_memory(child, number) for number in family if number != child
+            ):
                 self._apart.add(child)
         return frozenset(self._apart)
 
@@ -133,7 +135,7 @@ class ProcfsReader:
         return libraries(pid, self._proc)
 
     def _memory(self, pid: int) -> dict[int, Pages]:
-        found = {one: pages(one, self._proc) for one in (pid, *self._children)}
+        found = {number: pages(number, self._proc) for number in (pid, *self._children)}
         return {one: held for one, held in found.items() if held is not None}
 
     def bytes_read(self, pid: int) -> int | None:
@@ -175,10 +177,10 @@ class PsutilReader:
                 return None
             family = [process, *process.children(recursive=True)]
             rss, cpu = 0, 0.0
-            for one in family:
-                with one.oneshot():
-                    times = one.cpu_times()
-                    rss += int(one.memory_info().rss)
+            for other_process in family:
+                with other_process.oneshot():
+                    times = other_process.cpu_times()
+                    rss += int(other_process.memory_info().rss)
                     cpu += times.user + times.system + times.children_user + times.children_system
         except (psutil.Error, OSError):
             return None

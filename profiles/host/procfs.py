@@ -307,7 +307,7 @@ def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
         return ()
     scanned = _scanned_children(proc) if _listed_children(pid, proc) is None else None
     family = [pid]
-    for one in family:  # grows while it is walked
-        direct = _listed_children(one, proc) if scanned is None else scanned.get(one)
+    for number in family:  # grows while it is walked
+        direct = _listed_children(number, proc) if scanned is None else scanned.get(number)
         family += [child for child in sorted(direct or ()) if child not in family]
     return tuple(family[1:])

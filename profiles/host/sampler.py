@@ -34,7 +34,7 @@ _LEAST_SPAN = 0.2
 _LEAST_PAUSE = 0.001
 
 
-class Reader(Protocol):
+class ProcessReader(Protocol):
     """Reader of a process and its descendants; ``None`` once it has ended."""
 
     def read(self, pid: int) -> FamilyReading | None:
@@ -124,7 +124,7 @@ class Sampler:
     def __init__(
         self,
         pid: int,
-        reader: Reader,
+        reader: ProcessReader,
         clock: Callable[[], float] = time.monotonic,
         limit_bytes: int | None = None,
         max_points: int = MAX_POINTS,

@@ -207,7 +207,7 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | 
         return Bottleneck("cpu", None, used)
     stages = _most_cpu(profile)
     total = profile.cpu.total_ms if profile.cpu is not None else 0.0
-    spent = sum(one.cpu_ms_per_batch or 0.0 for one in stages)
+    spent = sum(other_stage.cpu_ms_per_batch or 0.0 for other_stage in stages)
     if not stages or not 0 < spent <= total:
         return Bottleneck("cpu", stage, f"{used}{_most_work(stage, profile)}")
     where = f"{part_of(spent, total)} in {label_stages(stages)}"
@@ -223,7 +223,7 @@ def _most_cpu(profile: Profile) -> list[Stage]:
     if not stages or stages[0].origin != "written":
         return []
     least = EQUAL_FROM * (stages[0].cpu_ms_per_batch or 0.0)
-    return [one for one in stages if one.origin == "written" and (one.cpu_ms_per_batch or 0.0) >= least > 0]
+    return [stage for stage in stages if stage.origin == "written" and (stage.cpu_ms_per_batch or 0.0) >= least > 0]
 
 
 def _most_work(stage: Stage | None, profile: Profile) -> str:
@@ -261,7 +261,10 @@ def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Bottlenec
             return None
         if _computes(causes) and not _always_blocked(stage, profile.steps):
             return None
-        stages = (stage, *(one for one in equal_stages(stage, profile.stages) if _is_blocked(one)))
+        stages = (
+            stage,
+            *(other_stage for other_stage in equal_stages(stage, profile.stages) if _is_blocked(other_stage)),
+        )
         share, more = _blocked_part(stages), ""
         who = f"{label_stages(stages)} {'spend' if len(stages) > 1 else 'spends'}"
         whose = "their" if len(stages) > 1 else "its"

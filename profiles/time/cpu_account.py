@@ -177,7 +177,9 @@ def _all_read(times: Times, work: Mapping[str, Work]) -> bool:
     ]
     unread = (row for row in rows if row.time_ms_per_batch is None and row.fused_with is None)
     seen = (work.get(row.id) for row in unread)
-    return not unknown_stages(rows) and not any(one is not None and (one.ms or one.calls) for one in seen)
+    return not unknown_stages(rows) and not any(
+        other_work is not None and (other_work.ms or other_work.calls) for other_work in seen
+    )
 
 
 def _waiting_ms(times: Times) -> float | None:

@@ -190,7 +190,7 @@ class _StageTable:
         place = self._joined.executed.get(stage.head)
         partners = self.rewrites.partners(stage)
         order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
-        earlier = [one for one in partners if order[one.address] < order[stage.address]]
+        earlier = [other_stage for other_stage in partners if order[other_stage.address] < order[stage.address]]
         cost = self._cost(stage)
         row = Stage(
             id=stage.address,
@@ -245,12 +245,14 @@ class _StageTable:
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
         """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
-        places = list(dict.fromkeys(self._joined.executed[one] for one in stage.nodes if one in self._joined.executed))
+        places = list(
+            dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
+        )
         head = self._joined.executed.get(stage.head)
         found = self.costs.by_id.get(head) if head is not None else None
         if found is None:
             return None
-        others = [self.costs.by_id[one] for one in places if one != head and one in self.costs.by_id]
+        others = [self.costs.by_id[place] for place in places if place != head and place in self.costs.by_id]
         return _plus(found, others)
 
     def _measured(self, cost: Cost, place: str) -> dict[str, object]:
@@ -274,19 +276,19 @@ class _StageTable:
         """Return the calls of a stage's function per batch; for a wrapper, those of the dataset that it wraps."""
         if not traits(stage.op).wrapped:
             return self.calls.get(place)
-        places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
-        return max((self.calls[one] for one in places if one in self.calls), default=None)
+        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        return max((self.calls[other_place] for other_place in places if other_place in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
-        places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
-        known = [self.threads[one] for one in places if one in self.threads]
+        places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+        known = [self.threads[place] for place in places if place in self.threads]
         return sum(known) if len(known) == len(places) else None
 
     def _has_own_threads(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
-        others = [self._joined.executed.get(one) for one in stage.nodes if one != stage.head]
-        ops = [self._executed.nodes[one].op for one in others if one is not None]
+        others = [self._joined.executed.get(node) for node in stage.nodes if node != stage.head]
+        ops = [self._executed.nodes[other].op for other in others if other is not None]
         return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
 
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
@@ -375,7 +377,7 @@ def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
 
 
 def _total_seconds(costs: Costs) -> float:
-    return sum(one.seconds for one in costs.by_id.values()) + costs.unattributed_seconds
+    return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
 
 
 def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
@@ -419,9 +421,9 @@ def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
     everything = [head, *others]
     return replace(
         head,
-        seconds=sum(one.seconds for one in everything),
-        seen=min(one.seen for one in everything),
-        buffered_bytes=sum(one.buffered_bytes for one in everything),
+        seconds=sum(cost.seconds for cost in everything),
+        seen=min(cost.seen for cost in everything),
+        buffered_bytes=sum(cost.buffered_bytes for cost in everything),
     )
 
 

@@ -50,7 +50,9 @@ def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
         return ()
     least = EQUAL_FROM * stage.share
     return tuple(
-        one for one in stages or [] if one.id != stage.id and one.origin == "written" and (one.share or 0.0) >= least
+        other_stage
+        for other_stage in stages or []
+        if other_stage.id != stage.id and other_stage.origin == "written" and (other_stage.share or 0.0) >= least
     )
 
 

@@ -296,7 +296,9 @@ def _most_work(stages: list[Stage] | None, epochs: int, interval_ms: float) -> s
         return f"{stage_label(stage)}, by the trace (it had finished when costs were read)"
     owners = [stage, *equal_stages(stage, stages)]
     # Without a model all times come from the trace, and the table of stages says so.
-    traced = any(one.timed_by == "trace" for one in owners) and any(one.timed_by == "model" for one in stages or [])
+    traced = any(owner.timed_by == "trace" for owner in owners) and any(
+        other_stage.timed_by == "model" for other_stage in stages or []
+    )
     estimate = " (estimated from the trace)" if traced else ""
     return f"{label_stages(owners)}, {share_of_work(owners)}{estimate}"
 

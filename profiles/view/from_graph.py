@@ -25,8 +25,8 @@ from pipeprof.profiles.view.view import (
     AUTOTUNE,
     ComponentView,
     ConstantView,
-    Facts,
     FunctionView,
+    MeasuredFacts,
     PipelineView,
     StageView,
 )
@@ -57,7 +57,7 @@ def view_of_graphs(
     memory_limit: int | None = None,
     profile: Profile | None = None,
     headspace: Headspace | None = None,
-    facts: Facts | None = None,
+    facts: MeasuredFacts | None = None,
     made: Sequence[MadeDict] = (),
     constants: Sequence[ConstantDict] = (),
 ) -> PipelineView:
@@ -88,7 +88,7 @@ def view_of_graphs(
         joined = join(written, executed)
         builder = _ViewFromGraph(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
         views = tuple(builder.views())
-        addresses = {node: one.address for one in builder.stages() for node in one.nodes}
+        addresses = {node: stage.address for stage in builder.stages() for node in stage.nodes}
     return PipelineView(
         kind="measured",
         stages=views,
@@ -98,7 +98,7 @@ def view_of_graphs(
         profile=profile,
         headspace=headspace,
         facts=facts,
-        constants=tuple(_constant_view(one, addresses) for one in constants),
+        constants=tuple(_constant_view(constant, addresses) for constant in constants),
     )
 
 
@@ -127,7 +127,11 @@ class _ViewFromGraph:
 
     def stages(self) -> Sequence[WrittenStage]:
         """Return the stages as written."""
-        ops = {one.id: one.op for one in self.rows.values() if one.origin == "written"} if self.by_address else None
+        ops = (
+            {stage.id: stage.op for stage in self.rows.values() if stage.origin == "written"}
+            if self.by_address
+            else None
+        )
         return self.written.stages(by_address=self.by_address, ops=ops)
 
     def views(self) -> Iterator[StageView]:
@@ -179,11 +183,11 @@ class _ViewFromGraph:
         ids.update(
             {self.joined.executed[stage.head]: stage.address for stage in stages if stage.head in self.joined.executed}
         )
-        inputs = [ids.get(self.executed.skip_options(one)) for one in node.inputs]
+        inputs = [ids.get(self.executed.skip_options(input_)) for input_ in node.inputs]
         return StageView(
             id=f"injected.{number}",
             op=written_op(node.op),
-            inputs=tuple(one for one in inputs if one is not None),
+            inputs=tuple(input_ for input_ in inputs if input_ is not None),
             arguments=_plain_arguments(node),
             element=_element(node),
             executed_op=node.op,
@@ -233,7 +237,7 @@ class _ViewFromGraph:
         if known is not None or not traits(stage.op).in_memory:
             return known
         element = _element(head)
-        places = {(one["file"], one["line"]): _made_at(one) for one in self.made if _made_element(one) == element}
+        places = {(made["file"], made["line"]): _made_at(made) for made in self.made if _made_element(made) == element}
         return next(iter(places.values())) if len(places) == 1 else None
 
     def _made_parallel(self, head: Node, place: str | None) -> bool | None:
@@ -274,7 +278,7 @@ def _plain_arguments(node: Node) -> dict[str, object]:
 def _element(node: Node) -> tuple[ComponentView, ...] | None:
     if not node.output_types or len(node.output_types) != len(node.output_shapes):
         return None
-    return tuple(ComponentView(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
+    return tuple(ComponentView(*pair) for pair in zip(node.output_types, node.output_shapes, strict=True))
 
 
 def _fixed_components(node: Node) -> tuple[bool, ...] | None:
@@ -299,7 +303,7 @@ def _options(written: StageGraph, executed: StageGraph) -> dict[str, object]:
 
 def _made_element(made: MadeDict) -> tuple[ComponentView, ...]:
     shapes = [None if shape is None else tuple(shape) for shape in made["shapes"]]
-    return tuple(ComponentView(*one) for one in zip(made["types"], shapes, strict=True))
+    return tuple(ComponentView(*pair) for pair in zip(made["types"], shapes, strict=True))
 
 
 def _made_at(made: MadeDict) -> Location | None:

@@ -28,7 +28,7 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
     written = StageGraph.from_dict(sketch.written)
     locations = {}
     for stage in written.stages():
-        place = next((sketch.places[one] for one in reversed(stage.nodes) if one in sketch.places), None)
+        place = next((sketch.places[node] for node in reversed(stage.nodes) if node in sketch.places), None)
         if place is not None:
             locations[stage.address] = Location(
                 file=as_typed(place["file"]), line=place["line"], column=place["column"], call=place["call"]

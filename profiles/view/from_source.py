@@ -9,10 +9,10 @@ from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.view.view import ConstantView, PipelineView
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.target.target import Target
+    from pipeprof.pipelines.target.target import ParsedTarget
 
 
-def view_of_source(target: Target, *, cores: float, memory_limit_bytes: int | None = None) -> PipelineView:
+def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> PipelineView:
     """The pipeline without stages, which only a run shows.
 
     Args:
@@ -25,12 +25,12 @@ def view_of_source(target: Target, *, cores: float, memory_limit_bytes: int | No
     """
     constants = tuple(
         ConstantView(
-            one.array.nbytes,
-            one.array.dtype,
-            one.array.shape,
-            name=one.name,
-            location=Location(file=str(target.path), line=one.line, column=one.column),
+            array.array.nbytes,
+            array.array.dtype,
+            array.array.shape,
+            name=array.name,
+            location=Location(file=str(target.path), line=array.line, column=array.column),
         )
-        for one in captured_arrays(target)
+        for array in captured_arrays(target)
     )
     return PipelineView("static", (), cores=cores, memory_limit_bytes=memory_limit_bytes, constants=constants)

@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.profiles.document.stages import Location
-from pipeprof.profiles.view.functions import GENERATOR, NOTHING, Functions
+from pipeprof.profiles.view.functions import GENERATOR, NOTHING, FunctionViewBuilder
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 _TENSORS = ("tensors", "args")
@@ -64,7 +64,7 @@ class _ViewFromSpec:
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
         self._elements = elements
-        self._functions = Functions(KnownFiles(loaded.base_dir, loaded.spec.data).array)
+        self._functions = FunctionViewBuilder(KnownFiles(loaded.base_dir, loaded.spec.data).array)
         self._links: dict[str, _Link] = {}
         _find_links(loaded.spec, "", None, self._links)
 

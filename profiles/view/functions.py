@@ -53,7 +53,7 @@ _ELEMENTWISE_OTHERS = frozenset(
 )  # fmt: skip
 
 
-class Functions:
+class FunctionViewBuilder:
     """Builder of the views of chains of calls."""
 
     def __init__(self, arrays: ArrayLookup) -> None:
@@ -123,7 +123,7 @@ class Functions:
         largest = max((constant.rank or 0 for constant in constants if constant is not None), default=0)
         if len(given) == 1 and largest == 0:
             return True
-        ranks = {one.rank if isinstance(one, Tensor) else None for one in given}
+        ranks = {argument.rank if isinstance(argument, Tensor) else None for argument in given}
         if None in ranks:
             return None
         return len(ranks) == 1 and all(rank is not None and largest <= rank for rank in ranks)

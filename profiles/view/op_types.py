@@ -56,7 +56,9 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
 def _has_defaults(features: Any) -> bool:
     """Return whether one of the features that a record is parsed to has a default value."""
     given = features.values() if isinstance(features, Mapping) else ()
-    return any(one.arguments.get("default_value") is not None for one in given if isinstance(one, FeatureSpec))
+    return any(
+        argument.arguments.get("default_value") is not None for argument in given if isinstance(argument, FeatureSpec)
+    )
 
 
 def random_op(types: frozenset[str]) -> str | None:

@@ -132,13 +132,17 @@ def drawn(view: PipelineView, stage: StageView) -> list[StageView]:
 
 def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the stages it reads, in order."""
-    return [view.by_id[one] for one in stage.inputs if one in view.by_id and one != stage.id]
+    return [view.by_id[input_] for input_ in stage.inputs if input_ in view.by_id and input_ != stage.id]
 
 
 def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the ends of the pipelines inside its function."""
     inside = view.inside(stage)
-    return [one for one in inside if one.owner == stage.id and not view.readers(one) and not one.injected]
+    return [
+        other_stage
+        for other_stage in inside
+        if other_stage.owner == stage.id and not view.readers(other_stage) and not other_stage.injected
+    ]
 
 
 def total_ms(stages: Sequence[StageView]) -> float:
@@ -150,7 +154,7 @@ def end(view: PipelineView) -> StageView | None:
     """Return the last stage that runs; ``None`` if that is not known."""
     added = [stage for stage in view.stages if stage.injected and stage.depth == 0 and kind_of(stage) == "Prefetch"]
     root = view.root
-    if any(root is None or not one.inputs or root.id in one.inputs for one in added):
+    if any(root is None or not stage.inputs or root.id in stage.inputs for stage in added):
         return added[-1]
     seen: set[str] = set()
     # TensorFlow removes a stage without effect.
@@ -161,7 +165,7 @@ def end(view: PipelineView) -> StageView | None:
 
 
 @dataclass(frozen=True)
-class Row:
+class ThreadRow:
     """Stages that share one thread, last stage first.
 
     Attributes:
@@ -175,12 +179,12 @@ class Row:
     turn_ms: float = 0.0
 
 
-def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
+def rows(view: PipelineView, timing_: Timing) -> Iterator[ThreadRow]:
     """List the rows of the main line; stages inside functions are left out, as many may run at a time."""
     last = end(view)
     if last is not None and not runs_ahead(last):
         in_turn = timing_.dispatch == "sync"
-        yield Row(
+        yield ThreadRow(
             tuple(drawn(view, last)),
             timing_.wait_ms if in_turn else timing_.interval_ms,
             timing_.busy_ms if in_turn else 0.0,
@@ -192,7 +196,7 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
         own = [stage] if kind_of(stage) != "Prefetch" and degree(stage) == 1.0 else []
         for row in [own + drawn(view, below) for below in inputs(view, stage)] or [own]:
             if row:
-                yield Row(tuple(row), timing_.interval_ms)
+                yield ThreadRow(tuple(row), timing_.interval_ms)
 
 
 def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageView]) -> float:

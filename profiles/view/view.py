@@ -190,7 +190,7 @@ class StageView:
 
 
 @dataclass(frozen=True)
-class Facts:
+class MeasuredFacts:
     """Named measurements of the measured window; ``None`` where unavailable.
 
     Attributes:
@@ -257,7 +257,7 @@ class PipelineView:
     memory_limit_bytes: int | None = None
     profile: Profile | None = None
     headspace: Headspace | None = None
-    facts: Facts | None = None
+    facts: MeasuredFacts | None = None
     unseen: bool = False
     constants: tuple[ConstantView, ...] = ()
 
@@ -365,7 +365,7 @@ class PipelineView:
         kept: dict[str, bool] = self.kept(question)
         if not kept:
             kept.update(dict.fromkeys(self.by_id, False))
-            todo = [one for one in self.stages if does(one)]
+            todo = [other_stage for other_stage in self.stages if does(other_stage)]
             while todo:
                 for name in todo.pop().inputs:
                     if kept.get(name) is False:

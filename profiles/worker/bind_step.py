@@ -48,7 +48,7 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
     fits = set(needed) <= set(positional) and len(needed) <= parts and (most is None or parts <= most)
     if isinstance(element_spec, tuple) and fits:
         return lambda batch: step(*batch)
-    names = {one.name for one in needed}
+    names = {parameter.name for parameter in needed}
     if isinstance(element_spec, Mapping) and names and names <= set(element_spec):
         takes_all = any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters)
         if takes_all or set(element_spec) <= {parameter.name for parameter in parameters}:
@@ -63,7 +63,7 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def _refuse_layer(step: object, element_spec: Any, name: str) -> None:
     """Refuse a text layer or a model returned next to the dataset: many functions return one that is no step."""
-    names = {one.__name__ for one in type(step).__mro__ if one.__module__.partition(".")[0] == "keras"}
+    names = {base.__name__ for base in type(step).__mro__ if base.__module__.partition(".")[0] == "keras"}
     if "Layer" not in names or ("Model" in names and not isinstance(element_spec, tuple)):
         return
     what, fix = ("model", "model.train_step") if "Model" in names else ("layer", "a function that trains")

@@ -77,7 +77,7 @@ class Describing:
             notes.add("the function", f"incompletely recorded ({watch.problem})", None)
         differing = tried.compared if isinstance(tried.compared, str) else None
         executed = tried.compared[1] if isinstance(tried.compared, tuple) else []
-        differences = [difference_text(one) for one in executed[:_SHOWN]]
+        differences = [difference_text(difference) for difference in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job.target)
         asides = [omission_text(aside, self._here) for aside in notes.asides]
         said = [
@@ -95,7 +95,7 @@ class Describing:
             text=spec_text(
                 tried.described, [*notes.found], said, self._job.target, self._here, schema=self._job.schema
             ),
-            unsaid=tuple(omission_text(one, self._here) for one in notes.found),
+            unsaid=tuple(omission_text(omission, self._here) for omission in notes.found),
             stages=len(tried.described.data.get("stages", [])),
             python=f"{part.last}{place}" if part is not None else None,
             equal=None if differing is not None else not executed,
@@ -113,7 +113,9 @@ class Describing:
             values = {name: read_value(text, None) for name, text in target.arguments}
         else:
             values = bind(target, signature)
-            contexts = [one for one in signature.parameters if one.required and one.is_input_context]
+            contexts = [
+                parameter for parameter in signature.parameters if parameter.required and parameter.is_input_context
+            ]
             if contexts:
                 return None, f"it takes {contexts[0]}"
         try:

@@ -98,7 +98,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
 
 def _lacks_memory(error: BaseException, said: str) -> bool:
     """Return whether memory was refused to TensorFlow or to a Python function that it called."""
-    kinds = {one.__name__ for one in type(error).__mro__}
+    kinds = {base.__name__ for base in type(error).__mro__}
     if "OpError" not in kinds:
         return False
     refused = "ResourceExhaustedError" in kinds and _ALLOCATION.search(said) is not None
@@ -130,7 +130,7 @@ def _command_line_parser(error: BaseException) -> str:
     """Name the library that parsed the command line, which is pipeprof's and not the file's."""
     files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
     who = {"argparse" if file.name == "argparse.py" else file.parent.name for file in files}
-    reader = next((one for one in ("argparse", "click", "absl") if one in who), None)
+    reader = next((literal for literal in ("argparse", "click", "absl") if literal in who), None)
     if reader is None:
         return ""
     return f', from {reader}: the file has no command line here; parse it under `if __name__ == "__main__"`'

@@ -15,7 +15,7 @@ from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.arguments import call
 from pipeprof.pipelines.target.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.target.modules import top_folder
-from pipeprof.pipelines.target.target import Target, load_function, parse_target
+from pipeprof.pipelines.target.target import ParsedTarget, load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.worker.bind_step import fitted
 from pipeprof.profiles.worker.reject_result import describe_returned
@@ -145,7 +145,7 @@ def import_early(text: str) -> list[tuple[str, str]]:
     return [("imported-early", said)]
 
 
-def _own_file_test(target: Target) -> Callable[[str], bool]:
+def _own_file_test(target: ParsedTarget) -> Callable[[str], bool]:
     """Return a test for the user's own files; those of the target's package count even where it is installed."""
     if is_users(str(target.path)):
         return is_users

@@ -72,7 +72,7 @@ def describe_returned(result: Any) -> str:
         return _several(words, result.values())
     if isinstance(result, list | tuple):
         kind = type(result).__name__
-        words = f"a {kind} of {_words([_kind(one) for one in result])}" if result else f"an empty {kind}"
+        words = f"a {kind} of {_words([_kind(value) for value in result])}" if result else f"an empty {kind}"
         return _several(words, result)
     return _advice_by_class(result) or _advice_by_value(result)
 
@@ -100,18 +100,18 @@ def _advice_by_class(result: Any) -> str | None:
 
 
 def _several(what: str, values: Any) -> str:
-    datasets = [one for one in values if _is_dataset(one)]
+    datasets = [value for value in values if _is_dataset(value)]
     if len(datasets) == 1:
         return f"{what}; return the dataset alone, or with a callable step after it"
     if datasets:
         return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    each = {_advice_by_class(one) for one in values}
+    each = {_advice_by_class(value) for value in values}
     known = each.pop() if len(each) == 1 else None
     return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
 
 def _is_dataset(value: Any) -> bool:
-    return any(one.__name__ == "DatasetV2" for one in type(value).__mro__)
+    return any(base.__name__ == "DatasetV2" for base in type(value).__mro__)
 
 
 def _kind(value: Any) -> str:

@@ -36,7 +36,7 @@ from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.steps.batch_size import Sizes, bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.headspace import replay, with_files_in_memory
-from pipeprof.profiles.worker.steps.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
+from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
@@ -180,11 +180,11 @@ class JobRun:
                 break
         return Floor.of(fetches)
 
-    def _simulated_step(self, duration: StepDuration) -> Step:
+    def _simulated_step(self, duration: StepDuration) -> BatchConsumer:
         device = SimulatedDevice(HostClock(lambda: self._channel.send(Waiting())), duration, self._dispatch)
         return SimulatedStep(device, bytes_of if duration.needs_size else None)
 
-    def _step(self) -> Step:
+    def _step(self) -> BatchConsumer:
         step = self._step_job
         if step.kind == "returned" and self._called is not None and self._called.step is not None:
             return PythonStep(self._called.step)
@@ -291,14 +291,14 @@ class JobRun:
                 # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
                 self._sketch(self._called)
 
-    def _loop(self, window: PhaseWindow, step: Step | None) -> None:
+    def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
         if step is None:
             drain(self.feed, window)
         else:
             follow(self.feed, step, window)
 
-    def _warm_up(self) -> Step | None:
+    def _warm_up(self) -> BatchConsumer | None:
         self.phase = "warmup"
         rule = WarmUp(self.job.warmup_seconds)
         step = self._step() if self._device else None
@@ -323,7 +323,7 @@ class JobRun:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
 
-    def _measure(self, step: Step | None) -> None:
+    def _measure(self, step: BatchConsumer | None) -> None:
         self.phase = "measure"
         feed, seconds = self.feed, self.job.seconds
         assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
@@ -357,7 +357,7 @@ class JobRun:
         feed.on_restart = lambda: None
         self.send_measured()
 
-    def _measure_extras(self, step: Step | None) -> None:
+    def _measure_extras(self, step: BatchConsumer | None) -> None:
         """Collect memory, graphs, costs and headroom, then the trace; no failure here affects the rest."""
         if self._channel.stop.is_set():
             self._describe()
@@ -394,7 +394,7 @@ class JobRun:
         except Exception as error:
             self.warn(code, f"{failed}: {first_line(error)}")
 
-    def _trace(self, step: Step | None) -> Trace:
+    def _trace(self, step: BatchConsumer | None) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         self._channel.send(TraceBegan(TRACE_SECONDS))
         result = self._run_trace()
@@ -442,7 +442,7 @@ class JobRun:
         return [
             *((array.dtype.name, array.nbytes) for array in arrays),
             *component_bytes(self._made),
-            *((one.dtype, one.nbytes) for one in constants),
+            *((constant.dtype, constant.nbytes) for constant in constants),
         ]
 
     def _room(self) -> int | None:

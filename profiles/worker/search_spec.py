@@ -19,7 +19,7 @@ from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer, PythonPart, RecoveredSpec, top_level_calls
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
-from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Omission, Recording
+from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Omission, RecordedCalls
 from pipeprof.pipelines.from_python.user_functions import TARGET
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.profiles.protocol.describe import DescribeJob
@@ -73,7 +73,7 @@ class BuiltPipeline:
         arrays: Its arrays by number.
     """
 
-    recording: Recording
+    recording: RecordedCalls
     graphs: GraphPair
     in_memory: int
     arrays: dict[int, Any]
@@ -288,7 +288,7 @@ def difference_text(difference: Difference) -> str:
 def _first_difference(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, Difference]:
     """Return the first difference; later ones may follow from it."""
     found = [*compared[0], *compared[1]]
-    placed = ((find_address(one.node), one) for one in found if one.node is not None)
+    placed = ((find_address(difference.node), difference) for difference in found if difference.node is not None)
     first = next((pair for pair in placed if pair[0] is not None), None)
     # Stages are named after their addresses; a source that TensorFlow takes no name for is not.
     return first or ("source" if found[0].node is not None else None, found[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeprof.pipelines.data.makers.make import make, total_items
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.data.recipes.models import DataEntry
@@ -38,6 +38,6 @@ def _made(entry: DataEntry) -> Path:
             unfinished = folder.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            make(entry.recipe, unfinished, Progress(total_items(entry.recipe), lambda *_: None))
+            make(entry.recipe, unfinished, DataProgress(total_items(entry.recipe), lambda *_: None))
             unfinished.rename(folder)
     return folder

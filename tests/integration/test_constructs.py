@@ -39,7 +39,7 @@ INSIDE = "stays serial: TensorFlow makes nothing parallel inside a function"
 @dataclass(frozen=True)
 class Ran:
     dataset: Any
-    graphs: reading.Graphs
+    graphs: reading.ObservedGraphs
     stages: dict[str, Stage]
     notes: list[Message]
     unattributed: list[str]

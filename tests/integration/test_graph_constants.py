@@ -35,7 +35,7 @@ class Lookup:
         return tf.gather(self.table, index)
 
 
-def seen(build: Any) -> tuple[Any, list[ConstantDict], reading.Graphs]:
+def seen(build: Any) -> tuple[Any, list[ConstantDict], reading.ObservedGraphs]:
     """The dataset, the constants and the graphs of a pipeline."""
     with SourceWatch() as watch:
         dataset = build()

@@ -22,7 +22,7 @@ _INT32 = range(-(2**31), 2**31)
 
 
 @dataclass(frozen=True)
-class Column:
+class CsvColumn:
     """One column.
 
     Attributes:
@@ -54,7 +54,7 @@ class CsvFound:
     delimiter: str
     header: bool
     gzip: bool
-    columns: tuple[Column, ...]
+    columns: tuple[CsvColumn, ...]
 
 
 def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
@@ -128,12 +128,12 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def _column(name: str, values: Sequence[str]) -> Column:
+def _column(name: str, values: Sequence[str]) -> CsvColumn:
     filled = [value for value in values if value]
     gaps = len(filled) < len(values)
     if filled and all(_INTEGER.fullmatch(value) and abs(int(value)) < 2**63 for value in filled):
         # A default of 0 is an int32; numbers that need more have to be floats where fields are empty.
         small = all(int(value) in _INT32 for value in filled)
-        return Column(name, "int64" if not gaps else "int32" if small else "float32", gaps)
+        return CsvColumn(name, "int64" if not gaps else "int32" if small else "float32", gaps)
     numeric = bool(filled) and all(_NUMBER.fullmatch(value) for value in filled)
-    return Column(name, "float32" if numeric else "string", gaps)
+    return CsvColumn(name, "float32" if numeric else "string", gaps)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeprof.pipelines.data.makers.progress import Progress, write_progress
+from pipeprof.pipelines.data.makers.progress import DataProgress, write_progress
 from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
@@ -30,7 +30,7 @@ def total_items(recipe: Recipe) -> int:
     return _known(recipe).items(recipe)
 
 
-def make(recipe: Recipe, folder: Path, progress: Progress) -> None:
+def make(recipe: Recipe, folder: Path, progress: DataProgress) -> None:
     """Write the files of ``recipe`` into the empty ``folder``. Only images and records import TensorFlow."""
     known = _known(recipe)
     module = importlib.import_module(f"pipeprof.pipelines.data.makers.{known.module}")
@@ -90,7 +90,7 @@ def main() -> int:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     recipe = DataEntry.model_validate(job["entry"]).recipe
-    progress = Progress(total_items(recipe), write_progress(messages))
+    progress = DataProgress(total_items(recipe), write_progress(messages))
     try:
         make(recipe, Path(job["folder"]), progress)
     except Exception as error:

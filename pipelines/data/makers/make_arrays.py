@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import Npy
 
 _ITEMS_AT_A_TIME = 1 << 20
@@ -18,7 +18,7 @@ _LARGEST_RANDOM_INTEGER = 999
 _WRAP_AT = {"bool": 2, "float16": 2**11, "float32": 2**24}
 
 
-def make_npy(recipe: Npy, folder: Path, progress: Progress) -> None:
+def make_npy(recipe: Npy, folder: Path, progress: DataProgress) -> None:
     """Write all arrays of ``recipe`` into ``folder``; counts elements as progress."""
     items = math.prod(recipe.shape)
     header = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.media import ImageMasks
 from pipeprof.pipelines.data.recipes.models import ImageFolder
 
@@ -54,7 +54,7 @@ def _after_some(running: set[Future[None]]) -> set[Future[None]]:
     return rest
 
 
-def make_image_folder(recipe: ImageFolder, folder: Path, progress: Progress) -> None:
+def make_image_folder(recipe: ImageFolder, folder: Path, progress: DataProgress) -> None:
     """Write all images of ``recipe`` into ``folder``; counts one image at a time as progress."""
     maker = PhotoMaker(recipe.seed)
     quality = recipe.quality if recipe.format == "jpeg" else None
@@ -77,7 +77,7 @@ def encode_mask(maker: PhotoMaker, index: int, size: list[int], classes: int) ->
     return bytes(tf.io.encode_png(maker.mask(index, (size[0], size[1]), classes)[:, :, None]).numpy())
 
 
-def make_image_masks(recipe: ImageMasks, folder: Path, progress: Progress) -> None:
+def make_image_masks(recipe: ImageMasks, folder: Path, progress: DataProgress) -> None:
     """Write all images and masks of ``recipe`` into ``folder``; counts one pair at a time as progress."""
     maker = PhotoMaker(recipe.seed)
     names = recipe.file_names()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeprof.pipelines.data.makers.make_text import ZipfWords as Words
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, RecordField, TextFolder, Vocabulary
 
 _LOUDNESS = 12_000
@@ -34,7 +34,7 @@ def make_folders(names: list[str], folder: Path) -> None:
         (folder / parent).mkdir(exist_ok=True)
 
 
-def make_audio_folder(recipe: AudioFolder, folder: Path, progress: Progress) -> None:
+def make_audio_folder(recipe: AudioFolder, folder: Path, progress: DataProgress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts one file at a time as progress."""
     names = recipe.file_names()
     make_folders(names, folder)
@@ -65,7 +65,7 @@ def samples(recipe: AudioFolder, index: int) -> NDArray[np.int16]:
     return rounded
 
 
-def make_text_folder(recipe: TextFolder, folder: Path, progress: Progress) -> None:
+def make_text_folder(recipe: TextFolder, folder: Path, progress: DataProgress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts one file at a time as progress."""
     names = recipe.file_names()
     make_folders(names, folder)
@@ -76,14 +76,14 @@ def make_text_folder(recipe: TextFolder, folder: Path, progress: Progress) -> No
         progress.advance()
 
 
-def make_vocabulary(recipe: Vocabulary, folder: Path, progress: Progress) -> None:
+def make_vocabulary(recipe: Vocabulary, folder: Path, progress: DataProgress) -> None:
     """Write the words of ``recipe`` into ``folder``; counts words as progress."""
     lines = [*recipe.special, *Words(recipe.size, recipe.seed).words]
     (folder / recipe.file_names()[0]).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     progress.advance(recipe.size)
 
 
-def make_fixed_records(recipe: FixedRecords, folder: Path, progress: Progress) -> None:
+def make_fixed_records(recipe: FixedRecords, folder: Path, progress: DataProgress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts records as progress."""
     for number, name in enumerate(recipe.file_names()):
         rng = np.random.default_rng([recipe.seed, 6, number])

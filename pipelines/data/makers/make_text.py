@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import Csv, Text
 
 _ROWS_AT_A_TIME = 4096
@@ -63,7 +63,7 @@ def _blocks(items: int, files: int, file: int) -> Iterator[int]:
         left -= block
 
 
-def make_csv(recipe: Csv, folder: Path, progress: Progress) -> None:
+def make_csv(recipe: Csv, folder: Path, progress: DataProgress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts rows as progress."""
     words = ZipfWords(_CSV_VOCABULARY, recipe.seed) if recipe.strings else None
     row_format = ",".join(
@@ -92,7 +92,7 @@ def _csv_rows(
     return zip(*columns, strict=True)
 
 
-def make_text(recipe: Text, folder: Path, progress: Progress) -> None:
+def make_text(recipe: Text, folder: Path, progress: DataProgress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts lines as progress."""
     vocabulary = ZipfWords(recipe.vocabulary, recipe.seed)
     for number, name in enumerate(recipe.file_names()):

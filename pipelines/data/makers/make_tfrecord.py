@@ -12,7 +12,7 @@ from pipeprof.pipelines.data.makers.make_images import encode_image, encode_mask
 from pipeprof.pipelines.data.makers.make_media import between, random_array
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.make_text import ZipfWords
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import TFRecord
 from pipeprof.pipelines.data.recipes.record_features import (
     DenseFeature,
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 _VOCABULARY = 5_000
 
 
-def make_tfrecord(recipe: TFRecord, folder: Path, progress: Progress) -> None:
+def make_tfrecord(recipe: TFRecord, folder: Path, progress: DataProgress) -> None:
     """Write all shards of ``recipe`` into ``folder``; counts one record at a time as progress."""
     import tensorflow as tf
 

@@ -11,7 +11,7 @@ from typing import TextIO
 _SECONDS_BETWEEN_LINES = 0.1
 
 
-class Progress:
+class DataProgress:
     """Counts finished items from several threads and reports them, ten times a second at most.
 
     Args:

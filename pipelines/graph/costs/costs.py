@@ -137,7 +137,7 @@ class _Segment:
 
     def total(self, place: str, key: Counter, *, helpers: bool = False) -> int:
         ids = self.ids.get(place, ())
-        return sum(self.delta(one, key) for one in ids if helpers or one not in self.after.helpers)
+        return sum(self.delta(id_, key) for id_ in ids if helpers or id_ not in self.after.helpers)
 
     def expected(self) -> dict[str, float | None]:
         """Return the number of elements each place must have produced; None where unknown."""
@@ -185,14 +185,14 @@ class _Segment:
 
     def held_more(self, place: str) -> float:
         """Return the growth in buffered elements of a place's iterators over the segment."""
-        now = sum(self.last[one]["buffered_elements"] for one in self.ids.get(place, ()))
-        return now - sum(self.first[one]["buffered_elements"] for one in self.ids_before.get(place, ()))
+        now = sum(self.last[id_]["buffered_elements"] for id_ in self.ids.get(place, ()))
+        return now - sum(self.first[number]["buffered_elements"] for number in self.ids_before.get(place, ()))
 
     def inputs_seen(self, place: str) -> float:
         """Return the number of elements that went into the live iterators of a buffer."""
         ids = self.ids.get(place, ())
-        held = sum(self.last[one]["buffered_elements"] for one in ids)
-        before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
+        held = sum(self.last[id_]["buffered_elements"] for id_ in ids)
+        before = sum(self.first[id_]["buffered_elements"] for id_ in ids if id_ in self.first)
         return self.total(place, "num_elements") + held - before
 
     def _expected_inputs(self, node: Node, seen: float, above: float) -> float | None:
@@ -211,7 +211,7 @@ class _Segment:
             return 1.0
         if not node.traits.stacks:
             return None
-        ratios = [self.last[one]["ratio"] for one in self.ids.get(node.id, ())]
+        ratios = [self.last[id_]["ratio"] for id_ in self.ids.get(node.id, ())]
         size = node.arguments.get("batch_size")
         if ratios and ratios[0] > 0:
             return ratios[0]
@@ -228,7 +228,7 @@ def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
 def _inputs_of(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     """Return the inputs of ``node``, and for each whether ``node`` recreates its iterator while it runs."""
     restarts = node.traits.restarts
-    inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
+    inputs = [(executed.skip_options(input_), restarts and not node.bodies) for input_ in node.inputs]
     return [*inputs, *((executed.skip_options(body), restarts) for body in node.bodies)]
 
 

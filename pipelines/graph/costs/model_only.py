@@ -60,8 +60,8 @@ class _ModelReader:
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
         found = []
-        for one in node["inputs"]:
-            child = self.nodes.get(one)
+        for number in node["inputs"]:
+            child = self.nodes.get(number)
             if child is None:
                 continue
             skipped = is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset")

@@ -156,7 +156,7 @@ def _rename(function: Any, mark: str) -> None:
         node.name = mark + node.name
         # Colocation constraints name other nodes by their old names.
         node.attr.pop("_class", None)
-        node.input[:] = [renamed(one) for one in node.input]
+        node.input[:] = [renamed(input_) for input_ in node.input]
     for results in (function.ret, function.control_ret):
         for key in results:
             results[key] = renamed(results[key])

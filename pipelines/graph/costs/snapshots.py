@@ -88,6 +88,6 @@ def _node(node: Any) -> ModelNodeDict:
             for parameter in node.parameters
         },
         "ratio": float(node.ratio),
-        "inputs": [int(one) for one in node.inputs],
+        "inputs": [int(input_) for input_ in node.inputs],
         "node_class": _CLASSES[node.node_class] if node.node_class < len(_CLASSES) else str(node.node_class),
     }

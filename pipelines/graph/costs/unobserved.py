@@ -48,7 +48,7 @@ class _CountInference:
     def __post_init__(self) -> None:
         readers = (node for node in self.executed.walk() if not is_option(node.op))
         self._readers = Counter(
-            self.executed.skip_options(one) for node in readers for one in (*node.inputs, *node.bodies)
+            self.executed.skip_options(name) for node in readers for name in (*node.inputs, *node.bodies)
         )
 
     def is_read(self, place: str) -> bool:
@@ -59,8 +59,8 @@ class _CountInference:
         while todo:
             place, elements = todo.pop()
             node = self.executed.nodes[place]
-            for one in (*node.inputs, *node.bodies):
-                below = self.executed.skip_options(one)
+            for name in (*node.inputs, *node.bodies):
+                below = self.executed.skip_options(name)
                 if self._readers[below] > 1:
                     # It is unknown for which of them it ran.
                     continue

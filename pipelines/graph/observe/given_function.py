@@ -120,7 +120,7 @@ def _name(function: Any) -> str | None:
         return type(plain).__name__
     if plain.__name__ != _LAMBDA:
         return plain.__name__
-    called = {one.__name__ for one in _functions_of(plain) if one.__name__ != _LAMBDA}
+    called = {type_.__name__ for type_ in _functions_of(plain) if type_.__name__ != _LAMBDA}
     return called.pop() if len(called) == 1 else None
 
 
@@ -144,7 +144,7 @@ def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     values = [_content(cell) for cell in cells.values()]
     values += [function.__globals__.get(name) for name in code.co_names]
-    return [plain for one in values if isinstance(plain := _plain(one), FunctionType)]
+    return [plain for value in values if isinstance(plain := _plain(value), FunctionType)]
 
 
 def _content(cell: CellType) -> Any:

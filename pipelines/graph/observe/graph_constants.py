@@ -26,7 +26,7 @@ _TEXTS: Final = "string"
 
 
 @dataclass(frozen=True)
-class GraphConstant:
+class ObservedConstant:
     """An array that became a constant.
 
     Attributes:
@@ -88,11 +88,11 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
         users: Whether a file is the user's, or made from the user's.
     """
     given: dict[int, Any] = {}
-    for at in _outwards(frame):
-        if not users(at.f_code.co_filename):
-            for value in at.f_locals.values():
-                given |= {id(one): one for one in _parts(value) if _is_large(one)}
-        elif (name := _name_in(at, given)) is not None:
+    for type_ in _outwards(frame):
+        if not users(type_.f_code.co_filename):
+            for value in type_.f_locals.values():
+                given |= {id(part): part for part in _parts(value) if _is_large(part)}
+        elif (name := _name_in(type_, given)) is not None:
             return name
     return None
 

@@ -204,7 +204,11 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
             continue
         types = tuple(node["output_types"])
         shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
-        ways = {one.traced for one in made if one.types == types and one.shapes == shapes}
+        ways = {
+            other_source.traced
+            for other_source in made
+            if other_source.types == types and other_source.shapes == shapes
+        }
         if len(ways) == 1:
             node["constant"] = ways.pop()
 

@@ -73,13 +73,13 @@ def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
 
 def held_by(made: CreatedDataset) -> int:
     """Return the bytes of the large tensors that the functions of a pipeline capture."""
-    return sum(one.nbytes for each in inputs_first(made) for one in _captured(each))
+    return sum(large.nbytes for dataset in inputs_first(made) for large in _captured(dataset))
 
 
 def _captured(made: CreatedDataset) -> list[Large]:
     """Return the large tensors that the functions of a dataset capture."""
     values = (value for name, value in (made.arguments or {}).items() if name.endswith(_CAPTURES))
-    return [one for value in values if isinstance(value, list) for one in value if _holds(one)]
+    return [item for value in values if isinstance(value, list) for item in value if _holds(item)]
 
 
 def inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
@@ -106,10 +106,10 @@ def _recreate(made: CreatedDataset, found: StandIn, slim: Slim) -> Any:
     if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
         arguments["components"], found.left_out[made] = _one_element(arguments["components"])
     if captured := _captured(made):
-        found.left_out[made] = None, sum(one.nbytes for one in captured)
+        found.left_out[made] = None, sum(large.nbytes for large in captured)
         for name, value in arguments.items():
             if name.endswith(_CAPTURES) and isinstance(value, list):
-                arguments[name] = [_one_value(one) if _holds(one) else one for one in value]
+                arguments[name] = [_one_value(item) if _holds(item) else item for item in value]
     for name, op in _DUMMIES.items():
         if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
@@ -138,7 +138,7 @@ def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[Creat
             raise _NotAgainError
         return again[below]
     if isinstance(value, list):
-        return [_value(one, reads, again) for one in value]
+        return [_value(item, reads, again) for item in value]
     if isinstance(value, (Large, Resource, weakref.ref)):
         held = value() if isinstance(value, weakref.ref) else value.tensor()
         if held is None:

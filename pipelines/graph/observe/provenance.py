@@ -63,7 +63,7 @@ def kept(value: Any) -> Any:
     if is_variant(value):
         return Variant
     if isinstance(value, (list, tuple)):
-        return [kept(one) for one in value]
+        return [kept(item) for item in value]
     if isinstance(value, tf.types.experimental.ConcreteFunction):
         return weakref.ref(value)
     if isinstance(value, tf.Tensor) and value.dtype == tf.resource:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.element_shapes import fill_shapes
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
-from pipeprof.pipelines.graph.read.graphdef import Reader
+from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
 
 SERIALISABLE_BYTES: Final = 10**9
@@ -32,7 +32,7 @@ _IGNORE_EXTERNAL_STATE: Final = 1
 
 
 @dataclass(frozen=True)
-class Graphs:
+class ObservedGraphs:
     """Both graphs of a pipeline.
 
     Attributes:
@@ -63,7 +63,9 @@ class Graphs:
         )
 
 
-def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Graphs:
+def read_graphs(
+    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
+) -> ObservedGraphs:
     """Return both graphs of ``dataset``, without its arrays where these are too large to be read.
 
     Args:
@@ -76,14 +78,16 @@ def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch:
     written = read_written(one, in_memory=left, room=room, made=watch.made if watch is not None else ())
     executed = read_executed(one, in_memory=left, room=room, written=written)
     if watch is None:
-        return Graphs(written, executed)
+        return ObservedGraphs(written, executed)
     if written["root"] is None:
-        return Graphs(written, executed, constants=[constant.to_dict(None) for constant in watch.lines.constants])
+        return ObservedGraphs(
+            written, executed, constants=[constant.to_dict(None) for constant in watch.lines.constants]
+        )
     if one is not dataset:
         watch.lines.set_sources(one, written, executed)
     places, constants = watch.lines.places(one, written), watch.lines.constants_of(one, written)
     needed = in_memory > SERIALISABLE_BYTES or _too_large(in_memory, room) is not None
-    return Graphs(written, executed, places, constants, in_memory - left, needed)
+    return ObservedGraphs(written, executed, places, constants, in_memory - left, needed)
 
 
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
@@ -190,7 +194,7 @@ def _read_variant(variant: Any) -> GraphDict:
     graph = _serialise(variant)
     if isinstance(graph, str):
         return _without_graph(graph)
-    read = Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
+    read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
     fill_shapes(read)
     return read
 

@@ -51,14 +51,14 @@ class _Drawing:
     def draw(self, end: CreatedDataset, owner: str | None, depth: int) -> str:
         """Add a pipeline with all that it reads; the id of its last dataset."""
         ids: dict[CreatedDataset, str] = {}
-        for one in inputs_first(end):
-            ids[one] = identity = str(len(self.nodes))
-            record = _record(one, identity, [ids[below] for below in one.reads if below in ids], owner, depth)
+        for dataset in inputs_first(end):
+            ids[dataset] = identity = str(len(self.nodes))
+            record = _record(dataset, identity, [ids[below] for below in dataset.reads if below in ids], owner, depth)
             self.nodes.append(record)
-            place = place_of(one)
+            place = place_of(dataset)
             if place is not None:
                 self.places[identity] = place
-            for function in _functions(one) if depth < _MOST_DEPTH else ():
+            for function in _functions(dataset) if depth < _MOST_DEPTH else ():
                 body = self._lines.created_in(function)
                 if body is not None:
                     record["functions"].append(str(function.name))
@@ -92,8 +92,10 @@ def _record(made: CreatedDataset, identity: str, inputs: list[str], owner: str |
         "stateful_op": None,
         "stateful": False,
         "ops": {},
-        "output_types": [str(one.name) for one in given.get("output_types") or given.get("Toutput_types") or ()],
-        "output_shapes": [_shape(one) for one in given.get("output_shapes") or ()],
+        "output_types": [
+            str(argument.name) for argument in given.get("output_types") or given.get("Toutput_types") or ()
+        ],
+        "output_shapes": [_shape(argument) for argument in given.get("output_shapes") or ()],
         "files": bool(given.get("is_files")),
         "function": None,
         "held_bytes": sizes,
@@ -130,10 +132,10 @@ def _held(components: Any) -> tuple[int | None, int | None]:
 
     if not isinstance(components, list) or not components:
         return None, None
-    specs = [one.spec if isinstance(one, Large) else one for one in components]
-    if any(not isinstance(one, (tf.TensorSpec, tf.Tensor)) for one in specs):
+    specs = [component.spec if isinstance(component, Large) else component for component in components]
+    if any(not isinstance(spec, (tf.TensorSpec, tf.Tensor)) for spec in specs):
         return None, None
-    counts = [one.shape.num_elements() or 0 for one in specs]
+    counts = [spec.shape.num_elements() or 0 for spec in specs]
     nbytes = sum(
         count * int(one.dtype.size)
         for count, one in zip(counts, specs, strict=True)

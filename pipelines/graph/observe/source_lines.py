@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
-from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, GraphConstant, constant_size, name_of_array
+from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
 from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
 from pipeprof.pipelines.graph.observe.without_constants import without_constants
@@ -48,7 +48,7 @@ class Lines:
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
-    constants: list[GraphConstant] = field(default_factory=list)
+    constants: list[ObservedConstant] = field(default_factory=list)
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
@@ -113,7 +113,7 @@ class Lines:
             # A function that pipeprof's builder of specs calls: AutoGraph converted the frames of both.
             spots = traced
         self.constants.append(
-            GraphConstant(
+            ObservedConstant(
                 nbytes,
                 tensor.dtype.name,
                 tuple(tensor.shape.as_list()),
@@ -132,7 +132,7 @@ class Lines:
             return
         outside = [one for one in tf.nest.flatten(result, expand_composites=True) if is_variant(one)]
         inside = [output for output in function.outputs if is_variant(output)] if outside else []
-        if len(outside) != len(inside) or any(_graph_of(one) is function.graph for one in outside):
+        if len(outside) != len(inside) or any(_graph_of(value) is function.graph for value in outside):
             return
         for one, origin in zip(outside, inside, strict=True):
             made = self._creation_of(origin)
@@ -152,7 +152,7 @@ class Lines:
 
     def created_in(self, function: Any) -> CreatedDataset | None:
         """Return how the dataset was made that a traced function returns; None where it returns none."""
-        outputs = [one for one in function.outputs if is_variant(one)]
+        outputs = [output for output in function.outputs if is_variant(output)]
         return self._creation_of(outputs[0]) if len(outputs) == 1 else None
 
     def constants_of(self, dataset: Any, written: GraphDict) -> list[ConstantDict]:
@@ -161,8 +161,8 @@ class Lines:
         for identity, made in self._join_datasets(dataset, written).items():
             owners.update(dict.fromkeys(made.functions, identity))
         return [
-            one.to_dict(next((owners[number] for number in one.graphs if number in owners), None))
-            for one in self.constants
+            constant.to_dict(next((owners[number] for number in constant.graphs if number in owners), None))
+            for constant in self.constants
         ]
 
     def held_bytes(self, dataset: Any) -> int:
@@ -171,7 +171,7 @@ class Lines:
 
         made = self._creation_of(tf.data.experimental.to_variant(dataset))
         captured = held_by(made) if made is not None else 0
-        return sum(one.nbytes for one in self.constants) + captured
+        return sum(constant.nbytes for constant in self.constants) + captured
 
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
         """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
@@ -194,7 +194,12 @@ class Lines:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
         joined = self._join_datasets(dataset, written)
-        left_out = {made: how for one in self._stand_ins.values() if one for made, how in one.left_out.items()}
+        left_out = {
+            made: how
+            for other_stand_in in self._stand_ins.values()
+            if other_stand_in
+            for made, how in other_stand_in.left_out.items()
+        }
         held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
@@ -204,7 +209,7 @@ class Lines:
     def _without_constants(self, function: Any) -> tuple[Any, int] | None:
         """Copy a function without its constants; return it with the bytes saved, or None where it has no large ones."""
         number = self._number(function.graph)
-        large = sum(one.nbytes for one in self.constants if number in one.graphs)
+        large = sum(constant.nbytes for constant in self.constants if number in constant.graphs)
         if not large:
             return None
         slim = without_constants(function)
@@ -227,7 +232,7 @@ class Lines:
             if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
                 continue
             found[node["id"]] = made
-            below = [nodes[one] for one in node["inputs"]]
+            below = [nodes[name] for name in node["inputs"]]
             if len(below) == 1 and made.op == below[0]["op"] != node["op"]:
                 # One op creates both: elements of a tf.data service pass through a map that unpacks them.
                 todo.append((made, below[0]))
@@ -267,9 +272,9 @@ class Lines:
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         """Return the user's frames that led to the op that made a tensor, innermost first."""
-        frames = [at for at in _outer_frames(frame) if self._is_own_file(at.f_code.co_filename)]
+        frames = [type_ for type_ in _outer_frames(frame) if self._is_own_file(type_.f_code.co_filename)]
         written = self._written_spots(frames, variant)
-        return [one for one in written if one is not None][:_MOST_CALLERS]
+        return [spot for spot in written if spot is not None][:_MOST_CALLERS]
 
     def _traced_spots(self, operation: Any) -> list[Spot]:
         """Return the user's frames as TensorFlow keeps them for an op: innermost first, AutoGraph's mapped back."""
@@ -284,7 +289,7 @@ class Lines:
 
         TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
         """
-        known = [None if is_generated(at.f_code.co_filename) else _spot(at) for at in frames]
+        known = [None if is_generated(type_.f_code.co_filename) else _spot(type_) for type_ in frames]
         if None not in known or _graph_of(variant) is None:
             return known
         told = [one for one in reversed(list(variant.op.traceback)) if self._is_own_file(one.filename)]
@@ -361,7 +366,7 @@ def place_of(made: CreatedDataset) -> PlaceDict | None:
     inner = made.spots[0]
     outer = [one for before, one in pairwise(made.spots) if (one.file, one.line) != (before.file, before.line)]
     line, column, call = _name_of_call(inner)
-    callers: list[CallerDict] = [{"file": one.file, "line": one.line, "function": one.function} for one in outer]
+    callers: list[CallerDict] = [{"file": spot.file, "line": spot.line, "function": spot.function} for spot in outer]
     return {
         "file": inner.file,
         "line": line,

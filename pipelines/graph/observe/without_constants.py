@@ -43,7 +43,9 @@ def without_constants(function: Any) -> Any:
         made = dict(zip(inside, found, strict=True)) | mapped
         return [made[name] for name in outputs]
 
-    specs = [tf.TensorSpec(one.shape, one.dtype, name=f"pipeprof_{given[one.name]}") for one in function.inputs]
+    specs = [
+        tf.TensorSpec(input_.shape, input_.dtype, name=f"pipeprof_{given[input_.name]}") for input_ in function.inputs
+    ]
     return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
 
 

@@ -70,7 +70,7 @@ class FunctionFlow:
     fixed: tuple[str | None, ...] = ()
 
 
-class Facts:
+class FunctionFacts:
     """Reader of the functions of one library.
 
     Args:
@@ -110,9 +110,11 @@ class Facts:
             return facts
         body, count = self.body(called[0]), len(element_ranks)
         if not body.unknown:
-            facts["reads"] = sorted(one for one in body.reads if one < count)
-            facts["passes"] = [one if one is not None and one < count else None for one in body.returns]
-            captured = [one is not None and one >= count for one in body.returns]
+            facts["reads"] = sorted(other_read for other_read in body.reads if other_read < count)
+            facts["passes"] = [
+                returned if returned is not None and returned < count else None for returned in body.returns
+            ]
+            captured = [returned is not None and returned >= count for returned in body.returns]
             facts["fixed"] = ["held" if kept else one for kept, one in zip(captured, body.fixed, strict=True)]
         if _LINES in ops:
             whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
@@ -126,7 +128,7 @@ class Facts:
         width = _WIDTHS.get(self._dtype_name(tensor.dtype))
         if width is None:
             return sum(map(len, tensor.string_val)) or int(tensor.ByteSize())
-        return width * math.prod(int(one.size) for one in tensor.tensor_shape.dim)
+        return width * math.prod(int(dim.size) for dim in tensor.tensor_shape.dim)
 
     def body(self, name: str, depth: int = 0) -> FunctionFlow:
         """Return the data flow of the function ``name``."""
@@ -147,8 +149,8 @@ class Facts:
     ) -> bool | None:
         if not set(ops) <= {*_ELEMENTWISE, *_HANDING_ON, *CALLS} or not all(body.depends) or body.unknown:
             return False
-        used = {one for one in (*body.reads, *body.returns) if one is not None and one < len(element_ranks)}
-        ranks = {element_ranks[one] for one in used if one in body.reads}
+        used = {number for number in (*body.reads, *body.returns) if number is not None and number < len(element_ranks)}
+        ranks = {element_ranks[number] for number in used if number in body.reads}
         others = {_rank(node.attr["value"].tensor.tensor_shape) for node in nodes if node.op == "Const"}
         others.update(captured_ranks)
         if not ranks:
@@ -163,7 +165,7 @@ class Facts:
 class _Flow:
     """Data-flow analysis of one function's body."""
 
-    def __init__(self, facts: Facts, definition: Any, depth: int) -> None:
+    def __init__(self, facts: FunctionFacts, definition: Any, depth: int) -> None:
         self._facts = facts
         self._depth = depth
         self._definition = definition
@@ -175,8 +177,8 @@ class _Flow:
         returned = [self._definition.ret[one.name] for one in self._definition.signature.output_arg]
         return FunctionFlow(
             reads=frozenset(self._reads()),
-            returns=tuple(self.argument(one) for one in returned),
-            depends=tuple(self._made_from_argument(one) for one in returned),
+            returns=tuple(self.argument(value) for value in returned),
+            depends=tuple(self._made_from_argument(value) for value in returned),
             unknown=any(self._callee(node).unknown for node in self._nodes.values() if node.op in CALLS),
             fixed=tuple(map(self._fixed_kind, returned)),
         )
@@ -210,17 +212,17 @@ class _Flow:
         """
         columns, rows = set[str](), set[str]()
         for node in self._nodes.values():
-            given = [one for one in node.input if not one.startswith("^")]
+            given = [input_ for input_ in node.input if not input_.startswith("^")]
             if node.op == _LINES and self.argument(given[0]) is not None:
                 columns.add(node.name)
             elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
                 rows.add(node.name)
             elif node.op not in SILENT:
                 return False
-        packed = [one for name in rows for one in self._nodes[name].input if not one.startswith("^")]
+        packed = [input_ for name in rows for input_ in self._nodes[name].input if not input_.startswith("^")]
         results = list(self._definition.ret.values())
         made = {self._origin(result) for result in results}
-        return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
+        return bool(results) and {self._origin(value) for value in packed} <= columns and made <= columns | rows
 
     def _origin(self, reference: str) -> str:
         """Return the node that computes ``reference``, looking through ops that only pass it on."""
@@ -239,7 +241,7 @@ class _Flow:
         for node in self._nodes.values():
             if node.op in _HANDING_ON:
                 continue
-            inputs = [one for one in node.input if not one.startswith("^")]
+            inputs = [input_ for input_ in node.input if not input_.startswith("^")]
             if node.op in CALLS:
                 callee = self._callee(node)
                 inputs = [one for index, one in enumerate(inputs) if callee.unknown or index in callee.reads]
@@ -259,7 +261,9 @@ class _Flow:
 
     def _made_from_argument(self, reference: str) -> bool:
         """Return whether the value depends on any argument."""
-        names = {one.partition(":")[0] for name in self._dependencies(reference) for one in self._nodes[name].input}
+        names = {
+            input_.partition(":")[0] for name in self._dependencies(reference) for input_ in self._nodes[name].input
+        }
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
     def _dependencies(self, reference: str) -> set[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
-from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Facts
+from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts
 from pipeprof.pipelines.graph.read.options_proto import read_options
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
@@ -66,7 +66,7 @@ class _GraphScope:
         return None
 
 
-class Reader:
+class GraphDefReader:
     """Reads one ``GraphDef``.
 
     Args:
@@ -78,7 +78,7 @@ class Reader:
         self._graph = graph
         self._dtype_name = dtype_name
         self._functions = {function.signature.name: function for function in graph.library.function}
-        self._facts = Facts(self._functions, dtype_name)
+        self._facts = FunctionFacts(self._functions, dtype_name)
         self._nodes: list[NodeDict] = []
         self._by_id: dict[str, NodeDict] = {}
         self._marks: dict[str, dict[str, Any]] = {}
@@ -139,7 +139,7 @@ class Reader:
             "op": node.op,
             "name": None if key is None or _AUTOMATIC.fullmatch(key) else key,
             "key": key,
-            "inputs": [found for one in node.input if (found := scope.follow(one)) is not None],
+            "inputs": [found for input_ in node.input if (found := scope.follow(input_)) is not None],
             "owner": scope.owner,
             "depth": scope.depth,
             "functions": functions,
@@ -150,7 +150,7 @@ class Reader:
             "stateful": any(self._functions[name].signature.is_stateful for name in inner),
             "ops": self._ops(inner),
             "output_types": [self._dtype_name(type_) for type_ in _types(node)],
-            "output_shapes": [_shape(one) for one in node.attr["output_shapes"].list.shape],
+            "output_shapes": [_shape(length) for length in node.attr["output_shapes"].list.shape],
             "files": bool(node.attr["is_files"].b) if "is_files" in node.attr else False,
             "function": self._function(node, scope, inner) if inner else None,
             "held_bytes": self._held_bytes(node, scope.members),
@@ -167,8 +167,8 @@ class Reader:
             if root is not None:
                 record["bodies"].append(root)
         # Inputs of the function are not inputs of the dataset itself.
-        read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
-        record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
+        read = {name for other in self._nodes if other["owner"] == identity for name in other["inputs"]}
+        record["inputs"] = [name for name in record["inputs"] if name not in captured.values() or name not in read]
 
     def _captured_datasets(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
         """Return datasets that the one function of ``node`` captures, by the names of the function's arguments."""
@@ -192,7 +192,7 @@ class Reader:
             return None
         scope = self._scope(members, prefix, owner, depth, given)
         found = (scope.follow(one) for one in definition.ret.values())
-        return next((one for one in found if one is not None), None)
+        return next((name for name in found if name is not None), None)
 
     def _called_functions(self, functions: list[str]) -> Iterator[str]:
         """Yield ``functions`` and all functions they call, each once; functions of datasets inside are not followed."""
@@ -211,7 +211,7 @@ class Reader:
     def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
-        consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
+        consts = [scope.members.get(_base(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
         return self._facts.read(called, ranks, [_rank(const) for const in consts])
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
@@ -222,7 +222,7 @@ class Reader:
 
     def _held_bytes(self, node: Any, members: dict[str, Any]) -> int | None:
         """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
-        sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
+        sources = [members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
         if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
         consts = (source for source in sources if source is not None and source.op == "Const")
@@ -263,7 +263,7 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
     """Return whether a source's tensors are graph constants; None outside functions (not in the graph)."""
     if not traits(node.op).in_memory or scope.owner is None:
         return None
-    sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
+    sources = [scope.members.get(_base(input_)) for input_ in node.input if not input_.startswith("^")]
     return any(source is not None and source.op == "Const" for source in sources)
 
 
@@ -276,7 +276,7 @@ def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
     found = []
     for key in sorted(node.attr):
         value = node.attr[key]
-        names = [value.func.name] if value.func.name else [one.name for one in value.list.func]
+        names = [value.func.name] if value.func.name else [function.name for function in value.list.func]
         if names:
             found.append((key, names))
     return found
@@ -302,11 +302,11 @@ def _types(node: Any) -> Any:
 
 
 def _shape(shape: Any) -> list[int | None] | None:
-    return None if shape.unknown_rank else [None if one.size < 0 else int(one.size) for one in shape.dim]
+    return None if shape.unknown_rank else [None if dim.size < 0 else int(dim.size) for dim in shape.dim]
 
 
 def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
-    inputs = [one for one in node.input if not one.startswith("^")]
+    inputs = [input_ for input_ in node.input if not input_.startswith("^")]
     found: dict[str, Any] = {}
     for name, reference in zip(argument_names(node.op, len(inputs)), inputs, strict=True):
         source = members.get(_base(reference))
@@ -323,7 +323,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
 
 def _scalar(tensor: Any) -> int | bool | str | None:
     """Return the value of a constant that holds one number, truth value or short text, be it the only one in a list."""
-    if tensor.tensor_shape.unknown_rank or any(one.size != 1 for one in tensor.tensor_shape.dim):
+    if tensor.tensor_shape.unknown_rank or any(dim.size != 1 for dim in tensor.tensor_shape.dim):
         return None
     for values, kind in ((tensor.int64_val, int), (tensor.int_val, int), (tensor.bool_val, bool)):
         if values:

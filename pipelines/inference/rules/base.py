@@ -79,7 +79,7 @@ class Arguments:
         """
         found = self.inputs.get(name)
         if isinstance(found, tuple):
-            return [dense(one) for one in found]
+            return [dense(value) for value in found]
         if found is not None or name not in self.constants or not isinstance(self.constants[name], list | tuple):
             raise CannotInfer
         return [dense(self.convert(one)) for one in self.constants[name]]

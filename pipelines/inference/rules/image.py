@@ -78,7 +78,7 @@ def _target(arguments: Arguments, tensor: Tensor) -> Shape:
 def _random_crop(arguments: Arguments) -> Structure:
     size = arguments.integers("size")
     tensor = arguments.tensor("value")
-    if any(one < 0 for one in size):
+    if any(number < 0 for number in size):
         raise CannotInfer
     if tensor.shape is not None:
         fits = len(size) == len(tensor.shape) and all(

@@ -59,7 +59,7 @@ def _squeeze(arguments: Arguments) -> Structure:
             return tensor.of(shape=None)
         return tensor.of(shape=tuple(size for size in shape if size != 1))
     gone = {_axis(one, len(shape)) for one in (axis if isinstance(axis, list | tuple) else [axis])}
-    if any(shape[one] not in (1, None) for one in gone):
+    if any(shape[number] not in (1, None) for number in gone):
         refuse(tensor, "wrong-shape", "a size of 1 along the axis", "axis")
     return tensor.of(shape=tuple(size for index, size in enumerate(shape) if index not in gone))
 
@@ -100,7 +100,7 @@ def _transpose(arguments: Arguments) -> Structure:
     if arguments.constant("perm") is None:
         return tensor.of(shape=shape[::-1])
     order = arguments.integers("perm")
-    if any(one < 0 for one in order):
+    if any(number < 0 for number in order):
         raise CannotInfer
     if sorted(order) != list(range(len(shape))):
         refuse(f"perm {list(order)}", "wrong-shape", f"each of the {len(shape)} dimensions once", "perm")
@@ -181,7 +181,7 @@ def _pad(arguments: Arguments) -> Structure:
         )
     sizes: list[int | None] = []
     for size, padding in zip(shape, paddings, strict=True):
-        if not isinstance(padding, list) or len(padding) != 2 or not all(type(one) is int for one in padding):
+        if not isinstance(padding, list) or len(padding) != 2 or not all(type(value) is int for value in padding):
             raise CannotInfer
         sizes.append(None if size is None else size + padding[0] + padding[1])
     return tensor.of(shape=tuple(sizes))
@@ -334,7 +334,7 @@ def _split(arguments: Arguments) -> Structure:
             expected = f"a number that divides {size}, the size of {tensor_text(tensor)}"
             refuse(f"{wanted} parts", "wrong-length", expected, "num_or_size_splits")
         sizes: list[int | None] = [None if size is None else size // wanted] * wanted
-    elif isinstance(wanted, list) and all(type(one) is int and one >= 0 for one in wanted):
+    elif isinstance(wanted, list) and all(type(value) is int and value >= 0 for value in wanted):
         sizes = list(wanted)
         if shape[axis] is not None and sum(wanted) != shape[axis]:
             expected = f"sizes of {shape[axis]} in all, the size of {tensor_text(tensor)}"

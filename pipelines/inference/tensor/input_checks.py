@@ -105,7 +105,7 @@ def _table() -> Mapping[str, Mapping[str, InputTypes]]:
     found: dict[str, dict[str, InputTypes]] = {}
     for (dtypes, least, most, kinds), names in ROWS.items():
         need = InputTypes(
-            frozenset(_LETTERS[one] for one in dtypes), least, most, frozenset(_KINDS[one] for one in kinds)
+            frozenset(_LETTERS[dtype] for dtype in dtypes), least, most, frozenset(_KINDS[kind] for kind in kinds)
         )
         for full in names.split():
             name, _, parameter = full.rpartition(".")
@@ -147,11 +147,11 @@ def _place(on: Any, index: int, parameter: str) -> Place:
 
 def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: InputTypes, place: Place) -> None:
     """TensorFlow makes one tensor of a tuple, if its components allow."""
-    tensors = [one for one in given if isinstance(one, Tensor) and one.kind == "dense"]
-    differ = len({one.dtype for one in tensors}) > 1
-    for one in tensors[1:]:
+    tensors = [argument for argument in given if isinstance(argument, Tensor) and argument.kind == "dense"]
+    differ = len({tensor.dtype for tensor in tensors}) > 1
+    for tensor in tensors[1:]:
         first = tensors[0].shape
-        differ = differ or (first is not None and one.shape is not None and not fits(first, one.shape))
+        differ = differ or (first is not None and tensor.shape is not None and not fits(first, tensor.shape))
     if differ:
         expected = f"{need.words()} for `{parameter}` of {name}{'' if place else _PICK}"
         refuse(given, "wrong-structure", expected, *place)

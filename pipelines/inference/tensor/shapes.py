@@ -182,9 +182,9 @@ def drop_axes(shape: Shape | None, axis: Any, *, keep: bool) -> Shape | None:
     if shape is None:
         return None
     axes = axis if isinstance(axis, list | tuple) else [axis]
-    if not all(isinstance(one, int) and -len(shape) <= one < len(shape) for one in axes):
+    if not all(isinstance(ax, int) and -len(shape) <= ax < len(shape) for ax in axes):
         return None
-    gone = {one % len(shape) for one in axes}
+    gone = {ax % len(shape) for ax in axes}
     return tuple(1 if index in gone else size for index, size in enumerate(shape) if keep or index not in gone)
 
 

@@ -98,7 +98,7 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
 
 
 def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> None:
-    missing = [each.name for each in called.parameters if each.required and each.name not in call]
+    missing = [parameter.name for parameter in called.parameters if parameter.required and parameter.name not in call]
     if missing:
         problems.add((), _without(called, missing))
 
@@ -116,7 +116,7 @@ def _unknown_function(name: Any) -> PydanticCustomError:
         message = f"{name} is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name, candidates=known_layers)
     known = [*table(), *special_calls(), *LAYERS]
-    full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
+    full = [other_name for other_name in known if isinstance(name, str) and other_name.endswith(f".{name}")]
     if full:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""
         message = f"{shown(name)} is not a full function name{listed}"

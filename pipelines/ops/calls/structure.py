@@ -133,8 +133,8 @@ class Select(_Structure):
         if not isinstance(fields, tuple):
             return pick(element, fields)
         if isinstance(element, Mapping):
-            return {_key(element, each): element[_key(element, each)] for each in fields}
-        return tuple(pick(element, each) for each in fields)
+            return {_key(element, field_): element[_key(element, field_)] for field_ in fields}
+        return tuple(pick(element, field_) for field_ in fields)
 
 
 class Drop(_Structure):
@@ -159,10 +159,10 @@ class Drop(_Structure):
         del given, running
         fields = operation.arguments["fields"]
         if isinstance(element, Mapping):
-            gone = {_key(element, each) for each in fields}
+            gone = {_key(element, field_) for field_ in fields}
             return {name: value for name, value in element.items() if name not in gone}
-        for each in fields:
-            pick(element, each)
+        for field_ in fields:
+            pick(element, field_)
         return tuple(value for index, value in enumerate(element) if index not in fields)
 
 

@@ -43,7 +43,7 @@ class _Table(SpecialCall):
             got = "both" if self.filename is not None else "neither"
             message = f"{got} of `keys` and `filename`: expected exactly one"
             raise error(message, "table")
-        lengths = [len(each) for each in (self.keys_, self.values) if isinstance(each, list)]
+        lengths = [len(value) for value in (self.keys_, self.values) if isinstance(value, list)]
         if len(set(lengths)) > 1:
             message = f"number of keys is {lengths[0]}, number of values is {lengths[1]}: expected the same number"
             raise error(message, "table")

@@ -28,7 +28,7 @@ from pipeprof.pipelines.ops.values.values import (
 def _labels(value: Any) -> str | tuple[int, ...]:
     if value == "inferred":
         return "inferred"
-    if isinstance(value, list | tuple) and value and all(is_integer(each) for each in value):
+    if isinstance(value, list | tuple) and value and all(is_integer(item) for item in value):
         return tuple(value)
     raise mismatch(value, "labels", "inferred, a list of numbers, or null for no labels", ["inferred"])
 

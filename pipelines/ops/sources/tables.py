@@ -38,7 +38,7 @@ def _columns(value: Any) -> tuple[int | str, ...]:
     if (
         not isinstance(value, list | tuple)
         or not value
-        or not all(is_integer(each) or isinstance(each, str) for each in value)
+        or not all(is_integer(item) or isinstance(item, str) for item in value)
     ):
         raise mismatch(value, "columns", "a list of names or indices of columns")
     return tuple(value)

@@ -80,12 +80,12 @@ def _check_device(tf: Any, name: str) -> None:
     wanted = tf.DeviceSpec.from_string(name)
     there = [tf.DeviceSpec.from_string(device.name) for device in tf.config.list_logical_devices()]
     same = [
-        each
-        for each in there
-        if each.device_type == wanted.device_type and wanted.device_index in (each.device_index, None)
+        value
+        for value in there
+        if value.device_type == wanted.device_type and wanted.device_index in (value.device_index, None)
     ]
     if not same:
-        listed = ", ".join(f"/{each.device_type}:{each.device_index}" for each in there)
+        listed = ", ".join(f"/{value.device_type}:{value.device_index}" for value in there)
         msg = f"no device {name} on this machine: expected one of {listed}"
         raise PlainError(msg)
 

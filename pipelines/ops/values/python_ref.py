@@ -86,7 +86,7 @@ def parse_filled_call(text: str) -> FilledCall:
         if keyword.arg is None:
             raise ValueError(text)
         named[keyword.arg] = _literal(keyword.value)
-    return FilledCall(partial, tuple(_literal(one) for one in positional[partial:]), named)
+    return FilledCall(partial, tuple(_literal(expression) for expression in positional[partial:]), named)
 
 
 def _literal(node: ast.expr) -> Any:

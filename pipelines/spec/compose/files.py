@@ -18,7 +18,7 @@ from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
 from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, YamlDocument, decode, read
 from pipeprof.pipelines.spec.yaml.references import References
-from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
 from pipeprof.pipelines.suggest import suggest
 
@@ -46,7 +46,7 @@ class _FileError(Exception):
 
 
 @dataclass
-class Reading:
+class FileReading:
     """Merged contents of the files.
 
     Attributes:
@@ -60,11 +60,13 @@ class Reading:
     origins: Origins
     document: YamlDocument
     references: References
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SpecProblem] = field(default_factory=list)
     complete: bool = True
 
 
-def read_files(path: Path, overlays: Sequence[str], flags: list[str], environment: Mapping[str, str] | None) -> Reading:
+def read_files(
+    path: Path, overlays: Sequence[str], flags: list[str], environment: Mapping[str, str] | None
+) -> FileReading:
     """Read and merge a spec, what it extends, and its overlays.
 
     Args:
@@ -100,7 +102,7 @@ class _Reader:
         self._origins = Origins(flags)
         self._environment = environment
         self._references = References(environment)
-        self._problems: list[Problem] = []
+        self._problems: list[SpecProblem] = []
         self._complete = True
         self._bytes = self._values = 0
         self._known: set[Path] = set()
@@ -165,7 +167,9 @@ class _Reader:
             return []
         base = _joined(path, name)
         if _identity(base) in above:
-            names = " → ".join(each.name for each in [*above[above.index(_identity(base)) :], _identity(base)])
+            names = " → ".join(
+                other_path.name for other_path in [*above[above.index(_identity(base)) :], _identity(base)]
+            )
             self._refuse(span, "extends-cycle", f"`extends` forms a cycle: {names}")
             return []
         # Laid under what is there already, a second time it would change nothing but double its nameless stages.
@@ -181,7 +185,7 @@ class _Reader:
             return []
         return self.chain(path, content, "extends", above) if self._has_room(len(content), span) else []
 
-    def merged(self, layers: list[_Layer]) -> Reading:
+    def merged(self, layers: list[_Layer]) -> FileReading:
         """Everything in one document, lower layers first."""
         main = self._documents[0]
         self._origins.order = [layer.number for layer in reversed(layers)]
@@ -195,11 +199,11 @@ class _Reader:
                 self._problems += merge(root, grow(layer.document))
             root.place = main.places[()]
             document.data, document.places = flatten(root)
-        return Reading(self._origins, document, self._references, self._problems, self._complete)
+        return FileReading(self._origins, document, self._references, self._problems, self._complete)
 
     def _collect(self, document: YamlDocument, number: int) -> None:
         self._problems += [
-            problem if problem.span is not None else Problem(None, problem.code, problem.message, file=number)
+            problem if problem.span is not None else SpecProblem(None, problem.code, problem.message, file=number)
             for problem in document.problems
         ]
         self._references.filled.update(document.references.filled)
@@ -220,7 +224,7 @@ class _Reader:
         return True
 
     def _refuse(self, span: Span, code: str, message: str, suggestion: str | None = None) -> None:
-        self._problems.append(Problem(span, code, message, suggestion))
+        self._problems.append(SpecProblem(span, code, message, suggestion))
         self._complete = False
 
 

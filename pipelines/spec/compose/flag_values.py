@@ -8,7 +8,7 @@ from pipeprof.pipelines.spec.yaml.nodes import TextIndex
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References
 from pipeprof.pipelines.spec.yaml.scalars import ScalarError, resolve_scalar
-from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _YAML_STARTS: Final = ("[", "{", '"', "'", "!")
 class FlagError(Exception):
     """A flag cannot be applied; why, and which part of its text says so."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: SpecProblem) -> None:
         """Carry the problem."""
         super().__init__(problem.message)
         self.problem = problem
@@ -53,18 +53,18 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
     references.used.update(document.references.used)
     if document.problems:
         problem = document.problems[0]
-        raise FlagError(Problem(move(problem.span), problem.code, problem.message, problem.suggestion))
+        raise FlagError(SpecProblem(move(problem.span), problem.code, problem.message, problem.suggestion))
     references.filled.update({move(span): filled for span, filled in document.references.filled.items()})
     references.left.update({move(span): left for span, left in document.references.left.items()})
     document.places = {
-        address: Place(move(place.value), move(place.key) if place.key else None)
+        address: TextPlace(move(place.value), move(place.key) if place.key else None)
         for address, place in document.places.items()
     }
     return document
 
 
 def _plain_document(text: str, span: Span, environment: Mapping[str, str] | None) -> YamlDocument:
-    document = YamlDocument(places={(): Place(span)}, complete=True, references=References(environment))
+    document = YamlDocument(places={(): TextPlace(span)}, complete=True, references=References(environment))
     try:
         text.encode()
         if REFERENCE_START in text:
@@ -72,9 +72,9 @@ def _plain_document(text: str, span: Span, environment: Mapping[str, str] | None
         else:
             document.data = resolve_scalar(text)
     except ScalarError as error:
-        document.problems.append(Problem(span, "number", str(error)))
+        document.problems.append(SpecProblem(span, "number", str(error)))
     except UnicodeEncodeError:
-        document.problems.append(Problem(span, "encoding", "not valid UTF-8"))
+        document.problems.append(SpecProblem(span, "encoding", "not valid UTF-8"))
     if "\0" in text:
-        document.problems.append(Problem(span, "control-character", "NUL character: expected text"))
+        document.problems.append(SpecProblem(span, "control-character", "NUL character: expected text"))
     return document

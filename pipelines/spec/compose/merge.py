@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.spec.yaml.spans import Problem
+from pipeprof.pipelines.spec.yaml.spans import SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import (
     Entries,
     Item,
@@ -35,7 +35,7 @@ _STEP_FORMS: Final = tuple(frozenset({name}) for name in ("simulate", "python", 
 _FUNCTION_FORMS: Final = (frozenset({"ops"}), frozenset({"python"}), frozenset({"source", "stages"}))
 
 
-def merge(lower: Item, upper: Item) -> list[Problem]:
+def merge(lower: Item, upper: Item) -> list[SpecProblem]:
     """Lay a spec over another.
 
     A key of ``upper`` with nothing as its value removes that key. A stage of ``upper`` merges into the stage of the
@@ -49,12 +49,12 @@ def merge(lower: Item, upper: Item) -> list[Problem]:
     Returns:
         What is wrong with ``upper``.
     """
-    problems: list[Problem] = []
+    problems: list[SpecProblem] = []
     _merge(lower, upper, (), problems)
     return problems
 
 
-def _merge(lower: Item, upper: Item, address: Address, problems: list[Problem]) -> None:
+def _merge(lower: Item, upper: Item, address: Address, problems: list[SpecProblem]) -> None:
     below, above = lower.value, upper.value
     if address and address[-1] == _STAGES and isinstance(below, list) and all(map(_is_stage, below)):
         if isinstance(above, list) and all(map(_is_stage, above)):
@@ -70,7 +70,7 @@ def _merge(lower: Item, upper: Item, address: Address, problems: list[Problem]) 
     lower.value, lower.place = above, upper.place
 
 
-def _merge_entries(below: Entries, above: Entries, address: Address, problems: list[Problem]) -> None:
+def _merge_entries(below: Entries, above: Entries, address: Address, problems: list[SpecProblem]) -> None:
     for name, item in above.items():
         key = find_key(below, name)
         if key is None:
@@ -111,14 +111,14 @@ def _is_stage(item: Item) -> bool:
     return operation_key(item.value) is not None
 
 
-def _merge_stages(below: list[Item], above: list[Item], address: Address, problems: list[Problem]) -> None:
+def _merge_stages(below: list[Item], above: list[Item], address: Address, problems: list[SpecProblem]) -> None:
     by_name = {name: index for index, item in reversed([*enumerate(below)]) if (name := stage_name(item)) is not None}
     seen: set[str] = set()
     for item in above:
         name = stage_name(item)
         if name is not None and name in seen:
             message = f"duplicate stage name '{name}': change each stage only once"
-            problems.append(Problem(item.place.value, "duplicate-name", message))
+            problems.append(SpecProblem(item.place.value, "duplicate-name", message))
         elif name is not None and name in by_name:
             _merge(below[by_name[name]], item, (*address, by_name[name]), problems)
         else:
@@ -126,7 +126,7 @@ def _merge_stages(below: list[Item], above: list[Item], address: Address, proble
         seen.update([name] if name is not None else [])
 
 
-def _change_stages(below: list[Item], above: Entries, address: Address, problems: list[Problem]) -> None:
+def _change_stages(below: list[Item], above: Entries, address: Address, problems: list[SpecProblem]) -> None:
     removed: list[Item] = []
     stages = list(below)
     for reference, change in above.items():
@@ -157,12 +157,12 @@ def _find_stage(stages: list[Item], reference: str) -> int | None:
     return None
 
 
-def _unknown_stage(stages: list[Item], reference: str, change: Item) -> Problem:
+def _unknown_stage(stages: list[Item], reference: str, change: Item) -> SpecProblem:
     known = [name for item in stages for name in (stage_name(item), operation_name(item)) if name is not None]
     span = change.place.key or change.place.value
     if reference in known:
         message = f"'{reference}' matches several stages: use the name of one"
-        return Problem(span, "ambiguous", message)
+        return SpecProblem(span, "ambiguous", message)
     listed = ", ".join(list(dict.fromkeys(known))[:8])
     message = f"no stage '{reference}': expected the name of a stage, or an operation that occurs once: {listed}"
-    return Problem(span, "unknown-stage", message, suggest(reference, known))
+    return SpecProblem(span, "unknown-stage", message, suggest(reference, known))

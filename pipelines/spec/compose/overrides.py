@@ -16,7 +16,7 @@ from pipeprof.pipelines.spec.compose.flag_values import FlagError, read_value
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
 from pipeprof.pipelines.spec.yaml.references import References
-from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 from pipeprof.pipelines.spec.yaml.tree import (
     Entries,
     Item,
@@ -66,10 +66,10 @@ class _Path:
         return ".".join(self.segments[first : first + count])
 
     def refuse(self, first: int, code: str, message: str, suggestion: str | None = None) -> NoReturn:
-        raise FlagError(Problem(self.span(first), code, message, suggestion))
+        raise FlagError(SpecProblem(self.span(first), code, message, suggestion))
 
 
-def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[Problem]:
+def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[SpecProblem]:
     """Apply every ``path=value`` to a document's tree, later ones over earlier ones.
 
     Args:
@@ -81,7 +81,7 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.
     """
-    problems: list[Problem] = []
+    problems: list[SpecProblem] = []
     count = 0
     for number, text in enumerate(sets, first):
         try:
@@ -128,14 +128,14 @@ def _split(text: str, number: int, references: References) -> tuple[_Path, YamlD
     path_text, equals, value_text = text.partition("=")
     whole = Span(1, len(FLAG) + 1, max(1, len(text)), number)
     if not equals:
-        raise FlagError(Problem(whole, "set-form", f"missing '=' in '{text}': expected --set path=value"))
+        raise FlagError(SpecProblem(whole, "set-form", f"missing '=' in '{text}': expected --set path=value"))
     segments = tuple(path_text.strip().split("."))
     path = _as_path(segments, number)
     if not all(segments) or len(segments) > _MAX_SEGMENTS:
         message = "empty part in the path: expected names and indices joined by dots, as stages.2.batch_size"
         if len(segments) > _MAX_SEGMENTS:
             message = f"path of {len(segments)} parts: expected at most {_MAX_SEGMENTS}"
-        raise FlagError(Problem(whole._replace(length=max(1, len(path_text))), "set-form", message))
+        raise FlagError(SpecProblem(whole._replace(length=max(1, len(path_text))), "set-form", message))
     if segments[0] == "extends":
         path.refuse(0, "set-path", "`extends` works in a spec's file only: use -f FILE to apply another file to a spec")
     return path, read_value(value_text, number, len(FLAG) + len(path_text) + 1, references)
@@ -172,7 +172,7 @@ def _assign(root: Item, path: _Path, value: YamlDocument) -> None:
 def _put(holder: Item, address: Address, key: str | int, value: YamlDocument, key_span: Span | None) -> None:
     entries = holder.value
     item = grow(value)
-    item.place = Place(item.place.value, key_span)
+    item.place = TextPlace(item.place.value, key_span)
     if isinstance(entries, list) and isinstance(key, int):
         if item.value is None and address and address[-1] in _LISTS_OF_PARTS:
             del entries[key]
@@ -190,7 +190,7 @@ def _list_at(holder: Item, address: Address, path: _Path) -> Item:
     entries, key = holder.value, address[-1]
     span = path.span(len(path.segments) - 1)
     if isinstance(entries, dict) and key not in entries:
-        entries[key] = Item([], Place(span, span))
+        entries[key] = Item([], TextPlace(span, span))
     found = child(holder, key)
     if found.value is None:
         found.value = []
@@ -273,12 +273,12 @@ def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
     """Make a mapping of what is nothing, or nothing yet; a bare name in ``ops`` becomes one with arguments."""
     entries = holder.value
     if isinstance(entries, dict) and key not in entries:
-        entries[key] = Item({}, Place(span, span))
+        entries[key] = Item({}, TextPlace(span, span))
     item = child(holder, key)
     if item.value is None:
         item.value = {}
     elif isinstance(item.value, str) and address and address[-1] == "ops":
-        item.value = {item.value: Item(None, Place(item.place.value, item.place.value))}
+        item.value = {item.value: Item(None, TextPlace(item.place.value, item.place.value))}
     return item
 
 

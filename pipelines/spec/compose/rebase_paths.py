@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.errors.origins import Origins
     from pipeprof.pipelines.spec.models import Spec
     from pipeprof.pipelines.spec.yaml.reader import Address
-    from pipeprof.pipelines.spec.yaml.spans import Place
+    from pipeprof.pipelines.spec.yaml.spans import TextPlace
 
 
-def missing(spec: Spec, origins: Origins, places: Mapping[Address, Place]) -> list[PathProblem]:
+def missing(spec: Spec, origins: Origins, places: Mapping[Address, TextPlace]) -> list[PathProblem]:
     """Every path that leads nowhere, each looked up from the folder of the file it is written in."""
     folders = dict.fromkeys(file.folder for file in origins.files)
     return [
@@ -36,7 +36,7 @@ def missing(spec: Spec, origins: Origins, places: Mapping[Address, Place]) -> li
     ]
 
 
-def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, Place]) -> Any:
+def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, TextPlace]) -> Any:
     """Return the data with every relative path rewritten to hold from the spec's own folder.
 
     Args:
@@ -95,7 +95,7 @@ def _is_relative(text: str) -> bool:
     return not (has_scheme(text) or text.startswith(("data:", "~", "/")) or Path(text).is_absolute() or not text)
 
 
-def _folder(address: Address, origins: Origins, places: Mapping[Address, Place]) -> Path:
+def _folder(address: Address, origins: Origins, places: Mapping[Address, TextPlace]) -> Path:
     """The folder of the file that a value is written in; a flag's paths are the spec's."""
     for length in range(len(address), -1, -1):
         place = places.get(address[:length])

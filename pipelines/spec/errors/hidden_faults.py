@@ -47,10 +47,10 @@ class Mended:
 
     def stands_in(self, address: Address) -> bool:
         """Whether a part of the copy is not what was written there, or is the mapping that lacks it."""
-        return any(address[: len(one)] == one or address == one[:-1] for one in self._replaced)
+        return any(address[: len(pair)] == pair or address == pair[:-1] for pair in self._replaced)
 
     def _mend(self, fault: Fault) -> bool:
-        if not fault.address or any(fault.address[: len(one)] == one for one in self._replaced):
+        if not fault.address or any(fault.address[: len(pair)] == pair for pair in self._replaced):
             return False
         parent, key = self._find(fault.address[:-1]), fault.address[-1]
         unknown = fault.at_key and fault.code.startswith("unknown-")

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+    from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 
 
 @dataclass(frozen=True)
-class Location:
+class TextLocation:
     """Location of a part of a spec: in a file, or in a flag.
 
     Attributes:
@@ -72,22 +72,22 @@ class Origins:
     files: list[SpecFile] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
 
-    def location(self, span: Span) -> Location:
+    def location(self, span: Span) -> TextLocation:
         """Convert a span to the location shown to users."""
         if span.flag is not None:
-            return Location(self.files[0].name, None, span.column, span.length, self.flags[span.flag])
-        return Location(self.files[span.file].name, span.line, span.column, span.length)
+            return TextLocation(self.files[0].name, None, span.column, span.length, self.flags[span.flag])
+        return TextLocation(self.files[span.file].name, span.line, span.column, span.length)
 
     def rank(self, span: Span) -> tuple[int, int]:
         """Return the precedence of the origin of a place; the largest overrides."""
         return (1, span.flag) if span.flag is not None else (0, -self.order.index(span.file))
 
-    def error(self, problems: Iterable[Problem]) -> SpecError:
+    def error(self, problems: Iterable[SpecProblem]) -> SpecError:
         """Build an error that shows the lines and flags of the problems."""
         lines = {file.name: file.lines for file in self.files}
         return SpecError([self._diagnostic(problem) for problem in problems], lines)
 
-    def _diagnostic(self, problem: Problem) -> Diagnostic:
+    def _diagnostic(self, problem: SpecProblem) -> Diagnostic:
         span = problem.span
         if span is None:
             name = self.files[problem.file].name

@@ -68,8 +68,8 @@ class _Changes:
                 continue
             if key in ("anyOf", "oneOf", "allOf"):
                 # Alternatives that need one choice; a change may leave it to what it changes.
-                if not all(isinstance(one, dict) and _only_requires(one) for one in value):
-                    changed["allOf" if key == "allOf" else "anyOf"] = [self.of(one) for one in value]
+                if not all(isinstance(item, dict) and _only_requires(item) for item in value):
+                    changed["allOf" if key == "allOf" else "anyOf"] = [self.of(item) for item in value]
             else:
                 changed[key] = self._part(key, value)
         return changed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References, hide, show
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
-from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.syntax import LINE_ENDS, Event, YamlSyntaxError, iter_events
 from pipeprof.pipelines.suggest import suggest
 
@@ -103,7 +103,7 @@ class _StopReadingError(Exception):
     """Reading cannot go on; the problem is already noted."""
 
 
-def compose(text: str, index: TextIndex, references: References | None = None) -> tuple[Node | None, list[Problem]]:
+def compose(text: str, index: TextIndex, references: References | None = None) -> tuple[Node | None, list[SpecProblem]]:
     """Read one YAML document.
 
     Args:
@@ -127,7 +127,7 @@ def compose(text: str, index: TextIndex, references: References | None = None) -
 
 class _Composer:
     def __init__(self, text: str, index: TextIndex, references: References) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[SpecProblem] = []
         self._references = references
         self._text = text
         self._index = index
@@ -143,7 +143,7 @@ class _Composer:
         return self._shown(text)
 
     def note(self, span: Span | None, code: str, message: str, suggestion: str | None = None) -> None:
-        self.problems.append(Problem(span, code, message, suggestion))
+        self.problems.append(SpecProblem(span, code, message, suggestion))
 
     def document(self) -> Node | None:
         root: Node | None = None

@@ -21,7 +21,7 @@ from pipeprof.pipelines.spec.yaml.nodes import (
     compose,
 )
 from pipeprof.pipelines.spec.yaml.references import References
-from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,14 +52,14 @@ class YamlDocument:
     """
 
     data: Any = None
-    places: dict[Address, Place] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    places: dict[Address, TextPlace] = field(default_factory=dict)
+    problems: list[SpecProblem] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     references: References = field(default_factory=References)
     complete: bool = False
 
 
-def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
+def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
     """Return the text of a spec's bytes, without byte order mark; and what is wrong with it, if anything is.
 
     Args:
@@ -68,9 +68,9 @@ def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
     """
     if len(content) > MAX_BYTES:
         message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
-        return "", Problem(None, "too-large", message)
+        return "", SpecProblem(None, "too-large", message)
     if content.startswith(_UTF_16_MARKS):
-        return "", Problem(None, "encoding", "file is encoded in UTF-16: expected UTF-8")
+        return "", SpecProblem(None, "encoding", "file is encoded in UTF-16: expected UTF-8")
     try:
         return content.decode().removeprefix(_BYTE_ORDER_MARK), None
     except UnicodeDecodeError as error:
@@ -79,7 +79,7 @@ def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
     kind = "a binary file" if b"\0" in content else "text in another encoding"
     text = content.decode(errors="replace").removeprefix(_BYTE_ORDER_MARK)
     span = TextIndex(text, file).span(len(before), len(before) + 1)
-    return text, Problem(span, "encoding", f"{fault} ({kind}?)")
+    return text, SpecProblem(span, "encoding", f"{fault} ({kind}?)")
 
 
 def read(
@@ -109,7 +109,7 @@ def read(
     root, document.problems = compose(text, index, document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
-            document.problems.append(Problem(None, "empty", "empty file: expected a spec"))
+            document.problems.append(SpecProblem(None, "empty", "empty file: expected a spec"))
         return document
     expander = _Expander(document)
     document.data = expander.expand(root, (), None)
@@ -117,15 +117,15 @@ def read(
     return document
 
 
-def _unreadable(text: str, index: TextIndex) -> Problem | None:
+def _unreadable(text: str, index: TextIndex) -> SpecProblem | None:
     if len(text) > MAX_BYTES:
-        return Problem(None, "too-large", f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec")
+        return SpecProblem(None, "too-large", f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec")
     found = re.search(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE, text)
     if found is None:
         return None
     name = "NUL byte (a binary file?)" if found[0] == "\0" else f"control character U+{ord(found[0]):04X}"
     span = index.span(found.start(), found.end())
-    return Problem(span, "control-character", f"{name}: not allowed in a spec")
+    return SpecProblem(span, "control-character", f"{name}: not allowed in a spec")
 
 
 class _Expander:
@@ -146,7 +146,7 @@ class _Expander:
             self._stop(node.span, "too-deep", message)
         if self.stopped:
             return None
-        self._document.places[address] = Place(node.span, key)
+        self._document.places[address] = TextPlace(node.span, key)
         if isinstance(node, ScalarNode):
             return node.value
         if isinstance(node, SequenceNode):
@@ -172,5 +172,5 @@ class _Expander:
 
     def _stop(self, span: Span, code: str, message: str) -> None:
         if not self.stopped:
-            self._document.problems.append(Problem(span, code, message))
+            self._document.problems.append(SpecProblem(span, code, message))
         self.stopped = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
-from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.suggest import suggest
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def show(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Filled:
+class EnvironmentValue:
     """A value that came from the environment.
 
     Attributes:
@@ -71,11 +71,11 @@ class References:
     """
 
     environment: Mapping[str, str] | None = None
-    filled: dict[Span, Filled] = field(default_factory=dict)
+    filled: dict[Span, EnvironmentValue] = field(default_factory=dict)
     left: dict[Span, str] = field(default_factory=dict)
     used: dict[str, str | None] = field(default_factory=dict)
 
-    def fill(self, text: str, span: Span, *, plain: bool) -> tuple[Scalar, list[Problem]]:
+    def fill(self, text: str, span: Span, *, plain: bool) -> tuple[Scalar, list[SpecProblem]]:
         """Return what a value with ``${`` in it stands for, and what is wrong with it.
 
         Args:
@@ -88,15 +88,15 @@ class References:
             if found is not None:
                 self.left[span] = found[0]
             return text, []
-        problems: list[Problem] = []
+        problems: list[SpecProblem] = []
         names: list[str] = []
         result = _REFERENCE.sub(lambda match: self._replacement(match, span, names, problems), text)
         if not problems and len(result) > MAX_FILLED:
             message = f"text of {len(result)} characters from the environment: the limit is {MAX_FILLED}"
-            problems.append(Problem(span, "too-large", message))
+            problems.append(SpecProblem(span, "too-large", message))
         if not problems and re.search(_UNPRINTABLE, result):
             message = "control character in a value from the environment"
-            problems.append(Problem(span, "control-character", message))
+            problems.append(SpecProblem(span, "control-character", message))
         if problems:
             return None, problems
         try:
@@ -104,7 +104,7 @@ class References:
         except ScalarError:
             value = result
         if names:
-            self.filled[span] = Filled(tuple(dict.fromkeys(names)), result if plain else value)
+            self.filled[span] = EnvironmentValue(tuple(dict.fromkeys(names)), result if plain else value)
         return (value if plain else result), []
 
     def repeat(self, written: Span, alias: Span) -> None:
@@ -114,12 +114,12 @@ class References:
         if written in self.left:
             self.left[alias] = self.left[written]
 
-    def _replacement(self, match: re.Match[str], span: Span, names: list[str], problems: list[Problem]) -> str:
+    def _replacement(self, match: re.Match[str], span: Span, names: list[str], problems: list[SpecProblem]) -> str:
         if match[1] is None:
             return REFERENCE_START
         form = _FORM.match(match[1]) if match[2] else None
         if form is None:
-            problems.append(Problem(span, "reference", f"got '{_shown(match[0])}', {_FORMS}"))
+            problems.append(SpecProblem(span, "reference", f"got '{_shown(match[0])}', {_FORMS}"))
             return ""
         name, default = form[1], form[2]
         environment = self.environment or {}
@@ -131,7 +131,7 @@ class References:
             return default
         if value is None:
             message = f"environment variable {name} is not set: set it, or give a default as ${{{name}:-default}}"
-            problems.append(Problem(span, "unset-variable", message, suggest(name, environment)))
+            problems.append(SpecProblem(span, "unset-variable", message, suggest(name, environment)))
         return ""
 
 

@@ -21,7 +21,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Problem:
+class SpecProblem:
     """One mistake in a text, before it is known how the text is called.
 
     ``file`` is the number of the file where the mistake has no place in it.
@@ -35,7 +35,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Place:
+class TextPlace:
     """Where a value is, and where the key before it (list items and the root have none)."""
 
     value: Span

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
     from pipeprof.pipelines.spec.yaml.scalars import Scalar
-    from pipeprof.pipelines.spec.yaml.spans import Place
+    from pipeprof.pipelines.spec.yaml.spans import TextPlace
 
 Entries: TypeAlias = "dict[str | int, Item]"
 
@@ -18,7 +18,7 @@ class Item:
     """A value and its place."""
 
     value: Scalar | Entries | list[Item]
-    place: Place
+    place: TextPlace
 
 
 def grow(document: YamlDocument, address: Address = ()) -> Item:
@@ -37,9 +37,9 @@ def grow(document: YamlDocument, address: Address = ()) -> Item:
     return item(data, address)
 
 
-def flatten(root: Item) -> tuple[Any, dict[Address, Place]]:
+def flatten(root: Item) -> tuple[Any, dict[Address, TextPlace]]:
     """Return plain data, and the place of everything in it by address; the inverse of `grow`."""
-    places: dict[Address, Place] = {}
+    places: dict[Address, TextPlace] = {}
 
     def plain(item: Item, at: Address) -> Any:
         places[at] = item.place

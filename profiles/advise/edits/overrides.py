@@ -110,7 +110,7 @@ def _find(lists: Mapping[str, list[_Stage]], address: str) -> tuple[str, list[_S
     """The address of the pipeline that holds a stage, the pipeline's stages, and the stage."""
     path = pipeline_of(address)
     stages = lists.get(path, [])
-    stage = next((one for one in stages if one.address == address), None)
+    stage = next((other_stage for other_stage in stages if other_stage.address == address), None)
     if stage is None:
         raise _NotExpressible
     return path, stages, stage
@@ -143,8 +143,8 @@ def _source_or_stage_path(view: PipelineView, lists: Mapping[str, list[_Stage]],
 def _label(stages: Sequence[_Stage], stage: _Stage) -> str:
     """The name of a stage, else its op where that is unique, else its index."""
     name = stage.name
-    names = [one.name for one in stages]
-    ops = [one.op for one in stages]
+    names = [other_stage.name for other_stage in stages]
+    ops = [other_stage.op for other_stage in stages]
     if name is not None and _LABEL.fullmatch(name) and names.count(name) == 1:
         return name
     if stage.op not in names and ops.count(stage.op) == 1:
@@ -244,7 +244,9 @@ def _stage_words(view: PipelineView, address: str, op: str = "") -> str:
     if stage is None:
         return op or address
     name = _name(stage)
-    if [_name(one) for one in view.stages if not one.injected].count(name) == 1 or stage.location is None:
+    if [_name(other_stage) for other_stage in view.stages if not other_stage.injected].count(
+        name
+    ) == 1 or stage.location is None:
         return name
     return f"{name} ({stage.location.file.rpartition('/')[2]}:{stage.location.line})"
 

@@ -98,9 +98,11 @@ def _chain(view: PipelineView, stage: StageView) -> list[_Item]:
     at = _head(view, stage)
     found, seen = [at], {at.id}
     while True:
-        readers = [one for one in view.readers(at) if not one.injected and len(one.inputs) == 1]
+        readers = [
+            other_stage for other_stage in view.readers(at) if not other_stage.injected and len(other_stage.inputs) == 1
+        ]
         if len(readers) != 1 or readers[0].id in seen:
-            return [_Item(one) for one in found]
+            return [_Item(other_stage) for other_stage in found]
         at = readers[0]
         seen.add(at.id)
         found.append(at)

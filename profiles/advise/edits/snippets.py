@@ -39,7 +39,7 @@ def free_name(wanted: str, *taken: str) -> str:
         >>> free_name("rows"), free_name("rows", "rows"), free_name("rows", "rows.read")
         ('rows', 'all_rows', 'all_rows')
     """
-    heads = {one.partition(".")[0] for one in taken}
+    heads = {name.partition(".")[0] for name in taken}
     while wanted in heads:
         wanted = f"all_{wanted}"
     return wanted
@@ -99,7 +99,7 @@ def _block(value: Mapping[str, Any], indent: str) -> list[str]:
 
 def _filled(start: str, items: Sequence[str]) -> list[str]:
     """A long list of numbers or words in brackets, as many on a line as fit."""
-    words = [*(f"{one}," for one in items[:-1]), f"{items[-1]}]"]
+    words = [*(f"{item}," for item in items[:-1]), f"{items[-1]}]"]
     lines = [start + words[0]]
     for word in words[1:]:
         if len(lines[-1]) + 1 + len(word) <= _WIDTH:
@@ -181,7 +181,7 @@ def structure_of(stage: StageView) -> Sequence[str] | int | None:
     written = stage.written.get("tensors", stage.written.get("output_signature"))
     if isinstance(written, Mapping) and not _single(written):
         # TensorFlow takes the components of a dict in the order of its sorted keys.
-        return sorted(map(str, written)) if all(_leaf(one) for one in written.values()) else None
+        return sorted(map(str, written)) if all(_leaf(value) for value in written.values()) else None
     if isinstance(written, list | tuple) and any(isinstance(one, Mapping) for one in written):
         return len(written) if all(_leaf(one) for one in written) else None
     return None
@@ -220,7 +220,7 @@ def from_python(
     known = list(components)
     values = [name if name.isidentifier() else f"value_{place}" for place, name in enumerate(names)]
     values = values or [f"value_{place}" for place in range(len(known))]
-    types = ", ".join(f"tf.{one.dtype}" for one in known)
+    types = ", ".join(f"tf.{component.dtype}" for component in known)
 
     def shaped(value: str, one: ComponentView) -> str:
         if one.shape is None:

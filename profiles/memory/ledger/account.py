@@ -124,7 +124,7 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
         arrays: Bytes of the sources' arrays that still exist after the build.
     """
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
-    nominal = sum(stage.source_bytes or 0 for stage in stages) + sum(one.bytes for one in captured(view))
+    nominal = sum(stage.source_bytes or 0 for stage in stages) + sum(source.bytes for source in captured(view))
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
@@ -177,7 +177,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         pool_scale=estimate_pool_scale(
             view, held, seen.looks, look, made=readings.get("iterator"), consumer=report.batch_bytes
         ),
-        aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
+        aliases=tuple((prediction.owner, prediction.stage) for prediction in held.held if prediction.how == "alias"),
         leaked=memory.growth is not None and memory.growth.leak,
         captured=captured(view),
         build=seen.build,
@@ -201,7 +201,9 @@ def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str 
 def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     """Choose, among stretches with the same peak, the one with most pool bytes in use: the pool never shrinks."""
     least = _SAME_PEAK * (readings[name].peak or 0)
-    same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
+    same = [
+        other_name for other_name in _RUNNING if other_name in readings and (readings[other_name].peak or 0) >= least
+    ]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
@@ -217,12 +219,12 @@ def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
 
 def state_buffers(profile: Profile, ledger: Ledger) -> None:
     """State of a stage what the ledger says that it held: one number in tables, ledger and findings."""
-    elements = {one.stage: one.elements for one in ledger.buffers}
-    uncounted = {one.stage for one in ledger.buffers if not one.counted}
+    elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
+    uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
-        mine = [one for one in ledger.entries if one.stage == stage.id and one.owner in STAGE_OWNERS]
-        if mine and (stage.buffered_bytes is not None or any(one.owner in ELEMENT_OWNERS for one in mine)):
-            stage.buffered_bytes = sum(one.bytes for one in mine)
+        mine = [entry for entry in ledger.entries if entry.stage == stage.id and entry.owner in STAGE_OWNERS]
+        if mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
+            stage.buffered_bytes = sum(entry.bytes for entry in mine)
             stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
         elif stage.id in uncounted:
             stage.buffered_bytes = None
@@ -238,11 +240,11 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | N
         most: The most that the process ever had.
     """
     expected: dict[tuple[str, str | None], int | None] = {}
-    for one in predicted.held if predicted is not None else ():
-        key = one.owner, one.stage
+    for prediction in predicted.held if predicted is not None else ():
+        key = prediction.owner, prediction.stage
         before = expected.get(key, 0)
-        unknown = before is None or one.at_least or _is_out_of_reach(one, most)
-        expected[key] = None if unknown or before is None else before + one.bytes
+        unknown = before is None or prediction.at_least or _is_out_of_reach(prediction, most)
+        expected[key] = None if unknown or before is None else before + prediction.bytes
     return [
         LedgerEntry(
             owner=entry.owner,
@@ -260,7 +262,7 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | N
 
 def total_predicted(predicted: MemoryPrediction, most: int | None) -> int | None:
     """Bytes that were predicted; None where a bound that nothing can reach is among them."""
-    return None if any(_is_out_of_reach(one, most) for one in predicted.held) else predicted.peak_bytes
+    return None if any(_is_out_of_reach(prediction, most) for prediction in predicted.held) else predicted.peak_bytes
 
 
 def _is_out_of_reach(one: BufferPrediction, most: int | None) -> bool:
@@ -277,8 +279,8 @@ def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneM
     budget = next((look.ram_budget for look in reversed(seen.looks) if look.ram_budget), None)
     if not tuned or budget is None:
         return None
-    uncounted = sum(one.bytes for one in memory.ledger or () if one.owner in _UNCOUNTED)
-    now = sum(one.bytes for one in memory.ledger or () if one.owner in _TUNABLE)
+    uncounted = sum(entry.bytes for entry in memory.ledger or () if entry.owner in _UNCOUNTED)
+    now = sum(entry.bytes for entry in memory.ledger or () if entry.owner in _TUNABLE)
     # A budget of gigabytes is no danger where a prefetch of small elements would have to hold millions of them.
     grown = max(now, tuned_prefetches(seen.view, memory_prediction(seen.view)).bytes)
     return AutotuneMemory(

@@ -56,7 +56,7 @@ class Look:
     @property
     def total(self) -> int:
         """Bytes in all buffers."""
-        return sum(one.bytes for one in self.by_stage.values())
+        return sum(buffered.bytes for buffered in self.by_stage.values())
 
 
 def map_looks(

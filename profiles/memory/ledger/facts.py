@@ -29,7 +29,7 @@ def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceTensors:
     """Tensors that a stage holds from the start; without a stage where that is not known."""
 
     stage: str | None
@@ -124,7 +124,7 @@ class LedgerFacts:
     readings: Mapping[str, MemoryReading]
     peak: int
     peak_phase: str
-    sources: Sequence[Source] = ()
+    sources: Sequence[SourceTensors] = ()
     arrays: int = 0
     python: int = 0
     children: int = 0
@@ -136,7 +136,7 @@ class LedgerFacts:
     batch_bytes: float | None = None
     in_flight: Sequence[tuple[Owner, str, int]] = ()
     trimmed: int | None = None
-    captured: Sequence[Source] = ()
+    captured: Sequence[SourceTensors] = ()
     pool_scale: float = 1.0
     aliases: Sequence[tuple[Owner, str]] = ()
     leaked: bool = False

@@ -283,13 +283,13 @@ def _windows(looks: Sequence[Look], seen: Sequence[_MemoryPoint], cuts: Sequence
         mine = [one for look, one in zip(looks, seen, strict=True) if low <= look.t < high or (last and look.t == high)]
         if not mine:
             return []
-        live = [one.live for one in mine if one.live is not None]
+        live = [point.live for point in mine if point.live is not None]
         found.append(
             _MemoryPoint(
-                _mean([one.steps for one in mine]),
-                _mean([one.rss for one in mine]),
+                _mean([point.steps for point in mine]),
+                _mean([point.rss for point in mine]),
                 _mean(live) if len(live) == len(mine) else None,
-                _mean([one.epoch for one in mine]),
+                _mean([point.epoch for point in mine]),
             )
         )
     return found
@@ -311,10 +311,10 @@ def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     half of an error stays to the next look, and 91 times and more where four fifths stay.
     """
     n = len(x)
-    if n < LEAST_WINDOWS or not any(one != x[0] for one in x):
+    if n < LEAST_WINDOWS or not any(value != x[0] for value in x):
         return 0.0, math.inf
     slope, rest = _line([1.0] * n, x, y)
-    total = sum(one**2 for one in rest)
+    total = sum(value**2 for value in rest)
     if not total:
         return slope, 0.0
     seen = sum(a * b for a, b in pairwise(rest)) / total
@@ -327,20 +327,20 @@ def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
 
     level, steps = without([1.0] * n), without(x)
     slope, rest = _line(level, steps, without(y))
-    share = sum(a * b for a, b in zip(level, steps, strict=True)) / sum(one**2 for one in level)
+    share = sum(a * b for a, b in zip(level, steps, strict=True)) / sum(value**2 for value in level)
     spread = sum((b - share * a) ** 2 for a, b in zip(level, steps, strict=True))
     t = _T95[min(n - 2, len(_T95)) - 1]
-    return slope, t * math.sqrt(sum(one**2 for one in rest) / (n - 2) / spread)
+    return slope, t * math.sqrt(sum(value**2 for value in rest) / (n - 2) / spread)
 
 
 def _line(level: Sequence[float], x: Sequence[float], y: Sequence[float]) -> tuple[float, list[float]]:
     """Slope and residuals of ``y`` on ``x`` and ``level``, by least squares."""
-    unit = sum(one**2 for one in level)
+    unit = sum(value**2 for value in level)
 
     def residuals_of_mean(of: Sequence[float]) -> list[float]:
         share = sum(a * b for a, b in zip(level, of, strict=True)) / unit
         return [b - share * a for a, b in zip(level, of, strict=True)]
 
     over, up = residuals_of_mean(x), residuals_of_mean(y)
-    slope = sum(a * b for a, b in zip(over, up, strict=True)) / sum(one**2 for one in over)
+    slope = sum(a * b for a, b in zip(over, up, strict=True)) / sum(value**2 for value in over)
     return slope, [b - slope * a for a, b in zip(over, up, strict=True)]

@@ -28,10 +28,10 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
     ]
     if made is None or made.heap is None or most is None or not small:
         return buffers
-    if any(one.bytes / one.elements >= MAPPED_FROM for one in small):
+    if any(buffer.bytes / buffer.elements >= MAPPED_FROM for buffer in small):
         return buffers
     slots = _slots(small)
-    said = sum(one.bytes + one.overhead * one.elements for one in small)
+    said = sum(buffer.bytes + buffer.overhead * buffer.elements for buffer in small)
     scale = min(1.0, (max(0.0, most - made.heap) + slots) / said)
     return [
         replace(buffer, bytes=buffer.bytes * scale, overhead=buffer.overhead * scale, holes=buffer.holes * scale)
@@ -75,7 +75,10 @@ def heap_free(facts: LedgerFacts) -> int | None:
 def _fullest(facts: LedgerFacts) -> int | None:
     """Return the largest observed bytes in use of the heap with full buffers."""
     seen = (facts.readings.get(name) for name in ("first", facts.peak_phase))
-    return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
+    return max(
+        (reading.heap_most or reading.heap for reading in seen if reading is not None and reading.heap is not None),
+        default=None,
+    )
 
 
 def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
@@ -122,7 +125,7 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     if measured is None or not lacking:
         return buffers
     missing = measured - sum(known(buffer) for buffer in buffers)
-    weights = sum(_extent(one) for one in lacking)
+    weights = sum(_extent(buffer) for buffer in lacking)
     if missing <= 0 or not weights:
         return buffers
     found = []
@@ -150,12 +153,14 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
     if made is None or made.heap is None or most is None:
         return None
     lacking = [buffer for buffer in buffers if buffer.unsized and buffer.elements and buffer.pooled < 1]
-    before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
+    before = [buffer for buffer in facts.first if buffer.unsized and buffer.elements and buffer.pooled < 1]
     extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
-    known_first = extent >= FULL * now and not any(one.parts for one in lacking)
+    known_first = extent >= FULL * now and not any(buffer.parts for buffer in lacking)
     if lacking and before and known_first and first is not None and first.heap is not None:
         others = sum(
-            one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
+            buffer.bytes * (1 - buffer.pooled) + buffer.overhead * buffer.elements
+            for buffer in facts.first
+            if buffer not in before
         )
         grown = first.heap - made.heap + _mapped_slots(facts, first, facts.first)
         each = max(0.0, grown - others) / (extent or 1.0)

@@ -22,7 +22,7 @@ from pipeprof.profiles.constants import (
     TEXT_SPARE,
 )
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
-from pipeprof.profiles.memory.ledger.facts import Buffer, Source
+from pipeprof.profiles.memory.ledger.facts import Buffer, SourceTensors
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
@@ -50,31 +50,31 @@ CONSTANT_BYTES = 1_000_000
 """Bytes of graph constants from which they are reported: every function has a few."""
 
 
-def source_tensors(view: PipelineView) -> Iterable[Source]:
+def source_tensors(view: PipelineView) -> Iterable[SourceTensors]:
     """Yield the in-memory sources of a pipeline."""
     for stage in view.stages:
         if stage.source_bytes and stage.owner is None:
-            yield Source(stage.id, stage.source_bytes, bool(stage.constant))
+            yield SourceTensors(stage.id, stage.source_bytes, bool(stage.constant))
 
 
-def captured(view: PipelineView) -> tuple[Source, ...]:
+def captured(view: PipelineView) -> tuple[SourceTensors, ...]:
     """Return the constants of its functions by stage, where they are large enough to report."""
     found = [
-        Source(stage.id, stage.function.constant_bytes, constant=True)
+        SourceTensors(stage.id, stage.function.constant_bytes, constant=True)
         for stage in view.stages
         if stage.function is not None and stage.function.constant_bytes
     ]
     if not any(stage.function is not None for stage in view.stages):
         # The graph was not read: use the constants observed during the build.
-        found = [Source(None, one.nbytes, constant=True) for one in view.constants]
-    total = sum(one.bytes for one in found)
+        found = [SourceTensors(None, constant.nbytes, constant=True) for constant in view.constants]
+    total = sum(source.bytes for source in found)
     # Every function has a few bytes: a stage whose part would be next to nothing is no owner.
-    return tuple(one for one in found if one.bytes >= _LEAST_PART * total) if total >= CONSTANT_BYTES else ()
+    return tuple(source for source in found if source.bytes >= _LEAST_PART * total) if total >= CONSTANT_BYTES else ()
 
 
 def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """Yield the buffers of its stages at a look, with the known facts of their elements."""
-    aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
+    aliases = {(prediction.stage, prediction.owner) for prediction in held.held if prediction.how == "alias"}
     for stage_id, one in look.by_stage.items():
         stage = view.by_id.get(stage_id)
         if stage is None:
@@ -139,8 +139,8 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     """Return whether a stage's texts are slices of tensors made by its function: TensorFlow copies none."""
     opening = giver(view, given)
     inside = [stage for stage in view.stages if opening is not None and stage.owner == opening.id]
-    read = {name for one in inside for name in one.inputs}
-    sources = [giver(view, one) for one in inside if one.id not in read]
+    read = {name for stage in inside for name in stage.inputs}
+    sources = [giver(view, stage) for stage in inside if stage.id not in read]
     return any(source is not None and source.op == "from_tensor_slices" and not source.constant for source in sources)
 
 
@@ -153,12 +153,12 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
         elements: How many elements.
         made: They may be strings that TensorFlow took over.
     """
-    shapes = [one.shape for one in given.element or () if one.dtype == "string"]
+    shapes = [component.shape for component in given.element or () if component.dtype == "string"]
     if any(shape is None or None in shape for shape in shapes):
         # Shorter texts are stored inside their 24 bytes.
         texts = size / (2 * TEXT_BYTES)
     else:
-        texts = elements * sum(math.prod(one or 0 for one in shape or ()) for shape in shapes)
+        texts = elements * sum(math.prod(length or 0 for length in shape or ()) for shape in shapes)
     if made:
         return (TEXT_BLOCK_BYTES + MADE_BLOCK_BYTES) * texts + MADE_SPARE * size
     return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
@@ -176,9 +176,11 @@ def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[
         buffers: At the fullest look.
     """
     known = [
-        one for one in held.held if one.owner == "shuffle" and one.count and not one.at_most and one.how != "alias"
+        prediction
+        for prediction in held.held
+        if prediction.owner == "shuffle" and prediction.count and not prediction.at_most and prediction.how != "alias"
     ]
-    full = {one.stage: one for one in known if not view.by_id[one.stage].depth}
+    full = {prediction.stage: prediction for prediction in known if not view.by_id[prediction.stage].depth}
     for buffer in buffers:
         one = full.pop(buffer.stage, None) if buffer.owner == "shuffle" else None
         yield replace(buffer, full=one.count) if one is not None else buffer
@@ -196,13 +198,13 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
 
     Where all of their tensors are large, growth of the heap is not theirs.
     """
-    for one in held.unknown:
-        stage = view.by_id[one.stage]
-        if traits(stage.op).collects_windows and one.owner == "batch" and one.stage not in look.by_stage:
+    for other_size in held.unknown:
+        stage = view.by_id[other_size.stage]
+        if traits(stage.op).collects_windows and other_size.owner == "batch" and other_size.stage not in look.by_stage:
             given = view.input_of(stage)
             sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
             small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_FROM) > _SMALL_KEY
-            yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
+            yield Buffer("batch", other_size.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
 def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
@@ -234,8 +236,8 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
 
 def _unshaped_bytes(given: StageView, each: float) -> float:
     """Estimate an element's bytes in small numeric tensors of unknown shape, from the measured element size."""
-    sizes = [one.nbytes for one in given.element or ()]
-    if None not in sizes or any(one.dtype in ("string", "variant") for one in given.element or ()):
+    sizes = [component.nbytes for component in given.element or ()]
+    if None not in sizes or any(component.dtype in ("string", "variant") for component in given.element or ()):
         return 0.0
     rest = max(0.0, each - sum(size or 0 for size in sizes))
     return rest if rest < POOLED_FROM else 0.0
@@ -243,7 +245,7 @@ def _unshaped_bytes(given: StageView, each: float) -> float:
 
 def own_shares(view: PipelineView) -> dict[str, float]:
     """Return the share of each stage's buffered bytes that is not another stage's."""
-    aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
+    aliases = {prediction.stage for prediction in memory_prediction(view).held if prediction.how == "alias"}
     buffering = [stage for stage in view.stages if traits(stage.op).holds_elements]
     return {
         stage.id: 0.0 if stage.id in aliases else own_share(view, view.input_of(stage) or stage) for stage in buffering
@@ -274,7 +276,11 @@ def estimate_pool_scale(
     """
     if fullest is None or made is None or made.live is None or any(window_buffers(view, held, fullest)):
         return 1.0
-    apart = sum(one.pooled for one in held.held if one.owner == "batch" and traits(view.by_id[one.stage].op).unbatches)
+    apart = sum(
+        prediction.pooled
+        for prediction in held.held
+        if prediction.owner == "batch" and traits(view.by_id[prediction.stage].op).unbatches
+    )
     ratios = []
     for look in looks:
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
@@ -291,8 +297,8 @@ def estimate_pool_scale(
 def _weight(view: PipelineView, stage: StageView) -> float:
     """Return the number of source elements in one output element of a stage."""
     weight = 1.0
-    for one in (stage, *view.below(stage)):
-        size = one.arguments.get("batch_size")
+    for other_stage in (stage, *view.below(stage)):
+        size = other_stage.arguments.get("batch_size")
         if isinstance(size, int) and size > 0:
             weight *= size
     return weight
@@ -302,22 +308,24 @@ def in_flight_batches(
     view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
 ) -> Iterable[tuple[Owner, str, int]]:
     """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks."""
-    for one in held.held:
-        if one.owner == "batch" or (one.owner == "source" and sliced_bytes(view, view.by_id[one.stage])):
-            yield one.owner, one.stage, one.bytes
-        elif one.owner == "parallel":
-            there = look.by_stage.get(one.stage) if look is not None else None
-            calls = view.by_id[one.stage].measured
+    for prediction in held.held:
+        if prediction.owner == "batch" or (
+            prediction.owner == "source" and sliced_bytes(view, view.by_id[prediction.stage])
+        ):
+            yield prediction.owner, prediction.stage, prediction.bytes
+        elif prediction.owner == "parallel":
+            there = look.by_stage.get(prediction.stage) if look is not None else None
+            calls = view.by_id[prediction.stage].measured
             if there is None or calls is None or not there.elements:
-                yield one.owner, one.stage, one.bytes
+                yield prediction.owner, prediction.stage, prediction.bytes
             else:
                 # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
-                fused = fused_batch(view, view.by_id[one.stage]) is not None
-                each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
+                fused = fused_batch(view, view.by_id[prediction.stage]) is not None
+                each = view.by_id[prediction.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
                 # A batch is allocated in full with its first element; the model counts only the elements copied so far.
-                rest = max(0, one.bytes - there.bytes) if fused else 0
-                yield one.owner, one.stage, max(round(each * under_way), rest)
+                rest = max(0, prediction.bytes - there.bytes) if fused else 0
+                yield prediction.owner, prediction.stage, max(round(each * under_way), rest)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         stage = view.by_id.get(stage_id)
         if stage is None or there.owner != "prefetch" or not there.room:

@@ -84,7 +84,11 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
         in_flight=tuple(in_flight_batches(seen.view, prediction, look, None))
         if peak_phase not in ("build", "iterator")
         else (),
-        aliases=tuple((one.owner, one.stage) for one in prediction.held if one.how == "alias"),
+        aliases=tuple(
+            (other_prediction.owner, other_prediction.stage)
+            for other_prediction in prediction.held
+            if other_prediction.how == "alias"
+        ),
         captured=captured(seen.view),
         build=seen.build,
     )
@@ -166,7 +170,7 @@ def _from_the_end(view: PipelineView) -> Iterable[StageView]:
         seen.add(stage.id)
         yield stage
         todo += inside.get(stage.id, ())
-        todo += [view.by_id[one] for one in reversed(stage.inputs) if one in view.by_id]
+        todo += [view.by_id[input_] for input_ in reversed(stage.inputs) if input_ in view.by_id]
 
 
 def _certain_pairs(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:

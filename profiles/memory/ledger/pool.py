@@ -17,7 +17,7 @@ def pool_at(facts: LedgerFacts) -> MemoryReading | None:
     """Return the reading with the pool's resident bytes at the peak: that one or a later one, as it never shrinks."""
     names = list(facts.readings)
     later = [facts.readings[name] for name in names[names.index(facts.peak_phase) :]]
-    return next((one for one in later if one.pool is not None), None)
+    return next((reading for reading in later if reading.pool is not None), None)
 
 
 def in_use(facts: LedgerFacts) -> int | None:
@@ -84,7 +84,7 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
     """
     made = facts.readings.get("iterator")
     large = [buffer for buffer in buffers if buffer.pooled and not (buffer.unsized or buffer.alias)]
-    said = sum(one.bytes * one.pooled for one in large)
+    said = sum(buffer.bytes * buffer.pooled for buffer in large)
     if made is None or most is None or not said:
         return buffers
     scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)

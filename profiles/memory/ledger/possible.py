@@ -54,7 +54,7 @@ def _element_bytes(view: PipelineView, stage_id: str, owner: Owner) -> int | Non
     if stage is None:
         return None
     element = components(view, given_to(view, stage, owner))
-    sizes = [one.nbytes for one in element if one.dtype not in _UNCOUNTED]
+    sizes = [component.nbytes for component in element if component.dtype not in _UNCOUNTED]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(element) > 0 else None
 

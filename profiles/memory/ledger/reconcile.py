@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
-from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, Source
+from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, SourceTensors
 from pipeprof.profiles.memory.ledger.heap import (
     filled_up,
     heap_free,
@@ -54,14 +54,14 @@ def reconcile(facts: LedgerFacts) -> Ledger:
     entries += source
     held, counted, holes, buffers = _held_entries(facts)
     entries += held
-    listed = {(one.owner, one.stage) for one in held}
+    listed = {(entry.owner, entry.stage) for entry in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
     entries += _build_residue(facts, source, residue)
     slack = _slack(facts, residue, holes, pooled=counted)
     found = _merge_entries(_without_reuse([*entries, *residue, *slack], facts.peak))
-    found += _leaked_objects(facts, facts.peak - sum(one.bytes for one in found))
-    found = [one for one in found if one.bytes or one.how == "alias"]
-    return Ledger(found, facts.peak - sum(one.bytes for one in found), buffers)
+    found += _leaked_objects(facts, facts.peak - sum(entry.bytes for entry in found))
+    found = [entry for entry in found if entry.bytes or entry.how == "alias"]
+    return Ledger(found, facts.peak - sum(entry.bytes for entry in found), buffers)
 
 
 def _python(facts: LedgerFacts) -> list[Entry]:
@@ -70,7 +70,7 @@ def _python(facts: LedgerFacts) -> list[Entry]:
         Entry("python", None, facts.libraries, "measured", LIBRARIES),
         Entry("python", None, facts.children, "measured", CHILDREN),
     ]
-    return [one for one in found if one.bytes > 0]
+    return [entry for entry in found if entry.bytes > 0]
 
 
 def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
@@ -99,7 +99,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
             Entry("source", stage, round(tensors * share), "measured", HELD if no_arrays else "TensorFlow's tensors"),
         ]
     known = array + tensors + residue + facts.python + facts.libraries + facts.files
-    rest = _copies(facts, known + sum(one.bytes for one in _built(facts, known)))
+    rest = _copies(facts, known + sum(entry.bytes for entry in _built(facts, known)))
     if facts.peak_phase in ("build", "iterator"):
         words = "copies while it was made"
     else:
@@ -148,14 +148,14 @@ def _freed_by_conversion(readings: Mapping[str, MemoryReading]) -> int:
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0
 
 
-def _shares(sources: Sequence[Source]) -> list[tuple[str | None, float]]:
+def _shares(sources: Sequence[SourceTensors]) -> list[tuple[str | None, float]]:
     total = sum(source.bytes for source in sources)
     if not total:
         return [(sources[0].stage if sources else None, 1.0)]
     return [(source.stage, source.bytes / total) for source in sources if source.bytes]
 
 
-def _only_stage(sources: Sequence[Source]) -> str | None:
+def _only_stage(sources: Sequence[SourceTensors]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
@@ -165,7 +165,7 @@ def _held_entries(facts: LedgerFacts) -> tuple[list[Entry], bool, float, list[Bu
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:
         return [], False, 0.0, []
-    buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
+    buffers = [replace(buffer, bytes=0.0, elements=0.0) if buffer.alias else buffer for buffer in facts.buffers]
     consumer = facts.batch_bytes or 0.0
     in_pool = consumer >= POOLED_FROM
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
@@ -206,19 +206,23 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
         buffers: As the fullest look found them.
         most: Bytes of the pool in use at its peak, less those when the iterator had just been made.
     """
-    lacking = {one.stage: one.full / one.elements - 1 for one in buffers if one.full and 0 < one.elements < one.full}
+    lacking = {
+        buffer.stage: buffer.full / buffer.elements - 1
+        for buffer in buffers
+        if buffer.full and 0 < buffer.elements < buffer.full
+    }
     if not lacking:
         return buffers
 
     def in_heap_of(one: Buffer) -> float:
         return one.bytes * (1 - one.pooled) + one.overhead * one.elements
 
-    pooled = sum(one.bytes * one.pooled * lacking.get(one.stage, 0.0) for one in buffers)
-    small = sum(in_heap_of(one) * lacking.get(one.stage, 0.0) for one in buffers)
+    pooled = sum(buffer.bytes * buffer.pooled * lacking.get(buffer.stage, 0.0) for buffer in buffers)
+    small = sum(in_heap_of(buffer) * lacking.get(buffer.stage, 0.0) for buffer in buffers)
     chunks = max(1.0, facts.pool_scale)
-    free = None if most is None else most / chunks - sum(one.bytes * one.pooled for one in buffers)
+    free = None if most is None else most / chunks - sum(buffer.bytes * buffer.pooled for buffer in buffers)
     used = in_heap(facts, buffers)
-    unused = None if used is None else used - sum(in_heap_of(one) for one in buffers)
+    unused = None if used is None else used - sum(in_heap_of(buffer) for buffer in buffers)
     kinds = [(room, more) for room, more in ((free, pooled), (unused, small)) if room is not None]
     # What elements of the pool take in the heap is too little to limit them.
     part = min([1.0, *(max(0.0, room) / more for room, more in kinds if more > _MINOR * (pooled + small))])
@@ -227,7 +231,7 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
         times = 1 + part * lacking.get(one.stage, 0.0)
         return replace(one, bytes=one.bytes * times, elements=one.elements * times, most=one.most * times)
 
-    return [grown(one) for one in buffers]
+    return [grown(buffer) for buffer in buffers]
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -256,8 +260,8 @@ def _leaked_objects(facts: LedgerFacts, left: int) -> list[Entry]:
 def _scale_in_flight(entries: list[Entry], left: float | None) -> list[Entry]:
     """Scale batches in flight to the pool bytes in use that have no owner: their chunks are up to twice as large."""
     inside = [entry for entry in entries if entry.bytes >= POOLED_FROM]
-    total = sum(one.bytes for one in inside)
-    if not left or not total or not any(one.what == IN_FLIGHT for one in inside):
+    total = sum(entry.bytes for entry in inside)
+    if not left or not total or not any(entry.what == IN_FLIGHT for entry in inside):
         return entries
     scale = 1 + min(1.0, left / total)
     return [replace(entry, bytes=round(entry.bytes * scale)) if entry in inside else entry for entry in entries]
@@ -292,7 +296,7 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
     found = []
     now = facts.readings.get(facts.peak_phase)
     if pooled:
-        free = pool_free(facts, sum(one.bytes for one in residue))
+        free = pool_free(facts, sum(entry.bytes for entry in residue))
         found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
         found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
     if now is not None and facts.peak_phase not in ("build", "iterator"):
@@ -304,11 +308,11 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
 
 def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequence[Entry]) -> list[Entry]:
     """Return what the build has left: the user's Python objects, and where no source's copies hide it the rest."""
-    known = sum(one.bytes for one in (*source, *residue)) + facts.python + facts.libraries
+    known = sum(entry.bytes for entry in (*source, *residue)) + facts.python + facts.libraries
     known += 0 if source else facts.files
     built = _built(facts, known)
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
-    if any(one.what != MAPPED for one in source):
+    if any(entry.what != MAPPED for entry in source):
         return built
     if facts.peak_phase in ("build", "iterator"):
         grown = facts.peak - facts.children - base.rss - known
@@ -317,9 +321,13 @@ def _build_residue(facts: LedgerFacts, source: Sequence[Entry], residue: Sequenc
     else:
         grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
         grown -= round(
-            sum(SLOT_BYTES * one.elements for one in facts.buffers if one.owner == "shuffle" and not one.alias)
+            sum(
+                SLOT_BYTES * buffer.elements
+                for buffer in facts.buffers
+                if buffer.owner == "shuffle" and not buffer.alias
+            )
         )
-    grown -= sum(one.bytes for one in built)
+    grown -= sum(entry.bytes for entry in built)
     return [*built, Entry("python", None, max(0, grown), "measured", BUILDING)]
 
 
@@ -354,7 +362,7 @@ def _built(facts: LedgerFacts, known: int) -> list[Entry]:
             Entry("python", None, arrow, "measured", ARROW, place),
             Entry("python", None, left - arrow, "measured", BUILT, place),
         ]
-    return [one for one in found if one.bytes]
+    return [entry for entry in found if entry.bytes]
 
 
 def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:

@@ -64,16 +64,16 @@ def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
     """
     growth: dict[str, float] = {}
     more: set[str] = set()
-    for one in memory.held:
-        stage = view.by_id.get(one.stage)
-        if stage is None or one.owner != "prefetch" or not one.bytes or not is_tuned(stage):
+    for prediction in memory.held:
+        stage = view.by_id.get(prediction.stage)
+        if stage is None or prediction.owner != "prefetch" or not prediction.bytes or not is_tuned(stage):
             continue
-        below, count = view.input_of(stage), one.count or 1
+        below, count = view.input_of(stage), prediction.count or 1
         elements = below.elements if below is not None else None
         if elements is None or elements == INFINITE or elements > DOUBLED_UP_TO:
             elements = DOUBLED_UP_TO
             more.add(stage.id)
-        growth[stage.id] = one.bytes / count * max(0, open_copies(view, stage) * elements - count)
+        growth[stage.id] = prediction.bytes / count * max(0, open_copies(view, stage) * elements - count)
     for unsized in memory.unknown:
         stage = view.by_id.get(unsized.stage)
         if stage is not None and unsized.owner == "prefetch" and is_tuned(stage):
@@ -86,7 +86,7 @@ def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
 
 
 @dataclass(frozen=True)
-class Filled:
+class BatchFillingMap:
     """A map that fills batches.
 
     Attributes:
@@ -100,21 +100,21 @@ class Filled:
     bytes: float
 
 
-def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Filled]:
+def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, BatchFillingMap]:
     """Find the maps that may fill more batches than predicted, by their addresses.
 
     Args:
         view: The pipeline as TensorFlow runs it.
         memory: What it is predicted to hold.
     """
-    found: dict[str, Filled] = {}
-    for one in memory.held:
-        stage = view.by_id.get(one.stage)
-        batch = fused_batch(view, stage) if stage is not None and one.owner == "parallel" else None
-        if stage is None or batch is None or not one.count:
+    found: dict[str, BatchFillingMap] = {}
+    for prediction in memory.held:
+        stage = view.by_id.get(prediction.stage)
+        batch = fused_batch(view, stage) if stage is not None and prediction.owner == "parallel" else None
+        if stage is None or batch is None or not prediction.count:
             continue
         endless = batch.elements is None or batch.elements == INFINITE
         most = MOST_FUSED_BATCHES if endless or batch.elements is None else min(batch.elements, MOST_FUSED_BATCHES)
-        size, copies = one.bytes / one.count, open_copies(view, stage)
-        found[stage.id] = Filled(batch, copies * size, size * max(0, copies * most - one.count))
+        size, copies = prediction.bytes / prediction.count, open_copies(view, stage)
+        found[stage.id] = BatchFillingMap(batch, copies * size, size * max(0, copies * most - prediction.count))
     return found

@@ -70,8 +70,8 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
         whole = all(component.nbytes is not None for component in one.element or ())
         one = None if whole else _made_by(view, one)
     given = None if one is None else kept.get(one.id, one.element or ())
-    for each in reversed(way.values()):
-        given = kept[each.id] = _complete(each, given)
+    for other_stage in reversed(way.values()):
+        given = kept[other_stage.id] = _complete(other_stage, given)
     return kept[stage.id]
 
 
@@ -92,11 +92,11 @@ def batch_size_of(stage: StageView) -> int | None:
 def _complete(stage: StageView, given: tuple[ComponentView, ...] | None) -> tuple[ComponentView, ...]:
     """Return a stage's components, with what those that it is given say about their sizes."""
     found = stage.element or ()
-    if given is None or all(one.nbytes is not None for one in found):
+    if given is None or all(component.nbytes is not None for component in found):
         return found
     if stage.op == "map":
         return _map_components(stage, found, given)
-    shapes = [_shape(stage, one.shape) for one in given]
+    shapes = [_shape(stage, component.shape) for component in given]
     if len(shapes) != len(found):
         return found
     return tuple(
@@ -109,12 +109,15 @@ def _map_components(
     stage: StageView, found: tuple[ComponentView, ...], given: Sequence[ComponentView]
 ) -> tuple[ComponentView, ...]:
     """Return a map's components: as many rows as its input, if its function works element by element."""
-    rows = {one.shape[0] for one in given if one.shape}
+    rows = {component.shape[0] for component in given if component.shape}
     if stage.function is None or not stage.function.elementwise or len(rows) != 1:
         return found
     (count,) = rows
     return tuple(
-        replace(one, shape=(count, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in found
+        replace(component, shape=(count, *component.shape[1:]))
+        if component.shape and component.shape[0] is None
+        else component
+        for component in found
     )
 
 
@@ -122,9 +125,9 @@ def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage whose elements another one passes through or batches: its input, or the last stage inside it."""
     if not traits(stage.op).opens:
         return view.input_of(stage)
-    inner = [one for one in view.inside(stage) if one.owner == stage.id]
-    read = {name for one in inner for name in one.inputs}
-    last = [one for one in inner if one.id not in read]
+    inner = [other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id]
+    read = {name for other_stage in inner for name in other_stage.inputs}
+    last = [other_stage for other_stage in inner if other_stage.id not in read]
     return last[0] if len(last) == 1 else None
 
 

@@ -71,18 +71,18 @@ class MemoryPrediction:
     @cached_property
     def total_bytes(self) -> int:
         """Sum of the known bytes; a lower bound if a size is unknown."""
-        return sum(one.bytes for one in self.held)
+        return sum(prediction.bytes for prediction in self.held)
 
     @cached_property
     def peak_bytes(self) -> int:
         """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
-        making = sum(one.bytes for one in self.held if one.steady is not None)
+        making = sum(prediction.bytes for prediction in self.held if prediction.steady is not None)
         return max(making, self.running_bytes)
 
     @cached_property
     def running_bytes(self) -> int:
         """The sum once the iterator has been made and all buffers are full."""
-        running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
+        running = sum(prediction.bytes if prediction.steady is None else prediction.steady for prediction in self.held)
         return running - self._reused_bytes
 
     @property
@@ -91,28 +91,38 @@ class MemoryPrediction:
 
         Smaller tensors take it in pieces, after which one of more than half of its size finds no room there.
         """
-        pieces = [one.residue for one in self.held]
+        pieces = [prediction.residue for prediction in self.held]
         most = max(pieces, default=0) / 2
-        return min(sum(pieces), sum(one.pooled for one in self.held if one.count and one.pooled <= most * one.count))
+        return min(
+            sum(pieces),
+            sum(
+                prediction.pooled
+                for prediction in self.held
+                if prediction.count and prediction.pooled <= most * prediction.count
+            ),
+        )
 
     def of(self, stage: str) -> int | None:
         """Return the bytes of one stage; ``None`` if it holds nothing or they are not known."""
-        sizes = [one.bytes for one in self.by_stage.get(stage, ())]
+        sizes = [prediction.bytes for prediction in self.by_stage.get(stage, ())]
         return sum(sizes) if sizes else None
 
     @cached_property
     def by_stage(self) -> dict[str, list[BufferPrediction]]:
         """What each stage holds, by its id."""
         found: dict[str, list[BufferPrediction]] = {}
-        for one in self.held:
-            found.setdefault(one.stage, []).append(one)
+        for prediction in self.held:
+            found.setdefault(prediction.stage, []).append(prediction)
         return found
 
     def ledger(self) -> list[LedgerEntry]:
         """Convert to the profile's ``memory.ledger``."""
         from pipeprof.profiles.document.memory import LedgerEntry
 
-        return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
+        return [
+            LedgerEntry(owner=prediction.owner, stage=prediction.stage, bytes=prediction.bytes, how=prediction.how)
+            for prediction in self.held
+        ]
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:

@@ -152,10 +152,10 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
 
 def _is_batched(view: PipelineView, stage: StageView) -> bool:
     """Return whether a stage's elements are batches."""
-    for one in (stage, *view.below(stage)):
-        if traits(one.op).batches:
+    for other_stage in (stage, *view.below(stage)):
+        if traits(other_stage.op).batches:
             return True
-        if not (traits(one.op).consecutive or traits(one.op).buffers or traits(one.op).maps):
+        if not (traits(other_stage.op).consecutive or traits(other_stage.op).buffers or traits(other_stage.op).maps):
             return False
     return False
 
@@ -164,8 +164,10 @@ def _captured_bytes(view: PipelineView, stage: StageView) -> int:
     """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
-    inside = [one for one in view.inside(stage) if one.owner == stage.id and one.constant]
-    return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
+    inside = [
+        other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id and other_stage.constant
+    ]
+    return stage.function.constant_bytes - sum(other_stage.source_bytes or 0 for other_stage in inside)
 
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
@@ -372,13 +374,18 @@ def pool_bytes_per_cached_byte(view: PipelineView, cache: StageView) -> float:
     freed batch has room for one element less than it held, unless these are multiples of 256 bytes: the last
     one takes the rest as well. So of every batch one element lies elsewhere.
     """
-    above = next((one for one in view.above(cache) if not traits(one.op).consecutive or traits(one.op).stores), None)
+    above = next(
+        (stage for stage in view.above(cache) if not traits(stage.op).consecutive or traits(stage.op).stores), None
+    )
     size = above.arguments.get("batch_size") if above is not None and above.op == "batch" else None
-    sizes = [one.nbytes for one in cache.element or ()]
+    sizes = [component.nbytes for component in cache.element or ()]
     if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
         return 1.0
     known = [size for size in sizes if size is not None]
-    more = sum(one for one in known if one >= POOLED_FROM and _round_up(size * one) < size * _round_up(one)) / size
+    more = (
+        sum(number for number in known if number >= POOLED_FROM and _round_up(size * number) < size * _round_up(number))
+        / size
+    )
     return 1 + more / sum(known) if sum(known) else 1.0
 
 

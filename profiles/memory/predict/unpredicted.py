@@ -31,22 +31,27 @@ def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
 
 def _prefetches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
     growth = tuned_prefetches(view, memory).growth
-    for one in memory.held:
-        if one.owner == "prefetch" and one.count and growth.get(one.stage, 0) >= least:
-            stage = view.by_id[one.stage]
+    for prediction in memory.held:
+        if prediction.owner == "prefetch" and prediction.count and growth.get(prediction.stage, 0) >= least:
+            stage = view.by_id[prediction.stage]
             name = "the prefetch that TensorFlow adds" if stage.injected else stage.label
             yield (
-                f"the buffer of {name}, which AUTOTUNE chooses: {one.count:,} elements are counted, "
-                f"{in_words(one.bytes / one.count)} each"
+                f"the buffer of {name}, which AUTOTUNE chooses: {prediction.count:,} elements are counted, "
+                f"{in_words(prediction.bytes / prediction.count)} each"
             )
 
 
 def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
     filled = filled_ahead(view, memory)
-    for one in memory.held:
-        if one.owner == "parallel" and one.count and one.stage in filled and filled[one.stage].bytes >= least:
+    for prediction in memory.held:
+        if (
+            prediction.owner == "parallel"
+            and prediction.count
+            and prediction.stage in filled
+            and filled[prediction.stage].bytes >= least
+        ):
             yield (
-                f"the batches that {view.by_id[one.stage].label} fills at a time, at most {MOST_FUSED_BATCHES}: "
-                f"{one.count:,} "
-                f"are counted, {in_words(one.bytes / one.count)} each"
+                f"the batches that {view.by_id[prediction.stage].label} fills at a time, at most {MOST_FUSED_BATCHES}: "
+                f"{prediction.count:,} "
+                f"are counted, {in_words(prediction.bytes / prediction.count)} each"
             )

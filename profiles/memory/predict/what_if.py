@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
-from pipeprof.profiles.memory.predict.autotuned_buffers import Filled, Tuned, filled_ahead, tuned_prefetches
+from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
 from pipeprof.profiles.memory.predict.open_inner import open_copies
@@ -56,12 +56,12 @@ class _Question:
     memory: MemoryPrediction
     limit: int
     tuned: Tuned
-    filled: Mapping[str, Filled]
+    filled: Mapping[str, BatchFillingMap]
 
     @cached_property
     def passing(self) -> float:
         """Predicted bytes of temporary tensors in the pool."""
-        return sum(one.pooled for one in self.memory.held if one.owner in _PASSING)
+        return sum(prediction.pooled for prediction in self.memory.held if prediction.owner in _PASSING)
 
     @cached_property
     def reserved(self) -> float:
@@ -73,14 +73,14 @@ class _Question:
         """Whether the answers count all batches that maps may fill; if not, they assume that maps do not."""
         above = self.limit - RUNTIME_BYTES
         most = max(0, COUNTED_GROWTH * above, above - self.reserved)
-        return sum(one.bytes for one in self.filled.values()) <= most
+        return sum(filled.bytes for filled in self.filled.values()) <= most
 
     @cached_property
     def ahead(self) -> float:
         """Bytes that are counted for batches that maps may fill beyond those that are predicted."""
         if self.fills_counted:
-            return sum(one.bytes for one in self.filled.values())
-        return sum(min(one.bytes, _BOUNDED * one.batch_bytes) for one in self.filled.values())
+            return sum(filled.bytes for filled in self.filled.values())
+        return sum(min(filled.bytes, _BOUNDED * filled.batch_bytes) for filled in self.filled.values())
 
     @cached_property
     def above(self) -> float:
@@ -119,7 +119,7 @@ class _Question:
     @cached_property
     def partial(self) -> bool:
         """Whether some sizes are unknown, so that more than the prediction is needed."""
-        return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
+        return bool(self.memory.unknown) or any(prediction.at_least for prediction in self.memory.held)
 
     def left(self, held: int = 0) -> float:
         """Return the bytes left for a stage predicted to hold `held`, with the reserve."""
@@ -145,8 +145,8 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
     view = foreseen(view) if view.unseen else view
     asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
-    answers = [answer for one in memory.held for answer in _answer(asked, one)]
-    answers += [answer for one in memory.unknown for answer in _unknown_size_answers(asked, one)]
+    answers = [answer for prediction in memory.held for answer in _answer(asked, prediction)]
+    answers += [answer for size in memory.unknown for answer in _unknown_size_answers(asked, size)]
     return [_whole_answer(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
 
 
@@ -155,8 +155,8 @@ def _whole_answer(asked: _Question) -> WhatIf:
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
     reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
-    at_least = any(one.at_least for one in memory.held)
-    at_most = any(one.at_most for one in memory.held)
+    at_least = any(prediction.at_least for prediction in memory.held)
+    at_most = any(prediction.at_most for prediction in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
     needs = "may need" if asked.grown >= _WORTH_ASKING * limit and not at_least else "needs"
     own = f"the pipeline {needs} {bound}{in_words(needed)} ({in_words(RUNTIME_BYTES)} of it TensorFlow itself)"
@@ -167,7 +167,7 @@ def _whole_answer(asked: _Question) -> WhatIf:
         own += f", {in_words(asked.tuned_bytes)} of it for {asked.tuned.words} to grow"
         own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
     fits: bool | None
-    if any(_is_endless(asked.view, one) for one in memory.unknown):
+    if any(_is_endless(asked.view, size) for size in memory.unknown):
         fits, says = False, "does not fit, because a cache grows without end"
     elif limit <= RUNTIME_BYTES:
         fits, says = False, "does not fit"
@@ -187,7 +187,7 @@ def _whole_answer(asked: _Question) -> WhatIf:
 
 
 def _maps(asked: _Question) -> str:
-    stages = [asked.view.by_id[one].label for one in asked.filled]
+    stages = [asked.view.by_id[name].label for name in asked.filled]
     return stages[0] if len(stages) == 1 else "its maps"
 
 

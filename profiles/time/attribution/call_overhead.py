@@ -49,7 +49,7 @@ def add_calling(times: Times, work: Mapping[str, Work], unattributed_ms: float, 
     turns = {
         time.row.id: _turns(time, parts_of(time, times), work, running) for time in times if time.row.fused_with is None
     }
-    passing, calling = sum(one.passing for one in turns.values()), sum(one.calling for one in turns.values())
+    passing, calling = sum(turn.passing for turn in turns.values()), sum(turn.calling for turn in turns.values())
     left = max(0.0, unattributed_ms)
     called = min(MOST_CALL_OVERHEAD, left / calling) if calling > 0 else 0.0
     left -= called * calling
@@ -96,18 +96,22 @@ def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed:
 
 def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], running: float) -> _Turns:
     """What the trace has of a stage's executor, for the calls of a measured batch."""
-    seen = [work[one.row.id] for one in parts if one.row.id in work]
-    calls = sum(one.calls for one in seen)
+    seen = [work[other_time.row.id] for other_time in parts if other_time.row.id in work]
+    calls = sum(other_work.calls for other_work in seen)
     if calls < FEWEST_CALLS:
         return _Turns()
     running = sum(one.calling * _on_a_core(one, running) for one in seen) / (sum(one.calling for one in seen) or 1.0)
-    turn, own = sum(one.calling for one in seen) / calls, CALL_TURN_US / 1000
-    model = next((one.model_ms for one in seen if one.model_ms is not None), None)
+    turn, own = sum(other_work.calling for other_work in seen) / calls, CALL_TURN_US / 1000
+    model = next((other_work.model_ms for other_work in seen if other_work.model_ms is not None), None)
     # Where the model did not read the trace window, ops that are too short for the trace are not known.
-    short = max(0.0, model - sum(one.ms + one.own for one in seen)) / calls if model is not None else 0.0
+    short = (
+        max(0.0, model - sum(other_work.ms + other_work.own for other_work in seen)) / calls
+        if model is not None
+        else 0.0
+    )
     beyond = min(max(0.0, turn - own - short), PASSING_PER_SHORT_OP * short)
     number = time.calls if time.calls is not None else calls
-    beginning = min(1.0, sum(one.beginning for one in seen) / model) * running if model else 0.0
+    beginning = min(1.0, sum(other_work.beginning for other_work in seen) / model) * running if model else 0.0
     return _Turns(number * min(turn * running, own), number * beyond, number, beginning)
 
 

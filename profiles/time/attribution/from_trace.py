@@ -25,7 +25,7 @@ def from_trace(times: Times, work: Mapping[str, Work], batches: int | None) -> T
 
 def parts_of(time: StageTime, times: Times) -> list[StageTime]:
     """The stage and those that TensorFlow fused with it."""
-    return [one for one in times if time.row.id in (one.row.id, one.row.fused_with)]
+    return [other_time for other_time in times if time.row.id in (other_time.row.id, other_time.row.fused_with)]
 
 
 def _with_parts(time: StageTime, work: Mapping[str, Work], scale: float) -> StageTime:
@@ -53,7 +53,11 @@ def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) ->
         if time.inside_ms is not None or time.row.fused_with is not None or not batches:
             continue
         parts = parts_of(time, times)
-        counted = [one.row for one in parts if one.row.elements is not None and _elements(one.row, work)]
+        counted = [
+            other_time.row
+            for other_time in parts
+            if other_time.row.elements is not None and _elements(other_time.row, work)
+        ]
         if not counted or not counted[-1].elements:
             continue
         scale = counted[-1].elements / batches / work[counted[-1].id].elements
@@ -68,7 +72,7 @@ def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) ->
 
 def _whole_ms(parts: Sequence[StageTime], work: Mapping[str, Work]) -> float:
     """All time that the trace has of a stage: its calls may stand at another part than their ops."""
-    seen = [work[one.row.id] for one in parts if one.row.id in work]
+    seen = [work[time.row.id] for time in parts if time.row.id in work]
     return max(sum(one.at_work for one in seen), sum(one.ms + one.calling for one in seen))
 
 

@@ -31,8 +31,8 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
         if time.inside_ms is None or time.row.fused_with is not None:
             continue
         parts = parts_of(time, times)
-        model = [work[one.row.id].model_ms for one in parts if one.row.id in work]
-        for part in _split(time, parts, next((one for one in model if one), None), work):
+        model = [work[other_time.row.id].model_ms for other_time in parts if other_time.row.id in work]
+        for part in _split(time, parts, next((value for value in model if value), None), work):
             found[part.row.id] = part
     return tuple(found[time.row.id] for time in times)
 
@@ -49,7 +49,7 @@ def _split(
     scale = whole.scale
     if model_ms and whole.timed_by == "model" and LEAST_SEEN <= model_ms / before <= 1 / LEAST_SEEN:
         scale = before / model_ms
-    total = sum(one.ms_per_batch for part in parts for one in part.ops or ()) * scale
+    total = sum(op.ms_per_batch for part in parts for op in part.ops or ()) * scale
     # Of the wall time, what was no waiting for a core; ops on more threads than one take more than that.
     active = work_ms / before
     factor = min(active, most / total) if total > 0 else active
@@ -77,11 +77,11 @@ def _python(part: StageTime, seen: Work | None, factor: float, blocked: float, m
         own = _scaled(part.python, per_call_scale(part, seen)) or []
     else:
         own = [
-            one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch * _own_share(one, blocked)})
-            for one in part.python
+            cost.model_copy(update={"ms_per_batch": factor * cost.ms_per_batch * _own_share(cost, blocked)})
+            for cost in part.python
         ]
-    calling = {one.parent for one in part.python}
-    room = sum(one.ms_per_batch for one in part.ops or () if one.op in calling) * factor or most
+    calling = {cost.parent for cost in part.python}
+    room = sum(op.ms_per_batch for op in part.ops or () if op.op in calling) * factor or most
     return _fitted(own, room)
 
 
@@ -93,9 +93,9 @@ def _own_share(function: PythonCost, blocked: float) -> float:
 
 
 def _scaled(costs: Sequence[_Cost] | None, factor: float) -> list[_Cost] | None:
-    return [one.model_copy(update={"ms_per_batch": factor * one.ms_per_batch}) for one in costs] if costs else None
+    return [cost.model_copy(update={"ms_per_batch": factor * cost.ms_per_batch}) for cost in costs] if costs else None
 
 
 def _fitted(costs: list[_Cost], room: float) -> list[_Cost]:
-    total = sum(one.ms_per_batch for one in costs)
+    total = sum(cost.ms_per_batch for cost in costs)
     return _scaled(costs, room / total) or [] if total > room else costs

@@ -46,8 +46,8 @@ def _at_a_time(node: Node, cost: Cost) -> float | None:
     """Return the most calls at a time of one of its iterators."""
     if cost.most_parallelism is not None:
         return cost.most_parallelism
-    fixed = (node.arguments.get(one) for one in ("num_parallel_calls", "cycle_length"))
-    return next((float(one) for one in fixed if isinstance(one, int) and one > 0), None)
+    fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))
+    return next((float(value) for value in fixed if isinstance(value, int) and value > 0), None)
 
 
 def _iterators(calling: float | None, cost: Cost) -> float | None:

@@ -91,7 +91,9 @@ def work_by_stage(
     addresses = _Addresses(written, executed, written.stages(by_address=by_address, ops=ops))
     threads = _threads(trace.work, addresses)
     functions = _functions(trace, addresses)
-    costs = _ops(trace, addresses, {address: sum(one.seconds for one in seen) for address, seen in functions.items()})
+    costs = _ops(
+        trace, addresses, {address: sum(function.seconds for function in seen) for address, seen in functions.items()}
+    )
     python = _python(trace, functions, costs)
     timed = _timed(trace, functions)
     model = _model(trace, addresses)
@@ -190,7 +192,7 @@ class _Addresses:
             return None
         if place in self._joined.injected:
             return f"injected.{self._joined.injected.index(place)}"
-        found = [self._by_node[one] for one in self._joined.written(place) if one in self._by_node]
+        found = [self._by_node[name] for name in self._joined.written(place) if name in self._by_node]
         return found[-1] if found else None
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
@@ -207,9 +209,9 @@ class _Addresses:
             if place in numbers
         }
         for stage in self._stages:
-            places = {self._joined.executed[one] for one in stage.nodes if one in self._joined.executed}
-            if places and all(one in numbers for one in places):
-                found[stage.address] = sum(numbers[one] for one in places)
+            places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
+            if places and all(place in numbers for place in places):
+                found[stage.address] = sum(numbers[place] for place in places)
         return found
 
     def of_dataset(self, dataset: str | None) -> str | None:
@@ -226,14 +228,14 @@ def iterator_place(executed: StageGraph, path: str) -> str | None:
         name = _kind(part)
         if place is not None and is_helper(before, name):
             continue
-        found = [one for one in below if _is_iterator_of(executed.nodes[one].op, name)]
+        found = [other_name for other_name in below if _is_iterator_of(executed.nodes[other_name].op, name)]
         if len(found) != 1:
             return None
         place, before = found[0], name
         node = executed.nodes[place]
         number = numbered_input(part)
         inputs = node.inputs if number is None else node.inputs[number : number + 1]
-        below = [executed.skip_options(one) for one in (*inputs, *node.bodies)]
+        below = [executed.skip_options(other_name) for other_name in (*inputs, *node.bodies)]
     return place
 
 
@@ -308,22 +310,26 @@ def _python(
     for address, seen in functions.items():
         calls = {op: ms for op, ms in costs.get(address, {}).items() if op in PYTHON}
         parent = max(calls, key=lambda op: calls[op], default=None)
-        inside = sum({one.token: one.call_seconds for one in seen}.values())
+        inside = sum({function.token: function.call_seconds for function in seen}.values())
         sampled: dict[str, float] = defaultdict(float)
-        for one in seen:
-            sampled[one.token] += one.seconds
+        for function in seen:
+            sampled[function.token] += function.seconds
         # Else of the time that was sampled, in the time that the traced batches took.
         each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
         if calls and inside:
             each = sum(calls.values()) / inside
-        for one in seen:
-            timed = trace.python_calls.get(one.token)
-            ms = one.seconds * each
+        for function in seen:
+            timed = trace.python_calls.get(function.token)
+            ms = function.seconds * each
             if timed is not None:
                 # Of a function that was never sampled, there is only the one that TensorFlow calls.
-                ms = 1e3 * own_seconds(timed, one) * (one.seconds / sampled[one.token] if sampled[one.token] else 1.0)
+                ms = (
+                    1e3
+                    * own_seconds(timed, function)
+                    * (function.seconds / sampled[function.token] if sampled[function.token] else 1.0)
+                )
             if ms:
-                found.setdefault(address, []).append(_python_cost(one, ms / trace.batches, total, parent))
+                found.setdefault(address, []).append(_python_cost(function, ms / trace.batches, total, parent))
     return {address: sorted(costs, key=lambda cost: -cost.ms_per_batch) for address, costs in found.items()}
 
 
@@ -342,10 +348,10 @@ def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> d
     """Return by stage the milliseconds in all its Python functions, on a core and not, where their calls were timed."""
     found: dict[str, tuple[float, float]] = {}
     for address, seen in functions.items():
-        tokens = {one.token: one for one in seen}
+        tokens = {function.token: function for function in seen}
         timed = {token: trace.python_calls[token] for token in tokens if token in trace.python_calls}
         if len(timed) == len(tokens):
-            cpu = sum(one.cpu_seconds for one in timed.values())
+            cpu = sum(calls.cpu_seconds for calls in timed.values())
             own = sum(own_seconds(one, tokens[token]) for token, one in timed.items())
             found[address] = 1e3 * cpu, 1e3 * (own - cpu)
     return found

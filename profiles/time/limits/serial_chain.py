@@ -136,7 +136,7 @@ def _is_between(pipelines: Mapping[str, Mapping[int, Stage]], outer: str, inner:
     return any(
         other != inner
         and other.startswith(f"{outer}.")
-        and inner.startswith(tuple(f"{one.id}." for one in within.values()))
+        and inner.startswith(tuple(f"{stage.id}." for stage in within.values()))
         for other, within in pipelines.items()
     )
 

@@ -105,12 +105,12 @@ class BuildWatch:
     def _at(self, frame: FrameType | None) -> tuple[_Place | None, bool]:
         """The user's innermost line, and whether TensorFlow is called there."""
         found: _Place | None = None
-        for one in _outwards(frame):
-            file, name = one.f_code.co_filename, one.f_code.co_name
+        for type_ in _outwards(frame):
+            file, name = type_.f_code.co_filename, type_.f_code.co_name
             if found is None and self._library is not None and file.startswith(self._library):
                 return None, True
             if self._own(file):
-                found = (file, one.f_lineno, name) if found is None else (*found[:2], name)
+                found = (file, type_.f_lineno, name) if found is None else (*found[:2], name)
                 # A comprehension or a lambda has the name of the function that it stands in.
                 if not name.startswith("<"):
                     break

@@ -97,7 +97,7 @@ def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
     for line in maps.splitlines():
         words = line.split()
         if len(words) == 5 and words[1].startswith("rw-p"):
-            low, high = (int(one, 16) for one in words[0].split("-"))
+            low, high = (int(name, 16) for name in words[0].split("-"))
             if high - low > MIB:
                 yield low, high
 

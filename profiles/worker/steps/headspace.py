@@ -14,8 +14,8 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
-from pipeprof.profiles.worker.steps.loop import Feed, Step, drain, follow
-from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
+from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, drain, follow
+from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class _Replay:
         self.statistics.fold_drain(base, times)
         return self._is_over()
 
-    def followed(self, readings: list[Reading], _restarts: list[int], _batch: object) -> bool:
+    def followed(self, readings: list[StepReading], _restarts: list[int], _batch: object) -> bool:
         self.statistics.fold_device(readings)
         return self._is_over()
 
@@ -66,7 +66,7 @@ class _Replay:
         return enough or elapsed >= PATIENCE_SECONDS or self._stop()
 
 
-def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed | None:
+def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> Replayed | None:
     """Measure the mean interval of steps on preloaded batches.
 
     Args:
@@ -109,7 +109,7 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed 
 
 
 def with_files_in_memory(
-    feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
+    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
 ) -> Warmed | Warned:
     """Read all source files into the page cache, and measure steps on the same iterator again.
 
@@ -156,7 +156,7 @@ def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> b
     return bool(files)
 
 
-def _steps(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> StepStatistics:
+def _steps(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> StepStatistics:
     window = _Replay(stop)
     if step is None:
         drain(feed, window)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.device_sync import finish
-from pipeprof.profiles.worker.steps.statistics import Reading
+from pipeprof.profiles.worker.steps.statistics import StepReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +86,7 @@ class Feed:
         return batch
 
 
-class Step(Protocol):
+class BatchConsumer(Protocol):
     """Consumer of batches on a device with a time line."""
 
     def submit(self, batch: Any) -> tuple[int, int]:
@@ -140,7 +140,7 @@ class PythonStep:
         """Do nothing: no step is in flight."""
 
 
-class Window(Protocol):
+class StepWindow(Protocol):
     """Receiver of the loop's readings that decides when the loop ends."""
 
     check_at: int
@@ -151,11 +151,11 @@ class Window(Protocol):
     def drained(self, base: int, times: list[int], batch: Any) -> bool:
         """Take steps without a device; returns whether the window is over."""
 
-    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
         """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
 
 
-def drain(feed: Feed, window: Window) -> None:
+def drain(feed: Feed, window: StepWindow) -> None:
     """Take batches as fast as they come, until the window is over."""
     clock = time.perf_counter_ns
     # The feed may stand at the end of an epoch: only an epoch that began here can be empty.
@@ -196,10 +196,10 @@ def drain(feed: Feed, window: Window) -> None:
         base += feed.paused_ns - paused
 
 
-def follow(feed: Feed, step: Step, window: Window) -> None:
+def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
     """Feed a device, until the window is over."""
     clock = time.perf_counter_ns
-    readings: list[Reading] = []
+    readings: list[StepReading] = []
     restarts: list[int] = []
     batch: Any = None
     while True:
@@ -221,7 +221,7 @@ def follow(feed: Feed, step: Step, window: Window) -> None:
                     window.followed(readings, restarts, batch)
             raise
         # Times exclude the deletion of ended iterators.
-        reading = Reading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
+        reading = StepReading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():
             if window.followed(readings, restarts, batch):

@@ -50,7 +50,7 @@ class EpochStart(NamedTuple):
     seconds: float
 
 
-class Reading(NamedTuple):
+class StepReading(NamedTuple):
     """The six clock readings of one step with a device, in nanoseconds."""
 
     deadline: int
@@ -165,7 +165,7 @@ class StepStatistics:
         self._origin = start
         self._previous = (start, end)
 
-    def fold_device(self, readings: Sequence[Reading], restarts: Sequence[int] = ()) -> float | None:
+    def fold_device(self, readings: Sequence[StepReading], restarts: Sequence[int] = ()) -> float | None:
         """Fold in steps with a device, in order.
 
         Without a call of `begin` the first reading only opens the window.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
-    from pipeprof.profiles.worker.steps.statistics import EpochStart, Reading, StepStatistics
+    from pipeprof.profiles.worker.steps.statistics import EpochStart, StepReading, StepStatistics
 
 CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
@@ -121,7 +121,7 @@ class PhaseWindow:
         looked = Looked(seconds, len(times), median, batch, self.statistics.epoch_start, ended, not times)
         return self._look(looked, began)
 
-    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
         """Take steps with a device; returns whether the window is over."""
         began = time.perf_counter_ns()
         before = self.statistics.seconds

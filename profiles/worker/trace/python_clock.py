@@ -158,7 +158,7 @@ def _place(function: Any) -> tuple[str | None, str | None, int | None]:
         inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
         if inner is None and code is not None and TENSORFLOW in code.co_filename:
             cells = getattr(function, "__closure__", None) or ()
-            inner = next((one.cell_contents for one in cells if callable(one.cell_contents)), None)
+            inner = next((cell.cell_contents for cell in cells if callable(cell.cell_contents)), None)
         if inner is None:
             break
         function, code = inner, _code(inner)
@@ -171,8 +171,8 @@ def _code(function: Any) -> CodeType | None:
     """Return the code of a function, of a generator whose step it is, or of an object that can be called."""
     generator = getattr(function, "__self__", None)
     places = (function, generator, vars(type(function)).get("__call__"))
-    found = (getattr(one, name, None) for one in places for name in ("__code__", "gi_code"))
-    return next((one for one in found if isinstance(one, CodeType)), None)
+    found = (getattr(place, name, None) for place in places for name in ("__code__", "gi_code"))
+    return next((value for value in found if isinstance(value, CodeType)), None)
 
 
 def _name(token: Any) -> str:

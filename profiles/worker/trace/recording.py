@@ -176,7 +176,7 @@ def _take(
     feed: Feed,
     seconds: float,
     patience: float,
-    recording: Recording,
+    recording: TraceRecording,
     passed: ElementCount | None = None,
     *,
     epochs: bool = False,
@@ -201,7 +201,7 @@ def _take(
     return batches, elapsed
 
 
-class Recording(Protocol):
+class TraceRecording(Protocol):
     """Recording that may end while the loop waits for a batch."""
 
     @property
@@ -282,7 +282,7 @@ class _Recording:
                 return
             self._cpu, self._ended_ns = time.process_time() - self._cpu, time.monotonic_ns()
             self._ended, self.cut = True, cut
-            self._elsewhere = {one.native_id for one in threading.enumerate() if one.native_id is not None}
+            self._elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
             self._stop_samplers()
             self._profiler.stop()
 

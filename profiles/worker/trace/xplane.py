@@ -77,9 +77,17 @@ def join_events(parts: Sequence[Events]) -> Events:
     names: dict[str, int] = {}
     none = np.zeros(0, np.int64)
     columns: list[tuple[Integers, ...]] = [(none,) * 5]
-    for one in parts:
-        index = np.array([names.setdefault(name, len(names)) for name in one.names], np.int64)
-        columns.append((index[one.name], one.thread, one.start_ps, one.duration_ps, one.step))
+    for other_events in parts:
+        index = np.array([names.setdefault(name, len(names)) for name in other_events.names], np.int64)
+        columns.append(
+            (
+                index[other_events.name],
+                other_events.thread,
+                other_events.start_ps,
+                other_events.duration_ps,
+                other_events.step,
+            )
+        )
     return Events(list(names), *(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
@@ -129,15 +137,15 @@ class _Reader:
         """Add the events of a plane if it is one of host threads."""
         lines, entries, stats = [], [], []
         name = ""
-        for one in read_fields(self._data, plane.begin, plane.end):
-            if one.number == _PLANE_NAME:
-                name = self._text(one)
-            elif one.number == _PLANE_LINES:
-                lines.append(one)
-            elif one.number == _PLANE_EVENTS:
-                entries.append(one)
-            elif one.number == _PLANE_STATS:
-                stats.append(one)
+        for field in read_fields(self._data, plane.begin, plane.end):
+            if field.number == _PLANE_NAME:
+                name = self._text(field)
+            elif field.number == _PLANE_LINES:
+                lines.append(field)
+            elif field.number == _PLANE_EVENTS:
+                entries.append(field)
+            elif field.number == _PLANE_STATS:
+                stats.append(field)
         if not name.startswith("/host:CPU"):
             return
         kinds = _Kinds(dict(map(self._read_entry, entries)), self._names)
@@ -147,9 +155,9 @@ class _Reader:
 
     def _line(self, line: Field, kinds: _Kinds, ids: list[int]) -> None:
         begins, ends, others = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
-        thread = next((one.value for one in others if one.number == _LINE_ID), 0)
+        thread = next((field.value for field in others if field.number == _LINE_ID), 0)
         thread -= (thread >> 63) << 64
-        began_ns = next((one.value for one in others if one.number == _LINE_NS), 0)
+        began_ns = next((field.value for field in others if field.number == _LINE_NS), 0)
         if self._origin_ns is None:
             self._origin_ns = began_ns // _ROUND_NS * _ROUND_NS
         for first in range(0, len(begins), AT_ONCE):
@@ -179,11 +187,11 @@ class _Reader:
     def _read_entry(self, entry: Field) -> tuple[int, str]:
         """Return the key and the name in an entry of a map."""
         key, name = 0, ""
-        for one in read_fields(self._data, entry.begin, entry.end):
-            if one.number == _ENTRY_KEY:
-                key = one.value
-            elif one.number == _ENTRY_VALUE:
-                for part in read_fields(self._data, one.begin, one.end):
+        for field in read_fields(self._data, entry.begin, entry.end):
+            if field.number == _ENTRY_KEY:
+                key = field.value
+            elif field.number == _ENTRY_VALUE:
+                for part in read_fields(self._data, field.begin, field.end):
                     if part.number == _METADATA_NAME:
                         name = self._text(part)
         return key, name

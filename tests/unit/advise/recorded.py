@@ -15,7 +15,7 @@ from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import Facts, PipelineView
+from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
@@ -27,7 +27,7 @@ def recorded_view(
     wait_share: float = 1.0,
     headspace: float | None = 0.9,
     dispatch: Dispatch | None = None,
-    facts: Facts | None = None,
+    facts: MeasuredFacts | None = None,
     cores: float = 2.0,
     baseline_bytes: int | None = 400 * 1024**2,
     peak_bytes: int | None = 600 * 1024**2,
@@ -91,7 +91,7 @@ def recorded_view(
         memory_limit=memory_limit_bytes,
         profile=profile,
         headspace=None if headspace is None else Headspace.of(interval, interval * (1 - headspace), 4),
-        facts=facts or Facts(worker_cores=used, runnable_wait_share=waited),
+        facts=facts or MeasuredFacts(worker_cores=used, runnable_wait_share=waited),
     )
 
 

@@ -22,7 +22,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, Facts, FunctionView, PipelineView, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 NAMES = sorted(rules())
 TEXTS = ("title", "seen", "why", "fix", "ignore_when")
@@ -372,7 +372,7 @@ def views(draw: st.DrawFn) -> PipelineView:
         facts=draw(
             st.none()
             | st.builds(
-                Facts,
+                MeasuredFacts,
                 worker_cores=DEGREES,
                 runnable_wait_share=SHARES,
                 disk_bytes_per_second=st.none() | st.floats(0, 1e9),

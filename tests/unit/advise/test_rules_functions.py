@@ -23,7 +23,7 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, Facts, PipelineView, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
 
@@ -333,7 +333,7 @@ def test_filters_are_left_alone(view: PipelineView) -> None:
 
 # as recorded
 
-COMPUTES = Facts(worker_cores=1.0, runnable_wait_share=0.0, python_share=0.95)
+COMPUTES = MeasuredFacts(worker_cores=1.0, runnable_wait_share=0.0, python_share=0.95)
 RECORDED = [
     ("cast_before_batch", "cast_after_batch", "map-before-batch-scalar", "stages.0"),
     ("filter_on_input", "filter_first", "filter-after-expensive-map", "stages.2"),

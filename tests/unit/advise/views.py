@@ -24,7 +24,7 @@ from pipeprof.profiles.document.stages import Headspace, Location, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import ComponentView, Facts, FunctionView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
@@ -256,7 +256,7 @@ def measured(
             ),
         ),
         headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
-        facts=Facts(
+        facts=MeasuredFacts(
             worker_cores=worker_cores,
             others_cores=others_cores,
             runnable_wait_share=runnable_wait_share,

@@ -15,7 +15,7 @@ from pipeprof.profiles.document import store
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact
 from pipeprof.profiles.document.store import (
-    Place,
+    ProfileFile,
     ProfileNotSavedError,
     ProfileWriter,
     encode,
@@ -155,7 +155,7 @@ def test_somebody_elses_temporary_folder_is_refused(profile: Profile, tmp_path: 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "planted").symlink_to(elsewhere)
-    writer = ProfileWriter([Place(tmp_path / "planted" / "a.json", makes_folder=True, private=True)])
+    writer = ProfileWriter([ProfileFile(tmp_path / "planted" / "a.json", makes_folder=True, private=True)])
     assert writer.write(profile) is None
     assert not any(elsewhere.iterdir())
 

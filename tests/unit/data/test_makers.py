@@ -14,7 +14,7 @@ from pipeprof.pipelines.data.makers.make_images import run_in_threads
 from pipeprof.pipelines.data.makers.make_media import samples
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.make_text import ZipfWords
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
 
 RECIPES = [
@@ -40,7 +40,7 @@ def made(recipe, folder):
     folder.mkdir()
     entry = DataEntry.model_validate(recipe)
     reports = []
-    progress = Progress(total_items(entry.recipe), lambda *report: reports.append(report), clock=lambda: 0.0)
+    progress = DataProgress(total_items(entry.recipe), lambda *report: reports.append(report), clock=lambda: 0.0)
     make(entry.recipe, folder, progress)
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert sorted(files) == sorted(file_names(entry))
@@ -240,7 +240,7 @@ def test_the_first_failure_in_a_thread_is_raised_and_ends_the_work():
 def test_progress_is_not_reported_more_often_than_it_can_be_read():
     now = [0.0]
     reports = []
-    progress = Progress(1000, lambda *report: reports.append(report), clock=lambda: now[0])
+    progress = DataProgress(1000, lambda *report: reports.append(report), clock=lambda: now[0])
     for _ in range(1000):
         now[0] += 0.001
         progress.advance()

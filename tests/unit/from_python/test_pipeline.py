@@ -15,10 +15,10 @@ from pipeprof.pipelines.from_python.records import (
     Dtype,
     NotExpressible,
     RecordedBody,
+    RecordedCalls,
     RecordedFunction,
     RecordedOptions,
     RecordedTensor,
-    Recording,
     SourcePlace,
 )
 from pipeprof.pipelines.from_python.text import spec_text
@@ -44,7 +44,7 @@ def chain(*calls: tuple[str, dict[str, Any]], first: int = 1) -> dict[int, Call]
 def describe(
     calls: dict[int, Call], root: int, users: tuple[Call, ...] = (), **more: Any
 ) -> tuple[dict[str, Any], Describer]:
-    describer = Describer(Recording(Dataset(root), calls, users, **more), FOLDERS)
+    describer = Describer(RecordedCalls(Dataset(root), calls, users, **more), FOLDERS)
     data = describer.describe("train").data
     Spec.model_validate(data)
     return data, describer
@@ -142,7 +142,7 @@ def test_the_innermost_reason_is_said_once():
     }
     outmost = RecordedFunction("<lambda>", None, LAMBDA.why, None, (RecordedBody(RecordedTensor(2), (), Dataset(22)),))
     calls = {**chain(("range", {"args": (3,)}), ("flat_map", {"map_func": outmost})), **inner, **around}
-    describer = Describer(Recording(Dataset(2), calls), FOLDERS)
+    describer = Describer(RecordedCalls(Dataset(2), calls), FOLDERS)
     with pytest.raises(NotExpressible):
         describer.describe("train")
     (said,) = map(str, describer.notes.found)
@@ -214,7 +214,7 @@ def test_the_target_makes_the_beginning_up_to_the_last_stage_that_cannot_be_expr
             Dataset(7),
         ),
     }
-    describer = Describer(Recording(Dataset(7), calls), FOLDERS, target="/code/input.py:train(..., size=3)")
+    describer = Describer(RecordedCalls(Dataset(7), calls), FOLDERS, target="/code/input.py:train(..., size=3)")
     described = describer.describe("train")
     assert described.data["source"] == {
         "python": {"function": "input.py:train(..., size=3)", "without": ["cache", "with_options"]}
@@ -232,7 +232,7 @@ def test_stages_that_a_function_replaces_are_named_after_tensorflows():
     calls[5] = Call("map", "stage", {"self": Dataset(4), "map_func": LAMBDA}, Dataset(5))
     calls[6] = Call("prefetch", "stage", {"self": Dataset(5), "buffer_size": 2}, Dataset(6))
     change = user("change", {"ds": Dataset(4), "rate": 0.5}, Dataset(6))
-    describer = Describer(Recording(Dataset(6), calls, (change,)), FOLDERS, target="/code/input.py:train")
+    describer = Describer(RecordedCalls(Dataset(6), calls, (change,)), FOLDERS, target="/code/input.py:train")
     data = describer.describe("train").data
     assert data["source"] == {
         "python": {"function": "input.py:train", "without": ["batch", "repeat", "map", "prefetch"]}
@@ -242,12 +242,12 @@ def test_stages_that_a_function_replaces_are_named_after_tensorflows():
 
 def test_a_seed_of_the_functions_becomes_an_argument():
     calls = chain(("range", {"args": (3,)}), ("shuffle", {"buffer_size": 3}))
-    described = Describer(Recording(Dataset(2), calls), FOLDERS, seeds={102: 7}).describe("a")
+    described = Describer(RecordedCalls(Dataset(2), calls), FOLDERS, seeds={102: 7}).describe("a")
     assert described.data["stages"] == [{"shuffle": {"buffer_size": 3, "seed": 7}}]
 
 
 def test_calls_of_a_whole_pipeline_are_in_order():
-    assert [call.name for call in top_level_calls(Recording(Dataset(4), untold()))] == [
+    assert [call.name for call in top_level_calls(RecordedCalls(Dataset(4), untold()))] == [
         "range",
         "map",
         "batch",
@@ -286,15 +286,17 @@ def test_what_came_out_different_is_not_told_again():
         ).bodies,
     )
     calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named}))
-    first = Describer(Recording(Dataset(2), calls), FOLDERS)
+    first = Describer(RecordedCalls(Dataset(2), calls), FOLDERS)
     described = first.describe("a")
     assert described.data["stages"] == [{"map": {"ops": ["tf.abs"]}}]
     again = Describer(
-        Recording(Dataset(2), calls), FOLDERS, dict.fromkeys(described.chains.values(), "it differs")
+        RecordedCalls(Dataset(2), calls), FOLDERS, dict.fromkeys(described.chains.values(), "it differs")
     ).describe("a")
     assert again.data["stages"] == [{"map": {"python": "input.py:f"}}]
     with pytest.raises(NotExpressible, match="refused"):
-        Describer(Recording(Dataset(2), calls), FOLDERS, denied={described.calls["stages.0"]: "refused"}).describe("a")
+        Describer(RecordedCalls(Dataset(2), calls), FOLDERS, denied={described.calls["stages.0"]: "refused"}).describe(
+            "a"
+        )
 
 
 def test_the_text_says_the_data_with_the_lines_of_the_users_code():
@@ -312,7 +314,7 @@ def test_the_text_says_the_data_with_the_lines_of_the_users_code():
         ),
         ("batch", {"batch_size": 2}),
     )
-    describer = Describer(Recording(Dataset(3), calls), FOLDERS)
+    describer = Describer(RecordedCalls(Dataset(3), calls), FOLDERS)
     described = describer.describe("train")
     describer.notes.add("step", "it is a lambda", SourcePlace("/code/input.py", 7))
     text = spec_text(described, describer.notes.found, (), "input.py:train", Path("/code"))

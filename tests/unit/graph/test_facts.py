@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.read.function_facts import Facts
+from pipeprof.pipelines.graph.read.function_facts import FunctionFacts
 
 DTYPES = {1: "float32", 7: "string", 9: "int64"}
 
@@ -40,7 +40,7 @@ def function(name: str, arguments: str, returns: list[str], *nodes: Any) -> Any:
 
 def read(*functions: Any, ranks: list[int | None] | None = None, captured: list[int | None] | None = None) -> Any:
     library = {one.signature.name: one for one in functions}
-    facts = Facts(library, lambda number: DTYPES[number])
+    facts = FunctionFacts(library, lambda number: DTYPES[number])
     return facts.read([one.signature.name for one in functions], [0] if ranks is None else ranks, captured or [])
 
 

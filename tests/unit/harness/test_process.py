@@ -13,7 +13,7 @@ import pytest
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.harness import process as processes
-from pipeprof.profiles.harness.process import OUTPUT_BYTES, Output, WorkerProcess
+from pipeprof.profiles.harness.process import OUTPUT_BYTES, WorkerOutput, WorkerProcess
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, PhaseBegan
 from pipeprof.profiles.protocol.records import decode_record
@@ -22,22 +22,22 @@ LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857
 INFO = "2026-01-01 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is"
 
 
-def printed(*chunks: str) -> Output:
-    output = Output()
+def printed(*chunks: str) -> WorkerOutput:
+    output = WorkerOutput()
     for chunk in chunks:
         output.add(chunk.encode())
     return output
 
 
 def test_chunks_are_joined_whatever_they_cut_through():
-    output = Output()
+    output = WorkerOutput()
     for byte in "grün\n".encode():
         output.add(bytes([byte]))
     assert output.text() == "grün\n"
 
 
 def test_only_the_end_of_much_output_is_kept():
-    output = Output()
+    output = WorkerOutput()
     for n in range(20_000):
         output.add(f"line {n:06}\n".encode())
     text = output.text()
@@ -51,13 +51,13 @@ def test_one_large_chunk_is_cut_too():
 
 
 def test_bytes_that_are_no_text_do_no_harm():
-    output = Output()
+    output = WorkerOutput()
     output.add(b"\xff\xfe ok")
     assert output.text().endswith(" ok")
 
 
 def test_nothing_printed_is_nothing():
-    assert Output().users() is None
+    assert WorkerOutput().users() is None
     assert printed("\n\n \n").users() is None
     assert printed(f"{INFO}\n{LOG}\n").users() is None
 
@@ -278,7 +278,7 @@ def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
 
 
 def test_lines_are_kept_as_a_terminal_would_leave_them():
-    output = Output()
+    output = WorkerOutput()
     output.add(
         b"\rloading 1/3\rloading 2/3\rloading 3/3\r\nnext\x0cpage\n\x1b[31mred\x1b[0m\x1b]0;title\x07 text\nlast"
     )

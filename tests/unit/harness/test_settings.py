@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.step import parse_step
-from pipeprof.pipelines.target.target import Target
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, python_files
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
 from pipeprof.profiles.protocol.records import decode_record, encode_record
@@ -43,7 +43,7 @@ def spec(tmp_path):
 
 
 def settings(loaded: LoadedSpec | None = None, **changes) -> RunSettings:
-    target = Target("spec", loaded.path) if loaded else Target("function", Path("/somewhere/f.py"), "make")
+    target = ParsedTarget("spec", loaded.path) if loaded else ParsedTarget("function", Path("/somewhere/f.py"), "make")
     return RunSettings(target=target, loaded=loaded, **changes)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, Source, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, SourceTensors, grown_in_use
 from pipeprof.profiles.memory.ledger.pool import kept_free
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.protocol.messages import BuildMemory, MemoryReading
@@ -187,7 +187,7 @@ def test_batches_in_the_making_are_no_more_than_is_live() -> None:
     assert of(found, "slack") == 0
 
 
-ARRAY = (Source("source", 300 * MB),)
+ARRAY = (SourceTensors("source", 300 * MB),)
 
 
 def made(moment: str, peak: float, **more: object) -> LedgerFacts:
@@ -321,7 +321,7 @@ def test_an_array_that_is_gone_is_not_counted() -> None:
 
 
 def test_two_sources_are_counted_each_at_its_stage() -> None:
-    both = (Source("source.datasets.0.source", 100 * MB), Source("source.datasets.1.source", 200 * MB))
+    both = (SourceTensors("source.datasets.0.source", 100 * MB), SourceTensors("source.datasets.1.source", 200 * MB))
 
     found = reconcile(made("measure", 1410, sources=both))
 
@@ -330,7 +330,7 @@ def test_two_sources_are_counted_each_at_its_stage() -> None:
 
 
 def test_copies_in_graphs_are_what_building_has_left() -> None:
-    facts = made("measure", 2410, captured=[Source("stages.0", 100 * MB, constant=True)])
+    facts = made("measure", 2410, captured=[SourceTensors("stages.0", 100 * MB, constant=True)])
     readings = {**facts.readings, "iterator": at(2300, live=300, most=600)}
 
     assert of(reconcile(replace(facts, readings=readings)), "source") == 1800
@@ -443,7 +443,7 @@ def test_arrays_of_sources_large_objects_and_arrows_pool_are_not_counted_twice()
         readings,
         peak=1100 * MB,
         peak_phase="measure",
-        sources=(Source("source", 100 * MB),),
+        sources=(SourceTensors("source", 100 * MB),),
         arrays=100 * MB,
         python=150 * MB,
         build=built(500, arrow=80 * MB),

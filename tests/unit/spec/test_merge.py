@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.compose.merge import merge
 from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.pipelines.spec.yaml.spans import Problem
+from pipeprof.pipelines.spec.yaml.spans import SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
 
 STAGES = "[{map: {name: decode, ops: [tf.abs]}}, {shuffle: {buffer_size: 5}}, {batch: {batch_size: 2}}, {cache: }]"
 
 
-def merged(lower: str, upper: str) -> tuple[Any, list[Problem]]:
+def merged(lower: str, upper: str) -> tuple[Any, list[SpecProblem]]:
     root = grow(read(lower))
     problems = merge(root, grow(read(upper, file=1)))
     data, places = flatten(root)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
-from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 
 SPEC = """\
@@ -39,7 +39,7 @@ stages:
 """
 
 
-def apply_overrides(document: YamlDocument, sets: Sequence[str]) -> list[Problem]:
+def apply_overrides(document: YamlDocument, sets: Sequence[str]) -> list[SpecProblem]:
     """Apply flags to a document as the loader does."""
     root = grow(document)
     problems = apply_sets(root, sets, 0, document.references)

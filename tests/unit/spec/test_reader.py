@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES
 from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, read
-from pipeprof.pipelines.spec.yaml.spans import Place, Span
+from pipeprof.pipelines.spec.yaml.spans import Span, TextPlace
 
 ALPHABET = st.text(alphabet="ab1 :-,[]{}\n#'\"&*<?|>%!.\t~é€", max_size=60)
 
@@ -27,11 +27,11 @@ def test_data_and_places() -> None:
         "name": "flowers",
         "stages": [{"batch": {"batch_size": 32}}, {"map": {"on": None}}],
     }
-    assert document.places[("name",)] == Place(Span(1, 7, 7), Span(1, 1, 4))
-    assert document.places[("stages", 0)] == Place(Span(3, 5, 23), None)
-    assert document.places[("stages", 0, "batch", "batch_size")] == Place(Span(3, 25, 2), Span(3, 13, 10))
+    assert document.places[("name",)] == TextPlace(Span(1, 7, 7), Span(1, 1, 4))
+    assert document.places[("stages", 0)] == TextPlace(Span(3, 5, 23), None)
+    assert document.places[("stages", 0, "batch", "batch_size")] == TextPlace(Span(3, 25, 2), Span(3, 13, 10))
     # A value that is not there is shown at its key.
-    assert document.places[("stages", 1, "map", "on")] == Place(Span(5, 7, 2), Span(5, 7, 2))
+    assert document.places[("stages", 1, "map", "on")] == TextPlace(Span(5, 7, 2), Span(5, 7, 2))
 
 
 def test_columns_count_characters() -> None:

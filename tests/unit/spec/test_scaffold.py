@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.data.inspect.look import ImagesFound
-from pipeprof.pipelines.data.inspect.look_csv import Column, CsvFound
+from pipeprof.pipelines.data.inspect.look_csv import CsvColumn, CsvFound
 from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, SavedArray
 from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
 from pipeprof.pipelines.errors import UsageError
@@ -41,14 +41,19 @@ FOUND = {
         True,
         False,
         (
-            Column("id", "int64", False),
-            Column("x", "float32", True),
-            Column("n", "int32", True),
-            Column("s", "string", True),
+            CsvColumn("id", "int64", False),
+            CsvColumn("x", "float32", True),
+            CsvColumn("n", "int32", True),
+            CsvColumn("s", "string", True),
         ),
     ),
     "csv-wide": CsvFound(
-        ("/home/base/t.csv.gz",), 1, ",", False, True, tuple(Column(f"column {n}", "float32", False) for n in range(60))
+        ("/home/base/t.csv.gz",),
+        1,
+        ",",
+        False,
+        True,
+        tuple(CsvColumn(f"column {n}", "float32", False) for n in range(60)),
     ),
     "npy": ArraysFound(Path("/home/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
     "npz": ArraysFound(
@@ -116,7 +121,7 @@ def test_any_name_is_fine_for_features_keys_and_columns(first, second, third):
     keys = tuple(SavedArray(name, (3,), "int8", 3) for name in sorted({first, second}))
     _, data = parsed(spec_for(ArraysFound(BASE / "x.npz", keys), "n", BASE))
     assert list(data["source"]["from_tensor_slices"]["tensors"]) == sorted({first, second})
-    column = Column(third, "string", False)
+    column = CsvColumn(third, "string", False)
     parsed(spec_for(CsvFound(("/a",), 1, "\t", True, False, (column, column)), "n", BASE))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeprof.pipelines.static.captured_arrays import captured_arrays
-from pipeprof.pipelines.target.target import Target
+from pipeprof.pipelines.target.target import ParsedTarget
 
 HEAD = "import functools\nimport os\nfrom pathlib import Path\nimport numpy as np\nimport tensorflow as tf\n"
 
@@ -18,7 +18,7 @@ def captured(folder: Path, text: str, *, function: str = "make", **arguments: st
     """Names, types with shapes and lines of what is captured; lines count from that after the imports."""
     file = folder / "input.py"
     file.write_text(HEAD + dedent(text), encoding="utf-8")
-    found = captured_arrays(Target("function", file, function, arguments=tuple(arguments.items())))
+    found = captured_arrays(ParsedTarget("function", file, function, arguments=tuple(arguments.items())))
     lines = len(HEAD.splitlines())
     return [(one.name, f"{one.array.dtype}{list(one.array.shape)}".replace(" ", ""), one.line - lines) for one in found]
 

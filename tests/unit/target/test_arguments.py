@@ -21,7 +21,7 @@ from pipeprof.pipelines.target.arguments import (
     signature_of,
     written_signature,
 )
-from pipeprof.pipelines.target.target import Target, parse_target
+from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 
 SOURCE = """\
 import never_installed
@@ -50,10 +50,10 @@ def named(s: Split, k: "Kind", m: Mode, z: Size, t: theirs.Kind, d: tf.DType, c:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Callable[..., Target]:
+def target(tmp_path: Path) -> Callable[..., ParsedTarget]:
     (tmp_path / "f.py").write_text(SOURCE)
 
-    def make(function: str, *texts: str) -> Target:
+    def make(function: str, *texts: str) -> ParsedTarget:
         return replace(parse_target(f"{tmp_path}/f.py:{function}"), arguments=parse_arguments(texts))
 
     return make
@@ -149,7 +149,7 @@ def test_a_name_is_given_once() -> None:
         parse_arguments(["a=1", "a=2"])
 
 
-def test_the_file_tells_the_signature_without_being_run(target: Callable[..., Target]) -> None:
+def test_the_file_tells_the_signature_without_being_run(target: Callable[..., ParsedTarget]) -> None:
     made = target("train", "split=train", "batch_size=8", "rate=none", "n=7", "anything=x")
     assert bind(made, written_signature(made)) == {
         "split": "train",
@@ -174,7 +174,7 @@ def test_the_file_tells_the_signature_without_being_run(target: Callable[..., Ta
     ],
 )
 def test_what_does_not_fit_the_signature(
-    target: Callable[..., Target], function: str, texts: list[str], message: str
+    target: Callable[..., ParsedTarget], function: str, texts: list[str], message: str
 ) -> None:
     made = target(function, *texts)
     with pytest.raises(UsageError) as caught:
@@ -199,7 +199,7 @@ def test_what_does_not_fit_the_signature(
     ],
 )
 def test_aliases_are_looked_up_in_the_file_and_enums_left_for_its_run(
-    target: Callable[..., Target], text: str, message: str | None
+    target: Callable[..., ParsedTarget], text: str, message: str | None
 ) -> None:
     made = target("named", text)
     given = dict(made.arguments)
@@ -224,7 +224,7 @@ def test_a_member_of_an_enum_is_given_by_its_name_or_its_value() -> None:
     def function(s: Split, o: Split | None = None, e: list[Split] | None = None, d=Split.EVAL) -> tuple[Any, ...]:
         return s, o, e, d
 
-    made = Target("function", Path("f.py"), "f")
+    made = ParsedTarget("function", Path("f.py"), "f")
     given = (("s", "train"), ("o", "none"), ("e", "2,TRAIN"), ("d", "Train"))
     assert call(function, replace(made, arguments=given), object) == (
         Split.TRAIN,
@@ -242,7 +242,7 @@ def test_annotations_that_cannot_be_evaluated_are_read_as_they_are_written() -> 
     def function(a: "int", b: "NotImported" = None) -> object:  # noqa: F821, UP037
         return a, b
 
-    made = Target("function", Path("f.py"), "f", arguments=(("a", "3"),))
+    made = ParsedTarget("function", Path("f.py"), "f", arguments=(("a", "3"),))
     assert call(function, made, object) == (3, None)
 
 
@@ -254,13 +254,15 @@ def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("function", ["imported", "changed", "conditional", "made"])
-def test_what_only_running_the_file_can_tell_is_left_for_then(target: Callable[..., Target], function: str) -> None:
+def test_what_only_running_the_file_can_tell_is_left_for_then(
+    target: Callable[..., ParsedTarget], function: str
+) -> None:
     made = target(function, "whatever=3")
     assert written_signature(made) is None
     check_arguments(made)
 
 
-def test_a_worker_that_is_alone_needs_no_context_given(target: Callable[..., Target]) -> None:
+def test_a_worker_that_is_alone_needs_no_context_given(target: Callable[..., ParsedTarget]) -> None:
     check_arguments(target("sharded"))
 
     def sharded(input_context: Any, size: int = 1) -> tuple[Any, int]:
@@ -274,7 +276,7 @@ def test_a_function_at_hand_is_called_with_values() -> None:
     def positional(a: int, /, b: Optional[float] = None, *, c: "list[int]") -> tuple[Any, ...]:  # noqa: UP037, UP045
         return a, b, c
 
-    made = Target("function", Path("f.py"), "f", arguments=(("c", "1,2"), ("a", "5")))
+    made = ParsedTarget("function", Path("f.py"), "f", arguments=(("c", "1,2"), ("a", "5")))
     assert call(positional, made, object) == (5, None, [1, 2])
     partial = functools.partial(positional, 9)
     assert call(partial, replace(made, arguments=(("c", "3"), ("b", "1"))), object) == (9, 1.0, [3])

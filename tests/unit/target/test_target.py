@@ -10,7 +10,7 @@ import pytest
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import (
-    Target,
+    ParsedTarget,
     import_file,
     load_function,
     module_name_of,
@@ -46,9 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_specs_and_functions(folder: Path) -> None:
-    assert parse_target("flowers.yaml") == Target("spec", Path("flowers.yaml"))
+    assert parse_target("flowers.yaml") == ParsedTarget("spec", Path("flowers.yaml"))
     target = parse_target(f"{folder}/input_pipeline.py:train_data")
-    assert target == Target("function", folder / "input_pipeline.py", "train_data")
+    assert target == ParsedTarget("function", folder / "input_pipeline.py", "train_data")
     assert str(target) == f"{folder}/input_pipeline.py:train_data"
 
 

@@ -24,7 +24,7 @@ from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import Beat, Measured, PhaseBegan, PhaseEnded, Raised, WorkerMessage
 from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
-from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
 
 _Sent = TypeVar("_Sent", bound=WorkerMessage)
@@ -344,7 +344,7 @@ def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_
     for _ in range(steps):
         woke = end + round(late_ms * MS)
         got = woke + round(fetch_ms * MS)
-        readings.append(Reading(end, woke, woke, got, got, got + round(busy_ms * MS)))
+        readings.append(StepReading(end, woke, woke, got, got, got + round(busy_ms * MS)))
         end = readings[-1].end
     statistics.fold_device(readings)
     return statistics.measured(device=True)

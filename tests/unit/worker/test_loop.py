@@ -12,7 +12,7 @@ from unit.worker.fakes import MS, FakeDataset, FakeTime
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
-from pipeprof.profiles.worker.steps.statistics import Reading
+from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class Chunks:
         self._looks = looks
         self._steps = steps
         self.chunks: list[tuple[int, list[int]]] = []
-        self.readings: list[list[Reading]] = []
+        self.readings: list[list[StepReading]] = []
         self.restarts: list[list[int]] = []
         self.batches: list[Any] = []
         self.cost_ms = 0.0
@@ -57,7 +57,7 @@ class Chunks:
         self.chunks.append((base, times))
         return self._over(batch)
 
-    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
         self.readings.append(readings)
         self.restarts.append(restarts)
         return self._over(batch)

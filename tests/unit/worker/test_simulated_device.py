@@ -10,7 +10,7 @@ from pipeprof.profiles.protocol.steps import LongGap
 from pipeprof.profiles.worker.steps import simulated_device
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
-from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 MS = 1_000_000
 
@@ -81,7 +81,7 @@ def run(
         asked = clock.now()
         clock.time += round(fetch * MS)
         got = clock.now()
-        readings.append(Reading(deadline, woke, asked, got, *device.submit()))
+        readings.append(StepReading(deadline, woke, asked, got, *device.submit()))
     statistics.fold_device(readings)
     return statistics
 
@@ -166,9 +166,9 @@ def test_a_wait_within_the_floor_is_no_wait_and_a_longer_one_loses_the_floors_me
     floor = Floor(p50_ns=200_000, p95_ns=MS)
     statistics = StepStatistics(floor)
     rows = [
-        Reading(0, 0, 0, 0, 0, 10 * MS),
-        Reading(10 * MS, 10 * MS, 10 * MS, 11 * MS, 11 * MS, 21 * MS),
-        Reading(21 * MS, 21 * MS, 21 * MS, 26 * MS, 26 * MS, 36 * MS),
+        StepReading(0, 0, 0, 0, 0, 10 * MS),
+        StepReading(10 * MS, 10 * MS, 10 * MS, 11 * MS, 11 * MS, 21 * MS),
+        StepReading(21 * MS, 21 * MS, 21 * MS, 26 * MS, 26 * MS, 36 * MS),
     ]
     statistics.fold_device(rows)
     assert statistics.waits.total_ns == 5 * MS - 200_000
@@ -183,7 +183,7 @@ def test_chunks_fold_to_the_same_as_one() -> None:
         deadline, woke = device.wait()
         asked = clock.now()
         clock.time += (n % 7) * MS
-        readings.append(Reading(deadline, woke, asked, clock.now(), *device.submit()))
+        readings.append(StepReading(deadline, woke, asked, clock.now(), *device.submit()))
     whole, parts = StepStatistics(), StepStatistics()
     whole.fold_device(readings)
     for i in range(0, 50, 8):
@@ -227,7 +227,7 @@ def test_the_wait_for_a_new_epoch_is_told_apart() -> None:
     rows, end = [], 0
     for wait in (5, 5, 8, 5):
         got = end + wait * MS
-        rows.append(Reading(end, end, end, got, got, got + 10 * MS))
+        rows.append(StepReading(end, end, end, got, got, got + 10 * MS))
         end = rows[-1].end
     statistics.fold_device(rows, [2])
     steps = statistics.measured(device=True).steps

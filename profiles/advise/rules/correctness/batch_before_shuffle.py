@@ -73,7 +73,11 @@ class BatchBeforeShuffle(Rule):
         nbytes = entry.bytes if entry is not None and entry.how != "alias" else None
         takes = f", {size(nbytes)}" if nbytes else ""
         between = _between(view, stage, batch) if len(batches) == 1 else None
-        movable = between is not None and not any(one.op == "cache" for one in between) and stage.op == "shuffle"
+        movable = (
+            between is not None
+            and not any(other_stage.op == "cache" for other_stage in between)
+            and stage.op == "shuffle"
+        )
         edits = (
             (
                 SetArgument(stage.id, stage.op, "buffer_size", wanted),
@@ -142,8 +146,8 @@ def _between(view: PipelineView, stage: StageView, batch: StageView) -> list[Sta
 def _mixed(view: PipelineView, batch: StageView) -> bool:
     """Whether a batch may hold other elements each time, or their order is unknown."""
     return any(
-        traits(one.op).reorders or (one.op == "list_files" and one.arguments.get("shuffle", True) is not False)
-        for one in upstream(view, batch)
+        traits(stage.op).reorders or (stage.op == "list_files" and stage.arguments.get("shuffle", True) is not False)
+        for stage in upstream(view, batch)
     )
 
 

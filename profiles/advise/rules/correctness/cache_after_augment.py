@@ -42,7 +42,7 @@ class CacheAfterAugment(Rule):
         for stage in view.stages:
             if not freezes(view, stage):
                 continue
-            random = [one for one in _uncached(view, stage) if _is_random(one)]
+            random = [other_stage for other_stage in _uncached(view, stage) if _is_random(other_stage)]
             if random:
                 yield _draft(view, stage, random)
 
@@ -58,10 +58,17 @@ def _uncached(view: PipelineView, cache: StageView) -> list[StageView]:
 
 def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> RuleHit:
     first = random[-1]
-    inside = next((one for one in random if in_function(view, one) and one.owner != stage.owner), None)
+    inside = next(
+        (other_stage for other_stage in random if in_function(view, other_stage) and other_stage.owner != stage.owner),
+        None,
+    )
     draws = _draws(first.function)
     count = len(random)
-    names = " and ".join(one.label for one in random) if count < 3 else f"{count} maps (the first is {first.label})"
+    names = (
+        " and ".join(other_stage.label for other_stage in random)
+        if count < 3
+        else f"{count} maps (the first is {first.label})"
+    )
     where = f" inside {view.by_id[inside.owner].label}" if inside is not None and inside.owner in view.by_id else ""
     edits, recommendation = _fix(view, stage, first, nested=inside is not None)
     return RuleHit(
@@ -121,7 +128,7 @@ def _fix(
 
 
 def _predicted(random: list[StageView]) -> Prediction:
-    known = [one.ms_per_batch for one in random if one.ms_per_batch is not None]
+    known = [stage.ms_per_batch for stage in random if stage.ms_per_batch is not None]
     measured = f", {milliseconds(sum(known))} per batch in this run" if len(known) == len(random) else ""
     return Prediction(f"no speedup: the random part runs in every epoch{measured}")
 

@@ -45,10 +45,14 @@ class CacheAfterShuffle(Rule):
         for stage in view.stages:
             if stage.id not in kept or stage.op != "cache" or stage.arguments.get("filename"):
                 continue
-            if any(view.ever_after(one, "mixes", _mixes) for one in (stage, *owners(view, stage))):
+            if any(view.ever_after(other_stage, "mixes", _mixes) for other_stage in (stage, *owners(view, stage))):
                 continue
             mine = kept[stage.id]
-            shuffles = [one for one in upstream(view, stage) if one.id in mine and _is_passed_once(view, one, stage)]
+            shuffles = [
+                other_stage
+                for other_stage in upstream(view, stage)
+                if other_stage.id in mine and _is_passed_once(view, other_stage, stage)
+            ]
             if shuffles:
                 # Once the order changes after the cache, the one before it does no harm.
                 yield _draft(view, stage, shuffles[0])
@@ -85,14 +89,14 @@ def _kept_shuffles(view: PipelineView) -> dict[str, set[str]]:
 
 def _is_passed_once(view: PipelineView, shuffle: StageView, cache: StageView) -> bool:
     """Whether the elements come to the cache in one pass of the shuffle."""
-    return not any(traits(one.op).repeats for one in _path(view, shuffle, cache))
+    return not any(traits(stage.op).repeats for stage in _path(view, shuffle, cache))
 
 
 def _path(view: PipelineView, shuffle: StageView, cache: StageView) -> list[StageView]:
     """The stages that the shuffled elements come through before the cache, nearest to the shuffle first."""
-    before = {one.id for one in upstream(view, cache)}
-    later = (after for one in (shuffle, *owners(view, shuffle)) for after in (one, *view.above(one)))
-    return [one for one in later if one.id in before and one.id != shuffle.id]
+    before = {stage.id for stage in upstream(view, cache)}
+    later = (after for stage in (shuffle, *owners(view, shuffle)) for after in (stage, *view.above(stage)))
+    return [stage for stage in later if stage.id in before and stage.id != shuffle.id]
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class _Fix:
 def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
     path = _path(view, shuffle, cache)
     fix = _fix(view, cache, shuffle, path)
-    what = "batches" if any(traits(one.op).batches for one in path) else "elements"
+    what = "batches" if any(traits(stage.op).batches for stage in path) else "elements"
     return RuleHit(
         stage=cache.id,
         sentence=(
@@ -128,7 +132,7 @@ def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
 
 def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
     between = _between(view, cache, shuffle)
-    if between is None or not all(_may_follow(one) for one in between):
+    if between is None or not all(_may_follow(stage) for stage in between):
         return _shuffle_again(cache, shuffle, path)
     kept = list(between)
     for index, one in enumerate(between):
@@ -137,18 +141,18 @@ def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequenc
             break
     while kept and traits(kept[-1].op).prefetches:
         kept.pop()
-    again = tuple(one for one in between[len(kept) :] if not traits(one.op).prefetches)
-    random = any(_random(one) for one in again)
+    again = tuple(stage for stage in between[len(kept) :] if not traits(stage.op).prefetches)
+    random = any(_random(stage) for stage in again)
     semantics: Semantics | None = "randomness" if random else None
     runs = f" {_named(again)} then {'run' if again[1:] else 'runs'} in every epoch." if again else ""
     below = view.input_of(shuffle)
     if not kept and below is not None and nothing_to_keep(view, below):
         text = f"Remove the cache: nothing before {shuffle.label} is worth caching.{runs}"
-        work = [one for one in again if traits(one.op).maps and not _random(one)]
+        work = [stage for stage in again if traits(stage.op).maps and not _random(stage)]
         if work:
             text += f" To cache what {_named(work)} {'make' if work[1:] else 'makes'}, do it before the batch."
         return _Fix((without(cache),), text, again, semantics)
-    moved = tuple(MoveStage(one.id, one.op, before=shuffle.id) for one in (*kept, cache))
+    moved = tuple(MoveStage(stage.id, stage.op, before=shuffle.id) for stage in (*kept, cache))
     what = f"{_named(kept)} and the cache" if kept else "the cache"
     return _Fix(
         moved, f"Move {what} before {shuffle.label}, which then shuffles in every epoch.{runs}", again, semantics
@@ -157,10 +161,10 @@ def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequenc
 
 def _shuffle_again(cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
     """For stages that would give something else in another order, or that take elements apart: a second shuffle."""
-    if any(traits(one.op).batches for one in path):
+    if any(traits(stage.op).batches for stage in path):
         return _Fix((), "Shuffle single elements after the cache, and batch after the shuffle.")
     buffer = cache.elements if cache.elements is not None and cache.elements > 0 else None
-    if buffer is None and all(not traits(one.op).regroups for one in path):
+    if buffer is None and all(not traits(stage.op).regroups for stage in path):
         buffer = int(shuffle.arguments["buffer_size"])
     holds = "It holds only references to what the cache keeps."
     if buffer is None:
@@ -177,7 +181,7 @@ def _between(view: PipelineView, cache: StageView, shuffle: StageView) -> list[S
         found.insert(0, one)
         one = view.input_of(one)
     line = [shuffle, *found]
-    return found if one is not None and all(len(view.readers(each)) == 1 for each in line) else None
+    return found if one is not None and all(len(view.readers(stage)) == 1 for stage in line) else None
 
 
 def _commutes(stage: StageView) -> bool:
@@ -198,11 +202,11 @@ def _random(stage: StageView) -> bool:
 
 
 def _named(stages: Sequence[StageView]) -> str:
-    return listed([one.label for one in stages])
+    return listed([stage.label for stage in stages])
 
 
 def _predicted(again: Sequence[StageView]) -> Prediction:
-    known = [one.ms_per_batch for one in again if one.ms_per_batch is not None]
+    known = [stage.ms_per_batch for stage in again if stage.ms_per_batch is not None]
     if not again:
         return Prediction("no change of speed: only shuffling is added to an epoch")
     measured = f", {milliseconds(sum(known))} per batch in this run" if len(known) == len(again) else ""

@@ -79,7 +79,10 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
 
 
 def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> tuple[ProposedEdit, str, Semantics]:
-    if all(_alike(one) for one in upstream(view, stage)) and view.options.get("deterministic") is not False:
+    if (
+        all(_alike(other_stage) for other_stage in upstream(view, stage))
+        and view.options.get("deterministic") is not False
+    ):
         return (
             MoveStage(take.id, take.op, before=stage.id),
             f"Put the take before the cache: it keeps these {count:,} elements and serves them from memory from the "

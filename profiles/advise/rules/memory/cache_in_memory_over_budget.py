@@ -105,7 +105,7 @@ class CacheInMemoryOverBudget(Rule):
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
-                through = listed([one.label for one in place.crossed])
+                through = listed([other_stage.label for other_stage in place.crossed])
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
                     f"Cache before {through}, where all elements together take {size(after)}. The stages after the "
@@ -122,7 +122,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _endless(self, view: PipelineView, stage: StageView) -> RuleHit:
-        repeat = next((one for one in view.below(stage) if _never_ends(view, one)), None)
+        repeat = next((other_stage for other_stage in view.below(stage) if _never_ends(view, other_stage)), None)
         target = _lowest_change(view, repeat) if repeat is not None else None
         each = stage.element_bytes
         grows = "It grows"
@@ -175,15 +175,15 @@ def _of_limit(share: float) -> str:
 def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
     """The stage to cache before, so that only what is the same in every epoch is kept; ``None`` if that is nothing."""
     target = repeat
-    for one in view.below(repeat):
-        random = one.op == "map" and (one.function is None or one.function.random is not False)
-        if random or traits(one.op).shuffles:
-            target = one
+    for stage in view.below(repeat):
+        random = stage.op == "map" and (stage.function is None or stage.function.random is not False)
+        if random or traits(stage.op).shuffles:
+            target = stage
     below = view.input_of(target)
     return target if below is not None and not nothing_to_keep(view, below) else None
 
 
 def _semantics(place: EarlierPlace) -> Semantics:
     """Functions after the cache run in every epoch: ``same`` where none draws random numbers."""
-    functions = [one.function for one in place.crossed if one.op == "map"]
-    return "same" if all(one is not None and one.random is False for one in functions) else "randomness"
+    functions = [stage.function for stage in place.crossed if stage.op == "map"]
+    return "same" if all(function is not None and function.random is False for function in functions) else "randomness"

@@ -170,7 +170,7 @@ class FromTensorSlicesBigArray(Rule):
 
 def _float64_bytes(stage: StageView, nbytes: int) -> int:
     """Bytes of the arrays that are float64."""
-    known = [(one.dtype, one.nbytes) for one in stage.element or ()]
+    known = [(component.dtype, component.nbytes) for component in stage.element or ()]
     total = sum(width or 0 for _, width in known)
     if not total or any(width is None for _, width in known):
         return 0
@@ -180,15 +180,15 @@ def _float64_bytes(stage: StageView, nbytes: int) -> int:
 def _held_above(view: PipelineView, plan: _IndexPlan) -> int:
     """Bytes of rows in shuffles and caches after the new map; today they are views of the array."""
     row = plan.source.element_bytes or 0
-    ids = {one.id for one in plan.indexed}
+    ids = {other_stage.id for other_stage in plan.indexed}
     total = 0.0
-    for one in memory_prediction(view).held:
-        stage = view.by_id.get(one.stage)
-        if stage is None or one.how != "alias" or stage.id in ids or one.owner not in RETAINING_OWNERS:
+    for prediction in memory_prediction(view).held:
+        stage = view.by_id.get(prediction.stage)
+        if stage is None or prediction.how != "alias" or stage.id in ids or prediction.owner not in RETAINING_OWNERS:
             continue
         if plan.source.id not in {below.id for below in view.below(stage)}:
             continue
-        count = stage.arguments.get("buffer_size") if one.owner == "shuffle" else None
+        count = stage.arguments.get("buffer_size") if prediction.owner == "shuffle" else None
         every = plan.rows or 0
         total += row * (min(count, every) if isinstance(count, int) else every)
     return round(total)
@@ -201,13 +201,13 @@ def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | N
     """
     memory = view.profile.memory if view.profile is not None else None
     own = sum(
-        one.bytes
-        for one in (memory.ledger if memory is not None else None) or ()
-        if one.owner == "source" and one.stage == source.id
+        entry.bytes
+        for entry in (memory.ledger if memory is not None else None) or ()
+        if entry.owner == "source" and entry.stage == source.id
     )
     if not own or weight.predicted or weight.peak_bytes is None:
         return None
-    others = sum(one.bytes for one in memory_prediction(view).held if one.owner != "source")
+    others = sum(prediction.bytes for prediction in memory_prediction(view).held if prediction.owner != "source")
     return round(max(0, min(own, weight.peak_bytes - others)))
 
 
@@ -247,7 +247,7 @@ class _IndexPlan:
             above = _only_reader(view, above)
         if above is not None and above.op == "batch":
             return cls(source, (*found, above), above, count, block, name)
-        if all(_in_order(one) for one in found):
+        if all(_in_order(stage) for stage in found):
             found = []
         return cls(source, tuple(found), None, count, block, name)
 
@@ -259,7 +259,7 @@ class _IndexPlan:
     def words(self, row_cost: float, call_cost: float) -> str:
         """The plan in a few sentences."""
         begin = "Keep the rows in a file and read them from a memory map"
-        orders = " and ".join(one.op for one in self.indexed if one is not self.batch)
+        orders = " and ".join(stage.op for stage in self.indexed if stage is not self.batch)
         through = f"send indices instead of rows through {orders}" if orders else ""
         if self.batch is not None:
             do = f"{through}, batch them" if through else "batch indices instead of rows"
@@ -288,7 +288,7 @@ class _IndexPlan:
 
     def rewrite(self) -> Rewrite:
         """The part of the pipeline that changes, whole."""
-        replaced = (self.source.id, *(one.id for one in self.indexed))
+        replaced = (self.source.id, *(stage.id for stage in self.indexed))
         return Rewrite(
             replaced,
             "\n".join(self._yaml(replaced)),
@@ -306,7 +306,7 @@ class _IndexPlan:
             f"  range: {{{start}stop: {count}{step}}}"
             + ("" if self.rows is not None else "   # how many rows there are"),
             "stages:",
-            *(f"  {line}" for one in self.indexed for line in stage_yaml(one.op, arguments_of(one))),
+            *(f"  {line}" for stage in self.indexed for line in stage_yaml(stage.op, arguments_of(stage))),
         ]
         if self._regrouped:
             lines.append(f"  - batch: {{batch_size: {self.block}}}")
@@ -332,7 +332,7 @@ class _IndexPlan:
         index = f"start:start + {self.block}" if self.sliced else "i"
         argument = "start" if self.sliced else "i"
         if several:
-            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(one.name for one in files)}]"]
+            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(file.name for file in files)}]"]
             call = f"lambda {argument}: [one[{index}] for one in arrays], [index]"
         else:
             lines = [f"rows = np.load({files[0].name!r}, mmap_mode='r')"]
@@ -349,7 +349,7 @@ class _IndexPlan:
             *(f"    {line}" for line in body),
             f"dataset = tf.data.Dataset.range({of})",
         ]
-        lines += [f"dataset = dataset{stage_call(one, one.arguments)}" for one in self.indexed]
+        lines += [f"dataset = dataset{stage_call(stage, stage.arguments)}" for stage in self.indexed]
         if self._regrouped:
             lines.append(f"dataset = dataset.batch({self.block})")
         lines.append(f"dataset = dataset.map({self.function})" + (".unbatch()" if self._taken_apart else ""))
@@ -357,7 +357,7 @@ class _IndexPlan:
 
 
 def _only_reader(view: PipelineView, stage: StageView) -> StageView | None:
-    readers = [one for one in view.readers(stage) if not one.injected]
+    readers = [other_stage for other_stage in view.readers(stage) if not other_stage.injected]
     return readers[0] if len(readers) == 1 and len(readers[0].inputs) == 1 else None
 
 
@@ -404,9 +404,9 @@ def _file(leaf: Any, default: str) -> _File:
 
 def _origins(files: Sequence[_File]) -> str:
     """A remark on the files that are not those of the spec."""
-    if all(one.origin == files[0].origin for one in files) and files[0].origin in ("", _SAVED):
+    if all(file.origin == files[0].origin for file in files) and files[0].origin in ("", _SAVED):
         return f"  # {files[0].origin}" if files[0].origin else ""
-    return "  # " + ", ".join(f"{one.name}: {one.origin}" for one in files if one.origin)
+    return "  # " + ", ".join(f"{file.name}: {file.origin}" for file in files if file.origin)
 
 
 def _in_order(stage: StageView) -> bool:

@@ -100,7 +100,7 @@ class GraphConstant(Rule):
         )
 
     def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
-        arrays = [one for one in view.constants if one.stage == stage.id]
+        arrays = [constant for constant in view.constants if constant.stage == stage.id]
         named = f": {_names(arrays)}" if arrays else ""
         return self._draft(
             view,
@@ -125,11 +125,13 @@ class GraphConstant(Rule):
         """Constants that were seen while the pipeline was built, where no graph has their stages."""
         sources = [stage for stage in view.stages if stage.constant]
         seen: dict[tuple[str, int] | None, list[ConstantView]] = {}
-        for one in view.constants:
-            if not any(_rows_of(one, stage) for stage in sources):
-                seen.setdefault((one.location.file, one.location.line) if one.location else None, []).append(one)
+        for constant in view.constants:
+            if not any(_rows_of(constant, stage) for stage in sources):
+                seen.setdefault(
+                    (constant.location.file, constant.location.line) if constant.location else None, []
+                ).append(constant)
         for arrays in seen.values():
-            nbytes = sum(one.nbytes for one in arrays)
+            nbytes = sum(constant.nbytes for constant in arrays)
             if nbytes > self.threshold("constant-bytes"):
                 yield self._draft(
                     view,
@@ -178,7 +180,7 @@ class GraphConstant(Rule):
 def _names(arrays: Sequence[ConstantView]) -> str:
     """The largest arrays with their types, shapes and lines."""
     largest = sorted(arrays, key=lambda one: -one.nbytes)
-    words = [_words(one) for one in largest[:_MOST_NAMED]]
+    words = [_words(constant) for constant in largest[:_MOST_NAMED]]
     more = len(largest) - _MOST_NAMED
     return listed([*words, f"{more:,} more"] if more > 0 else words)
 
@@ -204,4 +206,7 @@ def _evidence(arrays: Sequence[ConstantView]) -> Mapping[str, int | str]:
 
 def _rows_of(array: ConstantView, source: StageView) -> bool:
     """Whether an array may be what a source in memory was made of, which is a finding of its own."""
-    return any(one.dtype == array.dtype and one.shape in (array.shape, array.shape[1:]) for one in source.element or ())
+    return any(
+        component.dtype == array.dtype and component.shape in (array.shape, array.shape[1:])
+        for component in source.element or ()
+    )

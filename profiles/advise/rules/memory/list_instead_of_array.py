@@ -67,7 +67,10 @@ class ListInsteadOfArray(Rule):
             return
         # On a busy machine most of the wall time is waiting for a core.
         worked = _cpu_seconds(profile.series, build.seconds)
-        nbytes, grown = sum(one.source_bytes or 0 for one in sources), _growth(view, build.peak_rss_bytes)
+        nbytes, grown = (
+            sum(other_stage.source_bytes or 0 for other_stage in sources),
+            _growth(view, build.peak_rss_bytes),
+        )
         if self._fits(worked, numbers, nbytes, grown):
             stage = max(sources, key=lambda one: counts[one.id] or 0)
             yield self._draft(stage, (build.seconds, worked), numbers, nbytes, grown)
@@ -145,11 +148,11 @@ def _numbers(stage: StageView) -> int | None:
     if not stage.element or not stage.source_bytes:
         return None
     width = values = 0
-    for one in stage.element:
-        if one.nbytes is None or one.shape is None:
+    for component in stage.element:
+        if component.nbytes is None or component.shape is None:
             return None
-        width += one.nbytes
-        values += math.prod(size for size in one.shape if size is not None)
+        width += component.nbytes
+        values += math.prod(size for size in component.shape if size is not None)
     return round(stage.source_bytes * values / width) if width and values else None
 
 

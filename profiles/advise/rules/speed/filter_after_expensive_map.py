@@ -54,7 +54,7 @@ class FilterAfterExpensiveMap(Rule):
         if not mapped or filtered is None or on_clock is None:
             return
         text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
-        predicted = saving(view, text, (1 - kept) * on_clock, {one.id for one in found.maps})
+        predicted = saving(view, text, (1 - kept) * on_clock, {stage.id for stage in found.maps})
         ideal = 1 / (kept + filtered / mapped)
         if predicted is None or min(predicted.speedup or 0.0, ideal) < self.threshold("predicted-speedup"):
             return
@@ -62,7 +62,7 @@ class FilterAfterExpensiveMap(Rule):
             text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
             predicted = Prediction(f"{significant(ideal)}×: {text}, t_map = {milliseconds(mapped)}", speedup=ideal)
         lowest = found.maps[-1]
-        what = " and ".join(one.label for one in reversed(found.maps))
+        what = " and ".join(stage.label for stage in reversed(found.maps))
         yield RuleHit(
             stage=found.filter.id,
             sentence=(
@@ -115,11 +115,11 @@ class _FilterAfterMaps:
     @property
     def ms(self) -> float | None:
         """Time inside the maps per batch."""
-        return _sum([one.ms_per_batch for one in self.maps])
+        return _sum([stage.ms_per_batch for stage in self.maps])
 
     def clock_ms(self, view: PipelineView) -> float | None:
         """The same on the clock, threads counted."""
-        return _sum([wall_ms(view, one) for one in self.maps])
+        return _sum([wall_ms(view, stage) for stage in self.maps])
 
     def kept(self, view: PipelineView) -> float | None:
         """The share of the mapped elements that the filter keeps."""
@@ -129,7 +129,7 @@ class _FilterAfterMaps:
     @property
     def semantics(self) -> Semantics:
         """What skipping elements means to the maps."""
-        functions = [one.function for one in self.maps if one.function is not None]
+        functions = [stage.function for stage in self.maps if stage.function is not None]
         if any(function.python or (function.stateful_op and not function.random) for function in functions):
             return "values"
         return "randomness" if any(function.random is not False for function in functions) else "same"
@@ -162,7 +162,7 @@ def _sum(parts: Sequence[float | None]) -> float | None:
 
 def _touch(reads: Iterable[str], writes: Iterable[str]) -> bool:
     """Whether one of `reads` is, holds or lies within one of `writes`; the empty key is the whole element."""
-    return any(_within(one, other) or _within(other, one) for one in reads for other in writes)
+    return any(_within(read, other) or _within(other, read) for read in reads for other in writes)
 
 
 def _within(inner: str, outer: str) -> bool:

@@ -78,7 +78,7 @@ class FromGeneratorPerElement(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the cost of an element and the generator's part of the time."""
         for stage in view.stages:
-            batch = next((one for one in view.above(stage) if traits(one.op).stacks), None)
+            batch = next((other_stage for other_stage in view.above(stage) if traits(other_stage.op).stacks), None)
             if stage.op == "from_generator" and batch is not None:
                 yield from self._judge(view, stage, batch)
 
@@ -218,12 +218,12 @@ class _ChunkPlan:
         between: list[tuple[StageView, dict[str, Any]]] = []
         at = source
         while True:
-            readers = [one for one in view.readers(at) if not one.injected]
+            readers = [stage for stage in view.readers(at) if not stage.injected]
             if len(readers) != 1 or len(readers[0].inputs) != 1:
                 return plain
             at = readers[0]
             if at.id == batch.id and at.op == "batch" and isinstance(given, int):
-                added = any(one.injected and one.op == "prefetch" for one in view.readers(at))
+                added = any(stage.injected and stage.op == "prefetch" for stage in view.readers(at))
                 return replace(plain, between=tuple(between), batch=batch, last=added and batch == view.root)
             change = _in_chunks(at, size)
             if change is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
@@ -85,7 +85,7 @@ class MapBeforeBatchScalar(Rule):
             }
             yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=predicted)
 
-    def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
+    def _found(self, view: PipelineView) -> Iterable[tuple[StageView, BatchSavings]]:
         for stage in view.stages:
             batch = batching(view, stage) if stage.op == "map" else None
             if batch is None or batch.size < self.threshold("batch-size") or not _same_on_a_batch(view, stage):
@@ -98,13 +98,13 @@ class MapBeforeBatchScalar(Rule):
         self,
         view: PipelineView,
         stage: StageView,
-        batch: Batching,
+        batch: BatchSavings,
         sentence: str,
         *,
         evidence: dict[str, float | int],
         predicted: Prediction | None,
     ) -> RuleHit:
-        between = "".join(f"{one.op}, " for one in batch.between)
+        between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
         return RuleHit(
             stage=stage.id,
             sentence=sentence,
@@ -118,7 +118,7 @@ class MapBeforeBatchScalar(Rule):
             predicted=predicted,
         )
 
-    def _moves(self, view: PipelineView, stage: StageView, batch: Batching) -> tuple[MoveStage, ...]:
+    def _moves(self, view: PipelineView, stage: StageView, batch: BatchSavings) -> tuple[MoveStage, ...]:
         """Return the moves of the batch, and of batches of its batches: for each of those the map would be called."""
         found, nbytes = list(batch.moves(stage)), _bytes(view, stage) * batch.size
         later = batching(view, batch.stage)
@@ -175,7 +175,7 @@ def _same_on_a_batch(view: PipelineView, stage: StageView) -> bool:
         return False
     if _lines(stage):
         # A line that cannot be split would take its whole batch with it.
-        return before == [()] and not any(one.op == "ignore_errors" for one in view.stages)
+        return before == [()] and not any(other_stage.op == "ignore_errors" for other_stage in view.stages)
     if len({*before, *after}) == 1:
         return True
     # Tensors of different shapes: an op on two of them may broadcast, and a batch's first dimension would break that.

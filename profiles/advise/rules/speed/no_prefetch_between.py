@@ -68,7 +68,9 @@ class NoPrefetchBetween(Rule):
                 continue
             for stage in row.stages:
                 sides = slow_sides(view, stage)
-                if sides and not _share_a_lock(view, at, [one for side in sides for one in drawn(view, side)]):
+                if sides and not _share_a_lock(
+                    view, at, [other_stage for side in sides for other_stage in drawn(view, side)]
+                ):
                     yield from self._zip(view, at, stage, sides)
             yield from self._in_a_row(view, at, row.stages)
 
@@ -110,8 +112,8 @@ class NoPrefetchBetween(Rule):
                 f"{milliseconds(at.interval_ms)} per batch: while one works, the other does not."
             ),
             recommendation=(
-                f"Add prefetch({_BUFFER}) after {' and after '.join(one.label for one in after)}, so that the stages "
-                "work at the same time."
+                f"Add prefetch({_BUFFER}) after {' and after '.join(stage.label for stage in after)}, so that the "
+                "stages work at the same time."
             ),
         )
 
@@ -127,8 +129,11 @@ class NoPrefetchBetween(Rule):
         recommendation: str,
         covers: tuple[str, ...] = (),
     ) -> Iterator[RuleHit]:
-        handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
-        moved = [stage for one in after for stage in drawn(view, one)]
+        handed = max(
+            (other_stage.measured.elements or 0) / at.batches if other_stage.measured is not None else 0.0
+            for other_stage in after
+        )
+        moved = [stage for other_stage in after for stage in drawn(view, other_stage)]
         predicted = predict.side_by_side(
             at.interval_ms,
             moved_ms,
@@ -140,19 +145,21 @@ class NoPrefetchBetween(Rule):
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
-        sizes = [predict.buffered(one.element_bytes, _BUFFER) for one in after]
+        sizes = [predict.buffered(other_stage.element_bytes, _BUFFER) for other_stage in after]
         yield RuleHit(
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,
             covers=covers,
             evidence={
-                "stages": ", ".join(one.id for one in after),
+                "stages": ", ".join(other_stage.id for other_stage in after),
                 "moved_ms_per_batch": sum(moved_ms),
                 "slowest_ms_per_batch": max(moved_ms),
                 "interval_ms": at.interval_ms,
             },
-            edits=tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=one.id) for one in after),
+            edits=tuple(
+                InsertStage("prefetch", {"buffer_size": _BUFFER}, after=other_stage.id) for other_stage in after
+            ),
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
@@ -170,7 +177,7 @@ def _line(view: PipelineView, row: Sequence[StageView]) -> list[list[StageView]]
         ids.discard(at.id)
         inside = [stage for stage in row if stage.id in ids and _belongs(view, stage, at)]
         ids.difference_update(stage.id for stage in inside)
-        below = [one for one in inputs(view, at) if one.id in ids]
+        below = [stage for stage in inputs(view, at) if stage.id in ids]
         if len(at.inputs) > 1:
             line.append([at, *inside, *(stage for stage in row if stage.id in ids)])
             return line

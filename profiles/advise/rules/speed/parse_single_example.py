@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage, python_text
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
@@ -124,7 +124,7 @@ class ParseSingleExample(Rule):
             }
             yield _draft(stage, batch, sentence, evidence, predicted)
 
-    def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
+    def _found(self, view: PipelineView) -> Iterable[tuple[StageView, BatchSavings]]:
         for stage in view.stages:
             if stage.op != "map" or not _only_parses(stage.function) or not _reads_single_records(view, stage):
                 continue
@@ -147,7 +147,9 @@ def _only_parses(function: FunctionView | None) -> bool:
 def _reads_single_records(view: PipelineView, stage: StageView) -> bool:
     """Whether every text of its input is a scalar: the same op parses a batch when it gets one."""
     below = view.input_of(stage)
-    texts = [one for one in (below.element if below is not None else None) or () if one.dtype == "string"]
+    texts = [
+        component for component in (below.element if below is not None else None) or () if component.dtype == "string"
+    ]
     return bool(texts) and all(text.shape == () for text in texts)
 
 
@@ -162,16 +164,19 @@ def _needing_care(stage: StageView) -> list[str]:
 
 def _varying(stage: StageView) -> bool:
     """Whether a feature may have any number of values: its tensor has no fixed shape."""
-    if any(one.dtype == "variant" or one.shape is None or None in one.shape for one in stage.element or ()):
+    if any(
+        component.dtype == "variant" or component.shape is None or None in component.shape
+        for component in stage.element or ()
+    ):
         return True
     ops = stage.function.ops if stage.function is not None else None
     return any(op.startswith(_VARYING) for op in ops or ())
 
 
 def _draft(
-    stage: StageView, batch: Batching, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
+    stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
 ) -> RuleHit:
-    between = "".join(f"{one.op}, " for one in batch.between)
+    between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
     if stage.element is None or _varying(stage):

@@ -18,7 +18,7 @@ from pipeprof.profiles.time.bottleneck import (
     PYTHON_LEAST,
     limited_by_gil,
 )
-from pipeprof.profiles.view.view import Facts, PipelineView, StageView
+from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant
 
 
@@ -70,18 +70,20 @@ class PyFunctionGil(Rule):
         facts, interval = view.facts, interval_ms(view)
         if facts is None or interval is None or not self._held(facts):
             return
-        found = [one for one in view.stages if _python(one)]
-        shares = [one.measured.share for one in found if one.measured is not None]
+        found = [stage for stage in view.stages if _python(stage)]
+        shares = [stage.measured.share for stage in found if stage.measured is not None]
         known = [share for share in shares if share is not None]
         if not known or sum(known) < self.threshold("time-share"):
             return
         worst = max(found, key=lambda one: one.ms_per_batch or 0.0)
         yield self._draft(view, worst, facts, sum(known), interval)
 
-    def _held(self, facts: Facts) -> bool:
+    def _held(self, facts: MeasuredFacts) -> bool:
         return limited_by_gil(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
 
-    def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> RuleHit:
+    def _draft(
+        self, view: PipelineView, stage: StageView, facts: MeasuredFacts, share: float, interval: float
+    ) -> RuleHit:
         calls = calls_per_batch(view, stage)
         many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
@@ -145,7 +147,7 @@ def _python(stage: StageView) -> bool:
     )
 
 
-def _demanded(facts: Facts) -> float | None:
+def _demanded(facts: MeasuredFacts) -> float | None:
     """Cores the worker would use if its threads had never waited for one."""
     cores, waiting = facts.worker_cores, facts.runnable_wait_share
     return cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores

@@ -89,24 +89,24 @@ class SerialMapCpu(Rule):
         stage, *others = maps
         predicted = predict.more_cores(
             at.interval_ms,
-            sum(min(one.ms_per_batch or 0.0, at.interval_ms) for one in maps),
+            sum(min(other_stage.ms_per_batch or 0.0, at.interval_ms) for other_stage in maps),
             cores_left(view) or 1.0,
             rest_ms=remaining_ms(view, at, maps),
-            cpu_ms=max(cpu_left_ms(view, one) for one in maps),
+            cpu_ms=max(cpu_left_ms(view, other_stage) for other_stage in maps),
             floor_ms=at.floor_ms,
             restart_ms=at.restart_ms,
         )
         if not worth(predicted):
             return
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        calls = {one.id: self._calls(view, one) for one in maps}
-        random = any(draws(one) for one in maps)
-        too = f" ({listed([one.label for one in others])} too)" if others else ""
-        held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
+        calls = {other_stage.id: self._calls(view, other_stage) for other_stage in maps}
+        random = any(draws(other_stage) for other_stage in maps)
+        too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
+        held = [predict.buffered(other_stage.element_bytes, calls[other_stage.id]) for other_stage in maps]
         shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
-            title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
+            title=f"Run {listed([stage_name(other_stage) for other_stage in maps])} in parallel",
             sentence=(
                 f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, shown / at.interval_ms))}) and computes one call at a time{_why(view, stage)}"
@@ -120,19 +120,22 @@ class SerialMapCpu(Rule):
             evidence={
                 "stage_ms_per_batch": ms,
                 "stage_ms_per_element": ms_per_element(at, stage) or 0.0,
-                "stages": ", ".join(one.id for one in maps),
+                "stages": ", ".join(other_stage.id for other_stage in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
                 "parallel_calls": 1,
             },
-            edits=tuple(SetArgument(one.id, one.op, "num_parallel_calls", calls[one.id]) for one in maps),
+            edits=tuple(
+                SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls[other_stage.id])
+                for other_stage in maps
+            ),
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
-                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
+                peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
-            covers=tuple(one.id for one in maps),
+            covers=tuple(other_stage.id for other_stage in maps),
             semantics="randomness" if random else None,
         )
 

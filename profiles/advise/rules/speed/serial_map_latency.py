@@ -76,7 +76,9 @@ class SerialMapLatency(Rule):
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        edits: list[ProposedEdit] = [SetArgument(one.id, one.op, "num_parallel_calls", calls) for one in maps]
+        edits: list[ProposedEdit] = [
+            SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls) for other_stage in maps
+        ]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         predicted = predict.more_calls(
@@ -87,18 +89,18 @@ class SerialMapLatency(Rule):
             threads=threads,
             rest_ms=remaining_ms(view, at, maps),
             floor_ms=at.floor_ms,
-            cpu_ms=max(cpu_left_ms(view, one) for one in maps),
+            cpu_ms=max(cpu_left_ms(view, other_stage) for other_stage in maps),
             restart_ms=at.restart_ms,
         )
         if not worth(predicted):
             return
         ms = stage.ms_per_batch or 0.0
-        too = f" ({listed([one.label for one in others])} too)" if others else ""
-        held = [predict.buffered(one.element_bytes, calls) for one in maps]
+        too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
+        held = [predict.buffered(other_stage.element_bytes, calls) for other_stage in maps]
         shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
-            title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
+            title=f"Run {listed([stage_name(other_stage) for other_stage in maps])} in parallel",
             sentence=(
                 f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, shown / at.interval_ms))}), one call at a time{too}, while the whole process uses "
@@ -116,7 +118,7 @@ class SerialMapLatency(Rule):
             evidence={
                 "stage_ms_per_batch": ms,
                 "blocked_ms_per_batch": stage.blocked_ms or 0.0,
-                "stages": ", ".join(one.id for one in maps),
+                "stages": ", ".join(other_stage.id for other_stage in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
@@ -126,8 +128,8 @@ class SerialMapLatency(Rule):
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
-                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
+                peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
-            covers=tuple(one.id for one in maps),
-            semantics="randomness" if any(draws(one) for one in maps) else None,
+            covers=tuple(other_stage.id for other_stage in maps),
+            semantics="randomness" if any(draws(other_stage) for other_stage in maps) else None,
         )

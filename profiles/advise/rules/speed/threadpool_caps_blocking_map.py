@@ -91,7 +91,7 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterat
         evidence={
             "stage_ms_per_batch": ms,
             "blocked_ms_per_batch": waited,
-            "stages": ", ".join(one.id for one in maps),
+            "stages": ", ".join(stage.id for stage in maps),
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,
             "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
