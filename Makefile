@@ -32,7 +32,7 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
-	@$(BIN)/python -m pytest -q $(SPREAD)
+	@$(BIN)/python -m pytest -q $(SPREAD) --durations=30
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
