@@ -46,13 +46,13 @@ from pathlib import Path
 import tensorflow as tf
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
-from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.makers.progress import DataProgress
 
 def made(recipe, folder):
     folder.mkdir()
     recipe = DataEntry.model_validate(recipe).recipe
     reports = []
-    make(recipe, folder, Progress(total_items(recipe), lambda *report: reports.append(report)))
+    make(recipe, folder, DataProgress(total_items(recipe), lambda *report: reports.append(report)))
     return {name: (folder / name).read_bytes() for name in recipe.file_names()}, reports[-1]
 
 root = Path(sys.argv[1])

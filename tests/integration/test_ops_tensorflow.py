@@ -176,7 +176,7 @@ OURS = {name: kind for name, kind in sources().items() if not kind.holder.starts
 def test_sources_that_are_not_tensorflows() -> None:
     assert OURS.keys() == {"tfds.load", "python"}
     assert set(OURS["tfds.load"].model_fields) == TFDS
-    assert set(OURS["python"].model_fields) == {"name", "function"}
+    assert set(OURS["python"].model_fields) == {"name", "function", "without"}
 
 
 @pytest.mark.parametrize(
