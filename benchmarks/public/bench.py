@@ -29,7 +29,7 @@ from cases import CASES, Case
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 3
-PATIENCE = 300
+PATIENCE = 90
 GAINS = 1.1
 """A function that costs nothing and gains less is no bottleneck."""
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
@@ -44,7 +44,7 @@ def plain(folder: Path, target: str, *options: str) -> dict[str, Any]:
         [sys.executable, HERE / "plain.py", target, "--seconds", str(SECONDS), *options],
         cwd=folder,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         timeout=PATIENCE,
         check=True,
     )
@@ -161,8 +161,11 @@ def main() -> int:
             subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
         for name in options.case or CASES:
             case = CASES[name]
-            measured = measure(folder, case)
-            found, claims = judge(case, measured)
+            try:
+                measured = measure(folder, case)
+                found, claims = judge(case, measured)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
             figures[name] = {**found, "claims": claims, "holds": all(claims.values())}
             raw[name] = {key: value for key, value in measured.items() if key != "profile"}
             raw[name] |= {key: measured["profile"].get(key) for key in KEPT}

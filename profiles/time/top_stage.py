@@ -56,6 +56,30 @@ def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
     )
 
 
+def repeated_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
+    """Return the stages that one line of the program makes with one function, where they have most of the work.
+
+    A function that builds a part of the pipeline may be called for each of several inputs: each of its stages may then
+    have little of the work, and all of them together the most.
+
+    Args:
+        stage: The stage with most of the work.
+        stages: All of them.
+
+    Returns:
+        Two stages or more, the one with most work first; none where no such stages have more than `stage` alone.
+    """
+    alike: dict[tuple[str, ...], list[Stage]] = {}
+    for other in stages or []:
+        if other.origin == "written" and other.name and other.location is not None and other.share:
+            place = other.library or other.location
+            alike.setdefault((other.op, other.name, place.file, str(place.line)), []).append(other)
+    found = max(alike.values(), key=lambda group: sum(member.share or 0.0 for member in group), default=[])
+    if len(found) < 2 or sum(member.share or 0.0 for member in found) <= (stage.share or 0.0):
+        return ()
+    return tuple(sorted(found, key=lambda member: -(member.share or 0.0)))
+
+
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
     """Return the stages of unknown cost that may cost much, while the costs of others are known."""
     if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):

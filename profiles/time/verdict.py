@@ -20,7 +20,7 @@ from pipeprof.profiles.time.limits.restarts import (
 )
 from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
-from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
+from pipeprof.profiles.time.top_stage import equal_stages, repeated_stages, top_stage, unknown_stages
 from pipeprof.profiles.wording import (
     cores_text,
     free_pipeline_text,
@@ -294,21 +294,30 @@ def _most_work(stages: list[Stage] | None, epochs: int, interval_ms: float) -> s
         return ""
     if stage.share is None:
         return f"{stage_label(stage)}, by the trace (it had finished when costs were read)"
-    owners = [stage, *equal_stages(stage, stages)]
+    repeated = repeated_stages(stage, stages)
+    owners = [*repeated] if repeated else [stage, *equal_stages(stage, stages)]
     # Without a model all times come from the trace, and the table of stages says so.
     traced = any(owner.timed_by == "trace" for owner in owners) and any(
         other_stage.timed_by == "model" for other_stage in stages or []
     )
     estimate = " (estimated from the trace)" if traced else ""
+    if repeated:
+        share = percent(sum(owner.share or 0.0 for owner in repeated))
+        label = f"{len(repeated)} stages of {stage_label(repeated[0])}"
+        return f"{label}, together {share} of the pipeline's work{estimate}"
     return f"{label_stages(owners)}, {share_of_work(owners)}{estimate}"
 
 
 def _owner(stages: list[Stage] | None, epochs: int, interval_ms: float) -> Stage | None:
-    """Return the stage with most of the pipeline's work, if it has enough of it to be named for it alone."""
+    """Return the stage with most of the work, or the first of those of one function, if that is enough to be named."""
     stage = top_stage(stages, epochs, interval_ms)
     if stage is None or (stage.share is None and not stage.ops):
         return None
-    return stage if stage.share is None or stage.share >= OWNER_FROM else None
+    if stage.share is None:
+        return stage
+    repeated = repeated_stages(stage, stages)
+    share = sum(owner.share or 0.0 for owner in repeated) if repeated else stage.share
+    return (repeated[0] if repeated else stage) if share >= OWNER_FROM else None
 
 
 def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:

@@ -89,6 +89,22 @@ def test_input_bound_names_the_stage_with_most_work() -> None:
     assert (found.limit, found.stage) == (None, "stages.0")
 
 
+def test_stages_of_one_function_are_named_together() -> None:
+    """A function that builds a part of the pipeline was called for each of three inputs."""
+    line = {"location": Location(file="/a/input.py", line=12)}
+    alike = [stage(f"source.{number}.0", 0.1 + number / 100, "tokenize").model_copy(update=line) for number in range(3)]
+    other = stage("stages.0", 0.13, "pack").model_copy(update={"location": Location(file="/a/input.py", line=30)})
+    found = conclude(profile(steps=steps(), stages=[*alike, other]))
+    assert found.stage == "source.2.0"
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        ("most work", "3 stages of tokenize (map, input.py:12), together 33 % of the pipeline's work")
+    ]
+    elsewhere = [
+        each.model_copy(update={"location": Location(file="/a/input.py", line=n)}) for n, each in enumerate(alike)
+    ]
+    assert conclude(profile(steps=steps(), stages=[*elsewhere, other])).stage is None
+
+
 def test_no_stage_is_the_verdicts_that_the_details_do_not_name() -> None:
     several = [stage(f"stages.{place}", 0.16 - 0.04 * place) for place in range(4)]
     assert conclude(profile(steps=steps(), stages=several)).stage is None
