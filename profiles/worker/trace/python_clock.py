@@ -44,7 +44,8 @@ class PythonClock:
         if not _has(self._registry, "get", "__call__"):
             return
         self._time_functions()
-        if _has(self._eager, "_call"):
+        # A class that keeps its function elsewhere than in the object itself is left alone.
+        if _has(self._eager, "_call") and not {"_func", "__slots__"} & vars(self._eager).keys():
             self._time_eager_functions()
         if _has(self._generators, "get_iterator"):
             self._time_generators()

@@ -199,3 +199,23 @@ def test_without_those_classes_nothing_is_timed(monkeypatch: pytest.MonkeyPatch)
     clock = PythonClock()
     clock.start()
     assert clock.stop() == {}
+
+
+class SlottedFunc(EagerFunc):
+    """The same, with the function outside of the object's own dictionary."""
+
+    __slots__ = ()
+    _call = EagerFunc._call
+    _func = property(lambda _: lambda number: number + 2, lambda _self, _function: None)  # type: ignore[assignment]
+
+
+def test_a_class_of_another_version_is_left_alone(registry: FuncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = sys.modules["tensorflow.python.ops.script_ops"]
+    monkeypatch.setattr(scripts, "EagerFunc", SlottedFunc)
+    registry.functions["eager"] = SlottedFunc(lambda number: number)
+    before = dict(vars(SlottedFunc))
+    clock = PythonClock()
+    clock.start()
+    assert dict(vars(SlottedFunc)) == before
+    assert registry("eager", "", 3) == 5
+    clock.stop()
