@@ -5,7 +5,7 @@ What is held against the profile of each:
 * ``share``: the stages of the function that costs most have a share of the CPU time within 0.10 of what a plain loop
   takes less without it;
 * ``top_function``: of all functions, each with its stages together, that one has the most work;
-* ``top_stage``: the verdict names the single stage with the most work, or none;
+* ``top_stage``: the verdict's stage, or else the one with the most work, is of the function that costs most;
 * ``threads``: no stage takes more time than its threads have, and all together no more CPU time than the process;
 * ``computes``: a pipeline that computes on a core or more is not said to wait.
 """
@@ -47,7 +47,7 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     claims = {
         "share": abs(share - true) <= SHARE_WITHIN,
         "top_function": top == truth["costly"],
-        "top_stage": named is None or named == max(stages, key=lambda one: one["share"] or 0.0),
+        "top_stage": _function(named or max(stages, key=lambda one: one["share"] or 0.0)) == truth["costly"],
         "threads": all(_within(one, interval) for one in stages)
         and sum(one["cpu_ms_per_batch"] or 0.0 for one in stages) <= profile["cpu"]["total_ms"] * 1.001,
         "computes": not (waits and (profile["causes"]["worker_cores"] or 0.0) >= 1.0),
