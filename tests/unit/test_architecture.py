@@ -32,6 +32,7 @@ TENSORFLOW = (
     "pipelines/build",
     "pipelines/graph/observe",
     "pipelines/graph/costs",
+    "pipelines/graph/edit",
     "pipelines/from_python",
     "pipelines/data/makers",
     "profiles/worker",
@@ -56,7 +57,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants"}
 ROWS = {
     "pipelines": (
         {"errors", "addresses", "suggest", "log_commands"},
-        {"ops"},
+        {"ops", "edits"},
         {"target"},
         {"data", "graph"},
         {"spec"},

@@ -1,0 +1,1 @@
+"""Edits of a pipeline: values that say what changes."""

@@ -1,0 +1,152 @@
+"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them.
+
+Addresses are those of stages as written (``stages.1``, ``stages.0.stages.2``, ``source``), as the profile's
+``stages[].id``. A new stage or source is one of a spec: its op and its arguments, named as TensorFlow names them.
+
+One writer renders an edit as YAML, one as Python, and one applies it to a graph; none of them is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class NewStage:
+    """A stage or a source as a spec has it.
+
+    Attributes:
+        op: A method of ``tf.data.Dataset``, or a reader class.
+        arguments: By TensorFlow's names, as plain data.
+    """
+
+    op: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PipelineEdit:
+    """A change of a pipeline."""
+
+    kinds: ClassVar[dict[str, type[PipelineEdit]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Register the kind, for documents."""
+        super().__init_subclass__()
+        PipelineEdit.kinds[cls.__name__] = cls
+
+
+@dataclass(frozen=True)
+class InsertStage(PipelineEdit):
+    """Put a new stage after another one or after the source; at the end of the pipeline if `after` is ``None``."""
+
+    op: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class SetArgument(PipelineEdit):
+    """Give an argument of a stage or source another value."""
+
+    stage: str
+    op: str
+    argument: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class MoveStage(PipelineEdit):
+    """Take a stage out and put it before another one of the same pipeline."""
+
+    stage: str
+    op: str
+    before: str
+
+
+@dataclass(frozen=True)
+class ReplaceStages(PipelineEdit):
+    """Put new stages in the place of stages that follow each other; none remove them.
+
+    Attributes:
+        stages: Addresses of what goes, in the order of the data; the source is the first of them where it is replaced.
+        by: What comes instead; the first one is the source where that is replaced.
+    """
+
+    stages: tuple[str, ...]
+    by: tuple[NewStage, ...] = ()
+
+
+@dataclass(frozen=True)
+class VectoriseMap(PipelineEdit):
+    """Apply the function of a map to whole batches: the map goes after the batch that follows it.
+
+    Attributes:
+        stage: Address of the map.
+        batch: Address of the batch.
+    """
+
+    stage: str
+    batch: str
+
+
+@dataclass(frozen=True)
+class SetOption(PipelineEdit):
+    """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
+
+    path: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class SetEnvironment(PipelineEdit):
+    """Set a variable in the environment of the process that runs the pipeline."""
+
+    variable: str
+    value: str
+
+
+def to_document(edit: PipelineEdit) -> dict[str, Any]:
+    """Return an edit for the profile: its kind and its fields."""
+    return {"kind": type(edit).__name__, **asdict(edit)}
+
+
+def from_document(data: Mapping[str, Any]) -> PipelineEdit | None:
+    """Return the edit of a profile; ``None`` for a kind that this version does not know, or with other fields.
+
+    Example:
+        >>> from_document({"kind": "SetOption", "path": "autotune.enabled", "value": True})
+        SetOption(path='autotune.enabled', value=True)
+    """
+    kind = PipelineEdit.kinds.get(str(data.get("kind")))
+    if kind is None:
+        return None
+    known = {name.name for name in fields(kind)}
+    given = {key: _frozen(key, value) for key, value in data.items() if key in known}
+    try:
+        return kind(**given)
+    except TypeError:
+        return None
+
+
+def _frozen(name: str, value: Any) -> Any:
+    if name == "stages":
+        return tuple(value)
+    if name == "by":
+        return tuple(stage if isinstance(stage, NewStage) else NewStage(**stage) for stage in value)
+    return value
+
+
+def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    """Addresses of the stages that edits change or move."""
+    found: set[str] = set()
+    for edit in edits:
+        if isinstance(edit, SetArgument | MoveStage):
+            found.add(edit.stage)
+        elif isinstance(edit, ReplaceStages):
+            found.update(edit.stages)
+        elif isinstance(edit, VectoriseMap):
+            found.update((edit.stage, edit.batch))
+    return frozenset(found)

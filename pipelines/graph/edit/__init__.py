@@ -1,0 +1,1 @@
+"""Edits applied to the graph of a live dataset (worker only: needs TensorFlow)."""

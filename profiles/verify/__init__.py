@@ -1,0 +1,1 @@
+"""Edits tried: pairs of workers, the statistics of their blocks, and what a finding is afterwards."""

@@ -1,0 +1,1 @@
+"""A worker that takes turns with another one, block by block."""
