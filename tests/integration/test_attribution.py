@@ -44,7 +44,7 @@ def test_calls_are_exact_and_nothing_exceeds_what_contains_it(tmp_path: Path) ->
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

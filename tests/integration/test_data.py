@@ -20,7 +20,7 @@ from pipeprof.pipelines.data.makers import making
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
 from pipeprof.pipelines.target.import_path import child_command
 
-PATIENCE = 180
+PATIENCE = 300
 """Seconds for what takes one or two; other processes may use the machine."""
 SMALL = DataEntry.model_validate({"csv": {"rows": 3, "seed": 4}})
 # Takes half a minute to make, and is never made to its end.
@@ -136,7 +136,11 @@ def read_back(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(
-        [sys.executable, "-c", READ_BACK, str(folder)], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", READ_BACK, str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -258,10 +262,15 @@ def test_a_killed_parent_takes_the_child_along_and_the_next_run_clears_up(tmp_pa
 
 
 def test_two_at_once_make_it_once(tmp_path):
-    entry = {"text": {"lines": 400_000, "words": [3, 3]}}
+    entry = {"text": {"lines": 2_000_000, "words": [3, 3]}}
     one = start(tmp_path, entry, lines=2)
+    makers = children_of(one.pid)
+    for pid in makers:
+        os.kill(pid, signal.SIGSTOP)
     two = start(tmp_path, entry, lines=1)
     assert children_of(two.pid) == []
+    for pid in makers:
+        os.kill(pid, signal.SIGCONT)
     outputs = [process.communicate(timeout=PATIENCE) for process in (one, two)]
     assert [process.returncode for process in (one, two)] == [0, 0], outputs
     results = [out.splitlines()[-1] for out, _ in outputs]

@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import pytest
 from pipeprof.profiles.document.profile import Profile
 
 TARGETS = Path(__file__).parent / "pipelines_that_fail" / "targets.py"
-PATIENCE = 120
+PATIENCE = 300
 MARK = "PIPEPROF_TEST_MARK"
 
 
@@ -77,9 +77,9 @@ def failed(ended: Ended, code: int = 5) -> Ended:
 
 
 def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "3"))
+    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "6"))
     assert ended.profile.errors[0].code == "hung"
-    assert "The pipeline hangs: no progress for 3 s (--timeout) in phase" in ended.paragraph
+    assert "The pipeline hangs: no progress for 6 s (--timeout) in phase" in ended.paragraph
     line = TARGETS.read_text().splitlines()[ended.profile.errors[0].line - 1]
     assert "time.sleep(3600)" in line
 
@@ -160,10 +160,10 @@ def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path) -
 
 
 def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:
-    ended = run(tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms")
+    ended = run(tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms", "--seconds", "60", "--steps", "30")
     assert ended.code == 0
     assert ended.profile.complete
-    assert ended.profile.steps.epochs > 0
+    assert ended.profile.steps.epochs >= 9
     assert "repeated" in [warning.code for warning in ended.profile.warnings]
     assert ended.profile.steps.restart_share is not None
     assert ended.profile.throughput.elements_per_batch == 4
@@ -213,8 +213,8 @@ def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Pa
     assert (problem.stage, problem.line) == ("stages.1", 5)
 
 
-def interrupted(folder: Path, number: signal.Signals, name: str = "steady", at: str = "measuring") -> Ended:
-    """Send `number` as soon as a phase has begun."""
+def interrupted(folder: Path, number: signal.Signals, name: str, reached: Callable[[Profile], bool]) -> Ended:
+    """Send `number` as soon as the profile that is saved while the run goes on shows that a state is reached."""
     out = folder / "profile.json"
     words = command(f"{TARGETS}:{name}", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
     process = subprocess.Popen(
@@ -227,10 +227,10 @@ def interrupted(folder: Path, number: signal.Signals, name: str = "steady", at: 
     )
     killer = threading.Timer(PATIENCE, process.kill)
     killer.start()
+    pause = threading.Event()
     try:
-        for line in process.stderr:
-            if at in line:
-                break
+        while process.poll() is None and not (out.exists() and reached(Profile.model_validate_json(out.read_text()))):
+            pause.wait(0.1)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=PATIENCE)
     finally:
@@ -238,17 +238,31 @@ def interrupted(folder: Path, number: signal.Signals, name: str = "steady", at: 
     return Ended(process.returncode, Profile.model_validate_json(out.read_text()), stdout, stderr)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    ended = failed(interrupted(tmp_path, number), code)
-    assert ended.profile.steps.count > 0
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.Signals, code: int, word: str) -> None:
+    known: list[int] = []
+
+    def measured(profile: Profile) -> bool:
+        known.append(profile.steps.count if profile.steps else 0)
+        return known[-1] > 0
+
+    ended = failed(interrupted(tmp_path, number, "steady", measured), code)
+    assert ended.profile.steps.count >= known[-1] > 0
     assert ended.profile.exit_code == code
-    assert ended.profile.verdict.bound == "step"
+    verdict = ended.profile.verdict
+    assert verdict.headline.startswith(word)
+    assert verdict.bound is not None
+    assert [detail.label for detail in verdict.details][0] == "until then"
     assert left(str(tmp_path)) == []
 
 
 def test_an_interruption_before_the_first_batch_claims_nothing_of_the_pipeline(tmp_path: Path) -> None:
-    ended = failed(interrupted(tmp_path, signal.SIGTERM, "builds_slowly", "building the pipeline"), 143)
+    def building(profile: Profile) -> bool:
+        return [phase.name for phase in profile.phases][-1:] == ["build"]
+
+    ended = failed(interrupted(tmp_path, signal.SIGTERM, "builds_slowly", building), 143)
     assert ended.profile.verdict.headline == "Terminated in phase build, before the first batch."
     (known,) = ended.profile.verdict.details
     assert known.text.endswith("build had not ended; rate, waiting and memory of the pipeline are unknown")
@@ -261,10 +275,12 @@ def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path) -
         options = ("--seconds", "600", "--max-time", limit, "--step", "simulate:5ms")
         ended = failed(run(tmp_path, f"{TARGETS}:steady", *options))
         assert ended.profile.errors[0].code == "max-time"
-        if ended.profile.steps is not None:  # else loading TensorFlow took as long, on a busy machine
-            break
+        steps = ended.profile.steps
+        if steps is not None and steps.count and ended.profile.stages:
+            break  # else nothing was measured yet: on a busy machine, loading TensorFlow takes as long
     assert re.match(rf"Stopped after {limit} s \(--max-time\): .* were measured of 600 s; ", ended.paragraph)
-    assert ended.profile.steps.count > 0
+    assert steps is not None
+    assert steps.count > 0
     assert ended.profile.stages
     assert ended.paragraph.split(":")[0] in ended.report
 
@@ -303,37 +319,3 @@ def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) 
     assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
     saved = list((tmp_path / "pipeprof-out").glob("*.json"))
     assert json.loads(saved[0].read_text())["complete"] is False
-
-
-def test_a_folder_that_cannot_be_written_to_sends_the_profile_elsewhere(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*command(f"{TARGETS}:steady", "--seconds", "0.3"), "--json"],
-        cwd="/proc",
-        env={**{k: v for k, v in os.environ.items() if k != "HOME"}, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    profile = Profile.model_validate_json(done.stdout)
-    assert [warning.code for warning in profile.warnings if "cannot write" in warning.message] == ["not-saved-there"]
-    assert len(list(tmp_path.glob("pipeprof-*/*.json"))) == 1
-    assert profile.output == "made by the user"
-
-
-def test_a_profile_that_can_be_written_nowhere_leaves_the_report(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command(f"{TARGETS}:steady", "--seconds", "0.3"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        # A full disk, as far as a file can tell: nothing longer than 500 bytes can be written.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
-    )
-    assert done.returncode == 1, done.stderr
-    assert "batches/s" in done.stdout
-    assert "the profile could be written nowhere" in done.stderr
-    assert list(tmp_path.glob("pipeprof-out/*.json")) == []

@@ -23,7 +23,7 @@ import pytest
 
 from pipeprof.profiles.document.profile import Profile
 
-PATIENCE = 120
+PATIENCE = 300
 MARK = "PIPEPROF_TEST_MARK"
 TRAPS = ("brotli", "dill", "numpy", "pydantic", "signal", "tblib", "tensorflow_datasets", "typer", "typing", "yaml")
 
@@ -163,8 +163,8 @@ CASES = {
         "os.kill(os.getpid(), signal.SIGSTOP)",
         5,
         "hung",
-        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 1 s (--timeout)",
-        ("--timeout", "1"),
+        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 3 s (--timeout)",
+        ("--timeout", "3"),
     ),
     "few open files": Case(
         "[os.open('/dev/null', os.O_RDONLY) for _ in range(10**6)]", 5, "raised", "Too many open files"
@@ -327,6 +327,30 @@ def test_with_nothing_writable_the_report_is_on_stdout(tmp_path: Path) -> None:
     assert (ended.code, ended.profile) == (1, None)
     assert "exited with status 3" in ended.out
     assert "the profile could be written nowhere" in ended.err
+
+
+def test_a_folder_that_cannot_be_written_to_sends_the_profile_elsewhere(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", misbehaving("print('made by the user')\nos._exit(3)")]
+    place = {"PATH": os.environ["PATH"], "HOME": "/proc/no", "TMPDIR": str(tmp_path)}
+    ended = run(tmp_path, program, target(tmp_path), "--json", cwd="/proc", env=place)
+    assert ended.code == 5, ended.err
+    profile = Profile.model_validate_json(ended.out)
+    assert [warning.code for warning in profile.warnings if "cannot write" in warning.message] == ["not-saved-there"]
+    assert len(list(tmp_path.glob("pipeprof-*/*.json"))) == 1
+    assert profile.output == "made by the user"
+
+
+def test_a_profile_that_can_be_written_nowhere_leaves_the_report(tmp_path: Path) -> None:
+    def full() -> None:
+        # A full disk, as far as a file can tell: nothing longer than 500 bytes can be written.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+    program = [sys.executable, "-c", misbehaving("os._exit(3)")]
+    ended = run(tmp_path, program, target(tmp_path), preexec_fn=full)
+    assert ended.code == 1, ended.err
+    assert "exited with status 3" in ended.out
+    assert "the profile could be written nowhere" in ended.err
+    assert list(tmp_path.glob("pipeprof-out/*.json")) == []
 
 
 SPEC = """\

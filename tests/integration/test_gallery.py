@@ -63,7 +63,7 @@ def small(loaded: LoadedSpec) -> LoadedSpec:
 def checked() -> tuple[dict[str, tuple[int, str]], bool]:
     """What `check` says of all specs, and whether it took TensorFlow for that."""
     command = [sys.executable, "-c", CHECK, *map(str, SPECS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     results, tensorflow = json.loads(done.stdout)
     return results, tensorflow
 

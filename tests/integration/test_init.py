@@ -174,7 +174,7 @@ def built(tmp_path_factory):
         capture_output=True,
         text=True,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        timeout=240,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
-PATIENCE = 180
+PATIENCE = 300
 LIBRARY = """
 import functools
 import tensorflow as tf

@@ -14,7 +14,7 @@ from pathlib import Path
 out = Path(sys.argv[1])
 atexit.register(lambda: out.write_text(json.dumps(sorted(sys.modules))))
 """
-PATIENCE = 180
+PATIENCE = 300
 """Seconds for what takes one or two; other processes may use the machine."""
 OURS = "sys.argv = ['pipeprof', *sys.argv[2:]]\nfrom pipeprof.cli.main import main\nmain()\n"
 BARE = """\

@@ -387,7 +387,7 @@ def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -289,7 +289,9 @@ def test_paths_that_are_not_relative_stay(write: Write) -> None:
     assert loaded.data["source"]["TextLineDataset"]["filenames"] == [str(rows), "gs://a/b", "data:p/*/*"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode)), role=st.booleans())
 def test_any_bytes_are_merged_or_refused(content: bytes, role: bool, write: Write) -> None:
     write("good.yaml", BASE + ("extends: any.yaml\n" if role else ""))
@@ -327,7 +329,9 @@ FRAGMENTS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     overlay=st.dictionaries(st.sampled_from(["stages", "source", "step", "measure", "name", "data"]), FRAGMENTS),
     flag=st.sampled_from(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -173,11 +172,9 @@ def deep_alias() -> str:
     ],
 )
 def test_bounded(text: str, code: str) -> None:
-    start = time.process_time()
     document = read(text)
     assert [problem.code for problem in document.problems] == [code]
     assert len(document.places) <= MAX_VALUES
-    assert time.process_time() - start < 5
 
 
 def test_deepest_allowed() -> None:
