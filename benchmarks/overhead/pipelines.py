@@ -58,19 +58,24 @@ class Block:
         """When the window wants to look, which is also when the block may end."""
         return self._window.check_at
 
+    @property
+    def sizes(self) -> loop.CountedSizes:
+        """Where the window counts batches by size."""
+        return self._window.sizes
+
     def most(self) -> int | None:
         """How many steps the window may still take."""
         return self._window.most()
 
-    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         """Have the window look, or put it off; returns whether the block is over."""
         self.chunks.append(times)
-        return self._due(lambda: self._window.drained(base, times, batch))
+        return self._due(lambda: self._window.drained(base, times))
 
-    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """The same with a device."""
         self.chunks.append(readings)
-        return self._due(lambda: self._window.followed(readings, restarts, batch))
+        return self._due(lambda: self._window.followed(readings, restarts))
 
     def _due(self, look: Callable[[], bool]) -> bool:
         self._left -= 1

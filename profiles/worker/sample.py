@@ -25,7 +25,7 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
+from pipeprof.profiles.protocol.steps import LoopCost
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
-from pipeprof.profiles.worker.steps.batch_size import Sizes, bytes_of
+from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.headspace import replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
@@ -81,7 +81,7 @@ class JobRun:
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
         self._memory = MemoryLog(channel.send)
-        self._sizes = Sizes()
+        self._sizes = BatchSizes()
         self._context: Any = None
         self._spec: Any = None
         self._source_bytes = 0
@@ -125,17 +125,13 @@ class JobRun:
         if window is None:
             return
         loop = LoopCost(
-            overhead_ns=window.overhead_ns,
+            overhead_ns=window.overhead_ns + self._sizes.spent_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            sizes=self._batch_size(),
+            sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
         )
         self._channel.send(window.statistics.measured(device=self._device, loop=loop))
-
-    def _batch_size(self) -> BatchSize:
-        measured = self._window.statistics if self._window is not None else None
-        return self._sizes.mean(measured.count, measured.restarts) if measured is not None else self._sizes.mean()
 
     def _import(self) -> None:
         with self._phases.enter("import"):
@@ -319,7 +315,7 @@ class JobRun:
         self._previous = window.last
         return step
 
-    def _open(self, name: PhaseName, statistics: StepStatistics, finished: Any, **options: int | None) -> PhaseWindow:
+    def _open(self, name: PhaseName, statistics: StepStatistics, finished: Any, **options: Any) -> PhaseWindow:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
 
@@ -331,11 +327,8 @@ class JobRun:
         if self._previous is not None:
             statistics.begin(*self._previous)
 
-        def finished(looked: Looked) -> str | None:
-            if looked.ended_before:
-                self._sizes.end_epoch()
-            if looked.batch is not None:
-                self._sizes.see(looked.batch, last_of_epoch=looked.last_of_epoch)
+        def finished(_looked: Looked) -> str | None:
+            self._sizes.tune(statistics.count, statistics.seconds)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
             if seconds is not None and statistics.seconds >= seconds:
@@ -345,7 +338,7 @@ class JobRun:
         with self._phases.enter("measure") as phase:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
-            options = {"steps_limit": self.job.steps, "check_ns": look_ns(seconds)}
+            options = {"steps_limit": self.job.steps, "check_ns": look_ns(seconds), "sizes": self._sizes}
             self._window = self._open("measure", statistics, finished, **options)
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
@@ -382,7 +375,7 @@ class JobRun:
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
-            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._batch_size().bytes))
+            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
         with self._attempt("no-graph", "The graph could not be read"):
             self._graphs()
 

@@ -20,7 +20,7 @@ from pipeprof.profiles.protocol.messages import Graphs, Measured
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.batch_size import Sizes
+from pipeprof.profiles.worker.steps.batch_size import BatchSizes
 
 TUTORIAL = USERS / "tutorial.py"
 
@@ -184,8 +184,8 @@ class Pair(NamedTuple):
     ],
 )
 def test_an_element_is_written_without_the_names_of_classes(batch: object, text: str) -> None:
-    sizes = Sizes()
-    sizes.see(batch)
+    sizes = BatchSizes()
+    sizes.see_first(batch)
     assert sizes.mean().element == text
 
 
@@ -206,26 +206,3 @@ def test_a_setting_in_a_function_that_is_not_called_at_import_imports_nothing_ea
     early.write_text(f"import tensorflow as tf\ndef configure():\n{setting}configure()\ndef make(): ...\n")
     assert import_early(f"{late}:make") == []
     assert [code for code, _ in import_early(f"{early}:make")] == ["imported-early"]
-
-
-def test_batches_at_the_end_of_epochs_count_by_as_many_as_there_were() -> None:
-    """Epochs of 32, 32 and 6 rows; three of four looks come at their ends."""
-    full, rest = tf.zeros([32, 2]), tf.zeros([6, 2])
-    sizes = Sizes()
-    sizes.see_first(full)
-    for _ in range(3):
-        sizes.see(rest, last_of_epoch=True)
-    sizes.see(full)
-    sizes.see(rest)
-    sizes.end_epoch()
-    mean = sizes.mean(steps=300, restarts=100)
-    assert mean.length == pytest.approx(70 / 3)
-    assert mean.bytes == pytest.approx(8 * 70 / 3)
-    assert sizes.mean(steps=300, restarts=0).length == 32
-
-
-def test_the_first_batch_is_not_taken_for_the_last_of_an_epoch() -> None:
-    sizes = Sizes()
-    sizes.see_first(tf.zeros([32]))
-    sizes.end_epoch()
-    assert sizes.mean(steps=10, restarts=5).length == 32

@@ -1,30 +1,27 @@
-"""Batch size: bytes of its tensors and length of its first dimension."""
+"""Batch size: bytes of its tensors and length of the first dimension of the first component that has one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeprof.profiles.protocol.steps import BatchSize
+from pipeprof.profiles.worker.steps.sampled_mean import SampledMean
+
+UNCOUNTED = sys.maxsize
+"""Batches until the next one is due, where none is."""
 
 
 def bytes_of(batch: Any) -> int:
     """Return the bytes of all tensors of fixed width in `batch`; strings and other variants count as nothing."""
+    return _bytes_reader(batch)(batch)
+
+
+def _has_width(component: Any) -> bool:
     import tensorflow as tf
 
-    return sum(
-        component.dtype.size * (component.shape.num_elements() or 0)
-        for component in tf.nest.flatten(batch, expand_composites=True)
-        if isinstance(component, tf.Tensor) and component.dtype not in (tf.string, tf.variant, tf.resource)
-    )
-
-
-def length_of(batch: Any) -> int | None:
-    """Return the first dimension of the first component that has one: the number of elements where batches are made."""
-    import tensorflow as tf
-
-    return next((size for one in tf.nest.flatten(batch) if (size := _first_dimension(one)) is not None), None)
+    return isinstance(component, tf.Tensor) and component.dtype not in (tf.string, tf.variant, tf.resource)
 
 
 def _first_dimension(component: Any) -> int | None:
@@ -60,88 +57,88 @@ def _text(batch: Any) -> str:
     return _component_text(batch)
 
 
-class Sizes:
-    """Mean size of sampled batches, at most four per second.
+class BatchSizes:
+    """Sizes of the batches of a window: every batch is read, or so many of a fast pipeline as cost next to nothing.
 
-    Where epochs are short, many samples are the last batch of an epoch, which may be a smaller one: they count by as
-    many last batches as there were.
+    Attributes:
+        left: How many batches later the next one is due; the loop counts them.
     """
 
     def __init__(self) -> None:
-        self._within = _SampledSizes()
-        self._last = _SampledSizes()
-        self._latest: tuple[int, int | None] | None = None
+        self.left = 1
+        self._due = 1
         self._spec: str | None = None
-        self._strings = False
+        self._first: tuple[float | None, float | None] = (None, None)
+        self._bytes: SampledMean | None = None
+        self._lengths: SampledMean | None = None
 
-    def see(self, batch: Any, *, last_of_epoch: bool = False) -> None:
-        """Sample one batch."""
-        import tensorflow as tf
-
-        if self._spec is None:
-            self._spec = _text(batch)
-            # Bytes of text, of datasets and of other objects are not known.
-            self._strings = any(
-                getattr(one, "dtype", tf.string) == tf.string for one in tf.nest.flatten(batch) if one is not None
-            )
-        self._settle(self._within)
-        self._latest = (bytes_of(batch), length_of(batch))
-        if last_of_epoch:
-            self._settle(self._last)
+    @property
+    def spent_ns(self) -> int:
+        """Time that the reading took, in nanoseconds."""
+        return sum(one.spent_ns for one in (self._bytes, self._lengths) if one is not None)
 
     def see_first(self, batch: Any) -> None:
-        """Sample the first batch of all, long before the next sample."""
-        self.see(batch)
-        self._settle(self._within)
+        """Learn the structure of batches from the first one, which belongs to no window."""
+        import tensorflow as tf
 
-    def end_epoch(self) -> None:
-        """Learn that the last sample was the last batch of its epoch."""
-        self._settle(self._last)
+        self._spec = _text(batch)
+        lengths = length_reader(batch)
+        self._lengths = SampledMean(lengths)
+        nbytes = None
+        # Bytes of text, of datasets and of other objects are not known.
+        if all(getattr(part, "dtype", tf.string) != tf.string for part in tf.nest.flatten(batch) if part is not None):
+            read = _bytes_reader(batch)
+            self._bytes, nbytes = SampledMean(read), read(batch)
+        self._first = (nbytes, lengths(batch))
 
-    def _settle(self, where: _SampledSizes) -> None:
-        if self._latest is not None:
-            where.add(*self._latest)
-        self._latest = None
+    def take(self, batch: Any) -> int:
+        """Read a batch that is due; return how many batches later the next one is."""
+        due = self._due
+        self._due = UNCOUNTED
+        for sample in (self._lengths, self._bytes):
+            if sample is not None:
+                sample.left -= due
+                if sample.left <= 0:
+                    sample.take(batch)
+                self._due = min(self._due, sample.left)
+        return self._due
 
-    def mean(self, steps: int = 0, restarts: int = 0) -> BatchSize:
-        """Return means over the sampled batches; `bytes` is None where a batch contains strings.
+    def tune(self, steps: int, seconds: float) -> None:
+        """Choose how many batches to read: `steps` of them took `seconds`."""
+        if steps and seconds > 0:
+            for sample in (self._lengths, self._bytes):
+                if sample is not None:
+                    sample.tune(1e9 * seconds / steps)
 
-        Args:
-            steps: How many batches there were.
-            restarts: How many epochs ended.
-        """
-        self._settle(self._within)
-        last = min(1.0, restarts / steps) if steps else 0.0
-        return BatchSize(
-            element=self._spec,
-            bytes=_weigh(self._within.bytes, self._last.bytes, last) if not self._strings else None,
-            length=_weigh(self._within.lengths, self._last.lengths, last),
-        )
-
-
-@dataclass
-class _SampledSizes:
-    """Sizes of some batches."""
-
-    bytes: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-
-    def add(self, nbytes: int, length: int | None) -> None:
-        if len(self.bytes) < 10_000:
-            self.bytes.append(nbytes)
-            if length is not None:
-                self.lengths.append(length)
+    def mean(self) -> BatchSize:
+        """Return the means, before a window the sizes of the first batch; `None` where a sample does not tell them."""
+        nbytes, length = self._first
+        if self._lengths is not None and self._lengths.seen:
+            nbytes = self._bytes.mean() if self._bytes is not None else None
+            length = self._lengths.mean()
+        return BatchSize(element=self._spec, bytes=nbytes, length=length)
 
 
-def _weigh(within: list[int], last: list[int], share: float) -> float | None:
-    """Return the mean of both, the last ones with their share of all; `None` without a sample.
+def length_reader(first: Any) -> Callable[[Any], int | None]:
+    """Return what reads the length of batches of the structure of `first`."""
+    import tensorflow as tf
 
-    Args:
-        within: Sizes of batches that another one of their epoch may have followed.
-        last: Sizes of the last batches of epochs.
-        share: Of the last batches among all.
-    """
-    if not within or not last:
-        known = within or last
-        return sum(known) / len(known) if known else None
-    return (1 - share) * sum(within) / len(within) + share * sum(last) / len(last)
+    parts, flatten = tf.nest.flatten(first), tf.nest.flatten
+    at = next((number for number, part in enumerate(parts) if _first_dimension(part) is not None), None)
+    if at is None:
+        return lambda _batch: None
+    return lambda batch: _first_dimension(flatten(batch)[at])
+
+
+def _bytes_reader(first: Any) -> Callable[[Any], int]:
+    """Return what reads the bytes of batches of the structure of `first`."""
+    import tensorflow as tf
+
+    parts, flatten = tf.nest.flatten(first, expand_composites=True), tf.nest.flatten
+    widths = [(number, part.dtype.size) for number, part in enumerate(parts) if _has_width(part)]
+
+    def read(batch: Any) -> int:
+        parts = flatten(batch, expand_composites=True)
+        return sum(width * parts[number].shape.num_elements() for number, width in widths)
+
+    return read

@@ -14,7 +14,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, drain, follow
+from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class _Replay:
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self.statistics = StepStatistics(Floor())
+        self.sizes = NoSizes()
         self._stop = stop
         self._began = time.perf_counter_ns()
         self.check_at = self._began + _CHECK_NS
@@ -50,11 +51,11 @@ class _Replay:
     def most(self) -> int | None:
         return None
 
-    def drained(self, base: int, times: list[int], _batch: object) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         self.statistics.fold_drain(base, times)
         return self._is_over()
 
-    def followed(self, readings: list[StepReading], _restarts: list[int], _batch: object) -> bool:
+    def followed(self, readings: list[StepReading], _restarts: list[int]) -> bool:
         self.statistics.fold_device(readings)
         return self._is_over()
 

@@ -1,11 +1,13 @@
 """Step loop: takes batches like a training loop, and reads the clock.
 
-Nothing but clock readings happens per step. A few times a second, while the simulated device is busy if there is
-one, a window takes the readings, folds them and decides whether to continue.
+Little but clock readings happens per step: the sizes of a batch are read where that costs next to nothing. A few times
+a second, while the simulated device is busy if there is one, a window takes the readings, folds them and decides
+whether to continue.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -140,48 +142,75 @@ class PythonStep:
         """Do nothing: no step is in flight."""
 
 
+class CountedSizes(Protocol):
+    """Reader of the sizes of batches: the loop hands over each that is due."""
+
+    left: int
+
+    def take(self, batch: Any) -> int:
+        """Read a batch that is due; return how many batches later the next one is."""
+
+
+@dataclass
+class NoSizes:
+    """A reader that reads nothing."""
+
+    left: int = sys.maxsize
+
+    def take(self, _batch: Any) -> int:
+        """Never called."""
+        return sys.maxsize
+
+
 class StepWindow(Protocol):
     """Receiver of the loop's readings that decides when the loop ends."""
 
     check_at: int
 
+    @property
+    def sizes(self) -> CountedSizes:
+        """Where batches are counted by size."""
+
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""
 
-    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device; returns whether the window is over."""
 
-    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
 
 
 def drain(feed: Feed, window: StepWindow) -> None:
     """Take batches as fast as they come, until the window is over."""
-    clock = time.perf_counter_ns
+    clock, sizes = time.perf_counter_ns, window.sizes
     # The feed may stand at the end of an epoch: only an epoch that began here can be empty.
     base, fresh = clock(), False
     while True:
         times: list[int] = []
         note = times.append
-        latest = None
+        left = sizes.left
         check_at = window.check_at
         most = window.most()
         try:
             for batch in islice(feed.iterator, most) if most else feed.iterator:
                 now = clock()
                 note(now)
-                latest = batch
+                left -= 1
+                if not left:
+                    left = sizes.take(batch)
                 if now >= check_at:
                     break
         except BaseException:
             # The steps before an error are measured as well.
             if times:
                 with suppress(Exception):
-                    window.drained(base, times, latest)
+                    window.drained(base, times)
             raise
         ended = clock()
+        sizes.left = left
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
-        if window.drained(base, times, latest):
+        if window.drained(base, times):
             return
         looked = clock()
         if whole:
@@ -198,10 +227,9 @@ def drain(feed: Feed, window: StepWindow) -> None:
 
 def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
     """Feed a device, until the window is over."""
-    clock = time.perf_counter_ns
+    clock, sizes = time.perf_counter_ns, window.sizes
     readings: list[StepReading] = []
     restarts: list[int] = []
-    batch: Any = None
     while True:
         try:
             deadline, woke = step.wait()
@@ -218,12 +246,15 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
             # The steps before an error are measured as well.
             if readings:
                 with suppress(Exception):
-                    window.followed(readings, restarts, batch)
+                    window.followed(readings, restarts)
             raise
+        sizes.left -= 1
+        if not sizes.left:
+            sizes.left = sizes.take(batch)
         # Times exclude the deletion of ended iterators.
         reading = StepReading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():
-            if window.followed(readings, restarts, batch):
+            if window.followed(readings, restarts):
                 return
             readings, restarts = [], []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
 from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,19 +42,13 @@ class Looked:
         seconds: Length of the chunk of steps.
         steps: How many there were.
         median_ms: Their median interval; `None` when there were none.
-        batch: The latest batch.
         epoch_start: What of the window lies before the latest restart of the dataset; `None` before the first one.
-        last_of_epoch: The batch is known to be the last one of its epoch.
-        ended_before: The batch of the look before was the last one of its epoch.
     """
 
     seconds: float
     steps: int
     median_ms: float | None
-    batch: Any
     epoch_start: EpochStart | None = None
-    last_of_epoch: bool = False
-    ended_before: bool = False
 
 
 class PhaseWindow:
@@ -68,6 +63,7 @@ class PhaseWindow:
         device: Whether there is a device.
         steps_limit: End after exactly so many steps.
         check_ns: Nanoseconds from one look to the next.
+        sizes: Where batches are counted by size.
     """
 
     def __init__(
@@ -81,6 +77,7 @@ class PhaseWindow:
         device: bool,
         steps_limit: int | None = None,
         check_ns: int | None = None,
+        sizes: CountedSizes | None = None,
     ) -> None:
         self._phase = phase
         self.statistics = statistics
@@ -89,6 +86,7 @@ class PhaseWindow:
         self._finished = finished
         self._device = device
         self._limit = steps_limit
+        self.sizes = sizes or NoSizes()
         self._epoch = self._looked_epoch = feed.ended
         self._most_ns = self._check_ns = check_ns or CHECK_NS
         now = self._epoch_began = time.perf_counter_ns()
@@ -109,27 +107,24 @@ class PhaseWindow:
         """Return how many steps are left to the limit, if there is one."""
         return max(1, self._limit - self.statistics.count) if self._limit is not None else None
 
-    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device; returns whether the window is over."""
         began = time.perf_counter_ns()
         restarted = self._feed.ended != self._epoch
-        ended = bool(times) and times[-1] < self.check_at and len(times) != self.most()
         if times:
             self._epoch = self._feed.ended
         median = self.statistics.fold_drain(base, times, restarted=restarted)
         seconds = (times[-1] - base) / 1e9 if times else 0.0
-        looked = Looked(seconds, len(times), median, batch, self.statistics.epoch_start, ended, not times)
-        return self._look(looked, began)
+        return self._look(Looked(seconds, len(times), median, self.statistics.epoch_start), began)
 
-    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device; returns whether the window is over."""
         began = time.perf_counter_ns()
         before = self.statistics.seconds
         median = self.statistics.fold_device(readings, restarts)
         self.last = (readings[-1].start, readings[-1].end)
         seconds, start = self.statistics.seconds - before, self.statistics.epoch_start
-        looked = Looked(seconds, len(readings), median, batch, start, ended_before=0 in restarts)
-        return self._look(looked, began)
+        return self._look(Looked(seconds, len(readings), median, start), began)
 
     def _look(self, looked: Looked, began: int) -> bool:
         cpu = time.thread_time_ns()

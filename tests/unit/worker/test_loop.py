@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from unit.worker.fakes import MS, FakeDataset, FakeTime
@@ -22,6 +21,18 @@ def time(monkeypatch):
     return fake
 
 
+class Every:
+    """Keeps one batch in `stride`."""
+
+    def __init__(self, stride: int = 1) -> None:
+        self.left = self.stride = stride
+        self.taken: list[int] = []
+
+    def take(self, batch: int) -> int:
+        self.taken.append(batch)
+        return self.stride
+
+
 class Chunks:
     """A window that keeps every chunk: checks every `every_ms`, ends after `steps` or `looks`."""
 
@@ -33,7 +44,7 @@ class Chunks:
         self.chunks: list[tuple[int, list[int]]] = []
         self.readings: list[list[StepReading]] = []
         self.restarts: list[list[int]] = []
-        self.batches: list[Any] = []
+        self.sizes = Every()
         self.cost_ms = 0.0
         self.check_at = time.ns + self._every
 
@@ -44,8 +55,7 @@ class Chunks:
     def most(self) -> int | None:
         return None if self._steps is None else max(1, self._steps - self.count)
 
-    def _over(self, batch: Any) -> bool:
-        self.batches.append(batch)
+    def _over(self) -> bool:
         self._time.pass_ms(self.cost_ms)
         self.check_at = self._time.ns + self._every
         looked = len(self.chunks) + len(self.readings)
@@ -53,14 +63,14 @@ class Chunks:
             self._steps is not None and self.count >= self._steps
         )
 
-    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         self.chunks.append((base, times))
-        return self._over(batch)
+        return self._over()
 
-    def followed(self, readings: list[StepReading], restarts: list[int], batch: Any) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         self.readings.append(readings)
         self.restarts.append(restarts)
-        return self._over(batch)
+        return self._over()
 
     def intervals_ms(self) -> list[list[float]]:
         return [[(b - a) / MS for a, b in zip([base, *times], times, strict=False)] for base, times in self.chunks]
@@ -155,7 +165,16 @@ def test_draining_looks_when_the_check_is_due(time):
     window = Chunks(time, every_ms=10, looks=3)
     drain(Feed(FakeDataset(time, [1000], ms=3)), window)
     assert window.intervals_ms() == [[3] * 4] * 3
-    assert window.batches == [4, 8, 12]
+    assert window.sizes.taken == list(range(1, 13))
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_batches_that_are_due_are_counted_across_looks_and_epochs(time, device):
+    window = Chunks(time, every_ms=10, steps=20)
+    window.sizes = Every(3)
+    feed = Feed(FakeDataset(time, [5], ms=3))
+    follow(feed, simulated(time), window) if device else drain(feed, window)
+    assert window.sizes.taken == [3, 6, 9, 12, 15, 18]
 
 
 def test_what_a_look_costs_is_in_no_interval(time):
@@ -234,7 +253,7 @@ def test_following_looks_when_the_check_is_due(time):
     window = Chunks(time, every_ms=10, looks=2)
     follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
     assert [len(readings) for readings in window.readings] == [3, 2]
-    assert window.batches == [3, 5]
+    assert window.sizes.taken == [1, 2, 3, 4, 5]
 
 
 def test_following_stops_at_exactly_the_number_of_steps(time):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
@@ -72,7 +71,6 @@ def test_a_look_is_due_at_every_check(bench):
     window = on.open()
     drain(on.feed, window)
     assert [looked.steps for looked in on.looks] == [100] * 4
-    assert [looked.batch for looked in on.looks] == [100, 200, 300, 400]
     assert on.looks[0].seconds == pytest.approx(0.1)
     assert on.looks[0].median_ms == pytest.approx(1.0)
     assert window.reason == "enough"
@@ -116,16 +114,16 @@ def test_without_a_limit_any_number_of_steps_is_left(bench):
     assert on.open().most() is None
     window = on.open(steps_limit=7)
     assert window.most() == 7
-    window.drained(0, [1, 2, 3], None)
+    window.drained(0, [1, 2, 3])
     assert window.most() == 4
 
 
 def test_a_wish_to_stop_is_granted_at_the_next_look(bench):
     on = bench([10_000])
     window = on.open()
-    assert not window.drained(on.time.ns, [on.time.ns + MS], 1)
+    assert not window.drained(on.time.ns, [on.time.ns + MS])
     on.channel.stopped = True
-    assert window.drained(on.time.ns, [on.time.ns + MS], 2)
+    assert window.drained(on.time.ns, [on.time.ns + MS])
     assert window.reason == "stopped"
 
 
@@ -133,7 +131,7 @@ def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
     on = bench([10_000], looks=1)
     on.channel.stopped = True
     window = on.open()
-    assert window.drained(on.time.ns, [on.time.ns + MS], 1)
+    assert window.drained(on.time.ns, [on.time.ns + MS])
     assert window.reason == "enough"
 
 
@@ -151,7 +149,7 @@ def test_beats_come_every_second_at_most_and_at_the_end(bench):
 
 def test_a_beat_before_the_first_step_has_no_rate(bench):
     on = bench([10])
-    on.open().drained(on.time.ns, [], None)
+    on.open().drained(on.time.ns, [])
     assert on.channel.sent == [Beat("measure", 0, 0.0, None)]
 
 
@@ -228,25 +226,6 @@ def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     assert starts[-1].seconds == pytest.approx((150 * each + 2 * 9 - (5 if device else 0)) / 1000)
 
 
-def test_looks_tell_which_batches_were_the_last_of_their_epochs(bench):
-    on = bench([250], ms=1, looks=8)
-    drain(on.feed, on.open())
-    seen = [(looked.batch, looked.last_of_epoch) for looked in on.looks if looked.batch is not None]
-    assert seen[:4] == [(100, False), (200, False), (250, True), (350, False)]
-    on = bench([100], ms=1, looks=3)
-    drain(on.feed, on.open())
-    assert [(looked.batch, looked.ended_before) for looked in on.looks[:2]] == [(100, False), (None, True)]
-
-
-def test_following_tells_it_with_the_next_look(bench):
-    on = bench([9], ms=2, looks=40)
-    window = on.open(device=True, check_ns=10 * MS)
-    follow(on.feed, on.step(3), window)
-    last = {before.batch % 9 == 0 for before, after in pairwise(on.looks) if after.ended_before}
-    assert last == {True}
-    assert not any(before.batch % 9 == 0 for before, after in pairwise(on.looks) if not after.ended_before)
-
-
 def test_an_epoch_before_the_window_is_not_its_own(bench):
     on = bench([5])
     for _ in range(6):
@@ -307,7 +286,7 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
     on.feed.paused_ns = 500 * 1000 * MS
     window = on.open()
     on.feed.paused_ns += paused_s * 1000 * MS
-    assert window.drained(0, [round(counted_s * 1000) * MS], None) is over
+    assert window.drained(0, [round(counted_s * 1000) * MS]) is over
     words = f"ended early: TensorFlow took {paused_s} s to free finished iterators"
     assert window.reason == (words if over else None)
 
