@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pipeprof.pipelines.addresses import address_of, pipeline_of
 
@@ -40,10 +41,18 @@ class Names:
             return f"{address}.choice_dataset." if number == 0 else f"{address}.datasets.{number - 1}."
         return f"{address}.datasets.{number}."
 
+    @cached_property
+    def _by_pipeline(self) -> dict[str, list[str]]:
+        """The addresses of the spec by their pipelines."""
+        found: dict[str, list[str]] = {}
+        for address in self.ops or {}:
+            found.setdefault(pipeline_of(address), []).append(address)
+        return found
+
     def line(self, prefix: str, own: list[str | None], marked: set[str]) -> Free:
         """Return the addresses of a line in order; ``marked`` are those of options, which are no stages."""
         pipeline = prefix.removesuffix(".")
-        found = [op for op in self.ops or {} if pipeline_of(op) == pipeline and op not in marked]
+        found = [address for address in self._by_pipeline.get(pipeline, ()) if address not in marked]
         return Free([*sorted(found, key=position)], {name for name in own if name is not None})
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
@@ -92,6 +92,10 @@ class _Line:
     prefix: str = ""
     depth: int = 0
     owner: str | None = None
+
+
+_Members: TypeAlias = list[tuple[str, Group]]
+"""The stages of one line by their addresses, in the order elements flow."""
 
 
 @dataclass(frozen=True)
@@ -191,38 +195,53 @@ class StageGraph:
         """
         if self.root is None:
             return ()
-        found = self._line(self.root, _Line(), Names(by_address, ops))
-        return tuple(replace(stage, op=(ops or {}).get(stage.address, stage.op)) for stage in found)
+        names = Names(by_address, ops)
+        found: list[WrittenStage] = []
+        # What is left to do, last first: a stage to list, or a line with its groups to take apart.
+        todo: list[WrittenStage | tuple[_Line, _Members]] = [(main := _Line(), self._members(self.root, main, names))]
+        while todo:
+            next_ = todo.pop()
+            if isinstance(next_, WrittenStage):
+                found.append(replace(next_, op=(ops or {}).get(next_.address, next_.op)))
+            else:
+                todo += reversed(list(self._take_apart(*next_, names)))
+        return tuple(found)
 
-    def _line(self, end: str, line: _Line, names: Names) -> Iterator[WrittenStage]:
+    def _take_apart(
+        self, line: _Line, members: _Members, names: Names
+    ) -> Iterator[WrittenStage | tuple[_Line, _Members]]:
+        """Yield the stages of a line, each followed by the lines inside it: its sides, and what its functions make."""
+        before: tuple[str, ...] = ()
+        for address, group in members:
+            inside: list[tuple[_Line, _Members]] = []
+            sides = group.feeds if group.sides else group.feeds[1:]
+            for number, side in enumerate(sides, 0 if group.sides else 1):
+                below = _Line(names.side(address, number), line.depth + 1, line.owner)
+                stages = self._members(side, below, names)
+                before = (*before, *[last for last, _ in stages[-1:]])
+                inside.append((below, stages))
+            for number, body in enumerate(group.bodies):
+                prefix = f"{address}." if number == 0 else f"{address}.functions.{number}."
+                below = _Line(prefix, line.depth + 1, address)
+                inside.append((below, self._members(body, below, names)))
+            name = self.nodes[group.nodes[-1]].name
+            yield WrittenStage(address, group.op, name, line.depth, group.nodes, before, line.owner)
+            yield from inside
+            before = (address,)
+
+    def _members(self, end: str, line: _Line, names: Names) -> _Members:
+        """Return the stages of the line that ends with ``end``, by address."""
         groups: list[Group] = []
         marked: set[str] = set()
         at: str | None = end
         while at is not None:
-            marked |= {self.nodes[other_name].key or "" for other_name in self._options_above(at)}
+            marked |= {self.nodes[option].key or "" for option in self._options_above(at)}
             group = self._group(self.skip_options(at), names.given)
             if names.ops is not None and group.sides and address_in(self.nodes[group.nodes[-1]].key) is None:
                 group = self._continued_line(group, line.prefix)
             groups.append(group)
             at = group.feeds[0] if group.feeds and not group.sides else None
-        groups.reverse()
-        before: tuple[str, ...] = ()
-        for address, group in self._assign_addresses(groups, line.prefix, names, marked):
-            inside: list[WrittenStage] = []
-            sides = group.feeds if group.sides else group.feeds[1:]
-            for number, side in enumerate(sides, 0 if group.sides else 1):
-                prefix = names.side(address, number)
-                below = _Line(prefix, line.depth + 1, line.owner)
-                stages = list(self._line(side, below, names))
-                before = (*before, *[stage.address for stage in stages if stage.depth == below.depth][-1:])
-                inside.extend(stages)
-            for number, body in enumerate(group.bodies):
-                prefix = f"{address}." if number == 0 else f"{address}.functions.{number}."
-                inside.extend(self._line(body, _Line(prefix, line.depth + 1, address), names))
-            name = self.nodes[group.nodes[-1]].name
-            yield WrittenStage(address, group.op, name, line.depth, group.nodes, before, line.owner)
-            yield from inside
-            before = (address,)
+        return list(self._assign_addresses(groups[::-1], line.prefix, names, marked))
 
     def _options_above(self, node_id: str) -> Iterator[str]:
         """Yield the options that `skip_options` passes over."""

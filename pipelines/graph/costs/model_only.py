@@ -6,7 +6,7 @@ are alive. Stages as written and TensorFlow's rewrites of them cannot be disting
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import match
@@ -27,6 +27,15 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
     return best
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the records of a pipeline belong: in the main one, or in one that a function makes."""
+
+    prefix: str = ""
+    owner: str | None = None
+    depth: int = 0
+
+
 @dataclass
 class _ModelReader:
     model: ModelDict
@@ -38,34 +47,51 @@ class _ModelReader:
     def read(self) -> GraphDict:
         root = self.nodes.get(self.model["output"])
         ends = self._children(root) if root is not None else []
-        identity = self._read(ends[0], "", None, 0) if len(ends) == 1 else None
-        return {"root": identity, "reason": None if identity else "the model shows no stages", "nodes": self.found}
+        if len(ends) != 1:
+            return {"root": None, "reason": "the model shows no stages", "nodes": []}
+        todo: list[tuple[ModelNodeDict, _Place]] = [(ends[0], _Place())]
+        while todo:
+            todo += self._add(*todo.pop())
+        return {"root": str(ends[0]["id"]), "reason": None, "nodes": self.found}
 
-    def _read(self, node: ModelNodeDict, prefix: str, owner: str | None, depth: int) -> str:
-        identity = f"{prefix}{node['id']}"
+    def _add(self, node: ModelNodeDict, place: _Place) -> Iterator[tuple[ModelNodeDict, _Place]]:
+        """Add the record of a dataset; yield those that it reads and makes."""
+        identity = f"{place.prefix}{node['id']}"
         children = self._children(node)
-        makes = traits(node["name"]).nests
         # A stage that creates iterators reads one input, which was created together with it.
-        made = [child for child in children if child["id"] != node["id"] + 1] if makes else []
-        inputs = [self._read(child, prefix, owner, depth) for child in children if child not in made]
-        record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
+        makes = traits(node["name"]).nests
+        made = [child for child in children if makes and child["id"] != node["id"] + 1]
+        read = [child for child in children if child not in made]
+        inputs = [f"{place.prefix}{child['id']}" for child in read]
+        record = dataset_node(identity, dataset_op(node["name"]), inputs, place.owner, place.depth)
         self.found.append(record)
+        yield from ((child, place) for child in read)
         if made:
             largest = max(made, key=self._size)
-            record["bodies"] = [self._read(largest, f"{identity}::model::", identity, depth + 1)]
-        return identity
+            inside = _Place(f"{identity}::model::", identity, place.depth + 1)
+            record["bodies"] = [f"{inside.prefix}{largest['id']}"]
+            yield largest, inside
 
     def _size(self, node: ModelNodeDict) -> int:
-        return 1 + sum(map(self._size, self._children(node)))
+        count, todo = 0, [node]
+        while todo:
+            count += 1
+            todo += self._children(todo.pop())
+        return count
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        found = []
-        for number in node["inputs"]:
+        """Return the live inputs of ``node`` in order; parts of an iterator and options are skipped."""
+        found: list[ModelNodeDict] = []
+        todo = [(node, number) for number in reversed(node["inputs"])]
+        while todo:
+            reader, number = todo.pop()
             child = self.nodes.get(number)
             if child is None:
                 continue
-            skipped = is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset")
-            found.extend(self._children(child) if skipped else [child])
+            if is_helper(reader["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
+                todo += [(child, below) for below in reversed(child["inputs"])]
+            else:
+                found.append(child)
         return found
 
 
