@@ -18,8 +18,8 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name py.type
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Tests run in two processes: a module stays in one, and all modules that measure stay in the same one.
-SPREAD := -n 2 --dist loadgroup
+# Tests run in three processes, as those that start others wait for them; a module stays in one, the longest come first.
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list

@@ -1,7 +1,7 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-With ``pytest -n 2 --dist loadgroup`` the tests of a module stay in one process, because they share fixtures, and all
-modules that measure stay in the same one: no two tests measure at once.
+With ``pytest -n 3 --dist loadfile`` the tests of a module stay in one process, because they share fixtures. Nothing
+here asserts a time, so that modules which measure may run beside others.
 """
 
 from __future__ import annotations
@@ -24,9 +24,29 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
-# Modules whose tests start measuring workers or watch real processes.
-MEASURING = frozenset(
-    {"test_deaths", "test_ledger", "test_libraries", "test_system", "test_targets", "test_targets_as_written"}
+# Modules that take longest, in the order in which xdist hands them out: at the end only short ones are left.
+LONGEST = (
+    "test_deaths",
+    "test_init_function",
+    "test_targets",
+    "test_python_rendering",
+    "test_environment_faults",
+    "test_refusals",
+    "test_ledger",
+    "test_gallery",
+    "test_data",
+    "test_init_public_shapes",
+    "test_init",
+    "test_elements",
+    "test_targets_as_written",
+    "test_examples",
+    "test_libraries",
+    "test_main",
+    "test_never_a_traceback",
+    "test_attribution",
+    "test_constructs",
+    "test_show",
+    "test_architecture",
 )
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
@@ -87,12 +107,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests belong together when they run in several processes."""
-    for item in items:
-        name = item.path.relative_to(TESTS).as_posix()
-        item.add_marker(pytest.mark.xdist_group("measuring" if item.path.stem in MEASURING else name))
+    """Put the modules first that take longest; the order within a module stays."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 class _Starts:

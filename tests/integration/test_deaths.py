@@ -254,7 +254,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.
     verdict = ended.profile.verdict
     assert verdict.headline.startswith(word)
     assert verdict.bound is not None
-    assert [detail.label for detail in verdict.details][0] == "until then"
+    assert verdict.details[0].label == "until then"
     assert left(str(tmp_path)) == []
 
 

@@ -363,6 +363,8 @@ stages:
   - repeat: {}
 """
 PIPEPROF = str(Path(sys.executable).with_name("pipeprof"))
+# Steps of one length: the warm-up is soon over, and the cores are free for other tests.
+STEADY = ("--step", "simulate:10ms")
 
 
 def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) -> None:
@@ -371,7 +373,7 @@ def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) 
     )
     (tmp_path / "data.csv").write_text("a\nb\n")
     out = str(tmp_path / "profile.json")
-    arguments = (str(tmp_path / "spec.yaml"), "--out", out)
+    arguments = (str(tmp_path / "spec.yaml"), *STEADY, "--out", out)
     ended = run(tmp_path, [PIPEPROF], *arguments, cwd="/proc", env=without_temporary_folder(tmp_path))
     assert ended.code == 0, ended.err
     assert ended.profile.complete
@@ -411,7 +413,7 @@ def test_a_spec_runs_no_file_of_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
     environment = {"PYTHONPATH": ":/nowhere", "PIPEPROF_CACHE_DIR": str(tmp_path / "cache")}
     out = str(tmp_path / "profile.json")
-    ended = run(tmp_path, [PIPEPROF], "spec.yaml", "--no-python", "--out", out, env=environment)
+    ended = run(tmp_path, [PIPEPROF], "spec.yaml", *STEADY, "--no-python", "--out", out, env=environment)
     assert ended.code == 0, ended.err
     assert not sprung.exists(), sprung.read_text()
 
@@ -438,6 +440,6 @@ def test_a_function_sees_the_path_that_python_gives_its_file_and_not_the_current
     printed = made.stdout + made.stderr
     assert found[0] in printed
     assert "not beside" in printed
-    ended = run(tmp_path, [PIPEPROF], "project/input.py:make", "--out", str(tmp_path / "profile.json"))
+    ended = run(tmp_path, [PIPEPROF], "project/input.py:make", *STEADY, "--out", str(tmp_path / "profile.json"))
     assert ended.code == 0, ended.err
     assert ended.profile.output.splitlines() == [found[0], "not beside"]

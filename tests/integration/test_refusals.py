@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 import yaml
+from integration import example_data
 from integration.some_specs import some_spec
 from integration.test_elements import _described, _plain
 from integration.test_ops_tensorflow import _calls
@@ -20,8 +21,6 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.check import check_spec, find_element_faults
-from pipeprof.pipelines.data.cache import ensure
-from pipeprof.pipelines.data.folders import CacheFolder
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.tensor.input_checks import TRIED, InputTypes, needs
 from pipeprof.pipelines.inference.tensor.input_table import ROWS
@@ -41,10 +40,9 @@ SOME = 12
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The inputs of the specs."""
-    folder = tmp_path_factory.mktemp("made")
-    path = folder / "spec.yaml"
+    path = tmp_path_factory.mktemp("made") / "spec.yaml"
     path.write_text(as_spec("source: {range: {stop: 1}}"))
-    return ensure(load_spec(path).spec.data, progress=lambda *_: None, cache=CacheFolder(folder / "cache"))
+    return example_data.made(load_spec(path))
 
 
 def _tensorflows_error(loaded: LoadedSpec, made: dict[str, Path], *, run: bool = True) -> Exception | None:

@@ -86,6 +86,7 @@ def profile(tmp_path):
         ["--version"],
         ["run", "--help"],
         ["check", "spec.yaml"],
+        ["check", "train.py:make"],
         ["check", "missing.yaml"],
         ["run", "missing.yaml"],
         ["rules"],
@@ -102,12 +103,14 @@ def profile(tmp_path):
 @pytest.mark.usefixtures("profile")
 def test_commands_that_need_no_tensorflow_do_not_load_it(arguments, tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "train.py").write_text("import tensorflow\ndef make(): ...\n", encoding="utf-8")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.csv").write_text("x,y\n1,2\n3,4\n", encoding="utf-8")
     modules, done = loaded(OURS, *arguments, cwd=tmp_path)
     assert done.returncode == (2 if "missing.yaml" in arguments else 0), done.stderr
     assert not modules & FRAMEWORKS
     assert "pipeprof" in modules
+    assert "numpy" not in modules or arguments[0] == "init"
 
 
 def test_check_imports_only_what_the_spec_uses(tmp_path):

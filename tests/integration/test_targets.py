@@ -395,7 +395,17 @@ def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
     out = tmp_path / "profile.json"
     done = pipeprof(
-        USERS, "run", "flowers.input:talks", "--seconds", "0.5", "--no-lock", "--out", str(out), FLOWERS_SEEN="yes"
+        USERS,
+        "run",
+        "flowers.input:talks",
+        "--step",
+        "simulate:10ms",
+        "--seconds",
+        "0.3",
+        "--no-lock",
+        "--out",
+        str(out),
+        FLOWERS_SEEN="yes",
     )
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json(out.read_text())
@@ -465,7 +475,19 @@ def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -
         "    return tf.data.Dataset.range(8).repeat()\n"
     )
     out = tmp_path / "p.json"
-    done = pipeprof(tmp_path, "run", "configured.py:make", "--steps", "20", "--no-lock", "-q", "--out", str(out))
+    done = pipeprof(
+        tmp_path,
+        "run",
+        "configured.py:make",
+        "--step",
+        "simulate:10ms",
+        "--steps",
+        "20",
+        "--no-lock",
+        "-q",
+        "--out",
+        str(out),
+    )
     profile = Profile.model_validate_json(out.read_text())
     assert done.returncode == 0, profile.errors
     assert profile.output == "threads: 3"

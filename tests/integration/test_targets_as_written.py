@@ -113,7 +113,19 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
     for name in ("random", "queue", "types", "trace", "tensorflow", "pipeprof"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('of the user')\n")
     out = tmp_path / "p.json"
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:from_options", "--steps", "20", "--no-lock", "-q", "--out", str(out))
+    done = pipeprof(
+        tmp_path,
+        "run",
+        f"{TUTORIAL}:from_options",
+        "--step",
+        "simulate:10ms",
+        "--steps",
+        "20",
+        "--no-lock",
+        "-q",
+        "--out",
+        str(out),
+    )
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json(out.read_text())
     assert profile.output == "command line: [] random: random True"

@@ -435,35 +435,6 @@ def process(*arguments: str | Path, **options: object) -> subprocess.CompletedPr
     )  # type: ignore[call-overload]
 
 
-LOADED = """
-import atexit, sys
-atexit.register(lambda: print("heavy:", sorted({"tensorflow", "keras", "numpy"} & set(sys.modules)), file=sys.stderr))
-from pipeprof.cli.main import main
-main()
-"""
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["run", "--help"],
-        ["check", "spec.yaml"],
-        ["check", "train.py:make"],
-        ["schema", "spec"],
-        ["schema", "profile"],
-        ["show", str(INPUT_BOUND)],
-        ["data", "list"],
-    ],
-)
-def test_tensorflow_is_not_loaded(arguments: list[str], spec: Path) -> None:
-    (spec.parent / "train.py").write_text("import tensorflow\ndef make(): ...\n")
-    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=spec.parent, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("heavy: []\n")
-
-
 def test_a_reader_that_goes_away_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
