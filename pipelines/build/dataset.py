@@ -14,7 +14,8 @@ from pipeprof.pipelines.build.last_stages import StageRecorder, dataset_of
 from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Op
-from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
+from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
@@ -48,6 +49,11 @@ def load_arrays(spec: Spec, context: BuildContext) -> None:
         if isinstance(leaf.value, ARRAYS):
             with pin_errors(leaf.address, ()):
                 context.loaded(leaf.value)
+
+
+def builder(context: BuildContext) -> Building:
+    """The builder of single sources and stages, as edits need it."""
+    return _Builder(importlib.import_module("tensorflow"), context)
 
 
 def build(spec: Spec, context: BuildContext) -> Any:
@@ -122,7 +128,7 @@ class _Builder(FunctionBuilder):
                 dataset = stage.apply(dataset, self, here)
         return dataset
 
-    def inner(self, pipeline: Pipeline, address: str) -> Any:
+    def inner(self, pipeline: InnerPipeline, address: str) -> Any:
         """The dataset of a pipeline that is an argument."""
         return self.pipeline(pipeline, address)
 

@@ -170,10 +170,11 @@ def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
     """
     import tensorflow as tf
 
-    return _too_large(in_memory, room) or _serialise(tf.data.experimental.to_variant(dataset))
+    return _too_large(in_memory, room) or serialise(tf.data.experimental.to_variant(dataset))
 
 
-def _serialise(variant: Any) -> Any:
+def serialise(variant: Any) -> Any:
+    """Return the ``GraphDef`` of a dataset's variant tensor, or a text that says why there is none."""
     import tensorflow as tf
 
     try:
@@ -191,7 +192,7 @@ def _serialise(variant: Any) -> Any:
 def _read_variant(variant: Any) -> GraphDict:
     import tensorflow as tf
 
-    graph = _serialise(variant)
+    graph = serialise(variant)
     if isinstance(graph, str):
         return _without_graph(graph)
     read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()

@@ -96,7 +96,7 @@ class FunctionFacts:
         nodes = [node for name in called for node in self._functions[name].node_def]
         ops = sorted({node.op for node in nodes} - SILENT)
         python = any(op in PYTHON for op in ops)
-        random = _is_random(ops)
+        random = is_random(ops)
         facts = FunctionDict(
             ops=ops[:_MAX_OPS],
             constant_bytes=sum(self.bytes_of(node.attr["value"].tensor) for node in nodes if node.op == "Const"),
@@ -277,7 +277,7 @@ class _Flow:
         return seen
 
 
-def _is_random(ops: Sequence[str]) -> bool:
+def is_random(ops: Sequence[str]) -> bool:
     """Return whether calls differ randomly; stateless ops do if their seed is in a variable, as in Keras."""
     kept = any(_VARIABLE.fullmatch(op) for op in ops) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
     return kept or any(_RANDOM.fullmatch(op) for op in ops)

@@ -1,0 +1,150 @@
+"""Edits applied to a live dataset through its graph; the code that made it is not called again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
+from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, inlets
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
+from pipeprof.pipelines.graph.edit.elements import structured
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.plan import Plan, line_of, options_document, plan_edits
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.graph.edit.scopes import NodeScope, Scopes
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.stages import WrittenStage
+from pipeprof.pipelines.ops.base import parse_stage
+from pipeprof.pipelines.ops.protocol import Building
+from pipeprof.pipelines.ops.traits import traits
+
+_PIPELINE = ""
+
+
+def apply_edits(
+    dataset: Any,
+    edits: Sequence[PipelineEdit],
+    *,
+    building: Building,
+    ops: Mapping[str, str] | None = None,
+    in_memory: int = 0,
+    room: int | None = None,
+    elements: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return a dataset with edits; without any, the dataset made again from its graph.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        edits: The edits; their addresses are those of the stages as written.
+        building: The builder of new stages, from `pipeprof.pipelines.build.dataset.builder`.
+        ops: For a spec, its ops by address; None for a Python function.
+        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
+        room: Bytes that reading the graph may take; None for any number.
+        elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.
+
+    Raises:
+        CannotEditError: An edit is not possible on this pipeline; the message names the stage and the reason.
+    """
+    import tensorflow as tf
+
+    graph = editable(dataset, in_memory=in_memory, room=room)
+    written = graph.read()
+    stages = written.stages(by_address=ops is not None, ops=ops)
+    plan = plan_edits(stages, edits)
+    scopes = Scopes(graph)
+    reshaped = _set_arguments(plan, stages, scopes)
+    assembly = Assembly(graph, written, building, elements or {}, shapes_changed=reshaped)
+    spec = _join_lines(plan, stages, assembly, dataset.element_spec)
+    element = graph.element_at(graph.root) if edits else None
+    if element is not None:
+        spec = structured(spec if spec is not None else dataset.element_spec, element)
+    if spec is None:
+        msg = "the structure of the edited pipeline's elements is not known"
+        raise CannotEditError(msg)
+    options = tf.data.Options()
+    if plan.options:
+        options = dataset.options()
+        while is_option(graph.nodes[base_of(graph.root)].op):
+            graph.root = graph.nodes[base_of(graph.root)].input[0]
+    made = dataset_of_graph(graph, spec, dataset, *assembly.made)
+    return _with_options(made, options, plan, building) if plan.options else made
+
+
+def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
+    """Set options in addition to those that the pipeline had."""
+    try:
+        stage = parse_stage({"with_options": {"options": options_document(plan.options)}})
+        added = stage.apply(dataset, building, "edit.options").options()
+    except (ValueError, AttributeError, TypeError) as error:
+        msg = f"TensorFlow does not accept {', '.join(plan.options)}: {error}"
+        raise CannotEditError(msg) from error
+    return dataset.with_options(options.merge(added))
+
+
+def _set_arguments(plan: Plan, stages: Sequence[WrittenStage], scopes: Scopes) -> bool:
+    """Set arguments of stages; return whether static shapes may have changed."""
+    by_address = {stage.address: stage for stage in stages}
+    reshaped = False
+    # Whether a stage is parallel decides which arguments it has.
+    for edit in sorted(plan.arguments, key=lambda edit: edit.argument != "num_parallel_calls"):
+        stage = by_address[edit.stage]
+        try:
+            scope, name = scopes.find(stage.head)
+            set_argument(scope, scope.node(name), edit.argument, edit.value, _reader(stage, scopes))
+        except CannotEditError as error:
+            raise CannotEditError(error.reason, stage.address) from error
+        if changes_shapes(stage.op, edit.argument):
+            if stage.owner is not None:
+                msg = f"{edit.argument} may change the shapes of elements inside a function that was traced for them"
+                raise CannotEditError(msg, stage.address)
+            reshaped = True
+    return reshaped
+
+
+def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None:
+    """Return the node that reads one file, of a reader that is made of several datasets."""
+    if not traits(stage.op).wrapped or traits(stage.op).computes:
+        return None
+    inner = next((node for node in stage.nodes if "::" in node.removeprefix(stage.head)), None)
+    if inner is None:
+        return None
+    scope, name = scopes.find(inner)
+    return scope, scope.node(name)
+
+
+def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, final: Any) -> Any:
+    """Join the stages of every changed line, inner ones first; return the structure of the pipeline's elements."""
+    structure = final
+    for prefix in sorted(plan.lines, key=lambda prefix: (-prefix.count("."), prefix)):
+        parts = plan.lines[prefix]
+        before = [stage for stage in stages if line_of(stage.address) == prefix]
+        if prefix not in plan.changed and not assembly.shapes_changed:
+            continue
+        if before[0].owner is not None:
+            if prefix in plan.changed:
+                msg = "stages inside a function are not inserted, moved or replaced on a graph"
+                raise CannotEditError(msg, before[0].owner)
+            continue
+        ends = _ends(prefix, before, stages, assembly.graph)
+        structure_of_line = assembly.join(parts, before, final if prefix == _PIPELINE else None, ends)
+        if prefix == _PIPELINE:
+            structure = structure_of_line
+    return structure
+
+
+def _ends(prefix: str, line: list[WrittenStage], stages: Sequence[WrittenStage], graph: EditableGraph) -> list[Inlet]:
+    """Return the inputs that read a line."""
+    head = line[-1].head
+    if prefix == _PIPELINE:
+        end = end_inlet(graph, head)
+        found = [end] if end is not None else []
+    else:
+        readers = [stage for stage in stages if prefix.startswith(f"{stage.address}.")]
+        owner = max(readers, key=lambda stage: len(stage.address), default=None)
+        found = inlets(graph, owner.nodes, head) if owner is not None else []
+    if not found:
+        msg = "what reads it is not a stage of the pipeline"
+        raise CannotEditError(msg, line[-1].address)
+    return found

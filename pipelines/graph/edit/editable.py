@@ -1,0 +1,216 @@
+"""A dataset's serialised graph whose nodes can be exchanged, and the datasets made of parts of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.graph.observe.reading import serialise
+from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
+from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.executed_ops import is_dataset
+
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class FlatElement:
+    """An element as its components: their dtypes as numbers, and their shapes; the structure is not in a graph."""
+
+    types: tuple[int, ...]
+    shapes: tuple[tuple[int | None, ...] | None, ...]
+
+
+class EditableGraph:
+    """The nodes and functions of one serialised dataset.
+
+    Args:
+        graph: A ``GraphDef``; it is copied.
+
+    Attributes:
+        nodes: Messages by name.
+        functions: Messages of the library by name.
+        root: The reference that the graph returns.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        import tensorflow as tf
+
+        own = tf.compat.v1.GraphDef()
+        own.CopyFrom(graph)
+        self._versions = own.versions
+        self.functions: dict[str, Any] = {function.signature.name: function for function in own.library.function}
+        self.nodes: dict[str, Any] = {node.name: node for node in own.node if node.op != "_Retval"}
+        self._returned = next(node for node in own.node if node.op == "_Retval")
+        self.root: str = self._returned.input[0]
+
+    @property
+    def producer(self) -> int:
+        """TensorFlow's version of the graph's format."""
+        return int(self._versions.producer)
+
+    def read(self) -> StageGraph:
+        """Return the stages of the graph."""
+        import tensorflow as tf
+
+        reader = GraphDefReader(self.graph_def(self.root), lambda enum: str(tf.dtypes.as_dtype(enum).name))
+        found: GraphDict = reader.read()
+        return StageGraph.from_dict(found)
+
+    def graph_def(self, end: str) -> Any:
+        """Return the part of the graph that makes the dataset at a reference, with all functions that it uses."""
+        import tensorflow as tf
+
+        part = tf.compat.v1.GraphDef(versions=self._versions)
+        kept = [self.nodes[name] for name in self._ancestors(end)]
+        part.node.extend(kept)
+        returned = part.node.add()
+        returned.CopyFrom(self._returned)
+        returned.input[:] = [end]
+        part.library.function.extend(self.functions[name] for name in self.used_functions(kept))
+        return part
+
+    def _ancestors(self, end: str) -> list[str]:
+        """List all nodes that the one at ``end`` needs, inputs first."""
+        order: list[str] = []
+        seen: set[str] = set()
+        todo = [(base_of(end), False)]
+        while todo:
+            name, ready = todo.pop()
+            if ready:
+                order.append(name)
+            elif name not in seen:
+                seen.add(name)
+                todo.append((name, True))
+                todo.extend((base_of(reference), False) for reference in self.nodes[name].input)
+        return order
+
+    def used_functions(self, nodes: Iterable[Any]) -> list[str]:
+        """List the functions that nodes have, and all that these use."""
+        found: dict[str, None] = {}
+        todo = list(nodes)
+        while todo:
+            for name in function_names(todo.pop()):
+                if name in self.functions and name not in found:
+                    found[name] = None
+                    todo.extend(self.functions[name].node_def)
+        return list(found)
+
+    def variant(self, end: str) -> Any:
+        """Return the variant tensor of the dataset at a reference."""
+        import tensorflow as tf
+
+        return tf.raw_ops.DatasetFromGraph(graph_def=self.graph_def(end).SerializeToString())
+
+    def element_at(self, end: str) -> FlatElement:
+        """Return the element of the dataset at a reference as TensorFlow infers it."""
+        graph = serialise(self.variant(end))
+        returned = next(node for node in graph.node if node.op == "_Retval")
+        return flat_element(next(node for node in graph.node if node.name == base_of(returned.input[0])))
+
+    def add(self, node: Any) -> str:
+        """Add a node; return its reference."""
+        self.nodes[node.name] = node
+        return str(node.name)
+
+    def add_functions(self, functions: Iterable[Any]) -> dict[str, str]:
+        """Add functions of another library; return the new names of those whose names mean something else here."""
+        given = {function.signature.name: function for function in functions}
+        renamed = {
+            name: new_name(name)
+            for name, function in given.items()
+            if name in self.functions and self.functions[name] != function
+        }
+        for name, function in given.items():
+            copy = type(function)()
+            copy.CopyFrom(function)
+            copy.signature.name = renamed.get(name, name)
+            for node in copy.node_def:
+                rename_functions(node, renamed)
+            self.functions.setdefault(copy.signature.name, copy)
+        return renamed
+
+    def graft(self, graph: Any, mark: str, cut: str) -> str:
+        """Add what another graph has after its dataset with the name ``mark``, which is replaced by the one at ``cut``.
+
+        Returns:
+            The reference of the other graph's dataset.
+        """
+        nodes = {node.name: node for node in graph.node}
+        marked = {name for name, node in nodes.items() if is_dataset(node.op) and mark.encode() in _metadata(node)}
+        renamed = self.add_functions(graph.library.function)
+        end = next(node.input[0] for node in graph.node if node.op == "_Retval")
+        names: dict[str, str] = {name: base_of(cut) for name in marked}
+        todo = [base_of(end)]
+        while todo:
+            name = todo.pop()
+            if name not in names:
+                names[name] = new_name(name)
+                todo.extend(base_of(reference) for reference in nodes[name].input)
+        for name in names.keys() - marked:
+            node = type(nodes[name])()
+            node.CopyFrom(nodes[name])
+            node.name = names[name]
+            node.input[:] = [with_base(reference, names[base_of(reference)]) for reference in node.input]
+            rename_functions(node, renamed)
+            self.nodes[node.name] = node
+        return with_base(end, names[base_of(end)])
+
+
+def new_name(name: str) -> str:
+    """Return a name that no other graph of this process has."""
+    return f"{name.partition('/')[0]}/edit_{next(_NUMBERS)}"
+
+
+def base_of(reference: str) -> str:
+    """Return the name of the node that a reference is to."""
+    return reference.lstrip("^").partition(":")[0]
+
+
+def with_base(reference: str, name: str) -> str:
+    """Return a reference to the same output of another node."""
+    control = "^" if reference.startswith("^") else ""
+    _, colon, output = reference.partition(":")
+    return f"{control}{name}{colon}{output}"
+
+
+def data_inputs(node: Any) -> list[str]:
+    """List the inputs of a node without control inputs."""
+    return [reference for reference in node.input if not reference.startswith("^")]
+
+
+def function_names(node: Any) -> Iterator[str]:
+    """Yield the names of the functions that a node has as attributes."""
+    for value in node.attr.values():
+        if value.func.name:
+            yield value.func.name
+        yield from (function.name for function in value.list.func)
+
+
+def rename_functions(node: Any, names: Mapping[str, str]) -> None:
+    """Exchange the names of functions in a node's attributes."""
+    for value in node.attr.values():
+        if value.func.name in names:
+            value.func.name = names[value.func.name]
+        for function in value.list.func:
+            function.name = names.get(function.name, function.name)
+
+
+def flat_element(node: Any) -> FlatElement:
+    """Return the element of a dataset's node by its attributes."""
+    key = "output_types" if "output_types" in node.attr else "Toutput_types"
+    shapes = node.attr["output_shapes"].list.shape
+    return FlatElement(
+        tuple(node.attr[key].list.type),
+        tuple(
+            None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+            for shape in shapes
+        ),
+    )
+
+
+def _metadata(node: Any) -> bytes:
+    return bytes(node.attr["metadata"].s) if "metadata" in node.attr else b""

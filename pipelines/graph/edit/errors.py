@@ -1,0 +1,19 @@
+"""The error of an edit that a graph does not allow."""
+
+from __future__ import annotations
+
+from pipeprof.pipelines.errors import PlainError
+
+
+class CannotEditError(PlainError):
+    """An edit cannot be applied to this pipeline's graph; the message is one sentence with stage and reason.
+
+    Attributes:
+        stage: Address of the stage that prevents it, or None.
+        reason: The reason alone.
+    """
+
+    def __init__(self, reason: str, stage: str | None = None) -> None:
+        super().__init__(f"{stage}: {reason}" if stage else reason)
+        self.stage = stage
+        self.reason = reason

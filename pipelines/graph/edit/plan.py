@@ -1,0 +1,186 @@
+"""Edits as a plan: the stages of every line of a pipeline in their new order.
+
+A line is a source with its stages: the pipeline itself, a side of a stage with several inputs, or what a stage's
+function makes. Addresses in edits are those of the pipeline as written, whatever other edits have moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.stages import WrittenStage
+
+
+@dataclass(eq=False)
+class Part:
+    """A stage of the edited pipeline.
+
+    Attributes:
+        stage: The stage as written; None for a new one.
+        new: The new one.
+        whole_batches: Its function is applied to whole batches.
+        moved: It is in another place than before.
+    """
+
+    stage: WrittenStage | None = None
+    new: NewStage | None = None
+    whole_batches: bool = False
+    moved: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to call it in an error."""
+        if self.stage is None:
+            return self.new.op if self.new is not None else ""
+        return self.stage.address
+
+
+@dataclass
+class Plan:
+    """The edited pipeline.
+
+    Attributes:
+        lines: Stages of each line, by the prefix of their addresses; empty for the pipeline itself.
+        arguments: What is set in the stages as written.
+        options: Options of the whole pipeline by their dotted path.
+    """
+
+    lines: dict[str, list[Part]]
+    arguments: list[SetArgument] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+
+def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) -> Plan:
+    """Apply edits to the order of stages.
+
+    Args:
+        stages: The stages as written, those of each line in order.
+        edits: The edits.
+
+    Raises:
+        CannotEditError: An address is none of the pipeline, or a stage would come before its source.
+    """
+    plan = Plan({})
+    for stage in stages:
+        plan.lines.setdefault(line_of(stage.address), []).append(Part(stage))
+    for edit in edits:
+        match edit:
+            case SetArgument():
+                _find(plan, edit.stage)
+                plan.arguments.append(edit)
+            case SetOption():
+                plan.options[edit.path] = edit.value
+            case InsertStage():
+                _insert(plan, edit)
+            case MoveStage():
+                _move(plan, edit)
+            case ReplaceStages():
+                _replace(plan, edit)
+            case VectoriseMap():
+                _vectorise(plan, edit)
+            case _:
+                msg = f"{type(edit).__name__} is not an edit of a graph"
+                raise CannotEditError(msg)
+    for prefix, line in plan.lines.items():
+        if not line:
+            msg = "a pipeline without a source has no elements"
+            raise CannotEditError(msg, f"{prefix}source")
+    return plan
+
+
+def line_of(address: str) -> str:
+    """Return what the addresses of a line's stages begin with.
+
+    Example:
+        >>> line_of("stages.1"), line_of("stages.1.source"), line_of("source.inputs.0.stages.2")
+        ('', 'stages.1.', 'source.inputs.0.')
+    """
+    head = address.rpartition(".")[0] if address.rpartition(".")[2].isdigit() else address
+    return head.rpartition(".")[0] + "." if "." in head else ""
+
+
+def _find(plan: Plan, address: str) -> tuple[str, int]:
+    for prefix, line in plan.lines.items():
+        for index, part in enumerate(line):
+            if part.stage is not None and part.stage.address == address:
+                return prefix, index
+    msg = "the pipeline has no stage at this address"
+    raise CannotEditError(msg, address)
+
+
+def _insert(plan: Plan, edit: InsertStage) -> None:
+    prefix, index = ("", len(plan.lines[""]) - 1) if edit.after is None else _find(plan, edit.after)
+    plan.lines[prefix].insert(index + 1, Part(new=NewStage(edit.op, edit.arguments)))
+    plan.changed.add(prefix)
+
+
+def _move(plan: Plan, edit: MoveStage) -> None:
+    prefix, index = _find(plan, edit.stage)
+    other, _ = _find(plan, edit.before)
+    if other != prefix:
+        msg = f"{edit.before} is in another line: a stage moves only along its own"
+        raise CannotEditError(msg, edit.stage)
+    part = plan.lines[prefix].pop(index)
+    _, target = _find(plan, edit.before)
+    if 0 in (index, target):
+        msg = "a stage cannot come before the source"
+        raise CannotEditError(msg, edit.stage)
+    part.moved = True
+    plan.lines[prefix].insert(target, part)
+    plan.changed.add(prefix)
+
+
+def _replace(plan: Plan, edit: ReplaceStages) -> None:
+    if not edit.stages:
+        msg = "no stage to replace is named"
+        raise CannotEditError(msg)
+    prefix, first = _find(plan, edit.stages[0])
+    found = [_find(plan, address) for address in edit.stages]
+    if found != [(prefix, first + offset) for offset in range(len(found))]:
+        msg = f"{', '.join(edit.stages)} do not follow each other"
+        raise CannotEditError(msg, edit.stages[0])
+    plan.lines[prefix][first : first + len(found)] = [Part(new=stage) for stage in edit.by]
+    if first == 0 and not edit.by:
+        msg = "a pipeline without a source has no elements"
+        raise CannotEditError(msg, edit.stages[0])
+    plan.changed.add(prefix)
+
+
+def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
+    prefix, index = _find(plan, edit.stage)
+    other, _ = _find(plan, edit.batch)
+    line = plan.lines[prefix]
+    part = line.pop(index)
+    _, target = _find(plan, edit.batch)
+    if other != prefix or target < index:
+        msg = f"{edit.batch} is not after it in the same line"
+        raise CannotEditError(msg, edit.stage)
+    line.insert(target + 1, part)
+    part.whole_batches = part.moved = True
+    plan.changed.add(prefix)
+
+
+def options_document(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a spec writes them: nested by the parts of their paths."""
+    found: dict[str, Any] = {}
+    for path, value in options.items():
+        *parents, last = path.split(".")
+        at = found
+        for parent in parents:
+            at = at.setdefault(parent, {})
+        at[last] = value
+    return found

@@ -1,0 +1,130 @@
+"""Nodes of stages where they are: in the graph itself, or in the body of a function that one stage calls."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, function_names, new_name
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+
+
+class NodeScope(Protocol):
+    """The nodes of a graph or of a function's body."""
+
+    def node(self, name: str) -> Any:
+        """Return a node's message."""
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a node."""
+
+    def add(self, node: Any, output: str) -> str:
+        """Add a node; return the reference to its one output."""
+
+    def replace(self, node: Any) -> None:
+        """Exchange the node of the same name."""
+
+
+class GraphScope:
+    """The graph itself."""
+
+    def __init__(self, graph: EditableGraph) -> None:
+        self._graph = graph
+
+    def node(self, name: str) -> Any:
+        """Return a node's message."""
+        return self._graph.nodes[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a node."""
+        return name in self._graph.nodes
+
+    def add(self, node: Any, output: str) -> str:
+        """Add a node; return the reference to its one output."""
+        del output
+        return self._graph.add(node)
+
+    def replace(self, node: Any) -> None:
+        """Exchange the node of the same name."""
+        self._graph.nodes[node.name].CopyFrom(node)
+
+
+class FunctionScope:
+    """The body of a function: a copy that only one stage calls."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self._nodes = {node.name: node for node in function.node_def}
+
+    def node(self, name: str) -> Any:
+        """Return a node's message."""
+        return self._nodes[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a node."""
+        return name in self._nodes
+
+    def add(self, node: Any, output: str) -> str:
+        """Add a node; return the reference to its one output."""
+        added = self.function.node_def.add()
+        added.CopyFrom(node)
+        added.name = node.name.replace("/", "_")
+        self._nodes[added.name] = added
+        return f"{added.name}:{output}:0"
+
+    def replace(self, node: Any) -> None:
+        """Exchange the node of the same name."""
+        self._nodes[node.name].CopyFrom(node)
+
+
+class Scopes:
+    """All scopes of a graph, by the ids of the datasets in them."""
+
+    def __init__(self, graph: EditableGraph) -> None:
+        self._graph = graph
+        self._known: dict[str, NodeScope] = {"": GraphScope(graph)}
+
+    def find(self, node_id: str) -> tuple[NodeScope, str]:
+        """Return the scope of a dataset and its name there.
+
+        Raises:
+            CannotEditError: It is in a function that a function calls.
+        """
+        prefix, separator, name = node_id.rpartition("::")
+        scope = self._scope(prefix) if separator else self._known[""]
+        if not scope.has(name):
+            msg = "it is made in a function that the stage's function calls"
+            raise CannotEditError(msg)
+        return scope, name
+
+    def _scope(self, prefix: str) -> NodeScope:
+        """Return the scope of ``<owner>::<function>``."""
+        if prefix not in self._known:
+            owner, _, function = prefix.rpartition("::")
+            scope, name = self.find(owner)
+            copy = type(self._graph.functions[function])()
+            copy.CopyFrom(self._graph.functions[function])
+            copy.signature.name = new_name(function).replace("/", "_")
+            self._graph.functions[copy.signature.name] = copy
+            node = scope.node(name)
+            for value in node.attr.values():
+                if value.func.name == function:
+                    value.func.name = copy.signature.name
+                for one in value.list.func:
+                    one.name = copy.signature.name if one.name == function else one.name
+            self._known[prefix] = FunctionScope(copy)
+        return self._known[prefix]
+
+
+def function_of(graph: EditableGraph, node: Any) -> Any:
+    """Return the first function of a node."""
+    return graph.functions[next(function_names(node))]
+
+
+def captured_count(node: Any) -> int:
+    """Return how many tensors the one function of a node captures."""
+    return len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
+
+
+def input_base(node: Any, index: int) -> str:
+    """Return the name of the node that an input comes from."""
+    return base_of(data_inputs(node)[index])

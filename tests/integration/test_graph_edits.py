@@ -1,0 +1,415 @@
+"""Edits applied to the graphs of live datasets: the same pipelines as when written so, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+)
+from pipeprof.pipelines.from_python.graphs import GraphPair, compare
+from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.round_trip import can_round_trip, round_trip
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    building = builder(BuildContext(base_dir=tmp_path_factory.mktemp("spec")))
+
+    def apply(dataset: Any, *edits: PipelineEdit, **options: Any) -> Any:
+        return apply_edits(dataset, edits, building=building, **options)
+
+    return apply
+
+
+def first(dataset: Any, count: int = 6) -> list[Any]:
+    """The first elements as plain data."""
+    import tensorflow
+
+    return [tensorflow.nest.map_structure(lambda part: np.asarray(part).tolist(), one) for one in plain(dataset, count)]
+
+
+def plain(dataset: Any, count: int) -> list[Any]:
+    """The first elements; ragged ones as dense tensors."""
+    import tensorflow
+
+    def dense(part: Any) -> Any:
+        return part.to_tensor() if isinstance(part, tensorflow.RaggedTensor) else part
+
+    return [tensorflow.nest.map_structure(dense, one) for one in dataset.take(count)]
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Assert that two datasets are the same pipeline, as written and as executed, with the same elements."""
+    import tensorflow
+
+    found = compare(GraphPair(tensorflow, one, 0), GraphPair(tensorflow, other, 0))
+    assert found == ([], [])
+    assert one.element_spec == other.element_spec
+
+
+def plus(element: Any) -> Any:
+    return element + 1
+
+
+def times(element: Any) -> Any:
+    return element * 3
+
+
+def is_even(element: Any) -> Any:
+    return element % 2 == 0
+
+
+def files_of(element: Any) -> Any:
+    import tensorflow
+
+    return tensorflow.data.Dataset.range(element).map(plus)
+
+
+# The round trip.
+
+
+def test_a_round_trip_gives_the_same_elements_options_and_graph(tf: Any) -> None:
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(tf.range(3, dtype=tf.int64), tf.range(3, dtype=tf.int64)), -1
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = (
+        tf.data.Dataset.range(20)
+        .map(lambda x: {"a": table.lookup(x), "b": (x, tf.strings.as_string(x))})
+        .shuffle(4, seed=2)
+        .cache()
+        .with_options(options)
+        .batch(3)
+    )
+    again = round_trip(dataset, in_memory=0)
+    assert_same(dataset, again)
+    assert first(again) == first(dataset)
+    assert not again.options().autotune.enabled
+
+
+def test_a_copy_does_not_read_what_the_original_has_cached(tf: Any) -> None:
+    calls: list[int] = []
+
+    def seen(value: Any) -> Any:
+        calls.append(int(value))
+        return value
+
+    dataset = tf.data.Dataset.range(3).map(lambda x: tf.numpy_function(seen, [x], tf.int64)).cache()
+    assert len(list(dataset)) == 3
+    again = round_trip(dataset, in_memory=0)
+    del dataset
+    assert len(list(again)) == 3
+    assert sorted(calls) == [0, 0, 1, 1, 2, 2]
+
+
+def test_state_that_a_copy_would_freeze_is_named(tf: Any) -> None:
+    variable = tf.Variable(2, dtype=tf.int64)
+    table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
+    generator = tf.random.Generator.from_seed(1)
+    iterator = iter(tf.data.Dataset.range(9))
+    numbers = tf.data.Dataset.range(9)
+    expected = [
+        (numbers.map(plus).map(lambda x: x * variable), "stages.1: its function captures a tf.Variable (int64), "),
+        (numbers.map(table.lookup), "stages.0: its function captures a mutable hash table, "),
+        (numbers.map(lambda _: generator.normal([])), "stages.0: its function captures a tf.random.Generator, "),
+        (numbers.map(lambda _: next(iterator)), "captures a resource of this process (IteratorResource), "),
+    ]
+    for dataset, text in expected:
+        reason = can_round_trip(dataset, in_memory=0)
+        assert reason is not None
+        assert text + "whose later changes would not reach a copy" in reason
+    assert can_round_trip(numbers, in_memory=0) is None
+
+
+@pytest.mark.parametrize(("held", "text"), [(60_000_000, "60 MB in memory"), (3 * 10**9, "3,000 MB in memory")])
+def test_a_pipeline_with_much_in_memory_is_not_made_again(tf: Any, held: int, text: str) -> None:
+    reason = can_round_trip(tf.data.Dataset.range(3), in_memory=held)
+    assert reason is not None
+    assert text in reason
+
+
+# Arguments.
+
+
+def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
+    numbers = tf.data.Dataset.range(20)
+    set_ = SetArgument
+    files = ["a", "b"]
+    return {
+        "map": (
+            numbers.map(plus),
+            [set_("stages.0", "map", "num_parallel_calls", 3), set_("stages.0", "map", "deterministic", False)],
+            numbers.map(plus, num_parallel_calls=3, deterministic=False),
+        ),
+        "map back": (
+            numbers.map(plus, num_parallel_calls=3, deterministic=False),
+            [set_("stages.0", "map", "num_parallel_calls", None)],
+            numbers.map(plus),
+        ),
+        "map again": (
+            numbers.map(plus, num_parallel_calls=3),
+            [set_("stages.0", "map", "num_parallel_calls", "AUTOTUNE")],
+            numbers.map(plus, num_parallel_calls=-1),
+        ),
+        "interleave": (
+            numbers.interleave(files_of, cycle_length=4),
+            [set_("stages.0", "interleave", "num_parallel_calls", 2)],
+            numbers.interleave(files_of, cycle_length=4, num_parallel_calls=2),
+        ),
+        "interleave back": (
+            numbers.interleave(files_of, cycle_length=4, num_parallel_calls=2),
+            [set_("stages.0", "interleave", "num_parallel_calls", None)],
+            numbers.interleave(files_of, cycle_length=4),
+        ),
+        "flat_map": (
+            numbers.flat_map(files_of),
+            [
+                set_("stages.0", "flat_map", "cycle_length", 3),
+                set_("stages.0", "flat_map", "num_parallel_calls", 2),
+            ],
+            numbers.interleave(files_of, cycle_length=3, num_parallel_calls=2),
+        ),
+        "inside": (
+            numbers.interleave(files_of, cycle_length=4),
+            [set_("stages.0.stages.0", "map", "num_parallel_calls", 2)],
+            numbers.interleave(lambda x: tf.data.Dataset.range(x).map(plus, num_parallel_calls=2), cycle_length=4),
+        ),
+        "batch": (
+            numbers.map(plus).batch(2).map(times),
+            [
+                set_("stages.1", "batch", "num_parallel_calls", 2),
+                set_("stages.1", "batch", "batch_size", 5),
+                set_("stages.1", "batch", "drop_remainder", True),
+            ],
+            numbers.map(plus).batch(5, num_parallel_calls=2, drop_remainder=True).map(times),
+        ),
+        "batch back": (
+            numbers.batch(2, num_parallel_calls=2),
+            [set_("stages.0", "batch", "num_parallel_calls", None)],
+            numbers.batch(2),
+        ),
+        "padded_batch": (
+            numbers.padded_batch(2),
+            [set_("stages.0", "padded_batch", "batch_size", 3)],
+            numbers.padded_batch(3),
+        ),
+        "shuffle": (
+            numbers.shuffle(4),
+            [
+                set_("stages.0", "shuffle", "buffer_size", 9),
+                set_("stages.0", "shuffle", "seed", 7),
+                set_("stages.0", "shuffle", "reshuffle_each_iteration", False),
+            ],
+            numbers.shuffle(9, seed=7, reshuffle_each_iteration=False),
+        ),
+        "prefetch": (
+            numbers.prefetch(1),
+            [set_("stages.0", "prefetch", "buffer_size", "AUTOTUNE")],
+            numbers.prefetch(-1),
+        ),
+        "take": (numbers.take(3), [set_("stages.0", "take", "count", 4)], numbers.take(4)),
+        "range": (numbers.map(plus), [set_("source", "range", "stop", 5)], tf.data.Dataset.range(5).map(plus)),
+        "readers": (
+            tf.data.TFRecordDataset(files),
+            [
+                set_("source", "TFRecordDataset", "num_parallel_reads", 2),
+                set_("source", "TFRecordDataset", "buffer_size", 1000),
+            ],
+            tf.data.TFRecordDataset(files, num_parallel_reads=2, buffer_size=1000),
+        ),
+        "readers tuned": (
+            tf.data.TextLineDataset(files, num_parallel_reads=2),
+            [set_("source", "TextLineDataset", "num_parallel_reads", "AUTOTUNE")],
+            tf.data.TextLineDataset(files, num_parallel_reads=-1),
+        ),
+        "readers back": (
+            tf.data.TextLineDataset(files, num_parallel_reads=2),
+            [set_("source", "TextLineDataset", "num_parallel_reads", None)],
+            tf.data.TextLineDataset(files),
+        ),
+    }
+
+
+def test_arguments_are_as_if_written_so(tf: Any, edited: Callable[..., Any]) -> None:
+    for name, (dataset, edits, expected) in arguments(tf).items():
+        try:
+            assert_same(edited(dataset, *edits), expected)
+        except AssertionError as error:
+            msg = f"{name}: {error}"
+            raise AssertionError(msg) from error
+
+
+def test_what_has_no_such_argument_is_refused(tf: Any, edited: Callable[..., Any]) -> None:
+    numbers = tf.data.Dataset.range(20)
+    with pytest.raises(CannotEditError, match=r"stages.0: TensorFlow runs padded_batch one call at a time"):
+        edited(numbers.padded_batch(2), SetArgument("stages.0", "padded_batch", "num_parallel_calls", 2))
+    with pytest.raises(CannotEditError, match=r"stages.0: map_func of map is not shown by the graph"):
+        edited(numbers.map(plus), SetArgument("stages.0", "map", "map_func", 2))
+    with pytest.raises(CannotEditError, match=r"stages.4: the pipeline has no stage at this address"):
+        edited(numbers.map(plus), SetArgument("stages.4", "map", "num_parallel_calls", 2))
+    with pytest.raises(CannotEditError, match="SetEnvironment is not an edit of a graph"):
+        edited(numbers, SetEnvironment("OMP_NUM_THREADS", "1"))
+    fixed = numbers.batch(4, drop_remainder=True).map(lambda batch: tf.reshape(batch, [batch.shape[0], 1]))
+    with pytest.raises(CannotEditError, match=r"stages.1: its function was traced for int64 \(4\) and may not fit"):
+        edited(fixed, SetArgument("stages.0", "batch", "batch_size", 5))
+
+
+# Stages.
+
+
+def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
+    numbers = tf.data.Dataset.range(20)
+    pairs = numbers.map(lambda x: {"x": x, "y": [x, x]})
+    other = tf.data.Dataset.range(20, 40)
+    return {
+        "end": (numbers.map(plus), [InsertStage("prefetch", {"buffer_size": 2})], numbers.map(plus).prefetch(2)),
+        "after the source": (
+            numbers.map(plus).batch(2),
+            [InsertStage("shuffle", {"buffer_size": 5, "seed": 1}, after="source")],
+            numbers.shuffle(5, seed=1).map(plus).batch(2),
+        ),
+        "before another structure": (
+            pairs.map(lambda one: one["x"]).batch(2),
+            [InsertStage("cache", {}, after="stages.0"), InsertStage("prefetch", {"buffer_size": 1}, after="stages.1")],
+            pairs.cache().map(lambda one: one["x"]).prefetch(1).batch(2),
+        ),
+        "repeat": (
+            numbers.map(plus).batch(2),
+            [
+                InsertStage("repeat", {"count": 2}, after="stages.0"),
+                InsertStage("take", {"count": 3}, after="stages.1"),
+            ],
+            numbers.map(plus).repeat(2).batch(2).take(3),
+        ),
+        "batch": (numbers.map(plus), [InsertStage("batch", {"batch_size": 4})], numbers.map(plus).batch(4)),
+        "structured": (
+            pairs.shuffle(4, seed=1),
+            [InsertStage("padded_batch", {"batch_size": 2, "padded_shapes": {"x": [], "y": [3]}})],
+            pairs.shuffle(4, seed=1).padded_batch(2, padded_shapes={"x": [], "y": [3]}),
+        ),
+        "with a function": (
+            numbers.map(plus).shuffle(3, seed=1),
+            [InsertStage("filter", {"ops": [{"tf.math.greater": {"y": 4}}]}, after="stages.0")],
+            numbers.map(plus).filter(lambda x: tf.math.greater(x, 4)).shuffle(3, seed=1),
+        ),
+        "move": (
+            numbers.map(plus).batch(2).shuffle(3, seed=1),
+            [MoveStage("stages.2", "shuffle", "stages.1")],
+            numbers.map(plus).shuffle(3, seed=1).batch(2),
+        ),
+        "move to other elements": (
+            pairs.cache(),
+            [MoveStage("stages.1", "cache", "stages.0")],
+            numbers.cache().map(lambda x: {"x": x, "y": [x, x]}),
+        ),
+        "move a filter": (
+            numbers.map(plus).filter(is_even),
+            [MoveStage("stages.1", "filter", "stages.0")],
+            numbers.filter(is_even).map(plus),
+        ),
+        "move a map after the batch": (
+            numbers.map(plus).map(times).batch(2),
+            [MoveStage("stages.2", "batch", "stages.0")],
+            numbers.batch(2).map(plus).map(times),
+        ),
+        "remove": (
+            numbers.map(plus).shuffle(3, seed=1).prefetch(1),
+            [ReplaceStages(("stages.1", "stages.2"))],
+            numbers.map(plus),
+        ),
+        "replace": (
+            numbers.map(plus).shuffle(3, seed=1).prefetch(1),
+            [ReplaceStages(("stages.1",), (NewStage("cache"), NewStage("repeat", {"count": 2})))],
+            numbers.map(plus).cache().repeat(2).prefetch(1),
+        ),
+        "source": (
+            numbers.map(plus).batch(4),
+            [
+                ReplaceStages(
+                    ("source",), (NewStage("range", {"stop": 6}), NewStage("shuffle", {"buffer_size": 3, "seed": 1}))
+                )
+            ],
+            tf.data.Dataset.range(6).shuffle(3, seed=1).map(plus).batch(4),
+        ),
+        "side": (
+            tf.data.Dataset.zip((numbers.map(plus), other.map(times))).batch(2),
+            [InsertStage("prefetch", {"buffer_size": 2}, after="source.inputs.1.stages.0")],
+            tf.data.Dataset.zip((numbers.map(plus), other.map(times).prefetch(2))).batch(2),
+        ),
+        "several": (
+            numbers.map(plus).map(times).batch(2),
+            [
+                SetArgument("stages.1", "map", "num_parallel_calls", 2),
+                InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),
+                ReplaceStages(("stages.2",), (NewStage("batch", {"batch_size": 4}),)),
+            ],
+            numbers.map(plus).prefetch(2).map(times, num_parallel_calls=2).batch(4),
+        ),
+    }
+
+
+def test_stages_are_as_if_written_so(tf: Any, edited: Callable[..., Any]) -> None:
+    for name, (dataset, edits, expected) in stages(tf).items():
+        try:
+            found = edited(dataset, *edits)
+            assert_same(found, expected)
+            assert first(found) == first(expected)
+        except (AssertionError, CannotEditError) as error:
+            msg = f"{name}: {error}"
+            raise AssertionError(msg) from error
+
+
+def test_options_are_added_to_those_of_the_pipeline(tf: Any, edited: Callable[..., Any]) -> None:
+    options = tf.data.Options()
+    options.deterministic = False
+    dataset = tf.data.Dataset.range(9).map(plus).with_options(options)
+    found = edited(dataset, SetOption("threading.private_threadpool_size", 3), SetOption("autotune.enabled", False))
+    options.threading.private_threadpool_size = 3
+    options.autotune.enabled = False
+    assert_same(found, tf.data.Dataset.range(9).map(plus).with_options(options))
+    with pytest.raises(CannotEditError, match=r"TensorFlow does not accept threading.no_such"):
+        edited(dataset, SetOption("threading.no_such", 3))
+
+
+def test_stages_that_do_not_fit_are_refused(tf: Any, edited: Callable[..., Any]) -> None:
+    numbers = tf.data.Dataset.range(20)
+    pairs = numbers.map(lambda x: {"x": x, "y": tf.cast(x, tf.float32)})
+    stacked = numbers.map(plus).map(lambda x: tf.stack([x, x]))
+    with pytest.raises(CannotEditError, match=r"stages.1: its function takes int64 \(\), float32 \(\); the elements"):
+        edited(pairs.filter(lambda one: one["y"] > 2.0), MoveStage("stages.1", "filter", "stages.0"))
+    with pytest.raises(
+        CannotEditError, match=r"stages.1: its function was traced for int64 \(\) and may not fit int64"
+    ):
+        edited(stacked.batch(2), MoveStage("stages.2", "batch", "stages.1"))
+    with pytest.raises(CannotEditError, match=r"stages.0: a stage cannot come before the source"):
+        edited(numbers.map(plus), MoveStage("stages.0", "map", "source"))
+    with pytest.raises(CannotEditError, match=r"filter: it depends on the structure of its elements"):
+        edited(
+            pairs.map(lambda one: one["x"]),
+            InsertStage("filter", {"ops": [{"tf.math.greater": {"y": 4}}]}, after="stages.0"),
+        )
+    with pytest.raises(CannotEditError, match=r"stages.0: stages inside a function are not inserted"):
+        edited(numbers.flat_map(files_of), InsertStage("cache", {}, after="stages.0.source"))
