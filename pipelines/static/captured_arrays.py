@@ -1,4 +1,4 @@
-"""Arrays that the functions of a pipeline capture as constants of a graph, found in the text of the user's file.
+"""Arrays that the functions of a pipeline capture as constants of a graph, found in the texts of the user's files.
 
 What is passed to ``map``, ``filter`` or ``flat_map`` is traced: each NumPy array that TensorFlow is given in there
 becomes a constant. Only uses that the text shows are found, with a size that the text or the header of a file shows.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.ops.traits import STAGES, traits
@@ -26,7 +27,6 @@ from pipeprof.pipelines.static.names import (
     parts_of,
     resolve,
 )
-from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.target import ParsedTarget
 
 _MOST_CALLS: Final = 2_000
@@ -45,18 +45,21 @@ class CapturedArray:
     Attributes:
         array: Its type and shape.
         name: The user's name for it; None for an expression without one.
+        path: The file of its use.
         line: Of its use.
         column: Of its use, from 1.
     """
 
     array: ArraySize
     name: str | None
+    path: Path
     line: int
     column: int
 
 
 def captured_arrays(target: ParsedTarget) -> list[CapturedArray]:
-    """Find the arrays that become constants of the graphs of a function's pipeline; in the order of their uses.
+    """Find the arrays that become constants of the graphs of a function's pipeline; in the order of their uses, those of
+    the target's own file first.
 
     Args:
         target: A function in a file; values of ``--arg`` make its parameters unknown.
@@ -64,11 +67,11 @@ def captured_arrays(target: ParsedTarget) -> list[CapturedArray]:
     Raises:
         UsageError: The file cannot be read or is not valid Python.
     """
-    scope = file_scope(target.path, bindings_of(target.path))
+    scope = file_scope(target.path)
     search = _Search()
     function = resolve(ast.Name(target.function or "", ast.Load()), scope)
     search.enter(function, None, scope, traced=False, unknown=frozenset(name for name, _ in target.arguments))
-    return sorted(search.found.values(), key=lambda one: (one.line, one.column))
+    return sorted(search.found.values(), key=lambda one: (one.path != target.path, one.path, one.line, one.column))
 
 
 class _Search:
@@ -79,7 +82,7 @@ class _Search:
     """
 
     def __init__(self) -> None:
-        self.found: dict[tuple[int, int], CapturedArray] = {}
+        self.found: dict[tuple[Path, int, int], CapturedArray] = {}
         self._calls = 0
         self._todo: list[tuple[Function, Scope, bool]] = []
 
@@ -178,8 +181,8 @@ class _Search:
             name = ast.unparse(expression) if isinstance(expression, ast.Name | ast.Attribute) else None
             size = ArraySize(dtype, array.shape) if dtype is not None else array
             self.found.setdefault(
-                (expression.lineno, expression.col_offset),
-                CapturedArray(size, name, expression.lineno, expression.col_offset + 1),
+                (scope.path, expression.lineno, expression.col_offset),
+                CapturedArray(size, name, scope.path, expression.lineno, expression.col_offset + 1),
             )
 
 

@@ -1,5 +1,7 @@
 """Meaning of the names in a Python file's text: its functions, classes, objects and imports; nothing is run.
 
+What is imported from the user's other files is looked up in their texts.
+
 Nothing is guessed: a name that may have several values has none. How far one value leads to the next is limited, so
 that any file ends.
 """
@@ -8,11 +10,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pipeprof.pipelines.target.bindings import Bindings
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.static.modules import ModuleFiles, absolute_name
+from pipeprof.pipelines.target.bindings import bindings_of
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -20,12 +25,12 @@ _DEFINITIONS: Final = (*FUNCTIONS, ast.ClassDef)
 _MOST_LINKS: Final = 30
 """From one name to the value of another."""
 _MOST_STEPS: Final = 200_000
-"""In a file; about a second."""
+"""In a file and those that it imports from; about a second."""
 
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A module, or something in it.
+    """A module, or something in it that no text of the user's shows.
 
     Attributes:
         name: Its dotted name, e.g. ``numpy.random.rand``.
@@ -81,6 +86,21 @@ Value: TypeAlias = Imported | Written | Instance | Method | Partial
 
 
 @dataclass(eq=False)
+class Search:
+    """What all scopes of a search share.
+
+    Attributes:
+        modules: The user's files that may be imported.
+        files: Those whose text was read.
+        steps: Left of the search.
+    """
+
+    modules: ModuleFiles
+    files: dict[Path, Scope | None] = field(default_factory=dict)
+    steps: int = _MOST_STEPS
+
+
+@dataclass(eq=False)
 class Scope:
     """The names of a file, of a function or of a call of it.
 
@@ -89,19 +109,19 @@ class Scope:
         outer: Names that are looked up where these lack one.
         path: The file.
         traced: A graph is made of what the function does; its parameters are tensors.
-        budget: What is left of the search, shared by all scopes of a file.
+        search: Shared by all scopes.
     """
 
     names: dict[str, Value | None]
     outer: Scope | None
     path: Path
+    search: Search
     traced: bool = False
-    budget: list[int] = field(default_factory=lambda: [_MOST_STEPS])
 
     def spend(self) -> bool:
         """Take one step of the search; return whether there was one left."""
-        self.budget[0] -= 1
-        return self.budget[0] >= 0
+        self.search.steps -= 1
+        return self.search.steps >= 0
 
     def find(self, name: str) -> Value | None:
         """Return the value of a name; None if it is unknown."""
@@ -113,9 +133,18 @@ class Scope:
         return None
 
 
-def file_scope(path: Path, bindings: Bindings) -> Scope:
-    """Return the names of a file's top level; those that are bound several times are unknown."""
-    scope = Scope({}, None, path)
+def file_scope(path: Path, search: Search | None = None) -> Scope:
+    """Return the names of a file's top level; those that are bound several times are unknown.
+
+    Args:
+        path: The file.
+        search: The one that it is a part of; None begins one.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid Python.
+    """
+    bindings = bindings_of(path)
+    scope = Scope({}, None, path, search or Search(ModuleFiles.around(path)))
     if bindings.open:
         return scope
     for binding in bindings.all:
@@ -132,7 +161,8 @@ def _bound(name: str, node: ast.AST, scope: Scope) -> Value | None:
         return None
     if isinstance(node, ast.ImportFrom):
         names = (other_name.name for other_name in node.names if (other_name.asname or other_name.name) == name)
-        return Imported(f"{node.module}.{next(names)}") if node.module and not node.level else None
+        module = absolute_name(scope.path, node.module, node.level) if node.level else node.module
+        return Imported(f"{module}.{next(names)}") if module is not None else None
     return Written(node, scope) if isinstance(node, (ast.expr, *_DEFINITIONS)) else None
 
 
@@ -154,7 +184,7 @@ def local_scope(function: Function, outer: Scope, given: Mapping[str, Value | No
         outer: The names that its definition sees.
         given: The values of its parameters; parameters without one are unknown.
     """
-    scope = Scope({name: given.get(name) for name in parameters(function)}, outer, outer.path, budget=outer.budget)
+    scope = Scope({name: given.get(name) for name in parameters(function)}, outer, outer.path, outer.search)
     for name, values in _bindings(function).items():
         (value, *others) = values
         known = not others and name not in scope.names and value is not None
@@ -240,7 +270,7 @@ def resolve(node: ast.AST, scope: Scope, links: int = 0) -> Value | None:
         found = scope.find(node.id)
         if isinstance(found, Written) and isinstance(found.node, ast.Name | ast.Attribute | ast.Call):
             return resolve(found.node, found.scope, links + 1)
-        return found
+        return _in_file(found, scope, links) if isinstance(found, Imported) else found
     if isinstance(node, ast.Attribute):
         return _attribute(node, scope, links)
     if isinstance(node, ast.Call):
@@ -248,10 +278,27 @@ def resolve(node: ast.AST, scope: Scope, links: int = 0) -> Value | None:
     return Written(node, scope)
 
 
+def _in_file(value: Imported, scope: Scope, links: int) -> Value | None:
+    """Return what one of the user's files gives the name; what is imported from elsewhere as it is."""
+    place = scope.search.modules.find(value.name)
+    if place is None or not place.rest:
+        return value
+    files = scope.search.files
+    if place.file not in files:
+        files[place.file] = None
+        with suppress(UsageError):
+            files[place.file] = file_scope(place.file, scope.search)
+    inside = files[place.file]
+    node: ast.expr = ast.Name(place.rest[0], ast.Load())
+    for name in place.rest[1:]:
+        node = ast.Attribute(node, name, ast.Load())
+    return resolve(node, inside, links + 1) if inside is not None else None
+
+
 def _attribute(node: ast.Attribute, scope: Scope, links: int) -> Value | None:
     owner = resolve(node.value, scope, links + 1)
     if isinstance(owner, Imported):
-        return Imported(f"{owner.name}.{node.attr}")
+        return _in_file(Imported(f"{owner.name}.{node.attr}"), scope, links)
     if isinstance(owner, Instance):
         return _member(owner, node.attr, links)
     if isinstance(owner, Written) and isinstance(owner.node, ast.ClassDef):

@@ -193,10 +193,12 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
-    """One finding for a rule and a stage: the one that is worth most, with the evidence of all."""
-    merged: dict[tuple[str, str | None], Finding] = {}
+    """One finding for a rule and a stage, or a line: the one that is worth most, with the evidence of all."""
+    merged: dict[tuple[str, str, int | None], Finding] = {}
     for finding in findings:
-        key = finding.rule, finding.stage
+        line = finding.location if finding.stage is None else None
+        place = (line.file, line.line) if line is not None else (finding.stage or "", None)
+        key = finding.rule, *place
         other = merged.get(key)
         if other is None:
             merged[key] = finding

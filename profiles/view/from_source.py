@@ -1,4 +1,4 @@
-"""The view of a function's pipeline that the text of its file shows: arrays that become constants of graphs."""
+"""The view of a function's pipeline that the texts of its files show: arrays that become constants of graphs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
             array.array.dtype,
             array.array.shape,
             name=array.name,
-            location=Location(file=str(target.path), line=array.line, column=array.column),
+            location=Location(file=str(array.path), line=array.line, column=array.column),
         )
         for array in captured_arrays(target)
     )

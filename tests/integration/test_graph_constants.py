@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from integration import array_tables
+from integration.array_tables import IMPORTED, Tables
 
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
@@ -76,7 +79,22 @@ def pipelines(tf: Any) -> dict[str, tuple[Any, list[str | None]]]:
             row += 1
         return row
 
+    def by_default(index: Any, rows: Any = array_tables.OF_MODULE) -> Any:
+        return tf.gather(rows, index)
+
+    def given(rows: Any, index: Any) -> Any:
+        return tf.gather(rows, index)
+
+    part = partial(given, array_tables.OF_MODULE)
     return {
+        "imported": (lambda: indices().map(lambda index: tf.gather(IMPORTED, index)), ["IMPORTED"]),
+        "of_module": (
+            lambda: indices().map(lambda index: tf.gather(array_tables.OF_MODULE, index)),
+            ["array_tables.OF_MODULE"],
+        ),
+        "of_class": (lambda: indices().map(lambda index: tf.gather(Tables.of_class, index)), ["Tables.of_class"]),
+        "default": (lambda: indices().map(by_default), ["rows"]),
+        "partial": (lambda: indices().map(part), ["rows"]),
         "closure": (lambda: indices().map(lambda index: tf.gather(table, index)).batch(4), ["table"]),
         "global": (lambda: indices().map(lambda index: tf.gather(TABLE, index)).batch(4), ["TABLE"]),
         "attribute": (lambda: indices().map(lambda index: lookup(tf, index)), ["self.table"]),

@@ -242,6 +242,20 @@ def test_an_array_that_the_source_puts_into_a_graph_is_a_finding(pipeprof: Pipep
     assert (finding["rule"], finding["location"]["line"]) == ("graph-constant", 5)
 
 
+def test_each_line_that_puts_an_array_into_a_graph_is_a_finding(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "tables.py").write_text("import numpy as np\nTABLE = np.zeros((100_000, 50))\nWIDE = TABLE * 2\n")
+    (tmp_path / "looking.py").write_text(
+        "import tensorflow as tf\nimport tables\ndef look(row):\n    return tf.gather(tables.WIDE, row)\n"
+    )
+    (tmp_path / "input.py").write_text(
+        "import tensorflow as tf\nfrom looking import look\nfrom tables import TABLE\n"
+        "def train():\n    return tf.data.Dataset.range(9).map(lambda row: tf.gather(TABLE, row)).map(look)\n"
+    )
+    findings = json.loads(pipeprof("check", "input.py:train", "--json").out)["findings"]
+    places = [(one["location"]["file"], one["location"]["line"], one["evidence"]["array"]) for one in findings]
+    assert sorted(places) == [("input.py", 5, "TABLE"), ("looking.py", 4, "tables.WIDE")]
+
+
 def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--fail-on", "warning")

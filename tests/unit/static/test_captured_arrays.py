@@ -171,6 +171,107 @@ def test_uses_of_arrays_in_traced_functions(tmp_path: Path, text: str, expected:
     assert captured(tmp_path, text) == expected
 
 
+TABLES = "import numpy as np\nTABLE = np.zeros((1000, 250), np.float32)\nclass Store:\n    rows = np.ones(70)\n"
+LOOKUP = "lambda row: tf.gather({}, row)"
+
+
+@pytest.mark.parametrize(
+    ("imports", "used", "name"),
+    [
+        ("from tables import TABLE", "TABLE", "TABLE"),
+        ("from tables import TABLE as WEIGHTS", "WEIGHTS", "WEIGHTS"),
+        ("import tables", "tables.TABLE", "tables.TABLE"),
+        ("import tables as t", "t.TABLE", "t.TABLE"),
+        ("from package import tables", "tables.TABLE", "tables.TABLE"),
+        ("import package.tables", "package.tables.TABLE", "package.tables.TABLE"),
+        ("from package.again import TABLE", "TABLE", "TABLE"),
+        ("from package import TABLE", "TABLE", "TABLE"),
+        ("from names.spaced import TABLE", "TABLE", "TABLE"),
+    ],
+)
+def test_arrays_of_the_users_other_files(tmp_path: Path, imports: str, used: str, name: str) -> None:
+    for folder in ("package", "names"):
+        (tmp_path / folder).mkdir()
+    for file in ("tables.py", "package/tables.py", "names/spaced.py"):
+        (tmp_path / file).write_text(TABLES)
+    (tmp_path / "package/__init__.py").write_text("from .tables import TABLE\n")
+    (tmp_path / "package/again.py").write_text("from . import tables\nTABLE = tables.TABLE\n")
+    text = f"""\
+    {imports}
+    def make():
+        return tf.data.Dataset.range(9).map({LOOKUP.format(used)})
+    """
+    assert captured(tmp_path, text) == [(name, "float32[1000,250]", 3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """\
+        from tables import Store
+        def make():
+            return tf.data.Dataset.range(9).map(lambda row: tf.gather(Store.rows, row))
+        """,
+        """\
+        from tables import Store
+        class Lookup(Store):
+            def __init__(self):
+                self.table = Store.rows
+            def __call__(self, row):
+                return tf.gather(self.table, row)
+        def make():
+            return tf.data.Dataset.range(9).map(Lookup())
+        """,
+        """\
+        import tables
+        def make(rows=tables.Store.rows):
+            return tf.data.Dataset.range(9).map(functools.partial(lambda rows, row: tf.gather(rows, row), rows))
+        """,
+        """\
+        import tables
+        def lookup(row, rows=tables.Store.rows):
+            return tf.gather(rows, row)
+        def make():
+            return tf.data.Dataset.range(9).map(lookup)
+        """,
+    ],
+    ids=["class", "object", "partial", "default"],
+)
+def test_attributes_and_arguments_of_the_users_other_files(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tables.py").write_text(TABLES)
+    assert [size for _, size, _ in captured(tmp_path, text)] == ["float64[70]"]
+
+
+def test_a_use_in_another_file_has_its_place_there(tmp_path: Path) -> None:
+    (tmp_path / "tables.py").write_text(
+        TABLES + "import tensorflow as tf\ndef look(row): return tf.gather(TABLE, row)\n"
+    )
+    file = tmp_path / "input.py"
+    file.write_text(HEAD + "import tables\ndef make(): return tf.data.Dataset.range(9).map(tables.look)\n")
+    (found,) = captured_arrays(ParsedTarget("function", file, "make"))
+    assert (found.path, found.line, found.name) == (tmp_path / "tables.py", 6, "TABLE")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "from input import make\nTABLE = make\n",
+        "TABLE = (\n",
+        "import input\nTABLE = input.TABLE\n",
+        "from os import *\n",
+    ],
+    ids=["circle of files", "no Python", "circle of names", "names that only a run shows"],
+)
+def test_files_that_tell_nothing(tmp_path: Path, other: str) -> None:
+    (tmp_path / "tables.py").write_text(other)
+    text = """\
+    from tables import TABLE
+    def make():
+        return tf.data.Dataset.range(9).map(lambda row: tf.gather(TABLE, row))
+    """
+    assert captured(tmp_path, text) == []
+
+
 def test_a_saved_array_has_the_size_in_its_header(tmp_path: Path) -> None:
     np.save(tmp_path / "table.npy", np.zeros((30, 4), np.int32))
     for path in ("Path(__file__).parent / 'table.npy'", "os.path.join(os.path.dirname(__file__), 'table.npy')"):
