@@ -58,8 +58,7 @@ class CapturedArray:
 
 
 def captured_arrays(target: ParsedTarget) -> list[CapturedArray]:
-    """Find the arrays that become constants of the graphs of a function's pipeline; in the order of their uses, those of
-    the target's own file first.
+    """Find the arrays that become constants of the graphs of a function's pipeline; those of its own file first.
 
     Args:
         target: A function in a file; values of ``--arg`` make its parameters unknown.

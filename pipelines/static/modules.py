@@ -62,7 +62,7 @@ def _place(folder: Path, parts: list[str]) -> Place | None:
 
 
 def absolute_name(path: Path, module: str | None, level: int) -> str | None:
-    """Return the name of a module that a file imports by ``from .module import``; None if it is outside of its packages.
+    """Return the name of a module that a file imports by ``from .module import``; None if no package holds it.
 
     Args:
         path: The file.
