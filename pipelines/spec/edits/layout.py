@@ -1,0 +1,120 @@
+"""Lines of a text around its values: which of them a stage or an entry owns, and how wide they are indented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.edits.tree import WrittenNode
+
+
+@dataclass(frozen=True)
+class OwnLines:
+    """The lines of one item of a block: the comments directly before it, itself, its own comments after it.
+
+    Attributes:
+        start: Offset of the first line.
+        end: Offset of the line after the last one.
+    """
+
+    start: int
+    end: int
+
+
+class Layout:
+    """A text that ends with a line end, by lines."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        crlf = text.find("\r\n")
+        self.line_end = "\r\n" if crlf >= 0 and text.find("\n") == crlf + 1 else "\n"
+
+    def line_start(self, at: int) -> int:
+        """Where the line of an offset begins."""
+        return self.text.rfind("\n", 0, at) + 1
+
+    def line_stop(self, at: int) -> int:
+        """Where the line of an offset ends, before its line end."""
+        found = self.text.find("\n", at)
+        stop = len(self.text) if found < 0 else found
+        return stop - 1 if stop > at and self.text[stop - 1] == "\r" else stop
+
+    def next_line(self, at: int) -> int:
+        """Where the line after that of an offset begins."""
+        found = self.text.find("\n", at)
+        return len(self.text) if found < 0 else found + 1
+
+    def column(self, at: int) -> int:
+        """0-based column of an offset."""
+        return at - self.line_start(at)
+
+    def begins_line(self, at: int) -> bool:
+        """Whether only blanks stand before an offset in its line."""
+        return not self.text[self.line_start(at) : at].strip()
+
+    def indent(self, at: int) -> int:
+        """How wide the line of an offset is indented."""
+        line = self.text[self.line_start(at) : self.line_stop(at)]
+        return len(line) - len(line.lstrip(" "))
+
+    def is_comment(self, at: int) -> bool:
+        """Whether the line of an offset is nothing but a comment."""
+        return self.text[self.line_start(at) : self.line_stop(at)].lstrip().startswith("#")
+
+    def item_start(self, node: WrittenNode, index: int) -> int:
+        """Where an item of a block begins: at its key, or at its dash.
+
+        Raises:
+            EditError: Something else begins in the same line, so that the item has no lines of its own.
+        """
+        at, _ = node.extent(index)
+        if not node.keys:
+            floor = node.extent(index - 1)[1] if index else 0
+            line = self.line_start(at)
+            # A dash may stand in a line before what follows it.
+            while not self.text[line:at].lstrip().startswith("-") and line > floor:
+                line = self.line_start(line - 1)
+            at = line + self.indent(line)
+        if not self.begins_line(at) or (not node.keys and self.text[at : at + 1] != "-"):
+            message = f"line {self.number(at)} holds the beginning of more than one value: give each its own"
+            raise EditError(message)
+        return at
+
+    def number(self, at: int) -> int:
+        """1-based number of the line of an offset."""
+        return self.text.count("\n", 0, at) + 1
+
+    def own_lines(self, node: WrittenNode, index: int) -> OwnLines:
+        """The lines of an item of a block.
+
+        Raises:
+            EditError: It shares a line with another value.
+        """
+        at = self.item_start(node, index)
+        start = self.line_start(at)
+        floor = node.extent(index - 1)[1] if index else -1
+        column = at - start
+        while start > 0 and self.line_start(start - 1) > floor and self.is_comment(start - 1):
+            line = self.line_start(start - 1)
+            if index and self.indent(line) > column:
+                # It belongs to the item before.
+                break
+            start = line
+        return OwnLines(start, self.after(node, index, column))
+
+    def block_column(self, node: WrittenNode) -> int:
+        """The column of the keys or dashes of a block."""
+        return self.column(node.keys[0].start if node.keys else self.item_start(node, 0))
+
+    def after(self, node: WrittenNode, index: int, column: int) -> int:
+        """Where the line after an item begins."""
+        return self.next_line(self._last_line(node.extent(index)[1], column))
+
+    def _last_line(self, end: int, column: int) -> int:
+        """An offset in the last line of an item: comments that are indented further than it belong to it."""
+        at = max(end - 1, 0)
+        while True:
+            line = self.next_line(at)
+            if line >= len(self.text) or not self.is_comment(line) or self.indent(line) <= column:
+                return at
+            at = line

@@ -1,0 +1,212 @@
+"""The changes of a text that give it other data, with everything else left as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeprof.pipelines.spec.edits.apply_data import OPTIONS, EditPlan
+from pipeprof.pipelines.spec.edits.block_items import patch_block
+from pipeprof.pipelines.spec.edits.flow_items import patch_flow
+from pipeprof.pipelines.spec.edits.items import Final
+from pipeprof.pipelines.spec.edits.layout import Layout
+from pipeprof.pipelines.spec.edits.new_text import block_lines, like
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path
+from pipeprof.pipelines.spec.edits.splices import Splices
+from pipeprof.pipelines.spec.edits.tree import WrittenNode
+from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow
+
+_AFTER = {STAGES: (SOURCE,), OPTIONS: (STAGES, SOURCE)}
+"""What a new key comes after, where one of these is there."""
+
+
+class Patcher:
+    """Compares data before and after by their nodes in the text, and collects the changes."""
+
+    def __init__(self, text: str, aliases: dict[str, int], plan: EditPlan) -> None:
+        self.splices = Splices(text)
+        self._layout = Layout(text)
+        self._aliases = aliases
+        self._lists = plan.lists
+        self._in_brackets = 0
+
+    def patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
+        """Collect the changes of a value.
+
+        Raises:
+            EditError: It is written in a way that a change of one place would not do.
+        """
+        if same(before, after):
+            return
+        self._check_single(path, node)
+        self._in_brackets += node.is_flow
+        self._patch(path, node, before, after)
+        self._in_brackets -= node.is_flow
+
+    def _patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
+        if path and path[-1] == STAGES and path[:-1] in self._lists and node.kind == "sequence":
+            self._stages(path, node, before)
+        elif node.kind == "mapping" and isinstance(before, dict) and isinstance(after, dict):
+            self._mapping(path, node, before, after)
+        elif node.kind == "sequence" and isinstance(after, list) and len(before) == len(after) == len(node.children):
+            for index, child in enumerate(node.children):
+                self.patch((*path, index), child, before[index], after[index])
+        else:
+            self._replace(node, after)
+
+    def _check_single(self, path: Path, node: WrittenNode) -> None:
+        where = ".".join(map(str, path)) or "the spec"
+        line = self._layout.number(node.start)
+        if node.kind == "alias":
+            message = f"{where} is the alias *{node.anchor} (line {line}): write it out there to change it"
+            raise EditError(message)
+        if node.anchor is not None and self._aliases.get(node.anchor):
+            message = (
+                f"{where} has the anchor &{node.anchor} (line {line}), and an alias uses it too: the edit would change "
+                "both; write one of them out"
+            )
+            raise EditError(message)
+
+    def _stages(self, path: Path, node: WrittenNode, before: Any) -> None:
+        items = self._lists[path[:-1]].items
+        finals = []
+        for item in items:
+            if item.origin is not None:
+                self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
+            finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
+        self._items(node, finals)
+
+    def _mapping(self, path: Path, node: WrittenNode, before: dict[Any, Any], after: dict[Any, Any]) -> None:
+        finals: list[Final] = []
+        for index, child in enumerate(node.children):
+            key = node.key_of(index)
+            if key == STAGES and key not in after and self._keeps_key(node, index):
+                self.patch((*path, key), child, before[key], [])
+                finals.append(Final(index, None))
+            elif key is None or key in after:
+                if key is not None:
+                    self.patch((*path, key), child, before[key], after[key])
+                finals.append(Final(index, None))
+        own = {node.key_of(final.origin) for final in finals if final.origin is not None}
+        for key, value in after.items():
+            if key in own or (key in before and same(before[key], value) and node.find(key) is None):
+                continue
+            finals.insert(self._place(node, key, finals), Final(None, value, str(key), replaces=key not in _AFTER))
+        gone = [key for key in before if key not in after and node.find(key) is None]
+        if gone:
+            message = f"{gone[0]} comes from the mapping that '<<' merges (line {self._layout.number(node.start)})"
+            raise EditError(message)
+        if [final.origin for final in finals] != list(range(len(node.children))):
+            self._items(node, finals)
+
+    def _keeps_key(self, node: WrittenNode, index: int) -> bool:
+        """Whether the key of an emptied list stays: it has a comment, or shares its line with a dash."""
+        key, child, layout = node.keys[index], node.children[index], self._layout
+        if node.is_flow:
+            return False
+        if not layout.begins_line(key.start):
+            return True
+        end = child.end if child.is_flow else key.end
+        if "#" in layout.text[end : layout.line_stop(end)]:
+            return True
+        return layout.own_lines(node, index).start != layout.line_start(key.start)
+
+    def _place(self, node: WrittenNode, key: str | int, finals: list[Final]) -> int:
+        """Where a new key comes among the others: at the end, unless it has a place of its own."""
+        for name in _AFTER.get(str(key), ()):
+            for index, final in enumerate(finals):
+                if final.key == name or (final.origin is not None and node.key_of(final.origin) == name):
+                    return index + 1
+        return len(finals)
+
+    def _items(self, node: WrittenNode, finals: list[Final]) -> None:
+        if not node.children:
+            self._replace(node, _fresh(node, finals))
+        elif node.is_flow:
+            patch_flow(self.splices, self._layout, node, finals)
+        elif finals:
+            patch_block(self.splices, self._layout, node, finals)
+        else:
+            self._replace(node, {} if node.keys else [])
+
+    def _replace(self, node: WrittenNode, value: Any) -> None:
+        """Put another value in the place of a whole one."""
+        text = self._layout.text
+        if node.kind in ("sequence", "mapping") and not node.is_flow:
+            self._replace_block(node, value)
+            return
+        new = like(value, text[node.start : node.end])
+        column = self._layout.column(node.start)
+        is_wide = column + len(new) > WIDTH and isinstance(value, dict | list) and bool(value)
+        if is_wide and self._in_block(node):
+            indent = self._layout.indent(node.start)
+            dashes = len(text[self._layout.line_start(node.start) : node.start].lstrip()) - len(
+                text[self._layout.line_start(node.start) : node.start].lstrip().lstrip("- ")
+            )
+            lines = block_lines(value, indent + dashes + 2)
+            start = len(text[: node.start].rstrip(" "))
+            self.splices.replace(start, node.end, "".join(self._layout.line_end + line for line in lines))
+            return
+        if node.is_empty:
+            before = text[: node.start].rstrip(" \t")
+            space = "" if text[node.start - 1 : node.start] in (" ", "\t") else " "
+            new = f"{space}{new}" if before.endswith((":", "-")) else f": {new}"
+        self.splices.replace(node.start, node.end, new)
+
+    def _in_block(self, node: WrittenNode) -> bool:
+        """Whether a value is that of a key which begins its line, and ends its line itself."""
+        before = self._layout.text[self._layout.line_start(node.start) : node.start].strip()
+        after = self._layout.text[node.end : self._layout.line_stop(node.end)].strip()
+        return self._in_brackets == node.is_flow and before.endswith(":") and not after
+
+    def _replace_block(self, node: WrittenNode, value: Any) -> None:
+        layout = self._layout
+        first, end = self._begin(node), node.end
+        if isinstance(value, dict | list) and value:
+            lines = block_lines(value, layout.column(first))
+            self.splices.replace(first, end, layout.line_end.join(lines).lstrip(" "))
+            return
+        new = flow(value) if isinstance(value, dict | list) else like(value, "")
+        if layout.text[layout.line_start(first) : first].rstrip().endswith("-"):
+            self.splices.replace(first, end, new)
+            return
+        # Nothing is left for lines of its own: it goes to the line of its key.
+        line = layout.line_start(first)
+        key_end = line
+        while key_end > 0 and (layout.is_comment(key_end - 1) or not _content(layout, key_end - 1)):
+            key_end = layout.line_start(key_end - 1)
+        stop = layout.line_start(max(key_end - 1, 0))
+        colon = layout.text.find(":", stop, layout.line_stop(stop))
+        words = layout.text[stop : layout.line_stop(stop)]
+        if colon < 0 or words.split("#")[0].rstrip()[-1:] != ":" or not layout.begins_line(first):
+            message = f"line {layout.number(first)}: nothing would be left of this value; write it in one line first"
+            raise EditError(message)
+        at = stop + len(words.split("#")[0].rstrip())
+        self.splices.insert(at, f" {new}")
+        self.splices.replace(line, layout.next_line(max(end - 1, 0)), "")
+
+    def _begin(self, node: WrittenNode) -> int:
+        return node.keys[0].start if node.keys else self._layout.item_start(node, 0)
+
+
+def _content(layout: Layout, at: int) -> str:
+    return layout.text[layout.line_start(at) : layout.line_stop(at)].strip()
+
+
+def _fresh(node: WrittenNode, finals: list[Final]) -> Any:
+    if node.kind == "mapping":
+        return {final.key: final.value for final in finals}
+    return [final.value for final in finals]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two data are the same, types included; no stages and an empty list of them are the same."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        first, second = (_without_empty(value) for value in (one, other))
+        return first.keys() == second.keys() and all(same(value, second[key]) for key, value in first.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same(first, second) for first, second in zip(one, other, strict=True))
+    return type(one) is type(other) and (one == other or (one != one and other != other))  # noqa: PLR0124 - not a number
+
+
+def _without_empty(value: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: inner for key, inner in value.items() if key != STAGES or inner}
