@@ -2,7 +2,7 @@
 
 A benchmark is a folder with a ``bench.py``; see benchmarks/README.md for what it is given and what it writes. Each
 result goes to benchmarks/results/NAME.json with the commit, the host's load and the raw figures. Ends with 1 if a
-claim did not hold or a benchmark did not finish.
+claim did not hold or a benchmark did not finish, and with 3 if of some claims this machine could not tell.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+CANNOT_TELL = 3
+"""Exit code of a benchmark that found the machine noisier than the margin of its claim."""
 
 
 def git(*arguments: str) -> str:
@@ -44,6 +46,13 @@ def load() -> list[float]:
     return [round(value, 2) for value in os.getloadavg()]
 
 
+def outcome(written: dict[str, Any], code: int) -> str:
+    """Whether the claim holds, does not, or this machine cannot tell."""
+    if code == CANNOT_TELL and written.get("outcome") == "cannot tell":
+        return "cannot tell"
+    return "holds" if written["holds"] and code == 0 else "does not hold"
+
+
 def measure(name: str) -> dict[str, Any]:
     """Run one benchmark and return its result with where and when it was measured."""
     before, started, begun = load(), datetime.datetime.now(datetime.timezone.utc), time.monotonic()
@@ -58,6 +67,7 @@ def measure(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "holds": written["holds"] and done.returncode == 0,
+        "outcome": outcome(written, done.returncode),
         "exit_code": done.returncode,
         "commit": git("rev-parse", "HEAD"),
         "uncommitted_changes": changed,
@@ -85,17 +95,21 @@ def main() -> int:
     unknown = sorted(set(names) - set(known))
     if unknown:
         parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(known)}")
-    failed = []
+    outcomes: dict[str, list[str]] = {"holds": [], "does not hold": [], "cannot tell": []}
+    began = time.monotonic()
     for name in names:
         print(f"{name}:", flush=True)
         result = measure(name)
         path = RESULTS / f"{name}.json"
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"  {'holds' if result['holds'] else 'DOES NOT HOLD'} ({result['seconds']} s, {path.name})", flush=True)
-        if not result["holds"]:
-            failed.append(name)
-    print(f"{len(names) - len(failed)} of {len(names)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
-    return 1 if failed else 0
+        said = result["outcome"] if result["holds"] else result["outcome"].upper()
+        print(f"  {said} ({result['seconds']} s, {path.name})", flush=True)
+        outcomes[result["outcome"]].append(name)
+    others = "".join(f"; {what}: {', '.join(outcomes[what])}" for what in list(outcomes)[1:] if outcomes[what])
+    print(f"{len(outcomes['holds'])} of {len(names)} hold{others} ({(time.monotonic() - began) / 60:.0f} minutes)")
+    if outcomes["does not hold"]:
+        return 1
+    return CANNOT_TELL if outcomes["cannot tell"] else 0
 
 
 if __name__ == "__main__":

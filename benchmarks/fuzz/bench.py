@@ -1,16 +1,18 @@
 """Specs that nobody means: `pipeprof check` gives a result or errors, never a traceback, quickly and in little memory.
 
-Usage: ``python benchmarks/fuzz/bench.py --out FILE [--cases 100000] [--processes 2] [--first 0]``. Case N is what
-tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something done to
-them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; a case holds if it ends
-with 0 or 2, within 2 s of processor time (what else runs on the machine must not decide), and if its process never took
-more than 300 MB. About ten minutes on two cores.
+Usage: ``python benchmarks/fuzz/bench.py --out FILE [--cases 100000] [--minutes 6] [--processes 2] [--first N]``. Case
+N is what tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something
+done to them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; a case holds
+if it ends with 0 or 2, within 2 s of processor time (what else runs on the machine must not decide), and if its
+process never took more than 300 MB. It ends after as many cases or minutes, whichever comes first; which cases they
+are changes from day to day, and the result has the first. Six minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import io
 import json
 import os
@@ -77,14 +79,15 @@ def one(number: int, good: list[bytes], every: list[bytes]) -> dict[str, Any]:
     return result
 
 
-def work(first: int, count: int, step: int) -> dict[str, Any]:
-    """Run every ``step``-th case and sum up."""
+def work(first: int, count: int, step: int, seconds: float) -> dict[str, Any]:
+    """Run every ``step``-th case, as far as the time lasts, and sum up."""
     from unit.spec.mutations import GOOD, beside, corpus
 
     os.environ.update({"PIPEPROF_DEBUG": "1", "_TYPER_FORCE_DISABLE_TERMINAL": "1", "COLUMNS": "80"})
     signal.signal(signal.SIGALRM, _stop)
     good, every = corpus(GOOD), corpus()
     codes: dict[str, int] = {}
+    until = time.monotonic() + seconds
     failed, slowest = [], {"case": -1, "seconds": 0.0}
     total = longest = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +95,8 @@ def work(first: int, count: int, step: int) -> dict[str, Any]:
         for name, content in beside().items():
             Path(name).write_bytes(content)
         for number in range(first, first + count, step):
+            if time.monotonic() > until:
+                break
             result = one(number, good, every)
             code = str(result["code"])
             codes[code] = codes.get(code, 0) + 1
@@ -112,7 +117,7 @@ def work(first: int, count: int, step: int) -> dict[str, Any]:
     }
 
 
-def run(first: int, count: int, processes: int) -> list[dict[str, Any]]:
+def run(first: int, count: int, processes: int, minutes: float) -> list[dict[str, Any]]:
     """The sums of every process."""
     with tempfile.TemporaryDirectory() as folder:
         outs = [Path(folder, f"{number}.json") for number in range(processes)]
@@ -120,7 +125,8 @@ def run(first: int, count: int, processes: int) -> list[dict[str, Any]]:
             [sys.executable, __file__, "--out", out, "--first", str(first + number), "--cases", str(count - number)]
             for number, out in enumerate(outs)
         ]
-        started = [subprocess.Popen([*command, "--worker", str(processes)]) for command in commands]
+        shared = ["--worker", str(processes), "--minutes", str(minutes)]
+        started = [subprocess.Popen([*command, *shared]) for command in commands]
         codes = [process.wait() for process in started]
         if any(codes):
             msg = f"a process of the benchmark itself failed: exit codes {codes}"
@@ -132,17 +138,19 @@ def main() -> int:
     """Run, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    parser.add_argument("--cases", type=int, default=100_000, help="default %(default)s")
+    parser.add_argument("--cases", type=int, default=100_000, help="at most; default %(default)s")
+    parser.add_argument("--minutes", type=float, default=6.0, help="at most; default %(default)s")
     parser.add_argument("--processes", type=int, default=2, help="default %(default)s")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first case; default %(default)s")
+    parser.add_argument("--first", type=int, help="seed of the first case; default: other cases every day")
     parser.add_argument("--worker", type=int, metavar="STEP", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        text = json.dumps(work(options.first, options.cases, options.worker))
+        text = json.dumps(work(options.first, options.cases, options.worker, 60 * options.minutes))
         options.out.write_text(text + "\n", encoding="utf-8")
         return 0
 
-    raw = run(options.first, options.cases, options.processes)
+    first = options.first if options.first is not None else datetime.date.today().toordinal() * options.cases
+    raw = run(first, options.cases, options.processes, options.minutes)
     codes: dict[str, int] = {}
     for part in raw:
         for code, count in part["codes"].items():
@@ -150,6 +158,7 @@ def main() -> int:
     slowest = max((part["slowest"] for part in raw), key=lambda each: each["seconds"])
     figures = {
         "cases": sum(codes.values()),
+        "first_case": first,
         "results": codes.get("0", 0),
         "errors": codes.get("2", 0),
         "failures": sum(part["failures"] for part in raw),
@@ -163,7 +172,7 @@ def main() -> int:
     }
     holds = figures["failures"] == 0 and figures["peak_mb"] <= MEGABYTES
     result = {
-        "claim": f"{options.cases} specs that nobody means each give a result or errors in their form, never a "
+        "claim": f"{figures['cases']} specs that nobody means each give a result or errors in their form, never a "
         f"traceback, within {SECONDS:g} s of processor time and {MEGABYTES} MB",
         "holds": holds,
         "figures": figures,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from sequential import is_decided
 
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -167,10 +168,10 @@ class Follow:
 
 
 def alternate(loops: Drain | Follow, window: PhaseWindow, *, pairs: int | None) -> None:
-    """Run the two loops in turn, AB BA AB …, until the window is over or there are `pairs`; keep what they took."""
+    """Run the two loops in turn, AB BA AB …, until the window is over or enough is known, after `pairs` at most."""
     raw: list[list[float]] = []
     block, steps, _ = loops.profiled(window, None)
-    while not block.over and (pairs is None or len(raw) < pairs):
+    while not block.over and (pairs is None or not is_decided(raw, JOB["limit"], pairs)):
         wanted, looking, attributing = steps, window.overhead_ns, ATTRIBUTING.seconds
         if len(raw) % 2:
             block, steps, seconds = loops.profiled(window, block.due)

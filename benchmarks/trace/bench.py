@@ -1,13 +1,16 @@
 """What the trace costs: reading a large one, and how long a run lasts after the steps were measured.
 
-Usage: ``python benchmarks/trace/bench.py --out FILE [--example PATH …] [--no-examples]``. Three things are demanded:
+Usage: ``python benchmarks/trace/bench.py --out FILE [--example PATH …] [--no-examples] [--together N]``. Three things
+are demanded:
 
 * a trace of a million events, recorded from a detection pipeline with loops in loops, is read in 10 s and 500 MB;
 * a run of that pipeline has a complete report, and ends at most 20 s after its measuring window;
-* a run with defaults of every example ends at most 12 s after its measuring window.
+* a run of every example ends at most 12 s after its measuring window.
 
-The end of the window is when pipeprof tells that it is tracing. PIPEPROF_BENCHMARK_THROUGH is a command that each run
-is started through. Three minutes without the examples, half a minute for each of these.
+The end of the window is when pipeprof tells that it is tracing. What comes after it does not depend on how long the
+window was, so that the examples are measured for two seconds. Two of them run side by side: that makes each end later,
+not sooner, and one that is late is run again alone, which decides; both runs are in the raw result.
+PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. Fifteen minutes, three without the examples.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ PIPEPROF = "from pipeprof.cli.main import main; main()"
 EVENTS = 1_000_000
 READ_SECONDS, READ_BYTES = 10.0, 500_000_000
 EXAMPLE_SECONDS, LONGEST_SECONDS = 12.0, 20.0
+WINDOW_SECONDS = 2
 PATIENCE = 600
 TRACING = "tracing"
 """In the line on stderr that tells of the phase after the measurement."""
@@ -80,6 +85,27 @@ def examples(chosen: list[Path]) -> list[Path]:
     return [path for path in sorted(EXAMPLES.rglob("*.yaml")) if "source:" in path.read_text(encoding="utf-8")]
 
 
+def run_example(target: Path) -> dict[str, Any]:
+    """One run of an example with a short window, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(Path(folder), str(target), "--seconds", str(WINDOW_SECONDS))
+    found["target"] = str(target.relative_to(EXAMPLES)) if target.is_relative_to(EXAMPLES) else target.name
+    print(f"  {found['target']}: {found['after_window_seconds']} s", flush=True)
+    return found
+
+
+def run_examples(targets: list[Path], together: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The run of each example that counts, and those side by side that were late or broken and were run again."""
+    with ThreadPoolExecutor(together) as pool:
+        ran = list(pool.map(run_example, targets))
+    again = []
+    for number, target in enumerate(targets):
+        if together > 1 and not in_time(ran[number], EXAMPLE_SECONDS):
+            again.append(ran[number])
+            ran[number] = run_example(target)
+    return ran, again
+
+
 def in_time(one: dict[str, Any], limit: float) -> bool:
     """Whether a run was complete, and over soon after its window."""
     after = one["after_window_seconds"]
@@ -92,6 +118,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
     parser.add_argument("--example", type=Path, action="append", default=[], help="a spec, instead of all examples")
     parser.add_argument("--no-examples", action="store_true", help="leave the examples out")
+    parser.add_argument("--together", type=int, default=2, help="examples side by side; default %(default)s")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as name:
@@ -99,11 +126,7 @@ def main() -> int:
         reading = read_a_large_one(folder)
         detection = run(folder, f"{HERE / 'pipelines.py'}:detection")
         targets = [] if options.no_examples else examples([one.resolve() for one in options.example])
-        ran = []
-        for target in targets:
-            ran.append(run(folder, str(target)))
-            ran[-1]["target"] = str(target.relative_to(EXAMPLES)) if target.is_relative_to(EXAMPLES) else target.name
-            print(f"  {ran[-1]['target']}: {ran[-1]['after_window_seconds']} s", flush=True)
+        ran, again = run_examples(targets, options.together)
     detection["target"] = "detection"
     late = [one["target"] for one in ran if not in_time(one, EXAMPLE_SECONDS)]
     reads = reading["seconds"] <= READ_SECONDS and reading["bytes"] <= READ_BYTES
@@ -121,8 +144,9 @@ def main() -> int:
             "examples": len(ran),
             "example_after_window_seconds_max": max((one["after_window_seconds"] or 0.0 for one in ran), default=None),
             "late": late,
+            "late_side_by_side": [one["target"] for one in again],
         },
-        "raw": {"reading": reading, "detection": detection, "examples": ran},
+        "raw": {"reading": reading, "detection": detection, "examples": ran, "side_by_side": again},
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(
