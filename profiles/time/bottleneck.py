@@ -20,7 +20,7 @@ read) is named where the trace has its ops, or where all other stages account fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.executed_ops import executed
@@ -33,7 +33,15 @@ from pipeprof.profiles.time.limits.cores import (
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.serial_chain import find_chain
-from pipeprof.profiles.time.top_stage import EQUAL_FROM, equal_stages, top_stage, unknown_stages
+from pipeprof.profiles.time.top_stage import (
+    Groups,
+    StageGroup,
+    label_groups,
+    share_of_work,
+    top_cpu_groups,
+    top_groups,
+    unknown_stages,
+)
 from pipeprof.profiles.wording import listed, milliseconds, part_of, percent, significant, size, stage_label
 
 if TYPE_CHECKING:
@@ -108,11 +116,11 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
     if causes is None or steps is None:
         return None
     remaining = _remaining_stage(profile)
-    stage = top_stage(profile.stages, steps.epochs, steps.interval_ms.mean)
-    if stage is None and remaining is not None:
-        stage = remaining.stage
+    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    if not top and remaining is not None and remaining.stage is not None:
+        top = (StageGroup((remaining.stage,)),)
     for look in (_disturbed, _python, _cpu, _blocked, _chain, _serial, _crowded):
-        found = look(causes, profile, stage)
+        found = look(causes, profile, top)
         if found is not None:
             return found
     return remaining
@@ -123,10 +131,8 @@ def label_stages(stages: Sequence[Stage]) -> str:
     return listed([stage_label(stage) for stage in stages])
 
 
-def share_of_work(stages: Sequence[Stage]) -> str:
-    """State the stages' share of the work, as the table of stages has it; empty where it is not known."""
-    shares = [percent(stage.share) for stage in stages if stage.share is not None]
-    return f"{listed(shares)} of the pipeline's work" if len(shares) == len(stages) else ""
+def _stage_of(top: Groups) -> Stage | None:
+    return top[0].stage if top else None
 
 
 def _remaining_stage(profile: Profile) -> Bottleneck | None:
@@ -177,65 +183,57 @@ def limited_by_gil(
     return share >= PYTHON_ALWAYS and worker_cores is not None and PYTHON_LEAST <= worker_cores <= high
 
 
-def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _python(causes: Causes, _profile: Profile, top: Groups) -> Bottleneck | None:
     share, lock = causes.python_share, causes.python_lock_share
     if share is None or not limited_by_gil(share, causes.worker_cores, causes.demanded_cores, lock):
         return None
+    stage = _stage_of(top)
     what = f"Python in {stage_label(stage)}" if stage is not None else "Python functions"
     return Bottleneck("gil", stage, f"{what}: runs {percent(share)} of the time, one thread at a time (GIL)")
 
 
-def _disturbed(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     """Other processes took cores: how much any stage computes at a time, and waits for others, is their doing."""
     found = find_disturbance(profile.contention, profile.host)
     if found is None:
         return None
-    if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, stage)) is not None:
+    stage = _stage_of(top)
+    if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, top)) is not None:
         # Its threads wanted no core.
         return blocked
     waits = f"CPU: others use it; the worker's threads wait for a core {percent(found.waited)} of the time"
-    return Bottleneck("cpu", stage, f"{waits}{_most_work(stage, profile)}")
+    return Bottleneck("cpu", stage, f"{waits}{_most_work(top)}")
 
 
-def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if causes.worker_cores is None or not worker_fills_cores(profile):
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
         used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
-    if stage is None:
+    if not top:
         return Bottleneck("cpu", None, used)
-    stages = _most_cpu(profile)
+    groups = top_cpu_groups(profile.stages)
     total = profile.cpu.total_ms if profile.cpu is not None else 0.0
-    spent = sum(other_stage.cpu_ms_per_batch or 0.0 for other_stage in stages)
-    if not stages or not 0 < spent <= total:
-        return Bottleneck("cpu", stage, f"{used}{_most_work(stage, profile)}")
-    where = f"{part_of(spent, total)} in {label_stages(stages)}"
+    spent = sum(group.total(lambda stage: stage.cpu_ms_per_batch) for group in groups)
+    if not 0 < spent <= total:
+        return Bottleneck("cpu", _stage_of(top), f"{used}{_most_work(top)}")
+    where = f"{part_of(spent, total)} in {label_groups(groups)}"
     # More cores do nothing for stages that fill the time one call after another.
-    in_turn = _chain(causes, profile, stage) or _serial(causes, profile, stage)
+    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
     helps = "less work there" if in_turn is not None else "less work there or more cores"
-    return Bottleneck("cpu", stages[0], f"{used}, {where}; {helps} would help")
+    return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
 
 
-def _most_cpu(profile: Profile) -> list[Stage]:
-    """The stages that take the most CPU time, where the user can change them."""
-    stages = sorted(profile.stages or [], key=lambda one: -(one.cpu_ms_per_batch or 0.0))
-    if not stages or stages[0].origin != "written":
-        return []
-    least = EQUAL_FROM * (stages[0].cpu_ms_per_batch or 0.0)
-    return [stage for stage in stages if stage.origin == "written" and (stage.cpu_ms_per_batch or 0.0) >= least > 0]
-
-
-def _most_work(stage: Stage | None, profile: Profile) -> str:
+def _most_work(top: Groups) -> str:
     """Name the stages that take most of the work."""
-    if stage is None:
+    if not top:
         return ""
-    stages = (stage, *equal_stages(stage, profile.stages))
-    share = share_of_work(stages)
-    return f"; most work: {label_stages(stages)}{f', {share}' if share else ''}"
+    share = share_of_work(top)
+    return f"; most work: {label_groups(top)}{f', {share}' if share else ''}"
 
 
-def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _crowded(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     """More threads of the worker are runnable at once than there are cores."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
@@ -245,33 +243,32 @@ def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Bottlenec
         return None
     if profile.contention is None or profile.contention.others_cores is None:
         why = f"it gets {used:.1f} of {cores:g}; who uses the others is unknown"
-    elif stage is not None and _one_at_a_time(stage):
+    elif top and len(top[0].stages) == 1 and _one_at_a_time(top[0].stage):
         # One call at a time needs one core.
         return None
     else:
         why = f"more of them are runnable at once than the {cores:g} there are"
     waits = percent(1 - used / demanded)
-    text = f"CPU: the worker's threads wait for a core {waits} of the time ({why}){_most_work(stage, profile)}"
-    return Bottleneck("cpu", stage, text)
+    text = f"CPU: the worker's threads wait for a core {waits} of the time ({why}){_most_work(top)}"
+    return Bottleneck("cpu", _stage_of(top), text)
 
 
-def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
+    stage = _stage_of(top)
     if stage is not None and _is_blocked(stage) is not None:
         if not _is_blocked(stage) or (stage.blocked_ms_per_batch or 0.0) < BLOCKS_FROM * _waiting_ms(profile.steps):
             return None
         if _computes(causes) and not _always_blocked(stage, profile.steps):
             return None
-        stages = (
-            stage,
-            *(other_stage for other_stage in equal_stages(stage, profile.stages) if _is_blocked(other_stage)),
-        )
+        groups = tuple(replace(group, made=()) for group in top if _is_blocked(group.stage))
+        stages = [member for group in groups for member in group.stages]
         share, more = _blocked_part(stages), ""
-        who = f"{label_stages(stages)} {'spend' if len(stages) > 1 else 'spends'}"
+        who = f"{label_groups(groups)} {'spend' if len(stages) > 1 else 'spends'}"
         whose = "their" if len(stages) > 1 else "its"
     else:
         if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM or _computes(causes):
             return None
-        share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(stage, profile)
+        share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(top)
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 
@@ -326,7 +323,7 @@ def _is_blocked(stage: Stage) -> bool | None:
     return _blocked_part((stage,)) >= BLOCKED_FROM
 
 
-def _blocked_part(stages: tuple[Stage, ...]) -> float:
+def _blocked_part(stages: Sequence[Stage]) -> float:
     inside = sum(stage.time_ms_per_batch or 0.0 for stage in stages)
     return min(1.0, sum(stage.blocked_ms_per_batch or 0.0 for stage in stages) / inside)
 
@@ -338,9 +335,9 @@ def _waiting_ms(steps: Steps | None) -> float:
     return max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean)
 
 
-def _chain(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+def _chain(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     """Stages take turns on one thread, and none of them fills the time alone."""
-    found = find_chain(profile.stages or [], profile.steps) if profile.steps is not None and stage is not None else None
+    found = find_chain(profile.stages or [], profile.steps) if profile.steps is not None and top else None
     if found is None:
         return None
     most = max(found.parts, key=lambda part: part.inside_ms or 0.0)
@@ -357,8 +354,8 @@ def _chain(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck
     return Bottleneck("serial-stage", most, text)
 
 
-def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
-    steps = profile.steps
+def _serial(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
+    steps, stage = profile.steps, _stage_of(top)
     if stage is None or steps is None or stage.inside_ms is None or not _one_at_a_time(stage):
         return None
     if stage.ceiling_resource == "threads":

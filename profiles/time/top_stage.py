@@ -1,4 +1,7 @@
-"""The stage with most of the time inside the pipeline, and stages of unknown time.
+"""The stages with most of the time inside the pipeline, and stages of unknown time.
+
+What has most of it is decided here alone, for the verdict and for each limit: stages of one function count together,
+and with the datasets that the function makes.
 
 TensorFlow's model has no cost of an iterator that had ended when it was read, as those before a shuffle that holds the
 whole dataset; then the trace may have the ops of the stage.
@@ -6,29 +9,78 @@ whole dataset; then the trace may have the ops of the stage.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.time.stage_notes import unseen_text
-from pipeprof.profiles.wording import milliseconds, stage_label
+from pipeprof.profiles.wording import listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipeprof.profiles.document.stages import Stage
 
 EQUAL_FROM = 0.8
 """Share of the largest stage's time from which another one is named with it."""
+OPENS_FROM = 0.25
+"""Share of the time of a stage and the datasets in its function from which the stage is named and not a dataset."""
 MOST_FROM = 0.5
 """Share of the work, and of the interval, from which no other stage can have more."""
 _UNSEEN = "stages-unseen"
+_NUMBER = re.compile(r"_?\d+$")
 
 
-def top_stage(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0) -> Stage | None:
-    """The stage with most of the time inside the pipeline.
+@dataclass(frozen=True)
+class StageGroup:
+    """Stages whose work is one: of one function, with the datasets that it makes.
 
-    `None` where a stage that may be it has no known cost, and where one that TensorFlow added has more.
+    Attributes:
+        stages: One, or those that one line of the program makes with one function, the one with most work first.
+        made: Stages inside their functions that call none themselves.
+    """
+
+    stages: tuple[Stage, ...]
+    made: tuple[Stage, ...] = ()
+
+    @property
+    def stage(self) -> Stage:
+        """The one that stands for all of them."""
+        return self.stages[0]
+
+    @property
+    def members(self) -> tuple[Stage, ...]:
+        """All of them."""
+        return (*self.stages, *self.made)
+
+    @property
+    def share(self) -> float | None:
+        """Their part of the pipeline's work; `None` where it is not known."""
+        known = [member.share for member in self.members if member.share is not None]
+        return sum(known) if known else None
+
+    @property
+    def label(self) -> str:
+        """Their name in a sentence."""
+        label = stage_label(self.stage)
+        if len(self.stages) > 1:
+            label = f"{len(self.stages)} stages of {label}"
+        return f"{label} with the datasets in {'them' if len(self.stages) > 1 else 'it'}" if self.made else label
+
+    def total(self, cost: Callable[[Stage], float | None]) -> float:
+        """Sum a cost over all of them."""
+        return sum(cost(member) or 0.0 for member in self.members)
+
+
+Groups = tuple[StageGroup, ...]
+
+
+def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0) -> Groups:
+    """The stages with most of the work inside the pipeline, and those that take about as much.
+
+    None where a stage that may be it has no known cost, and where one that TensorFlow added has more.
 
     Args:
         stages: Of the profile.
@@ -36,48 +88,101 @@ def top_stage(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 
         interval_ms: From one batch to the next. With it, stages of unknown cost do not matter where one of known cost
             has most of all the work, the CPU time that belongs to no stage included, and fills most of the interval.
     """
-    known = [stage for stage in stages or [] if _cost(stage)]
-    top = max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
-    if top is None or top.origin != "written":
-        return None
-    most = (top.share or 0.0) > MOST_FROM and (top.active_ms or 0.0) > MOST_FROM * interval_ms > 0
-    return top if most or not _unknown(stages or [], epochs) else None
-
-
-def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
-    """Other stages that take about as much of the time inside the pipeline."""
-    if not stage.share:
+    found = _largest(stages or [], _cost)
+    if not found:
         return ()
-    least = EQUAL_FROM * stage.share
-    return tuple(
-        other_stage
-        for other_stage in stages or []
-        if other_stage.id != stage.id and other_stage.origin == "written" and (other_stage.share or 0.0) >= least
-    )
+    top = found[0]
+    active = top.total(lambda stage: stage.active_ms)
+    most = (top.share or 0.0) > MOST_FROM and active > MOST_FROM * interval_ms > 0
+    if not most and _unknown(stages or [], epochs):
+        return ()
+    least = EQUAL_FROM * (top.share or 0.0)
+    return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
 
 
-def repeated_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
-    """Return the stages that one line of the program makes with one function, where they have most of the work.
+def top_cpu_groups(stages: list[Stage] | None) -> Groups:
+    """The stages that take the most CPU time, and those that take about as much; none where TensorFlow added them."""
+
+    def cost(stage: Stage) -> float | None:
+        return stage.cpu_ms_per_batch
+
+    found = _largest(stages or [], cost)
+    return tuple(group for group in found if group.total(cost) >= EQUAL_FROM * found[0].total(cost) > 0)
+
+
+def label_groups(groups: Groups) -> str:
+    """Name the groups in a sentence."""
+    return listed([group.label for group in groups])
+
+
+def share_of_work(groups: Groups) -> str:
+    """State the groups' share of the work, as the table of stages has it; empty where it is not known."""
+    shares = [percent(group.share) for group in groups if group.share is not None]
+    if len(shares) < len(groups):
+        return ""
+    together = "together " if len(groups) == 1 and len(groups[0].members) > 1 else ""
+    return f"{together}{listed(shares)} of the pipeline's work"
+
+
+def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list[StageGroup]:
+    """The groups with any cost, largest first; none where a stage that TensorFlow added has more."""
+    known = [stage for stage in stages if cost(stage)]
+    added = max((cost(stage) or 0.0 for stage in known if stage.origin != "written"), default=0.0)
+    made = _made_inside(known, cost)
+    inside = {stage.id for group in made.values() for stage in group}
+    alike: dict[tuple[object, ...], list[Stage]] = {}
+    for stage in known:
+        if stage.origin == "written" and stage.id not in inside:
+            alike.setdefault(_kind(stage), []).append(stage)
+    found = []
+    for group in alike.values():
+        inner = {stage.id: sum(cost(one) or 0.0 for one in made.get(stage.id, ())) for stage in group}
+        ordered = sorted(group, key=lambda stage: -(cost(stage) or 0.0) - inner[stage.id])
+        found.append(StageGroup(tuple(ordered), tuple(one for stage in ordered for one in made.get(stage.id, ()))))
+    found.sort(key=lambda group: -group.total(cost))
+    return found if found and found[0].total(cost) >= added else []
+
+
+def _kind(stage: Stage) -> tuple[object, ...]:
+    """What stages have in common that one line of the program makes with one function.
 
     A function that builds a part of the pipeline may be called for each of several inputs: each of its stages may then
-    have little of the work, and all of them together the most.
-
-    Args:
-        stage: The stage with most of the work.
-        stages: All of them.
-
-    Returns:
-        Two stages or more, the one with most work first; none where no such stages have more than `stage` alone.
+    have little of the work, and all of them together the most. Their names may end in the number of the input.
     """
-    alike: dict[tuple[str, ...], list[Stage]] = {}
-    for other in stages or []:
-        if other.origin == "written" and other.name and other.location is not None and other.share:
-            place = other.library or other.location
-            alike.setdefault((other.op, other.name, place.file, str(place.line)), []).append(other)
-    found = max(alike.values(), key=lambda group: sum(member.share or 0.0 for member in group), default=[])
-    if len(found) < 2 or sum(member.share or 0.0 for member in found) <= (stage.share or 0.0):
-        return ()
-    return tuple(sorted(found, key=lambda member: -(member.share or 0.0)))
+    place = stage.library or stage.location
+    if not stage.name or place is None:
+        return (stage.id,)
+    column = None if stage.library is not None else stage.location and stage.location.column
+    return (stage.op, _NUMBER.sub("", stage.name), place.file, place.line, column)
+
+
+def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> dict[str, list[Stage]]:
+    """By stage whose function makes datasets, those stages inside it that call no function themselves.
+
+    Opening the datasets has to be a good part of their cost: of a file that is read for long, its reader is named.
+    """
+    by_id = {stage.id: stage for stage in stages}
+    found: dict[str, list[Stage]] = {}
+    for stage in stages:
+        owner = _owner_of(stage, by_id)
+        if owner is not None and traits(stage.op).function is None:
+            found.setdefault(owner.id, []).append(stage)
+    return {
+        id_: inside
+        for id_, inside in found.items()
+        if (cost(by_id[id_]) or 0.0) >= OPENS_FROM * sum(cost(stage) or 0.0 for stage in (by_id[id_], *inside))
+    }
+
+
+def _owner_of(stage: Stage, by_id: dict[str, Stage]) -> Stage | None:
+    """The stage in whose function another one is."""
+    address = stage.id
+    while stage.depth and address:
+        address = address.rpartition(".")[0]
+        owner = by_id.get(address)
+        if owner is not None and owner.depth < stage.depth:
+            return owner if owner.origin == "written" and traits(owner.op).nests else None
+    return None
 
 
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:

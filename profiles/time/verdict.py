@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
-from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages, share_of_work
+from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
 from pipeprof.profiles.time.limits.cores import cores_needed, worker_fills_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
@@ -20,7 +20,7 @@ from pipeprof.profiles.time.limits.restarts import (
 )
 from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
-from pipeprof.profiles.time.top_stage import equal_stages, repeated_stages, top_stage, unknown_stages
+from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_groups, unknown_stages
 from pipeprof.profiles.wording import (
     cores_text,
     free_pipeline_text,
@@ -128,9 +128,7 @@ def _named_stage(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottl
     """Return the address of the stage that the details name: that of the bottleneck, else the one with most work."""
     if bottleneck is not None:
         return bottleneck.stage.id if bottleneck.stage is not None else None
-    owner = (
-        _owner(profile.stages, steps.epochs, steps.interval_ms.mean) if _names_owner(profile, steps, bound) else None
-    )
+    owner = _owner(profile, steps) if _names_owner(profile, steps, bound) else None
     return owner.id if owner is not None else None
 
 
@@ -240,7 +238,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         if bottleneck.stage is None and bottleneck.limit != "memory":
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
     elif _names_owner(profile, steps, bound):
-        found.append(("most work", _most_work(profile.stages, steps.epochs, steps.interval_ms.mean)))
+        found.append(("most work", _most_work(profile, steps)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
@@ -285,39 +283,30 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound) -> str:
     return f"{text}; between them the device waits {percent(wait_within_epochs(steps))} of the time"
 
 
-def _most_work(stages: list[Stage] | None, epochs: int, interval_ms: float) -> str:
+def _most_work(profile: Profile, steps: Steps) -> str:
     """Name the stages with most of the pipeline's work, where TensorFlow's model or the trace has it."""
-    stage = top_stage(stages, epochs, interval_ms)
-    if stage is None:
-        return _unknown_costs(stages, epochs)
-    if _owner(stages, epochs, interval_ms) is None:
+    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    if not top:
+        return _unknown_costs(profile.stages, steps.epochs)
+    if _owner(profile, steps) is None:
         return ""
-    if stage.share is None:
-        return f"{stage_label(stage)}, by the trace (it had finished when costs were read)"
-    repeated = repeated_stages(stage, stages)
-    owners = [*repeated] if repeated else [stage, *equal_stages(stage, stages)]
+    if top[0].share is None:
+        return f"{top[0].label}, by the trace (it had finished when costs were read)"
     # Without a model all times come from the trace, and the table of stages says so.
-    traced = any(owner.timed_by == "trace" for owner in owners) and any(
-        other_stage.timed_by == "model" for other_stage in stages or []
+    traced = any(stage.timed_by == "trace" for group in top for stage in group.stages) and any(
+        stage.timed_by == "model" for stage in profile.stages or []
     )
-    estimate = " (estimated from the trace)" if traced else ""
-    if repeated:
-        share = percent(sum(owner.share or 0.0 for owner in repeated))
-        label = f"{len(repeated)} stages of {stage_label(repeated[0])}"
-        return f"{label}, together {share} of the pipeline's work{estimate}"
-    return f"{label_stages(owners)}, {share_of_work(owners)}{estimate}"
+    return f"{label_groups(top)}, {share_of_work(top)}{' (estimated from the trace)' if traced else ''}"
 
 
-def _owner(stages: list[Stage] | None, epochs: int, interval_ms: float) -> Stage | None:
-    """Return the stage with most of the work, or the first of those of one function, if that is enough to be named."""
-    stage = top_stage(stages, epochs, interval_ms)
-    if stage is None or (stage.share is None and not stage.ops):
+def _owner(profile: Profile, steps: Steps) -> Stage | None:
+    """Return the stage with most of the work, if that is enough to be named."""
+    top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
+    if not top:
         return None
-    if stage.share is None:
-        return stage
-    repeated = repeated_stages(stage, stages)
-    share = sum(owner.share or 0.0 for owner in repeated) if repeated else stage.share
-    return (repeated[0] if repeated else stage) if share >= OWNER_FROM else None
+    if top[0].share is None:
+        return top[0].stage if top[0].stage.ops else None
+    return top[0].stage if top[0].share >= OWNER_FROM else None
 
 
 def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import join
 from pipeprof.pipelines.graph.costs.costs import measure
-from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
+from pipeprof.pipelines.graph.opnames import in_model, is_given, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
@@ -219,14 +219,18 @@ class _Addresses:
 
 
 def iterator_place(executed: StageGraph, path: str) -> str | None:
-    """The dataset of an iterator that a trace names by its path: ``Iterator::Root::Batch::FlatMap[0]::Generator``."""
+    """The dataset of an iterator that a trace names by its path: ``Iterator::Root::Batch::FlatMap[0]::Generator``.
+
+    One over elements that a function was given, as a window, has no dataset of its own: they are read by the one that
+    the function makes of them.
+    """
     if executed.root is None:
         return None
     place, before = None, ""
     below = [executed.skip_options(executed.root)]
     for part in path.split("::")[2:]:
         name = _kind(part)
-        if place is not None and is_helper(before, name):
+        if place is not None and (is_helper(before, name) or (not below and is_given(name))):
             continue
         found = [other_name for other_name in below if _is_iterator_of(executed.nodes[other_name].op, name)]
         if len(found) != 1:

@@ -1,7 +1,8 @@
 """Work of each stage from the events of a trace: its ops, when it was at work, and how much of that it computed.
 
 A stage's work has a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
-graph, ``it:PATH`` for the work of an iterator outside of functions and of its input iterators.
+graph, ``it:PATH`` for the work of an iterator outside of functions and of its input iterators; all iterators that a
+function makes one after another have one path.
 
 The computing share of a stage's time is the share of samples in which a thread at work for it computes
 (`pipeprof.profiles.worker.trace.thread_states`, `thread_match`).
@@ -114,7 +115,7 @@ class Spans:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.nobodys: dict[str, float] = defaultdict(float)
         keys = self._sum_ops(events, key_of)
-        iterators = {name: f"it:{name}" for name in events.names if _is_computing(name)}
+        iterators = {name: f"it:{plain_path(name)}" for name in events.names if _is_computing(name)}
         self.keys = sorted({*keys.values(), *iterators.values()})
         """All keys, sorted; the index of a key in the arrays."""
         index = {key: number for number, key in enumerate(self.keys)}

@@ -1,0 +1,111 @@
+"""Stages whose work is one: those of one function, and the datasets that it makes."""
+
+from __future__ import annotations
+
+from pipeprof.profiles.document.measured import Quantiles, Steps
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Causes, Location, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_cpu_groups, top_groups
+from pipeprof.profiles.time.verdict import conclude
+
+WHOLE_MS = 10.0
+
+
+def stage(address: str, ms: float, name: str | None = None, op: str = "map", line: int = 1, depth: int = 0) -> Stage:
+    return Stage(
+        id=address,
+        origin="written",
+        op=op,
+        name=name,
+        depth=depth,
+        location=Location(file="input.py", line=line, column=4),
+        cpu_ms_per_batch=ms,
+        time_ms_per_batch=ms,
+        share=ms / WHOLE_MS,
+    )
+
+
+def windows(opening: float = 3.0) -> list[Stage]:
+    return [
+        stage("stages.0", 0.5, op="window"),
+        stage("stages.1", opening, "as_batch", "flat_map", 2),
+        stage("stages.1.source", 2.5, op="batch", line=3, depth=1),
+        stage("stages.2", 4.0, "split", line=4),
+    ]
+
+
+def mixture(*names: str) -> list[Stage]:
+    """Each of three sources has a cheap map and a dear one; what mixes them is the dearest stage alone."""
+    parts = [stage("source", 2.2, op="sample_from_datasets", line=9)]
+    for number, name in enumerate(names):
+        parts += [
+            stage(f"source.datasets.{number}.stages.0", 0.6, "clean", line=5),
+            stage(f"source.datasets.{number}.stages.1", 1.6 + number / 10, name, line=6),
+        ]
+    return parts
+
+
+def concluded(stages: list[Stage], **causes: float) -> tuple[str | None, str | None, str]:
+    ms = Quantiles(mean=7.0, p50=7.0, p95=7.0, p99=7.0, max=7.0)
+    profile = Profile(
+        tool=Tool(version="1"),
+        target=Target(kind="spec", text="a.yaml"),
+        host=Host(system="Linux", machine="x86_64", cores=2.0),
+        complete=True,
+        exit_code=0,
+        steps=Steps(count=9, dispatch=None, seconds=1.0, interval_ms=ms, wait_ms=ms, fetch_ms=ms, wait_share=1.0),
+        stages=stages,
+        cpu=CpuAccount(total_ms=12.0, stages_ms=WHOLE_MS, unattributed_ms=0.0, runtime_ms=2.0, scale=1.0),
+        causes=Causes(**causes) if causes else None,
+    )
+    found = conclude(profile)
+    return found.limit, found.stage, found.sentence
+
+
+def test_datasets_that_a_function_makes_are_its_work():
+    top = top_groups(windows())
+    assert label_groups(top) == "as_batch (flat_map, input.py:2) with the datasets in it"
+    assert share_of_work(top) == "together 55 % of the pipeline's work"
+    assert sum(group.share or 0.0 for group in top) <= 1.0
+
+
+def test_where_opening_them_costs_little_the_dataset_itself_is_named():
+    assert [group.label for group in top_groups([*windows(opening=0.1)[:3]])] == ["batch (input.py:3)"]
+
+
+def test_a_function_inside_a_function_is_named_for_itself():
+    decode = stage("stages.1.stages.0", 5.0, "decode", line=8, depth=1)
+    assert top_groups([*windows(), decode])[0].label.startswith("as_batch")
+    assert top_groups([*windows(opening=1.0), decode])[0].stage.id == "stages.1.stages.0"
+
+
+def test_inputs_of_a_mixture_are_not_inside_it():
+    assert top_groups(mixture("tokenize", "tokenize"))[0].stage.id == "source.datasets.1.stages.1"
+
+
+def test_names_may_end_in_the_number_of_the_input():
+    top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
+    assert label_groups(top) == "3 stages of tokenize_2 (map, input.py:6)"
+    assert share_of_work(top) == "together 51 % of the pipeline's work"
+
+
+def test_verdict_and_every_limit_name_the_same_stages():
+    for stages, expected in ((windows(), "stages.1"), (mixture(*["tokenize"] * 3), "source.datasets.2.stages.1")):
+        found = {
+            None: concluded(stages),
+            "cpu": concluded(stages, worker_cores=1.9, demanded_cores=1.9),
+            "latency": concluded(stages, worker_cores=0.1, demanded_cores=0.1, blocked_share=0.9),
+        }
+        named = top_groups(stages)[0].label
+        assert {limit: at[:2] for limit, at in found.items()} == {limit: (limit, expected) for limit in found}
+        assert all(named in at[2] for at in found.values())
+
+
+def test_cpu_time_of_stages_is_counted_once():
+    for stages in (windows(), windows(opening=0.1), mixture(*["tokenize"] * 3)):
+        groups = top_cpu_groups(stages)
+        members = [member.id for group in groups for member in group.members]
+        assert len(members) == len(set(members))
+        assert groups[0].stage.id == top_groups(stages)[0].stage.id
