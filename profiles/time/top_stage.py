@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.time.stage_notes import unseen_text
-from pipeprof.profiles.wording import listed, milliseconds, percent, stage_label
+from pipeprof.profiles.wording import label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +66,9 @@ class StageGroup:
         """Their name in a sentence."""
         label = stage_label(self.stage)
         if len(self.stages) > 1:
-            label = f"{len(self.stages)} stages of {label}"
+            same = len({stage.name for stage in self.stages}) == 1
+            name = self.stage.name if same or self.stage.name is None else _NUMBER.sub("", self.stage.name)
+            label = f"{len(self.stages)} stages of {label_of(name, self.stage.op, self.stage.location)}"
         return f"{label} with the datasets in {'them' if len(self.stages) > 1 else 'it'}" if self.made else label
 
     def total(self, cost: Callable[[Stage], float | None]) -> float:

@@ -87,7 +87,7 @@ def test_inputs_of_a_mixture_are_not_inside_it():
 
 def test_names_may_end_in_the_number_of_the_input():
     top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
-    assert label_groups(top) == "3 stages of tokenize_2 (map, input.py:6)"
+    assert label_groups(top) == "3 stages of tokenize (map, input.py:6)"
     assert share_of_work(top) == "together 51 % of the pipeline's work"
 
 

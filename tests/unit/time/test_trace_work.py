@@ -75,6 +75,20 @@ def test_equal_inputs_are_told_apart_by_the_number_in_the_path():
     assert iterator_place(executed, "Iterator::Root::DirectedInterleave[0]::ParallelMapV2") == "mb"
 
 
+def test_elements_that_a_function_was_given_are_read_by_what_it_makes_of_them():
+    made = [
+        node("w", "WindowDataset", "w"),
+        node("b", "BatchDatasetV2", "b", owner="f"),
+        node("f", "FlatMapDataset", "f", "w", bodies=("b",)),
+    ]
+    graph: Any = {"reason": None, "options": {}, "keys": None, "root": "f", "nodes": made}
+    executed = StageGraph.from_dict(graph)
+    assert iterator_place(executed, "Iterator::Root::FlatMap[3]::BatchV2") == "b"
+    assert iterator_place(executed, "Iterator::Root::FlatMap[3]::BatchV2::Window") == "b"
+    assert iterator_place(executed, "Iterator::Root::FlatMap[3]::BatchV2::Range") is None
+    assert iterator_place(executed, "Iterator::Root::FlatMap::Window") == "w"
+
+
 def test_a_helper_that_stands_in_an_iterators_place_is_the_same_dataset_and_counts_once():
     graph = recorded("cache")["executed"]
     executed = StageGraph.from_dict(graph)

@@ -51,6 +51,18 @@ def test_an_iterator_has_its_time_without_functions_and_iterators_below():
     }
 
 
+def test_iterators_that_a_function_makes_one_after_another_are_one():
+    path = "Iterator::Root::FlatMap"
+    events = [ran(f"{path}[{number}]::Batch", 10 * number, 4) for number in range(20)]
+    spans = spans_of([*events, ran("Iterator::Root::Zip[0]::Batch", 300, 4)], key_of)
+    assert spans.milliseconds() == {
+        f"it:{path}::Batch": pytest.approx(80.0),
+        "it:Iterator::Root::Zip[0]::Batch": pytest.approx(4.0),
+    }
+    # Of each alone there would be too few looks.
+    assert spans.doing(looks(1, range(0, 200, 2)), 0) == {f"it:{path}::Batch": Doing(1.0, 0.0)}
+
+
 def test_waiting_for_a_buffer_is_nobodys_work():
     spans = spans_of(
         [ran("Iterator::Root::Prefetch", 0, 10), ran("Iterator::Root::ParallelMapV2", 0, 10, thread=2)], key_of
