@@ -156,12 +156,10 @@ class RunOptions:
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(
-            metavar="SECONDS", hidden=True, help="Time limit for verifying findings (not supported yet: no effect)."
-        ),
+        typer.Option(metavar="SECONDS", help="How long the proposed changes may be tried.  [default: 60]"),
     ] = None
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", hidden=True, help="Do not verify findings (not supported yet: no effect).")
+        bool, typer.Option("--no-verify", help="Do not try the proposed changes: findings are predictions only.")
     ] = False
     section: Section = None
     out: Out = None

@@ -11,14 +11,21 @@ from pipeprof.cli.exit_codes import HUNG_UP, epilog
 from pipeprof.cli.options import RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from pipeprof.cli.commands.targets import Changes
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.harness.settings import RunSettings
+
+DEFAULT_BUDGET = 60.0
+"""Seconds of verification."""
 
 EPILOG = epilog(
     "pipeprof run spec.yaml",
@@ -47,7 +54,10 @@ def run(given: RunOptions) -> None:
     from pipeprof.profiles.harness.settings import RunSettings
 
     options.choice("--color", given.color, options.COLORS)
-    options.duration("--budget", given.budget)
+    budget = options.duration("--budget", given.budget)
+    if budget is not None and given.no_verify:
+        msg = "--budget limits the verification that --no-verify switches off: give one of them"
+        raise UsageError(msg)
     step = options.step(given.step)
     settings = partial(
         RunSettings,
@@ -81,8 +91,12 @@ def run(given: RunOptions) -> None:
 
     writer = _writer(parsed, loaded, outputs.profile, redact=given.redact)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
+    chosen = settings(target=parsed, loaded=loaded)
     try:
-        profile = run_sample(settings(target=parsed, loaded=loaded), writer, progress)
+        profile = run_sample(chosen, writer, progress)
+        if not given.no_verify and profile.findings and not profile.exit_code:
+            _verify(profile, chosen, budget, progress, changes)
+            writer.write(profile, final=True)
     finally:
         progress.close()
     try:
@@ -93,6 +107,28 @@ def run(given: RunOptions) -> None:
             raise
     _refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _verify(
+    profile: Profile,
+    settings: RunSettings,
+    budget: float | None,
+    progress: RunProgress,
+    changes: Changes,
+) -> None:
+    """Try what the findings propose."""
+    import os
+
+    from pipeprof.pipelines.check import check_spec
+    from pipeprof.profiles.verify.verify import verify
+
+    def reload(flags: Sequence[str]) -> LoadedSpec:
+        environment = os.environ if changes.env else None
+        sets = [*changes.sets, *flags]
+        return check_spec(settings.target.path, sets, overlays=changes.overlays, environment=environment)
+
+    seconds = budget if budget is not None else DEFAULT_BUDGET
+    verify(profile, settings, seconds, progress, reload=reload if settings.loaded is not None else None)
 
 
 def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:

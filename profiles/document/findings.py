@@ -82,3 +82,18 @@ class Finding(Model):
     measured: dict[str, Any] | None = None
     status: Literal["kept", "rejected", "ceiling", "unverified"]
     reason: str | None = Field(None, description="Why the status is what it is.")
+
+
+class Verification(Model):
+    """How the edits of findings were tried."""
+
+    seconds: float = Field(description="How long it took, starts of processes included.")
+    budget_seconds: float
+    mode: Literal["alternating"] = Field(
+        description="`alternating`: two processes of the pipeline and two of the edited one take turns, block by block."
+    )
+    tried: int = Field(description="How many edits were tried.")
+    block_seconds: float = Field(description="Length of a block; a pair is two of them.")
+    same: list[float] | None = Field(
+        None, description="The pipeline in one process over the same in another: ratio, low, high at 95 %."
+    )

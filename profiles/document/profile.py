@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Verdict
+from pipeprof.profiles.document.findings import Finding, Verdict, Verification
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Phase, Series, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -52,6 +52,7 @@ class Profile(Model):
     ceiling: Ceiling | None = None
     fetch: Fetch | None = None
     findings: list[Finding] | None = None
+    verification: Verification | None = Field(None, description="`None` where no edit was tried.")
     series: Series = Field(default_factory=Series)
     overhead: Overhead | None = None
     contention: Contention | None = None

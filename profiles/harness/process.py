@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import WorkerMessage
+    from pipeprof.profiles.protocol.turns import TurnRequest
 
 _WORKER = "pipeprof.profiles.worker.main"
 OUTPUT_BYTES = 64 * 1024
@@ -163,6 +164,20 @@ class WorkerProcess:
     def send(self, command: Command) -> bool:
         """Send a command; returns whether it could be taken."""
         return self._end.send(command)
+
+    def send_turn(self, turn: TurnRequest) -> bool:
+        """Send a turn; returns whether it could be taken."""
+        return self._end.send_turn(turn)
+
+    def pause(self) -> None:
+        """Stop all threads of the worker's process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGCONT)
 
     def read_messages(self) -> list[WorkerMessage] | None:
         """Return the messages received; `None` once the worker has closed its end."""

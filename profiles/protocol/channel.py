@@ -13,6 +13,7 @@ import contextlib
 import json
 import mmap
 import os
+import queue
 import signal
 import threading
 from typing import IO, TYPE_CHECKING, Literal
@@ -20,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.turns import TurnRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +52,7 @@ class WorkerEnd:
         self._copied = mmap.mmap(-1, 1)
         self._pipes = _identity(reading), _identity(writing)
         self.stop = threading.Event()
+        self._turns: queue.SimpleQueue[TurnRequest | None] = queue.SimpleQueue()
         self.answer: Callable[[], Answer] | None = None
 
     @classmethod
@@ -62,6 +65,10 @@ class WorkerEnd:
     def receive_job(self) -> Job:
         """Read the first line: what to do."""
         return decode_record(Job, json.loads(self._reading.readline()))
+
+    def next_turn(self) -> TurnRequest | None:
+        """Wait for the next turn; None at the request to stop."""
+        return None if self.stop.is_set() else self._turns.get()
 
     @property
     def is_copy(self) -> bool:
@@ -109,14 +116,18 @@ class WorkerEnd:
         # A harness that no longer takes answers is gone as well.
         with contextlib.suppress(OSError):
             for line in self._reading:
-                self._obey(_fields(line).get("c"))
+                self._obey(_fields(line))
         if _identity(self._reading) != self._pipes[0]:
             os._exit(CHANNEL_LOST)
         os.killpg(0, signal.SIGKILL)
 
-    def _obey(self, command: object) -> None:
+    def _obey(self, fields: dict[str, object]) -> None:
+        command = fields.get("c")
         if command == "stop":
             self.stop.set()
+            self._turns.put(None)
+        elif isinstance(turn := fields.get("turn"), dict):
+            self._turns.put(decode_record(TurnRequest, turn))
         elif command == "look" and self.answer is not None:
             self.send(self._answer_with(self.answer))
 
@@ -161,6 +172,10 @@ class HarnessEnd:
     def send(self, command: Command) -> bool:
         """Send a command; returns whether the worker could still take it."""
         return self._send_line(json.dumps({"c": command}) + "\n")
+
+    def send_turn(self, turn: TurnRequest) -> bool:
+        """Send a turn; returns whether the worker could still take it."""
+        return self._send_line(json.dumps({"turn": vars(turn)}) + "\n")
 
     def _send_line(self, line: str) -> bool:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeprof.profiles.protocol.turns import TurnsJob
+
 
 @dataclass(frozen=True)
 class StepJob:
@@ -49,6 +51,7 @@ class Job:
         warmup_seconds: Length of the warm-up; None for the rule.
         seed: Of TensorFlow's random ops.
         warm: Source files, where they were evicted: steps with the files in memory are measured as well.
+        turns: Take turns with other workers instead of one measurement; None for one.
     """
 
     parent_pid: int
@@ -68,6 +71,7 @@ class Job:
     warmup_seconds: float | None = None
     seed: int | None = None
     warm: list[str] = field(default_factory=list)
+    turns: TurnsJob | None = None
 
 
 def as_pairs(value: Any) -> Any:

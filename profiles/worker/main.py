@@ -26,6 +26,8 @@ from pipeprof.profiles.worker.sample import JobRun
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeprof.profiles.protocol.job import Job
+
 
 def _raise_oom_score() -> None:
     """Raise the OOM score, so that the kernel kills the worker first when memory runs out."""
@@ -43,6 +45,14 @@ def remove_generated(modules: Mapping[str, object]) -> None:
                 Path(file).unlink()
 
 
+def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
+    if job.turns is None:
+        return JobRun(job, channel)
+    from pipeprof.profiles.worker.turns.turn_run import TurnRun
+
+    return TurnRun(job, channel)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
@@ -55,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
     look_like_a_script(job.user_files[0])
-    sample = JobRun(job, channel)
+    sample = _run_of(job, channel)
     channel.answer = sample.answer
     try:
         channel.listen()

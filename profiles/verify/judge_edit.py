@@ -1,0 +1,146 @@
+"""What a finding is after its edit was tried: a pure decision.
+
+An edit is kept for its speed where the lower end of the interval exceeds a floor: 3 %, or more where the machine made a
+larger difference of the same pipeline. It is kept for its memory where the peak falls in each of two pairs of fresh
+processes by at least 20 MB and 10 % of what the pipeline adds to TensorFlow's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.verify.evidence import Evidence
+from pipeprof.profiles.verify.ratio import Ratio
+from pipeprof.profiles.verify.same_data import DataCheck, check_data
+from pipeprof.profiles.wording import significant, size
+
+PAIRS = 12
+"""Pairs that a kept edit needs at least."""
+MOST_PAIRS = 30
+EARLY_PAIRS = 6
+"""From which an edit can be given up whose interval ends before the floor."""
+SPEED_FLOOR = 1.03
+SAME_WITHIN = 0.02
+"""Two processes of the same pipeline differ by at most so much where a speed-up can be judged."""
+MEMORY_BYTES = 20_000_000
+MEMORY_SHARE = 0.10
+
+Status = Literal["kept", "rejected", "unverified"]
+LOOKS = (PAIRS, 20, MOST_PAIRS)
+"""Numbers of pairs at which an edit may be kept: a look at every pair would keep some by chance."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a finding is.
+
+    Attributes:
+        status: As in the profile.
+        reason: Why, in words.
+        speedup: With its interval.
+        saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
+        data: Comparison of the data.
+        settled: Whether more pairs could change it.
+    """
+
+    status: Status
+    reason: str
+    speedup: Ratio | None
+    saved_bytes: int | None
+    data: DataCheck
+    settled: bool
+
+
+class _Judged(Protocol):
+    """The judgement with what is common to all of one edit."""
+
+    def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
+
+
+def judge(evidence: Evidence, semantics: Semantics, *, for_memory: bool) -> Judgement:
+    """Decide about an edit from what was measured so far.
+
+    Args:
+        evidence: Of both pipelines.
+        semantics: What the edit may change of the data.
+        for_memory: Whether the finding is about memory.
+    """
+    built = evidence.built
+    checks = [check_data(built["A1"], built["A2"], built[name], semantics) for name in ("B1", "B2")]
+    data = next((check for check in checks if not check.same), checks[0])
+    speedup, saved = evidence.speedup(), _saved(evidence)
+
+    def judged(status: Status, reason: str, *, settled: bool = True) -> Judgement:
+        return Judgement(status, reason, speedup, saved, data, settled)
+
+    if not data.same:
+        return judged("rejected", f"the edit changes the data: {data.words}")
+    if speedup is None:
+        return judged("unverified", "no step was measured", settled=False)
+    if for_memory:
+        return _judge_memory(evidence, judged, speedup)
+    return _judge_speed(evidence, judged, speedup)
+
+
+def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:
+    same = evidence.same()
+    floor = max(SPEED_FLOOR, 1 + (same.half_width if same is not None else 0.0))
+    if speedup.pairs >= EARLY_PAIRS and speedup.high < SPEED_FLOOR:
+        return judged("rejected", f"no gain: {in_words(speedup)}")
+    if speedup.pairs < PAIRS:
+        return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)
+    unlike = same is None or abs(same.value - 1) > SAME_WITHIN
+    alone = [ratio for ratio in evidence.repeated() if ratio is not None]
+    holds = speedup.low > floor and all(ratio.value > SPEED_FLOOR for ratio in alone) and speedup.pairs in LOOKS
+    if holds and not unlike:
+        return judged("kept", _kept(evidence, speedup))
+    last = speedup.pairs >= MOST_PAIRS
+    if unlike and same is not None:
+        spread = f"{abs(same.value - 1) * 100:.0f} %"
+        return judged(
+            "unverified", f"two processes of the same pipeline differ by {spread}: {in_words(speedup)}", settled=last
+        )
+    if last and speedup.value < SPEED_FLOOR:
+        return judged("rejected", f"no gain above 3 %: {in_words(speedup)}")
+    return judged("unverified", f"cannot tell: {in_words(speedup)}", settled=last)
+
+
+def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:
+    peaks = evidence.peaks()
+    if len(peaks) < 2:
+        return judged("unverified", "the peak of memory is unknown")
+    lower = [before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime)) for before, after, runtime in peaks]
+    if all(lower):
+        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup)}")
+    if any(lower):
+        return judged("unverified", "the peak was lower in one of two pairs of processes")
+    return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}")
+
+
+def _saved(evidence: Evidence) -> int | None:
+    """The smaller fall of the peak of two pairs."""
+    peaks = evidence.peaks()
+    return min(before - after for before, after, _ in peaks) if peaks else None
+
+
+def _kept(evidence: Evidence, speedup: Ratio) -> str:
+    same = evidence.same()
+    against = f"; the same pipeline twice: {significant(same.value)}×" if same is not None else ""
+    return f"{in_words(speedup)} in two pairs of processes{against}"
+
+
+def in_words(ratio: Ratio) -> str:
+    """A ratio with its interval and pairs.
+
+    Example:
+        >>> in_words(Ratio(1.794, 1.741, 1.832, 16))
+        '1.79× (1.74 to 1.83, 16 pairs)'
+    """
+    return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"
+
+
+def describe_change(saved: int) -> str:
+    """A change of the peak in words, with its sign."""
+    return f"−{size(saved)}" if saved > 0 else f"+{size(-saved)}"

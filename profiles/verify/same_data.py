@@ -1,0 +1,108 @@
+"""Whether an edited pipeline gives the data of the one it was made from: pure functions on digests.
+
+The pipeline is compared with itself first, in two processes with the same seeds: an edit must reproduce only what the
+pipeline reproduces.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.protocol.turns import BatchDigest, Built
+
+Level = Literal["bytes", "elements", "types"]
+"""What is compared: every byte in order, the elements in any order, or types and counts alone."""
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """The result of a comparison.
+
+    Attributes:
+        level: What could be compared.
+        batches: How many batches.
+        same: Whether they are the same.
+        difference: What differs, in words; ``None`` where nothing does.
+    """
+
+    level: Level
+    batches: int
+    same: bool
+    difference: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The result in words.
+
+        Example:
+            >>> DataCheck("bytes", 8, True).words
+            'the first 8 batches are equal byte by byte'
+        """
+        if self.difference is not None:
+            return self.difference
+        count = f"first {self.batches} batches" if self.batches > 1 else "first batch"
+        return (
+            {
+                "bytes": f"the {count} are equal byte by byte",
+                "elements": f"the {count} have the same elements",
+                "types": f"the {count} have the same types and numbers of elements",
+            }[self.level]
+            .replace("batch are", "batch is")
+            .replace("batch have", "batch has")
+        )
+
+
+def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantics) -> DataCheck:
+    """Compare an edited pipeline with the one it was made from.
+
+    Args:
+        baseline: The pipeline as it is.
+        again: The same in another process.
+        edited: The edited pipeline.
+        semantics: What the edit may change.
+    """
+    count = min(len(baseline.batches), len(again.batches), len(edited.batches))
+    first, second, other = (built.batches[:count] for built in (baseline, again, edited))
+    whole = baseline.ended and again.ended
+    if whole and (not edited.ended or len(edited.batches) != len(baseline.batches)):
+        before, after = len(baseline.batches), f"{'' if edited.ended else 'more than '}{len(edited.batches)}"
+        return DataCheck("types", count, False, f"an epoch has {after} batches instead of {before}")
+    difference = _types_differ(first, other)
+    if difference is not None:
+        return DataCheck("types", count, False, difference)
+    if semantics == "same" and _data(first) == _data(second):
+        same = _data(first) == _data(other)
+        return DataCheck("bytes", count, same, None if same else _first_difference(first, other))
+    comparable = semantics == "same" or (semantics == "order" and whole)
+    if comparable and _rows(first) and _rows(first) == _rows(second):
+        same = _rows(first) == _rows(other)
+        return DataCheck("elements", count, same, None if same else "it has other elements than before")
+    return DataCheck("types", count, True)
+
+
+def _data(batches: Sequence[BatchDigest]) -> list[str]:
+    return [batch.data for batch in batches]
+
+
+def _rows(batches: Sequence[BatchDigest]) -> Counter[str]:
+    return Counter(row for batch in batches for row in batch.rows)
+
+
+def _types_differ(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> str | None:
+    for number, (batch, edited) in enumerate(zip(first, other, strict=True), 1):
+        if batch.spec != edited.spec:
+            return f"batch {number} has other types or ranks than before"
+        if batch.rows and edited.rows and len(batch.rows) != len(edited.rows):
+            return f"batch {number} has {len(edited.rows)} elements instead of {len(batch.rows)}"
+    return None
+
+
+def _first_difference(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> str:
+    number = next(
+        number for number, (batch, edited) in enumerate(zip(first, other, strict=True), 1) if batch.data != edited.data
+    )
+    return f"batch {number} has other values than before"

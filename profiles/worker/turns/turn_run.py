@@ -1,0 +1,138 @@
+"""A worker that takes turns: builds its pipeline, describes its first batches, then measures blocks when asked."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
+from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.turns.block import BlockWindow
+from pipeprof.profiles.worker.turns.digest import digest_of
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.worker.load_function import Called
+
+SEED = 20_011
+"""Of all random generators, where the user gives none: two processes must draw the same numbers to be compared."""
+
+
+class TurnRun(JobRun):
+    """A job in turns."""
+
+    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+        super().__init__(job, channel)
+        self._turns: TurnsJob = job.turns or TurnsJob()
+        self._runtime: int | None = None
+
+    def run(self) -> None:
+        """Build, describe the first batches, and take turns until the harness wants an end."""
+        os.environ.update(dict(self._turns.environment))
+        self._import()
+        self._runtime = procfs.rss_bytes("self")
+        self._pin_seeds()
+        self._data()
+        began = time.perf_counter()
+        self._build()
+        self._edit()
+        built = time.perf_counter() - began
+        self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds))
+        self.phase = "measure"
+        step = self._step() if self._device else None
+        while (turn := self._channel.next_turn()) is not None:
+            self._channel.send(self._take(turn, step))
+            step = self._step() if self._device else None
+
+    def _measure_floor(self) -> Floor:
+        """Blocks are compared with blocks: both contain the floor of the loop."""
+        return Floor()
+
+    def _sketch(self, called: Called) -> None:
+        """The stages are known from the run."""
+
+    def _pin_seeds(self) -> None:
+        import numpy as np
+        import tensorflow as tf
+
+        seed = self.job.seed if self.job.seed is not None else SEED
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        tf.random.set_seed(seed)
+
+    def _edit(self) -> None:
+        if not self._turns.edits and not self._turns.round_trip:
+            return
+        from pipeprof.pipelines.graph.edit.apply import apply_edits
+
+        edits = [from_document(edit) for edit in self._turns.edits]
+        if None in edits:
+            msg = "the profile proposes an edit that this version does not know"
+            raise PipelineFailedError(msg)
+        self.dataset = apply_edits(self.dataset, [edit for edit in edits if edit is not None])
+
+    def _first_batches(self) -> tuple[list[BatchDigest], bool]:
+        """Start the pipeline; describe the first batches of the first epoch, and whether there are no more of them."""
+        self.phase = "first_element"
+        with self._phases.enter("first_element"):
+            began = time.perf_counter()
+            self.feed = Feed(self.dataset, self._memory.between_epochs)
+            batch = self.feed.next()
+            self._filled_seconds = time.perf_counter() - began
+            began, found = time.perf_counter(), [digest_of(batch)]
+            while len(found) < self._turns.digest_batches:
+                batch = self.feed.next()
+                if self.feed.ended:
+                    return found, True
+                found.append(digest_of(batch))
+                if time.perf_counter() - began > self._turns.digest_seconds:
+                    break
+            return found, False
+
+    def _take(self, turn: TurnRequest, step: Any) -> TurnEnded:
+        cpu = time.process_time()
+        if turn.kind == "warm":
+            return self._warm(turn, step, cpu)
+        window = BlockWindow(turn, self._channel.stop.is_set)
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        if step is None:
+            drain(self.feed, window)
+        else:
+            follow(self.feed, step, window)
+        wait = window.wait_ns / 1e9 if step is not None else None
+        return self._ended(window.steps, window.ns / 1e9, wait, cpu)
+
+    def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
+        """Run until the step time has settled."""
+        rule = WarmUp()
+        statistics = StepStatistics(self._floor)
+        settled = False
+
+        def finished(looked: Looked) -> str | None:
+            nonlocal settled
+            if looked.median_ms is not None:
+                parameters = self._models.parameters(self.feed)
+                reason = rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+                settled = reason is not None and reason.startswith("settled")
+                if reason is not None:
+                    return reason
+            return "long enough" if statistics.seconds >= turn.seconds else None
+
+        self._loop(self._open("warmup", statistics, finished), step)
+        return self._ended(statistics.count, statistics.seconds, None, cpu, settled=settled)
+
+    def _ended(
+        self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
+    ) -> TurnEnded:
+        used = time.process_time() - cpu
+        return TurnEnded(steps, seconds, wait, used, procfs.peak_rss_bytes("self"), settled)
