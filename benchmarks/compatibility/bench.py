@@ -81,6 +81,7 @@ def attempt(python: str, tensorflow: str, source: Path, folder: Path) -> dict[st
             "--seconds",
             "2",
             "--no-lock",
+            "--no-verify",
             "--json",
         ],
     }

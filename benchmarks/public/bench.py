@@ -55,7 +55,17 @@ def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
     """Profile a pipeline: the exit code and the profile, empty if there is none."""
     module, name = target.split(":")
     out = folder / f"{name}.json"
-    run = ["run", f"{HERE / module}.py:{name}", "--seconds", str(SECONDS), "--no-lock", "--quiet", "--out", str(out)]
+    run = [
+        "run",
+        f"{HERE / module}.py:{name}",
+        "--seconds",
+        str(SECONDS),
+        "--no-lock",
+        "--no-verify",
+        "--quiet",
+        "--out",
+        str(out),
+    ]
     program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:

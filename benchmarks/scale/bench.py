@@ -65,7 +65,17 @@ def measure_chain(folder: Path, kind: str, count: int, *, runs: bool) -> dict[st
     found: dict[str, Any] = {"kind": kind, "count": count, "check": timed(folder, "check", str(spec))}
     if runs:
         found["run"] = timed(
-            folder, "run", str(spec), "--seconds", "2", "--no-lock", "--quiet", "--out", str(profile), "--force"
+            folder,
+            "run",
+            str(spec),
+            "--seconds",
+            "2",
+            "--no-lock",
+            "--no-verify",
+            "--quiet",
+            "--out",
+            str(profile),
+            "--force",
         )
         found["show"] = timed(folder, "show", str(profile), "-v")
         written = json.loads(profile.read_text(encoding="utf-8")) if profile.exists() else {}

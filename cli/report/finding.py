@@ -92,6 +92,8 @@ def describe_finding(
         yield from _labelled("Predicted", _predicted(finding.predicted))
     if finding.measured:
         yield from _labelled("Measured", describe_measured(finding.measured))
+        if finding.measured.get("data"):
+            yield from _labelled("Compared", str(finding.measured["data"]))
     if finding.evidence:
         yield from _labelled("Evidence", _evidence(finding.evidence))
     if finding.reason and finding.reason != UNVERIFIED:
@@ -104,7 +106,7 @@ def _status(finding: Finding) -> str:
         "kept": "measured: better by more than the noise",
         "ceiling": "measured: the cause; no edit is known",
         "unverified": "predicted, not verified yet",
-        "rejected": "measured: no gain, or other data than before",
+        "rejected": "tried: not recommended",
     }
     return words[finding.status]
 

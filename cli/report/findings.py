@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
-from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
+from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 }
 """What a fix does to the data, by semantics class: for a wide line and for a narrow one."""
 
+PROVEN = ("kept", "ceiling")
+"""Statuses of findings that were tried and hold."""
+NOT_VERIFIED = "predicted, not verified yet"
+MOST_REJECTED = 2
+"""Rejected changes that are named in the default report."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
@@ -39,14 +44,32 @@ def build_findings(profile: Profile) -> Iterator[Block]:
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
-    shown = [(number, finding) for number, finding in enumerate(findings, 1) if finding.status != "rejected"]
-    if shown:
-        yield Heading("What to change", summarize_status(findings))
-        yield Alternatives([[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]])
-    rejected = [finding for finding in findings if finding.status == "rejected"]
-    if rejected:
-        titles = "; ".join(f"{finding.title}{f' ({finding.reason})' if finding.reason else ''}" for finding in rejected)
-        yield Prose(f"Tried without effect: {titles}", hang=2, style="dim")
+    numbered = list(enumerate(findings, 1))
+    proven = [(number, finding) for number, finding in numbered if finding.status in PROVEN]
+    if proven:
+        yield Heading("What to change", "measured")
+        yield from _tables(profile, proven)
+    open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
+    if open_ones:
+        tried = bool(proven) or profile.verification is not None
+        yield Heading("Not verified" if tried else "What to change", "predicted only" if tried else NOT_VERIFIED)
+        yield from _tables(profile, open_ones)
+    yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:
+    yield Alternatives([[_table(profile, shown, short=False)], [_table(profile, shown, short=True)]])
+
+
+def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
+    """Build one line on what was tried and is not recommended."""
+    if not findings:
+        return
+    if len(findings) > MOST_REJECTED:
+        yield Prose(f"{len(findings)} further changes were tried and do not help: pipeprof show -v", style="dim")
+        return
+    titles = "; ".join(f"{finding.title}{f' ({finding.reason})' if finding.reason else ''}" for finding in findings)
+    yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim")
 
 
 def summarize_status(findings: Sequence[Finding]) -> str:
@@ -55,8 +78,8 @@ def summarize_status(findings: Sequence[Finding]) -> str:
     Args:
         findings: Of one profile.
     """
-    measured = [bool(finding.measured) for finding in findings if finding.status != "rejected"]
-    return "measured" if all(measured) else "predicted and measured" if any(measured) else "predicted, not verified yet"
+    measured = [finding.status in PROVEN for finding in findings if finding.status != "rejected"]
+    return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
 
 
 def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: bool) -> Table:
@@ -65,7 +88,7 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
         [
             Column("", [str(number) for number, _ in shown], keep=None),
             Column("", [finding.title for _, finding in shown], right=False, style="bold", shrink_to=20),
-            Column("", [describe_gain(finding) for _, finding in shown], right=False, keep=4),
+            Column("", [describe_gain(finding, short=short) for _, finding in shown], right=False, keep=4),
             Column("", effects, right=False, keep=3),
         ],
         below={row: list(_details(profile, finding)) for row, (_, finding) in enumerate(shown)},
@@ -77,6 +100,8 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     place = _place(profile, finding)
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
+    if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
+        yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
     short = command is not None and len(command) <= LONGEST_COMMAND
     key, line = ("try", command) if command and short else ("why", f"pipeprof explain {finding.rule}")
@@ -91,15 +116,19 @@ def _place(profile: Profile, finding: Finding) -> str:
     return place_of(finding.location) or ""
 
 
-def describe_gain(finding: Finding) -> str:
-    """What a fix brings: ``1.8× faster, +5 MiB``, measured where it was tried.
+def describe_gain(finding: Finding, *, short: bool = False) -> str:
+    """What a fix brings: ``1.8× faster, +5 MiB``; measured where it is proven.
 
     Args:
         finding: With a prediction, a measurement, both or none.
+        short: Leave out the prediction of what was measured.
     """
-    if finding.measured:
-        return describe_measured(finding.measured)
     predicted = finding.predicted
+    if finding.measured and finding.status in PROVEN:
+        text = describe_measured(finding.measured)
+        if short or predicted is None or predicted.speedup is None:
+            return text
+        return f"{text}, predicted {significant(predicted.speedup)}×"
     if predicted is None:
         return ""
     speedup, delta = predicted.speedup, predicted.peak_rss_delta_bytes
@@ -126,14 +155,15 @@ def describe_measured(measured: dict[str, Any]) -> str:
 
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
-        '1.43× (1.38 to 1.49), −1.00 MiB'
+        '1.43× (1.38–1.49), −1.00 MiB'
     """
     parts = []
     if measured.get("speedup") is not None:
         text = f"{significant(measured['speedup'])}×"
-        low, high = measured.get("low"), measured.get("high")
+        low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         if low is not None and high is not None:
-            text += f" ({significant(low)} to {significant(high)})"
+            many = f", {len(pairs)} pairs" if pairs else ""
+            text += f" ({significant(low)}–{significant(high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:
         parts.append(describe_delta(measured["peak_rss_delta_bytes"]))

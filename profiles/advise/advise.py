@@ -43,7 +43,7 @@ HEADSPACE_SHARE = Threshold(
 GATE = (WAIT_SHARE, HEADSPACE_SHARE)
 """Findings of the family `speed` are reported only from these two shares on."""
 
-UNVERIFIED = "this version does not measure fixes yet"
+UNVERIFIED = "not tried"
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 200

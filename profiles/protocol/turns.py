@@ -1,7 +1,7 @@
-"""Turns: what a worker does that alternates with others, and what it says.
+"""Turns: what a worker that alternates with others does, and its messages.
 
-A worker that takes turns builds its pipeline, says `Built`, and from then on works only when it is told to. Between its
-turns the harness stops all of its threads (SIGSTOP to its process group), so that a pipeline that prefetches does not
+A worker that takes turns builds its pipeline, sends `Built`, and then works only on request. Between its turns the
+harness stops all of its threads (SIGSTOP to its process group), so that a pipeline that prefetches does not
 work in the turn of another one.
 """
 

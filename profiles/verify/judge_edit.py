@@ -111,12 +111,14 @@ def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgem
     peaks = evidence.peaks()
     if len(peaks) < 2:
         return judged("unverified", "the peak of memory is unknown")
+    # The report states its speed as well, and a peak takes time to be reached.
+    enough = speedup.pairs >= EARLY_PAIRS
     lower = [before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime)) for before, after, runtime in peaks]
     if all(lower):
-        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup)}")
+        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup)}", settled=enough)
     if any(lower):
-        return judged("unverified", "the peak was lower in one of two pairs of processes")
-    return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}")
+        return judged("unverified", "the peak was lower in one of two pairs of processes", settled=enough)
+    return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}", settled=enough)
 
 
 def _saved(evidence: Evidence) -> int | None:

@@ -1,4 +1,4 @@
-"""Verification: every edit that a finding proposes is tried beside the pipeline as it is, before it is recommended."""
+"""Verification: each edit that a finding proposes is measured against the pipeline as it is."""
 
 from __future__ import annotations
 

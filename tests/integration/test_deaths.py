@@ -37,7 +37,7 @@ class Ended:
 
 
 def command(target: str, *options: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", *options]
+    return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", "--no-verify", *options]
 
 
 def left(mark: str) -> list[int]:

@@ -87,7 +87,7 @@ def run(folder: Path, program: list[str], *arguments: str, **options: object) ->
     saved = folder / "profile.json"
     environment = {**os.environ, MARK: str(folder), **options.pop("env", {})}
     done = subprocess.run(
-        [*program, "run", *arguments, "--no-lock", "--seconds", "0.3"],
+        [*program, "run", *arguments, "--no-lock", "--no-verify", "--seconds", "0.3"],
         **{"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         env=environment,
         text=True,
@@ -230,7 +230,7 @@ def test_nothing_outlives_a_killed_parent_however_stubborn(name: str, tmp_path: 
         f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN[name]}"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-lock", "-v"],
+        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-lock", "--no-verify", "-v"],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -261,7 +261,15 @@ def wait_for(path: Path) -> None:
 
 def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", misbehaving("print('ready')\ntime.sleep(3600)"), "run", target(tmp_path), "--no-lock"],
+        [
+            sys.executable,
+            "-c",
+            misbehaving("print('ready')\ntime.sleep(3600)"),
+            "run",
+            target(tmp_path),
+            "--no-lock", "--no-verify",
+            "--no-verify",
+        ],
         cwd=tmp_path,
         env={**os.environ, MARK: str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -121,7 +121,7 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
         "simulate:10ms",
         "--steps",
         "20",
-        "--no-lock",
+        "--no-lock", "--no-verify",
         "-q",
         "--out",
         str(out),
@@ -147,7 +147,7 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
 )
 def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
     out = tmp_path / "p.json"
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", "--no-lock", "-q", "--out", str(out))
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", "--no-lock", "--no-verify", "-q", "--out", str(out))
     assert done.returncode == 5
     (problem,) = Profile.model_validate_json(out.read_text()).errors
     text = "sys.exit(" if function == "leaves" else "raise ValueError"
@@ -202,7 +202,7 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:without_eager", "--no-lock", "-q", "--out", str(tmp_path / "p.json"))
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:without_eager", "--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "tutorial.py:without_eager switches eager execution off" in done.stderr

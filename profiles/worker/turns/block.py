@@ -25,8 +25,8 @@ class BlockWindow:
         wait_ns: Of these, those in which the device had no work.
 
     Args:
-        turn: What is asked for.
-        stop: Whether the harness wants an end.
+        turn: Its length.
+        stop: Whether it has to end early.
     """
 
     def __init__(self, turn: TurnRequest, stop: Callable[[], bool]) -> None:

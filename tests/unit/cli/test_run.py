@@ -15,6 +15,7 @@ from pipeprof.cli.report.report import build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document import store
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, load_profile
 from pipeprof.profiles.harness.settings import RunSettings
@@ -28,6 +29,7 @@ class Harness:
 
     profile: Profile
     asked: list[RunSettings] = field(default_factory=list)
+    budgets: list[float] = field(default_factory=list)
 
     def __call__(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
         self.asked.append(settings)
@@ -36,6 +38,11 @@ class Harness:
         writer.write(self.profile)
         writer.write(self.profile, final=True)
         return self.profile
+
+    def verify(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, *, reload: Any) -> None:
+        assert (profile, settings, callable(reload)) == (self.profile, self.asked[-1], settings.loaded is not None)
+        progress.close()
+        self.budgets.append(budget)
 
 
 @pytest.fixture
@@ -46,6 +53,7 @@ def harness(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile],
     (tmp_path / "train.py").write_text("def make(): ...\n")
     fake = Harness(recorded("input-bound"))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", fake)
+    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", fake.verify)
     return fake
 
 
@@ -105,7 +113,9 @@ def test_the_profile_says_the_exit_code(
 
 def test_options_reach_the_harness(harness: Harness, pipeprof: Pipeprof) -> None:
     options = "--seconds 2min --steps 7 --step simulate:12ms --dispatch 2 --cold --seed 3 --timeout 9 --max-time 1h"
-    assert pipeprof("run", "spec.yaml", *options.split(), "--memory-limit", "8GiB", "--no-lock").code == 0
+    assert (
+        pipeprof("run", "spec.yaml", *options.split(), "--memory-limit", "8GiB", "--no-lock", "--no-verify").code == 0
+    )
     asked = harness.asked[0]
     assert (asked.seconds, asked.steps, asked.dispatch, asked.cold, asked.seed) == (120.0, 7, 2, True, 3)
     assert (asked.timeout, asked.max_time, asked.memory_limit, asked.lock) == (9.0, 3600.0, 8 * 1024**3, False)
@@ -114,8 +124,22 @@ def test_options_reach_the_harness(harness: Harness, pipeprof: Pipeprof) -> None
     assert asked.loaded is not None
 
 
+@pytest.mark.parametrize(("options", "budgets"), [([], [60.0]), (["--budget", "2min"], [120.0]), (["--no-verify"], [])])
+def test_the_budget_of_verification(
+    harness: Harness, pipeprof: Pipeprof, options: list[str], budgets: list[float]
+) -> None:
+    harness.profile.findings = [Finding(rule="a", title="A", status="unverified")]
+    assert pipeprof("run", "spec.yaml", *options).code == 0
+    assert harness.budgets == budgets
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_budget_without_verification_is_refused(pipeprof: Pipeprof) -> None:
+    assert pipeprof("run", "spec.yaml", "--budget", "5", "--no-verify").code == 2
+
+
 def test_what_is_not_given_is_left_to_the_spec(harness: Harness, pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--no-verify", "--budget", "60").code == 0
+    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
     asked = harness.asked[0]
     unset = (asked.seconds, asked.steps, asked.step, asked.dispatch, asked.cold, asked.seed, asked.timeout)
     assert unset == (None,) * 7
