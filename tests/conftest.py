@@ -29,6 +29,7 @@ LONGEST = (
     "test_deaths",
     "test_init_function",
     "test_targets",
+    "test_verification",
     "test_python_rendering",
     "test_environment_faults",
     "test_refusals",

@@ -109,6 +109,7 @@ class _Verification:
         self._limit = found.bytes if found is not None else None
         self._baseline: dict[str, Built] = {}
         self._tried = 0
+        self._reached = 0
         self._same: list[float] = []
 
     def run(self, findings: Sequence[Finding]) -> None:
@@ -119,13 +120,14 @@ class _Verification:
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             try:
-                for finding in findings:
+                for self._reached, finding in enumerate(findings):
                     self._try(team, finding)
+                self._reached = len(findings)
                 self._try_combined(team, findings)
             except InterruptedVerificationError:
                 self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
-                for finding in findings:
-                    if finding.measured is None and finding.status == "unverified":
+                for finding in findings[self._reached :]:
+                    if finding.measured is None:
                         finding.reason = "not tried: interrupted"
 
     def finish(self, seconds: float) -> None:
@@ -194,6 +196,11 @@ class _Verification:
             else:
                 finding.status, finding.reason = "rejected", f"the edited pipeline {error.reason}"
             return
+        except InterruptedVerificationError:
+            if evidence is not None and judgement is not None:
+                _write(finding, evidence, judgement)
+                finding.status, finding.reason = "unverified", f"interrupted; so far {judgement.reason}"
+            raise
         finally:
             team.end(*EDITED)
         _write(finding, evidence, judgement)

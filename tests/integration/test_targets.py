@@ -402,7 +402,8 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
         "simulate:10ms",
         "--seconds",
         "0.3",
-        "--no-lock", "--no-verify",
+        "--no-lock",
+        "--no-verify",
         "--out",
         str(out),
         FLOWERS_SEEN="yes",
@@ -436,8 +437,8 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
 
 def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
     done = pipeprof(
-        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "20", "--no-lock", "--no-verify", "--json", "-q",
-        "--out", str(tmp_path / "p.json"),
+        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "20", "--no-lock", "--no-verify",
+        "--json", "-q", "--out", str(tmp_path / "p.json"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     profile = json.loads(done.stdout)
@@ -450,7 +451,9 @@ def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) ->
 
 
 def test_a_wrong_result_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
-    done = pipeprof(USERS, "run", f"{WRONG}:two_datasets", "--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
+    done = pipeprof(
+        USERS, "run", f"{WRONG}:two_datasets", "--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json")
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -483,7 +486,8 @@ def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -
         "simulate:10ms",
         "--steps",
         "20",
-        "--no-lock", "--no-verify",
+        "--no-lock",
+        "--no-verify",
         "-q",
         "--out",
         str(out),

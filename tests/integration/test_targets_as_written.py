@@ -121,7 +121,8 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
         "simulate:10ms",
         "--steps",
         "20",
-        "--no-lock", "--no-verify",
+        "--no-lock",
+        "--no-verify",
         "-q",
         "--out",
         str(out),
@@ -202,7 +203,16 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:without_eager", "--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
+    done = pipeprof(
+        tmp_path,
+        "run",
+        f"{TUTORIAL}:without_eager",
+        "--no-lock",
+        "--no-verify",
+        "-q",
+        "--out",
+        str(tmp_path / "p.json"),
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "tutorial.py:without_eager switches eager execution off" in done.stderr

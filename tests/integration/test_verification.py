@@ -1,0 +1,108 @@
+"""Edits that are tried with real workers: what becomes of their findings, and that nobody is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+PATIENCE = 120
+MARK = "PIPEPROF_TEST_MARK"
+SESSION = Path(__file__).parent / "verification" / "session.py"
+
+
+def left(mark: str) -> list[int]:
+    """Processes that carry `mark` in their environment, stopped ones too; zombies do not count."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                found.append(process.pid)
+    return found
+
+
+def start(folder: Path, budget: float, *names: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SESSION), str(folder), str(budget), *names],
+        cwd=folder,
+        env={**os.environ, MARK: str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process: subprocess.Popen[str], *beginnings: str) -> None:
+    """Read what the session says until it has come to a place."""
+    assert process.stderr is not None
+    left_over = list(beginnings)
+    for line in process.stderr:
+        if line.startswith(left_over[0]):
+            left_over.pop(0)
+        if not left_over:
+            return
+    pytest.fail(f"the session ended before {left_over[0]!r}")
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A session that is interrupted in the middle of its last edit."""
+    folder = tmp_path_factory.mktemp("tried")
+    process = start(folder, 600, "other-batches", "raises", "other-values", "no-such-stage", "parallel")
+    until(process, "trying 3", "tick")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert left(str(folder)) == []
+    return json.loads(out)
+
+
+def test_an_edit_that_changes_the_batches_is_rejected(tried: dict[str, Any]) -> None:
+    found = tried["findings"]["other-batches"]
+    assert found["status"] == "rejected"
+    assert found["reason"] == "the edit changes the data: batch 1 has 4 elements instead of 8"
+    assert len(found["measured"]["pairs"]) == 2
+
+
+def test_an_edit_that_cannot_run_is_rejected_with_its_error(tried: dict[str, Any]) -> None:
+    found = tried["findings"]["raises"]
+    assert (found["status"], found["measured"]) == ("rejected", None)
+    assert "the dataset is empty" in found["reason"]
+
+
+def test_what_is_not_tried_states_the_reason(tried: dict[str, Any]) -> None:
+    values, missing = tried["findings"]["other-values"], tried["findings"]["no-such-stage"]
+    assert (values["status"], values["reason"]) == ("unverified", "not tried: may change values: run does not try it")
+    assert missing["status"] == "unverified"
+    assert missing["reason"].startswith("not tried: the edit does not apply (")
+    assert tried["verification"]["tried"] == 3
+
+
+def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
+    assert tried["exit_code"] == 130
+    found = tried["findings"]["parallel"]
+    assert found["status"] == "unverified"
+    assert found["reason"].startswith("interrupted; so far ")
+    assert len(found["measured"]["pairs"]) >= 2
+    assert tried["findings"]["other-batches"]["status"] == "rejected"
+
+
+def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
+    process = start(tmp_path, 600, "parallel")
+    until(process, "tick")
+    assert len(left(str(tmp_path))) > 4
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while left(str(tmp_path)):
+        assert time.monotonic() < end
+        time.sleep(0.05)

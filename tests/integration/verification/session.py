@@ -1,0 +1,78 @@
+"""Verify made-up findings of a small spec, and print what they are: ``python session.py FOLDER BUDGET [FINDING …]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.verify import plan
+from pipeprof.profiles.verify.verify import verify
+
+SPEC = """\
+version: 1
+name: sleeper
+source: {range: {stop: 1000000}}
+stages:
+  - map: {name: work, ops: [tf.cast: {dtype: float32}, tf.math.square], num_parallel_calls: 1}
+  - batch: {batch_size: 8}
+"""
+FINDINGS = {
+    "parallel": (["stages.work.num_parallel_calls=2"], "same"),
+    "other-batches": (["stages.batch.batch_size=4"], "same"),
+    "other-values": (["stages.work.ops.0.tf.cast.dtype=int32"], "values"),
+    "no-such-stage": (["stages.nothing.num_parallel_calls=2"], "same"),
+    "raises": (["source.range.stop=0"], "same"),
+}
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
+
+
+class Progress:
+    """Notes go to stderr."""
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def tick(self, rate: float | None, done: float, total: float | None) -> None:
+        del rate, total
+        print("tick", done, file=sys.stderr, flush=True)
+
+    def phase(self, name: str, seconds: float | None) -> None: ...
+
+    def data(self, name: str, done: int, total: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def main() -> None:
+    folder, budget, *names = sys.argv[1:]
+    # What is measured here does not matter.
+    plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
+    path = Path(folder, "spec.yaml")
+    path.write_text(SPEC)
+    profile = Profile.model_validate_json(RECORDED.read_text())
+    assert profile.steps is not None
+    profile.steps.interval_ms.mean = 1.0
+    profile.memory.peak_bytes = 600 << 20
+    profile.findings = [
+        Finding(rule=name, title=name, status="unverified", family="speed", overrides=flags, semantics=semantics)
+        for name in names
+        for flags, semantics in [FINDINGS[name]]
+    ]
+    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
+    verify(profile, settings, float(budget), Progress(), reload=lambda flags: check_spec(path, flags))
+    found = {finding.rule: finding.model_dump() for finding in profile.findings}
+    print(
+        json.dumps(
+            {"findings": found, "exit_code": profile.exit_code, "verification": profile.verification.model_dump()}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

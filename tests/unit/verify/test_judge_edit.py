@@ -1,0 +1,115 @@
+"""What a finding is after its edit was tried, from made-up blocks."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
+from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
+from pipeprof.profiles.verify.judge_edit import LOOKS, Judgement, judge
+
+MIB = 1 << 20
+BATCHES = [BatchDigest(f"data{number}", [f"row{number}.{row}" for row in range(4)], "int64") for number in range(3)]
+BUILT = Built(BATCHES, ended=False, runtime_bytes=400 * MIB, build_seconds=0.1, first_seconds=0.1)
+
+
+def evidence(
+    speedup: float,
+    *,
+    rounds: int = 6,
+    noise: float = 0.01,
+    drift: float = 0.0,
+    again: float = 1.0,
+    peaks: tuple[int, int] = (900, 900),
+    edited: Built = BUILT,
+    second: float | None = None,
+    seed: int = 1,
+) -> Evidence:
+    """Blocks of a machine that slows down by `drift` in each round; A2 runs at `again` times the rate of A1."""
+    draw = random.Random(seed)
+    rates = {"A1": 100.0, "A2": 100.0 * again, "B1": 100.0 * speedup, "B2": 100.0 * again * (second or speedup)}
+    found = Evidence({**dict.fromkeys(BASELINES, BUILT), **dict.fromkeys(EDITED, edited)})
+    for number in range(rounds):
+        blocks = {}
+        for place, name in enumerate(order_of(number)):
+            slower = 1 - drift * (number + place / 4)
+            steps = rates[name] * slower * draw.gauss(1, noise)
+            peak = peaks[0] if name in BASELINES else peaks[1]
+            blocks[name] = TurnEnded(round(1000 * steps), 1000.0, None, 0.0, peak * MIB)
+        found.rounds.append(blocks)
+    return found
+
+
+def speed(found: Evidence) -> Judgement:
+    return judge(found, "same", for_memory=False)
+
+
+def test_a_gain_is_kept_from_12_pairs_on() -> None:
+    assert speed(evidence(1.5, rounds=5)).status == "unverified"
+    found = speed(evidence(1.5))
+    assert (found.status, found.settled) == ("kept", True)
+    assert found.speedup is not None
+    assert found.speedup.low <= 1.5 <= found.speedup.high
+
+
+def test_it_is_given_up_early_where_there_is_no_gain() -> None:
+    found = speed(evidence(0.9, rounds=3))
+    assert (found.status, found.settled) == ("rejected", True)
+    assert found.reason.startswith("no gain: 0.9")
+
+
+def test_a_gain_below_the_floor_is_not_kept() -> None:
+    assert speed(evidence(1.02, rounds=15, noise=0.001)).status == "rejected"
+
+
+def test_a_drift_of_the_machine_is_no_gain() -> None:
+    assert speed(evidence(1.0, drift=0.02)).status != "kept"
+    assert speed(evidence(1.3, drift=0.02)).status == "kept"
+
+
+def test_processes_of_one_pipeline_that_differ_leave_it_open() -> None:
+    found = speed(evidence(1.3, again=1.1))
+    assert (found.status, found.settled) == ("unverified", False)
+    assert "two processes of the same pipeline differ by 10 %" in found.reason
+
+
+def test_a_gain_in_one_pair_of_processes_alone_is_not_kept() -> None:
+    assert speed(evidence(1.3, second=1.0)).status == "unverified"
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.2])
+def test_the_same_pipeline_is_never_kept(noise: float) -> None:
+    kept = 0
+    for seed in range(400):
+        whole = evidence(1.0, rounds=15, noise=noise, seed=seed)
+        looks = [replace(whole, rounds=whole.rounds[: pairs // 2]) for pairs in LOOKS]
+        kept += any(speed(found).status == "kept" for found in looks)
+    assert kept <= 4  # 1 %
+
+
+def test_an_edit_that_changes_the_data_is_rejected_however_fast() -> None:
+    other = replace(BUILT, batches=[*BATCHES[:2], replace(BATCHES[2], data="changed")])
+    found = speed(evidence(3.0, edited=other))
+    assert (found.status, found.settled) == ("rejected", True)
+    assert found.reason == "the edit changes the data: batch 3 has other values than before"
+
+
+@pytest.mark.parametrize(
+    ("peaks", "status", "saved"),
+    [
+        ((900, 700), "kept", 200),
+        ((900, 890), "rejected", 10),
+        ((2000, 1900), "rejected", 100),
+        ((900, 950), "rejected", -50),
+    ],
+)
+def test_memory_counts_where_it_is_a_tenth_of_the_pipelines_own(
+    peaks: tuple[int, int], status: str, saved: int
+) -> None:
+    found = judge(evidence(0.8, peaks=peaks), "same", for_memory=True)
+    assert (found.status, found.saved_bytes) == (status, saved * MIB)
+    assert found.speedup is not None
+    assert found.speedup.high < 1
