@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.wording import listed, percent, size, stage_label
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
 LARGE_BYTES = 10**9
@@ -38,9 +39,9 @@ def describe_memory_problem(profile: Profile) -> str | None:
     parts = [f"{size(peak)} at the peak" if peak is not None else "the peak is unknown"]
     savings = []
     for number, finding in found:
-        saved = -(finding.predicted.peak_rss_delta_bytes or 0) if finding.predicted is not None else 0
+        saved, words = _saved(finding), "could go ({}, predicted)" if finding.status == "unverified" else "goes ({})"
         if saved > 0:
-            savings.append(f"{size(min(saved, above) if above is not None else saved)} of it could go ({number})")
+            savings.append(f"{size(min(saved, above) if above is not None else saved)} of it {words.format(number)}")
     if savings:
         parts += savings[:2]
     elif found:
@@ -53,6 +54,13 @@ def describe_memory_problem(profile: Profile) -> str | None:
     if leaks:
         parts.append("memory leak: it still grows after all buffers have filled")
     return "; ".join(parts)
+
+
+def _saved(finding: Finding) -> int:
+    """Bytes of the peak that a finding's change saves: measured where it was tried, else predicted."""
+    if finding.measured is not None:
+        return -int(finding.measured.get("peak_rss_delta_bytes") or 0)
+    return -(finding.predicted.peak_rss_delta_bytes or 0) if finding.predicted is not None else 0
 
 
 def _largest(profile: Profile) -> list[str]:

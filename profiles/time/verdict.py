@@ -20,6 +20,7 @@ from pipeprof.profiles.time.limits.restarts import (
 )
 from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
+from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_groups, unknown_stages
 from pipeprof.profiles.wording import (
     cores_text,
@@ -109,7 +110,7 @@ def conclude(profile: Profile) -> Verdict:
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
         bottleneck = None
     headline = _headline(profile, steps, bound, bottleneck)
-    details = [*_speed_details(profile, steps, bound, bottleneck), *details]
+    details = [*_speed_details(profile, steps, bound, bottleneck), *describe_proven(profile), *details]
     if ended:
         until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", ", ", 1)
         details = [VerdictDetail(label="until then", text=until_then), *details]
