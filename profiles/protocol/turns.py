@@ -84,6 +84,13 @@ class Built(WorkerMessage):
 
 
 @dataclass(frozen=True)
+class EditRefused(WorkerMessage):
+    """The pipeline cannot be edited in this way, in one sentence; nothing was measured."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class TurnEnded(WorkerMessage):
     """The end of a turn.
 

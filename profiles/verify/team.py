@@ -13,7 +13,7 @@ from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
 
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.event_loop import Signals
@@ -31,12 +31,14 @@ class MemberFailedError(Exception):
     Attributes:
         name: Of the worker.
         reason: In words.
+        refused: The edit is not possible on this pipeline, which says nothing against it.
     """
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, *, refused: bool = False) -> None:
         super().__init__(reason)
         self.name = name
         self.reason = reason
+        self.refused = refused
 
 
 class InterruptedVerificationError(Exception):
@@ -153,7 +155,9 @@ class Team:
             self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):
-                self._fail(name, _first_line(message))
+                self._fail(name, f"raised: {_first_line(message)}")
+            if isinstance(message, EditRefused):
+                raise MemberFailedError(name, message.reason, refused=True)
             if isinstance(message, kind):
                 member.worker.pause()
                 member.inbox.clear()
@@ -163,7 +167,7 @@ class Team:
 
     def _has_answer(self, member: _Member, kind: type[_Message]) -> bool:
         """Whether a worker has said what is waited for, or can say nothing any more."""
-        return not member.open or any(isinstance(message, (kind, Raised)) for message in member.inbox)
+        return not member.open or any(isinstance(message, (kind, Raised, EditRefused)) for message in member.inbox)
 
     def _pump(self, names: set[str]) -> None:
         """Wait for some of the workers to say something, and look at the memory of all."""

@@ -192,7 +192,10 @@ class _Verification:
             if error.name in BASELINES:
                 self._baseline = {}
                 team.end(*BASELINES)
-                finding.reason = f"not tried: the pipeline as it is {error.reason}"
+                what = error.reason if error.refused else f"the pipeline as it is {error.reason}"
+                finding.reason = f"not tried: {what}"
+            elif error.refused:
+                finding.reason = f"not tried: {error.reason}"
             else:
                 finding.status, finding.reason = "rejected", f"the edited pipeline {error.reason}"
             return

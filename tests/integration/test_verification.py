@@ -76,6 +76,7 @@ def test_an_edit_that_changes_the_batches_is_rejected(tried: dict[str, Any]) -> 
 def test_an_edit_that_cannot_run_is_rejected_with_its_error(tried: dict[str, Any]) -> None:
     found = tried["findings"]["raises"]
     assert (found["status"], found["measured"]) == ("rejected", None)
+    assert found["reason"].startswith("the edited pipeline raised: ")
     assert "the dataset is empty" in found["reason"]
 
 

@@ -46,16 +46,15 @@ class BlockWindow:
         """Take any number of steps."""
         return None
 
-    def drained(self, base: int, times: list[int], batch: object) -> bool:
+    def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device."""
-        del batch
         if times:
             self._add(len(times), times[-1] - base, 0)
         return self._is_over()
 
-    def followed(self, readings: list[StepReading], restarts: list[int], batch: object) -> bool:
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device."""
-        del restarts, batch
+        del restarts
         if self._last_got is not None and self._last_end is not None:
             ends = [self._last_end, *(reading.end for reading in readings)]
             wait = sum(max(0, reading.start - end) for reading, end in zip(readings, ends, strict=False))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
@@ -45,7 +45,8 @@ class TurnRun(JobRun):
         self._data()
         began = time.perf_counter()
         self._build()
-        self._edit()
+        if not self._edit():
+            return
         built = time.perf_counter() - began
         self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds))
         self.phase = "measure"
@@ -70,16 +71,24 @@ class TurnRun(JobRun):
         np.random.seed(seed % 2**32)
         tf.random.set_seed(seed)
 
-    def _edit(self) -> None:
+    def _edit(self) -> bool:
+        """Apply the edits to the graph of the dataset; return whether that was possible."""
         if not self._turns.edits and not self._turns.round_trip:
-            return
+            return True
+        from pipeprof.pipelines.build.context import BuildContext
+        from pipeprof.pipelines.build.dataset import builder
         from pipeprof.pipelines.graph.edit.apply import apply_edits
+        from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
-        edits = [from_document(edit) for edit in self._turns.edits]
-        if None in edits:
-            msg = "the profile proposes an edit that this version does not know"
-            raise PipelineFailedError(msg)
-        self.dataset = apply_edits(self.dataset, [edit for edit in edits if edit is not None])
+        edits = [edit for document in self._turns.edits if (edit := from_document(document)) is not None]
+        building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
+        held = self._source_bytes
+        try:
+            self.dataset = apply_edits(self.dataset, edits, building=building, in_memory=held, room=self._room())
+        except CannotEditError as error:
+            self._channel.send(EditRefused(str(error)))
+            return False
+        return True
 
     def _first_batches(self) -> tuple[list[BatchDigest], bool]:
         """Start the pipeline; describe the first batches of the first epoch, and whether there are no more of them."""

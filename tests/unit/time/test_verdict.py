@@ -524,7 +524,10 @@ def test_memory_is_named_where_a_finding_is_about_it() -> None:
     assert memory_detail(findings=[finding("memory", 115 << 20, "rejected")]) is None
     assert memory_detail(findings=[finding("memory")]) == "1,000 MiB at the peak; see 1"
     # No more than the pipeline has.
-    assert memory_detail(findings=[finding("memory", 2 << 30)]) == "1,000 MiB at the peak; 700 MiB of it could go (1, predicted)"
+    assert (
+        memory_detail(findings=[finding("memory", 2 << 30)])
+        == "1,000 MiB at the peak; 700 MiB of it could go (1, predicted)"
+    )
 
 
 def test_memory_is_named_where_it_is_large() -> None:
