@@ -26,6 +26,8 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified yet"
+FEW_PAIRS = 6
+"""Of fewer the interval says nothing."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 _DETAIL_INDENT = 7
@@ -161,7 +163,7 @@ def describe_measured(measured: dict[str, Any]) -> str:
     if measured.get("speedup") is not None:
         text = f"{significant(measured['speedup'])}×"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
-        if low is not None and high is not None:
+        if low and high is not None and not (isinstance(pairs, list) and len(pairs) < FEW_PAIRS):
             many = f", {len(pairs)} pairs" if pairs else ""
             text += f" ({significant(low)}–{significant(high)}{many})"
         parts.append(text)

@@ -140,6 +140,8 @@ def in_words(ratio: Ratio) -> str:
         >>> in_words(Ratio(1.794, 1.741, 1.832, 16))
         '1.79× (1.74 to 1.83, 16 pairs)'
     """
+    if ratio.pairs < EARLY_PAIRS:
+        return f"{significant(ratio.value)}× in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
     return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"
 
 

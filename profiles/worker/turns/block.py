@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ class BlockWindow:
     """
 
     def __init__(self, turn: TurnRequest, stop: Callable[[], bool]) -> None:
+        self.sizes: CountedSizes = NoSizes()
         self._turn = turn
         self._stop = stop
         self._settle_ns = turn.settle_seconds * 1e9
