@@ -19,11 +19,14 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseMap,
 )
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.round_trip import can_round_trip, round_trip
+from pipeprof.pipelines.graph.observe.reading import serialised
 
 
 @pytest.fixture(scope="module")
@@ -413,3 +416,106 @@ def test_stages_that_do_not_fit_are_refused(tf: Any, edited: Callable[..., Any])
         )
     with pytest.raises(CannotEditError, match=r"stages.0: stages inside a function are not inserted"):
         edited(numbers.flat_map(files_of), InsertStage("cache", {}, after="stages.0.source"))
+
+
+# Maps on whole batches.
+
+
+def bytes_of(dataset: Any) -> list[list[bytes]]:
+    import tensorflow
+
+    return [[np.asarray(part).tobytes() for part in tensorflow.nest.flatten(one)] for one in dataset]
+
+
+def ops_in(dataset: Any) -> set[str]:
+    found = serialised(dataset, in_memory=0)
+    return {node.op for function in found.library.function for node in function.node_def}
+
+
+def test_a_map_on_whole_batches_gives_the_same_bytes(tf: Any, edited: Callable[..., Any]) -> None:
+    images = tf.constant(np.arange(10 * 6 * 6 * 3, dtype=np.uint8).reshape(10, 6, 6, 3))
+    labels = tf.range(10)
+    weights = tf.constant(np.arange(20, dtype=np.float32))
+    example = tf.train.Example(
+        features=tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))})
+    ).SerializeToString()
+    inner = tf.function(lambda image: tf.cast(image, tf.float32) / 255.0)
+    slices = tf.data.Dataset.from_tensor_slices
+    cases = {
+        "cast": slices((images, labels)).map(lambda x, y: (tf.cast(x, tf.float32), tf.one_hot(y, 4))),
+        "structure": slices({"x": images}).map(lambda one: {"y": (tf.reshape(one["x"], [-1]), one["x"])}),
+        "standardize": slices(images).map(tf.image.per_image_standardization),
+        "captured": slices(labels).map(lambda x: tf.gather(weights, [x, x + 1])),
+        "calls": slices(images).map(lambda x: inner(inner(x)) + 1.0),
+        "parallel": slices(labels).map(lambda x: x * 2, num_parallel_calls=2),
+        "constant": slices(labels).map(lambda _: tf.constant([1, 2])),
+        "checked": slices(labels).map(lambda x: [tf.debugging.assert_less(x, 100), x + 1][1]),
+        "records": slices([example] * 5).map(
+            lambda one: tf.io.parse_single_example(one, {"x": tf.io.FixedLenFeature([2], tf.float32)})
+        ),
+        "lines": slices(["1,a", "2,b", "3,c"]).map(lambda line: tuple(tf.io.decode_csv(line, [[0], [""]]))),
+    }
+    for name, mapped in cases.items():
+        for options in ({}, {"drop_remainder": True}):
+            dataset = mapped.batch(4, **options)
+            found = edited(dataset, VectoriseMap("stages.0", "stages.1"))
+            assert found.element_spec == dataset.element_spec, name
+            if name == "lines":
+                assert first(found) == first(dataset)
+            else:
+                assert bytes_of(found) == bytes_of(dataset), name
+            assert written_ops(found)[-1] == written_ops(dataset)[0], name
+            assert not any("While" in op for op in ops_in(found)), name
+
+
+def written_ops(dataset: Any) -> list[str]:
+    """The ops of the stages along the main line."""
+    return [stage.op for stage in EditableGraph(serialised(dataset, in_memory=0)).read().stages()][1:]
+
+
+def test_a_map_moves_over_stages_that_do_not_look_at_elements(tf: Any, edited: Callable[..., Any]) -> None:
+    numbers = tf.data.Dataset.range(20)
+    halves = numbers.map(lambda x: {"half": tf.cast(x, tf.float32) / 2.0})
+    dataset = halves.shuffle(5, seed=3).repeat(2).batch(4)
+    found = edited(dataset, VectoriseMap("stages.0", "stages.3"))
+    assert written_ops(found) == ["shuffle", "repeat", "batch", "map"]
+    assert bytes_of(found) == bytes_of(dataset)
+    dataset = numbers.map(plus).filter(is_even).batch(4)
+    with pytest.raises(CannotEditError, match=r"stages.1: filter between the map and the batch depends on what"):
+        edited(dataset, VectoriseMap("stages.0", "stages.2"))
+
+
+def test_an_assertion_still_stops_the_pipeline_on_whole_batches(tf: Any, edited: Callable[..., Any]) -> None:
+    def checked(element: Any) -> Any:
+        tf.debugging.assert_less(element, tf.constant(5, tf.int64))
+        return element + 1
+
+    found = edited(tf.data.Dataset.range(9).map(checked).batch(4), VectoriseMap("stages.0", "stages.1"))
+    assert first(found, 1) == [[1, 2, 3, 4]]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(found)
+
+
+def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Callable[..., Any]) -> None:
+    numbers = tf.data.Dataset.range(20)
+    ragged = numbers.map(lambda x: tf.range(x % 3 + 1))
+    jpeg = tf.io.encode_jpeg(tf.zeros([4, 4, 3], tf.uint8))
+    cases = [
+        (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)).batch(2), r"runs Python \(PyFunc\)"),
+        (numbers.map(lambda x: tf.py_function(plus, [x], tf.int64)).batch(2), r"runs Python \(EagerPyFunc\)"),
+        (numbers.map(lambda x: tf.random.uniform([]) + tf.cast(x, tf.float32)).batch(2), r"\(RandomUniform\).*random"),
+        (numbers.map(lambda x: tf.cond(x > 3, lambda: x, lambda: x * 2)).batch(2), r"control flow \(StatelessIf\)"),
+        (tf.data.Dataset.from_tensors(jpeg).map(tf.io.decode_jpeg).batch(2), "its op DecodeJpeg to whole batches"),
+        (numbers.map(lambda x: tf.unique([x, x])[0]).batch(2), "its op Unique to whole batches"),
+        (numbers.map(lambda x: tf.timestamp() + tf.cast(x, tf.float64)).batch(2), r"state \(Timestamp\)"),
+        (numbers.map(lambda x: tf.RaggedTensor.from_row_lengths([x], [1])).batch(2), "are ragged, sparse or datasets"),
+    ]
+    for dataset, text in cases:
+        with pytest.raises(CannotEditError, match=f"stages.0: .*{text}"):
+            edited(dataset, VectoriseMap("stages.0", "stages.1"))
+    with pytest.raises(CannotEditError, match=r"stages.1: the elements that it is applied to may differ in shape: int"):
+        edited(ragged.map(plus).batch(2), VectoriseMap("stages.1", "stages.2"))
+    with pytest.raises(CannotEditError, match=r"stages.1: padded_batch is not a batch of elements of one shape"):
+        edited(ragged.padded_batch(2), VectoriseMap("stages.0", "stages.1"))
+    with pytest.raises(CannotEditError, match=r"stages.0: filter is not a map"):
+        edited(numbers.filter(is_even).batch(2), VectoriseMap("stages.0", "stages.1"))

@@ -150,8 +150,10 @@ class Assembly:
         if traits(stage.op).function is None:
             return
         element = self.graph.element_at(at)
+        function = self.written.nodes[stage.head].function
+        elementwise = function is not None and bool(function["elementwise"])
         if part.whole_batches:
-            whole_batches(self.graph, stage, node, traced, element)
+            whole_batches(self.graph, stage, node, traced, element, elementwise=elementwise)
             return
         if element == traced or next(function_names(node), None) is None:
             return
@@ -159,8 +161,6 @@ class Assembly:
             msg = f"its function takes {shape_text(traced)}; the elements there are {shape_text(element)}"
             raise CannotEditError(msg, stage.address)
         fits = at_least_as_specific(element.shapes, traced.shapes)
-        function = self.written.nodes[stage.head].function
-        elementwise = function is not None and bool(function["elementwise"])
         if not fits and not elementwise:
             msg = (
                 f"its function was traced for {shape_text(traced)} and may not fit {shape_text(element)}, "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of
+from pipeprof.pipelines.graph.edit.inline import inlined
 
 TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
 
@@ -13,7 +14,8 @@ TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
 def imported(graph: EditableGraph, function: Any) -> TensorFunction:
     """Return a function of a graph's library as a function of tensors, with its ops in place.
 
-    A call of the library's function itself would be one op, in which neither shapes are known nor pfor finds anything.
+    A call of the library's function itself would be one op, in which neither shapes are known nor pfor finds anything;
+    so would be calls in it.
     Ops that must run in addition to the results run before them.
 
     Args:
@@ -22,6 +24,7 @@ def imported(graph: EditableGraph, function: Any) -> TensorFunction:
     """
     import tensorflow as tf
 
+    function = inlined(graph, function)
     body = _plain_graph(graph, function)
     arguments = [argument.name for argument in function.signature.input_arg]
     read = {base_of(reference) for node in body.node for reference in node.input}

@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.stages import WrittenStage
+from pipeprof.pipelines.ops.traits import traits
 
 
 @dataclass(eq=False)
@@ -39,6 +40,11 @@ class Part:
     new: NewStage | None = None
     whole_batches: bool = False
     moved: bool = False
+
+    @property
+    def op(self) -> str:
+        """Its op as written."""
+        return self.stage.op if self.stage is not None else self.new.op if self.new is not None else ""
 
     @property
     def name(self) -> str:
@@ -169,6 +175,17 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
     if other != prefix or target < index:
         msg = f"{edit.batch} is not after it in the same line"
         raise CannotEditError(msg, edit.stage)
+    if not traits(part.op).maps:
+        msg = f"{part.op} is not a map"
+        raise CannotEditError(msg, edit.stage)
+    batch = traits(line[target].op)
+    if not (batch.stacks and batch.keeps_shapes):
+        msg = f"{line[target].op} is not a batch of elements of one shape"
+        raise CannotEditError(msg, edit.batch)
+    for between in line[index:target]:
+        if not traits(between.op).by_position:
+            msg = f"{between.op} between the map and the batch depends on what the map gives"
+            raise CannotEditError(msg, between.name)
     line.insert(target + 1, part)
     part.whole_batches = part.moved = True
     plan.changed.add(prefix)

@@ -1,30 +1,38 @@
 """A map's function applied to whole batches, by its graph.
 
-Where the function means the same on a batch, or is one op that takes batches (``parse_example``, ``decode_csv``), it is
-called on the batch as it is; TensorFlow's pfor converts the others. TensorFlow 2.21.
+Where the function means the same on a batch, it is called on the batch as it is; TensorFlow's pfor converts the others.
+pfor itself uses the op that takes batches where there is one: ``ParseExampleV2``, ``DecodeCSV`` (TensorFlow 2.21).
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
 from pipeprof.pipelines.graph.edit.elements import shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, op_definitions, retrace, set_shapes
+from pipeprof.pipelines.graph.edit.inline import inlined
 from pipeprof.pipelines.graph.edit.scopes import function_of
-from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, is_random
+from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_CHECKS: Final = frozenset({"Assert", "PrintV2"})
-"""Ops with a side effect that pfor converts."""
+_CONVERTED: Final = frozenset({"Assert", "PrintV2"})
+"""Ops that TensorFlow counts as having state but that mean the same on a batch."""
 _NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for (\w+)")
 
 
 def whole_batches(
-    graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement, batch: FlatElement
+    graph: EditableGraph,
+    stage: WrittenStage,
+    node: Any,
+    element: FlatElement,
+    batch: FlatElement,
+    *,
+    elementwise: bool,
 ) -> None:
     """Make the function of a map one of whole batches.
 
@@ -34,75 +42,86 @@ def whole_batches(
         node: Its node.
         element: The elements that it was applied to.
         batch: The batches of them that it is applied to now.
+        elementwise: The function means the same on a batch.
 
     Raises:
         CannotEditError: TensorFlow cannot apply the function to batches.
     """
     import tensorflow as tf
 
-    function = function_of(graph, node)
+    function = inlined(graph, function_of(graph, node), assertions=True)
+    _check_shapes(stage, element, node.attr["output_types"].list.type)
     _check_ops(graph, stage, function)
-    _check_shapes(stage, element, "it is applied to")
     count = len(element.types)
+    batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     results = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
 
     def vectorised(call: TensorFunction) -> TensorFunction:
         def on_batch(inputs: Sequence[Any]) -> list[Any]:
             components, captured = list(inputs[:count]), list(inputs[count:])
-            made = tf.vectorized_map(
-                lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
-            )
+            if elementwise:
+                made = call(inputs)
+            else:
+                made = tf.vectorized_map(
+                    lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
+                )
             for tensor, shape in zip(made, results, strict=True):
-                tensor.set_shape(tf.TensorShape([None]).concatenate(shape))
+                tensor.set_shape(batch_size.concatenate(shape))
             return list(made)
 
         return on_batch
 
+    logger = tf.get_logger()
+    level = logger.level
+    # pfor logs every op that it does not convert, with the op's whole definition.
+    logger.setLevel(logging.CRITICAL)
     try:
         name, specs = retrace(graph, function, batch, vectorised)
-    except CannotEditError:
-        raise
     except Exception as error:
-        # pfor raises errors of many classes, one for each op that it does not convert.
+        # pfor raises errors of many classes.
         raise CannotEditError(_reason(error), stage.address) from error
+    finally:
+        logger.setLevel(level)
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
     set_shapes(node, [spec.shape for spec in specs])
 
 
 def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
-    nodes = list(_nodes(graph, function))
-    ops = list(dict.fromkeys(node.op for node in nodes))
-    for op in ops:
+    """Refuse ops that pfor does not convert, or that give other elements when they run once per batch."""
+    nodes = [*function.node_def, *_called(graph, function)]
+    definitions = op_definitions({node.op for node in nodes})
+    for node in nodes:
+        op = node.op
         if op in PYTHON:
             msg = f"its function runs Python ({op}), which TensorFlow cannot apply to whole batches"
-            raise CannotEditError(msg, stage.address)
-        if is_random([op]):
+        elif is_random([op]):
             msg = f"its function draws random numbers ({op}), which would differ on whole batches (class randomness)"
-            raise CannotEditError(msg, stage.address)
-    definitions = op_definitions(set(ops))
-    for op in ops:
-        stateful = op in definitions and definitions[op].is_stateful and op not in (*CALLS, *_CHECKS)
-        if stateful:
+        elif op in definitions and definitions[op].is_stateful and op not in _CONVERTED:
             msg = f"its function has an op with state ({op}), which would run once per batch"
-            raise CannotEditError(msg, stage.address)
-
-
-def _check_shapes(stage: WrittenStage, element: FlatElement, what: str) -> None:
-    import tensorflow as tf
-
-    if any(kind == tf.variant.as_datatype_enum for kind in element.types):
-        msg = f"the elements that {what} are ragged, sparse or datasets: they are no rows of one tensor"
-        raise CannotEditError(msg, stage.address)
-    if any(shape is None or None in shape for shape in element.shapes):
-        msg = f"the elements that {what} may differ in shape: {shape_text(element)}"
+        elif next(function_names(node), None) is not None:
+            msg = f"its function has control flow ({op}), which TensorFlow cannot apply to whole batches from a graph"
+        else:
+            continue
         raise CannotEditError(msg, stage.address)
 
 
-def _nodes(graph: EditableGraph, function: Any) -> Iterator[Any]:
-    yield from function.node_def
+def _called(graph: EditableGraph, function: Any) -> Iterator[Any]:
     for name in graph.used_functions(function.node_def):
         yield from graph.functions[name].node_def
+
+
+def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:
+    """Refuse elements that are no rows of one tensor."""
+    import tensorflow as tf
+
+    variant = tf.variant.as_datatype_enum
+    if variant in element.types or variant in results:
+        msg = "its elements are ragged, sparse or datasets: they are no rows of one tensor"
+        raise CannotEditError(msg, stage.address)
+    if any(shape is None or None in shape for shape in element.shapes):
+        msg = f"the elements that it is applied to may differ in shape: {shape_text(element)}"
+        raise CannotEditError(msg, stage.address)
 
 
 def _reason(error: Exception) -> str:
