@@ -37,7 +37,7 @@ def apply_edits(
 
     Args:
         dataset: A ``tf.data.Dataset``.
-        edits: The edits; their addresses are those of the stages as written.
+        edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         building: The builder of new stages, from `pipeprof.pipelines.build.dataset.builder`.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.

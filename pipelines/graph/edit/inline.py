@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs
 from pipeprof.pipelines.graph.read.function_facts import CALLS
 
-
 _GUARDS: Final = frozenset({"If", "StatelessIf"})
 _SILENT: Final = frozenset({"Assert", "Const", "Identity", "NoOp"})
 """Ops of a guarded assertion's branches."""

@@ -17,6 +17,7 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
+    SetEnvironment,
     SetOption,
     VectoriseMap,
 )
@@ -88,6 +89,9 @@ def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) ->
             case SetArgument():
                 _find(plan, edit.stage)
                 plan.arguments.append(edit)
+            case SetEnvironment():
+                # Of the process, before it starts.
+                continue
             case SetOption():
                 plan.options[edit.path] = edit.value
             case InsertStage():
