@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
@@ -39,6 +39,18 @@ _ENUMERATIONS = {
 }
 
 
+class BuiltStage(NamedTuple):
+    """A source or stage as it was built.
+
+    Attributes:
+        op: What the spec calls it.
+        element_spec: Structure of the elements that it gives.
+    """
+
+    op: str
+    element_spec: Any
+
+
 def load_arrays(spec: Spec, context: BuildContext) -> None:
     """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``.
 
@@ -56,8 +68,13 @@ def builder(context: BuildContext) -> Building:
     return _Builder(importlib.import_module("tensorflow"), context)
 
 
-def build(spec: Spec, context: BuildContext) -> Any:
+def build(spec: Spec, context: BuildContext, built: dict[str, BuiltStage] | None = None) -> Any:
     """The tf.data.Dataset of a spec, every node and function named after its stage's address.
+
+    Args:
+        spec: The spec.
+        context: Its files, seed and arrays.
+        built: Gets every source and stage by address.
 
     Raises:
         BuildError: TensorFlow refuses a stage, or a Python function of the user raises.
@@ -69,6 +86,8 @@ def build(spec: Spec, context: BuildContext) -> Any:
     builder = _Builder(tf, context)
     builder.seed = seed
     dataset = builder.pipeline(spec, "")
+    if built is not None:
+        built.update(builder.built)
     options = spec.options.written()
     if not options:
         return dataset
@@ -100,6 +119,7 @@ class _Builder(FunctionBuilder):
 
     def __init__(self, tf: Any, context: BuildContext) -> None:
         super().__init__(tf, context)
+        self.built: dict[str, BuiltStage] = {}
         self._outer: list[Any] = []
 
     @property
@@ -122,10 +142,12 @@ class _Builder(FunctionBuilder):
             here = join(address, "source")
             with pin_errors(here, self.files):
                 dataset = pipeline.source.build(self, here)
+            self.built[here] = BuiltStage(pipeline.source.op, dataset.element_spec)
         for index, stage in enumerate(pipeline.stages or []):
             here = join(address, "stages", index)
             with pin_errors(here, self.files):
                 dataset = stage.apply(dataset, self, here)
+            self.built[here] = BuiltStage(stage.op, dataset.element_spec)
         return dataset
 
     def inner(self, pipeline: InnerPipeline, address: str) -> Any:

@@ -39,7 +39,7 @@ def apply_edits(
         dataset: A ``tf.data.Dataset``.
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
         building: The builder of new stages, from `pipeprof.pipelines.build.dataset.builder`.
-        ops: For a spec, its ops by address; None for a Python function.
+        ops: For a spec, its ops by address (`build` collects them); None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
         elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.

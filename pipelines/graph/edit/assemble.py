@@ -183,6 +183,9 @@ def retrace_stage(graph: EditableGraph, stage: WrittenStage, node: Any, element:
     except (tf.errors.OpError, ValueError, TypeError) as error:
         msg = f"its function does not take {shape_text(element)}: {_first_line(error)}"
         raise CannotEditError(msg, stage.address) from error
+    if traits(stage.op).predicate and not results[0].shape.is_compatible_with([]):
+        msg = f"its predicate gives one truth value for each of {shape_text(element)}, expected a single one"
+        raise CannotEditError(msg, stage.address)
     node.attr[attribute].func.name = name
     if traits(stage.op).maps:
         set_shapes(node, [result.shape for result in results])

@@ -1,7 +1,7 @@
 """A map's function applied to whole batches, by its graph.
 
-Where the function means the same on a batch, it is called on the batch as it is; TensorFlow's pfor converts the others.
-pfor itself uses the op that takes batches where there is one: ``ParseExampleV2``, ``DecodeCSV`` (TensorFlow 2.21).
+TensorFlow's pfor converts the function; it uses the op that takes batches where there is one (``ParseExampleV2``,
+``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there. TensorFlow 2.21.
 """
 
 from __future__ import annotations
@@ -56,20 +56,23 @@ def whole_batches(
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     results = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
 
+    def with_shapes(tensors: list[Any]) -> list[Any]:
+        for tensor, shape in zip(tensors, results, strict=True):
+            tensor.set_shape(batch_size.concatenate(shape))
+        return tensors
+
     def vectorised(call: TensorFunction) -> TensorFunction:
         def on_batch(inputs: Sequence[Any]) -> list[Any]:
             components, captured = list(inputs[:count]), list(inputs[count:])
-            if elementwise:
-                made = call(inputs)
-            else:
-                made = tf.vectorized_map(
-                    lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
-                )
-            for tensor, shape in zip(made, results, strict=True):
-                tensor.set_shape(batch_size.concatenate(shape))
-            return list(made)
+            made = tf.vectorized_map(
+                lambda one: call([*one, *captured]), components, fallback_to_while_loop=False, warn=False
+            )
+            return with_shapes(list(made))
 
         return on_batch
+
+    def unchanged(call: TensorFunction) -> TensorFunction:
+        return lambda inputs: with_shapes(call(inputs))
 
     logger = tf.get_logger()
     level = logger.level
@@ -79,7 +82,9 @@ def whole_batches(
         name, specs = retrace(graph, function, batch, vectorised)
     except Exception as error:
         # pfor raises errors of many classes.
-        raise CannotEditError(_reason(error), stage.address) from error
+        if not elementwise:
+            raise CannotEditError(_reason(error), stage.address) from error
+        name, specs = retrace(graph, function, batch, unchanged)
     finally:
         logger.setLevel(level)
     attribute = next(name for name, value in node.attr.items() if value.func.name)

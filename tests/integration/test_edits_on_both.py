@@ -1,0 +1,163 @@
+"""An edit of a spec's data and the same edit of the built graph give the same pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
+from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.from_python.graphs import GraphPair, compare
+from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
+from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.models import Spec
+
+PIPELINES = 60
+NUMBERS = {"from_tensor_slices": {"tensors": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]}}
+PAIRS = {"from_tensor_slices": {"tensors": {"x": [1, 2, 3, 4, 5, 6], "y": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]}}}
+PLAIN = (
+    {"map": {"ops": [{"tf.add": {"y": 1}}]}},
+    {"map": {"ops": [{"tf.multiply": {"y": 3}}, "tf.abs"], "num_parallel_calls": 2}},
+    {"map": {"ops": [{"tf.cast": {"dtype": "float32"}}, {"tf.cast": {"dtype": "int32"}}]}},
+    {"filter": {"ops": [{"tf.math.greater": {"y": 2}}]}},
+)
+FIELDS = (
+    {"map": {"ops": [{"tf.add": {"on": "x", "y": 1, "to": "x"}}]}},
+    {"map": {"ops": [{"tf.one_hot": {"on": "x", "depth": 4, "to": "z"}}]}},
+    {"filter": {"ops": [{"tf.math.greater": {"on": "x", "y": 2}}]}},
+)
+NESTED = {"interleave": {"source": {"from_tensors": {}}, "stages": [{"repeat": {"count": 2}}], "cycle_length": 2}}
+ANYWHERE = (
+    {"shuffle": {"buffer_size": 4, "seed": 3}},
+    {"prefetch": {"buffer_size": 2}},
+    {"cache": {}},
+    {"repeat": {"count": 2}},
+    {"take": {"count": 5}},
+    {"skip": {"count": 1}},
+    {"batch": {"batch_size": 2}},
+    {"batch": {"batch_size": 3, "drop_remainder": True}},
+)
+VALUES: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
+    "map": (("num_parallel_calls", (2, "AUTOTUNE", None)), ("deterministic", (True, False, None))),
+    "interleave": (("cycle_length", (1, 3)), ("block_length", (1, 2)), ("deterministic", (False,))),
+    "shuffle": (("buffer_size", (2, 9)), ("seed", (5, 6)), ("reshuffle_each_iteration", (False, True))),
+    "prefetch": (("buffer_size", (1, "AUTOTUNE")),),
+    "repeat": (("count", (3, None)),),
+    "take": (("count", (3,)),),
+    "skip": (("count", (2,)),),
+    "batch": (
+        ("batch_size", (1, 4)),
+        ("drop_remainder", (True, False)),
+        ("num_parallel_calls", (2, "AUTOTUNE", None)),
+        ("deterministic", (False,)),
+    ),
+}
+
+
+def pipeline(rng: Random) -> dict[str, Any]:
+    """A spec's data: a source and up to five stages that mostly fit each other."""
+    pairs = rng.random() < 0.4
+    own = [*(FIELDS if pairs else PLAIN), *(() if pairs else (NESTED,))]
+    stages = [rng.choice(own if rng.random() < 0.55 else ANYWHERE) for _ in range(rng.randint(1, 5))]
+    data: dict[str, Any] = {"version": 1, "source": PAIRS if pairs else NUMBERS, "stages": stages}
+    if rng.random() < 0.2:
+        data["options"] = {"deterministic": False}
+    return data
+
+
+def op_of(stage: dict[str, Any]) -> str:
+    return next(iter(stage))
+
+
+def new(rng: Random) -> tuple[str, dict[str, Any]]:
+    return next(iter(rng.choice(ANYWHERE).items()))
+
+
+def edit(rng: Random, data: dict[str, Any]) -> PipelineEdit:
+    stages = data["stages"]
+    at = rng.randrange(len(stages))
+    address, op = f"stages.{at}", op_of(stages[at])
+    batch = next((n for n in range(at + 1, len(stages)) if op_of(stages[n]) == "batch"), None)
+    kind = rng.choice(("insert", "set", "set", "set", "move", "replace", "remove", "option", "vectorise"))
+    if kind == "vectorise" and op == "map" and batch is not None:
+        return VectoriseMap(address, f"stages.{batch}")
+    if kind == "move" and at:
+        return MoveStage(address, op, f"stages.{rng.randrange(at)}")
+    if kind == "replace":
+        return ReplaceStages((address,), (NewStage(*new(rng)),))
+    if kind == "remove" and traits(op).same_components and not traits(op).nests:
+        return ReplaceStages((address,))
+    if kind == "option":
+        return rng.choice((SetOption("threading.private_threadpool_size", 2), SetOption("autotune.enabled", False)))
+    if kind == "set" and op in VALUES:
+        argument, values = rng.choice(VALUES[op])
+        return SetArgument(address, op, argument, rng.choice(values))
+    after = rng.choice((None, "source", *(f"stages.{index}" for index in range(len(stages)))))
+    return InsertStage(*new(rng), after=after)
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:
+    return build(Spec.model_validate(data), BuildContext(base_dir=Path()), built)
+
+
+def wanted(data: dict[str, Any], edits: Sequence[PipelineEdit]) -> Any:
+    """The dataset of the edited spec; None where the edits have no sense there."""
+    try:
+        return made(apply_to_data(data, edits))
+    except (EditError, BuildError, ValueError):
+        return None
+
+
+def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
+    building = builder(BuildContext(base_dir=Path()))
+    ends: Counter[str] = Counter()
+    for seed in range(PIPELINES):
+        rng = Random(seed)
+        data = pipeline(rng)
+        edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2)))]
+        built: dict[str, BuiltStage] = {}
+        try:
+            dataset = made(data, built)
+        except BuildError:
+            ends["not built"] += 1
+            continue
+        expected = wanted(data, edits)
+        ops = {address: stage.op for address, stage in built.items()}
+        elements = {address: stage.element_spec for address, stage in built.items()}
+        try:
+            found = apply_edits(dataset, edits, building=building, ops=ops, elements=elements)
+        except CannotEditError:
+            ends["refused" if expected is not None else "refused by both"] += 1
+            continue
+        assert expected is not None, f"{data}\n{edits}"
+        differences = compare(GraphPair(tf, found, 0), GraphPair(tf, expected, 0))
+        assert differences == ([], []), f"{data}\n{edits}"
+        assert found.element_spec == expected.element_spec, f"{data}\n{edits}"
+        ends["same"] += 1
+    assert ends["same"] >= PIPELINES * 0.6, ends
