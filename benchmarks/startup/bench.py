@@ -3,8 +3,9 @@
 Usage: ``python benchmarks/startup/bench.py --out FILE [--pairs 30]``. Both of a pair are started by the same
 interpreter, turn and turn about (the order flips from pair to pair), after one unmeasured start of each. The libraries
 of ``check`` are the modules of other projects that it has loaded when it ends, found by running it once; they are
-imported alone, in the order in which it loads them. Bytecode is kept in a folder of the benchmark's own, as installing
-the packages keeps it. Holds if the medians of the paired ratios are at most 2 and 2.5. A minute.
+imported alone, in the order in which it loads them. Reading the shorter spec once more in the same process takes at
+most 50 ms of processor time. Bytecode is kept in a folder of the benchmark's own, as installing the packages keeps it.
+Holds if the medians of the paired ratios are at most 2 and 2.5. A minute.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ names = [name for name, file in files.items() if "site-packages" in file and not
 print(json.dumps(names), file=sys.stderr)
 """
 IMPORTS = "import importlib\n\nfor name in {names!r}:\n    importlib.import_module(name)\n"
+AGAIN = """\
+import sys
+import time
+from pathlib import Path
+
+from pipeprof.pipelines.spec.loader import load_spec
+
+load_spec(Path(sys.argv[1]))
+for _ in range(10):
+    begun = time.process_time()
+    load_spec(Path(sys.argv[1]))
+    print(1000 * (time.process_time() - begun))
+"""
+LOAD_LIMIT_MS = 50.0
 HELP_LIMIT = 2.0
 CHECK_LIMIT = 2.5
 CHECKED = {
@@ -116,7 +131,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=30, help="default %(default)s")
     options = parser.parse_args()
 
-    figures, raw = {}, {}
+    figures: dict[str, Any] = {}
+    raw: dict[str, list[Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder / "bytecode")
@@ -131,12 +147,18 @@ def main() -> int:
             raw[case] = compare([str(ours), "check", spec], [str(alone)], options.pairs, env)
             figures[case] = summary(raw[case], CHECK_LIMIT)
 
-    holds = all(one["ratio_median"] <= one["limit"] for one in figures.values())
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, EXAMPLES / CHECKED["check"]], check=True, capture_output=True, text=True
+    )
+    raw["load_again_ms"] = [float(line) for line in done.stdout.split()]
+    again_ms = round(statistics.median(raw["load_again_ms"]), 2)
+    holds = all(one["ratio_median"] <= one["limit"] for one in figures.values()) and again_ms <= LOAD_LIMIT_MS
     result = {
         "claim": f"`pipeprof --help` costs at most {HELP_LIMIT:g} times a bare typer application's, and "
-        f"`pipeprof check` at most {CHECK_LIMIT:g} times importing the libraries that it loads",
+        f"`pipeprof check` at most {CHECK_LIMIT:g} times importing the libraries that it loads; a spec is read again "
+        f"within {LOAD_LIMIT_MS:g} ms of processor time",
         "holds": holds,
-        "figures": figures,
+        "figures": {**figures, "load_again_ms": again_ms},
         "raw": raw,
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -145,6 +167,7 @@ def main() -> int:
             f"{case}: {one['pipeprof_ms']} ms against {one['other_ms']} ms, "
             f"ratio {one['ratio_median']} (limit {one['limit']:g}, {one['pairs']} pairs)"
         )
+    print(f"a spec read again: {again_ms} ms (limit {LOAD_LIMIT_MS:g})")
     return 0 if holds else 1
 
 

@@ -8,9 +8,9 @@ are demanded:
 * a run of every example ends at most 12 s after its measuring window.
 
 The end of the window is when pipeprof tells that it is tracing. What comes after it does not depend on how long the
-window was, so that the examples are measured for two seconds. Two of them run side by side: that makes each end later,
-not sooner, and one that is late is run again alone, which decides; both runs are in the raw result.
-PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. Fifteen minutes, three without the examples.
+window was, so that the examples are measured for two seconds. Three of them run side by side: that makes each end
+later, not sooner, and one that is late is run again alone, which decides; both runs are in the raw result.
+PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. Twelve minutes, three without the examples.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
     parser.add_argument("--example", type=Path, action="append", default=[], help="a spec, instead of all examples")
     parser.add_argument("--no-examples", action="store_true", help="leave the examples out")
-    parser.add_argument("--together", type=int, default=2, help="examples side by side; default %(default)s")
+    parser.add_argument("--together", type=int, default=3, help="examples side by side; default %(default)s")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as name:
