@@ -27,11 +27,44 @@ def map_over_dataset(function):
 def tokenize(text, offset):
     return text + offset
 
+class _MapFn:
+    def __init__(self, function):
+        self.function = function
+
+    def _with_arguments(self, *args):
+        return self.function(*args)
+
+    def __call__(self, dataset, *args):
+        return dataset.map(lambda element: self._with_arguments(element, *args))  # library: object
+
+def map_with_seed(function):
+    def wrapped(dataset):
+        def map_fn(element):
+            return function(element, 1)
+        return dataset.map(map_fn)  # library: seed
+    return wrapped
+
+class Reader:
+    def __init__(self, parser):
+        self._parser = parser
+
+    def decode(self, row):
+        return row + 0
+
+    def read(self, dataset):
+        dataset = dataset.map(lambda row: self.decode(row))  # library: method
+        return dataset.map(functools.partial(self._parser, by=2))  # library: partial
+
+@_MapFn
+def rekey(row):
+    return row
+
 def chunk(row):
     return row * 2
 
 def preprocess(dataset):
     dataset = tokenize(dataset, 3)
+    dataset = rekey(dataset)
     dataset = dataset.map(chunk)  # library: chunk
     dataset = dataset.filter(lambda row: row >= 0)  # library: lambda
     return dataset.batch(4)  # library: batch
@@ -46,6 +79,17 @@ TABLE = np.random.default_rng(0).random((12_000, 250), np.float32)
 def lookup(row):
     return tf.gather(TABLE, row % 12_000)  # user: lookup
 
+@preprocessors._MapFn
+def shift(row):
+    return row + 1
+
+@preprocessors.map_with_seed
+def noise(row, seed):
+    return row + seed
+
+def parse(row, by):
+    return row * by
+
 def numbers():
     yield from range(10**9)
 
@@ -53,6 +97,9 @@ def train():
     signature = tf.TensorSpec([], tf.int64)
     dataset = tf.data.Dataset.from_generator(numbers, output_signature=signature)  # user: numbers
     dataset = preprocessors.preprocess(dataset)  # user: preprocess
+    dataset = shift(dataset)  # user: shift
+    dataset = noise(dataset)  # user: noise
+    dataset = preprocessors.Reader(parse).read(dataset)  # user: reader
     dataset = dataset.map(lookup)  # user: map
     return dataset.map(lambda row: row + 1)  # user: lambda
 """
@@ -113,15 +160,31 @@ def test_stages_have_the_names_of_their_functions_and_the_lines_of_user_and_libr
     assert found == [
         ("from_generator", "numbers", line_of(USERS, "user: numbers")),
         ("map", "tokenize", inside),
+        ("map", "rekey", inside),
         ("map", "chunk", inside),
         ("filter", "preprocess", inside),
         ("batch", None, inside),
+        ("map", "shift", line_of(USERS, "user: shift")),
+        ("map", "noise", line_of(USERS, "user: noise")),
+        ("map", "decode", line_of(USERS, "user: reader")),
+        ("map", "parse", line_of(USERS, "user: reader")),
         ("map", "lookup", line_of(USERS, "user: map")),
         ("map", None, line_of(USERS, "user: lambda")),
     ]
     file = str(Path("fakeseq") / "preprocessors.py")
-    functions = [None, "wrapped", "preprocess", "preprocess", "preprocess", None, None]
-    comments = ["", "library: wrapped", "library: chunk", "library: lambda", "library: batch", "", ""]
+    made = {
+        "wrapped": "wrapped",
+        "object": "__call__",
+        "chunk": "preprocess",
+        "lambda": "preprocess",
+        "batch": "preprocess",
+        "object again": "__call__",
+        "seed": "wrapped",
+        "method": "read",
+        "partial": "read",
+    }
+    functions = [None, *made.values(), None, None]
+    comments = ["", *(f"library: {comment.removesuffix(' again')}" for comment in made), "", ""]
     assert [stage["library"] for stage in written] == [
         {"file": file, "line": line_of(LIBRARY, comment), "function": function} if function else None
         for function, comment in zip(functions, comments, strict=True)
@@ -142,11 +205,11 @@ def test_the_report_has_the_lines_of_the_library_with_those_of_the_user(folder: 
 
 def test_the_array_is_named_in_a_finding_and_owned_in_the_ledger(profile: dict[str, Any]) -> None:
     (finding,) = [one for one in profile["findings"] if one["rule"] == "graph-constant"]
-    assert finding["stage"] == "stages.4"
+    assert finding["stage"] == "stages.9"
     assert "TABLE (float32[12000,250]), used in input.py:" in finding["sentence"]
     assert finding["evidence"]["array_line"] == line_of(USERS, "user: lookup")
     entries = [one for one in profile["memory"]["ledger"] if one["owner"] == "source"]
-    assert {one["stage"] for one in entries} == {"stages.4"}
+    assert {one["stage"] for one in entries} == {"stages.9"}
     nbytes = 12_000 * 250 * 4
     assert next(one["bytes"] for one in entries if one["what"] == "the array") == nbytes
     assert sum(one["bytes"] for one in entries) > 5 * nbytes

@@ -8,15 +8,17 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import CellType, FrameType, FunctionType, MethodType
+from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.graph_constants import attributes_of
 from pipeprof.pipelines.target.user_files import is_generated
 
 _LAMBDA: Final = "<lambda>"
+_INSIDE: Final = "<locals>."
+"""In the qualified name of a function that another one defines."""
 _MOST_PARTIALS: Final = 10
 
 
@@ -57,8 +59,9 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
     """Return the name of the one function among the arguments of a call of TensorFlow's API.
 
     That of a lambda is the function that it calls; in a library it is else that of the function around it. A function
-    of TensorFlow's own says nothing: ``from_generator`` passes one to ``flat_map``. Then the calls around it count, as
-    far as they are TensorFlow's.
+    inside a library's function stands for the one that it was given from another file, as decorators make them. A
+    function of TensorFlow's own says nothing: ``from_generator`` passes one to ``flat_map``. Then the calls around it
+    count, as far as they are TensorFlow's.
 
     Args:
         called: The frame of the call.
@@ -75,7 +78,7 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
             break
     if len(functions) != 1:
         return None
-    return _name(functions[0]) or (library.f_code.co_name if library is not None else None)
+    return _name(functions[0], library) or (library.f_code.co_name if library is not None else None)
 
 
 def _functions_given(frame: FrameType) -> list[Any]:
@@ -114,14 +117,22 @@ def _is_function(value: Any) -> bool:
     return isinstance(value, (FunctionType, MethodType, functools.partial)) or isinstance(method, FunctionType)
 
 
-def _name(function: Any) -> str | None:
+def _name(function: Any, library: FrameType | None) -> str | None:
     plain = _plain(function)
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
-    if plain.__name__ != _LAMBDA:
-        return plain.__name__
-    called = {type_.__name__ for type_ in _functions_of(plain) if type_.__name__ != _LAMBDA}
-    return called.pop() if len(called) == 1 else None
+    if plain.__name__ == _LAMBDA:
+        return _only(_functions_of(plain)) or _only(_functions_of_objects(plain))
+    if library is not None and _INSIDE in plain.__qualname__:
+        reached = [*_functions_of(plain), *_functions_of_objects(plain)]
+        return _only(one for one in reached if _file_of(one) != _file_of(plain)) or plain.__name__
+    return plain.__name__
+
+
+def _only(functions: Iterable[FunctionType]) -> str | None:
+    """Return the name that all of them share, lambdas aside; None for several."""
+    names = {function.__name__ for function in functions if function.__name__ != _LAMBDA}
+    return names.pop() if len(names) == 1 else None
 
 
 def _plain(function: Any) -> Any:
@@ -145,6 +156,32 @@ def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
     values = [_content(cell) for cell in cells.values()]
     values += [function.__globals__.get(name) for name in code.co_names]
     return [plain for value in values if isinstance(plain := _plain(value), FunctionType)]
+
+
+def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
+    """Return the functions that the code of another one reaches through its objects: ``self.tokenize(text)``.
+
+    A method stands for the function that it calls where its object holds one.
+    """
+    found: list[FunctionType] = []
+    for cell in function.__closure__ or ():
+        value = _content(cell)
+        if isinstance(value, (FunctionType, MethodType, functools.partial, ModuleType)):
+            continue
+        held = _held_functions(value, function)
+        for name in () if held else function.__code__.co_names:
+            method = inspect.getattr_static(type(value), name, None)
+            if isinstance(method, FunctionType):
+                held += _held_functions(value, method) or [method]
+        found += held
+    return found
+
+
+def _held_functions(value: Any, user: FunctionType) -> list[FunctionType]:
+    """Return the functions among the attributes of an object that the code of a function names."""
+    attributes = attributes_of(value)
+    held = [_plain(attributes.get(name)) for name in user.__code__.co_names]
+    return [function for function in held if isinstance(function, FunctionType)]
 
 
 def _content(cell: CellType) -> Any:
