@@ -67,9 +67,9 @@ def percent(share: float) -> str:
         >>> percent(0.384), percent(0.0496), percent(0.0002), percent(0)
         ('38 %', '5.0 %', '<0.1 %', '0 %')
     """
-    if not math.isfinite(share):
-        return "n/a"
     hundredths = share * 100
+    if not math.isfinite(hundredths):
+        return "n/a"
     if hundredths == 0:
         return "0 %"
     if abs(hundredths) < 0.1:

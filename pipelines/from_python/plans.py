@@ -131,8 +131,9 @@ def _unknown_text(leaf: RecordedTensor) -> str:
         return "it uses a tensor of the enclosing function"
     if leaf.op.removeprefix("Stateless") in _CONTROL:
         return "it has an `if` or a loop that depends on values"
-    made = f"the op {leaf.op}" if leaf.op else "a value"
-    return f"it uses {made}, which no function in `ops:` returns"
+    if not leaf.op:
+        return "it uses a value that a spec cannot make"
+    return f"it calls a function of TensorFlow that a spec cannot call ({leaf.op})"
 
 
 def check(call: Call, folders: Folders) -> None:

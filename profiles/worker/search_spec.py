@@ -209,7 +209,7 @@ class SpecSearch:
         if isinstance(compared, str) or not any(compared):
             return Attempt(described, notes, compared, graphs.written)
         address, first = _first_difference(compared)
-        why = f"as a spec it gave another graph ({first.what})"
+        why = "written as a stage it would not compute exactly what your function does"
         return Attempt(described, notes, compared, graphs.written, address, why, first.seed)
 
     def _describe(self, denied: dict[int, str], notes: Notes) -> RecoveredSpec:
