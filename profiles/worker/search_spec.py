@@ -209,7 +209,7 @@ class SpecSearch:
         if isinstance(compared, str) or not any(compared):
             return Attempt(described, notes, compared, graphs.written)
         address, first = _first_difference(compared)
-        why = "written as a stage it would not compute exactly what your function does"
+        why = f"written as a stage it would differ from your function: {first.what}"
         return Attempt(described, notes, compared, graphs.written, address, why, first.seed)
 
     def _describe(self, denied: dict[int, str], notes: Notes) -> RecoveredSpec:
