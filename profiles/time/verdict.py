@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
-from pipeprof.profiles.time.limits.cores import cores_needed, worker_fills_cores
+from pipeprof.profiles.time.limits.cores import cores_needed, describe_nearly_full, worker_fills_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
     describe_restarts,
@@ -240,6 +240,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
             found.append(("most work", _unknown_costs(profile.stages, steps.epochs)))
     elif _names_owner(profile, steps, bound):
         found.append(("most work", _most_work(profile, steps)))
+        found.append(("cores", describe_nearly_full(profile)))
     found.append(("restarts", _restarts(profile, steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"

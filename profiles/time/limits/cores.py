@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.wording import cores_text
+
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Contention
     from pipeprof.profiles.document.profile import Profile
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
 CPU_FROM = 0.80
 """Share of the usable cores (SPDL and xprof call a host saturated well before 100 %)."""
+NEARLY_FROM = 0.70
+"""Share of the usable cores from which, up to `CPU_FROM`, it is not known whether more would help: where elements pass
+from thread to thread one by one, cores are idle while threads wake up."""
 FREE_BELOW = 0.50
 """Share of the cores in use below which cores were free."""
 STEAL_FROM = 0.05
@@ -78,6 +83,14 @@ def worker_fills_cores(profile: Profile) -> bool:
     between = cores_between_restarts(profile)
     wanted = causes.demanded_cores
     return between is not None and between >= CPU_FROM * cores and wanted is not None and wanted >= cores
+
+
+def describe_nearly_full(profile: Profile) -> str:
+    """State how many cores the worker used where these are neither full nor free; empty where they are either."""
+    used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
+    if used is None or not NEARLY_FROM * cores <= used < CPU_FROM * cores:
+        return ""
+    return f"{used:.1f} of {cores_text(cores)} in use; whether more would help is unknown"
 
 
 def cores_needed(profile: Profile) -> float | None:

@@ -456,6 +456,18 @@ def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
     assert found(0.02, **full).limit == "memory"
 
 
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [(1.3, None), (1.5, "1.5 of 2 cores in use; whether more would help is unknown"), (1.7, None)],
+)
+def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_found(
+    used: float, expected: str | None
+) -> None:
+    found = details(steps=steps(), stages=[stage("a", 0.9)], causes=Causes(worker_cores=used, demanded_cores=used))
+    assert found.get("cores") == expected
+    assert ("most work" in found) == (used < 1.7)
+
+
 def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
     traced = stage("stages.0", None, "decode").model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=9.0)]})
     others = stage("stages.1", 1.0, op="batch").model_copy(update={"cpu_ms_per_batch": 1.0})
