@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,12 @@ class Import(NamedTuple):
     level: int
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    """The tree of a module's text, which several tests read."""
+    return ast.parse(source)
+
+
 def imports(tree: ast.AST, *, at_import: bool = True, types: bool = False) -> Iterator[Import]:
     """All imports below a node; those that only type checkers see with `types`."""
     for node in ast.iter_child_nodes(tree):
@@ -137,7 +144,7 @@ def problems(path: str, source: str) -> list[str]:
     """What is wrong with one module, as ``path:line: sentence``."""
     own = path.split("/", maxsplit=1)[0]
     found = []
-    for item in imports(ast.parse(source)):
+    for item in imports(parsed(source)):
         if item.module == "pipeprof.__version__":
             continue
         place = f"{path}:{item.line}:"
@@ -212,7 +219,7 @@ def edges_of(modules: dict[str, str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path, source in modules.items():
         name = module_name(path)
-        wanted = {item.module for item in imports(ast.parse(source), types=True)}
+        wanted = {item.module for item in imports(parsed(source), types=True)}
         found[short(name)] = {short(module) for module in (wanted & names) - {name}}
     return found
 
@@ -319,7 +326,7 @@ def same_names(modules: dict[str, str]) -> set[tuple[str, str]]:
     counts = Counter(
         (path.partition("/")[0], node.name)
         for path, source in modules.items()
-        for node in ast.parse(source).body
+        for node in parsed(source).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     return {key for key, count in counts.items() if count > 1}
