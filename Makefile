@@ -49,7 +49,7 @@ types: $(STAMP)/installed $(STAMP)/dev
 	@$(BIN)/mypy -p pipeprof
 
 .PHONY: verify
-verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; may take an hour
+verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; take an hour and a half
 	@$(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
 .PHONY: coverage

@@ -4,8 +4,8 @@ Usage: ``python benchmarks/compatibility/bench.py --out FILE [--pairs 3.10:2.18 
 pair gets an environment of its own in a temporary folder that is removed afterwards, two at a time: the committed
 tree installed by pip with the pair's TensorFlow, ``pip check``, what pipeprof needs of TensorFlow (smoke.py), and a
 real ``pipeprof run``. Needs git, a package index and the interpreters ``pythonX.Y`` on PATH; a pair without its
-interpreter is recorded as not run. Most of the time pip unpacks TensorFlow, which is done without compiling what is never
-imported. Ten minutes.
+interpreter is recorded as not run. Most of the time pip unpacks TensorFlow, which is done without compiling what is
+never imported. Ten minutes.
 """
 
 from __future__ import annotations
