@@ -94,7 +94,7 @@ def run(given: RunOptions) -> None:
     chosen = settings(target=parsed, loaded=loaded)
     try:
         profile = run_sample(chosen, writer, progress)
-        if not given.no_verify and profile.findings and not profile.exit_code:
+        if not given.no_verify and not profile.exit_code:
             _verify(profile, chosen, budget, progress, changes)
             writer.write(profile, final=True)
     finally:

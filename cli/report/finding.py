@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.command_line import rerun
-from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, describe_speedup
+from pipeprof.cli.report.findings import (
+    WITHOUT_RULE,
+    build_findings,
+    build_further,
+    describe_delta,
+    describe_measured,
+    describe_speedup,
+)
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.wording import significant, stage_label
@@ -42,6 +49,7 @@ def build_all_findings(profile: Profile) -> Iterator[Block]:
     yield Heading("What to change")
     for number in range(1, len(profile.findings) + 1):
         yield from build_finding(profile, number, complete=True)
+    yield from build_further(profile, complete=True)
 
 
 def build_finding(profile: Profile, number: int, *, complete: bool = False) -> Iterator[Block]:
@@ -90,15 +98,20 @@ def describe_finding(
         yield from _labelled("Data", SEMANTICS[finding.semantics])
     if finding.predicted is not None:
         yield from _labelled("Predicted", _predicted(finding.predicted))
-    if finding.measured:
-        yield from _labelled("Measured", describe_measured(finding.measured))
-        if finding.measured.get("data"):
-            yield from _labelled("Compared", str(finding.measured["data"]))
+    yield from _measured(finding)
     if finding.evidence:
         yield from _labelled("Evidence", _evidence(finding.evidence))
     if finding.reason and finding.reason != UNVERIFIED:
         yield from _labelled("Status", finding.reason)
-    yield from _labelled("Rule", f"pipeprof explain {finding.rule}")
+    if finding.rule not in WITHOUT_RULE:
+        yield from _labelled("Rule", f"pipeprof explain {finding.rule}")
+
+
+def _measured(finding: Finding) -> Iterator[Block]:
+    if finding.measured:
+        yield from _labelled("Measured", describe_measured(finding.measured))
+        if finding.measured.get("data"):
+            yield from _labelled("Compared", str(finding.measured["data"]))
 
 
 def _status(finding: Finding) -> str:

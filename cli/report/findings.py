@@ -28,6 +28,8 @@ PROVEN = ("kept", "ceiling")
 NOT_VERIFIED = "predicted, not verified yet"
 FEW_PAIRS = 6
 """Of fewer the interval says nothing."""
+WITHOUT_RULE = frozenset({"measured", "combined"})
+"""What stands in place of a rule where a measurement alone has made a finding."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 _DETAIL_INDENT = 7
@@ -38,10 +40,30 @@ def build_findings(profile: Profile) -> Iterator[Block]:
     """Build the list of findings, or the sentence that says why there is none."""
     if profile.findings is None:
         return
-    if not profile.findings:
+    if profile.findings:
+        yield from _list(profile, profile.findings)
+    else:
         yield from _build_none(profile)
+    yield from build_further(profile)
+
+
+def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
+    """Build the line on edits that no rule proposed and that did not help.
+
+    Args:
+        profile: The profile.
+        complete: Name each of them.
+    """
+    tried = profile.verification.without_gain if profile.verification is not None else []
+    if not tried:
         return
-    yield from _list(profile, profile.findings)
+    count = f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, none helped"
+    if not complete:
+        yield Prose(f"{count}: pipeprof show -v", style="dim")
+        return
+    yield Prose(f"{count}:")
+    for text in tried:
+        yield Prose(text, indent=4, hang=2)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -105,9 +127,10 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
-    short = command is not None and len(command) <= LONGEST_COMMAND
-    key, line = ("try", command) if command and short else ("why", f"pipeprof explain {finding.rule}")
-    yield Command(key, line, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+    if command is not None and len(command) <= LONGEST_COMMAND:
+        yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+    elif finding.rule not in WITHOUT_RULE:
+        yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
 
 
 def _place(profile: Profile, finding: Finding) -> str:

@@ -93,6 +93,10 @@ class Verification(Model):
         description="`alternating`: two processes of the pipeline and two of the edited one take turns, block by block."
     )
     tried: int = Field(description="How many edits were tried.")
+    without_gain: list[str] = Field(
+        default_factory=list,
+        description="Edits that no rule proposed, tried at the stage with most of the work, with what was measured.",
+    )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(
         None, description="The pipeline in one process over the same in another: ratio, low, high at 95 %."

@@ -7,6 +7,7 @@ processes by at least 20 MB and 10 % of what the pipeline adds to TensorFlow's o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -23,7 +24,7 @@ EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03
 SAME_WITHIN = 0.02
-"""Two processes of the same pipeline differ by at most so much where a speed-up can be judged."""
+"""Two processes of the same pipeline differ by at most so much; where they do, only larger gains are judged."""
 MEMORY_BYTES = 20_000_000
 MEMORY_SHARE = 0.10
 
@@ -86,18 +87,17 @@ def judge(evidence: Evidence, semantics: Semantics, *, for_memory: bool) -> Judg
 
 def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:
     same = evidence.same()
-    floor = max(SPEED_FLOOR, 1 + (same.half_width if same is not None else 0.0))
+    floor = _floor(same)
     if speedup.pairs >= EARLY_PAIRS and speedup.high < SPEED_FLOOR:
         return judged("rejected", f"no gain: {in_words(speedup)}")
     if speedup.pairs < PAIRS:
         return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)
-    unlike = same is None or abs(same.value - 1) > SAME_WITHIN
     alone = [ratio for ratio in evidence.repeated() if ratio is not None]
     holds = speedup.low > floor and all(ratio.value > SPEED_FLOOR for ratio in alone) and speedup.pairs in LOOKS
-    if holds and not unlike:
+    if holds:
         return judged("kept", _kept(evidence, speedup))
     last = speedup.pairs >= MOST_PAIRS
-    if unlike and same is not None:
+    if same is not None and abs(same.value - 1) > SAME_WITHIN:
         spread = f"{abs(same.value - 1) * 100:.0f} %"
         return judged(
             "unverified", f"two processes of the same pipeline differ by {spread}: {in_words(speedup)}", settled=last
@@ -105,6 +105,19 @@ def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgeme
     if last and speedup.value < SPEED_FLOOR:
         return judged("rejected", f"no gain above 3 %: {in_words(speedup)}")
     return judged("unverified", f"cannot tell: {in_words(speedup)}", settled=last)
+
+
+def _floor(same: Ratio | None) -> float:
+    """The speed-up that a kept edit exceeds.
+
+    Where two processes of the same pipeline differ by more than 2 %, on either side, the largest difference that they
+    may have is not the edit's.
+    """
+    if same is None:
+        return math.inf
+    if abs(same.value - 1) <= SAME_WITHIN:
+        return max(SPEED_FLOOR, 1 + same.half_width)
+    return max(SPEED_FLOOR, same.high, 1 / same.low if same.low else math.inf)
 
 
 def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:

@@ -24,6 +24,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS, Judgement, judge
+from pipeprof.profiles.verify.search import guesses
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def verify(
         reload: Reads the spec with further ``--set`` values; None for a Python target.
     """
     findings = plans.to_try(profile.findings or ())
-    if not findings:
+    further = guesses(profile)
+    if not findings and not further:
         return
     reason = plans.cannot_verify(profile)
     if reason is not None:
@@ -74,9 +76,9 @@ def verify(
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
-                run.run(findings)
+                run.run(findings, further)
         else:
-            run.run(findings)
+            run.run(findings, further)
     except LockTimeoutError as error:
         for finding in findings:
             finding.reason = f"not tried: {error}"
@@ -109,11 +111,17 @@ class _Verification:
         self._limit = found.bytes if found is not None else None
         self._baseline: dict[str, Built] = {}
         self._tried = 0
+        self._without_gain: list[str] = []
         self._reached = 0
         self._same: list[float] = []
 
-    def run(self, findings: Sequence[Finding]) -> None:
-        """Try findings in their order while there is time, then those that were kept together."""
+    def run(self, findings: Sequence[Finding], further: Sequence[Finding]) -> None:
+        """Try findings in their order while there is time, then further edits, then those that were kept together.
+
+        Args:
+            findings: Those of rules.
+            further: Edits that fit the stage with most of the work; only what helps becomes a finding.
+        """
         if (reason := self._lacks_memory()) is not None:
             for finding in findings:
                 finding.reason = f"not tried: {reason}"
@@ -123,7 +131,7 @@ class _Verification:
                 for self._reached, finding in enumerate(findings):
                     self._try(team, finding)
                 self._reached = len(findings)
-                self._try_combined(team, findings)
+                self._try_combined(team, [*findings, *self._try_further(team, further)])
             except InterruptedVerificationError:
                 self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
                 for finding in findings[self._reached :]:
@@ -138,6 +146,7 @@ class _Verification:
             budget_seconds=self._budget,
             mode="alternating",
             tried=self._tried,
+            without_gain=self._without_gain,
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
@@ -174,6 +183,18 @@ class _Verification:
         self._tried += 1
         self._progress.note(f"trying {self._tried}: {finding.title} ({finding.change or finding.recommendation})")
         self._measure(team, edited)
+
+    def _try_further(self, team: Team, further: Sequence[Finding]) -> list[Finding]:
+        """Try edits that no rule proposed; return those that are kept."""
+        kept = []
+        for finding in further:
+            self._try(team, finding)
+            if finding.status == "kept":
+                kept.append(finding)
+                self._profile.findings = [*(self._profile.findings or ()), finding]
+            elif finding.status == "rejected" or finding.measured is not None:
+                self._without_gain.append(f"{finding.change}: {finding.reason}")
+        return kept
 
     def _measure(self, team: Team, edited: _Edited) -> None:
         finding = edited.finding

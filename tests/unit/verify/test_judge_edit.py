@@ -71,9 +71,14 @@ def test_a_drift_of_the_machine_is_no_gain() -> None:
 
 
 def test_processes_of_one_pipeline_that_differ_leave_it_open() -> None:
-    found = speed(evidence(1.3, again=1.1))
+    found = speed(evidence(1.08, again=1.1))
     assert (found.status, found.settled) == ("unverified", False)
     assert "two processes of the same pipeline differ by 10 %" in found.reason
+
+
+def test_a_gain_larger_than_what_the_same_pipeline_shows_is_kept() -> None:
+    assert speed(evidence(3.0, again=0.5)).status == "kept"
+    assert speed(evidence(1.5, again=0.5)).status == "unverified"
 
 
 def test_a_gain_in_one_pair_of_processes_alone_is_not_kept() -> None:
