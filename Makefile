@@ -28,7 +28,7 @@ help: ## this list
 
 .PHONY: run
 run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
-	@$(BIN)/pipeprof run $(EXAMPLE)
+	@$(BIN)/pipeprof run $(EXAMPLE) --budget 20
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests

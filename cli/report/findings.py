@@ -186,7 +186,7 @@ def describe_measured(measured: dict[str, Any]) -> str:
     if measured.get("speedup") is not None:
         text = f"{significant(measured['speedup'])}×"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
-        if low and high is not None and not (isinstance(pairs, list) and len(pairs) < FEW_PAIRS):
+        if low and high is not None and not (pairs and len(pairs) < FEW_PAIRS):
             many = f", {len(pairs)} pairs" if pairs else ""
             text += f" ({significant(low)}–{significant(high)}{many})"
         parts.append(text)
