@@ -2,8 +2,8 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`compatibility.md` and `silence.md` from the last results of their benchmarks, `coverage.md` from `coverage.yaml` and
-the registry of sources, stages and functions. Nothing here needs TensorFlow.
+`edits.md` from the table of edits, `compatibility.md` and `silence.md` from the last results of their benchmarks,
+`coverage.md` from `coverage.yaml` and the registry of sources, stages and functions. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -311,11 +311,23 @@ def _page(name: str, body: str) -> str:
     return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
 
 
+def edits() -> str:
+    """The table of edits and kinds of targets."""
+    from pipeprof.pipelines.edits.support import SUPPORT, TARGETS
+
+    lines = [f"| edit | {' | '.join(TARGETS.values())} |", f"| --- {'| --- ' * len(TARGETS)}|"]
+    for kind, row in SUPPORT.items():
+        cells = [cell(f"{'yes' if row[target].exists else 'no'}: {row[target].words}") for target in TARGETS]
+        lines.append(f"| `{kind.__name__}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "spec.md": lambda: _page("spec.md", reference(_unlinked(spec_schema()), {"call": functions})),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
     "rules.md": lambda: _page("rules.md", rules()),
     "codes.md": lambda: _page("codes.md", codes()),
+    "edits.md": lambda: _page("edits.md", edits()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),

@@ -1,4 +1,4 @@
-"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them.
+"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
 
 Addresses are those of stages as written (``stages.1``, ``stages.0.stages.2``, ``source``), as the profile's
 ``stages[].id``. A new stage or source is one of a spec: its op and its arguments, named as TensorFlow names them.
@@ -73,10 +73,12 @@ class ReplaceStages(PipelineEdit):
     Attributes:
         stages: Addresses of what goes, in the order of the data; the source is the first of them where it is replaced.
         by: What comes instead; the first one is the source where that is replaced.
+        summary: The change in one line, with ``{stage}`` for the first stage's name; empty where its data show it.
     """
 
     stages: tuple[str, ...]
     by: tuple[NewStage, ...] = ()
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,23 @@ class SetEnvironment(PipelineEdit):
 
     variable: str
     value: str
+
+
+@dataclass(frozen=True)
+class HandWritten(PipelineEdit):
+    """A change that needs code which only the user can write: no tool applies it.
+
+    Attributes:
+        stages: Addresses of what it replaces, in the order of the data.
+        yaml: How it would look in a spec.
+        python: How it would look in Python.
+        summary: As that of `ReplaceStages`.
+    """
+
+    stages: tuple[str, ...]
+    yaml: str
+    python: str
+    summary: str = ""
 
 
 def to_document(edit: PipelineEdit) -> dict[str, Any]:
@@ -145,7 +164,7 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     for edit in edits:
         if isinstance(edit, SetArgument | MoveStage):
             found.add(edit.stage)
-        elif isinstance(edit, ReplaceStages):
+        elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)
         elif isinstance(edit, VectoriseMap):
             found.update((edit.stage, edit.batch))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
@@ -164,7 +165,7 @@ def has_costs(view: PipelineView) -> bool:
 def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
     stage = view.by_id.get(hit.stage or "")
     predicted = hit.predicted
-    edits = [Edit(**edit.to_dict()) for edit in hit.edits]
+    edits = [Edit(**to_document(edit)) for edit in hit.edits]
     patch, python = proposal(view, hit.edits)
     return Finding(
         rule=rule.name,

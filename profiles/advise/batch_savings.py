@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.predict import change_text
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.view.thread_chains import timing

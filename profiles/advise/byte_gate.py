@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.base import Owner
@@ -196,14 +196,9 @@ def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
     return one is not None and traits(one.op).cheap
 
 
-def without(stage: StageView) -> ReplaceStage:
+def without(stage: StageView) -> ReplaceStages:
     """The edit that removes a stage."""
-    return ReplaceStage(
-        stage.id,
-        yaml=f"# remove {stage.op} ({stage.id})",
-        python=f"# remove .{stage.op}(…) ({stage.id})",
-        removes=True,
-    )
+    return ReplaceStages((stage.id,))
 
 
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:

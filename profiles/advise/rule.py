@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from pipeprof.profiles.advise.edits.edits import ProposedEdit
+from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.view.view import PipelineView
 
@@ -73,7 +73,7 @@ class RuleHit:
     recommendation: str
     stage: str | None = None
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    edits: tuple[ProposedEdit, ...] = ()
+    edits: tuple[PipelineEdit, ...] = ()
     predicted: Prediction | None = None
     semantics: Semantics | None = None
     change_detail: str | None = None

@@ -201,7 +201,7 @@ class _Applier:
     def _set_argument(self, edit: SetArgument) -> None:
         place = self._place(edit.stage)
         if place.index is None:
-            holder = value_at(self._result.data, place.path)
+            holder = self._list(place.pipeline).pipeline[SOURCE]
         else:
             found, position = self._stage(edit.stage)
             holder = found.items[position].value

@@ -1,190 +1,208 @@
-"""Edits as ``--set PATH=VALUE`` flags, for the edits that a flag expresses exactly."""
+"""Edits as ``--set PATH=VALUE`` flags, for the edits that a flag expresses exactly; and edits in one line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.addresses import join, pipeline_of
-from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.profiles.advise.edits.edits import (
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
     InsertStage,
     MoveStage,
-    ProposedEdit,
-    ReplaceStage,
-    Rewrite,
+    PipelineEdit,
+    ReplaceStages,
     SetArgument,
+    SetEnvironment,
     SetOption,
-    plain_data,
+    VectoriseMap,
 )
+from pipeprof.pipelines.spec.compose.overrides import apply_sets
+from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plan
+from pipeprof.pipelines.spec.edits.items import Final, staying
+from pipeprof.pipelines.spec.edits.patch import same
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, value_at
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
+from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.profiles.advise.edits.render import plain_data
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed
 
 _LABEL = re.compile(r"[A-Za-z_][\w-]*")
 _REFERENCE = "${"
 
 
-class _NotExpressible(Exception):
-    """An edit that flags cannot make."""
-
-
-@dataclass(eq=False)
-class _Stage:
-    """A stage of the spec while flags change the list that holds it."""
-
-    op: str
-    arguments: dict[str, Any]
-    address: str = ""
-
-    @property
-    def name(self) -> str | None:
-        name = self.arguments.get("name")
-        return name if isinstance(name, str) else None
-
-
-def overrides(view: PipelineView, edits: Sequence[ProposedEdit]) -> list[str]:
+def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
     """Return the ``--set`` values that apply the edits to the spec, in the order in which they are given.
 
     Returns:
         Empty where the pipeline has no spec, or where one of the edits needs code or a part that no flag expresses.
     """
-    if not any(stage.written is not None for stage in view.stages):
+    data = _written(view)
+    if data is None or any(isinstance(edit, SetEnvironment) for edit in edits):
         return []
     try:
-        flags = _flags(view, edits)
-    except _NotExpressible:
+        found = plan(data, [edit for edit in edits if not isinstance(edit, SetOption)])
+    except EditError:
         return []
+    flags = _lists_flags(data, found.lists)
+    if not _gives(data, flags, found.data):
+        return []
+    flags += [f"options.{edit.path}={_value(edit.value)}" for edit in edits if isinstance(edit, SetOption)]
     return [] if any(_REFERENCE in flag for flag in flags) else flags
 
 
-def _flags(view: PipelineView, edits: Sequence[ProposedEdit]) -> list[str]:
-    lists = _stage_lists(view)
-    moved = {edit.stage for edit in edits if isinstance(edit, MoveStage)}
-    for edit in edits:
-        if isinstance(edit, SetArgument) and edit.stage in moved:
-            # The stage is written anew where it moves to.
-            _find(lists, edit.stage)[2].arguments[edit.argument] = edit.value
+def _written(view: PipelineView) -> dict[str, Any] | None:
+    """The source and the stages of the spec that a view shows; ``None`` without one.
+
+    What an edit does not name may be left out: a nested pipeline stands in the arguments of its stage.
+    """
+    data: dict[str, Any] = {}
+    stages: dict[int, Any] = {}
+    for stage in view.stages:
+        if stage.written is None or stage.injected:
+            continue
+        value = plain_data({stage.op: stage.written})
+        if stage.id == SOURCE:
+            data[SOURCE] = value
+        elif re.fullmatch(r"stages\.\d+", stage.id):
+            stages[int(stage.id.rpartition(".")[2])] = value
+    if not (data or stages) or sorted(stages) != list(range(len(stages))):
+        # Indices would not be those of the spec.
+        return None
+    return {**data, STAGES: [stages[index] for index in range(len(stages))]}
+
+
+def _lists_flags(data: Any, lists: Mapping[Path, StageList]) -> list[str]:
+    """The flags of all lists, the innermost first: the paths of the others are then those of before."""
+    finals = {path: [_final(item) for item in found.items] for path, found in lists.items()}
+    stay = {path: staying(items) for path, items in finals.items()}
     flags: list[str] = []
-    for edit in edits:
-        if isinstance(edit, SetOption):
-            flags.append(f"options.{edit.path}={_value(edit.value)}")
-        elif isinstance(edit, SetArgument):
-            if edit.stage not in moved:
-                path = _source_or_stage_path(view, lists, edit.stage)
-                flags.append(f"{path}.{edit.argument}={_value(edit.value)}")
-        elif isinstance(edit, InsertStage):
-            flags.append(_insert(view, lists, edit))
-        elif isinstance(edit, MoveStage):
-            flags += _move(view, lists, edit)
-        elif isinstance(edit, ReplaceStage) and edit.removes:
-            path, stages, stage = _find(lists, edit.stage)
-            flags.append(f"{_path(view, path)}.{_label(stages, stage)}=null")
-            stages.remove(stage)
-        elif isinstance(edit, ReplaceStage) and edit.arguments is not None:
-            path, stages, stage = _find(lists, edit.stage)
-            stage.arguments = edit.arguments
-            stage_text = flow(plain_data({stage.op: stage.arguments}))
-            flags.append(f"{_path(view, path)}.{_label(stages, stage)}={stage_text}")
-        else:
-            raise _NotExpressible
+    for path in sorted(lists, key=len, reverse=True):
+        if any(
+            _inside(path, (*outer, STAGES, index)) for outer in lists for index in _moved(finals[outer], stay[outer])
+        ):
+            # The stage around it is written anew where it moves to.
+            continue
+        flags += _pipeline_flags(path, value_at(data, path), lists, stay[path])
     return flags
 
 
-def _stage_lists(view: PipelineView) -> dict[str, list[_Stage]]:
-    """The stages of each pipeline by its address; the empty one is the spec's own."""
-    lists: dict[str, list[_Stage]] = {}
-    for stage in view.stages:
-        if stage.written is None or stage.injected or not re.search(r"(?:^|\.)stages\.\d+$", stage.id):
+def _final(item: ListedStage) -> Final:
+    return Final(item.origin, moved=item.moved)
+
+
+def _moved(finals: Sequence[Final], stay: frozenset[int]) -> list[int]:
+    return [final.origin for final in finals if final.origin is not None and final.origin not in stay]
+
+
+def _inside(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
+
+
+def _pipeline_flags(
+    path: Path, before: Mapping[Any, Any], lists: Mapping[Path, StageList], stay: frozenset[int]
+) -> list[str]:
+    """The flags of one pipeline: its source, arguments of stages that stay, stages that go, those that come."""
+    found = lists[path]
+    inner = tuple(lists)
+    flags: list[str] = []
+    if SOURCE in before:
+        here = (*path, SOURCE)
+        flags += _value_flags(here, _flag_path(here), before[SOURCE], found.pipeline[SOURCE], inner)
+    stages = list(before.get(STAGES) or [])
+    now: list[tuple[int | None, Any]] = list(enumerate(stages))
+    listed_at = _flag_path((*path, STAGES))
+    for item in found.items:
+        if item.origin is not None and item.origin in stay:
+            label = f"{listed_at}.{_label(now, item.origin)}"
+            here = (*path, STAGES, item.origin)
+            flags += _value_flags(here, label, stages[item.origin], item.value, inner)
+            now[item.origin] = (item.origin, item.value)
+    kept = {item.origin for item in found.items}
+    for index in range(len(stages)):
+        if index not in kept:
+            place = next(place for place, (origin, _) in enumerate(now) if origin == index)
+            flags.append(f"{listed_at}.{_label(now, place)}=null")
+            del now[place]
+    for number, item in enumerate(found.items):
+        if item.origin is not None and item.origin in stay:
             continue
-        lists.setdefault(pipeline_of(stage.id), []).append(_Stage(stage.op, dict(stage.written), stage.id))
-    for path, stages in lists.items():
-        stages.sort(key=lambda stage: int(stage.address.rpartition(".")[2]))
-        if [stage.address for stage in stages] != [join(path, "stages", index) for index in range(len(stages))]:
-            # Indices would not be those of the spec.
-            raise _NotExpressible
-    return lists
+        if item.origin is not None:
+            place = next(place for place, (origin, _) in enumerate(now) if origin == item.origin)
+            flags.append(f"{listed_at}.{_label(now, place)}=null")
+            del now[place]
+        after = next(
+            (other for other in found.items[number + 1 :] if other.origin is not None and other.origin in stay), None
+        )
+        place = len(now)
+        if after is not None:
+            place = next(place for place, (origin, _) in enumerate(now) if origin == after.origin)
+        before_it = "" if place == len(now) else _label(now, place)
+        flags.append(f"{listed_at}.+{before_it}={_value(item.value)}")
+        now.insert(place, (None, item.value))
+    return flags
 
 
-def _find(lists: Mapping[str, list[_Stage]], address: str) -> tuple[str, list[_Stage], _Stage]:
-    """The address of the pipeline that holds a stage, the pipeline's stages, and the stage."""
-    path = pipeline_of(address)
-    stages = lists.get(path, [])
-    stage = next((other_stage for other_stage in stages if other_stage.address == address), None)
-    if stage is None:
-        raise _NotExpressible
-    return path, stages, stage
+def _value_flags(path: Path, label: str, before: Any, after: Any, inner: Sequence[Path]) -> list[str]:
+    """The arguments of a source or stage that differ; those with a changed pipeline in them have flags of their own."""
+    key, new = operation_key(before), operation_key(after)
+    if key is None or key != new:
+        return [f"{label}={_value(after)}"]
+    here = (*path, key)
+    old, given = before[key] or {}, after[key] or {}
+    flags = []
+    for name in [*given, *(name for name in old if name not in given)]:
+        if name in old and name in given and same(old[name], given[name]):
+            continue
+        if any(_inside(other, (*here, name)) or (other == here and name in (SOURCE, STAGES)) for other in inner):
+            continue
+        flags.append(f"{label}.{name}={_value(given.get(name))}")
+    return flags
 
 
-def _path(view: PipelineView, pipeline: str) -> str:
-    """The path of a pipeline's list of stages."""
-    if pipeline and not _is_spec_stage(view, pipeline):
-        raise _NotExpressible
-    return join(pipeline, "stages")
+def _flag_path(path: Path) -> str:
+    """The path that a flag has for a place: the name of an operation is left out."""
+    parts: list[str] = []
+    place = 0
+    while place < len(path):
+        parts.append(str(path[place]))
+        if path[place] == STAGES and place + 1 < len(path):
+            parts.append(str(path[place + 1]))
+            place += 1
+        place += 2 if path[place] == SOURCE or (isinstance(path[place], int) and path[place - 1] == STAGES) else 1
+    return ".".join(parts)
 
 
-def _is_spec_stage(view: PipelineView, pipeline: str) -> bool:
-    """Whether the pipeline stands in a stage that the spec has."""
-    return any(
-        stage.written is not None and (pipeline == stage.id or pipeline.startswith(f"{stage.id}."))
-        for stage in view.stages
-    )
-
-
-def _source_or_stage_path(view: PipelineView, lists: Mapping[str, list[_Stage]], address: str) -> str:
-    if address in view.by_id and address.rpartition(".")[2] == "source":
-        if view.by_id[address].written is None:
-            raise _NotExpressible
-        return address
-    path, stages, stage = _find(lists, address)
-    return f"{_path(view, path)}.{_label(stages, stage)}"
-
-
-def _label(stages: Sequence[_Stage], stage: _Stage) -> str:
-    """The name of a stage, else its op where that is unique, else its index."""
-    name = stage.name
-    names = [other_stage.name for other_stage in stages]
-    ops = [other_stage.op for other_stage in stages]
+def _label(stages: Sequence[tuple[int | None, Any]], place: int) -> str:
+    """The name of a stage, else its operation where that is unique, else its index."""
+    names = [_stage_name(value) for _, value in stages]
+    ops = [str(operation_key(value)) for _, value in stages]
+    name, op = names[place], ops[place]
     if name is not None and _LABEL.fullmatch(name) and names.count(name) == 1:
         return name
-    if stage.op not in names and ops.count(stage.op) == 1:
-        return stage.op
-    return str(next(index for index, one in enumerate(stages) if one is stage))
+    return op if op not in names and ops.count(op) == 1 else str(place)
 
 
-def _insert(view: PipelineView, lists: dict[str, list[_Stage]], edit: InsertStage) -> str:
-    anchor = edit.after or (view.root.id if view.root is not None else "")
-    if anchor not in view.by_id or view.by_id[anchor].written is None:
-        raise _NotExpressible
-    pipeline = pipeline_of(anchor)
-    stages = lists.setdefault(pipeline, [])
-    index = len(stages)
-    if edit.after is not None:
-        index = 0 if anchor.rpartition(".")[2] == "source" else stages.index(_find(lists, anchor)[2]) + 1
-    return _insert_at(view, pipeline, stages, index, _Stage(edit.op, dict(edit.arguments)))
+def _stage_name(value: Any) -> str | None:
+    arguments = value[operation_key(value)]
+    name = arguments.get("name") if isinstance(arguments, dict) else None
+    return name if isinstance(name, str) else None
 
 
-def _insert_at(view: PipelineView, pipeline: str, stages: list[_Stage], index: int, stage: _Stage) -> str:
-    place = "" if index == len(stages) else _label(stages, stages[index])
-    stages.insert(index, stage)
-    return f"{_path(view, pipeline)}.+{place}={flow(plain_data({stage.op: stage.arguments}))}"
-
-
-def _move(view: PipelineView, lists: dict[str, list[_Stage]], edit: MoveStage) -> list[str]:
-    path, stages, stage = _find(lists, edit.stage)
-    _, others, before = _find(lists, edit.before)
-    if others is not stages:
-        raise _NotExpressible
-    removed = f"{_path(view, path)}.{_label(stages, stage)}=null"
-    stages.remove(stage)
-    return [removed, _insert_at(view, path, stages, stages.index(before), stage)]
+def _gives(data: Any, flags: Sequence[str], wanted: Any) -> bool:
+    """Whether flags make of data what edits make of it."""
+    document = read(flow(data))
+    root = grow(document)
+    return not apply_sets(root, flags, 0, document.references) and same(flatten(root)[0], wanted)
 
 
 def _value(value: Any) -> str:
     return flow(plain_data(value))
 
 
-def describe_change(view: PipelineView, edits: Sequence[ProposedEdit], detail: str | None = None) -> str | None:
+def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
     """Return the edits in one line.
 
     Args:
@@ -207,7 +225,7 @@ def describe_change(view: PipelineView, edits: Sequence[ProposedEdit], detail: s
     return f"{line}: {detail}" if detail else line
 
 
-def _describe(view: PipelineView, edit: ProposedEdit, *, named: bool) -> str | None:
+def _describe(view: PipelineView, edit: PipelineEdit, *, named: bool) -> str | None:
     if isinstance(edit, SetArgument):
         stage = view.by_id.get(edit.stage)
         now = {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
@@ -218,20 +236,30 @@ def _describe(view: PipelineView, edit: ProposedEdit, *, named: bool) -> str | N
     return _describe_stages(view, edit)
 
 
-def _describe_stages(view: PipelineView, edit: ProposedEdit) -> str | None:
-    """An edit that changes which stages there are, or their order."""
-    if isinstance(edit, MoveStage):
-        return f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"
-    if isinstance(edit, InsertStage):
-        given = ", ".join(f"{name}={_shown(value)}" for name, value in edit.arguments.items())
-        where = f"after {_stage_words(view, edit.after)}" if edit.after else "at the end"
-        return f"insert {edit.op}({given}) {where}"
-    if isinstance(edit, ReplaceStage) and edit.removes:
-        return f"remove {_stage_words(view, edit.stage)}"
-    if isinstance(edit, ReplaceStage | Rewrite) and edit.summary:
-        first = edit.stage if isinstance(edit, ReplaceStage) else edit.stages[0]
-        return edit.summary.format(stage=_stage_words(view, first))
-    return None
+def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
+    """An edit that changes which stages there are, or their order; ``None`` for one that no line describes."""
+    words: str | None = None
+    match edit:
+        case MoveStage():
+            words = f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"
+        case InsertStage():
+            where = f"after {_stage_words(view, edit.after)}" if edit.after else "at the end"
+            words = f"insert {_call_words(edit.op, edit.arguments)} {where}"
+        case ReplaceStages() | HandWritten() if edit.summary:
+            words = edit.summary.format(stage=_stage_words(view, edit.stages[0]))
+        case ReplaceStages():
+            old = listed([_stage_words(view, address) for address in edit.stages])
+            new = [_call_words(stage.op, stage.arguments) for stage in edit.by]
+            words = f"replace {old} with {listed(new)}" if new else f"remove {old}"
+        case VectoriseMap():
+            words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
+        case SetEnvironment():
+            words = f"{edit.variable}={edit.value} in the environment"
+    return words
+
+
+def _call_words(op: str, arguments: Mapping[str, Any]) -> str:
+    return f"{op}({', '.join(f'{name}={_shown(value)}' for name, value in arguments.items())})"
 
 
 def _shown(value: Any) -> str:

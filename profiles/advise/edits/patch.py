@@ -8,18 +8,26 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from typing import Any
 
-from pipeprof.profiles.advise.edits.edits import (
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
     InsertStage,
     MoveStage,
-    ProposedEdit,
-    ReplaceStage,
-    Rewrite,
+    PipelineEdit,
+    ReplaceStages,
     SetArgument,
+    SetEnvironment,
     SetOption,
-    python_text,
-    yaml_text,
+    VectoriseMap,
 )
-from pipeprof.profiles.advise.edits.snippets import arguments_of, source_yaml, stage_call, stage_yaml
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml, python_text, yaml_text
+from pipeprof.profiles.advise.edits.snippets import (
+    arguments_of,
+    function_name,
+    new_stage_python,
+    source_yaml,
+    stage_call,
+    stage_yaml,
+)
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
@@ -41,7 +49,7 @@ class _Item:
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
 
 
-def proposal(view: PipelineView, edits: Sequence[ProposedEdit]) -> tuple[str | None, str | None]:
+def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | None, str | None]:
     """The edits as YAML and as Python; ``None`` for none.
 
     Stages next to each other that change are written out as they stand afterwards, with everything that was written in
@@ -54,9 +62,9 @@ def proposal(view: PipelineView, edits: Sequence[ProposedEdit]) -> tuple[str | N
     for edit in edits:
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
-        elif isinstance(edit, Rewrite) or not _places(edit, view):
-            yaml.append(edit.as_yaml())
-            python.append(edit.as_python())
+        elif isinstance(edit, SetEnvironment | VectoriseMap) or _has_source(edit) or not _places(edit, view):
+            yaml.append(as_yaml(edit))
+            python.append(as_python(edit))
         else:
             at = view.by_id[_at(edit, view)]
             chain = _chain(view, at)
@@ -71,13 +79,20 @@ def proposal(view: PipelineView, edits: Sequence[ProposedEdit]) -> tuple[str | N
     return "\n".join(yaml) or None, "\n".join(python) or None
 
 
-def _at(edit: ProposedEdit, view: PipelineView) -> str:
+def _at(edit: PipelineEdit, view: PipelineView) -> str:
     if isinstance(edit, InsertStage):
         return edit.after or (view.root.id if view.root is not None else "")
+    if isinstance(edit, ReplaceStages | HandWritten):
+        return edit.stages[0]
     return getattr(edit, "stage", "")
 
 
-def _places(edit: ProposedEdit, view: PipelineView) -> bool:
+def _has_source(edit: PipelineEdit) -> bool:
+    """Whether a text of a user's part begins with a source of its own, so that it goes before the stages."""
+    return isinstance(edit, HandWritten) and (len(edit.stages) > 1 or edit.yaml.startswith("source:"))
+
+
+def _places(edit: PipelineEdit, view: PipelineView) -> bool:
     """Whether all stages that it names are there."""
     before = edit.before if isinstance(edit, MoveStage) else None
     return _at(edit, view) in view.by_id and (before is None or before in view.by_id)
@@ -108,7 +123,7 @@ def _chain(view: PipelineView, stage: StageView) -> list[_Item]:
         found.append(at)
 
 
-def _apply(items: list[_Item], edit: ProposedEdit) -> None:
+def _apply(items: list[_Item], edit: PipelineEdit) -> None:
     place = {item.stage.id: index for index, item in enumerate(items)}
     if isinstance(edit, InsertStage):
         stage = StageView(id="", op=edit.op, arguments=edit.arguments)
@@ -118,14 +133,38 @@ def _apply(items: list[_Item], edit: ProposedEdit) -> None:
     elif isinstance(edit, SetArgument):
         item = items[place[edit.stage]]
         items[place[edit.stage]] = changed(item, new={**item.new, edit.argument: edit.value})
-    elif isinstance(edit, ReplaceStage):
-        items[place[edit.stage]] = changed(
-            items[place[edit.stage]], yaml=edit.yaml, python=edit.python, gone=edit.removes
-        )
+    elif isinstance(edit, HandWritten):
+        at = place[edit.stages[0]]
+        items[at] = changed(items[at], yaml=edit.yaml, python=edit.python)
+    elif isinstance(edit, ReplaceStages):
+        at = place[edit.stages[0]]
+        items[at : at + len(edit.stages)] = _replaced(items[at : at + len(edit.stages)], edit)
     elif isinstance(edit, MoveStage):
         item = items.pop(place[edit.stage])
         index = next(index for index, other in enumerate(items) if other.stage.id == edit.before)
         items.insert(index, item)
+
+
+def _replaced(items: Sequence[_Item], edit: ReplaceStages) -> list[_Item]:
+    """The items of new stages; without any, a remark for each stage that goes."""
+    if not edit.by:
+        return [
+            changed(
+                item,
+                yaml=f"# remove {item.stage.op} ({item.stage.id})",
+                python=f"# remove .{item.stage.op}(…) ({item.stage.id})",
+                gone=True,
+            )
+            for item in items
+        ]
+    found = []
+    for index, new in enumerate(edit.by):
+        item = items[min(index, len(items) - 1)]
+        source = item.is_source and index == 0
+        make = source_yaml if source else stage_yaml
+        python = new_stage_python(function_name(item.stage), new, "tf.data.Dataset" if source else "dataset")
+        found.append(changed(item, yaml="\n".join(make(new.op, new.arguments)), python="\n".join(python)))
+    return found
 
 
 def _changed(view: PipelineView, before: Sequence[_Item], after: Sequence[_Item]) -> tuple[list[str], list[str]]:

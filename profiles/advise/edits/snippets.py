@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.edits import python_text, yaml_text
+from pipeprof.profiles.advise.edits.render import python_text, yaml_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _WIDTH = 88
@@ -128,6 +129,48 @@ def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
     return f".{stage.op}({', '.join(given)})"
 
 
+def parsing_function(name: str, features: Mapping[str, Any] | None, *, whole: bool) -> list[str]:
+    """A function that parses a batch of records.
+
+    Args:
+        name: Its name.
+        features: As a spec has them; ``None`` where they are those of the user's code.
+        whole: Whether it does nothing else.
+    """
+    more = "" if whole else "  # and the other operations of the function"
+    lines = f"features = {features_python(features)}".splitlines() if features is not None else []
+    return [*lines, f"def {name}(records):", f"    return tf.io.parse_example(records, features){more}"]
+
+
+def new_stage_python(name: str, stage: NewStage, dataset: str) -> list[str]:
+    """A new stage as a call, after the function that its ``ops`` are.
+
+    Args:
+        name: What the function is called.
+        stage: The stage.
+        dataset: What the stage is called on.
+    """
+    ops = stage.arguments.get("ops")
+    lines = _function(name, ops) if isinstance(ops, list) else []
+    given = [name] if traits(stage.op).written_with_function else []
+    given += [f"{key}={python_text(value)}" for key, value in stage.arguments.items() if key not in _OWN]
+    return [*lines, f"dataset = {dataset}.{stage.op}({', '.join(given)})"]
+
+
+def _function(name: str, ops: Sequence[Any]) -> list[str]:
+    calls = _calls(ops)
+    features = next((given["features"] for _, given in calls if isinstance(given.get("features"), Mapping)), None)
+    if features is not None:
+        return parsing_function(name, features, whole=len(calls) == 1)
+    if len(calls) < len(ops) or any({"on", "to"} & given.keys() for _, given in calls):
+        return [f"def {name}(element):", "    return …  # the calls of ops"]
+    lines = [
+        f"    element = {called}({', '.join(['element', *(f'{key}={value!r}' for key, value in given.items())])})"
+        for called, given in calls
+    ]
+    return [f"def {name}(element):", *lines, "    return element"]
+
+
 def written_features(stage: StageView) -> Mapping[str, Any] | None:
     """The ``features`` of the first call in a spec's function that has some."""
     for _, arguments in calls_of(stage):
@@ -142,8 +185,12 @@ def calls_of(stage: StageView) -> list[tuple[str, Mapping[str, Any]]]:
     written = stage.written or {}
     inner = written.get("map_func") or written.get("predicate")
     ops = written.get("ops") or (inner.get("ops") if isinstance(inner, Mapping) else None)
+    return _calls(ops if isinstance(ops, list) else [])
+
+
+def _calls(ops: Sequence[Any]) -> list[tuple[str, Mapping[str, Any]]]:
     found: list[tuple[str, Mapping[str, Any]]] = []
-    for item in ops if isinstance(ops, list) else []:
+    for item in ops:
         if isinstance(item, str):
             found.append((item, {}))
         elif isinstance(item, Mapping) and len(item) == 1:

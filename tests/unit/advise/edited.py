@@ -13,20 +13,20 @@ from typing import Any
 
 from unit.advise.views import stage
 
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.profiles.advise.edits.edits import (
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
     InsertStage,
     MoveStage,
-    ProposedEdit,
-    ReplaceStage,
-    Rewrite,
+    PipelineEdit,
+    ReplaceStages,
     SetArgument,
     SetOption,
 )
+from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
-def edited(view: PipelineView, edits: Sequence[ProposedEdit]) -> PipelineView:
+def edited(view: PipelineView, edits: Sequence[PipelineEdit]) -> PipelineView:
     """The view after the edits, in order; the stages keep their addresses."""
     stages = list(view.stages)
     options = dict(view.options)
@@ -39,10 +39,10 @@ def edited(view: PipelineView, edits: Sequence[ProposedEdit]) -> PipelineView:
             stages = _inserted(view, stages, edit)
         elif isinstance(edit, MoveStage):
             stages = _moved(stages, edit)
-        elif isinstance(edit, ReplaceStage):
-            stages = _replaced(stages, edit)
-        elif isinstance(edit, Rewrite):
+        elif isinstance(edit, HandWritten) and (len(edit.stages) > 1 or edit.yaml.startswith("source:")):
             stages = _rewritten(stages, edit)
+        elif isinstance(edit, HandWritten | ReplaceStages):
+            stages = _replaced(stages, edit)
     return replace(view, stages=tuple(stages), options=options)
 
 
@@ -97,9 +97,9 @@ def _same_kind(moving: StageView, given: StageView) -> Any:
     return tuple(replace(one, shape=(size, *(one.shape or ()))) for one in given.element)
 
 
-def _replaced(stages: Sequence[StageView], edit: ReplaceStage) -> list[StageView]:
-    old = next(one for one in stages if one.id == edit.stage)
-    if edit.removes:
+def _replaced(stages: Sequence[StageView], edit: HandWritten | ReplaceStages) -> list[StageView]:
+    old = next(one for one in stages if one.id == edit.stages[0])
+    if isinstance(edit, ReplaceStages) and not edit.by:
         return _read_by([one for one in stages if one.id != old.id], old.id, old.inputs[0])
     # What the new code does is not known, nor what it takes.
     row = old.measured.model_copy(update={"time_ms_per_batch": None}) if old.measured is not None else None
@@ -107,7 +107,7 @@ def _replaced(stages: Sequence[StageView], edit: ReplaceStage) -> list[StageView
     return [new if one.id == old.id else one for one in stages]
 
 
-def _rewritten(stages: Sequence[StageView], edit: Rewrite) -> list[StageView]:
+def _rewritten(stages: Sequence[StageView], edit: HandWritten) -> list[StageView]:
     data = read(re.sub(r"<\w+>", "100", edit.yaml)).data
     assert isinstance(data, dict)
     ops = [*data.get("source", {}), *(op for item in data.get("stages", []) for op in item)]

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from unit.advise.views import pipeline, stage
 
-from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.profiles.advise.edits.edits import (
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
     InsertStage,
     MoveStage,
-    ProposedEdit,
-    ReplaceStage,
-    Rewrite,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
     SetArgument,
     SetOption,
 )
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.view.attach_spec import with_written
@@ -135,7 +136,7 @@ def with_flags(folder: Path, flags: list[str]) -> dict[str, Any]:
             id="an option",
         ),
         pytest.param(
-            (ReplaceStage("stages.1", "# remove shuffle", "# remove .shuffle()", removes=True),),
+            (ReplaceStages(("stages.1",)),),
             ["stages.shuffle=null"],
             "remove shuffle",
             id="a removal",
@@ -143,22 +144,16 @@ def with_flags(folder: Path, flags: list[str]) -> dict[str, Any]:
         pytest.param(
             (
                 MoveStage("stages.4", "batch", "stages.2"),
-                ReplaceStage(
-                    "stages.2",
-                    "- map: {ops: [tf.abs]}",
-                    "dataset = dataset.map(tf.abs)",
-                    summary="abs",
-                    arguments={"ops": ["tf.abs"]},
-                ),
+                ReplaceStages(("stages.2",), (NewStage("map", {"ops": ["tf.abs"]}),), summary="abs"),
             ),
-            ["stages.batch=null", "stages.+2={batch: {batch_size: 32}}", "stages.3={map: {ops: [tf.abs]}}"],
+            ["stages.2.ops=[tf.abs]", "stages.batch=null", "stages.+2={batch: {batch_size: 32}}"],
             "move batch before map, abs",
             id="a move and a replacement",
         ),
     ],
 )
 def test_flags_make_what_the_edits_make(
-    tmp_path: Path, edits: tuple[ProposedEdit, ...], flags: list[str], change: str
+    tmp_path: Path, edits: tuple[PipelineEdit, ...], flags: list[str], change: str
 ) -> None:
     view = spec_view(tmp_path, SPEC)
     assert overrides(view, edits) == flags
@@ -177,7 +172,7 @@ def test_flags_make_what_the_edits_make(
     for item in pasted or []:
         assert item in stages
         stages = stages[stages.index(item) + 1 :]
-    removed = sum(1 for edit in edits if isinstance(edit, ReplaceStage) and edit.removes)
+    removed = sum(1 for edit in edits if isinstance(edit, ReplaceStages) and not edit.by)
     added = sum(1 for edit in edits if isinstance(edit, InsertStage)) if inner is None else 0
     assert len(after["stages"]) == len(before["stages"]) + added - removed
 
@@ -203,17 +198,17 @@ def test_a_source_argument(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "edits",
     [
-        pytest.param((Rewrite(("source",), "source: …", "…", summary="new source"),), id="a rewrite"),
-        pytest.param((ReplaceStage("stages.0", "- map: {ops: […]}", "…", summary="split"),), id="open code"),
+        pytest.param((HandWritten(("source",), "source: …", "…", summary="new source"),), id="a rewrite"),
+        pytest.param((HandWritten(("stages.0",), "- map: {ops: […]}", "…", summary="split"),), id="open code"),
         pytest.param(
-            (SetOption("deterministic", False), ReplaceStage("stages.0", "…", "…", summary="split")),
+            (SetOption("deterministic", False), HandWritten(("stages.0",), "…", "…", summary="split")),
             id="only one of two can be a flag",
         ),
         pytest.param((SetArgument("stages.9", "map", "num_parallel_calls", 8),), id="a stage that is not there"),
         pytest.param((SetArgument("stages.1", "shuffle", "name", "${HOME}"),), id="text that a flag would fill in"),
     ],
 )
-def test_what_flags_cannot_make_has_none(tmp_path: Path, edits: tuple[ProposedEdit, ...]) -> None:
+def test_what_flags_cannot_make_has_none(tmp_path: Path, edits: tuple[PipelineEdit, ...]) -> None:
     assert overrides(spec_view(tmp_path, SPEC), edits) == []
 
 
@@ -229,5 +224,5 @@ def test_the_line_of_a_change_has_its_numbers() -> None:
     edits = (MoveStage("stages.1", "shuffle", "stages.0"),)
     line = describe_change(view, edits, "200 × 0.3 KiB instead of 200 × 588 KiB")
     assert line == "move shuffle before decode: 200 × 0.3 KiB instead of 200 × 588 KiB"
-    assert describe_change(view, (ReplaceStage("stages.0", "…", "…"),)) is None
+    assert describe_change(view, (HandWritten(("stages.0",), "…", "…"),)) is None
     assert describe_change(view, ()) is None

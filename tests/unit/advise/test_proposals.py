@@ -16,11 +16,12 @@ import yaml
 from unit.advise.function_views import found, only
 from unit.advise.views import measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
 from pipeprof.profiles.advise.edits.patch import proposal
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml, yaml_text
 from pipeprof.profiles.advise.edits.snippets import source_yaml, structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.findings import Finding
@@ -185,7 +186,7 @@ def test_chunks_are_the_batches_where_nothing_looks_at_rows(tmp_path: Path) -> N
     )
     draft = only("from-generator-per-element", view)
     (edit,) = draft.edits
-    data = pasted(tmp_path, edit.as_yaml())
+    data = pasted(tmp_path, as_yaml(edit))
     assert data["source"]["from_generator"]["output_signature"] == [
         {"shape": [None, 256], "dtype": "float32"},
         {"shape": [None], "dtype": "int64"},
@@ -198,9 +199,9 @@ def test_chunks_are_the_batches_where_nothing_looks_at_rows(tmp_path: Path) -> N
 def test_a_batch_that_drops_its_remainder_is_dropped_in_the_generator(tmp_path: Path) -> None:
     view = generator_view(stage("stages.0", "batch", arguments={**BATCH, "drop_remainder": True}))
     draft = only("from-generator-per-element", view)
-    data = pasted(tmp_path, draft.edits[0].as_yaml())
+    data = pasted(tmp_path, as_yaml(draft.edits[0]))
     assert data["source"]["from_generator"]["output_signature"][0]["shape"] == [64, 256]
-    assert "== 64" in draft.edits[0].as_python()
+    assert "== 64" in as_python(draft.edits[0])
     assert "as drop_remainder does today" in draft.recommendation
 
 
@@ -209,7 +210,7 @@ def test_rows_that_are_counted_are_counted_in_chunks(tmp_path: Path, count: int,
     view = generator_view(
         stage("stages.0", "take", arguments={"count": count}), stage("stages.1", "batch", arguments=BATCH)
     )
-    assert pasted(tmp_path, only("from-generator-per-element", view).edits[0].as_yaml())["stages"] == chunks
+    assert pasted(tmp_path, as_yaml(only("from-generator-per-element", view).edits[0]))["stages"] == chunks
 
 
 def test_rows_that_are_shuffled_are_taken_apart() -> None:
@@ -217,7 +218,7 @@ def test_rows_that_are_shuffled_are_taken_apart() -> None:
         stage("stages.0", "shuffle", arguments={"buffer_size": 100}), stage("stages.1", "batch", arguments=BATCH)
     )
     draft = only("from-generator-per-element", view)
-    assert "dataset = dataset.unbatch()" in draft.edits[0].as_python()
+    assert "dataset = dataset.unbatch()" in as_python(draft.edits[0])
     assert draft.predicted is not None
     assert "0.5 µs per row to split them" in draft.predicted.formula
 
@@ -241,15 +242,15 @@ def test_a_generator_that_waits(tmp_path: Path) -> None:
     assert "16 calls at a time wait 2.50 ms instead of 40.0 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
-    assert "range: {stop: <COUNT>}" in source.as_yaml()
-    data = pasted(tmp_path, source.as_yaml().replace("<COUNT>", "100"))
+    assert "range: {stop: <COUNT>}" in as_yaml(source)
+    data = pasted(tmp_path, as_yaml(source).replace("<COUNT>", "100"))
     assert data["stages"] == [{"map": {"python": "file.py:element", "num_parallel_calls": 16}}]
 
 
 def test_an_own_pool_that_is_large_enough_stays() -> None:
     view = waiting()
     pool = replace(view, options={"threading.private_threadpool_size": 32})
-    assert [type(edit).__name__ for edit in only("generator-waits", pool).edits] == ["Rewrite"]
+    assert [type(edit).__name__ for edit in only("generator-waits", pool).edits] == ["HandWritten"]
 
 
 @pytest.mark.parametrize(
@@ -310,8 +311,8 @@ def test_options_that_were_set_stay() -> None:
 
 
 def test_a_stage_that_goes_and_one_that_comes() -> None:
-    gone = ReplaceStage("stages.1", "# remove shuffle (stages.1)", "# remove .shuffle(…) (stages.1)", removes=True)
-    assert proposal(ROWS, (gone,)) == (gone.yaml, gone.python)
+    gone = ReplaceStages(("stages.1",))
+    assert proposal(ROWS, (gone,)) == ("# remove shuffle (stages.1)", "# remove .shuffle(…) (stages.1)")
     text, python = proposal(ROWS, (InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),))
     assert text == "- prefetch: {buffer_size: 2}   # after stages.0"
     assert python == "dataset = dataset.prefetch(buffer_size=2)  # after stages.0"
@@ -441,7 +442,7 @@ def test_the_proposal_leaves_the_users_names_alone(name: str, others: list[str])
         yield from ((np.full(256, number, np.float32), number) for number in range(100))
 
     scope = {"tf": fake, "np": np, "itertools": itertools, **dict.fromkeys(others), name: users}
-    exec(edit.as_python(), scope)
+    exec(as_python(edit), scope)
     assert [len(labels) for _, labels in given[0]()] == [64, 36]
     assert all(scope[other] is None for other in others)
     assert name == "dataset" or scope[name] is users

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
+from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.profiles.advise import rules as package
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence, rules
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
 from pipeprof.profiles.document.memory import Memory
@@ -46,9 +48,9 @@ def is_sound(draft: RuleHit, view: PipelineView) -> None:
         assert isinstance(value, int | float | str | bool), name
         assert not isinstance(value, float) or math.isfinite(value), name
     for edit in draft.edits:
-        assert edit.as_yaml().strip()
-        assert edit.as_python().strip()
-        assert edit.to_dict()["kind"]
+        assert as_yaml(edit).strip()
+        assert as_python(edit).strip()
+        assert to_document(edit)["kind"]
     if draft.predicted is not None:
         assert draft.predicted.formula.strip()
         assert draft.predicted.speedup is None or 0 < draft.predicted.speedup < math.inf

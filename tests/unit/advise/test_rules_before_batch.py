@@ -19,6 +19,7 @@ from unit.advise.function_views import (
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 # map-before-batch-scalar
@@ -213,8 +214,8 @@ def test_records_parsed_one_by_one() -> None:
     assert draft.semantics == "same"
     assert draft.evidence["us_per_record"] == pytest.approx(40.625)
     assert draft.predicted.speedup == pytest.approx(6 / (6 - 128 * 0.039 * (1 - 1 / 7.2)))
-    assert "tf.io.parse_example" in draft.edits[-1].as_yaml()
-    assert "tf.io.parse_example(records, features)" in draft.edits[-1].as_python()
+    assert "tf.io.parse_example" in as_yaml(draft.edits[-1])
+    assert "tf.io.parse_example(records, features)" in as_python(draft.edits[-1])
 
 
 @pytest.mark.parametrize("op", ["ParseExample", "ParseExampleV2", "ParseSingleExample"])

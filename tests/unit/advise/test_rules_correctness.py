@@ -22,7 +22,8 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.profiles.advise.edits.edits import MoveStage
+from pipeprof.pipelines.edits.edits import MoveStage, to_document
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.view.attach_spec import with_counts
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
@@ -57,7 +58,7 @@ def test_batches_are_shuffled() -> None:
         assert draft.evidence["batch_size"] == 32
         assert draft.evidence["buffered_elements"] == 3200
         assert draft.evidence["buffer_bytes"] == 100 * round(1.45 * (32 * 1024 + 171))
-        assert [edit.to_dict() for edit in draft.edits] == [
+        assert [to_document(edit) for edit in draft.edits] == [
             {
                 "kind": "SetArgument",
                 "stage": "stages.1",
@@ -156,7 +157,7 @@ def test_maps_between_are_crossed_and_caches_are_not() -> None:
     groups = batch("stages.0", 32, source)
     cast = stage("stages.1", "map", element=groups.element, elements=groups.elements, function=function("Cast"))
     view = line(source, groups, cast, shuffle("stages.2", 100, cast))
-    assert only("batch-before-shuffle", view).edits[1].to_dict()["before"] == "stages.0"
+    assert to_document(only("batch-before-shuffle", view).edits[1])["before"] == "stages.0"
     view = line(source, groups, cache("stages.1", groups), shuffle("stages.2", 100, groups))
     draft = only("batch-before-shuffle", view)
     assert draft.edits == ()
@@ -199,7 +200,7 @@ def test_random_numbers_below_a_cache(filename: str) -> None:
         draft = only("cache-after-augment", one)
         assert draft.stage == "stages.2"
         assert draft.evidence == {"random_stage": "stages.1", "random_stages": 1, "random_op": "RandomUniform"}
-        assert draft.edits[0].to_dict() == {
+        assert to_document(draft.edits[0]) == {
             "kind": "MoveStage",
             "stage": "stages.2",
             "op": "cache",
@@ -244,14 +245,14 @@ def test_python_that_is_known_to_be_random_is_not() -> None:
 def test_one_map_that_loads_and_augments_is_split() -> None:
     drawn = augmented("stages.0", "ReadFile", "DecodeJpeg", "RandomUniform")
     draft = only("cache-after-augment", line(indices(1000), drawn, cache("stages.1", drawn)))
-    assert draft.edits[0].to_dict()["kind"] == "ReplaceStage"
-    assert draft.edits[0].as_python() == "dataset = dataset.map(load).cache().map(augment)  # stages.0 split in two"
+    assert to_document(draft.edits[0])["kind"] == "HandWritten"
+    assert as_python(draft.edits[0]) == "dataset = dataset.map(load).cache().map(augment)  # stages.0 split in two"
 
 
 def test_where_nothing_is_left_to_keep_the_cache_goes() -> None:
     drawn = augmented("stages.0")
     draft = only("cache-after-augment", line(indices(1000), drawn, cache("stages.1", drawn)))
-    assert draft.edits[0].as_yaml() == "# remove cache (stages.1)"
+    assert as_yaml(draft.edits[0]) == "# remove stages.1"
 
 
 def test_stages_between_change_nothing() -> None:
@@ -268,7 +269,7 @@ def test_the_lowest_of_several_is_where_the_cache_goes() -> None:
         line(indices(1000), load(count=1000), augmented(), second, cache("stages.3", second)),
     )
     assert draft.evidence["random_stages"] == 2
-    assert draft.edits[0].to_dict()["before"] == "stages.1"
+    assert to_document(draft.edits[0])["before"] == "stages.1"
 
 
 def nested(random: bool) -> tuple[StageView, StageView, StageView, StageView]:
@@ -422,7 +423,7 @@ def test_a_cache_on_disk_is_left_alone() -> None:
 )
 def test_where_epochs_may_differ_the_cache_only_goes(facts: dict[str, Any], options: dict[str, Any]) -> None:
     draft = only("cache-never-complete", replace(taken(256, **facts), options=options))
-    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["ReplaceStage"]
+    assert [to_document(edit)["kind"] for edit in draft.edits] == ["ReplaceStages"]
     assert "Remove the cache" in draft.recommendation
 
 
@@ -431,4 +432,4 @@ def test_elements_in_another_order_each_time_are_not_frozen() -> None:
     mixed = shuffle("stages.0", 1000, rows_)
     part = replace(passing("stages.2", "take", mixed, 256), arguments={"count": 256})
     draft = only("cache-never-complete", line(rows_, mixed, cache("stages.1", mixed), part))
-    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["ReplaceStage"]
+    assert [to_document(edit)["kind"] for edit in draft.edits] == ["ReplaceStages"]

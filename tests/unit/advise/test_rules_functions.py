@@ -22,6 +22,8 @@ from unit.advise.function_views import (
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
+from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, MeasuredFacts, PipelineView, StageView
 
@@ -37,7 +39,7 @@ def test_python_that_computes_all_the_time() -> None:
     assert "90 % of the traced time" in draft.sentence
     assert "1.0 of 4 cores" in draft.sentence
     assert "which this measurement cannot show" in draft.sentence
-    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["MoveStage", "ReplaceStage"]
+    assert [to_document(edit)["kind"] for edit in draft.edits] == ["MoveStage", "HandWritten"]
     # 31 calls of 34 µs less in each 20 ms.
     assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.034))
 
@@ -46,7 +48,7 @@ def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
     def yaml(written: dict[str, Any] | None) -> str:
         view = python_map()
         stages = tuple(replace(one, written=written) if one.op == "map" else one for one in view.stages)
-        return only("py-function-gil", replace(view, stages=stages)).edits[1].as_yaml()
+        return as_yaml(only("py-function-gil", replace(view, stages=stages)).edits[1])
 
     assert '"mine.py:on_a_batch"' in yaml({"python": "mine.py:one"})
     assert '"file.py:on_a_batch"' in yaml(None)
@@ -172,8 +174,8 @@ def test_what_stands_between_still_gets_single_rows() -> None:
     draft = only("from-generator-per-element", measured(view, interval_ms=5.0))
     (edit,) = draft.edits
     assert edit.stages == ("source",)
-    assert edit.as_yaml().endswith("stages:\n  - unbatch: {}   # the later stages stay the same")
-    assert edit.as_python().endswith("dataset = dataset.unbatch()")
+    assert as_yaml(edit).endswith("stages:\n  - unbatch: {}   # the later stages stay the same")
+    assert as_python(edit).endswith("dataset = dataset.unbatch()")
 
 
 @pytest.mark.parametrize(
@@ -207,8 +209,8 @@ def test_the_price_of_whole_batches_is_what_the_prefetch_holds_of_them() -> None
     assert "512 would be 1.17 GiB" in draft.recommendation
     assert draft.predicted.formula.endswith("; 2 × 2.34 MiB in the prefetch")
     (edit,) = draft.edits
-    assert edit.as_yaml().endswith("stages:\n  - prefetch: {buffer_size: 2}")
-    assert edit.as_python().endswith("\ndataset = dataset.prefetch(2)")
+    assert as_yaml(edit).endswith("stages:\n  - prefetch: {buffer_size: 2}")
+    assert as_python(edit).endswith("\ndataset = dataset.prefetch(2)")
 
 
 def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
@@ -216,7 +218,7 @@ def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
     draft = only("from-generator-per-element", generated_pictures(tuned))
     assert "512 would be 1.17 GiB" in draft.recommendation
     assert draft.predicted.formula.endswith("; up to 512 × 2.34 MiB = 1.17 GiB more in the tuned prefetch")
-    assert "prefetch" not in draft.edits[0].as_yaml()
+    assert "prefetch" not in as_yaml(draft.edits[0])
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_whole_batches_without_a_price(view: PipelineView) -> None:
     draft = only("from-generator-per-element", view)
     assert "tuned_prefetch_bytes" not in draft.evidence
     assert draft.predicted.formula.endswith("less")
-    assert "prefetch" not in draft.edits[0].as_yaml()
+    assert "prefetch" not in as_yaml(draft.edits[0])
 
 
 def test_a_generator_under_a_long_step_is_left_alone() -> None:
@@ -396,6 +398,6 @@ def test_texts_and_edits_are_complete(name: str) -> None:
     assert all(threshold.source for threshold in rule.thresholds)
     assert draft.edits
     for edit in draft.edits:
-        assert edit.as_yaml()
-        assert edit.as_python()
+        assert as_yaml(edit)
+        assert as_python(edit)
     assert draft.predicted.speedup > 1.05

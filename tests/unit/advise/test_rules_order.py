@@ -9,7 +9,7 @@ from unit.advise.memory_views import batch, cache, found, indices, line, load, o
 from unit.advise.specs import stages_with, static_findings
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 NAME = "cache-after-shuffle"

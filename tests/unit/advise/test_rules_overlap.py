@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, unnamed
 
+from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits.edits import InsertStage
 from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 

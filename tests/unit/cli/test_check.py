@@ -12,8 +12,8 @@ import pytest
 from pipeprof.cli.pages.check import describe_check
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import advise
-from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile

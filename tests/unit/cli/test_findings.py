@@ -13,8 +13,9 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import Finding, Verdict
@@ -284,7 +285,7 @@ def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
     assert found.findings is not None
     arguments = {f"argument_{number}": AUTOTUNE for number in range(6)}
     edit = InsertStage("prefetch", arguments)
-    found.findings[0].patch, found.findings[0].python = edit.as_yaml(), edit.as_python()
+    found.findings[0].patch, found.findings[0].python = as_yaml(edit), as_python(edit)
     lines = full(found).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("    YAML"))
     assert lines[start] == "    YAML      # at the end"
@@ -307,7 +308,7 @@ def test_redaction_reaches_every_text_of_a_finding(found: Profile) -> None:
     finding.evidence = {"file": secret}
     finding.predicted = document.Predicted(formula=secret)
     finding.edit = document.Edit.model_validate(
-        {"kind": "ReplaceStage", "yaml": secret, "arguments": {"filename": secret}}
+        {"kind": "HandWritten", "yaml": secret, "arguments": {"filename": secret}}
     )
     assert secret in encode(found).decode()
     assert "alice" not in encode(redact(found)).decode()

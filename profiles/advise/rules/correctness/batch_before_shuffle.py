@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import MoveStage, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
 from pipeprof.profiles.advise.caches import frozen_by
-from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes

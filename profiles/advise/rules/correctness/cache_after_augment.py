@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import freezes
-from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
@@ -91,7 +91,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Rul
 
 def _fix(
     view: PipelineView, stage: StageView, first: StageView, *, nested: bool
-) -> tuple[tuple[ProposedEdit, ...], str]:
+) -> tuple[tuple[PipelineEdit, ...], str]:
     if nested:
         return (), (
             f"Move the random part of {first.label} into a map of its own after the cache. A cache inside the nested "
@@ -109,8 +109,8 @@ def _fix(
             f"Move the cache before {first.label}, so that each epoch draws its own random numbers. The stages after "
             "the cache then run in every epoch."
         )
-    split = ReplaceStage(
-        first.id,
+    split = HandWritten(
+        (first.id,),
         yaml="\n".join(
             [
                 "- map: {ops: […]}   # reading and decoding",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import frozen_by
-from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ProposedEdit
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -101,7 +101,7 @@ def _path(view: PipelineView, shuffle: StageView, cache: StageView) -> list[Stag
 
 @dataclass(frozen=True)
 class _Fix:
-    edits: tuple[ProposedEdit, ...]
+    edits: tuple[PipelineEdit, ...]
     recommendation: str
     again: tuple[StageView, ...] = ()
     """Stages that then run in every epoch."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
-from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent
@@ -78,7 +78,7 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
     )
 
 
-def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> tuple[ProposedEdit, str, Semantics]:
+def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> tuple[PipelineEdit, str, Semantics]:
     if (
         all(_alike(other_stage) for other_stage in upstream(view, stage))
         and view.options.get("deterministic") is not False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, owned, places_below, without
-from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
@@ -99,7 +99,7 @@ class CacheInMemoryOverBudget(Rule):
 
     def _fix(
         self, view: PipelineView, stage: StageView, count: float, limit: int
-    ) -> tuple[tuple[ProposedEdit, ...], str, float, Semantics]:
+    ) -> tuple[tuple[PipelineEdit, ...], str, float, Semantics]:
         """Propose the nearest place where it fits, else the disk."""
         room = self._room(view, limit)
         for place in places_below(view, stage):

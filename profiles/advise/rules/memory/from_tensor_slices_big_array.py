@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh
-from pipeprof.profiles.advise.edits.edits import Rewrite
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     free_name,
@@ -286,10 +286,10 @@ class _IndexPlan:
     def _row(self) -> str:
         return size(self.source.element_bytes)
 
-    def rewrite(self) -> Rewrite:
+    def rewrite(self) -> HandWritten:
         """The part of the pipeline that changes, whole."""
         replaced = (self.source.id, *(stage.id for stage in self.indexed))
-        return Rewrite(
+        return HandWritten(
             replaced,
             "\n".join(self._yaml(replaced)),
             "\n".join(self._python()),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import weigh
-from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import ARRAY_COPIES
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
@@ -88,8 +88,8 @@ class GraphConstant(Rule):
             (before, after),
             reason=f"{stage.label} was built inside a function: its {size(nbytes)} are constants of a graph",
             recommendation=f"Build the dataset outside the function: there {stage.op} takes {after:g} times the array.",
-            edit=ReplaceStage(
-                stage.id,
+            edit=HandWritten(
+                (stage.id,),
                 yaml=f"{stage.op}: {{tensors: {{npy: array.npy}}}}   # {stage.id}, as the pipeline's own source",
                 python=(
                     f"dataset = tf.data.Dataset.{stage.op}(array)  # outside of any tf.function\n"
@@ -110,8 +110,8 @@ class GraphConstant(Rule):
             reason=f"The function of {stage.label} carries {size(nbytes)} of constants{named}",
             recommendation=_CONVERT,
             arrays=arrays,
-            edit=ReplaceStage(
-                stage.id,
+            edit=HandWritten(
+                (stage.id,),
                 yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; make the tensor once, outside fn',
                 python=(
                     "table = tf.constant(array)  # once, outside the function\n"
@@ -152,7 +152,7 @@ class GraphConstant(Rule):
         *,
         reason: str,
         recommendation: str,
-        edit: ReplaceStage | None = None,
+        edit: HandWritten | None = None,
         arrays: Sequence[ConstantView] = (),
     ) -> RuleHit:
         before, after = copies

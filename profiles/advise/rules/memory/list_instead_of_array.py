@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
@@ -111,8 +111,8 @@ class ListInsteadOfArray(Rule):
                 **({"build_growth_bytes": grown} if grown is not None else {}),
             },
             edits=(
-                ReplaceStage(
-                    stage.id,
+                HandWritten(
+                    (stage.id,),
                     yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
                     python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray(rows, np.{dtype}))",
                     summary="convert the list to an array, or read it from an .npy file",

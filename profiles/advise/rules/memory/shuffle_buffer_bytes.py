@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import (
     BYTES,
@@ -19,7 +20,6 @@ from pipeprof.profiles.advise.byte_gate import (
     regrouped,
     weigh,
 )
-from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import LedgerEntry
@@ -258,7 +258,7 @@ class ShuffleBufferBytes(Rule):
         names = giver_ is not None and giver_.op == "list_files"
         title = "Shuffle file names, not elements" if names else f"Shuffle before {stage_name(place.before)}"
         through = listed([other_stage.label for other_stage in place.crossed])
-        edits: tuple[ProposedEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
+        edits: tuple[PipelineEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
         if stage.op == "shuffle" and (move.batch is not None or move.elements != buffer.elements):
@@ -285,7 +285,7 @@ class ShuffleBufferBytes(Rule):
             change_detail=f"{move.words} × {size(move.each)} instead of {buffer.words} × {size(buffer.each)}",
         )
 
-    def _permutation(self, view: PipelineView, buffer: _Buffer) -> ReplaceStage | None:
+    def _permutation(self, view: PipelineView, buffer: _Buffer) -> HandWritten | None:
         """For a full shuffle of all indices of a range."""
         below = view.input_of(buffer.stage)
         if (
@@ -371,10 +371,10 @@ def _is_heap(entry: LedgerEntry) -> bool:
     return entry.owner == "slack" and entry.what == "glibc's heap"
 
 
-def _permutation(stage: StageView, count: int) -> ReplaceStage:
+def _permutation(stage: StageView, count: int) -> HandWritten:
     """A computed permutation of ``count`` indices, which a spec expresses only in Python."""
-    return ReplaceStage(
-        stage.id,
+    return HandWritten(
+        (stage.id,),
         yaml="\n".join(
             [
                 f"- batch: {{batch_size: 1024}}   # {stage.id}: three stages instead of the shuffle",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
-from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
-from pipeprof.profiles.advise.edits.edits import Rewrite
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     free_name,
@@ -254,7 +254,7 @@ class _ChunkPlan:
             )
         return "remove the batch."
 
-    def rewrite(self, *, bounded: bool) -> Rewrite:
+    def rewrite(self, *, bounded: bool) -> HandWritten:
         """The part of the pipeline that changes, whole; ``bounded`` with a prefetch of a fixed size at its end."""
         gone = [one.id for one, _ in self.between] + ([self.batch.id] if self.batch is not None else [])
         replaced = (self.source.id, *gone)
@@ -268,7 +268,9 @@ class _ChunkPlan:
         ]
         python = [*self._python(), *([f"dataset = dataset.prefetch({_TWO})"] if bounded else [])]
         what = f", remove {self.batch.op}" if self.batch is not None else ", then unbatch"
-        return Rewrite(replaced, "\n".join(yaml), "\n".join(python), summary=f"yield {self.size} rows at a time{what}")
+        return HandWritten(
+            replaced, "\n".join(yaml), "\n".join(python), summary=f"yield {self.size} rows at a time{what}"
+        )
 
     def _stages(self) -> list[str]:
         if not self.whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
     BUSY_CORES,
@@ -15,7 +16,6 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.edits.edits import ProposedEdit, Rewrite, SetOption
 from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,
@@ -102,7 +102,7 @@ class GeneratorWaits(Rule):
         )
         if not worth(predicted):
             return
-        edits: list[ProposedEdit] = [_by_number(view, stage, calls)]
+        edits: list[PipelineEdit] = [_by_number(view, stage, calls)]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         yield RuleHit(
@@ -140,7 +140,7 @@ class GeneratorWaits(Rule):
         )
 
 
-def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
+def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
     """Replace the generator with indices and a map that makes each element."""
     file, own = function_file(stage), function_names(view)
     make, element = free_name("make", *own), free_name("element", *own)
@@ -164,7 +164,7 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
         f"dataset = tf.data.Dataset.range({count})  # how many elements there are",
         f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
-    return Rewrite(
+    return HandWritten(
         (stage.id,),
         "\n".join(yaml),
         "\n".join(python),

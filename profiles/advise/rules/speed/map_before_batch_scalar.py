@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
-from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView

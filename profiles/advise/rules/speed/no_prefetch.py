@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores
-from pipeprof.profiles.advise.edits.edits import InsertStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,

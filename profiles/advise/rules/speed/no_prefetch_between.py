@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores, worker_cores
-from pipeprof.profiles.advise.edits.edits import InsertStage
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
-from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage, python_text
+from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     calls_of,
-    features_python,
     function_name,
+    parsing_function,
     stage_yaml,
     written_features,
 )
@@ -205,29 +206,25 @@ def _draft(
     )
 
 
-def _parses_a_batch(stage: StageView) -> ProposedEdit:
+def _parses_a_batch(stage: StageView) -> PipelineEdit:
     """The map with its calls as they are, parsing aside."""
     features = written_features(stage)
-    name = function_name(stage)
     others = {key: value for key, value in arguments_of(stage).items() if key not in ("ops", "python", "map_func")}
     calls = [
         {_BATCHED.get(called, called): dict(arguments)} if arguments else _BATCHED.get(called, called)
         for called, arguments in calls_of(stage)
     ]
+    summary = "parse whole batches in {stage}"
+    care = _needing_care(stage)
+    if features is not None and not care:
+        return ReplaceStages((stage.id,), (NewStage("map", {**others, "ops": calls}),), summary)
     ops = calls if features is not None else [{"tf.io.parse_example": {"features": "…"}}]
+    whole = len(calls) <= 1 and (bool(calls) or not care)
     given = "".join(f", {key}={python_text(value)}" for key, value in stage.arguments.items() if key in _CALLS)
-    spec = f"features = {features_python(features)}\n" if features is not None else ""
-    more = (
-        "  # and the other operations of the function" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
-    )
-    arguments = {**others, "ops": ops}
-    return ReplaceStage(
-        stage.id,
-        yaml="\n".join(stage_yaml("map", arguments)),
-        python=(
-            f"{spec}def {name}(records):\n    return tf.io.parse_example(records, features){more}\n"
-            f"dataset = dataset.map({name}{given})"
-        ),
-        summary="parse whole batches in {stage}",
-        arguments=arguments if features is not None and not _needing_care(stage) else None,
+    name = function_name(stage)
+    return HandWritten(
+        (stage.id,),
+        yaml="\n".join(stage_yaml("map", {**others, "ops": ops})),
+        python="\n".join([*parsing_function(name, features, whole=whole), f"dataset = dataset.map({name}{given})"]),
+        summary=summary,
     )

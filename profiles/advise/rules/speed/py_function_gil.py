@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
-from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
@@ -175,12 +175,12 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
     )
 
 
-def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[ProposedEdit, ...]:
+def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[PipelineEdit, ...]:
     batch = batching(view, stage) if many and stage.op == "map" else None
     if batch is None:
         return ()
-    once = ReplaceStage(
-        stage.id,
+    once = HandWritten(
+        (stage.id,),
         yaml=(
             f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cores_left, worker_cores
-from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.predicates import (
     COMPUTING,
     LOCK_LET_GO,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
-from pipeprof.profiles.advise.edits.edits import ProposedEdit, SetArgument, SetOption
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,
     POOL_OPTION,
@@ -76,7 +76,7 @@ class SerialMapLatency(Rule):
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        edits: list[ProposedEdit] = [
+        edits: list[PipelineEdit] = [
             SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls) for other_stage in maps
         ]
         if threads != pool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeprof.pipelines.edits.edits import SetOption
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
-from pipeprof.profiles.advise.edits.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
     BLOCKED,
     BLOCKED_CORES,

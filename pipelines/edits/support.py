@@ -1,0 +1,98 @@
+"""Which edit exists for which kind of target: the one table of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+)
+
+TargetKind: TypeAlias = Literal["spec", "graph", "source"]
+
+TARGETS: Final[dict[TargetKind, str]] = {
+    "spec": "YAML",
+    "graph": "Python function, as a graph",
+    "source": "Python source",
+}
+"""The kinds of targets as a reader knows them; pipeprof never changes the last one."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a tool makes an edit on a kind of target.
+
+    Attributes:
+        exists: Whether it does.
+        words: What it can and cannot do, in one sentence.
+    """
+
+    exists: bool
+    words: str
+
+
+_BY_HAND: Final = Support(False, "the finding shows the Python to write")
+_BEFORE: Final = Support(True, "in the environment of the process, before it starts")
+
+SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
+    InsertStage: {
+        "spec": Support(True, "any stage of a spec, also in a nested pipeline"),
+        "graph": Support(True, "any stage of a spec"),
+        "source": _BY_HAND,
+    },
+    SetArgument: {
+        "spec": Support(True, "any argument of a stage or source"),
+        "graph": Support(True, "arguments that are inputs or attributes of the stage's op"),
+        "source": _BY_HAND,
+    },
+    MoveStage: {
+        "spec": Support(True, "within its own pipeline"),
+        "graph": Support(True, "within its own pipeline, as far as the shapes allow it"),
+        "source": _BY_HAND,
+    },
+    ReplaceStages: {
+        "spec": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
+        "graph": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
+        "source": _BY_HAND,
+    },
+    VectoriseMap: {
+        "spec": Support(True, "a function of `ops:`, which becomes a call of `tf.vectorized_map`"),
+        "graph": Support(True, "a function without Python and random numbers, if pfor can convert each of its ops"),
+        "source": _BY_HAND,
+    },
+    SetOption: {
+        "spec": Support(True, "under `options:`"),
+        "graph": Support(True, "on the dataset"),
+        "source": _BY_HAND,
+    },
+    SetEnvironment: {
+        "spec": _BEFORE,
+        "graph": _BEFORE,
+        "source": Support(False, "the finding shows the line for the shell"),
+    },
+    HandWritten: {
+        "spec": Support(False, "the finding shows the stages; they call a function that is to be written"),
+        "graph": _BY_HAND,
+        "source": _BY_HAND,
+    },
+}
+
+
+def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> bool:
+    """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
+
+    Example:
+        >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
+        (True, False)
+    """
+    kind = edit if isinstance(edit, type) else type(edit)
+    return SUPPORT[kind][target].exists
