@@ -95,6 +95,19 @@ class VectoriseMap(PipelineEdit):
 
 
 @dataclass(frozen=True)
+class MoveFilter(PipelineEdit):
+    """Move a filter before maps, with the part of their functions that its predicate reads.
+
+    Attributes:
+        stage: Address of the filter.
+        before: Address of the first of these maps.
+    """
+
+    stage: str
+    before: str
+
+
+@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -162,7 +175,7 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage):
+        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
             found.add(edit.stage)
         elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)

@@ -12,6 +12,7 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -522,3 +523,44 @@ def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Cal
         edited(ragged.padded_batch(2), VectoriseMap("stages.0", "stages.1"))
     with pytest.raises(CannotEditError, match=r"stages.0: filter is not a map"):
         edited(numbers.filter(is_even).batch(2), VectoriseMap("stages.0", "stages.1"))
+
+
+# A filter before maps.
+
+
+def test_a_filter_moves_before_maps_with_the_part_that_it_reads(tf: Any, edited: Callable[..., Any]) -> None:
+    table = tf.constant(np.arange(40, dtype=np.int64))
+    images = tf.data.Dataset.range(20).map(lambda x: (x, tf.fill([4, 4], x)))
+
+    def decode(number: Any, image: Any) -> Any:
+        scaled = tf.cast(image, tf.float32) / 255.0
+        return {"image": tf.linalg.matmul(scaled, scaled), "label": tf.gather(table, number + 1)}
+
+    dataset = images.map(decode).prefetch(1).filter(lambda one: one["label"] % tf.gather(table, 3) == 0).batch(3)
+    found = edited(dataset, MoveFilter("stages.3", "stages.1"))
+    assert written_ops(found) == ["map", "filter", "map", "prefetch", "batch"]
+    assert found.element_spec == dataset.element_spec
+    assert bytes_of(found) == bytes_of(dataset)
+    graph = EditableGraph(serialised(found, in_memory=0))
+    predicate = next(node for node in graph.nodes.values() if node.op == "FilterDataset").attr["predicate"].func.name
+    ops = {node.op for node in graph.functions[predicate].node_def}
+    assert "MatMul" not in ops
+    assert "GatherV2" in ops
+    over_two = images.map(decode).map(lambda one: one["label"] * 2).filter(lambda label: label > 9)
+    found = edited(over_two, MoveFilter("stages.3", "stages.1"))
+    assert written_ops(found) == ["map", "filter", "map", "map"]
+    assert bytes_of(found) == bytes_of(over_two)
+
+
+def test_a_filter_does_not_move_before_what_depends_on_the_elements_before(tf: Any, edited: Callable[..., Any]) -> None:
+    numbers = tf.data.Dataset.range(20)
+    cases = [
+        (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)), r"stages.0: its function runs Python \(PyFunc"),
+        (numbers.map(lambda x: x + tf.random.uniform([], 0, 3, tf.int64)), r"stages.0: .*\(RandomUniformInt\)"),
+        (numbers.take(5), "stages.0: take before the filter is no map"),
+    ]
+    for dataset, text in cases:
+        with pytest.raises(CannotEditError, match=text):
+            edited(dataset.filter(lambda x: x > 2), MoveFilter("stages.1", "stages.0"))
+    with pytest.raises(CannotEditError, match=r"stages.0: it is not a filter after stages.1"):
+        edited(numbers.filter(is_even).map(plus), MoveFilter("stages.0", "stages.1"))

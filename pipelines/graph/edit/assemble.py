@@ -21,6 +21,7 @@ from pipeprof.pipelines.graph.edit.elements import (
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
+from pipeprof.pipelines.graph.edit.split import move_over
 from pipeprof.pipelines.graph.edit.vectorise import whole_batches
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
@@ -150,6 +151,9 @@ class Assembly:
         if traits(stage.op).function is None:
             return
         element = self.graph.element_at(at)
+        if part.over:
+            move_over(self.graph, stage, part.over, element)
+            return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])
         if part.whole_batches:

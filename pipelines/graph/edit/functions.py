@@ -68,16 +68,21 @@ def retrace(
     Returns:
         The new name, and the specs of its results.
     """
-    import tensorflow as tf
-
     call = imported(graph, function)
     call = change(call) if change is not None else call
-    specs = [*component_specs(element), *_captured_specs(function, len(element.types))]
+    specs = [*component_specs(element), *captured_specs(function, len(element.types))]
 
     def traced(*inputs: Any) -> list[Any]:
         return call(inputs)
 
-    made = tf.function(traced, input_signature=specs, autograph=False).get_concrete_function()
+    return add_traced(graph, traced, specs)
+
+
+def add_traced(graph: EditableGraph, function: Callable[..., list[Any]], specs: list[Any]) -> tuple[str, list[Any]]:
+    """Trace a Python function and add it to a graph; return its name and the specs of its results."""
+    import tensorflow as tf
+
+    made = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
     outer = tf.function(made, input_signature=specs, autograph=False).get_concrete_function()
     graph_def = outer.graph.as_graph_def()
     called = next(
@@ -108,7 +113,8 @@ def component_specs(element: FlatElement) -> list[Any]:
     ]
 
 
-def _captured_specs(function: Any, start: int) -> list[Any]:
+def captured_specs(function: Any, start: int) -> list[Any]:
+    """Return the specs of a function's arguments from an index on."""
     import tensorflow as tf
 
     specs = []

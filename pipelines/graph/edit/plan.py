@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -35,12 +36,14 @@ class Part:
         new: The new one.
         whole_batches: Its function is applied to whole batches.
         moved: It is in another place than before.
+        over: The maps that it was moved over, with the part of their functions that it reads.
     """
 
     stage: WrittenStage | None = None
     new: NewStage | None = None
     whole_batches: bool = False
     moved: bool = False
+    over: tuple[WrittenStage, ...] = ()
 
     @property
     def op(self) -> str:
@@ -98,6 +101,8 @@ def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) ->
                 _insert(plan, edit)
             case MoveStage():
                 _move(plan, edit)
+            case MoveFilter():
+                _move_filter(plan, edit)
             case ReplaceStages():
                 _replace(plan, edit)
             case VectoriseMap():
@@ -151,6 +156,27 @@ def _move(plan: Plan, edit: MoveStage) -> None:
         raise CannotEditError(msg, edit.stage)
     part.moved = True
     plan.lines[prefix].insert(target, part)
+    plan.changed.add(prefix)
+
+
+def _move_filter(plan: Plan, edit: MoveFilter) -> None:
+    prefix, index = _find(plan, edit.stage)
+    other, target = _find(plan, edit.before)
+    line = plan.lines[prefix]
+    part = line[index]
+    if other != prefix or not 0 < target < index or not traits(part.op).predicate:
+        msg = f"it is not a filter after {edit.before} in the same line"
+        raise CannotEditError(msg, edit.stage)
+    over = []
+    for crossed in line[target:index]:
+        row = traits(crossed.op)
+        if row.maps and crossed.stage is not None and not crossed.whole_batches:
+            over.append(crossed.stage)
+        elif not (row.passes and row.one_to_one and row.consecutive):
+            msg = f"{crossed.op} before the filter is no map: with fewer elements before it, it would give others"
+            raise CannotEditError(msg, crossed.name)
+    part.over = tuple(over)
+    line.insert(target, line.pop(index))
     plan.changed.add(prefix)
 
 

@@ -1,0 +1,149 @@
+"""A filter before maps whose results its predicate reads: the predicate gets the part of the maps that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.functions import (
+    TensorFunction,
+    add_traced,
+    captured_specs,
+    component_specs,
+    imported,
+    op_definitions,
+)
+from pipeprof.pipelines.graph.edit.inline import inlined
+from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
+from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
+from pipeprof.pipelines.graph.stages import WrittenStage
+
+_ASSERTION = "Assert"
+
+
+@dataclass(frozen=True)
+class FunctionPart:
+    """The part of a stage's function that makes some of its results.
+
+    Attributes:
+        function: Its definition, without the other results.
+        count: How many components its elements have.
+        captured: References to the tensors that it captures.
+    """
+
+    function: Any
+    count: int
+    captured: tuple[str, ...]
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """Indices of the components that it reads, or gives as they are."""
+        names = [argument.name for argument in self.function.signature.input_arg][: self.count]
+        read = {base_of(reference) for node in self.function.node_def for reference in node.input}
+        read |= {base_of(reference) for reference in self.function.ret.values()}
+        return frozenset(index for index, name in enumerate(names) if name in read)
+
+
+def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenStage], element: FlatElement) -> None:
+    """Give a filter the part of the maps after it that its predicate reads.
+
+    Args:
+        graph: The graph.
+        stage: The filter.
+        over: The maps that it was moved over, in the data's direction.
+        element: The elements that it is called on now.
+
+    Raises:
+        CannotEditError: A map gives something else if elements are dropped before it, or if it is called twice.
+    """
+    import tensorflow as tf
+
+    for crossed in over:
+        _check(graph, crossed)
+    node = graph.nodes[stage.head]
+    parts = [_part(graph, node, None)]
+    for crossed in reversed(over):
+        parts.insert(0, _part(graph, graph.nodes[crossed.head], parts[0].reads))
+    calls = [imported(graph, part.function) for part in parts]
+    specs = component_specs(element)
+    for part in parts:
+        specs += captured_specs(part.function, part.count)
+
+    def predicate(*inputs: Any) -> list[Any]:
+        return _composed(calls, parts, inputs, len(element.types))
+
+    try:
+        name, _ = add_traced(graph, predicate, specs)
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        msg = f"TensorFlow does not accept its predicate before the map: {error}"
+        raise CannotEditError(msg, stage.address) from error
+    node.input[:] = [node.input[0], *(reference for part in parts for reference in part.captured)]
+    kinds = node.attr["Targuments"].list.type
+    kinds[:] = [kind for part in parts for kind in _captured_types(part)]
+    attribute = next(name for name, value in node.attr.items() if value.func.name)
+    node.attr[attribute].func.name = name
+
+
+def _composed(calls: Sequence[TensorFunction], parts: Sequence[FunctionPart], inputs: Any, count: int) -> list[Any]:
+    components, captured = list(inputs[:count]), list(inputs[count:])
+    for call, part in zip(calls, parts, strict=True):
+        given, captured = captured[: len(part.captured)], captured[len(part.captured) :]
+        components = call([*components, *given])
+    return components
+
+
+def _captured_types(part: FunctionPart) -> list[int]:
+    return [argument.type for argument in part.function.signature.input_arg][part.count :]
+
+
+def _part(graph: EditableGraph, node: Any, wanted: frozenset[int] | None) -> FunctionPart:
+    """Return the part of a node's function that makes some results; all if None."""
+    function = inlined(graph, function_of(graph, node), assertions=wanted is not None)
+    captured = captured_count(node)
+    if wanted is not None:
+        _prune(function, wanted)
+    references = tuple(data_inputs(node)[1 : 1 + captured])
+    return FunctionPart(function, len(function.signature.input_arg) - captured, references)
+
+
+def _prune(function: Any, wanted: frozenset[int]) -> None:
+    """Remove all ops that the wanted results do not need; the other results become a component of the element."""
+    nodes = {node.name: node for node in function.node_def}
+    results = [result.name for result in function.signature.output_arg]
+    todo = [base_of(function.ret[name]) for index, name in enumerate(results) if index in wanted]
+    kept: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in nodes and name not in kept:
+            kept.add(name)
+            todo.extend(base_of(reference) for reference in nodes[name].input if not reference.startswith("^"))
+    for name in nodes.keys() - kept:
+        function.node_def.remove(nodes[name])
+    for node in function.node_def:
+        node.input[:] = data_inputs(node)
+    function.control_ret.clear()
+    unused = function.signature.input_arg[0].name
+    for index, name in enumerate(results):
+        if index not in wanted:
+            function.ret[name] = unused
+
+
+def _check(graph: EditableGraph, stage: WrittenStage) -> None:
+    function = inlined(graph, function_of(graph, graph.nodes[stage.head]), assertions=True)
+    nodes = [*function.node_def]
+    for name in graph.used_functions(function.node_def):
+        nodes.extend(graph.functions[name].node_def)
+    definitions = op_definitions({node.op for node in nodes})
+    for op in dict.fromkeys(node.op for node in nodes):
+        if op in PYTHON:
+            msg = f"its function runs Python ({op}), which may depend on the elements before"
+        elif is_random([op]):
+            msg = f"its function draws random numbers ({op}): with fewer elements it draws others (class randomness)"
+        elif op in definitions and definitions[op].is_stateful and op != _ASSERTION and not op.startswith("Lookup"):
+            msg = f"its function has an op with state ({op}), which may depend on the elements before"
+        else:
+            continue
+        raise CannotEditError(msg, stage.address)
