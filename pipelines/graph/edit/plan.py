@@ -88,33 +88,36 @@ def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) ->
     for stage in stages:
         plan.lines.setdefault(line_of(stage.address), []).append(Part(stage))
     for edit in edits:
-        match edit:
-            case SetArgument():
-                _find(plan, edit.stage)
-                plan.arguments.append(edit)
-            case SetEnvironment():
-                # Of the process, before it starts.
-                continue
-            case SetOption():
-                plan.options[edit.path] = edit.value
-            case InsertStage():
-                _insert(plan, edit)
-            case MoveStage():
-                _move(plan, edit)
-            case MoveFilter():
-                _move_filter(plan, edit)
-            case ReplaceStages():
-                _replace(plan, edit)
-            case VectoriseMap():
-                _vectorise(plan, edit)
-            case _:
-                msg = f"{type(edit).__name__} is not an edit of a graph"
-                raise CannotEditError(msg)
+        _apply(plan, edit)
     for prefix, line in plan.lines.items():
         if not line:
             msg = "a pipeline without a source has no elements"
             raise CannotEditError(msg, f"{prefix}source")
     return plan
+
+
+def _apply(plan: Plan, edit: PipelineEdit) -> None:
+    match edit:
+        case SetArgument():
+            _find(plan, edit.stage)
+            plan.arguments.append(edit)
+        case SetOption():
+            plan.options[edit.path] = edit.value
+        case InsertStage():
+            _insert(plan, edit)
+        case MoveStage():
+            _move(plan, edit)
+        case MoveFilter():
+            _move_filter(plan, edit)
+        case ReplaceStages():
+            _replace(plan, edit)
+        case VectoriseMap():
+            _vectorise(plan, edit)
+        case SetEnvironment():
+            return  # of the process, before it starts
+        case _:
+            msg = f"{type(edit).__name__} is not an edit of a graph"
+            raise CannotEditError(msg)
 
 
 def line_of(address: str) -> str:
