@@ -366,6 +366,19 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             [InsertStage("prefetch", {"buffer_size": 2}, after="source.inputs.1.stages.0")],
             tf.data.Dataset.zip((numbers.map(plus), other.map(times).prefetch(2))).batch(2),
         ),
+        "inside a function": (
+            numbers.interleave(files_of, cycle_length=2),
+            [
+                InsertStage("cache", {}, after="stages.0.source"),
+                InsertStage("shuffle", {"buffer_size": 3, "seed": 1}, after="stages.0.stages.0"),
+            ],
+            numbers.interleave(lambda x: tf.data.Dataset.range(x).cache().map(plus).shuffle(3, seed=1), cycle_length=2),
+        ),
+        "moved and removed inside a function": (
+            numbers.interleave(lambda x: tf.data.Dataset.range(x).map(plus).cache().prefetch(1), cycle_length=2),
+            [MoveStage("stages.0.stages.1", "cache", "stages.0.stages.0"), ReplaceStages(("stages.0.stages.2",))],
+            numbers.interleave(lambda x: tf.data.Dataset.range(x).cache().map(plus), cycle_length=2),
+        ),
         "several": (
             numbers.map(plus).map(times).batch(2),
             [
@@ -418,8 +431,8 @@ def test_stages_that_do_not_fit_are_refused(tf: Any, edited: Callable[..., Any])
             pairs.map(lambda one: one["x"]),
             InsertStage("filter", {"ops": [{"tf.math.greater": {"y": 4}}]}, after="stages.0"),
         )
-    with pytest.raises(CannotEditError, match=r"stages.0: stages inside a function are not inserted"):
-        edited(numbers.flat_map(files_of), InsertStage("cache", {}, after="stages.0.source"))
+    with pytest.raises(CannotEditError, match=r"stages.0: batch changes elements inside a function"):
+        edited(numbers.flat_map(files_of), InsertStage("batch", {"batch_size": 2}, after="stages.0.source"))
 
 
 # Maps on whole batches.

@@ -11,6 +11,7 @@ from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, i
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
 from pipeprof.pipelines.graph.edit.elements import structured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.nested import join_nested
 from pipeprof.pipelines.graph.edit.plan import Plan, line_of, options_document, plan_edits
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, Scopes
@@ -56,7 +57,7 @@ def apply_edits(
     scopes = Scopes(graph)
     reshaped = _set_arguments(plan, stages, scopes)
     assembly = Assembly(graph, written, building, elements or {}, shapes_changed=reshaped)
-    spec = _join_lines(plan, stages, assembly, dataset.element_spec)
+    spec = _join_lines(plan, stages, assembly, scopes, dataset.element_spec)
     element = graph.element_at(graph.root) if edits else None
     if element is not None:
         spec = structured(spec if spec is not None else dataset.element_spec, element)
@@ -114,7 +115,7 @@ def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None
     return scope, scope.node(name)
 
 
-def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, final: Any) -> Any:
+def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, scopes: Scopes, final: Any) -> Any:
     """Join the stages of every changed line, inner ones first; return the structure of the pipeline's elements."""
     structure = final
     for prefix in sorted(plan.lines, key=lambda prefix: (-prefix.count("."), prefix)):
@@ -124,8 +125,7 @@ def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, 
             continue
         if before[0].owner is not None:
             if prefix in plan.changed:
-                msg = "stages inside a function are not inserted, moved or replaced on a graph"
-                raise CannotEditError(msg, before[0].owner)
+                join_nested(assembly, scopes, parts, before)
             continue
         ends = _ends(prefix, before, stages, assembly.graph)
         structure_of_line = assembly.join(parts, before, final if prefix == _PIPELINE else None, ends)

@@ -39,7 +39,7 @@ def inlined(graph: EditableGraph, function: Any, *, assertions: bool = False) ->
         call = next(found, None)
         if call is None:
             return copy
-        _replace_call(copy, *call)
+        replace_call(copy, *call)
 
 
 def _callee(graph: EditableGraph, node: Any, assertions: bool) -> Callee | None:
@@ -54,7 +54,8 @@ def _callee(graph: EditableGraph, node: Any, assertions: bool) -> Callee | None:
     return None
 
 
-def _replace_call(function: Any, call: Any, callee: Callee) -> None:
+def replace_call(function: Any, call: Any, callee: Callee) -> list[str]:
+    """Put the body of a called function in the place of the call; return the references to its results."""
     body, start = callee
     name = call.name
     given = dict(zip((one.name for one in body.signature.input_arg), data_inputs(call)[start:], strict=True))
@@ -96,3 +97,4 @@ def _replace_call(function: Any, call: Any, callee: Callee) -> None:
     function.control_ret.clear()
     for key, node in controls.items():
         function.control_ret[key] = node
+    return returned

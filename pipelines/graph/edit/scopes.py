@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, function_names, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.inline import Callee, replace_call
+from pipeprof.pipelines.ops.executed_ops import is_dataset
 
 
 class NodeScope(Protocol):
@@ -74,6 +77,40 @@ class FunctionScope:
     def replace(self, node: Any) -> None:
         """Exchange the node of the same name."""
         self._nodes[node.name].CopyFrom(node)
+
+    def readers(self, name: str, among: Sequence[str] | None) -> list[tuple[str, int]]:
+        """Return the inputs that read a dataset, by node and index.
+
+        Args:
+            name: The dataset's node.
+            among: Nodes that may read it; None for all that are no datasets, and for the function's results (index -1).
+        """
+        found = [
+            (node.name, index)
+            for node in self.function.node_def
+            if (node.name in among if among is not None else not is_dataset(node.op))
+            for index, reference in enumerate(node.input)
+            if base_of(reference) == name and not reference.startswith("^")
+        ]
+        results = self.function.ret.items() if among is None else ()
+        return [*found, *((key, -1) for key, reference in results if base_of(reference) == name)]
+
+    def connect(self, readers: Iterable[tuple[str, int]], reference: str) -> None:
+        """Make inputs read another dataset."""
+        for name, index in readers:
+            if index < 0:
+                self.function.ret[name] = reference
+            else:
+                self._nodes[name].input[index] = reference
+
+    def inline(self, call: Any, callee: Callee) -> str:
+        """Add the body of a function that is called once; return the reference to its result."""
+        self.function.node_def.append(call)
+        # All ops with state run: those of the body do, as if it had been traced with this function.
+        self.function.control_ret[call.name] = call.name
+        returned = replace_call(self.function, call, callee)
+        self._nodes = {node.name: node for node in self.function.node_def}
+        return returned[0]
 
 
 class Scopes:
