@@ -52,6 +52,8 @@ def apply_edits(
 
     graph = editable(dataset, in_memory=in_memory, room=room)
     written = graph.read()
+    if written.root is None:
+        raise CannotEditError(written.reason or "the graph returns no dataset")
     stages = written.stages(by_address=ops is not None, ops=ops)
     plan = plan_edits(stages, edits)
     scopes = Scopes(graph)
@@ -127,6 +129,10 @@ def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, 
             if prefix in plan.changed:
                 join_nested(assembly, scopes, parts, before)
             continue
+        outside = next((stage for stage in before if stage.head not in assembly.graph.nodes), None)
+        if outside is not None:
+            msg = "it is made in a function that the graph calls"
+            raise CannotEditError(msg, outside.address)
         ends = _ends(prefix, before, stages, assembly.graph)
         structure_of_line = assembly.join(parts, before, final if prefix == _PIPELINE else None, ends)
         if prefix == _PIPELINE:

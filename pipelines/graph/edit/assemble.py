@@ -18,7 +18,7 @@ from pipeprof.pipelines.graph.edit.elements import (
     structured,
     unstructured,
 )
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.split import move_over
@@ -130,7 +130,7 @@ class Assembly:
         except CannotEditError:
             raise
         except (PipelineFailedError, ValidationError, tf.errors.OpError, ValueError, TypeError) as error:
-            msg = f"TensorFlow does not accept the new stage: {_first_line(error)}"
+            msg = f"TensorFlow does not accept the new stage: {first_line(error)}"
             raise CannotEditError(msg, op) from error
         self.made.append(made)
         graph = serialise(tf.data.experimental.to_variant(made))
@@ -185,7 +185,7 @@ def retrace_stage(graph: EditableGraph, stage: WrittenStage, node: Any, element:
     try:
         name, results = retrace(graph, function, element)
     except (tf.errors.OpError, ValueError, TypeError) as error:
-        msg = f"its function does not take {shape_text(element)}: {_first_line(error)}"
+        msg = f"its function does not take {shape_text(element)}: {first_line(error)}"
         raise CannotEditError(msg, stage.address) from error
     if traits(stage.op).predicate and not results[0].shape.is_compatible_with([]):
         msg = f"its predicate gives one truth value for each of {shape_text(element)}, expected a single one"
@@ -213,7 +213,8 @@ class Inlet:
 def inlets(graph: EditableGraph, nodes: tuple[str, ...], head: str) -> list[Inlet]:
     """Return the inputs of a stage's nodes that read a dataset, directly or through options."""
     found: dict[Inlet, None] = {}
-    for name in nodes:
+    # A reader of several files is partly in a function.
+    for name in filter(graph.nodes.__contains__, nodes):
         for index, reference in enumerate(graph.nodes[name].input):
             inlet = _through_options(graph, Inlet(name, index), reference, head)
             if inlet is not None:
@@ -233,8 +234,3 @@ def _through_options(graph: EditableGraph, inlet: Inlet, reference: str, head: s
             return None
         inlet, reference = Inlet(node.name, 0), node.input[0]
     return inlet
-
-
-def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "message", None) or error)
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

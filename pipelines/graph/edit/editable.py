@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import GraphDict
@@ -100,14 +101,28 @@ class EditableGraph:
         return list(found)
 
     def variant(self, end: str) -> Any:
-        """Return the variant tensor of the dataset at a reference."""
+        """Return the variant tensor of the dataset at a reference.
+
+        Raises:
+            CannotEditError: TensorFlow does not accept the graph.
+        """
         import tensorflow as tf
 
-        return tf.raw_ops.DatasetFromGraph(graph_def=self.graph_def(end).SerializeToString())
+        try:
+            return tf.raw_ops.DatasetFromGraph(graph_def=self.graph_def(end).SerializeToString())
+        except (tf.errors.OpError, ValueError) as error:
+            msg = f"TensorFlow does not accept the edited graph: {first_line(error)}"
+            raise CannotEditError(msg) from error
 
     def element_at(self, end: str) -> FlatElement:
-        """Return the element of the dataset at a reference as TensorFlow infers it."""
+        """Return the element of the dataset at a reference as TensorFlow infers it.
+
+        Raises:
+            CannotEditError: TensorFlow does not accept the graph.
+        """
         graph = serialise(self.variant(end))
+        if isinstance(graph, str):
+            raise CannotEditError(graph)
         returned = next(node for node in graph.node if node.op == "_Retval")
         return flat_element(next(node for node in graph.node if node.name == base_of(returned.input[0])))
 

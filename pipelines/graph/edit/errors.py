@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeprof.pipelines.errors import PlainError
 
 
@@ -17,3 +19,9 @@ class CannotEditError(PlainError):
         super().__init__(f"{stage}: {reason}" if stage else reason)
         self.stage = stage
         self.reason = reason
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of TensorFlow, without the names of nodes."""
+    text = re.sub(r"\{\{[^{}]*\}\}\s*|\s*\[Op:.*", "", str(getattr(error, "message", None) or error))
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

@@ -16,9 +16,8 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.edit.assemble import Assembly
 from pipeprof.pipelines.graph.edit.editable import base_of, flat_element, new_name
 from pipeprof.pipelines.graph.edit.elements import structured, unstructured
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.functions import add_traced
-from pipeprof.pipelines.graph.edit.inline import Callee
+from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
+from pipeprof.pipelines.graph.edit.functions import Callee, add_traced
 from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.scopes import FunctionScope, Scopes
 from pipeprof.pipelines.graph.stages import WrittenStage
@@ -102,7 +101,7 @@ def _new(assembly: Assembly, scope: FunctionScope, part: Part, at: str, spec: An
     try:
         name, _ = add_traced(assembly.graph, fragment, [tf.TensorSpec([], tf.variant)])
     except (PipelineFailedError, ValidationError, tf.errors.OpError, ValueError, TypeError) as error:
-        msg = f"TensorFlow does not accept the new stage: {error}"
+        msg = f"TensorFlow does not accept the new stage: {first_line(error)}"
         raise CannotEditError(msg, part.op) from error
     call = tf.compat.v1.NodeDef(name=new_name("edit").replace("/", "_"), op="StatefulPartitionedCall", input=[at])
     return scope.inline(call, Callee(assembly.graph.functions[name], 0))

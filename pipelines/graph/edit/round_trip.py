@@ -93,18 +93,9 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
     """
     import tensorflow as tf
 
-    try:
-        made = tf.data.experimental.from_variant(graph.variant(graph.root), element_spec)
-    except (tf.errors.OpError, ValueError, TypeError) as error:
-        msg = f"TensorFlow does not accept the edited graph: {_first_line(error)}"
-        raise CannotEditError(msg) from error
+    made = tf.data.experimental.from_variant(graph.variant(graph.root), element_spec)
     setattr(made, _KEEPS, originals)
     return made
-
-
-def _first_line(error: Exception) -> str:
-    text = re.sub(r"\{\{[^{}]*\}\}\s*|\s*\[Op:.*", "", str(getattr(error, "message", None) or error))
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
 def _refuse_mutable_state(graph: EditableGraph) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, function_names, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.inline import Callee, replace_call
+from pipeprof.pipelines.graph.edit.functions import Callee, replace_call
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import (
     TensorFunction,
     add_traced,
     captured_specs,
     component_specs,
     imported,
+    inlined,
     op_definitions,
 )
-from pipeprof.pipelines.graph.edit.inline import inlined
 from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
 from pipeprof.pipelines.graph.stages import WrittenStage
@@ -78,7 +78,7 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
     try:
         name, _ = add_traced(graph, predicate, specs)
     except (tf.errors.OpError, ValueError, TypeError) as error:
-        msg = f"TensorFlow does not accept its predicate before the map: {error}"
+        msg = f"TensorFlow does not accept its predicate before the map: {first_line(error)}"
         raise CannotEditError(msg, stage.address) from error
     node.input[:] = [node.input[0], *(reference for part in parts for reference in part.captured)]
     kinds = node.attr["Targuments"].list.type

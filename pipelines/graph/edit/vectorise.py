@@ -14,8 +14,7 @@ from typing import Any, Final
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
 from pipeprof.pipelines.graph.edit.elements import shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.functions import TensorFunction, op_definitions, retrace, set_shapes
-from pipeprof.pipelines.graph.edit.inline import inlined
+from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, op_definitions, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.scopes import function_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
 from pipeprof.pipelines.graph.stages import WrittenStage
