@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import ordered
 from pipeprof.profiles.document.findings import Edit, Finding, Verification
@@ -165,7 +166,7 @@ class _Verification:
         return f"{plans.WORKERS} processes of this pipeline need {needed:.1f} GiB, the limit is {limit:.1f} GiB"
 
     def _try(self, team: Team, finding: Finding) -> None:
-        has_edit = bool(finding.overrides) if self._reload is not None else _graph_edits(finding) is not None
+        has_edit = bool(finding.overrides) if self._reload is not None else graph_edits(finding) is not None
         reason = plans.cannot_try(finding, has_edit=has_edit)
         if reason is None:
             first = not self._baseline
@@ -285,7 +286,7 @@ class _Verification:
         if self._reload is not None:
             loaded = self._reload(finding.overrides)
             return _Edited(finding, {name: self._job(loaded, TurnsJob()) for name in EDITED})
-        edits = _graph_edits(finding) or []
+        edits = graph_edits(finding) or []
         turns = TurnsJob(edits=edits, round_trip=True)
         return _Edited(finding, {name: self._job(None, turns) for name in EDITED})
 
@@ -321,10 +322,11 @@ def _edits(finding: Finding) -> list[Edit]:
     return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
 
 
-def _graph_edits(finding: Finding) -> list[dict[str, Any]] | None:
+def graph_edits(finding: Finding) -> list[dict[str, Any]] | None:
     """The edits of a finding for a graph; ``None`` where one of them needs the user's code."""
     found = [edit.model_dump() for edit in _edits(finding)]
-    if not found or any(from_document(edit) is None for edit in found):
+    edits = [from_document(edit) for edit in found]
+    if not edits or any(edit is None or not supports(edit, "graph") for edit in edits):
         return None
     return found
 

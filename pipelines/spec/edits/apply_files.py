@@ -1,0 +1,95 @@
+"""Edits applied to a spec of several files: to its own text, where that is what they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    VectoriseMap,
+)
+from pipeprof.pipelines.spec.edits.apply_text import apply_to_text
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, find, value_at
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
+from pipeprof.pipelines.spec.yaml.spans import Span
+
+
+def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
+    """Return the text of a spec's own file with edits applied.
+
+    Args:
+        loaded: The spec; the addresses of the edits are those of everything merged.
+        edits: As for `apply_to_text`.
+
+    Raises:
+        EditError: As `apply_to_text`; or a stage comes from another file or from a flag, which the message names.
+    """
+    if len(loaded.files) == 1 and not loaded.overrides:
+        return apply_to_text(loaded.text, edits)
+    own = _Own(loaded)
+    return apply_to_text(loaded.text, [own.translated(edit) for edit in edits])
+
+
+class _Own:
+    """Addresses of the merged spec as those of its own file."""
+
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self._loaded = loaded
+        self._document = read(loaded.text)
+        self._places = {span: address for address, span in _stages(self._document)}
+
+    def translated(self, edit: PipelineEdit) -> PipelineEdit:
+        """The edit for the spec's own file alone."""
+        match edit:
+            case InsertStage():
+                return replace(edit, after=self._address(edit.after or self._last()))
+            case SetArgument():
+                return replace(edit, stage=self._address(edit.stage))
+            case MoveStage():
+                return replace(edit, stage=self._address(edit.stage), before=self._address(edit.before))
+            case ReplaceStages():
+                return replace(edit, stages=tuple(map(self._address, edit.stages)))
+            case VectoriseMap():
+                return replace(edit, stage=self._address(edit.stage), batch=self._address(edit.batch))
+        return edit
+
+    def _last(self) -> str:
+        stages = self._loaded.data.get(STAGES)
+        return f"{STAGES}.{len(stages) - 1}" if stages else SOURCE
+
+    def _address(self, address: str) -> str:
+        # What stands inside of a stage is written where the stage is.
+        head = re.match(r"source|stages\.\d+", address)
+        outer = head[0] if head is not None else address
+        path = find(self._loaded.data, outer).path
+        place = self._loaded.place(path)
+        if place is None:
+            message = f"no place of {address} is known: apply the edit to the file that has it"
+            raise EditError(message)
+        found = self._places.get(place.value)
+        if place.value.flag is None and place.value.file == 0 and found is not None and self._is_whole(path, found):
+            return found + address[len(outer) :]
+        where = self._loaded.origins.location(place.value)
+        message = f"{address} is not written in {self._loaded.path} alone: it comes from {where}; edit it there"
+        raise EditError(message)
+
+    def _is_whole(self, path: Sequence[str | int], found: str) -> bool:
+        """Whether no other file or flag changes the stage."""
+        merged = value_at(self._loaded.data, path)
+        return bool(merged == value_at(self._document.data, find(self._document.data, found).path))
+
+
+def _stages(document: YamlDocument) -> Iterator[tuple[str, Span]]:
+    """The source and the stages of a document with the places where they are written."""
+    if SOURCE in document.data:
+        yield SOURCE, document.places[SOURCE,].value
+    stages = document.data.get(STAGES)
+    for index in range(len(stages)) if isinstance(stages, list) else ():
+        yield f"{STAGES}.{index}", document.places[STAGES, index].value
