@@ -437,7 +437,7 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
 
 def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
     done = pipeprof(
-        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "20", "--no-lock", "--no-verify",
+        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "5000", "--no-lock", "--no-verify",
         "--json", "-q", "--out", str(tmp_path / "p.json"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
