@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
+    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -46,7 +47,7 @@ _BEFORE: Final = Support(True, "in the environment of the process, before it sta
 SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     InsertStage: {
         "spec": Support(True, "any stage of a spec, also in a nested pipeline"),
-        "graph": Support(True, "any stage of a spec"),
+        "graph": Support(True, "any stage of a spec; inside a function only those that pass elements on, as a cache"),
         "source": _BY_HAND,
     },
     SetArgument: {
@@ -59,6 +60,11 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
         "graph": Support(True, "within its own pipeline, as far as the shapes allow it"),
         "source": _BY_HAND,
     },
+    MoveFilter: {
+        "spec": Support(False, "the finding shows what to write"),
+        "graph": Support(True, "over maps without Python, random numbers and state"),
+        "source": _BY_HAND,
+    },
     ReplaceStages: {
         "spec": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
         "graph": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
@@ -66,7 +72,7 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     },
     VectoriseMap: {
         "spec": Support(True, "a function of `ops:`, which becomes a call of `tf.vectorized_map`"),
-        "graph": Support(True, "a function without Python and random numbers, if pfor can convert each of its ops"),
+        "graph": Support(True, "a function of ops that pfor converts, without Python, random numbers and state"),
         "source": _BY_HAND,
     },
     SetOption: {

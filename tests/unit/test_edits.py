@@ -9,6 +9,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -33,6 +34,7 @@ EDITS: tuple[PipelineEdit, ...] = (
     InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),
     SetArgument("stages.1", "batch", "batch_size", 4),
     MoveStage("stages.1", "batch", "stages.0"),
+    MoveFilter("stages.1", "stages.0"),
     ReplaceStages(("stages.0", "stages.1"), (NewStage("take", {"count": 3}),)),
     ReplaceStages(("stages.2",)),
     VectoriseMap("stages.0", "stages.1"),

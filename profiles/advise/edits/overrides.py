@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
+    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -242,6 +243,11 @@ def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
     match edit:
         case MoveStage():
             words = f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"
+        case MoveFilter():
+            words = (
+                f"move {_stage_words(view, edit.stage)} before {_stage_words(view, edit.before)}, with the part of "
+                "the map that it reads"
+            )
         case InsertStage():
             where = f"after {_stage_words(view, edit.after)}" if edit.after else "at the end"
             words = f"insert {_call_words(edit.op, edit.arguments)} {where}"

@@ -11,6 +11,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
+    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -49,6 +50,10 @@ class _Item:
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
 
 
+_OWN_LINES = (SetEnvironment, VectoriseMap, MoveFilter)
+"""Edits that are no change of stages next to each other as they are written."""
+
+
 def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | None, str | None]:
     """The edits as YAML and as Python; ``None`` for none.
 
@@ -62,7 +67,9 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
     for edit in edits:
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
-        elif isinstance(edit, SetEnvironment | VectoriseMap) or _has_source(edit) or not _places(edit, view):
+        elif (
+            isinstance(edit, SetEnvironment | VectoriseMap | MoveFilter) or _has_source(edit) or not _places(edit, view)
+        ):
             yaml.append(as_yaml(edit))
             python.append(as_python(edit))
         else:

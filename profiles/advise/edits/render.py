@@ -12,6 +12,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -58,6 +59,8 @@ def as_yaml(edit: PipelineEdit) -> str:
             text = f"- {edit.op}:   # {edit.stage}\n    {edit.argument}: {yaml_text(edit.value)}"
         case MoveStage():
             text = f"- {edit.op}: …   # {edit.stage}, moved before {edit.before}"
+        case MoveFilter():
+            text = f"- filter: {{ops: […]}}   # {edit.stage}, before {edit.before}: with the calls that it reads"
         case ReplaceStages(by=()):
             text = f"# remove {', '.join(edit.stages)}"
         case ReplaceStages():
@@ -84,6 +87,11 @@ def as_python(edit: PipelineEdit) -> str:
             text = f".{edit.op}(…, {edit.argument}={python_text(edit.value)})  # {edit.stage}"
         case MoveStage():
             text = f".{edit.op}(…)  # {edit.stage}, moved before {edit.before}"
+        case MoveFilter():
+            text = (
+                f"dataset = dataset.filter(lambda *element: predicate(part_of_map(*element)))  # {edit.stage}, "
+                f"moved before {edit.before}"
+            )
         case ReplaceStages(by=()):
             text = f"# remove {', '.join(edit.stages)}"
         case ReplaceStages():
