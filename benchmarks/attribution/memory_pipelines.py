@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +150,17 @@ def cache_of_views(without: str = "") -> Dataset:
     """A cache of all 500 rows of an array of 256 MB."""
     rows = Dataset.from_tensor_slices(np.ones((500, 64_000), np.int64))
     return plain((rows if without == "cache" else rows.cache()).repeat().batch(2))
+
+
+def python_table(without: str = "") -> Dataset:
+    """A list of two million texts of Python's, from which a generator takes."""
+    rows = [bytes([n % 7 + 97]) * (40 + n % 50) for n in range(8 if without == "python" else 2_000_000)]
+
+    def generate() -> Iterator[bytes]:
+        for n in range(ENDLESS):
+            yield rows[n % len(rows)]
+
+    return plain(Dataset.from_generator(generate, output_signature=tf.TensorSpec([], tf.string)).batch(64))
 
 
 def _status(name: str) -> int:
