@@ -89,7 +89,7 @@ def test_the_text_says_what_the_data_says(rng: Random) -> None:
         return
     assert same(read(result).data, wanted), text
     if not any(isinstance(one, ReplaceStages) for one in edits) and not any(
-        isinstance(one, SetArgument) and isinstance(one.value, list) for one in edits
+        isinstance(one, SetArgument) and one.argument == "ops" for one in edits
     ):
         assert notes(result) == notes(text)
 
@@ -126,9 +126,8 @@ def test_in_blocks_only_the_lines_of_an_edit_change(rng: Random) -> None:
     after = apply_to_text(text, [one])
     gone, come = changed(text, after)
     if isinstance(one, MoveStage):
-        assert sorted(line.rstrip("\r\n") for line in lines_of(text)) == sorted(
-            line.rstrip("\r\n") for line in lines_of(after)
-        )
+        # The last line may be one without a line end, before and after.
+        assert sorted(re.split(r"\r?\n", text)) == sorted(re.split(r"\r?\n", after))
     elif isinstance(one, InsertStage):
         # A list that was not there, or was empty in brackets, is the one line that changes.
         assert not gone or (len(gone) == 1 and ("[]" in gone[0] or not gone[0].endswith("\n"))), (gone, come)
