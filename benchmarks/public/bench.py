@@ -5,7 +5,9 @@ code: images, sequences, tables. Each is measured by a plain loop, then by pipep
 of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
 
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth;
-* the verdict's limit is one that the case allows, and is ``cpu`` only where the plain loop keeps the cores busy;
+* the verdict's limit is one that the case allows. ``cpu`` is right where a plain loop on one core is slower than on all
+  by a third at least, and wrong where it is slower by less than a tenth: then a core more is worth nothing, whoever
+  keeps it busy, and another limit or none is right;
 * each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
   finding without a fix to try does not hold;
 * unexplained memory is at most 10 % of the rise or 30 MiB, whichever is larger;
@@ -33,8 +35,8 @@ PATIENCE = 90
 GAINS = 1.1
 """A function that costs nothing and gains less is no bottleneck."""
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
-BUSY_SHARE = 0.75
-"""Of the cores, from which a plain loop is limited by them."""
+SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
+"""Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
 KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
 
 
@@ -80,8 +82,9 @@ def measure(folder: Path, case: Case) -> dict[str, Any]:
     free = {name: plain(folder, case.target, "--free", name) for name in case.functions}
     rules = {finding["rule"] for finding in profile.get("findings") or []}
     fixed = {rule: plain(folder, target) for rule, target in case.fixes.items() if rule in rules}
+    alone = plain(folder, case.target, "--one-core")
     again = plain(folder, case.target)
-    raw = {"plain": [before, again], "free": free, "fixed": fixed}
+    raw = {"plain": [before, again], "one_core": alone, "free": free, "fixed": fixed}
     if not case.functions:
         raw["epochs"] = plain(folder, case.target, "--epochs")
     return {"exit_code": exit_code, "profile": profile, **raw}
@@ -124,11 +127,14 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         )
     per_batch, per_second = throughput.get("elements_per_batch"), throughput.get("elements_per_second")
     rules = {finding["rule"] for finding in findings}
+    limit = verdict["limit"]
+    gain = rate / measured["one_core"]["batches_per_second"]
+    allowed = case.limits | ({None, "serial-stage"} if "cpu" in case.limits and gain < SCALES_FROM else frozenset())
     claims = {
         "finished": True,
         "stage": not true or any(f"{name}" in said for name in true) or bool(case.library and case.library in said),
-        "limit": not case.limits or verdict["limit"] in case.limits,
-        "cpu": verdict["limit"] != "cpu" or cores >= BUSY_SHARE * (os.cpu_count() or 1),
+        "limit": not case.limits or limit in allowed,
+        "cpu": limit != "cpu" or gain >= SCALES_NOT_BELOW,
         "speaks": case.must <= rules,
         "findings": all(finding["holds"] for finding in findings),
         "memory": unexplained <= max(ALLOWED_BYTES, ALLOWED_SHARE * rise),
@@ -142,7 +148,8 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         "stage": stage and stage["name"],
         "true_stages": true,
         "gains_if_free": {name: round(gain, 2) for name, gain in gains.items()},
-        "limit": verdict["limit"],
+        "limit": limit,
+        "gain_of_all_cores_over_one": round(gain, 2),
         "plain_cores": round(cores, 2),
         "plain_batches_per_second": round(rate, 2),
         "batches_per_second": throughput.get("batches_per_second"),

@@ -12,8 +12,7 @@ class Case:
     Attributes:
         target: ``MODULE:FUNCTION``.
         functions: The user's functions in it; the one that gains most by costing nothing is the bottleneck.
-        limits: The limits that the verdict may name, `None` for none. ``cpu`` is held against the cores of the plain
-            loop.
+        limits: The limits that the verdict may name, `None` for none. ``cpu`` is held against a plain loop on one core.
         fixes: By rule, the function with the fix as a person would write it.
         must: Rules that have to speak.
         library: The file whose stage may be named in place of a user's function: the work is inside a library.

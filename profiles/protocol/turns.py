@@ -8,7 +8,7 @@ work in the turn of another one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from pipeprof.profiles.protocol.messages import WorkerMessage
 
@@ -18,14 +18,14 @@ class TurnsJob:
     """How a worker prepares for its turns.
 
     Attributes:
-        edits: Changes of the dataset's graph, as `pipelines.edits.edits.to_document` writes them.
+        edits: Changes of the dataset's graph, each as the JSON of `pipelines.edits.edits.to_document`.
         round_trip: Rebuild the dataset from its graph also without edits, as an edited one is.
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.
         environment: Variables of the process, set before anything is imported.
     """
 
-    edits: list[dict[str, Any]] = field(default_factory=list)
+    edits: list[str] = field(default_factory=list)
     round_trip: bool = False
     digest_batches: int = 8
     digest_seconds: float = 1.5

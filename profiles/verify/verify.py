@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.edits.support import supports
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
     Reload = Callable[[Sequence[str]], LoadedSpec]
 
@@ -244,7 +244,7 @@ class _Verification:
         self._baseline = {name: built.get(name) or self._baseline[name] for name in BASELINES}
         return Evidence({**self._baseline, **{name: built[name] for name in EDITED}})
 
-    def _round(self, team: Team, number: int) -> dict[str, Any]:
+    def _round(self, team: Team, number: int) -> dict[str, TurnEnded]:
         patience = max(self._planned.timeout, 20 * self._pace.block.seconds)
         return {name: team.turn(name, self._pace.block, seconds=patience) for name in order_of(number)}
 
@@ -322,13 +322,13 @@ def _edits(finding: Finding) -> list[Edit]:
     return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
 
 
-def graph_edits(finding: Finding) -> list[dict[str, Any]] | None:
-    """The edits of a finding for a graph; ``None`` where one of them needs the user's code."""
-    found = [edit.model_dump() for edit in _edits(finding)]
-    edits = [from_document(edit) for edit in found]
+def graph_edits(finding: Finding) -> list[str] | None:
+    """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
+    documents = _edits(finding)
+    edits = [from_document(document.model_dump()) for document in documents]
     if not edits or any(edit is None or not supports(edit, "graph") for edit in edits):
         return None
-    return found
+    return [document.model_dump_json() for document in documents]
 
 
 def _write(finding: Finding, evidence: Evidence, judgement: Judgement | None) -> None:

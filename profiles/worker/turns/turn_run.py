@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from pathlib import Path
@@ -80,7 +81,7 @@ class TurnRun(JobRun):
         from pipeprof.pipelines.graph.edit.apply import apply_edits
         from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
-        edits = [edit for document in self._turns.edits if (edit := from_document(document)) is not None]
+        edits = [edit for document in self._turns.edits if (edit := from_document(json.loads(document))) is not None]
         building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
         held = self._source_bytes
         try:
