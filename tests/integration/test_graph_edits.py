@@ -160,6 +160,20 @@ def test_a_pipeline_with_much_in_memory_is_not_made_again(tf: Any, held: int, te
     assert text in reason
 
 
+def test_a_pipeline_without_eager_execution_is_not_made_again(tf: Any) -> None:
+    with tf.Graph().as_default():
+        reason = can_round_trip(tf.data.Dataset.range(3), in_memory=0)
+    assert reason == "eager execution is disabled: a dataset is serialised only with it"
+
+
+def test_a_dataset_that_a_function_captures_is_not_edited(tf: Any, edited: Callable[..., Any]) -> None:
+    other = tf.data.Dataset.range(4).map(plus)
+    dataset = tf.data.Dataset.range(3).flat_map(lambda x: tf.data.Dataset.zip((tf.data.Dataset.range(x), other)))
+    captured = InsertStage("prefetch", {"buffer_size": 2}, after="stages.0.source.inputs.1.stages.0")
+    with pytest.raises(CannotEditError, match=r"stages.0: its function captures the dataset, which is made outside"):
+        edited(dataset, captured)
+
+
 # Arguments.
 
 

@@ -39,7 +39,9 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
     """
     _check(parts, before)
     scope, _ = scopes.find(before[-1].head)
-    assert isinstance(scope, FunctionScope)  # noqa: S101 - a line with an owner is in a function
+    if not isinstance(scope, FunctionScope):
+        msg = "its function captures the dataset, which is made outside"
+        raise CannotEditError(msg, before[0].owner)
     names = {stage.address: _names(scopes, scope, stage) for stage in before}
     reads = {
         stage.address: scope.readers(names[one.address][-1], names[stage.address])

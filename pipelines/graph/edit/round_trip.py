@@ -65,11 +65,16 @@ def editable(dataset: Any, *, in_memory: int, room: int | None = None) -> Editab
     Raises:
         CannotEditError: It holds too much in memory, or captures state that would be frozen.
     """
+    import tensorflow as tf
+
     if in_memory >= LARGEST_SOURCE_BYTES:
         msg = (
             f"the pipeline holds {in_memory / 1e6:,.0f} MB in memory; from {LARGEST_SOURCE_BYTES / 1e6:.0f} MB on "
             "it is not made again from its graph, which would copy them"
         )
+        raise CannotEditError(msg)
+    if not tf.executing_eagerly():
+        msg = "eager execution is disabled: a dataset is serialised only with it"
         raise CannotEditError(msg)
     found = serialised(dataset, in_memory=in_memory, room=room)
     if isinstance(found, str):
