@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.edits.edits import PipelineEdit, stages_of
 from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
 from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
@@ -65,7 +65,7 @@ def apply_edits(
         spec = structured(spec if spec is not None else dataset.element_spec, element)
     if spec is None:
         msg = "the structure of the edited pipeline's elements is not known"
-        raise CannotEditError(msg)
+        raise CannotEditError(msg, min(stages_of(edits), default=None))
     options = tf.data.Options()
     if plan.options:
         options = dataset.options()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
-from pipeprof.pipelines.graph.read.function_facts import CALLS
+from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, is_random
 
+EffectKind: TypeAlias = Literal["python", "random", "state"]
 TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
 _GUARDS: Final = frozenset({"If", "StatelessIf"})
 _SILENT: Final = frozenset({"Assert", "Const", "Identity", "NoOp"})
@@ -274,3 +275,19 @@ def replace_call(function: Any, call: Any, callee: Callee) -> list[str]:
     for key, node in controls.items():
         function.control_ret[key] = node
     return returned
+
+
+def ops_with_effects(graph: EditableGraph, function: Any) -> Iterator[tuple[str, EffectKind]]:
+    """Yield the ops of a function, and of those that it calls, whose result does not depend on their inputs alone."""
+    nodes = [*function.node_def]
+    for name in graph.used_functions(function.node_def):
+        nodes.extend(graph.functions[name].node_def)
+    ops = list(dict.fromkeys(node.op for node in nodes))
+    definitions = op_definitions(set(ops))
+    for op in ops:
+        if op in PYTHON:
+            yield op, "python"
+        elif is_random([op]):
+            yield op, "random"
+        elif op in definitions and definitions[op].is_stateful:
+            yield op, "state"

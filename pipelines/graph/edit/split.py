@@ -15,13 +15,14 @@ from pipeprof.pipelines.graph.edit.functions import (
     component_specs,
     imported,
     inlined,
-    op_definitions,
+    ops_with_effects,
 )
 from pipeprof.pipelines.graph.edit.scopes import captured_count, function_of
-from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _ASSERTION = "Assert"
+_LOOKUP = "LookupTable"
+"""Ops on tables: one that can change is not edited."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,12 @@ def _prune(function: Any, wanted: frozenset[int]) -> None:
 
 def _check(graph: EditableGraph, stage: WrittenStage) -> None:
     function = inlined(graph, function_of(graph, graph.nodes[stage.head]), assertions=True)
-    nodes = [*function.node_def]
-    for name in graph.used_functions(function.node_def):
-        nodes.extend(graph.functions[name].node_def)
-    definitions = op_definitions({node.op for node in nodes})
-    for op in dict.fromkeys(node.op for node in nodes):
-        if op in PYTHON:
+    for op, kind in ops_with_effects(graph, function):
+        if kind == "python":
             msg = f"its function runs Python ({op}), which may depend on the elements before"
-        elif is_random([op]):
+        elif kind == "random":
             msg = f"its function draws random numbers ({op}): with fewer elements it draws others (class randomness)"
-        elif op in definitions and definitions[op].is_stateful and op != _ASSERTION and not op.startswith("Lookup"):
+        elif op != _ASSERTION and not op.startswith(_LOOKUP):
             msg = f"its function has an op with state ({op}), which may depend on the elements before"
         else:
             continue

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
 from pipeprof.pipelines.graph.edit.elements import shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, op_definitions, retrace, set_shapes
+from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.scopes import function_of
-from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "PrintV2"})
@@ -93,26 +92,20 @@ def whole_batches(
 
 def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
     """Refuse ops that pfor does not convert, or that give other elements when they run once per batch."""
-    nodes = [*function.node_def, *_called(graph, function)]
-    definitions = op_definitions({node.op for node in nodes})
-    for node in nodes:
-        op = node.op
-        if op in PYTHON:
+    for op, kind in ops_with_effects(graph, function):
+        if kind == "python":
             msg = f"its function runs Python ({op}), which TensorFlow cannot apply to whole batches"
-        elif is_random([op]):
+        elif kind == "random":
             msg = f"its function draws random numbers ({op}), which would differ on whole batches (class randomness)"
-        elif op in definitions and definitions[op].is_stateful and op not in _CONVERTED:
+        elif op not in _CONVERTED:
             msg = f"its function has an op with state ({op}), which would run once per batch"
-        elif next(function_names(node), None) is not None:
-            msg = f"its function has control flow ({op}), which TensorFlow cannot apply to whole batches from a graph"
         else:
             continue
         raise CannotEditError(msg, stage.address)
-
-
-def _called(graph: EditableGraph, function: Any) -> Iterator[Any]:
-    for name in graph.used_functions(function.node_def):
-        yield from graph.functions[name].node_def
+    branching = next((node.op for node in function.node_def if next(function_names(node), None) is not None), None)
+    if branching is not None:
+        msg = f"its function has control flow ({branching}), which TensorFlow cannot apply to whole batches"
+        raise CannotEditError(msg, stage.address)
 
 
 def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:
