@@ -44,6 +44,7 @@ def run(given: RunOptions) -> None:
     pipeprof-out/.
     """
     import sys
+    import time
     from functools import partial
 
     from pipeprof.cli import options, output, streams
@@ -92,10 +93,11 @@ def run(given: RunOptions) -> None:
     writer = _writer(parsed, loaded, outputs.profile, redact=given.redact)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     chosen = settings(target=parsed, loaded=loaded)
+    end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     try:
         profile = run_sample(chosen, writer, progress)
         if not given.no_verify and not profile.exit_code:
-            _verify(profile, chosen, budget, progress, changes)
+            _verify(profile, chosen, budget, progress, changes, end_at)
             writer.write(profile, final=True)
     finally:
         progress.close()
@@ -109,12 +111,13 @@ def run(given: RunOptions) -> None:
     raise typer.Exit(profile.exit_code or 0)
 
 
-def _verify(
+def _verify(  # noqa: PLR0917 - what a run has
     profile: Profile,
     settings: RunSettings,
     budget: float | None,
     progress: RunProgress,
     changes: Changes,
+    end_at: float | None,
 ) -> None:
     """Try what the findings propose."""
     import os
@@ -128,7 +131,7 @@ def _verify(
         return check_spec(settings.target.path, sets, overlays=changes.overlays, environment=environment)
 
     seconds = budget if budget is not None else DEFAULT_BUDGET
-    verify(profile, settings, seconds, progress, reload=reload if settings.loaded is not None else None)
+    verify(profile, settings, seconds, progress, reload=reload if settings.loaded is not None else None, end_at=end_at)
 
 
 def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:

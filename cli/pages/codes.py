@@ -128,6 +128,10 @@ _WARNINGS = {
         "Remove --step to use the function's own.",
     ),
     "unknown-rule": ("`ignore` names a rule that does not exist.", "Correct the name: pipeprof rules lists them."),
+    "verification-interrupted": (
+        "Ctrl-C or a signal ended the run while changes were tried.",
+        "Findings that were not tried are predictions: run it again, or with a smaller --budget.",
+    ),
 }
 _RUN_ERRORS = {
     "build": ("The pipeline could not be built.", "Correct the stage that the message names."),

@@ -342,7 +342,8 @@ def _known_of_start(profile: Profile) -> str:
 
 def _ending(profile: Profile, steps: Steps | None) -> str | None:
     """State how a run ended that did not end well; ``None`` for one that did."""
-    if profile.complete and not profile.exit_code:
+    if profile.complete and (not profile.exit_code or profile.verification is not None):
+        # What was interrupted is the verification, after the measurement.
         return None
     where = f" in phase {profile.phases[-1].name}" if profile.phases else ""
     after = f" after {steps.count:,} steps" if steps else f", before the first {_not_reached(profile)}"

@@ -14,6 +14,7 @@ from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import ordered
 from pipeprof.profiles.document.findings import Edit, Finding, Verification
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, LockTimeoutError, measuring_lock
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 COMBINED = "combined"
 """The rule of a finding that is several edits together."""
+_INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 
 
@@ -51,7 +53,13 @@ class _Edited:
 
 
 def verify(
-    profile: Profile, settings: RunSettings, budget: float, progress: RunProgress, *, reload: Reload | None
+    profile: Profile,
+    settings: RunSettings,
+    budget: float,
+    progress: RunProgress,
+    *,
+    reload: Reload | None,
+    end_at: float | None = None,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -61,6 +69,7 @@ def verify(
         budget: Seconds that it may take, starts of processes included up to a quarter more.
         progress: Receives what is tried.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
     findings = plans.to_try(profile.findings or ())
     further = guesses(profile)
@@ -74,6 +83,8 @@ def verify(
     began = time.monotonic()
     patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     run = _Verification(profile, settings, budget, progress, reload)
+    run.limit(end_at)
+    progress.note(run.announce(len(findings) + len(further)))
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
@@ -135,9 +146,22 @@ class _Verification:
                 self._try_combined(team, [*findings, *self._try_further(team, further)])
             except InterruptedVerificationError:
                 self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
+                self._profile.warnings.append(Message(code="verification-interrupted", message=_INTERRUPTED))
                 for finding in findings[self._reached :]:
                     if finding.measured is None:
                         finding.reason = "not tried: interrupted"
+
+    def limit(self, end_at: float | None) -> None:
+        """End at a time of the clock at the latest."""
+        if end_at is not None:
+            self._until = min(self._until, end_at)
+
+    def announce(self, count: int) -> str:
+        """Return what comes, for the progress."""
+        text = f"trying up to {count} change{'s' if count > 1 else ''}, {max(0.0, self._left()):.0f} s at most"
+        if self._reload is None:
+            text += "; your function is called four times for the first, twice for each further one"
+        return f"{text} (--no-verify skips this)"
 
     def finish(self, seconds: float) -> None:
         """Write what was found into the profile."""
@@ -182,7 +206,7 @@ class _Verification:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
         self._tried += 1
-        self._progress.note(f"trying {self._tried}: {finding.title} ({finding.change or finding.recommendation})")
+        self._progress.phase(f"trying {self._tried}: {finding.title}", None)
         self._measure(team, edited)
 
     def _try_further(self, team: Team, further: Sequence[Finding]) -> list[Finding]:
@@ -210,10 +234,8 @@ class _Verification:
                 judgement = judge(evidence, finding.semantics or "same", for_memory=finding.family == "memory")
                 self._report(judgement)
         except MemberFailedError as error:
-            team.end(*EDITED)
             if error.name in BASELINES:
                 self._baseline = {}
-                team.end(*BASELINES)
                 what = error.reason if error.refused else f"the pipeline as it is {error.reason}"
                 finding.reason = f"not tried: {what}"
             elif error.refused:
@@ -228,6 +250,8 @@ class _Verification:
             raise
         finally:
             team.end(*EDITED)
+            if not self._baseline:
+                team.end()
         _write(finding, evidence, judgement)
         same = evidence.same()
         if same is not None:
@@ -272,7 +296,7 @@ class _Verification:
             edited = self._edited(together)
         except PipeprofError:
             return  # The edits exclude each other.
-        self._progress.note(f"trying all {len(kept)} together")
+        self._progress.phase(f"trying all {len(kept)} together", None)
         self._measure(team, edited)
         if together.status == "kept":
             self._profile.findings = [*(self._profile.findings or ()), together]

@@ -42,7 +42,9 @@ class Progress:
         del rate, total
         print("tick", done, file=sys.stderr, flush=True)
 
-    def phase(self, name: str, seconds: float | None) -> None: ...
+    def phase(self, name: str, seconds: float | None) -> None:
+        del seconds
+        self.note(name)
 
     def data(self, name: str, done: int, total: int) -> None: ...
 

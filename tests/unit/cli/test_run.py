@@ -39,8 +39,9 @@ class Harness:
         writer.write(self.profile, final=True)
         return self.profile
 
-    def verify(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, *, reload: Any) -> None:
-        assert (profile, settings, callable(reload)) == (self.profile, self.asked[-1], settings.loaded is not None)
+    def verify(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
+        assert (profile, settings) == (self.profile, self.asked[-1])
+        assert callable(options["reload"]) == (settings.loaded is not None)
         progress.close()
         self.budgets.append(budget)
 
