@@ -15,8 +15,11 @@ BLOCK_STEPS = 8
 SETTLE_SECONDS = 0.05
 """Of a block, not counted: threads have just been started again."""
 WARM_SECONDS = 3.0
-WARM_SHARE = 0.08
+WARM_SHARE = 0.04
 """Of the budget that the warm-up of one worker takes at most."""
+DIGEST_SECONDS = 1.5
+DIGEST_SHARE = 0.02
+"""Of the budget that the description of the first batches takes at most, in each worker."""
 WORKERS = 4
 START_SECONDS = 3.0
 """For TensorFlow to start, per worker and core."""
@@ -34,12 +37,14 @@ class Pace:
         block: A measured turn.
         warm: A warm-up.
         start_seconds: Until all workers of an edit are ready to be measured.
+        digest_seconds: For the description of the first batches.
         round_seconds: One block of each worker.
     """
 
     block: TurnRequest
     warm: TurnRequest
     start_seconds: float
+    digest_seconds: float
     round_seconds: float
 
     def seconds_of(self, pairs: int, *, first: bool) -> float:
@@ -69,6 +74,7 @@ def pace_of(profile: Profile, budget: float, cores: float) -> Pace:
         block=TurnRequest("block", seconds, BLOCK_STEPS, settle),
         warm=TurnRequest("warm", warm),
         start_seconds=starts + WORKERS * warm,
+        digest_seconds=min(DIGEST_SECONDS, DIGEST_SHARE * budget),
         round_seconds=WORKERS * (seconds + settle),
     )
 

@@ -334,7 +334,7 @@ class _Verification:
             folders = ensure(loaded.spec.data, progress=self._progress.data, cache=locate())
         settings = replace(self._settings, loaded=loaded)
         job = job_of(settings, self._planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
-        return replace(job, turns=turns)
+        return replace(job, turns=replace(turns, digest_seconds=self._pace.digest_seconds))
 
 
 _CLASSES = ("same", "order", "randomness", "values")
