@@ -88,8 +88,8 @@ def load_target(
 
     from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.python_files import python_files
     from pipeprof.pipelines.target.target import parse_target
-    from pipeprof.profiles.harness.settings import python_files
 
     given: tuple[tuple[str, str], ...] = ()
     if arguments:

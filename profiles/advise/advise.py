@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
+from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
@@ -185,11 +186,3 @@ def job_of(
         seed=planned.seed,
         warm=[str(file) for file in warm],
     )
-
-
-def python_files(loaded: LoadedSpec) -> list[Path]:
-    """List the Python files that a spec names anywhere."""
-    from pipeprof.pipelines.ops.values.python_ref import PythonRef
-    from pipeprof.pipelines.spec.paths import leaves
-
-    return [loaded.base_dir / leaf.value.file for leaf in leaves(loaded.spec) if isinstance(leaf.value, PythonRef)]

@@ -21,6 +21,7 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.proven import describe_proven
+from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_groups, unknown_stages
 from pipeprof.profiles.wording import (
     cores_text,
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
     from pipeprof.profiles.time.bottleneck import Bottleneck
-
-STEP_BOUND_BELOW = 0.05
-"""Share of waiting below which the step sets the pace (xprof: not input-bound)."""
-
-INPUT_BOUND_FROM = 0.20
-"""Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
 
 OWNER_FROM = 0.25
 """Share of the pipeline's work from which a stage is named for it alone."""
@@ -71,18 +66,6 @@ _WORDS_FOR_CODES = {
     "raised": "the pipeline raised an error",
     "step-raised": "the step raised an error",
 }
-
-
-def classify_wait(wait_share: float) -> Bound:
-    """Classify a share of waiting between 0 and 1.
-
-    Example:
-        >>> classify_wait(0.01), classify_wait(0.05), classify_wait(0.20)
-        ('step', 'balanced', 'input')
-    """
-    if wait_share < STEP_BOUND_BELOW:
-        return "step"
-    return "input" if wait_share >= INPUT_BOUND_FROM else "balanced"
 
 
 def conclude(profile: Profile) -> Verdict:

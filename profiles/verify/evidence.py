@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.profiles.protocol.turns import Built, TurnEnded
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.verify.ratio import Ratio, ratio_of
 
 ROUND = ("A1", "B1", "B2", "A2")

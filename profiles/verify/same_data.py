@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.protocol.turns import BatchDigest, Built
+from pipeprof.profiles.protocol.turn_messages import Built
+from pipeprof.profiles.protocol.turns import BatchDigest
 
 Level = Literal["bytes", "elements", "types"]
 """What is compared: every byte in order, the elements in any order, or types and counts alone."""

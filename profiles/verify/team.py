@@ -13,7 +13,8 @@ from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
+from pipeprof.profiles.protocol.turns import TurnRequest
 
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.event_loop import Signals

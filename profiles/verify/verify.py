@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded
+    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 
     Reload = Callable[[Sequence[str]], LoadedSpec]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.edits.apply_data import plan
-from pipeprof.pipelines.spec.edits.patch import Patcher, same
-from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.edits.patch import Patcher
+from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.edits.tree import parse
 from pipeprof.pipelines.spec.yaml.reader import read
 

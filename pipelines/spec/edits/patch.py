@@ -10,7 +10,7 @@ from pipeprof.pipelines.spec.edits.flow_items import patch_flow
 from pipeprof.pipelines.spec.edits.items import Final
 from pipeprof.pipelines.spec.edits.layout import Layout
 from pipeprof.pipelines.spec.edits.new_text import block_lines, like
-from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same
 from pipeprof.pipelines.spec.edits.splices import Splices
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow
@@ -196,17 +196,3 @@ def _fresh(node: WrittenNode, finals: list[Final]) -> Any:
     if node.kind == "mapping":
         return {final.key: final.value for final in finals}
     return [final.value for final in finals]
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two data are the same, types included; no stages and an empty list of them are the same."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        first, second = (_without_empty(value) for value in (one, other))
-        return first.keys() == second.keys() and all(same(value, second[key]) for key, value in first.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(first, second) for first, second in zip(one, other, strict=True))
-    return type(one) is type(other) and (one == other or (one != one and other != other))  # noqa: PLR0124 - not a number
-
-
-def _without_empty(value: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: inner for key, inner in value.items() if key != STAGES or inner}

@@ -107,3 +107,17 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
         return
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         yield from _leaves(inner, (*path, key))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two data are the same, types included; no stages and an empty list of them are the same."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        first, second = (_without_empty(value) for value in (one, other))
+        return first.keys() == second.keys() and all(same(value, second[key]) for key, value in first.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same(first, second) for first, second in zip(one, other, strict=True))
+    return type(one) is type(other) and (one == other or (one != one and other != other))  # noqa: PLR0124 - not a number
+
+
+def _without_empty(value: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: inner for key, inner in value.items() if key != STAGES or inner}

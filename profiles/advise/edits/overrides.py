@@ -21,8 +21,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plan
 from pipeprof.pipelines.spec.edits.items import Final, staying
-from pipeprof.pipelines.spec.edits.patch import same
-from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, value_at
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same, value_at
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
 from pipeprof.pipelines.spec.yaml.writer import flow

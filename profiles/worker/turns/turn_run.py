@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow

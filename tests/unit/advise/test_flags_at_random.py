@@ -13,8 +13,7 @@ from unit.spec.styled import addresses, edit
 
 from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.patch import same
-from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.writer import flow

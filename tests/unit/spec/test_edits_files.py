@@ -9,8 +9,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
-from pipeprof.pipelines.spec.edits.patch import same
-from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.loader import load_spec
 
 BASE = """\

@@ -27,8 +27,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.apply_text import apply_to_text
-from pipeprof.pipelines.spec.edits.patch import same
-from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.yaml.reader import read
 
 RANDOM = st.integers(0, 1 << 32).map(Random)

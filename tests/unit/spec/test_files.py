@@ -17,10 +17,10 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.compose.files import MAX_FILES
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
 from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES
 from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.profiles.harness.settings import python_files
 
 BASE = """\
 version: 1

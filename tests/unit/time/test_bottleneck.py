@@ -11,9 +11,10 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.protocol.messages import Trace
-from pipeprof.profiles.time.bottleneck import find_bottleneck, limited_by_gil
+from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free
+from pipeprof.profiles.time.limits.gil import limited_by_gil
 from pipeprof.profiles.time.top_stage import top_groups, unread_note
 
 

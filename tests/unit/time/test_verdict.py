@@ -18,7 +18,8 @@ from pipeprof.profiles.document.stages import Causes, Headspace, Location, OpCos
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import verdict as module
-from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, classify_wait, conclude
+from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
+from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
 
 
 def same(ms: float) -> Quantiles:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest
 from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judge_edit import LOOKS, Judgement, judge
 

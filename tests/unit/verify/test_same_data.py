@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeprof.profiles.protocol.turns import BatchDigest, Built
+from pipeprof.profiles.protocol.turn_messages import Built
+from pipeprof.profiles.protocol.turns import BatchDigest
 from pipeprof.profiles.verify.same_data import check_data
 
 

@@ -10,7 +10,7 @@ from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, in
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
-from pipeprof.profiles.time.bottleneck import (
+from pipeprof.profiles.time.limits.gil import (
     LOCK_FROM,
     PYTHON_ALWAYS,
     PYTHON_CORES,

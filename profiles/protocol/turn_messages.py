@@ -1,0 +1,55 @@
+"""Messages of a worker that takes turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.turns import BatchDigest
+
+
+@dataclass(frozen=True)
+class Built(WorkerMessage):
+    """The pipeline is built and has given its first batches.
+
+    Attributes:
+        batches: What they were.
+        ended: The first epoch had no more than these.
+        runtime_bytes: Resident memory once TensorFlow was loaded.
+        build_seconds: How long building took, the user's code included.
+        first_seconds: How long the first batch took.
+    """
+
+    batches: list[BatchDigest]
+    ended: bool
+    runtime_bytes: int | None
+    build_seconds: float
+    first_seconds: float
+
+
+@dataclass(frozen=True)
+class EditRefused(WorkerMessage):
+    """The pipeline cannot be edited in this way, in one sentence; nothing was measured."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TurnEnded(WorkerMessage):
+    """The end of a turn.
+
+    Attributes:
+        steps: Steps that were counted.
+        seconds: From the step before them to the last one.
+        wait_seconds: The device's time without work in them; None without a device.
+        cpu_seconds: CPU time of the whole process in the turn.
+        peak_bytes: Largest resident memory of the process so far.
+        settled: Whether the step time had settled, for a warm-up.
+    """
+
+    steps: int
+    seconds: float
+    wait_seconds: float | None
+    cpu_seconds: float
+    peak_bytes: int | None
+    settled: bool | None = None
