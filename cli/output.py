@@ -68,12 +68,16 @@ def format_of(text: str) -> str:
         UsageError: No format has this extension.
 
     Example:
-        >>> format_of("a/report.txt")
-        'text'
+        >>> format_of("a/report.txt"), format_of("fast.plan.json"), format_of("run.json")
+        ('text', 'plan', 'json')
     """
     known = extensions_of("run")
-    extension = Path(text).suffix.lower()
-    if extension not in known:
+    name = Path(text).name.lower()
+    extension = max(
+        (known_one for known_one in known if name.endswith(known_one) and name != known_one), key=len, default=""
+    )
+    if not extension:
+        extension = Path(text).suffix.lower()
         got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
         msg = f"--out {text}: {got}; use {' or '.join(known)}, or - for stdout"
         raise UsageError(msg)

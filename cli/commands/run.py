@@ -85,6 +85,7 @@ def run(given: RunOptions) -> None:
     parsed, loaded = load_target(
         given.target, changes, no_python=given.no_python, step=step, arguments=given.args or []
     )
+    _check_plan(given, outputs, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
@@ -109,6 +110,20 @@ def run(given: RunOptions) -> None:
             raise
     _refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
+    """Refuse a plan that could have nothing in it, before anything is measured."""
+    from pipeprof.pipelines.errors import UsageError
+
+    if outputs.stdout != "plan" and all(kind != "plan" for _, kind in outputs.files):
+        return
+    if given.no_verify:
+        msg = "a plan has the changes that were measured: remove --no-verify"
+        raise UsageError(msg)
+    if loaded is not None:
+        msg = f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use the --set values instead"
+        raise UsageError(msg)
 
 
 def _verify(  # noqa: PLR0917 - what a run has

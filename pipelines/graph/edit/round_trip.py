@@ -68,21 +68,26 @@ def editable(dataset: Any, *, in_memory: int, room: int | None = None) -> Editab
     import tensorflow as tf
 
     if in_memory >= LARGEST_SOURCE_BYTES:
-        msg = (
-            f"the pipeline holds {in_memory / 1e6:,.0f} MB in memory; from {LARGEST_SOURCE_BYTES / 1e6:.0f} MB on "
-            "it is not made again from its graph, which would copy them"
-        )
-        raise CannotEditError(msg)
+        raise CannotEditError(_holds(in_memory))
     if not tf.executing_eagerly():
         msg = "eager execution is disabled: a dataset is serialised only with it"
         raise CannotEditError(msg)
     found = serialised(dataset, in_memory=in_memory, room=room)
     if isinstance(found, str):
         raise CannotEditError(found)
+    if (size := found.ByteSize()) >= LARGEST_SOURCE_BYTES:
+        raise CannotEditError(_holds(size))
     graph = EditableGraph(found)
     _refuse_mutable_state(graph)
     _renew_state(graph)
     return graph
+
+
+def _holds(size: int) -> str:
+    return (
+        f"the pipeline holds {size / 1e6:,.0f} MB in memory; from {LARGEST_SOURCE_BYTES / 1e6:.0f} MB on "
+        "it is not made again from its graph, which would copy them"
+    )
 
 
 def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -> Any:

@@ -49,7 +49,7 @@ def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
 
 
 def test_no_format_is_left_of_the_test_before() -> None:
-    assert registry.names_of("run") == ("text", "json")
+    assert registry.names_of("run") == ("text", "json", "plan")
     assert registry.names_of("check") == ("text", "json", "github")
 
 

@@ -1,0 +1,36 @@
+"""The changes that were measured to help, as a plan for `pipeprof.apply`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.formats.registry import Format, Output
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.profile import Profile
+
+
+def _render(output: Output) -> str:
+    from pipeprof.pipelines.edits.edits import from_document
+    from pipeprof.pipelines.edits.plan import EditPlan, write_plan
+
+    profile = output.profile
+    best = best_change(profile)
+    edits, speedup = [], None
+    if best is not None:
+        documents = best.edit if isinstance(best.edit, list) else [best.edit] if best.edit is not None else []
+        edits = [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
+        speedup = (best.measured or {}).get("speedup")
+    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
+    return write_plan(EditPlan(profile.target.text, stages, tuple(edits), speedup))
+
+
+def best_change(profile: Profile) -> Finding | None:
+    """The kept finding with the largest measured speed-up; all of them together where that was kept."""
+    kept = [finding for finding in profile.findings or () if finding.status == "kept" and finding.edit is not None]
+    together = [finding for finding in kept if finding.rule == "combined"]
+    return max(together or kept, key=lambda finding: (finding.measured or {}).get("speedup") or 0.0, default=None)
+
+
+FORMAT = Format("plan", (".plan.json",), frozenset({"run", "show"}), _render, order=60)

@@ -1,0 +1,114 @@
+"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, from_document, to_document
+from pipeprof.pipelines.errors import ProfileError
+
+PLAN_VERSION: Final = 1
+KEY: Final = "pipeprof_plan"
+"""The first key of a plan, with its version."""
+
+
+class PlanError(ProfileError):
+    """A file is no plan, or the plan was made for another pipeline."""
+
+
+@dataclass(frozen=True)
+class EditPlan:
+    """Edits, and the pipeline that they belong to.
+
+    Attributes:
+        target: What was measured, as its user named it.
+        stages: Ops of the stages as written, by address, in order.
+        edits: The edits, in the order in which they are applied.
+        speedup: Measured steps per second with them over without; ``None`` where they save memory.
+    """
+
+    target: str
+    stages: Mapping[str, str]
+    edits: tuple[PipelineEdit, ...]
+    speedup: float | None = None
+
+
+def write_plan(plan: EditPlan) -> str:
+    """Return a plan as JSON."""
+    document = {
+        KEY: PLAN_VERSION,
+        "tool": {"name": "pipeprof"},
+        "target": plan.target,
+        "speedup": plan.speedup,
+        "edits": [to_document(edit) for edit in plan.edits],
+        "stages": dict(plan.stages),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_plan(text: str, name: str) -> EditPlan:
+    """Parse a plan.
+
+    Args:
+        text: The file's text.
+        name: Of the file, for messages.
+
+    Raises:
+        PlanError: It is no plan, or one of another version.
+
+    Example:
+        >>> plan = EditPlan("input.py:train", {"source": "range"}, ())
+        >>> read_plan(write_plan(plan), "a.plan.json") == plan
+        True
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or KEY not in document:
+        msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {name}"
+        raise PlanError(msg)
+    if document[KEY] != PLAN_VERSION:
+        msg = f"{name} is a plan of version {document[KEY]}, this pipeprof reads version {PLAN_VERSION}: write it again"
+        raise PlanError(msg)
+    edits = [from_document(edit) for edit in _listed(document.get("edits")) if isinstance(edit, dict)]
+    stages = document.get("stages")
+    if not isinstance(stages, dict) or None in edits:
+        msg = f"{name} is damaged or has edits that this version does not know: write it again"
+        raise PlanError(msg)
+    speedup = document.get("speedup")
+    return EditPlan(
+        str(document.get("target", "")),
+        {str(address): str(op) for address, op in stages.items()},
+        tuple(edit for edit in edits if edit is not None),
+        float(speedup) if isinstance(speedup, int | float) else None,
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def describe_misfit(plan: EditPlan, stages: Mapping[str, str]) -> str | None:
+    """Return where a pipeline is not the one that a plan was made for; ``None`` where it is.
+
+    Args:
+        plan: The plan.
+        stages: Ops of the pipeline's stages as written, by address.
+
+    Example:
+        >>> plan = EditPlan("f.py:g", {"source": "range", "stages.0": "map"}, ())
+        >>> describe_misfit(plan, {"source": "range", "stages.0": "batch"})
+        'stages.0 is batch, the plan has map'
+    """
+    for address in dict.fromkeys([*plan.stages, *stages]):
+        expected, found = plan.stages.get(address), stages.get(address)
+        if expected == found:
+            continue
+        if found is None:
+            return f"{address} ({expected}) is missing"
+        return f"{address} is {found}, the plan has {expected or 'no such stage'}"
+    return None

@@ -1,0 +1,67 @@
+"""A plan applied in a user's script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+import pipeprof
+from pipeprof.pipelines.edits.edits import InsertStage, VectoriseMap
+from pipeprof.pipelines.edits.plan import EditPlan, PlanError, write_plan
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+
+STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
+
+
+def plan(folder: Path, *edits: object, stages: dict[str, str] | None = None) -> Path:
+    path = folder / "fast.plan.json"
+    path.write_text(write_plan(EditPlan("input.py:make", stages or STAGES, edits)))  # type: ignore[arg-type]
+    return path
+
+
+def make() -> tf.data.Dataset:
+    return tf.data.Dataset.range(40).map(lambda number: tf.one_hot(number % 4, 4)).batch(8)
+
+
+def values(dataset: tf.data.Dataset) -> list[list[list[float]]]:
+    return [batch.tolist() for batch in dataset.as_numpy_iterator()]
+
+
+def test_the_dataset_has_the_edits_and_the_same_elements(tmp_path: Path) -> None:
+    path = plan(tmp_path, VectoriseMap("stages.0", "stages.1"), InsertStage("prefetch", {"buffer_size": 2}, None))
+    fast = pipeprof.apply(make(), path)
+    assert values(fast) == values(make())
+    assert fast.element_spec == make().element_spec
+    with pytest.raises(PlanError, match="stages.0 is batch, the plan has map"):
+        pipeprof.apply(fast, path)
+
+
+def test_a_plan_without_edits_gives_the_dataset_itself(tmp_path: Path) -> None:
+    dataset = make()
+    assert pipeprof.apply(dataset, str(plan(tmp_path))) is dataset
+
+
+def test_another_pipeline_is_refused(tmp_path: Path) -> None:
+    other = tf.data.Dataset.range(40).map(lambda number: number + 1).shuffle(4)
+    with pytest.raises(PlanError, match=r"made for another pipeline \(input.py:make\): stages.1 is shuffle"):
+        pipeprof.apply(other, plan(tmp_path, VectoriseMap("stages.0", "stages.1")))
+    with pytest.raises(PlanError, match="cannot be read"):
+        pipeprof.apply(make(), tmp_path / "missing.plan.json")
+
+
+def test_state_that_a_copy_would_freeze_is_named(tmp_path: Path) -> None:
+    weight = tf.Variable(2.0)
+    dataset = tf.data.Dataset.range(4).map(lambda number: tf.cast(number, tf.float32) * weight).batch(2)
+    with pytest.raises(CannotEditError, match=r"stages.0: its function captures a tf.Variable"):
+        pipeprof.apply(dataset, plan(tmp_path, InsertStage("prefetch", {"buffer_size": 1})))
+
+
+def test_what_is_held_in_memory_is_not_copied(tmp_path: Path) -> None:
+    large = tf.data.Dataset.from_tensor_slices(tf.zeros([60, 1 << 18])).map(lambda row: row).batch(2)
+    path = plan(
+        tmp_path, InsertStage("prefetch", {"buffer_size": 1}), stages={**STAGES, "source": "from_tensor_slices"}
+    )
+    with pytest.raises(CannotEditError, match="63 MB in memory"):
+        pipeprof.apply(large, path)

@@ -1,0 +1,83 @@
+"""Plans: measured edits in a file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.formats.plan import best_change
+from pipeprof.pipelines.edits.edits import InsertStage, NewStage, ReplaceStages, SetArgument, VectoriseMap
+from pipeprof.pipelines.edits.plan import EditPlan, PlanError, describe_misfit, read_plan, write_plan
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+
+STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
+PLAN = EditPlan(
+    "train.py:make",
+    STAGES,
+    (
+        SetArgument("stages.0", "map", "num_parallel_calls", 4),
+        InsertStage("prefetch", {"buffer_size": 2}, "stages.1"),
+        VectoriseMap("stages.0", "stages.1"),
+        ReplaceStages(("stages.1",), (NewStage("batch", {"batch_size": 8}),)),
+    ),
+    1.5,
+)
+
+
+def test_a_plan_is_read_as_it_was_written() -> None:
+    assert read_plan(write_plan(PLAN), "a.plan.json") == PLAN
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda document: document.clear(), "is not a plan"),
+        (lambda document: document.update(pipeprof_plan=2), "a plan of version 2, this pipeprof reads version 1"),
+        (lambda document: document.update(stages=None), "is damaged"),
+        (lambda document: document["edits"].append({"kind": "Unheard"}), "edits that this version does not know"),
+    ],
+)
+def test_what_is_no_plan_is_refused(change: Any, said: str) -> None:
+    document = json.loads(write_plan(PLAN))
+    change(document)
+    with pytest.raises(PlanError, match=said):
+        read_plan(json.dumps(document), "a.plan.json")
+    with pytest.raises(PlanError, match="is not a plan"):
+        read_plan("x", "a.plan.json")
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (STAGES, None),
+        ({**STAGES, "stages.1": "shuffle"}, "stages.1 is shuffle, the plan has batch"),
+        ({"source": "range", "stages.0": "map"}, "stages.1 (batch) is missing"),
+        ({**STAGES, "stages.2": "prefetch"}, "stages.2 is prefetch, the plan has no such stage"),
+    ],
+)
+def test_another_pipeline_is_noticed(stages: dict[str, str], said: str | None) -> None:
+    assert describe_misfit(PLAN, stages) == said
+
+
+def kept(rule: str, speedup: float, status: str = "kept") -> Finding:
+    edit = {"kind": "SetOption", "path": rule, "value": 1}
+    return Finding.model_validate(
+        {"rule": rule, "title": rule, "status": status, "edit": [edit], "measured": {"speedup": speedup}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("findings", "rule"),
+    [
+        ([], None),
+        ([kept("a", 1.5), kept("b", 1.7), kept("c", 3.0, "rejected")], "b"),
+        ([kept("a", 1.5), kept("b", 1.7), kept("combined", 1.6)], "combined"),
+    ],
+)
+def test_the_plan_has_what_is_kept_together_else_the_best(findings: list[Finding], rule: str | None) -> None:
+    profile = Profile.model_construct(findings=findings)
+    best = best_change(profile)
+    assert (best.rule if best is not None else None) == rule
