@@ -34,7 +34,7 @@ def test_the_dataset_has_the_edits_and_the_same_elements(tmp_path: Path) -> None
     fast = pipeprof.apply(make(), path)
     assert values(fast) == values(make())
     assert fast.element_spec == make().element_spec
-    with pytest.raises(PlanError, match="stages.0 is batch, the plan has map"):
+    with pytest.raises(PlanError, match=r"stages.0 is batch, the plan has map"):
         pipeprof.apply(fast, path)
 
 

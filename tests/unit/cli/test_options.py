@@ -77,7 +77,7 @@ def test_no_steps(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["html", "github"])
 def test_formats_that_a_command_lacks_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--format: got '{name}', expected text or json$"):
+    with pytest.raises(UsageError, match=f"--format: got '{name}', expected text, json or plan$"):
         options.report_format(name, json=False)
     assert options.report_format("github", json=False, command="check") == "github"
 

@@ -1,0 +1,59 @@
+"""What is tried, and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.verify.plan import OVER_BUDGET, WORKERS, cannot_try, cannot_verify, pace_of, too_long
+
+Recorded = Callable[[str], Profile]
+
+
+def paced(recorded: Recorded, interval_ms: float, budget: float = 60.0) -> tuple[float, float]:
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.interval_ms.mean = interval_ms
+    pace = pace_of(found, budget, 2.0)
+    return pace.block.seconds, pace.round_seconds
+
+
+def test_a_block_has_its_seconds_and_its_steps(recorded: Recorded) -> None:
+    assert paced(recorded, 1.0)[0] == pytest.approx(0.35)
+    assert paced(recorded, 100.0)[0] == pytest.approx(0.8)
+    block, whole = paced(recorded, 100.0)
+    assert whole == pytest.approx(WORKERS * (block + 0.1))
+
+
+def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Recorded) -> None:
+    pace = pace_of(recorded("input-bound"), 5.0, 2.0)
+    reason = too_long(pace, 5.0 * OVER_BUDGET, 5.0, first=True, pairs=12)
+    assert reason is not None
+    assert reason.startswith("does not fit into the budget of 5 s: --budget ")
+    needed = float(reason.rsplit(" ", 1)[1])
+    assert too_long(pace, needed * OVER_BUDGET, needed, first=True, pairs=12) is None
+    assert too_long(pace, 1.0, 600.0, first=False, pairs=12) == "the budget of 600 s was used up"
+
+
+def test_what_may_change_values_is_not_tried() -> None:
+    finding = Finding(rule="a", title="a", status="unverified", semantics="values")
+    assert cannot_try(finding, has_edit=True) == "may change values: run does not try it"
+    finding.semantics = "order"
+    assert cannot_try(finding, has_edit=True) is None
+    assert "by hand" in (cannot_try(finding, has_edit=False) or "")
+
+
+def test_a_run_that_did_not_end_well_verifies_nothing(recorded: Recorded) -> None:
+    assert cannot_verify(recorded("input-bound")) is None
+    assert cannot_verify(recorded("interrupted")) == "the measurement did not come to its end"
+    assert cannot_verify(recorded("raised")) == "the measurement did not come to its end"
+
+
+def test_what_writes_files_is_not_run_four_times(recorded: Recorded) -> None:
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.stages
+    found.stages[0].op = "snapshot"
+    assert "writes files" in (cannot_verify(found) or "")
