@@ -98,6 +98,8 @@ def cannot_try(finding: Finding, *, has_edit: bool) -> str | None:
         finding: The finding.
         has_edit: Whether its edit can be applied without the user.
     """
+    if finding.family == "correctness":
+        return "it is about the data, not about speed or memory"
     if finding.semantics not in TRIED:
         return "may change values: run does not try it"
     if not has_edit:

@@ -46,6 +46,11 @@ def test_what_may_change_values_is_not_tried() -> None:
     assert "by hand" in (cannot_try(finding, has_edit=False) or "")
 
 
+def test_what_is_wrong_with_the_data_is_not_judged_by_speed() -> None:
+    finding = Finding(rule="a", title="a", status="unverified", semantics="order", family="correctness")
+    assert cannot_try(finding, has_edit=True) == "it is about the data, not about speed or memory"
+
+
 def test_a_run_that_did_not_end_well_verifies_nothing(recorded: Recorded) -> None:
     assert cannot_verify(recorded("input-bound")) is None
     assert cannot_verify(recorded("interrupted")) == "the measurement did not come to its end"
