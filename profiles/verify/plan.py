@@ -85,9 +85,6 @@ def cannot_verify(profile: Profile) -> str | None:
         return "the measurement did not come to its end"
     if profile.steps is None or not profile.steps.count:
         return "no step was measured"
-    stores = next((stage for stage in profile.stages or () if stage.op in ("snapshot", "save")), None)
-    if stores is not None:
-        return f"the pipeline writes files ({stores.op}), which several processes cannot do at once"
     return None
 
 

@@ -97,6 +97,14 @@ def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
     assert tried["findings"]["other-batches"]["status"] == "rejected"
 
 
+def test_a_pipeline_that_writes_files_is_not_run_four_times(tmp_path: Path) -> None:
+    out, err = start(tmp_path, 60, "parallel", "cached").communicate(timeout=PATIENCE)
+    assert out, err
+    found = json.loads(out)["findings"]["parallel"]
+    expected = "not tried: the pipeline writes files (cache), which several processes cannot do at once"
+    assert (found["status"], found["reason"]) == ("unverified", expected)
+
+
 def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
     process = start(tmp_path, 600, "parallel")
     until(process, "tick")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest, TurnsJob
@@ -50,6 +52,9 @@ class TurnRun(JobRun):
         if not self._edit():
             return
         built = time.perf_counter() - began
+        if (reason := self._writes_files()) is not None:
+            self._channel.send(EditRefused(reason))
+            return
         self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds))
         self.phase = "measure"
         step = self._step() if self._device else None
@@ -91,6 +96,16 @@ class TurnRun(JobRun):
             self._channel.send(EditRefused(str(error)))
             return False
         return True
+
+    def _writes_files(self) -> str | None:
+        """Return why several processes cannot run the pipeline at once, in one sentence: it writes files."""
+        graph = self.written_graph()
+        for node in graph["nodes"] if graph is not None else ():
+            op = written_op(node["op"])
+            row = traits(op)
+            if row.stores and (row.composed or node["arguments"].get("filename")):
+                return f"the pipeline writes files ({op}), which several processes cannot do at once"
+        return None
 
     def _first_batches(self) -> tuple[list[BatchDigest], bool]:
         """Start the pipeline; describe the first batches of the first epoch, and whether there are no more of them."""

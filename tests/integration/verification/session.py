@@ -56,7 +56,8 @@ def main() -> None:
     # What is measured here does not matter.
     plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
     path = Path(folder, "spec.yaml")
-    path.write_text(SPEC)
+    cache = f"  - cache: {{filename: {folder}/rows}}\n" if "cached" in names else ""
+    path.write_text(SPEC + cache)
     profile = Profile.model_validate_json(RECORDED.read_text())
     assert profile.steps is not None
     profile.steps.interval_ms.mean = 1.0
@@ -64,6 +65,7 @@ def main() -> None:
     profile.findings = [
         Finding(rule=name, title=name, status="unverified", family="speed", overrides=flags, semantics=semantics)
         for name in names
+        if name in FINDINGS
         for flags, semantics in [FINDINGS[name]]
     ]
     settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)

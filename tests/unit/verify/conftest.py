@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 

@@ -55,10 +55,3 @@ def test_a_run_that_did_not_end_well_verifies_nothing(recorded: Recorded) -> Non
     assert cannot_verify(recorded("input-bound")) is None
     assert cannot_verify(recorded("interrupted")) == "the measurement did not come to its end"
     assert cannot_verify(recorded("raised")) == "the measurement did not come to its end"
-
-
-def test_what_writes_files_is_not_run_four_times(recorded: Recorded) -> None:
-    found = recorded("input-bound").model_copy(deep=True)
-    assert found.stages
-    found.stages[0].op = "snapshot"
-    assert "writes files" in (cannot_verify(found) or "")
