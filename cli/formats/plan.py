@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def _render(output: Output) -> str:
     from pipeprof.pipelines.edits.edits import from_document
-    from pipeprof.pipelines.edits.plan import EditPlan, write_plan
+    from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 
     profile = output.profile
     best = best_change(profile)
@@ -23,7 +23,7 @@ def _render(output: Output) -> str:
         edits = [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
         speedup = (best.measured or {}).get("speedup")
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
-    return write_plan(EditPlan(profile.target.text, stages, tuple(edits), speedup))
+    return write_plan(SavedPlan(profile.target.text, stages, tuple(edits), speedup))
 
 
 def best_change(profile: Profile) -> Finding | None:

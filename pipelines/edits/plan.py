@@ -20,7 +20,7 @@ class PlanError(ProfileError):
 
 
 @dataclass(frozen=True)
-class EditPlan:
+class SavedPlan:
     """Edits, and the pipeline that they belong to.
 
     Attributes:
@@ -36,7 +36,7 @@ class EditPlan:
     speedup: float | None = None
 
 
-def write_plan(plan: EditPlan) -> str:
+def write_plan(plan: SavedPlan) -> str:
     """Return a plan as JSON."""
     document = {
         KEY: PLAN_VERSION,
@@ -49,7 +49,7 @@ def write_plan(plan: EditPlan) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def read_plan(text: str, name: str) -> EditPlan:
+def read_plan(text: str, name: str) -> SavedPlan:
     """Parse a plan.
 
     Args:
@@ -60,7 +60,7 @@ def read_plan(text: str, name: str) -> EditPlan:
         PlanError: It is no plan, or one of another version.
 
     Example:
-        >>> plan = EditPlan("input.py:train", {"source": "range"}, ())
+        >>> plan = SavedPlan("input.py:train", {"source": "range"}, ())
         >>> read_plan(write_plan(plan), "a.plan.json") == plan
         True
     """
@@ -80,7 +80,7 @@ def read_plan(text: str, name: str) -> EditPlan:
         msg = f"{name} is damaged or has edits that this version does not know: write it again"
         raise PlanError(msg)
     speedup = document.get("speedup")
-    return EditPlan(
+    return SavedPlan(
         str(document.get("target", "")),
         {str(address): str(op) for address, op in stages.items()},
         tuple(edit for edit in edits if edit is not None),
@@ -92,7 +92,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def describe_misfit(plan: EditPlan, stages: Mapping[str, str]) -> str | None:
+def describe_misfit(plan: SavedPlan, stages: Mapping[str, str]) -> str | None:
     """Return where a pipeline is not the one that a plan was made for; ``None`` where it is.
 
     Args:
@@ -100,7 +100,7 @@ def describe_misfit(plan: EditPlan, stages: Mapping[str, str]) -> str | None:
         stages: Ops of the pipeline's stages as written, by address.
 
     Example:
-        >>> plan = EditPlan("f.py:g", {"source": "range", "stages.0": "map"}, ())
+        >>> plan = SavedPlan("f.py:g", {"source": "range", "stages.0": "map"}, ())
         >>> describe_misfit(plan, {"source": "range", "stages.0": "batch"})
         'stages.0 is batch, the plan has map'
     """

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import pipeprof
 from pipeprof.pipelines.edits.edits import InsertStage, VectoriseMap
-from pipeprof.pipelines.edits.plan import EditPlan, PlanError, write_plan
+from pipeprof.pipelines.edits.plan import SavedPlan, PlanError, write_plan
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
@@ -17,7 +17,7 @@ STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
 
 def plan(folder: Path, *edits: object, stages: dict[str, str] | None = None) -> Path:
     path = folder / "fast.plan.json"
-    path.write_text(write_plan(EditPlan("input.py:make", stages or STAGES, edits)))  # type: ignore[arg-type]
+    path.write_text(write_plan(SavedPlan("input.py:make", stages or STAGES, edits)))  # type: ignore[arg-type]
     return path
 
 
