@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import pipeprof
 from pipeprof.pipelines.edits.edits import InsertStage, VectoriseMap
-from pipeprof.pipelines.edits.plan import SavedPlan, PlanError, write_plan
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, write_plan
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}

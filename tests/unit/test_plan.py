@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.pipelines.edits.edits import InsertStage, NewStage, ReplaceStages, SetArgument, VectoriseMap
-from pipeprof.pipelines.edits.plan import SavedPlan, PlanError, describe_misfit, read_plan, write_plan
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, describe_misfit, read_plan, write_plan
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 
