@@ -342,8 +342,11 @@ def _built(facts: LedgerFacts, known: int) -> list[Entry]:
     if build is None:
         return []
     made = facts.readings.get("iterator") or at
+    arrays = facts.arrays
     if facts.peak_phase in ("build", "iterator"):
         mine, room = build.python_peak, facts.peak - facts.children - base.rss
+        # An array that became a source is one of its copies, also if it has been freed since.
+        arrays = max(arrays, sum(source.bytes for source in facts.sources))
     elif made is not None:
         late = _freed_by_conversion(facts.readings) if facts.peak_phase != "first" else 0
         mine, room = build.python, made.rss - base.rss - late
@@ -352,7 +355,7 @@ def _built(facts: LedgerFacts, known: int) -> list[Entry]:
             mine -= max(0, (at.heap_free or 0) - (base.heap_free or 0))
     else:
         return []
-    left = max(0, min(mine - facts.arrays - facts.python, room - known))
+    left = max(0, min(mine - arrays - facts.python, room - known))
     place = None if build.file is None or build.line is None else (build.file, build.line, build.function)
     if build.arrow is None:
         found = [Entry("python", None, left, "measured", BUILT_OR_ARROW, place)]

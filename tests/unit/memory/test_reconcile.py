@@ -460,6 +460,24 @@ def test_arrays_of_sources_large_objects_and_arrows_pool_are_not_counted_twice()
     assert total(found) == facts.peak
 
 
+def test_an_array_that_became_a_source_and_was_freed_is_one_of_its_copies() -> None:
+    made = at(1160, live=320)
+    facts = LedgerFacts(
+        {"import": BASE, "build": made, "iterator": made},
+        peak=1500 * MB,
+        peak_phase="iterator",
+        sources=(SourceTensors("source", 320 * MB),),
+        build=built(0, peak=320),
+        live=320 * MB,
+    )
+
+    found = reconcile(facts)
+
+    assert [one.what for one in found.entries if one.owner == "python"] == []
+    assert sum(one.bytes for one in found.entries if one.owner == "source") == 1000 * MB
+    assert found.unexplained == 0
+
+
 def test_a_pool_of_unknown_size_is_no_pool_of_zero_bytes() -> None:
     made = at(800)
     readings = {"import": BASE, "build": made, "iterator": made, "first": made, "measure": made}
