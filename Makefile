@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name py.typed)
+SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi' -o -name py.typed)
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*

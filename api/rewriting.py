@@ -1,31 +1,53 @@
-"""Measured edits applied to a dataset at run time."""
+"""Measured changes applied to a dataset at run time."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.plan import PlanError, describe_misfit, read_plan
 
+if TYPE_CHECKING:
+    import os
 
-def rewrite(dataset: Any, path: Path) -> Any:
-    """Apply the plan in a file to a dataset; `pipeprof.apply` documents it."""
+
+def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
+    """Return a dataset with the changes that pipeprof has measured; the code that made it stays as it is.
+
+    The changes are made in the dataset's graph. Write the plan with
+    ``pipeprof run train.py:make_dataset --out fast.plan.json``, then add one line to the training script::
+
+        dataset = pipeprof.apply(make_dataset(), "fast.plan.json")
+
+    Args:
+        dataset: The ``tf.data.Dataset`` that was measured.
+        plan: Path of the plan.
+
+    Returns:
+        A ``tf.data.Dataset``; ``dataset`` itself where the plan has no changes.
+
+    Raises:
+        PlanError: The file is no plan, or was made for another pipeline.
+        CannotEditError: The dataset captures state that a copy would freeze (a ``tf.Variable``, a mutable table), or
+            holds 50 MB or more in memory; the message names stage and resource.
+    """
     from pipeprof.pipelines.build.context import BuildContext
     from pipeprof.pipelines.build.dataset import builder
     from pipeprof.pipelines.graph.edit.apply import apply_edits
     from pipeprof.pipelines.graph.edit.round_trip import editable
 
+    path = Path(plan)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise PlanError(msg) from None
-    plan = read_plan(text, str(path))
-    if not plan.edits:
+    saved = read_plan(text, str(path))
+    if not saved.edits:
         return dataset
     written = editable(dataset, in_memory=0).read().stages()
-    misfit = describe_misfit(plan, {stage.address: stage.op for stage in written})
+    misfit = describe_misfit(saved, {stage.address: stage.op for stage in written})
     if misfit is not None:
-        msg = f"{path} was made for another pipeline ({plan.target}): {misfit}; measure again with pipeprof run"
+        msg = f"{path} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof run"
         raise PlanError(msg)
-    return apply_edits(dataset, plan.edits, building=builder(BuildContext(Path())))
+    return apply_edits(dataset, saved.edits, building=builder(BuildContext(Path())))

@@ -79,7 +79,8 @@ def format_of(text: str) -> str:
     if not extension:
         extension = Path(text).suffix.lower()
         got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
-        msg = f"--out {text}: {got}; use {' or '.join(known)}, or - for stdout"
+        *others, last = known
+        msg = f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout"
         raise UsageError(msg)
     return known[extension]
 

@@ -102,7 +102,7 @@ def test_formats() -> None:
     ],
 )
 def test_unknown_extensions(name: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"{expected}; use \.json or \.txt, or - for stdout$"):
+    with pytest.raises(UsageError, match=rf"{expected}; use \.json, \.plan\.json or \.txt, or - for stdout$"):
         plan_outputs([str(tmp_path / name)], None, json=False, force=True)
 
 

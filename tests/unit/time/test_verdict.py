@@ -17,7 +17,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Location, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.time import verdict as module
+from pipeprof.profiles.time import thresholds
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
 
@@ -336,7 +336,7 @@ def test_rounding(function: Callable[[float], str], value: float, expected: str)
     assert function(value) == expected
 
 
-@pytest.mark.parametrize("one", [words, module])
+@pytest.mark.parametrize("one", [words, thresholds])
 def test_examples_in_the_docstrings(one: object) -> None:
     result = doctest.testmod(one)
     assert result.attempted > 0

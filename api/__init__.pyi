@@ -1,0 +1,3 @@
+from pipeprof.rewriting import apply as apply
+
+__version__: str
