@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
 
+SAME_SPEED = 1.03
+"""Two measured speed-ups that differ by less are about the same."""
+
+
 def _render(output: Output) -> str:
     from pipeprof.pipelines.edits.edits import from_document
     from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
@@ -27,10 +31,15 @@ def _render(output: Output) -> str:
 
 
 def best_change(profile: Profile) -> Finding | None:
-    """The kept finding with the largest measured speed-up; all of them together where that was kept."""
+    """The kept finding with the largest measured speed-up; all of them together where that is about as fast."""
     kept = [finding for finding in profile.findings or () if finding.status == "kept" and finding.edit is not None]
-    together = [finding for finding in kept if finding.rule == "combined"]
-    return max(together or kept, key=lambda finding: (finding.measured or {}).get("speedup") or 0.0, default=None)
+    best = max(kept, key=_speedup, default=None)
+    together = next((finding for finding in kept if finding.rule == "combined"), None)
+    return together if together is not None and _speedup(together) * SAME_SPEED >= _speedup(best or together) else best
+
+
+def _speedup(finding: Finding) -> float:
+    return float((finding.measured or {}).get("speedup") or 0.0)
 
 
 FORMAT = Format("plan", (".plan.json",), frozenset({"run", "show"}), _render, order=60)

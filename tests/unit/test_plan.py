@@ -74,7 +74,8 @@ def kept(rule: str, speedup: float, status: str = "kept") -> Finding:
     [
         ([], None),
         ([kept("a", 1.5), kept("b", 1.7), kept("c", 3.0, "rejected")], "b"),
-        ([kept("a", 1.5), kept("b", 1.7), kept("combined", 1.6)], "combined"),
+        ([kept("a", 1.5), kept("b", 1.7), kept("combined", 1.69)], "combined"),
+        ([kept("a", 1.5), kept("b", 1.7), kept("combined", 1.6)], "b"),
     ],
 )
 def test_the_plan_has_what_is_kept_together_else_the_best(findings: list[Finding], rule: str | None) -> None:

@@ -39,6 +39,7 @@ class TurnRun(JobRun):
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
+        self._making_peak = 0
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
@@ -47,8 +48,11 @@ class TurnRun(JobRun):
         self._runtime = procfs.rss_bytes("self")
         self._pin_seeds()
         self._data()
+        self._keep_peak()
         began = time.perf_counter()
         self._build()
+        # Reading the graph, for edits and below, takes memory that is not the pipeline's.
+        self._keep_peak()
         if not self._edit():
             return
         built = time.perf_counter() - began
@@ -61,6 +65,10 @@ class TurnRun(JobRun):
         while (turn := self._channel.next_turn()) is not None:
             self._channel.send(self._take(turn, step))
             step = self._step() if self._device else None
+
+    def _keep_peak(self) -> None:
+        """Keep the peak of the phase that has ended: the next one starts the kernel's high-water mark anew."""
+        self._making_peak = max(self._making_peak, procfs.peak_rss_bytes("self") or 0)
 
     def _measure_floor(self) -> Floor:
         """Blocks are compared with blocks: both contain the floor of the loop."""
@@ -161,4 +169,7 @@ class TurnRun(JobRun):
         self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
     ) -> TurnEnded:
         used = time.process_time() - cpu
-        return TurnEnded(steps, seconds, wait, used, procfs.peak_rss_bytes("self"), settled)
+        peak = procfs.peak_rss_bytes("self")
+        return TurnEnded(
+            steps, seconds, wait, used, max(peak, self._making_peak) if peak is not None else None, settled
+        )
