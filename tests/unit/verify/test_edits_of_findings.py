@@ -8,7 +8,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument, to_document
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.verify.verify import graph_edits
+from pipeprof.profiles.verify.jobs import graph_edits
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 MOVE = MoveStage("stages.1", "batch", "stages.0")

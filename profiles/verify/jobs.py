@@ -1,0 +1,136 @@
+"""Jobs of the workers that take turns: the pipeline with a change, and without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.support import supports
+from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.protocol.turns import TurnsJob
+from pipeprof.profiles.verify.evidence import BASELINES, EDITED
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.findings import Edit, Finding
+    from pipeprof.profiles.protocol.job import Job
+
+Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
+"""Reads a spec with further ``--set`` values."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Edits in the form that a target takes.
+
+    Attributes:
+        flags: ``--set`` values of a spec.
+        edits: Edits of the graph of a Python function, each as JSON.
+        environment: Variables of the process.
+    """
+
+    flags: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class JobMaker:
+    """Makes the jobs of one target.
+
+    Args:
+        settings: Of the run.
+        reload: Reads the spec with further ``--set`` values; None for a Python target.
+        memory_limit: Bytes that all workers may use together.
+        digest_seconds: For the description of the first batches.
+        data_progress: Receives how far data that a spec synthesises is.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        reload: Reload | None,
+        *,
+        memory_limit: int | None,
+        digest_seconds: float,
+        data_progress: Callable[[str, int, int], None],
+    ) -> None:
+        self._settings = settings
+        self._planned = plan(settings)
+        self._reload = reload
+        self._limit = memory_limit
+        self._digest_seconds = digest_seconds
+        self._data_progress = data_progress
+
+    @property
+    def is_spec(self) -> bool:
+        """Whether edits are ``--set`` values of a spec; else they are made in the graph."""
+        return self._reload is not None
+
+    @property
+    def timeout(self) -> float:
+        """Seconds without a step after which a pipeline is taken to hang."""
+        return self._planned.timeout
+
+    def as_it_is(self) -> dict[str, Job]:
+        """The two workers of the pipeline without a change.
+
+        Of a Python target, one of them is untouched and one is made again from its graph: what that costs is seen as a
+        difference of the two.
+        """
+        untouched, rebuilt = BASELINES
+        loaded = self._settings.loaded
+        return {
+            untouched: self._job(loaded, TurnsJob()),
+            rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec)),
+        }
+
+    def edited(self, change: Change) -> dict[str, Job]:
+        """The two workers of the pipeline with a change.
+
+        Raises:
+            PipeprofError: The change does not apply to the spec.
+        """
+        environment = list(change.environment)
+        if self._reload is not None:
+            loaded = self._reload(change.flags)
+            return {name: self._job(loaded, TurnsJob(environment=environment)) for name in EDITED}
+        turns = TurnsJob(edits=list(change.edits), round_trip=True, environment=environment)
+        return {name: self._job(None, turns) for name in EDITED}
+
+    def change_of(self, finding: Finding) -> Change | None:
+        """What a finding proposes; None where it can only be made by hand."""
+        if self.is_spec:
+            return Change(flags=tuple(finding.overrides)) if finding.overrides else None
+        edits = graph_edits(finding)
+        return Change(edits=tuple(edits)) if edits is not None else None
+
+    def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
+        from pipeprof.pipelines.data.cache import ensure
+        from pipeprof.pipelines.data.folders import locate
+
+        folders: Mapping[str, Path] = {}
+        if loaded is not None and loaded.spec.data:
+            folders = ensure(loaded.spec.data, progress=self._data_progress, cache=locate())
+        settings = replace(self._settings, loaded=loaded)
+        job = job_of(settings, self._planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
+        return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
+
+
+def edits_of(finding: Finding) -> list[Edit]:
+    """The edits of a finding, in their order."""
+    if finding.edit is None:
+        return []
+    return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
+
+
+def graph_edits(finding: Finding) -> list[str] | None:
+    """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
+    documents = edits_of(finding)
+    edits = [from_document(document.model_dump()) for document in documents]
+    if not edits or any(edit is None or not supports(edit, "graph") for edit in edits):
+        return None
+    return [document.model_dump_json() for document in documents]
