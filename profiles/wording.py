@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.profiles.document.stages import Location, Stage
+    from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.stages import Stage
 
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 

@@ -296,7 +296,8 @@ def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
 
 
 def _stages(loaded: LoadedSpec) -> list[Stage]:
-    from pipeprof.profiles.document.stages import Location, Stage
+    from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.stages import Stage
 
     stages = []
     for placed in loaded.spec.placed():
@@ -347,13 +348,10 @@ def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """Facts of a spec other than its stages: step, measurement, data, with defaults."""
-    from pipeprof.profiles.harness.settings import describe_step
-
     spec = loaded.spec
-    _, step = describe_step(spec.step, loaded.base_dir)
     dispatch = "" if spec.step.kind == "none" else f", dispatch {spec.step.dispatch}"
     measure = f"{spec.measure.seconds:g} s" + (f", at most {spec.measure.steps} steps" if spec.measure.steps else "")
-    facts = [("step", step + dispatch), ("measure", measure)]
+    facts = [("step", spec.step.text + dispatch), ("measure", measure)]
     if spec.data:
         facts.insert(0, ("data", ", ".join(spec.data)))
     return facts

@@ -108,6 +108,26 @@ class Step(Document):
             return "simulate"
         return "python" if self.python is not None else "none"
 
+    @property
+    def text(self) -> str:
+        """What it is in a report.
+
+        Example:
+            ``none``, ``simulate: 12ms, 400ms every 1000``, ``python: train.py:step``
+        """
+        if self.python is not None:
+            return f"python: {self.python}"
+        if self.simulate is None:
+            return "none"
+        times = self.simulate
+        words = [f"{times.base * 1e3:g}ms"]
+        if times.per_mb:
+            words.append(f"{times.per_mb * 1e3:g}ms per MB")
+        if times.stdev:
+            words.append(f"stdev {times.stdev * 1e3:g}ms")
+        words += [f"{seconds * 1e3:g}ms every {n}" for n, seconds in times.every.items()]
+        return f"simulate: {', '.join(words)}"
+
 
 def not_yet(kind: str) -> str:
     """The sentence about a kind of step that is planned."""

@@ -9,11 +9,13 @@ import pkgutil
 from abc import ABC
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.view.view import PipelineView
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Location
 
 Semantics = Literal["same", "order", "randomness", "values"]
 Family = Literal["memory", "speed", "correctness"]

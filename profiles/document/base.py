@@ -1,4 +1,4 @@
-"""The base of all parts of the document, and its vocabularies."""
+"""The base of all parts of the document, its vocabularies, and places in files."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ class Model(BaseModel):
 
     # Whoever needs only a stage or a finding does not pay for the whole document.
     model_config = ConfigDict(extra="forbid", defer_build=True)
+
+
+class Location(Model):
+    """A place in the user's file."""
+
+    file: str
+    line: int
+    column: int | None = None
+    call: str | None = Field(
+        None,
+        description="Name of what is called there, for a Python target: one call may be several stages, as "
+        "`bucket_by_sequence_length` and Keras' loaders are.",
+    )

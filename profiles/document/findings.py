@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from pipeprof.profiles.document.base import Bound, Limit, Model
-from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
 
 class VerdictDetail(Model):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import How, Model, Owner
-from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.base import How, Location, Model, Owner
 from pipeprof.profiles.document.vocabulary import PhaseName
 
 

@@ -6,23 +6,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.base import Location, Model
 
 MAX_DEPTH: Final = 1000
 """Levels of functions in functions: far more than a graph may have, and few enough to indent a line by them."""
-
-
-class Location(Model):
-    """A place in the user's file."""
-
-    file: str
-    line: int
-    column: int | None = None
-    call: str | None = Field(
-        None,
-        description="Name of what is called there, for a Python target: one call may be several stages, as "
-        "`bucket_by_sequence_length` and Keras' loaders are.",
-    )
 
 
 class Caller(Model):

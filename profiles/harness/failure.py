@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import holder
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
-from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import findings_for
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory

@@ -97,7 +97,6 @@ def plan(settings: RunSettings) -> Plan:
         asked = "seconds" in measure.model_fields_set or measure.steps is None
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
-    described, text = describe_step(step, base)
     if settings.dispatch is not None and step.kind == "none":
         msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
         raise UsageError(msg)
@@ -105,8 +104,8 @@ def plan(settings: RunSettings) -> Plan:
     if dispatch is None:
         dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
     return Plan(
-        step=described,
-        step_text=text,
+        step=_step_job(step, base),
+        step_text=step.text,
         dispatch=None if step.kind == "none" else "sync" if step.kind == "python" else dispatch,
         seconds=seconds,
         steps=steps,
@@ -117,29 +116,21 @@ def plan(settings: RunSettings) -> Plan:
     )
 
 
-def describe_step(step: Step, base: Path) -> tuple[StepJob, str]:
-    """Convert a step for the worker's job, and to words; a Python step's file is resolved against `base`."""
+def _step_job(step: Step, base: Path) -> StepJob:
+    """A step for the worker's job; a Python step's file is resolved against `base`."""
     if step.python is not None:
         path = base / step.python.file
-        target = f"{path.resolve()}:{step.python.function}"
-        return StepJob(kind="python", target=target), f"python: {step.python}"
+        return StepJob(kind="python", target=f"{path.resolve()}:{step.python.function}")
     if step.simulate is None:
-        return StepJob(), "none"
+        return StepJob()
     times = step.simulate
-    described = StepJob(
+    return StepJob(
         kind="simulate",
         base_ms=times.base * 1e3,
         per_mb_ms=times.per_mb * 1e3,
         stdev_ms=times.stdev * 1e3,
         every=[(n, seconds * 1e3) for n, seconds in times.every.items()],
     )
-    words = [f"{times.base * 1e3:g}ms"]
-    if times.per_mb:
-        words.append(f"{times.per_mb * 1e3:g}ms per MB")
-    if times.stdev:
-        words.append(f"stdev {times.stdev * 1e3:g}ms")
-    words += [f"{seconds * 1e3:g}ms every {n}" for n, seconds in times.every.items()]
-    return described, f"simulate: {', '.join(words)}"
 
 
 def job_of(

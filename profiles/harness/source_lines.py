@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.stages import Caller, Location
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Caller
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeprof.profiles.host.machine import kernel_oom_kills
-from pipeprof.profiles.host.procfs import PROC, Pid, fields, read_text
+from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text
 
 ROOT = Path("/sys/fs/cgroup")
 

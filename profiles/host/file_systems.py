@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from pipeprof.profiles.host.procfs import PROC, Pid, read_text
+from pipeprof.profiles.host.proc_texts import PROC, Pid, read_text
 
 _NETWORKS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "smb3", "virtiofs"}

@@ -19,14 +19,9 @@ from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_cores, cores
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
+from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import FamilyReading
-from pipeprof.profiles.host.procfs import (
-    PROC,
-    ThreadTimes,
-    descendants,
-    read_text,
-    thread_times,
-)
+from pipeprof.profiles.host.procfs import ThreadTimes, descendants, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
 TOOL_SECONDS = 2.0

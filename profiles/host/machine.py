@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.host.procfs import PROC, fields, read_text
+from pipeprof.profiles.host.proc_texts import PROC, fields, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

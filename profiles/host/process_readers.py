@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.host.procfs import (
-    PROC,
     Pages,
     Shares,
     descendants,

@@ -12,10 +12,8 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-PROC = Path("/proc")
-Pid = int | Literal["self"]
+from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -25,41 +23,6 @@ _RESET_PEAK = b"5"
 _KCMP = {"x86_64": 312, "aarch64": 272}
 """Number of the system call ``kcmp``, which the C library does not name."""
 _KCMP_VM = 1
-
-
-def read_text(path: Path | str) -> str | None:
-    """Read a small file; ``None`` if it cannot be read.
-
-    Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        parts = []
-        while part := os.read(fd, 1 << 16):
-            parts.append(part)
-    except OSError:  # a process that ends while its files are read
-        return None
-    finally:
-        os.close(fd)
-    return b"".join(parts).decode("utf-8", "replace")
-
-
-def fields(text: str | None) -> dict[str, int]:
-    """Return the integers of ``Name: 123 kB`` or ``name 123`` lines; sizes in kB are given in bytes."""
-    values: dict[str, int] = {}
-    for line in (text or "").splitlines():
-        words = line.split()
-        if len(words) < 2:
-            continue
-        try:
-            number = int(words[1])
-        except ValueError:
-            continue
-        values[words[0].rstrip(":")] = number * 1024 if words[-1] == "kB" else number
-    return values
 
 
 @dataclass(frozen=True)

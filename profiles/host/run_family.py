@@ -20,7 +20,8 @@ from pathlib import Path
 
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.host.procfs import PROC, descendants, processes
+from pipeprof.profiles.host.proc_texts import PROC
+from pipeprof.profiles.host.procfs import descendants, processes
 
 MARK = "PIPEPROF_RUN"
 MOST_ROUNDS = 50

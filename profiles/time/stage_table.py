@@ -21,8 +21,9 @@ from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Component, Location, Stage
+from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
 from pipeprof.profiles.time.attribution.threads import threads_inside
 from pipeprof.profiles.time.stage_notes import StageNote

@@ -19,8 +19,9 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import FOLDED_UP_TO
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Location, Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.view.view import (
     AUTOTUNE,
     ComponentView,

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.wording import as_typed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.captured_arrays import captured_arrays
-from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.view import ConstantView, PipelineView
 
 if TYPE_CHECKING:

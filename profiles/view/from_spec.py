@@ -17,7 +17,7 @@ from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructu
 from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
-from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.functions import GENERATOR, NOTHING, FunctionViewBuilder
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 

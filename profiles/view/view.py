@@ -16,8 +16,9 @@ from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Headspace, Location, Stage
+    from pipeprof.profiles.document.stages import Headspace, Stage
 
 AUTOTUNE = "AUTOTUNE"
 Kept = dict[str, Any]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
 from pipeprof.profiles.worker.clocks import time
 
@@ -30,7 +31,7 @@ class Phases:
     mark is still exact for a phase in which it rose; otherwise the parent's samples are used.
     """
 
-    def __init__(self, channel: WorkerEnd, proc: Path = procfs.PROC) -> None:
+    def __init__(self, channel: WorkerEnd, proc: Path = PROC) -> None:
         self._channel = channel
         self._proc = proc
         self._warned = False

@@ -123,6 +123,14 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     kinds = {name for name in ops if name.startswith(("sources.", "stages."))}
     assert kinds == {"sources.tensors", "stages.batch", "stages.map"}
     assert "pipeprof.profiles.document.profile" not in names, "the whole document is for --json alone"
+    of_a_run = ("profiles.harness", "profiles.worker", "profiles.protocol", "profiles.host.procfs", "document.memory")
+    assert not [name for name in names if any(part in name for part in of_a_run)], "what only a run needs"
+
+
+def test_the_end_of_a_command_does_not_look_for_garbage(tmp_path):
+    freeze = "import atexit, gc, sys\natexit.register(lambda: print(gc.get_freeze_count() > 10_000, file=sys.stderr))\n"
+    _, done = loaded(freeze + OURS, "schema", "spec", cwd=tmp_path)
+    assert done.stderr == "True\n"
 
 
 def test_the_look_into_the_process_sees_tensorflow_where_it_is_loaded(tmp_path):

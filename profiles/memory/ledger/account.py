@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import (
     BUFFER_HOLES,
@@ -13,7 +14,9 @@ from pipeprof.profiles.constants import (
     ELEMENT_BYTES,
 )
 from pipeprof.profiles.document.base import How, Owner
-from pipeprof.profiles.document.memory import LedgerEntry
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.memory import LedgerEntry
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.protocol.messages import (
     MemoryLook,
     MemoryMoment,
@@ -84,10 +85,10 @@ def forget_peak() -> None:
         tf.config.experimental.reset_memory_stats("CPU:0")
 
 
-def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
+def mapped_data_bytes(proc: Path = PROC) -> int:
     """Return resident bytes of mapped files other than libraries."""
     found, counts = 0, False
-    for line in (procfs.read_text(proc / "self" / "smaps") or "").splitlines():
+    for line in (read_text(proc / "self" / "smaps") or "").splitlines():
         head = line.split(None, 5)
         if len(head) >= 5 and "-" in head[0] and not head[0].endswith(":"):
             path = head[5] if len(head) > 5 else ""
@@ -98,9 +99,9 @@ def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
     return found
 
 
-def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
+def file_rss_bytes(proc: Path = PROC) -> int | None:
     """Return resident bytes of mapped files, libraries included."""
-    for line in (procfs.read_text(proc / "self" / "status") or "").splitlines():
+    for line in (read_text(proc / "self" / "status") or "").splitlines():
         if line.startswith("RssFile:"):
             return int(line.split()[1]) * 1024
     return None

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.profiles.constants import OWN_MAPPING_FROM, POOL_INDEX_SHARE
-from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
+from pipeprof.profiles.host.proc_texts import PROC, read_text
+from pipeprof.profiles.host.procfs import PAGE_BYTES
 
 MIB = 1 << 20
 MOST_PAGES = 30_000

@@ -31,10 +31,9 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.pipelines.edits.edits import MoveStage, to_document
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.base import Dispatch, Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
-from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import INFINITE, ComponentView, ConstantView, PipelineView, StageView
 

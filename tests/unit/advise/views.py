@@ -16,11 +16,11 @@ from typing import Any
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.base import Dispatch, Location
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Location, OpCost, Stage
+from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs

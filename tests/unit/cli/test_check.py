@@ -15,9 +15,10 @@ from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.view.view import PipelineView
 

@@ -11,6 +11,7 @@ from pipeprof.cli.report.memory import build_phases
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import (
     AutotuneMemory,
     LedgerEntry,
@@ -20,7 +21,6 @@ from pipeprof.profiles.document.memory import (
     PhaseGrew,
 )
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Location
 
 MIB = 1 << 20
 Recorded = Callable[[str], Profile]

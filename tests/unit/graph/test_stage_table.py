@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_notes import StageNote
 
 from .conftest import Recorded

@@ -25,9 +25,10 @@ from unit.worker.fakes import (
     stage_at,
 )
 
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, StageAt, diagnose, name_owner
 from pipeprof.profiles.harness.received import Observed

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.document.stages import Caller, Location, Stage
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Caller, Stage
 from pipeprof.profiles.harness.source_lines import shorten
 
 

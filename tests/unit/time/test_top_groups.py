@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Quantiles, Steps
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Location, Stage
+from pipeprof.profiles.document.stages import Causes, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_cpu_groups, top_groups

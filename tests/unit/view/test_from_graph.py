@@ -8,7 +8,8 @@ import pytest
 from unit.advise.recorded import GRAPHS, NAMES, recorded_view
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, ComponentView, PipelineView, StageView
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
-from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.build_profile import RunFacts

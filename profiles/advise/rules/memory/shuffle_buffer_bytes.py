@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
@@ -22,13 +22,15 @@ from pipeprof.profiles.advise.byte_gate import (
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import POOLED_FROM
-from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size, stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.memory import LedgerEntry
 
 _Evidence: TypeAlias = "dict[str, float | int | str | bool]"
 
