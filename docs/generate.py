@@ -135,7 +135,7 @@ def exit_codes() -> str:
 
 def rules() -> str:
     """The rules: a list, the table of every threshold, and a section for each."""
-    from pipeprof.cli.pages.rules import gate_words, value_words
+    from pipeprof.cli.pages.rules import bar_to_try, gate_words, value_words
     from pipeprof.cli.report.finding import SEMANTICS
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
@@ -147,15 +147,14 @@ def rules() -> str:
         "",
         "## Thresholds",
         "",
-        "| rule | threshold | value | where it comes from |",
-        "| --- | --- | --- | --- |",
+        "| rule | threshold | to report | to try | where it comes from |",
+        "| --- | --- | --- | --- | --- |",
     ]
     tables = [("every rule of the family speed", GATE), *((one.name, one.thresholds) for one in known)]
-    lines += [
-        f"| {owner} | `{each.name}` | {cell(value_words(each))} | {cell(each.source)} |"
-        for owner, thresholds in tables
-        for each in thresholds
-    ]
+    for owner, thresholds in tables:
+        for each in thresholds:
+            cells = (owner, f"`{each.name}`", value_words(each), bar_to_try(each) or "the same", each.source)
+            lines.append(f"| {' | '.join(map(cell, cells))} |")
     for one in known:
         lines += ["", f"## {one.name}", "", f"**{cell(one.title)}.** Family {one.family}; "]
         lines[-1] += f"semantics `{one.semantics}`: {SEMANTICS[one.semantics]}."

@@ -63,4 +63,10 @@ def _prose(text: str) -> str:
 
 def threshold_dict(threshold: Threshold) -> dict[str, Any]:
     """Return a threshold as JSON fields."""
-    return {"name": threshold.name, "value": threshold.value, "unit": threshold.unit, "source": threshold.source}
+    return {
+        "name": threshold.name,
+        "value": threshold.to_report,
+        "to_try": threshold.to_try,
+        "unit": threshold.unit,
+        "source": threshold.source,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import SEMANTICS
@@ -74,7 +75,9 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
     if rule.thresholds:
         yield Heading("Thresholds")
         for threshold in rule.thresholds:
-            yield Prose(f"{threshold.name}  {value_words(threshold)}: {threshold.source}", hang=2)
+            yield Prose(f"{threshold.name}  {bars_words(threshold)}: {threshold.source}", hang=2)
+        if any(threshold.to_try is not None for threshold in rule.thresholds):
+            yield Prose(_TWO_BARS, style="dim")
     yield Heading("In a spec", "to leave it out, with your reason")
     yield Code(f"ignore:\n  - rule: {rule.name}\n    reason: why not here")
 
@@ -88,6 +91,31 @@ def gate_words(gate: Sequence[Threshold]) -> str:
     return f"only after a run, if {' and '.join(marks)}"
 
 
+_TWO_BARS = (
+    "To try: from there on, run measures the edit; nothing is reported of it unless it helps, or the ceiling of its "
+    "stage shows the cause."
+)
+
+
+def bars_words(threshold: Threshold) -> str:
+    """Both values of a threshold.
+
+    Example:
+        >>> from pipeprof.profiles.advise.rule import Threshold
+        >>> bars_words(Threshold("a", 0.5, "of the step", "", 0.2)), bars_words(Threshold("b", 8, "", ""))
+        ('50 % of the step (to try: 20 %)', '8')
+    """
+    text, wide = value_words(threshold), bar_to_try(threshold)
+    return f"{text} (to try: {wide})" if wide else text
+
+
+def bar_to_try(threshold: Threshold) -> str:
+    """The value from which an edit is tried, without its unit; empty where it is the one that is reported."""
+    if threshold.to_try is None:
+        return ""
+    return value_words(replace(threshold, to_report=threshold.to_try)).removesuffix(threshold.unit).strip()
+
+
 def value_words(threshold: Threshold) -> str:
     """A threshold's value with its unit, shares as a percentage.
 
@@ -96,7 +124,7 @@ def value_words(threshold: Threshold) -> str:
         >>> value_words(Threshold("a", 100e6, "bytes", "")), value_words(Threshold("b", 8.0, "", ""))
         ('100 MB', '8')
     """
-    value, unit = threshold.value, threshold.unit
+    value, unit = threshold.to_report, threshold.unit
     if unit in {"B", "bytes"} and value >= 1e6:
         return f"{value / 1e6:g} MB"
     if unit.startswith("of ") or unit == "share":

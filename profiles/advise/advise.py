@@ -12,7 +12,7 @@ from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
@@ -73,6 +73,52 @@ def advise(
     return ordered(found, view), [*messages, *gated, *ignored]
 
 
+def worth_a_try(
+    view: PipelineView,
+    known: Sequence[Finding],
+    *,
+    ignore: Sequence[Ignore] = (),
+    rules: Mapping[str, Rule] | None = None,
+) -> list[Finding]:
+    """Apply the rules with their bars for a try: edits that only a measurement can decide about.
+
+    Findings about the data are left out, a measurement says nothing about them, and so is what is known already.
+
+    Args:
+        view: A measured one.
+        known: What the rules are sure of.
+        ignore: Entries of the spec.
+        rules: By name; all if not given.
+
+    Returns:
+        The findings in the order of their predicted gain.
+    """
+    if view.kind == "static":
+        return []
+    named = {(finding.rule, finding.stage) for finding in known}
+    edits = [finding.edit for finding in known if finding.edit is not None]
+    tried_rules = {
+        name: rule
+        for name, rule in (all_rules() if rules is None else rules).items()
+        if rule.family != "correctness" and has_bar_to_try(rule)
+    }
+    with bar_to_try():
+        found, _ = _gate(_merged(_findings(tried_rules, view, []), view), view)
+    found, _ = without_ignored(found, ignore, view)
+
+    def is_new(finding: Finding) -> bool:
+        names = (finding.rule, *tried_rules[finding.rule].yields_to)
+        stronger = any((name, finding.stage) in named for name in names)
+        return not stronger and (finding.edit is None or finding.edit not in edits)
+
+    return ordered(filter(is_new, found), view)
+
+
+def has_bar_to_try(rule: Rule) -> bool:
+    """Whether a rule proposes more than it is sure of."""
+    return any(threshold.to_try is not None for threshold in rule.thresholds)
+
+
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
@@ -129,7 +175,9 @@ def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Mess
     kept: dict[str, list[RuleHit]] = {}
     found: list[Finding] = []
     for rule in by_precedence(rules):
-        stronger = frozenset[str]().union(*(hit.stages for name in rule.yields_to for hit in kept.get(name, ())))
+        # Of edits that are tried, a measurement says which is the stronger one.
+        others = () if trying() else rule.yields_to
+        stronger = frozenset[str]().union(*(hit.stages for name in others for hit in kept.get(name, ())))
         hits = kept.setdefault(rule.name, [])
         try:
             for hit in _hits(rule, view):
@@ -222,6 +270,9 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     wait = wait - restarts if wait is not None else None
     headspace = headspace - restarts if headspace is not None else None
     speed = [finding for finding in findings if finding.family == "speed"]
+    if trying():
+        # What was not measured is for the try to decide.
+        wait, headspace = (1.0 if share is None else share for share in (wait, headspace))
     if wait is not None and headspace is not None and wait >= WAIT_SHARE.value and headspace >= HEADSPACE_SHARE.value:
         return findings, []
     others = [finding for finding in findings if finding.family != "speed"]
@@ -248,6 +299,8 @@ def findings_for(
     sketch_view: PipelineView | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
+
+    What is only worth a try becomes the profile's `proposals`.
 
     Args:
         profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
@@ -306,10 +359,15 @@ def findings_for(
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)
         known = known if of is None else with_counts(known, of)
-    result = tried(
-        "the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else (), rules=known_rules), messages
+    ignore = loaded.spec.ignore if loaded else ()
+    result = tried("the rules", lambda: advise(known, ignore=ignore, rules=known_rules), messages)
+    if result is None:
+        return None, messages
+    found, more = result
+    profile.propose(
+        tried("what is worth a try", lambda: worth_a_try(known, found, ignore=ignore, rules=known_rules), []) or []
     )
-    return (None, messages) if result is None else (result[0], [*messages, *result[1]])
+    return found, [*messages, *more]
 
 
 def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:

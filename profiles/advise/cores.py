@@ -11,9 +11,10 @@ BUSY_CORES = Threshold(
     0.8,
     "of the cores that other processes leave",
     "above, more threads only compete",
+    to_try=0.95,
 )
 ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")
-STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting")
+STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting", to_try=0.6)
 
 
 def worker_cores(view: PipelineView) -> float | None:

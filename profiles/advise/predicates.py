@@ -25,7 +25,7 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.rule import Prediction, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Threshold, trying
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     beside,
@@ -44,24 +44,32 @@ from pipeprof.profiles.view.thread_chains import (
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
 
-OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step")
-WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "a worker that uses less waits instead of computing")
-COMPUTING = Threshold("computing", 0.7, "of the stage's time", "CPU near one core while the map runs")
-TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel calls lose")
-BLOCKED = Threshold("blocked", 0.5, "of the map's time", "its threads neither compute nor want a core: they wait")
-BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits")
+OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step", to_try=0.2)
+WAITING_CORES = Threshold(
+    "waiting-cores", 0.3, "cores", "a worker that uses less waits instead of computing", to_try=0.8
+)
+COMPUTING_CORES = Threshold("computing-cores", 0.3, "cores", "a worker that uses less mostly waits", to_try=0.15)
+COMPUTING = Threshold("computing", 0.7, "of the stage's time", "CPU near one core while the map runs", to_try=0.35)
+TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel calls lose", to_try=0.02)
+BLOCKED = Threshold(
+    "blocked", 0.5, "of the map's time", "its threads neither compute nor want a core: they wait", to_try=0.25
+)
+BLOCKED_CORES = Threshold(
+    "blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits", to_try=0.8
+)
 POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "in-flight calls about as many as threads")
-PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it the GIL is held most of the time")
+PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it the GIL is held most of the time", to_try=0.8)
 LOCK_LET_GO = Threshold(
     "lock-let-go",
     0.1,
     "of the time inside Python functions",
     "below it they leave the work to code that releases the GIL",
+    to_try=0.5,
 )
 PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "most of the map is Python")
 MOST_THREADS = Threshold("most-threads", 64, "threads", "largest pool tried")
 WAITED_OP = Threshold("waited-op", 0.5, "of the blocked time", "in one op, whatever the others do: it is named")
-SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own")
+SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own", to_try=0.1)
 WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
 
 POOL_OPTION = "threading.private_threadpool_size"
@@ -118,8 +126,9 @@ def computes(view: PipelineView, stage: StageView) -> bool:
     if each is None or each < TRIVIAL_MS.value or not owns_step(at, ms):
         return False
     # The model may have seen more batches than came out: one call at a time takes no more than all of the interval.
-    busy = used >= WAITING_CORES.value and used * at.interval_ms >= COMPUTING.value * min(ms, at.interval_ms)
-    return busy and python_bound(view, stage) is False
+    busy = used >= COMPUTING_CORES.value and used * at.interval_ms >= COMPUTING.value * min(ms, at.interval_ms)
+    python = python_bound(view, stage)
+    return busy and (python is False or (python is None and trying()))
 
 
 def ms_per_element(timing_: Timing, stage: StageView) -> float | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import graphlib
 import importlib
 import pkgutil
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,21 +23,46 @@ Semantics = Literal["same", "order", "randomness", "values"]
 Family = Literal["memory", "speed", "correctness"]
 
 
+_TRYING: ContextVar[bool] = ContextVar("trying", default=False)
+
+
+@contextlib.contextmanager
+def bar_to_try() -> Iterator[None]:
+    """Let rules propose what is worth a try: within it, thresholds have their second values."""
+    token = _TRYING.set(True)
+    try:
+        yield
+    finally:
+        _TRYING.reset(token)
+
+
+def trying() -> bool:
+    """Whether rules propose what is worth a try, not what they are sure of."""
+    return _TRYING.get()
+
+
 @dataclass(frozen=True)
 class Threshold:
-    """A number that a rule compares with.
+    """A number that a rule compares with; a second one where a measurement decides about what it proposes.
 
     Attributes:
         name: Kebab-case name, unique within its rule.
-        value: The number.
+        to_report: The number from which a rule is sure: its finding is reported without a try.
         unit: Its unit, empty for a plain number.
         source: Where it comes from, in a few words.
+        to_try: The number from which its edit is worth a try; nothing is reported unless it helps. The same if None.
     """
 
     name: str
-    value: float
+    to_report: float
     unit: str
     source: str
+    to_try: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The number that counts now."""
+        return self.to_try if self.to_try is not None and trying() else self.to_report
 
 
 @dataclass(frozen=True)
@@ -92,7 +119,8 @@ class RuleHit:
 class Rule(ABC):
     """One thing that can be wrong with a pipeline.
 
-    A rule is silent unless it is sure of its condition: what it needs and does not know keeps it silent.
+    A rule is silent unless it is sure of its condition: what it needs and does not know keeps it silent. With
+    `bar_to_try` it proposes more: its edits are then measured, and those that do not help stay unreported.
 
     Attributes:
         name: Kebab-case name, the only identifier that users see.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Finding, Verdict, Verification
@@ -59,6 +59,16 @@ class Profile(Model):
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Problem] = Field(default_factory=list)
     output: str | None = Field(None, description="The end of what the pipeline itself printed.")
+    _proposals: list[Finding] = PrivateAttr(default_factory=list)
+
+    @property
+    def proposals(self) -> list[Finding]:
+        """Edits that are worth a try and no more: they are neither saved nor shown, unless a try makes them findings."""
+        return self._proposals
+
+    def propose(self, findings: list[Finding]) -> None:
+        """Take edits that are worth a try."""
+        self._proposals = findings
 
     @property
     def shows_memory(self) -> bool:

@@ -43,7 +43,11 @@ def guesses(profile: Profile) -> list[Finding]:
     place = next((place for place, stage in enumerate(line) if stage.id == named), None)
     if place is None:
         return []
-    proposed = {str(edit.model_dump()) for finding in profile.findings or () for edit in _edits_of(finding)}
+    proposed = {
+        str(edit.model_dump())
+        for finding in (*(profile.findings or ()), *profile.proposals)
+        for edit in _edits_of(finding)
+    }
     found = []
     for guess in _guesses(line, place):
         document = to_document(guess.edit)

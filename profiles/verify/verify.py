@@ -57,7 +57,7 @@ def verify(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
     findings = plans.to_try(profile.findings or ())
-    further = guesses(profile)
+    further = [*profile.proposals, *guesses(profile)]
     if not findings and not further:
         return
     reason = plans.cannot_verify(profile)
@@ -69,6 +69,7 @@ def verify(
     patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     run = _Verification(profile, settings, budget, progress, reload)
     run.limit(end_at)
+    further = [finding for finding in further if run.can_try(finding)]
     progress.note(run.announce(len(findings) + len(further)))
     try:
         if settings.lock:
@@ -119,7 +120,7 @@ class _Verification:
 
         Args:
             findings: Those of rules.
-            further: Edits that fit the stage with most of the work; only what helps becomes a finding.
+            further: Edits that are only worth a try; what helps becomes a finding.
         """
         if (reason := self._lacks_memory()) is not None:
             for finding in findings:
@@ -145,6 +146,10 @@ class _Verification:
                 for finding in findings[self._reached :]:
                     if finding.measured is None:
                         finding.reason = "not tried: interrupted"
+
+    def can_try(self, finding: Finding) -> bool:
+        """Whether the edit of a finding can be tried on this pipeline."""
+        return plans.cannot_try(finding, has_edit=self._jobs.change_of(finding) is not None) is None
 
     def limit(self, end_at: float | None) -> None:
         """End at a time of the clock at the latest."""
@@ -211,7 +216,7 @@ class _Verification:
             self._same = [same.value, same.low, same.high]
 
     def _try_further(self, trials: Trials, further: Sequence[Finding]) -> list[Finding]:
-        """Try edits that no rule proposed; return those that are kept."""
+        """Try edits that are reported only where they help; return those that are kept."""
         kept = []
         for finding in further:
             self._try(trials, finding)

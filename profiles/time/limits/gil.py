@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 PYTHON_FROM = 0.60
 """Share of the traced time with Python running."""
 PYTHON_CORES = (0.6, 1.6)
@@ -15,8 +17,35 @@ LOCK_FROM = 0.50
 0.02 to 0.05 of those that sleep or leave the work to NumPy."""
 
 
+@dataclass(frozen=True)
+class GilMarks:
+    """What shows that the GIL is the limit.
+
+    Attributes:
+        python_from: As `PYTHON_FROM`.
+        cores: As `PYTHON_CORES`.
+        always: As `PYTHON_ALWAYS`.
+        least: As `PYTHON_LEAST`.
+        lock_from: As `LOCK_FROM`.
+    """
+
+    python_from: float = PYTHON_FROM
+    cores: tuple[float, float] = PYTHON_CORES
+    always: float = PYTHON_ALWAYS
+    least: float = PYTHON_LEAST
+    lock_from: float = LOCK_FROM
+
+
+_MARKS = GilMarks()
+
+
 def limited_by_gil(
-    share: float | None, worker_cores: float | None, demanded_cores: float | None, lock_share: float | None = None
+    share: float | None,
+    worker_cores: float | None,
+    demanded_cores: float | None,
+    lock_share: float | None = None,
+    *,
+    marks: GilMarks = _MARKS,
 ) -> bool:
     """Decide whether the GIL limits the pipeline.
 
@@ -28,12 +57,13 @@ def limited_by_gil(
         worker_cores: CPU seconds of the worker per second.
         demanded_cores: The same if no thread had waited for a core.
         lock_share: Part of the time inside its functions with the GIL held; `None` where it was not sampled.
+        marks: From where on.
     """
-    low, high = PYTHON_CORES
-    if share is None or demanded_cores is None or share < PYTHON_FROM:
+    low, high = marks.cores
+    if share is None or demanded_cores is None or share < marks.python_from:
         return False
-    if lock_share is not None and lock_share < LOCK_FROM:
+    if lock_share is not None and lock_share < marks.lock_from:
         return False
     if demanded_cores <= high:
         return demanded_cores >= low
-    return share >= PYTHON_ALWAYS and worker_cores is not None and PYTHON_LEAST <= worker_cores <= high
+    return share >= marks.always and worker_cores is not None and marks.least <= worker_cores <= high

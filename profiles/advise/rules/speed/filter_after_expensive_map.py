@@ -34,7 +34,7 @@ class FilterAfterExpensiveMap(Rule):
     )
     ignore_when = "A map must process every element, e.g. because it counts them."
     thresholds = (
-        Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps"),
+        Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 

@@ -56,7 +56,7 @@ class FromGeneratorPerElement(Rule):
     ignore_when = "The elements arrive one by one from outside, e.g. from a socket."
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
-        Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
+        Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator", 10),
         Threshold(
             "chunk-cost", BATCH_HAND_OVER_US, "µs", "the transfer of a whole batch, measured with rows of 256 floats"
         ),
@@ -70,7 +70,7 @@ class FromGeneratorPerElement(Rule):
             "measured without a step: what a tuned prefetch came to hold",
         ),
         BYTES,
-        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
+        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first", 0.25),
         Threshold("elements-per-batch", 8, "elements", "below it there are few hand-overs to save"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )

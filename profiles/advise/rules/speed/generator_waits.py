@@ -65,7 +65,7 @@ class GeneratorWaits(Rule):
         ONE_CORE,
         BUSY_CORES,
         WORTH,
-        Threshold("element-ms", 0.2, "ms", "below it the transfer is the larger part: from-generator-per-element"),
+        Threshold("element-ms", 0.2, "ms", "below it the transfer is the larger part: from-generator-per-element", 0.1),
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 

@@ -36,10 +36,14 @@ class MapBeforeBatchScalar(Rule):
     )
     ignore_when = "The function should stay per element, because it will need single elements soon."
     thresholds = (
-        Threshold("batch-size", 8, "elements", "below it there are few calls to save"),
-        Threshold("element-bytes", 65536, "bytes", "beyond it the work outweighs the call (64x64x3 floats: still 7x)"),
+        Threshold("batch-size", 8, "elements", "below it there are few calls to save", to_try=4),
+        Threshold(
+            "element-bytes", 65536, "bytes", "beyond it the work outweighs the call (64x64x3 floats: still 7x)", 1e6
+        ),
         Threshold("call-cost", MAP_CALL_US, "µs", "measured on TensorFlow 2.21: a map of one op over range"),
-        Threshold("cost-over-call", 3, "times", "a call that costs more does real work; batching gains less than 1.5x"),
+        Threshold(
+            "cost-over-call", 3, "times", "a call that costs more does real work; batching gains less than 1.5x", 30
+        ),
         Threshold("static-cost", 1.0, "ms per batch", "calls alone, without a run: 5 % of a step of 20 ms"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )

@@ -50,7 +50,7 @@ class NoPrefetchBetween(Rule):
     ignore_when = "There is no memory for two more elements, or all cores are needed elsewhere."
     thresholds = (
         SLOW_STAGE,
-        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages makes up the wait"),
+        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages makes up the wait", to_try=0.4),
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
         Threshold("hand-over-ms", THREAD_HAND_OVER_MS, "ms per element", "an element from thread to thread"),
         COMPUTING,
@@ -222,4 +222,4 @@ def _share_a_lock(view: PipelineView, at: Timing, stages: Sequence[StageView]) -
     used = worker_cores(view)
     python = [stage for stage in stages if stage.ms_per_batch and python_bound(view, stage) is True]
     spent = total_ms(python)
-    return used is not None and len(python) > 1 and used * at.interval_ms >= COMPUTING.value * spent
+    return used is not None and len(python) > 1 and used * at.interval_ms >= COMPUTING.to_report * spent

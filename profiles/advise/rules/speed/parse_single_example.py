@@ -76,10 +76,12 @@ class ParseSingleExample(Rule):
     )
     ignore_when = "Later operations need single records: decoding images, filtering, padding by length."
     thresholds = (
-        Threshold("batch-size", 8, "records", "below it there are few calls to save"),
+        Threshold("batch-size", 8, "records", "below it there are few calls to save", to_try=4),
         Threshold("parse-cost", PARSE_EXAMPLE_US, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
         Threshold("batched-gain", BATCHED_PARSE_GAIN, "times", "the same records parsed by the batch"),
-        Threshold("cost-over-parse", 3, "times", "a map that costs more does other work that batching does not save"),
+        Threshold(
+            "cost-over-parse", 3, "times", "a map that costs more does other work that batching does not save", 10
+        ),
         Threshold("static-cost", 1.0, "ms per batch", "parsing alone, without a run: 5 % of a step of 20 ms"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )

@@ -16,6 +16,7 @@ from pipeprof.profiles.time.limits.gil import (
     PYTHON_CORES,
     PYTHON_FROM,
     PYTHON_LEAST,
+    GilMarks,
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
@@ -46,13 +47,17 @@ class PyFunctionGil(Rule):
     )
     ignore_when = "The function cannot be written in another way, and its time is acceptable."
     thresholds = (
-        Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: limited by the GIL"),
+        Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: limited by the GIL", 0.3),
         Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they release the GIL"),
-        Threshold("cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel"),
-        Threshold("cores-to", PYTHON_CORES[1], "cores", "above it other code computes, or Python releases the GIL"),
-        Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
-        Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then"),
-        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
+        Threshold(
+            "cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel", 0.4
+        ),
+        Threshold(
+            "cores-to", PYTHON_CORES[1], "cores", "above it other code computes, or Python releases the GIL", 2.5
+        ),
+        Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores", 0.5),
+        Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then", 0.2),
+        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first", 0.25),
         Threshold(
             "numpy-function-cost",
             NUMPY_FUNCTION_US,
@@ -79,7 +84,17 @@ class PyFunctionGil(Rule):
         yield self._draft(view, worst, facts, sum(known), interval)
 
     def _held(self, facts: MeasuredFacts) -> bool:
-        return limited_by_gil(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
+        value = self.threshold
+        marks = GilMarks(
+            python_from=value("python-share"),
+            cores=(value("cores-from"), value("cores-to")),
+            always=value("python-share-among-others"),
+            least=value("cores-from-among-others"),
+            lock_from=value("lock-share"),
+        )
+        return limited_by_gil(
+            facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share, marks=marks
+        )
 
     def _draft(
         self, view: PipelineView, stage: StageView, facts: MeasuredFacts, share: float, interval: float

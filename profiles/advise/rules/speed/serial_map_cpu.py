@@ -10,11 +10,11 @@ from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cores_left, worker_cores
 from pipeprof.profiles.advise.predicates import (
     COMPUTING,
+    COMPUTING_CORES,
     LOCK_LET_GO,
     OWNS_STEP,
     PYTHON_BOUND,
     TRIVIAL_MS,
-    WAITING_CORES,
     WORTH,
     computes,
     cpu_left_ms,
@@ -58,7 +58,7 @@ class SerialMapCpu(Rule):
     thresholds = (
         OWNS_STEP,
         COMPUTING,
-        WAITING_CORES,
+        COMPUTING_CORES,
         TRIVIAL_MS,
         PYTHON_BOUND,
         LOCK_LET_GO,
