@@ -15,7 +15,7 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
     """Return a dataset with the changes that pipeprof has measured; the code that made it stays as it is.
 
     The changes are made in the dataset's graph. Write the plan with
-    ``pipeprof run train.py:make_dataset --out fast.plan.json``, then add one line to the training script::
+    ``pipeprof fix train.py:make_dataset --out fast.plan.json``, then add one line to the training script::
 
         dataset = pipeprof.apply(make_dataset(), "fast.plan.json")
 
@@ -33,7 +33,7 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
     """
     from pipeprof.pipelines.build.context import BuildContext
     from pipeprof.pipelines.build.dataset import builder
-    from pipeprof.pipelines.graph.edit.apply import apply_edits
+    from pipeprof.pipelines.graph.edit.apply import apply_steps
     from pipeprof.pipelines.graph.edit.round_trip import editable
 
     path = Path(plan)
@@ -43,11 +43,11 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
         msg = f"{path} cannot be read: {error}"
         raise PlanError(msg) from None
     saved = read_plan(text, str(path))
-    if not saved.edits:
+    if not saved.steps:
         return dataset
     written = editable(dataset, in_memory=0).read().stages()
     misfit = describe_misfit(saved, {stage.address: stage.op for stage in written})
     if misfit is not None:
-        msg = f"{path} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof run"
+        msg = f"{path} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
         raise PlanError(msg)
-    return apply_edits(dataset, saved.edits, building=builder(BuildContext(Path())))
+    return apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))

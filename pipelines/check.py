@@ -30,6 +30,7 @@ def check_spec(
     *,
     overlays: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> LoadedSpec:
     """Load a spec and infer its elements; the arguments are those of `load_spec`.
 
@@ -37,7 +38,9 @@ def check_spec(
         UsageError: The file does not exist or cannot be read.
         SpecError: All errors of the texts, the flags and the elements.
     """
-    return load_spec(path, sets, overlays=overlays, environment=environment, element_faults=_element_faults)
+    return load_spec(
+        path, sets, overlays=overlays, environment=environment, element_faults=_element_faults, content=content
+    )
 
 
 def _element_faults(spec: Spec | None, data: Any, base_dir: Path) -> list[Fault]:

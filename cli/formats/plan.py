@@ -27,7 +27,7 @@ def _render(output: Output) -> str:
         edits = [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
         speedup = (best.measured or {}).get("speedup")
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
-    return write_plan(SavedPlan(profile.target.text, stages, tuple(edits), speedup))
+    return write_plan(SavedPlan(profile.target.text, stages, (tuple(edits),) if edits else (), speedup))
 
 
 def best_change(profile: Profile) -> Finding | None:

@@ -11,6 +11,8 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, from_document, to_docum
 from pipeprof.pipelines.errors import ProfileError
 
 PLAN_VERSION: Final = 1
+STEPS_VERSION: Final = 2
+"""Of plans with more than one step, which readers of the first version would apply in part."""
 KEY: Final = "pipeprof_plan"
 """The first key of a plan, with its version."""
 
@@ -26,24 +28,25 @@ class SavedPlan:
     Attributes:
         target: What was measured, as its user named it.
         stages: Ops of the stages as written, by address, in order.
-        edits: The edits, in the order in which they are applied.
+        steps: The edits, step by step; the addresses of a step are those of the pipeline that the one before it made.
         speedup: Measured steps per second with them over without; ``None`` where they save memory.
     """
 
     target: str
     stages: Mapping[str, str]
-    edits: tuple[PipelineEdit, ...]
+    steps: tuple[tuple[PipelineEdit, ...], ...]
     speedup: float | None = None
 
 
 def write_plan(plan: SavedPlan) -> str:
     """Return a plan as JSON."""
     document = {
-        KEY: PLAN_VERSION,
+        KEY: PLAN_VERSION if len(plan.steps) < 2 else STEPS_VERSION,
         "tool": {"name": "pipeprof"},
         "target": plan.target,
         "speedup": plan.speedup,
-        "edits": [to_document(edit) for edit in plan.edits],
+        "edits": [to_document(edit) for edit in (plan.steps[0] if plan.steps else ())],
+        **({"then": [[to_document(edit) for edit in step] for step in plan.steps[1:]]} if plan.steps[1:] else {}),
         "stages": dict(plan.stages),
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -71,21 +74,26 @@ def read_plan(text: str, name: str) -> SavedPlan:
     if not isinstance(document, dict) or KEY not in document:
         msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {name}"
         raise PlanError(msg)
-    if document[KEY] != PLAN_VERSION:
-        msg = f"{name} is a plan of version {document[KEY]}, this pipeprof reads version {PLAN_VERSION}: write it again"
+    if document[KEY] not in {PLAN_VERSION, STEPS_VERSION}:
+        known = f"{PLAN_VERSION} and {STEPS_VERSION}"
+        msg = f"{name} is a plan of version {document[KEY]}, this pipeprof reads versions {known}: write it again"
         raise PlanError(msg)
-    edits = [from_document(edit) for edit in _listed(document.get("edits")) if isinstance(edit, dict)]
+    steps = [_step(step) for step in (document.get("edits"), *_listed(document.get("then")))]
     stages = document.get("stages")
-    if not isinstance(stages, dict) or None in edits:
+    if not isinstance(stages, dict) or any(None in step for step in steps):
         msg = f"{name} is damaged or has edits that this version does not know: write it again"
         raise PlanError(msg)
     speedup = document.get("speedup")
     return SavedPlan(
         str(document.get("target", "")),
         {str(address): str(op) for address, op in stages.items()},
-        tuple(edit for edit in edits if edit is not None),
+        tuple(tuple(edit for edit in step if edit is not None) for step in steps if step),
         float(speedup) if isinstance(speedup, int | float) else None,
     )
+
+
+def _step(value: Any) -> list[PipelineEdit | None]:
+    return [from_document(edit) if isinstance(edit, dict) else None for edit in _listed(value)]
 
 
 def _listed(value: Any) -> list[Any]:

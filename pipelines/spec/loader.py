@@ -166,6 +166,7 @@ def load_spec(
     overlays: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     element_faults: ElementFaults | None = None,
+    content: bytes | None = None,
 ) -> LoadedSpec:
     """Read, change and validate a spec.
 
@@ -176,13 +177,14 @@ def load_spec(
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
         element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
             it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
+        content: what the spec's own file is to say; ``None`` to read it.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
         SpecError: everything that is wrong with the texts, the flags and what they say.
     """
     flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]
-    reading = read_files(path, overlays, flags, environment)
+    reading = read_files(path, overlays, flags, environment, content)
     origins, document, problems = reading.origins, reading.document, list(reading.problems)
     spec: Spec | None = None
     if reading.complete:

@@ -40,6 +40,7 @@ class RunSettings:
         max_time: Seconds that the whole command may take.
         memory_limit: Bytes that the worker may use.
         lock: Wait for other measuring commands.
+        edits: Steps of changes of a Python target's graph, as `Job` has them.
     """
 
     target: ParsedTarget
@@ -55,6 +56,7 @@ class RunSettings:
     max_time: float | None = None
     memory_limit: int | None = None
     lock: bool = True
+    edits: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -176,4 +178,5 @@ def job_of(
         warmup_seconds=planned.warmup_seconds,
         seed=planned.seed,
         warm=[str(file) for file in warm],
+        edits=settings.edits,
     )

@@ -52,6 +52,8 @@ class Job:
         seed: Of TensorFlow's random ops.
         warm: Source files, where they were evicted: steps with the files in memory are measured as well.
         turns: Take turns with other workers instead of one measurement; None for one.
+        edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
+            the JSON of `pipelines.edits.edits.to_document`.
     """
 
     parent_pid: int
@@ -72,6 +74,7 @@ class Job:
     seed: int | None = None
     warm: list[str] = field(default_factory=list)
     turns: TurnsJob | None = None
+    edits: list[list[str]] = field(default_factory=list)
 
 
 def as_pairs(value: Any) -> Any:

@@ -101,6 +101,25 @@ class JobMaker:
         turns = TurnsJob(edits=list(change.edits), round_trip=True, environment=environment)
         return {name: self._job(None, turns) for name in EDITED}
 
+    def workers(
+        self,
+        names: Sequence[str],
+        loaded: LoadedSpec | None,
+        steps: Sequence[Sequence[str]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> dict[str, Job]:
+        """Workers of one pipeline.
+
+        Args:
+            names: Of the workers.
+            loaded: The spec; None for a Python target.
+            steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
+            environment: Variables of the process.
+        """
+        turns = TurnsJob(round_trip=loaded is None and not steps, environment=list((environment or {}).items()))
+        job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
+        return dict.fromkeys(names, job)
+
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""
         if self.is_spec:

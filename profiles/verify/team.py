@@ -91,6 +91,27 @@ class Team:
         Raises:
             MemberFailedError: One of them did not.
         """
+        self._launch(jobs)
+        return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
+
+    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+        """Start workers as `start` does; one that fails is ended, and the others go on.
+
+        Args:
+            jobs: By name.
+            seconds: After which one is taken to hang.
+        """
+        self._launch(jobs)
+        found: dict[str, Built | MemberFailedError] = {}
+        for name in self._in_order_of_answer(jobs, seconds):
+            try:
+                found[name] = self._await(name, Built, seconds)
+            except MemberFailedError as error:
+                found[name] = error
+                self.end(name)
+        return found
+
+    def _launch(self, jobs: Mapping[str, Job]) -> None:
         for name, job in jobs.items():
             family = RunFamily()
             try:
@@ -98,7 +119,6 @@ class Team:
             except BaseException:
                 family.__exit__()
                 raise
-        return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
     def _in_order_of_answer(self, jobs: Mapping[str, Job], seconds: float) -> Iterator[str]:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
@@ -46,7 +48,7 @@ from pipeprof.profiles.worker.trace.trace import LONGEST_SECONDS, traced_ops
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
     from pipeprof.profiles.document.vocabulary import PhaseName
@@ -96,6 +98,8 @@ class JobRun:
         self._import()
         self._data()
         self._build()
+        if self.job.edits:
+            self._edit_graph(self.job.edits)
         self._first_element()
         step = self._warm_up()
         self._measure(step)
@@ -247,6 +251,21 @@ class JobRun:
         # other growth may be constants that were not observed.
         explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
         self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
+
+    def _edit_graph(self, steps: Sequence[Sequence[str]]) -> None:
+        """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
+
+        Raises:
+            CannotEditError: An edit is not possible on this pipeline.
+        """
+        from pipeprof.pipelines.build.context import BuildContext
+        from pipeprof.pipelines.build.dataset import builder
+        from pipeprof.pipelines.graph.edit.apply import apply_steps
+
+        parsed = [[edit for text in step if (edit := from_document(json.loads(text))) is not None] for step in steps]
+        building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
+        held, room = self._source_bytes, self._room()
+        self.dataset = apply_steps(self.dataset, parsed, building=building, in_memory=held, room=room)
 
     def _array_bytes(self) -> int:
         return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0

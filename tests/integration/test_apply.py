@@ -8,16 +8,19 @@ import pytest
 import tensorflow as tf
 
 import pipeprof
-from pipeprof.pipelines.edits.edits import InsertStage, VectoriseMap
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, VectoriseMap
 from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, write_plan
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.round_trip import editable
 
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
 
 
-def plan(folder: Path, *edits: object, stages: dict[str, str] | None = None) -> Path:
+def plan(
+    folder: Path, *edits: object, stages: dict[str, str] | None = None, then: tuple[object, ...] = ()
+) -> Path:
     path = folder / "fast.plan.json"
-    path.write_text(write_plan(SavedPlan("input.py:make", stages or STAGES, edits)))  # type: ignore[arg-type]
+    path.write_text(write_plan(SavedPlan("input.py:make", stages or STAGES, (edits, *then) if edits else ())))  # type: ignore[arg-type]
     return path
 
 
@@ -36,6 +39,15 @@ def test_the_dataset_has_the_edits_and_the_same_elements(tmp_path: Path) -> None
     assert fast.element_spec == make().element_spec
     with pytest.raises(PlanError, match=r"stages.0 is batch, the plan has map"):
         pipeprof.apply(fast, path)
+
+
+def test_the_addresses_of_a_step_are_those_of_the_pipeline_that_the_step_before_made(tmp_path: Path) -> None:
+    later = ((SetArgument("stages.1", "map", "num_parallel_calls", 2),), (VectoriseMap("stages.1", "stages.2"),))
+    path = plan(tmp_path, InsertStage("prefetch", {"buffer_size": 2}, "source"), then=later)
+    fast = pipeprof.apply(make(), path)
+    assert values(fast) == values(make())
+    stages = editable(fast, in_memory=0).read().stages()
+    assert [stage.op for stage in stages][:4] == ["range", "prefetch", "batch", "map"]
 
 
 def test_a_plan_without_edits_gives_the_dataset_itself(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,24 +19,33 @@ PLAN = SavedPlan(
     "train.py:make",
     STAGES,
     (
-        SetArgument("stages.0", "map", "num_parallel_calls", 4),
-        InsertStage("prefetch", {"buffer_size": 2}, "stages.1"),
-        VectoriseMap("stages.0", "stages.1"),
-        ReplaceStages(("stages.1",), (NewStage("batch", {"batch_size": 8}),)),
+        (
+            SetArgument("stages.0", "map", "num_parallel_calls", 4),
+            InsertStage("prefetch", {"buffer_size": 2}, "stages.1"),
+            VectoriseMap("stages.0", "stages.1"),
+            ReplaceStages(("stages.1",), (NewStage("batch", {"batch_size": 8}),)),
+        ),
     ),
     1.5,
 )
+IN_STEPS = replace(PLAN, steps=(*PLAN.steps, (InsertStage("cache"),), (SetArgument("stages.0", "map", "name", "a"),)))
 
 
-def test_a_plan_is_read_as_it_was_written() -> None:
-    assert read_plan(write_plan(PLAN), "a.plan.json") == PLAN
+@pytest.mark.parametrize("plan", [PLAN, IN_STEPS, replace(PLAN, steps=())])
+def test_a_plan_is_read_as_it_was_written(plan: SavedPlan) -> None:
+    assert read_plan(write_plan(plan), "a.plan.json") == plan
+
+
+def test_a_plan_of_several_steps_is_none_of_the_first_version() -> None:
+    assert json.loads(write_plan(PLAN))["pipeprof_plan"] == 1
+    assert json.loads(write_plan(IN_STEPS))["pipeprof_plan"] == 2
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda document: document.clear(), "is not a plan"),
-        (lambda document: document.update(pipeprof_plan=2), "a plan of version 2, this pipeprof reads version 1"),
+        (lambda document: document.update(pipeprof_plan=3), "a plan of version 3, this pipeprof reads versions 1 and 2"),
         (lambda document: document.update(stages=None), "is damaged"),
         (lambda document: document["edits"].append({"kind": "Unheard"}), "edits that this version does not know"),
     ],

@@ -75,6 +75,31 @@ def apply_edits(
     return _with_options(made, options, plan, building) if plan.options else made
 
 
+def apply_steps(
+    dataset: Any,
+    steps: Sequence[Sequence[PipelineEdit]],
+    *,
+    building: Building,
+    in_memory: int = 0,
+    room: int | None = None,
+) -> Any:
+    """Return a dataset with steps of edits: the addresses of a step are those of the pipeline that the one before made.
+
+    Args:
+        dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
+        steps: Each as `apply_edits` takes it.
+        building: As for `apply_edits`, as are `in_memory` and `room`.
+        in_memory: Bytes in memory.
+        room: Bytes that reading the graph may take.
+
+    Raises:
+        CannotEditError: As `apply_edits`.
+    """
+    for edits in steps:
+        dataset = apply_edits(dataset, edits, building=building, in_memory=in_memory, room=room)
+    return dataset
+
+
 def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
     """Set options in addition to those that the pipeline had."""
     try:

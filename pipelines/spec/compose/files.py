@@ -65,7 +65,11 @@ class FileReading:
 
 
 def read_files(
-    path: Path, overlays: Sequence[str], flags: list[str], environment: Mapping[str, str] | None
+    path: Path,
+    overlays: Sequence[str],
+    flags: list[str],
+    environment: Mapping[str, str] | None,
+    content: bytes | None = None,
 ) -> FileReading:
     """Read and merge a spec, what it extends, and its overlays.
 
@@ -74,12 +78,13 @@ def read_files(
         overlays: files that are laid over it, later ones over earlier ones.
         flags: all flags as typed; the first of them are those of the overlays.
         environment: fills in ``${VAR}``; ``None`` leaves them as they are.
+        content: what the spec's own file says; ``None`` to read it.
 
     Raises:
         UsageError: the spec itself is not there, or cannot be read.
     """
     try:
-        content = _read_file(path)
+        content = _read_file(path) if content is None else content
     except _FileError as error:
         meant = f" — did you mean {escape(str(path.with_name(error.suggestion)))}?" if error.suggestion else ""
         meant += "; `pipeprof check -` reads a spec from standard input" if str(error).endswith(_IRREGULAR) else ""

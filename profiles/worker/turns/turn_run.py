@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.ops.executed_ops import written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.host import procfs
@@ -88,18 +85,13 @@ class TurnRun(JobRun):
 
     def _edit(self) -> bool:
         """Apply the edits to the graph of the dataset; return whether that was possible."""
-        if not self._turns.edits and not self._turns.round_trip:
+        again = [[*self._turns.edits]] if self._turns.edits or self._turns.round_trip else []
+        if not again and not self.job.edits:
             return True
-        from pipeprof.pipelines.build.context import BuildContext
-        from pipeprof.pipelines.build.dataset import builder
-        from pipeprof.pipelines.graph.edit.apply import apply_edits
         from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
-        edits = [edit for document in self._turns.edits if (edit := from_document(json.loads(document))) is not None]
-        building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
-        held = self._source_bytes
         try:
-            self.dataset = apply_edits(self.dataset, edits, building=building, in_memory=held, room=self._room())
+            self._edit_graph([*self.job.edits, *again])
         except CannotEditError as error:
             self._channel.send(EditRefused(str(error)))
             return False
