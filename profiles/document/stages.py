@@ -80,6 +80,9 @@ class Stage(Model):
     executed: str | None = Field(
         None, description="What TensorFlow made of it, in words; `None` if it runs as written."
     )
+    random: bool | None = Field(
+        None, description="Whether its function draws random numbers. `None` without one, and where Python may."
+    )
     location: Location | None = None
     called_from: list[Caller] | None = Field(
         None, description="For a Python target: the user's frames that led to `location`, from the inside out."

@@ -192,7 +192,7 @@ class _StageTable:
         partners = self.rewrites.partners(stage)
         order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
         earlier = [other_stage for other_stage in partners if order[other_stage.address] < order[stage.address]]
-        cost = self._cost(stage)
+        cost, function = self._cost(stage), self.rewrites.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
             name=self.names.get(stage.address) if self.by_address else stage.name,
@@ -202,6 +202,7 @@ class _StageTable:
             op=stage.op,
             tf_op=self._executed.nodes[place].op if place is not None else None,
             executed=self.rewrites.words(stage, None if earlier else cost),
+            random=function["random"] if function is not None else None,
             location=self.locations.get(stage.address),
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, VectoriseMap, to_document
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -28,6 +29,7 @@ class _Guess:
     edit: PipelineEdit
     flag: str | None
     python: str
+    semantics: Semantics = "same"
 
 
 def guesses(profile: Profile) -> list[Finding]:
@@ -63,7 +65,7 @@ def guesses(profile: Profile) -> list[Finding]:
                 family="speed",
                 stage=line[place].id,
                 location=line[place].location,
-                semantics="same",
+                semantics=guess.semantics,
                 edit=[Edit.model_validate(document)],
                 overrides=[guess.flag] if is_spec and guess.flag is not None else [],
                 change=guess.change,
@@ -118,6 +120,7 @@ def _guesses(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
             SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE),
             f"{stage.id}.num_parallel_calls={AUTOTUNE}",
             f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
+            "randomness" if stage.random else "same",
         )
     ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
     if following is not None and following.op != "prefetch" and not ahead:

@@ -21,6 +21,7 @@ from pipeprof.pipelines.edits.edits import (
     ReplaceStages,
     SetArgument,
     SetOption,
+    VectoriseMap,
 )
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -39,6 +40,8 @@ def edited(view: PipelineView, edits: Sequence[PipelineEdit]) -> PipelineView:
             stages = _inserted(view, stages, edit)
         elif isinstance(edit, MoveStage):
             stages = _moved(stages, edit)
+        elif isinstance(edit, VectoriseMap):
+            stages = _moved(stages, MoveStage(edit.batch, "batch", before=edit.stage))
         elif isinstance(edit, HandWritten) and (len(edit.stages) > 1 or edit.yaml.startswith("source:")):
             stages = _rewritten(stages, edit)
         elif isinstance(edit, HandWritten | ReplaceStages):

@@ -18,6 +18,7 @@ from unit.advise.function_views import (
 )
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
+from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
@@ -214,6 +215,12 @@ def test_records_parsed_one_by_one() -> None:
     assert draft.semantics == "same"
     assert draft.evidence["us_per_record"] == pytest.approx(40.625)
     assert draft.predicted.speedup == pytest.approx(6 / (6 - 128 * 0.039 * (1 - 1 / 7.2)))
+    assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
+
+
+def test_records_parsed_one_by_one_by_a_function_of_a_spec() -> None:
+    view = records(written={"python": "input.py:parse"})
+    draft = only("parse-single-example", measured(view, interval_ms=6.0))
     assert "tf.io.parse_example" in as_yaml(draft.edits[-1])
     assert "tf.io.parse_example(records, features)" in as_python(draft.edits[-1])
 
@@ -231,15 +238,18 @@ def test_features_of_any_length_come_out_in_another_shape() -> None:
 
 
 def test_what_follows_the_parse_is_named() -> None:
-    body = function("ParseExampleV2", "DecodeRaw", "Reshape")
-    draft = only("parse-single-example", measured(records(body), interval_ms=6.0))
+    body, written = function("ParseExampleV2", "DecodeRaw", "Reshape"), {"python": "input.py:parse"}
+    draft = only("parse-single-example", measured(records(body, written=written), interval_ms=6.0))
     assert draft.semantics == "values"
     assert "(DecodeRaw, Reshape)" in draft.recommendation
     assert not found("parse-single-example", records(body, static=True))
 
 
 def test_parsing_reshapes_default_values_itself() -> None:
-    draft = only("parse-single-example", records(function("ParseExampleV2", "Reshape"), static=True))
+    draft = only(
+        "parse-single-example",
+        records(function("ParseExampleV2", "Reshape"), static=True, written={"python": "input.py:parse"}),
+    )
     assert "(Reshape)" in draft.recommendation
 
 

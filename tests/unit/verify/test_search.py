@@ -45,6 +45,14 @@ def test_what_runs_in_parallel_is_not_made_so(recorded: Recorded) -> None:
     assert kinds(profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=4.0)) == ["InsertStage"]
 
 
+def test_a_map_that_draws_at_random_gets_other_numbers_in_parallel(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random = True
+    first = guesses(found)[0]
+    assert (first.change, first.semantics) == ("num_parallel_calls: not set → AUTOTUNE", "randomness")
+
+
 def test_a_spec_gets_what_its_flags_can_say(recorded: Recorded) -> None:
     found = guesses(profile_of(recorded, "range", "map", "batch", stage="stages.0", kind="spec"))
     assert [finding.overrides for finding in found] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import (
@@ -190,8 +190,11 @@ def _draft(
         )
     else:
         words.append("Features of fixed length stay the same.")
+    of_graph = _vectorises(stage)
+    if of_graph:
+        words.append("`tf.vectorized_map` of the function as it is does the same.")
     care = _needing_care(stage)
-    if care:
+    if care and not of_graph:
         semantics = "values"
         words.append(
             f"The other operations of the function ({', '.join(care)}) then get a batch: literal shapes need a first "
@@ -202,10 +205,17 @@ def _draft(
         sentence=sentence,
         evidence=evidence,
         recommendation=" ".join(words),
-        edits=(*batch.moves(stage), _parses_a_batch(stage)),
+        edits=(
+            (VectoriseMap(stage.id, batch.stage.id),) if of_graph else (*batch.moves(stage), _parses_a_batch(stage))
+        ),
         predicted=predicted,
         semantics=semantics,
     )
+
+
+def _vectorises(stage: StageView) -> bool:
+    """Whether the function can be applied to whole batches as it is: one of Python's, whose results have one shape."""
+    return not stage.written and stage.element is not None and not _varying(stage)
 
 
 def _parses_a_batch(stage: StageView) -> PipelineEdit:
