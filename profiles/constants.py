@@ -132,6 +132,14 @@ THREAD_HAND_OVER_MS = _constant(
     "An element from one thread to the next",
     "elements between two threads of a pipeline",
 )
+BATCH_ROW_US = _constant(
+    "BATCH_ROW_US", 0.4, "µs", "An element put into a batch, its bytes excluded", "slices of 128 to 1024 B"
+)
+CACHED_ELEMENT_US = _constant("CACHED_ELEMENT_US", 0.5, "µs", "An element from a cache in memory", "a cache of numbers")
+SHORT_OP_US = _constant("SHORT_OP_US", 2.0, "µs", "An op of a function on a small tensor", "maps of one op")
+COPIED_BYTES_PER_US = _constant(
+    "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"
+)
 UNBATCH_ROW_US = _constant(
     "UNBATCH_ROW_US",
     0.5,
@@ -462,14 +470,6 @@ TRACE_BYTES_PER_SECOND = _constant(
     "B/s",
     "Memory that a second of tracing takes at most, reading the trace included",
     "the example pipelines",
-)
-TRACE_BYTES_PER_EVENT = _constant(
-    "TRACE_BYTES_PER_EVENT",
-    2000,
-    "B",
-    "Memory that an event of a trace takes at most, reading the trace included",
-    "1,430 B at the end of a trace of elements, 870 B of nested loops, and 370 B to read it",
-    benchmark="trace/bench.py",
 )
 TRACE_BYTES_PER_EVENT = _constant(
     "TRACE_BYTES_PER_EVENT",

@@ -69,7 +69,7 @@ ROWS = {
         GROUND,
         {"host"},
         {"view", "time", "worker"},
-        {"memory"},
+        {"memory", "model"},
         {"advise"},
         {"harness"},
         {"verify"},

@@ -1,0 +1,140 @@
+"""What a pipeline and its edited versions do: one profile, then processes that take turns, one block each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeprof.cli.options import step as step_of
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
+from pipeprof.profiles.verify.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.team import MemberFailedError, Team
+
+SECONDS = 4.0
+"""Of the measured part of the profile."""
+WARM = TurnRequest("warm", 3.0)
+BLOCK_SECONDS = 0.35
+ROUNDS = 12
+PATIENCE = 60.0
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an edit did.
+
+    Attributes:
+        speedup: Steps per second, edited over as it is, with its interval.
+        wait_ms: Of the device per step, before and after; None without a step.
+        peak_bytes: Peaks of memory of both processes.
+    """
+
+    speedup: Ratio
+    wait_ms: tuple[float, float] | None
+    peak_bytes: tuple[int, int] | None
+
+
+def profile_of(target: str, step: str, out: Path) -> Profile:
+    """Profile a pipeline in the current folder, without trying anything."""
+    run = ["run", target, "--step", step, "--seconds", f"{SECONDS:g}", "--no-verify", "--no-lock", "--quiet"]
+    if step != "none":
+        run += ["--dispatch", "sync"]
+    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run, "--out", str(out), "--force"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode or not out.exists():
+        msg = f"no profile of {target}: {done.stderr[-400:]}"
+        raise RuntimeError(msg)
+    return Profile.model_validate_json(out.read_text(encoding="utf-8"))
+
+
+def measure(
+    target: str, step: str, edits: Sequence[Sequence[PipelineEdit]], drawn: Sequence[Sequence[PipelineEdit]], many: int
+) -> tuple[dict[int, Measured | str], dict[int, Measured | str]]:
+    """Measure edits of a Python function's pipeline against it, all of them in turns with the same process.
+
+    Args:
+        target: ``FILE:FUNCTION``.
+        step: As for the command line.
+        edits: Those that are measured, or their reason why not.
+        drawn: Of these, the first ones that can be applied.
+        many: How many of them.
+
+    Returns:
+        By their places in both lists: what was measured, or why nothing was.
+    """
+    dispatch = None if step == "none" else "sync"
+    settings = RunSettings(target=parse_target(target), step=step_of(step), dispatch=dispatch, lock=False)
+    planned = plan(settings)
+    whole = job_of(settings, planned, {}, parent_pid=os.getpid(), memory_limit=None)
+    patience = max(planned.timeout, PATIENCE)
+    found: dict[tuple[str, int], Measured | str] = {}
+    with Signals().installed() as signals, Team(signals, None).closing() as team:
+
+        def start(name: str, changes: Sequence[PipelineEdit]) -> None:
+            turns = TurnsJob(edits=[json.dumps(to_document(edit)) for edit in changes], round_trip=True)
+            team.start({name: replace(whole, turns=turns)}, seconds=patience)
+            team.turn(name, WARM, seconds=patience)
+
+        start(BASE, [])
+        names: dict[str, tuple[str, int]] = {}
+        for kind, members, wanted in (("chosen", edits, len(edits)), ("drawn", drawn, many)):
+            running = 0
+            for place, changes in enumerate(members):
+                if running == wanted:
+                    break
+                name = f"{kind}{place}"
+                try:
+                    start(name, changes)
+                except MemberFailedError as error:
+                    team.end(name)
+                    found[kind, place] = str(error)
+                    continue
+                names[name] = (kind, place)
+                running += 1
+        found |= _turns(team, names, patience)
+    return (
+        {place: one for (kind, place), one in found.items() if kind == "chosen"},
+        {place: one for (kind, place), one in found.items() if kind == "drawn"},
+    )
+
+
+def _turns(team: Team, names: Mapping[str, tuple[str, int]], patience: float) -> dict[tuple[str, int], Measured | str]:
+    """Give everybody a block in turns, forwards and backwards."""
+    block = TurnRequest("block", BLOCK_SECONDS, 4, 0.05)
+    order = [BASE, *names]
+    rounds: list[dict[str, Any]] = []
+    for number in range(ROUNDS):
+        blocks = {}
+        for name in order if number % 2 == 0 else reversed(order):
+            blocks[name] = team.turn(name, block, seconds=patience)
+        rounds.append(blocks)
+    found: dict[tuple[str, int], Measured | str] = {}
+    for name, place in names.items():
+        pairs = [
+            (blocks[name].steps / blocks[name].seconds) / (blocks[BASE].steps / blocks[BASE].seconds)
+            for blocks in rounds
+        ]
+        ratio = ratio_of(pairs)
+        waits = [_wait_ms([blocks[one] for blocks in rounds]) for one in (BASE, name)]
+        peaks = [rounds[-1][one].peak_bytes for one in (BASE, name)]
+        found[place] = Measured(
+            ratio, None if None in waits else (waits[0], waits[1]), None if None in peaks else (peaks[0], peaks[1])
+        )
+    return found
+
+
+def _wait_ms(blocks: Sequence[Any]) -> float | None:
+    if any(block.wait_seconds is None for block in blocks):
+        return None
+    return 1e3 * sum(block.wait_seconds for block in blocks) / sum(block.steps for block in blocks)

@@ -1,0 +1,1 @@
+"""A model of the running pipeline: what an edit would give, from one profile."""

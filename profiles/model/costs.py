@@ -1,0 +1,39 @@
+"""What elements and calls cost on this machine, whatever they are: measured once per host, else constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeprof.profiles.constants import (
+    BATCH_ROW_US,
+    CACHED_ELEMENT_US,
+    COPIED_BYTES_PER_US,
+    MAP_CALL_US,
+    SHORT_OP_US,
+    THREAD_HAND_OVER_MS,
+)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Fixed costs, in microseconds unless the name says otherwise.
+
+    Attributes:
+        call_us: A call of a map's function.
+        hand_over_us: An element from one thread to the next.
+        op_us: An op that has next to nothing to do.
+        row_us: An element put into a batch, its bytes excluded.
+        cached_us: An element from a cache in memory.
+        bytes_per_us: Copied into a batch.
+    """
+
+    call_us: float = float(MAP_CALL_US)
+    hand_over_us: float = 1000 * THREAD_HAND_OVER_MS
+    op_us: float = SHORT_OP_US
+    row_us: float = BATCH_ROW_US
+    cached_us: float = CACHED_ELEMENT_US
+    bytes_per_us: float = COPIED_BYTES_PER_US
+
+
+DEFAULT = Costs()
+"""Of the machine on which the constants were measured."""

@@ -1,0 +1,380 @@
+"""What an edit does to the running pipeline: a new `Flow`, or none where that cannot be known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
+from pipeprof.profiles.model.costs import Costs
+from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
+from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION
+
+AUTOTUNE = "AUTOTUNE"
+CALLS, BUFFER = "num_parallel_calls", "buffer_size"
+_SAME_OPTIONS = ("deterministic",)
+"""Options that change no time that the model knows of."""
+ADDED = "added."
+"""Beginning of the ids of parts that an edit adds."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A pipeline after an edit.
+
+    Attributes:
+        flow: The pipeline.
+        bytes: Change of what it holds at its peak; `None` where sizes are not known.
+    """
+
+    flow: Flow
+    bytes: float | None = 0.0
+
+    def then(self, other: Changed) -> Changed:
+        """Both changes."""
+        known = self.bytes is not None and other.bytes is not None
+        return Changed(other.flow, (self.bytes or 0.0) + (other.bytes or 0.0) if known else None)
+
+
+def apply(flow: Flow, edit: PipelineEdit, costs: Costs) -> Changed | None:
+    """Return the pipeline after an edit; ``None`` where the model does not know what the edit does."""
+    for kind, effect in _EFFECTS.items():
+        if isinstance(edit, kind):
+            changed = effect(flow, edit, costs)
+            return Changed(_executed(changed.flow, flow, costs), changed.bytes) if changed is not None else None
+    return None
+
+
+def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
+    after = _stage(flow, edit.after) if edit.after is not None else _last_written(flow)
+    if after is None:
+        return None
+    number = sum(part.id.startswith(ADDED) for part in flow.parts)
+    new = replace(
+        after, id=f"{ADDED}{number}", op=edit.op, name=edit.op, reads=(after.id,), ahead=False, calls=ONE_CALL,
+        tuned=False, buffer=None, calls_per_batch=None, stateful=None, op_ms=(), fused=None, injected=False,
+    ).scaled(0.0)  # fmt: skip
+    if traits(edit.op).prefetches:
+        wanted = edit.arguments.get(BUFFER)
+        tuned = not isinstance(wanted, int) or wanted < 0
+        buffer = math.inf if tuned else float(wanted or 0)
+        new = replace(new, ahead=True, tuned=tuned, buffer=buffer)
+        held = _bytes_of(new, AUTOTUNED_PREFETCH if tuned else buffer)
+        return Changed(_put(flow, new, after), held)
+    if traits(edit.op).stores and not edit.arguments.get("filename"):
+        return _cache(flow, new, after, _costs)
+    return None
+
+
+def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
+    """A cache: what comes before it does nothing from the second pass on, where a pass has an end."""
+    if after.passes is None:
+        return None
+    if after.passes < 0:
+        # It grows without end and is never read.
+        return Changed(_put(flow, new, after), None)
+    each = CACHE_OVERHEAD_BYTES + COMPONENT_BYTES * (after.components - 1)
+    held = after.passes * (after.element_bytes + each) if after.element_bytes is not None else None
+    new = new.busier((after.per_batch or 0.0) * costs.cached_us / 1e3)
+    flow = _put(flow, new, after)
+    return Changed(flow.changed(*(part.free() for part in (after, *flow.upstream(after)))), held)
+
+
+def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | None:
+    part = _stage(flow, edit.stage)
+    if part is None:
+        return None
+    row = traits(part.op)
+    if edit.argument == CALLS and row.maps:
+        return _set_calls(flow, part, edit.value)
+    if edit.argument == CALLS and row.batches:
+        # It copies on other threads.
+        many = _number(edit.value, flow.pool)
+        batch = replace(part, ahead=True, calls=max(ONE_CALL, many), fused=None)
+        return Changed(flow.changed(batch), _bytes_of(batch, batch.calls))
+    if edit.argument == BUFFER and row.prefetches:
+        tuned = edit.value == AUTOTUNE
+        buffer = math.inf if tuned else _number(edit.value, math.inf)
+        now = part.buffer if part.buffer is not None and math.isfinite(part.buffer) else AUTOTUNED_PREFETCH
+        more = (AUTOTUNED_PREFETCH if tuned else buffer) - now
+        return Changed(flow.changed(replace(part, buffer=buffer, tuned=tuned)), _bytes_of(part, more))
+    if edit.argument == BUFFER and row.shuffles:
+        return Changed(flow, _shuffle_bytes(part, edit.value))
+    return Changed(flow) if edit.argument in _SAME_OPTIONS else None
+
+
+def _set_calls(flow: Flow, part: Part, value: Any) -> Changed | None:
+    if value is None:
+        if part.stateful is None:
+            return None if part.ahead and not part.tuned else Changed(flow)
+        return Changed(flow.changed(replace(part, ahead=False, calls=ONE_CALL, tuned=False)))
+    tuned = value == AUTOTUNE
+    many = max(ONE_CALL, _number(value, flow.pool))
+    new = replace(part, ahead=True, calls=many, tuned=tuned)
+    return Changed(flow.changed(new), _bytes_of(part, many - (part.calls if part.ahead else 0.0)))
+
+
+def _vectorise(flow: Flow, edit: VectoriseMap, costs: Costs) -> Changed | None:
+    return _batch_first(flow, edit.stage, edit.batch, costs)
+
+
+def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | None:
+    moved = _stage(flow, edit.stage)
+    if moved is None:
+        return None
+    if traits(moved.op).batches:
+        return _batch_first(flow, edit.before, edit.stage, costs)
+    if not traits(moved.op).drops:
+        return None
+    return _drop_first(flow, moved, edit.before)
+
+
+def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:
+    """A stage that drops elements before others: these have fewer of them."""
+    crossed = _between(flow, before, moved.id)
+    source = flow.by_id.get(moved.reads[0]) if moved.reads else None
+    if not crossed or source is None or not source.per_batch or moved.per_batch is None:
+        return None
+    left = min(1.0, moved.per_batch / source.per_batch)
+    parts = [_fewer(part, left) for part in crossed]
+    return Changed(flow.changed(*parts))
+
+
+def _fewer(part: Part, share: float) -> Part:
+    calls = part.calls_per_batch * share if part.calls_per_batch is not None else None
+    each = part.per_batch * share if part.per_batch is not None else None
+    return replace(part.scaled(share), calls_per_batch=calls, per_batch=each)
+
+
+def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Changed | None:
+    """A batch before a map: one call of its function for the whole batch."""
+    part, batch = _stage(flow, map_id), _stage(flow, batch_id)
+    crossed = _between(flow, map_id, batch_id)
+    if part is None or batch is None or not crossed or not part.calls_per_batch or not batch.per_batch:
+        return None
+    size = part.calls_per_batch / batch.per_batch
+    if size < 1 or any(not traits(one.op).maps and not traits(one.op).by_position for one in crossed):
+        return None
+    before = flow.by_id.get(part.reads[0]) if part.reads else None
+    bytes_in = before.element_bytes if before is not None else None
+    if bytes_in is None:
+        return None
+    new = [_on_batches(one, size, costs) if traits(one.op).maps else _fewer(one, 1 / size) for one in crossed]
+    moved = replace(batch, reads=part.reads, fused=None, ahead=False, element_bytes=bytes_in * size)
+    if batch.fused is not None:
+        moved = moved.busier(_batching_ms(batch, bytes_in, size, costs))
+    parts = {one.id: one for one in new}
+    reader = flow.reader(batch)
+    parts[part.id] = replace(parts[part.id], reads=(batch.id,))
+    parts[batch.id] = moved
+    if reader is not None:
+        parts[reader.id] = replace(
+            reader, reads=tuple(crossed[-1].id if name == batch.id else name for name in reader.reads)
+        )
+    return Changed(flow.changed(*parts.values()), 0.0)
+
+
+def _on_batches(part: Part, size: float, costs: Costs) -> Part:
+    """A map whose function gets whole batches: a call and its short ops cost once, passing over the bytes as often."""
+    calls = part.calls_per_batch or size
+    batches = calls / size
+    passed_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms)
+    bytes_ms = calls * (part.element_bytes or 0.0) / costs.bytes_per_us / 1e3
+    ms = batches * costs.call_us / 1e3 + passed_ms + bytes_ms
+    each = part.element_bytes * size if part.element_bytes is not None else None
+    new = replace(part, computing_ms=ms, waiting_ms=0.0, cpu_ms=ms, lock_ms=0.0, calls_per_batch=batches)
+    return replace(new, per_batch=batches, element_bytes=each, fused=None)
+
+
+def _op_on_batches(ms: float, calls: float, batches: float, costs: Costs) -> float:
+    """Time of an op on whole batches: what each element takes beyond the fixed cost of an op."""
+    fixed_ms = costs.op_us / 1e3
+    beyond = max(0.0, ms / calls - fixed_ms)
+    return batches * fixed_ms + calls * beyond
+
+
+def _replace(flow: Flow, edit: ReplaceStages, _costs: Costs) -> Changed | None:
+    gone = [_stage(flow, name) for name in edit.stages]
+    if edit.by or any(part is None or not traits(part.op).prefetches or len(part.reads) != 1 for part in gone):
+        return None
+    held: float | None = 0.0
+    for part in gone:
+        if part is not None:
+            most = part.buffer if part.buffer is not None and math.isfinite(part.buffer) else AUTOTUNED_PREFETCH
+            freed = _bytes_of(part, most)
+            held = held - freed if held is not None and freed is not None else None
+            flow = _without(flow, part)
+    return Changed(flow, held)
+
+
+def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
+    if edit.path == POOL_OPTION and isinstance(edit.value, int):
+        return Changed(replace(flow, pool=float(edit.value) if edit.value > 0 else flow.cores))
+    if edit.path in _SAME_OPTIONS:
+        return Changed(flow)
+    if edit.path == FUSE:
+        return Changed(replace(flow, fuses=edit.value is not False))
+    if edit.path == INJECT:
+        return Changed(replace(flow, injects=edit.value is not False))
+    return None
+
+
+_EFFECTS: dict[type[PipelineEdit], Callable[[Flow, Any, Costs], Changed | None]] = {
+    InsertStage: _insert,
+    SetArgument: _set_argument,
+    VectoriseMap: _vectorise,
+    MoveStage: _move,
+    MoveFilter: _move,
+    ReplaceStages: _replace,
+    SetOption: _set_option,
+}
+
+
+def _executed(flow: Flow, before: Flow, costs: Costs) -> Flow:
+    """The flow as TensorFlow would run it: maps and batches fused or not, a prefetch at a synchronous end."""
+    for batch in flow.parts:
+        source = flow.by_id.get(batch.reads[0]) if len(batch.reads) == 1 else None
+        if not traits(batch.op).batches or source is None:
+            continue
+        fused = _fuses(flow, source, batch)
+        if fused and batch.fused is None and batch.id in before.by_id and not _fuses(before, source, batch):
+            ahead = replace(source, ahead=True)
+            flow = flow.changed(ahead, replace(batch, fused=source.id, ahead=True))
+        elif batch.fused is not None and not fused:
+            flow = _unfused(flow, batch, costs)
+    return _handed_over(_ended(flow), before, costs)
+
+
+def _fuses(flow: Flow, source: Part, batch: Part) -> bool:
+    """Whether a batch and what it reads are one dataset."""
+    plain = batch.op == _BATCH and batch.calls <= ONE_CALL
+    return flow.fuses and plain and traits(source.op).maps and batch.reads == (source.id,)
+
+
+_BATCH = "batch"
+
+
+def _unfused(flow: Flow, batch: Part, costs: Costs) -> Flow:
+    """A map and a batch that were one dataset, apart: the batch copies on the thread of its reader."""
+    head = flow.by_id.get(batch.fused or "")
+    if head is None:
+        return flow
+    size = (head.per_batch or 0.0) / (batch.per_batch or 1.0)
+    copying = _batching_ms(batch, head.element_bytes or 0.0, size, costs)
+    ahead = batch.calls > ONE_CALL
+    alone = replace(batch, fused=None, ahead=ahead).busier(copying)
+    serial = head.calls <= ONE_CALL and not head.tuned
+    return flow.changed(alone, replace(head.busier(-min(copying, head.computing_ms)), ahead=not serial))
+
+
+def _batching_ms(batch: Part, element_bytes: float, size: float, costs: Costs) -> float:
+    rows = size * (batch.per_batch or 1.0)
+    return rows * (costs.row_us + element_bytes / costs.bytes_per_us) / 1e3
+
+
+def _ended(flow: Flow) -> Flow:
+    """The flow with a tuned prefetch at its end, where the last written part is synchronous and TensorFlow adds one."""
+    last = _last_written(flow)
+    added = next((part for part in flow.parts if part.injected), None)
+    if last is None:
+        return flow
+    if last.ahead and added is not None:
+        return replace(flow, parts=tuple(part for part in flow.parts if part is not added))
+    if added is not None:
+        return flow.changed(replace(added, reads=(last.id,)))
+    if last.ahead or not flow.injects:
+        return flow
+    new = Part("injected", _PREFETCH, _PREFETCH, (last.id,), ahead=True, tuned=True, buffer=math.inf, injected=True)
+    return replace(flow, parts=(*flow.parts, replace(new, per_batch=last.per_batch)))
+
+
+_PREFETCH = "prefetch"
+
+
+def _handed_over(flow: Flow, before: Flow, costs: Costs) -> Flow:
+    """The flow with the passing of elements between threads where an edit has added threads."""
+    for part in flow.parts:
+        known = before.by_id.get(part.id)
+        if not part.ahead or part.fused is not None or (known is not None and known.ahead):
+            continue
+        half = (part.per_batch or 0.0) * costs.hand_over_us / 2e3
+        reader = flow.reader(part)
+        ends = [flow.by_id[name] for name in part.reads if name in flow.by_id]
+        touched = [one.busier(half) for one in (*ends, *([reader] if reader is not None else []))]
+        flow = flow.changed(*touched)
+    return flow
+
+
+def _stage(flow: Flow, name: str) -> Part | None:
+    return flow.by_id.get(name)
+
+
+def _last_written(flow: Flow) -> Part | None:
+    """The last part that is not TensorFlow's own."""
+    end = flow.end
+    while end is not None and end.injected:
+        end = flow.by_id.get(end.reads[0]) if end.reads else None
+    return end
+
+
+def _between(flow: Flow, first: str, last: str) -> list[Part]:
+    """The parts from one to before a later one, in the order of the data; empty where the two are not in a row."""
+    found: list[Part] = []
+    part = flow.by_id.get(last)
+    while part is not None and part.id != first:
+        part = flow.by_id.get(part.reads[0]) if len(part.reads) == 1 else None
+        if part is not None:
+            found.insert(0, part)
+    return found if part is not None else []
+
+
+def _put(flow: Flow, new: Part, after: Part) -> Flow:
+    """The flow with a part between another one and its reader."""
+    parts: list[Part] = []
+    for part in flow.parts:
+        reads = tuple(new.id if name == after.id else name for name in part.reads)
+        parts.append(replace(part, reads=reads))
+        if part.id == after.id:
+            parts.append(new)
+    return replace(flow, parts=tuple(parts))
+
+
+def _without(flow: Flow, gone: Part) -> Flow:
+    parts = [
+        replace(part, reads=tuple(gone.reads[0] if name == gone.id else name for name in part.reads))
+        for part in flow.parts
+        if part.id != gone.id
+    ]
+    return replace(flow, parts=tuple(parts))
+
+
+def _bytes_of(part: Part, elements: float) -> float | None:
+    """Bytes of so many buffered elements."""
+    if part.element_bytes is None or not math.isfinite(elements):
+        return None
+    return elements * (part.element_bytes + ELEMENT_BYTES + COMPONENT_BYTES * part.components)
+
+
+def _shuffle_bytes(part: Part, value: Any) -> float | None:
+    """Change of what a shuffle holds, as far as there are elements."""
+    if part.held is None or not isinstance(value, int):
+        return None
+    most = float(part.passes) if part.passes is not None and part.passes >= 0 else math.inf
+    return _bytes_of(part, min(float(value), most) - part.held)
+
+
+def _number(value: Any, tuned: float) -> float:
+    return float(value) if isinstance(value, int) and value > 0 else tuned

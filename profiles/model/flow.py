@@ -1,0 +1,238 @@
+"""The running pipeline as numbers: its stages, the threads that they share, and the time that each resource takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from pipeprof.profiles.model.queue import burst_ms
+
+Resource = Literal["serial", "calls", "pool", "cores", "lock", "step"]
+ONE_CALL = 1.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage of the main line or of a side of a `zip`; what runs inside its functions is part of it.
+
+    Attributes:
+        id: Its address.
+        op: As written.
+        name: In a sentence.
+        reads: Ids of the parts that it reads.
+        ahead: Whether it has threads of its own, on which it makes elements ahead of its reader.
+        calls: Calls of its function at a time, at most.
+        tuned: Whether TensorFlow chooses the calls or the buffer.
+        buffer: Elements that a prefetch holds at most; infinite where that is tuned.
+        held: Elements that it holds, as measured.
+        computing_ms: Per batch, on a core.
+        waiting_ms: Per batch, neither on a core nor wanting one.
+        cpu_ms: CPU time per batch, with that of threads which are not its own.
+        lock_ms: Per batch, with the lock of Python's interpreter.
+        calls_per_batch: Calls of its function.
+        per_batch: Elements that it gives for a batch.
+        element_bytes: Of what it gives.
+        components: Tensors of what it gives.
+        passes: Elements of one pass; -1 without end, `None` where not known.
+        stateful: Whether TensorFlow leaves its function serial; `None` where not known.
+        op_ms: Per batch, of each op in its function.
+        pooled: Whether its function runs on the pool of threads.
+        fused: Id of the part that it is one dataset with, which has its time.
+        injected: Whether TensorFlow added it.
+    """
+
+    id: str
+    op: str
+    name: str = ""
+    reads: tuple[str, ...] = ()
+    ahead: bool = False
+    calls: float = ONE_CALL
+    tuned: bool = False
+    buffer: float | None = None
+    held: float | None = None
+    computing_ms: float = 0.0
+    waiting_ms: float = 0.0
+    cpu_ms: float = 0.0
+    lock_ms: float = 0.0
+    calls_per_batch: float | None = None
+    per_batch: float | None = None
+    element_bytes: float | None = None
+    components: int = 1
+    passes: int | None = None
+    stateful: bool | None = None
+    op_ms: tuple[float, ...] = ()
+    pooled: bool = False
+    fused: str | None = None
+    injected: bool = False
+
+    @property
+    def held_ms(self) -> float:
+        """Time per batch for which it keeps a thread, all its threads together."""
+        return self.computing_ms + self.waiting_ms
+
+    def scaled(self, by: float) -> Part:
+        """The same with all its times so many times as long."""
+        return replace(
+            self,
+            computing_ms=self.computing_ms * by,
+            waiting_ms=self.waiting_ms * by,
+            cpu_ms=self.cpu_ms * by,
+            lock_ms=self.lock_ms * by,
+            op_ms=tuple(ms * by for ms in self.op_ms),
+        )
+
+    def free(self) -> Part:
+        """The same without any work."""
+        return replace(self.scaled(0.0), calls_per_batch=0.0)
+
+    def busier(self, ms: float) -> Part:
+        """The same with so much more computing per batch."""
+        computing, cpu = max(0.0, self.computing_ms + ms), max(0.0, self.cpu_ms + ms)
+        return replace(self, computing_ms=computing, cpu_ms=cpu)
+
+
+@dataclass(frozen=True)
+class Term:
+    """The time per batch that one resource needs; the longest sets the rate.
+
+    Attributes:
+        ms: Per batch.
+        resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
+            threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``.
+        parts: Ids of those whose time it is.
+        fixed_ms: Part of it that is not theirs: the step, where it takes turns with them.
+        threads: Calls or threads at a time.
+    """
+
+    ms: float
+    resource: Resource
+    parts: tuple[str, ...] = ()
+    fixed_ms: float = 0.0
+    threads: float = 1.0
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A whole pipeline with its step.
+
+    Attributes:
+        parts: In the order of the data, sides before the stage that combines them.
+        step_ms: The device's work per step; 0 without a step.
+        floor_ms: A step with preloaded batches.
+        restart_ms: What the starts of epochs take per step.
+        in_turn: Whether the loop requests a batch only after its step: ``sync``.
+        cores: That the worker may use.
+        pool: Threads that functions run on.
+        other_cpu_ms: CPU time per batch outside of the parts.
+        bursts: Part of the waiting by the queue formula that is expected, 0 for a steady producer.
+        injects: Whether TensorFlow adds a prefetch at a synchronous end.
+        fuses: Whether it makes one dataset of a map and a batch.
+    """
+
+    parts: tuple[Part, ...]
+    step_ms: float = 0.0
+    floor_ms: float = 0.0
+    restart_ms: float = 0.0
+    in_turn: bool = False
+    cores: float = 1.0
+    pool: float = 1.0
+    other_cpu_ms: float = 0.0
+    bursts: float = 0.0
+    injects: bool = True
+    fuses: bool = True
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Part]:
+        """Parts by id."""
+        return {part.id: part for part in self.parts}
+
+    @cached_property
+    def end(self) -> Part | None:
+        """The part that gives the batches."""
+        read = {name for part in self.parts for name in part.reads}
+        ends = [part for part in self.parts if part.id not in read]
+        return ends[-1] if ends else None
+
+    def reader(self, part: Part) -> Part | None:
+        """Return the part that reads another one; ``None`` for the end."""
+        return next((other for other in self.parts if part.id in other.reads), None)
+
+    def upstream(self, part: Part) -> Iterator[Part]:
+        """Yield what a part draws from, through all inputs."""
+        for name in part.reads:
+            if name in self.by_id:
+                yield self.by_id[name]
+                yield from self.upstream(self.by_id[name])
+
+    def changed(self, *parts: Part) -> Flow:
+        """The same with other parts in the place of those of the same ids."""
+        new = {part.id: part for part in parts}
+        return replace(self, parts=tuple(new.get(part.id, part) for part in self.parts))
+
+    def drawn(self, part: Part) -> list[Part]:
+        """Return the parts whose times add up when an element is drawn from one; stops at what runs ahead."""
+        if part.ahead:
+            return []
+        found = [part]
+        for name in part.reads:
+            if name in self.by_id:
+                found += self.drawn(self.by_id[name])
+        return found
+
+    def terms(self) -> list[Term]:
+        """The time that each resource needs, the longest first."""
+        found: list[Term] = []
+        if self.end is not None and not self.end.ahead:
+            found.append(self._row(self.drawn(self.end), self.step_ms if self.in_turn else 0.0))
+        for part in self.parts:
+            if not part.ahead or part.fused is not None:
+                continue
+            # With one call at a time the drawing of an input waits for the call before.
+            own = [part] if part.buffer is None and part.calls <= ONE_CALL else []
+            rows = [self.drawn(self.by_id[name]) for name in part.reads if name in self.by_id] or [[]]
+            found += [self._row([*row, *own]) for row in rows]
+            if part.buffer is None and part.calls > ONE_CALL:
+                at_a_time = max(ONE_CALL, min(part.calls, self.pool))
+                found.append(Term(part.held_ms / at_a_time, "calls", (part.id,), threads=at_a_time))
+        pooled = [part for part in self.parts if part.pooled]
+        if len(pooled) > 1:
+            ms = sum(part.held_ms for part in pooled) / self.pool
+            found.append(Term(ms, "pool", tuple(part.id for part in pooled), threads=self.pool))
+        cpu = self.other_cpu_ms + sum(part.cpu_ms for part in self.parts)
+        busy = tuple(part.id for part in self.parts if part.cpu_ms > 0)
+        found.append(Term(cpu / self.cores, "cores", busy, self.other_cpu_ms / self.cores, self.cores))
+        locked = tuple(part.id for part in self.parts if part.lock_ms > 0)
+        if locked:
+            found.append(Term(sum(self.by_id[name].lock_ms for name in locked), "lock", locked))
+        found.append(Term(max(self.step_ms, self.floor_ms), "step"))
+        return sorted(found, key=lambda term: -term.ms)
+
+    def interval_ms(self) -> float:
+        """From one step to the next: the longest term, what an uneven producer adds to it, and the restarts."""
+        terms = self.terms()
+        return terms[0].ms + self.burst_ms(terms) + self.restart_ms
+
+    def burst_ms(self, terms: Sequence[Term]) -> float:
+        """Return the wait of the step for a producer that is fast enough on average; 0 where both take turns."""
+        if self.end is None or not self.end.ahead or not self.in_turn or not self.bursts:
+            return 0.0
+        made = next((term.ms for term in terms if term.resource != "step"), 0.0)
+        return self.bursts * burst_ms(self.step_ms, made, self.batches_ahead(self.end))
+
+    @staticmethod
+    def batches_ahead(end: Part) -> float:
+        """Return how many batches the end may hold ready."""
+        if end.buffer is not None:
+            return end.buffer
+        return max(1.0, end.calls / (end.calls_per_batch or 1.0))
+
+    @staticmethod
+    def _row(row: Sequence[Part], fixed_ms: float = 0.0) -> Term:
+        busy = tuple(part.id for part in row if part.held_ms > 0)
+        return Term(sum(part.held_ms for part in row) + fixed_ms, "serial", busy, fixed_ms)
+
+    def scaled(self, names: Collection[str], by: float) -> Flow:
+        """The same with the times of some parts so many times as long."""
+        return replace(self, parts=tuple(part.scaled(by) if part.id in names else part for part in self.parts))

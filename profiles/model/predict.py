@@ -1,0 +1,116 @@
+"""What edits of a pipeline would give, from one profile: steps per second, waiting, peak memory, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.model.costs import DEFAULT, Costs
+from pipeprof.profiles.model.effects import Changed, apply
+from pipeprof.profiles.model.flow import Flow, Term
+from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.wording import cores_text, count, listed, milliseconds, significant
+
+_NAMED = 3
+"""Stages that a formula names at most."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What edits would give.
+
+    Attributes:
+        speedup: Steps per second with them over without.
+        wait_ms: Of the step per batch, afterwards; without a step the whole interval.
+        peak_bytes: Change of the peak of memory; `None` where sizes are not known.
+        formula: How it comes about, with the numbers.
+    """
+
+    speedup: float
+    wait_ms: float
+    peak_bytes: int | None
+    formula: str
+
+
+def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
+    """Predict what edits would give together; ``None`` where the model does not know what one of them does.
+
+    Args:
+        profile: Of a run.
+        edits: Applied one after the other.
+        costs: Fixed costs of this machine.
+    """
+    flow = flow_of(profile)
+    return predicted_of(flow, edits, costs) if flow is not None and edits else None
+
+
+def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
+    """The same for a pipeline that has been read."""
+    changed = Changed(flow)
+    for edit in edits:
+        after = apply(changed.flow, edit, costs)
+        if after is None:
+            return None
+        changed = changed.then(after)
+    before_ms, after_ms = flow.interval_ms(), changed.flow.interval_ms()
+    if not before_ms > 0 or not after_ms > 0:
+        return None
+    return Estimate(
+        speedup=before_ms / after_ms,
+        wait_ms=max(0.0, after_ms - changed.flow.step_ms),
+        peak_bytes=round(changed.bytes) if changed.bytes is not None else None,
+        formula=change_text(before_ms, after_ms, _reason(changed.flow)),
+    )
+
+
+def change_text(before_ms: float, after_ms: float, reason: str) -> str:
+    """Format a change of the time per step, its speedup and the reason.
+
+    Example:
+        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
+        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
+    """
+    before, after = milliseconds(before_ms), milliseconds(after_ms)
+    unit = after.rpartition(" ")[2]
+    if before.endswith(f" {unit}"):
+        before = before.removesuffix(f" {unit}")
+    ratio = before_ms / after_ms if after_ms > 0 else 1.0
+    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"
+
+
+def _reason(flow: Flow) -> str:
+    """The resource that takes longest, in words."""
+    terms = flow.terms()
+    words = _words(flow, terms[0])
+    if (burst := flow.burst_ms(terms)) > 0 and milliseconds(burst) != milliseconds(0.0):
+        words += f", and waits {milliseconds(burst)} for batches that come late"
+    if flow.restart_ms > 0:
+        words += f"; {milliseconds(flow.restart_ms)} of restarts stay"
+    return words
+
+
+def _words(flow: Flow, term: Term) -> str:
+    ms = milliseconds(term.ms)
+    names = [flow.by_id[name].name or flow.by_id[name].op for name in term.parts]
+    names.sort(key=lambda name: -max(part.held_ms for part in flow.parts if name in {part.name, part.op}))
+    who = listed(names[:_NAMED]) if names else "the pipeline"
+    match term.resource:
+        case "serial":
+            turns = f" in turn with a step of {milliseconds(term.fixed_ms)}" if term.fixed_ms > 0 else ""
+            text = f"{who} take {ms} on one thread{turns}" if len(names) > 1 else f"{who} takes {ms}{turns}"
+        case "calls":
+            own = milliseconds(flow.by_id[term.parts[0]].held_ms)
+            text = f"{own} in {who}, {count(term.threads)} calls at a time, take {ms}"
+        case "pool":
+            text = f"the functions of {who} take {ms} on {count(term.threads)} threads"
+        case "cores":
+            cpu = milliseconds(term.ms * term.threads)
+            text = f"{cpu} of CPU per batch keep {cores_text(term.threads)} busy for {ms}"
+        case "lock":
+            text = f"Python in {who} takes its lock for {ms}"
+        case "step":
+            free = flow.floor_ms >= flow.step_ms
+            text = f"with preloaded batches a step takes {ms}" if free else f"the step takes {ms}"
+    return text

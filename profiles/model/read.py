@@ -1,0 +1,230 @@
+"""From a profile to its `Flow`, whose longest term is the measured time of a step."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
+from pipeprof.profiles.model.queue import burst_ms
+from pipeprof.profiles.wording import stage_name
+
+POOL_OPTION = "threading.private_threadpool_size"
+_SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
+INJECT = "experimental_optimization.inject_prefetch"
+FUSE = "experimental_optimization.map_and_batch_fusion"
+_ADDRESS = re.compile(r"(?P<line>(?:.+\.)?)(?:source|stages\.(?P<number>\d+))$")
+_SIDE = re.compile(r"(?P<reader>.+)\.inputs\.\d+\.$")
+_BACKGROUND_CORES = 0.06
+"""CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
+_NEARLY = 1e-6
+_ROUNDS = 20
+
+
+def flow_of(profile: Profile) -> Flow | None:
+    """Read the pipeline of a profile; ``None`` where no step or no stage was measured.
+
+    The times inside the stages and the time of a step are measured apart, so that they never fit exactly. Where a
+    resource seems to need longer than a step takes, the times of its stages are made shorter; then those of the slowest
+    one are made longer, until it takes as long as the step.
+    """
+    steps, stages = profile.steps, profile.stages
+    if steps is None or not stages or steps.count <= 0 or not steps.interval_ms.mean > 0:
+        return None
+    restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
+    running = steps.interval_ms.mean - restart
+    parts = tuple(_parts(stages, steps.count))
+    if not parts or not any(part.held_ms > 0 for part in parts):
+        return None
+    options = profile.options or {}
+    pool = options.get(POOL_OPTION)
+    default = all(options.get(path) is not False for path in _SWITCHES)
+    busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
+    flow = Flow(
+        parts=_with_locks(profile, parts),
+        step_ms=min(busy, running),
+        floor_ms=min(profile.headspace.replayed_ms, running) if profile.headspace is not None else 0.0,
+        restart_ms=restart,
+        in_turn=steps.dispatch == "sync",
+        cores=_cores(profile),
+        pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
+        other_cpu_ms=_other_cpu_ms(profile, steps.interval_ms.mean),
+        injects=default and options.get(INJECT) is not False,
+        fuses=default and options.get(FUSE) is not False,
+    )
+    flow = _fitted(flow, running)
+    alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
+    return replace(flow, bursts=_unevenness(profile)) if alternate else flow
+
+
+def _parts(stages: Sequence[Stage], batches: int) -> Iterator[Part]:
+    """Yield the parts: stages outside of functions, with the times of those inside added."""
+    line = [stage for stage in stages if stage.origin == "written" and stage.depth == 0 and _ADDRESS.match(stage.id)]
+    known = {stage.id: stage for stage in line}
+    for stage in line:
+        inside = [one for one in stages if one.depth > 0 and _owner(one.id, known) == stage.id]
+        yield _part(stage, inside, _inputs(stage.id, known), batches)
+    if not line:
+        return
+    for stage in stages:
+        if stage.origin == "injected" and stage.depth == 0 and traits(stage.op).prefetches:
+            yield _part(stage, [], (_last(line).id,), batches)
+            return
+
+
+def _last(line: Sequence[Stage]) -> Stage:
+    return [stage for stage in line if "." not in stage.id.removeprefix("stages.")][-1]
+
+
+def _owner(address: str, known: Mapping[str, Stage]) -> str | None:
+    """The stage of the main line in whose function another one stands: the longest address that it begins with."""
+    return max((name for name in known if address.startswith(f"{name}.")), key=len, default=None)
+
+
+def _inputs(address: str, known: Mapping[str, Stage]) -> tuple[str, ...]:
+    found = _ADDRESS.match(address)
+    if found is None:
+        return ()
+    line, number = found["line"], found["number"]
+    inputs = []
+    if number is not None:
+        before = f"{line}stages.{int(number) - 1}" if int(number) else f"{line}source"
+        inputs += [before] if before in known else []
+    ends: dict[str, str] = {}
+    for other in known:
+        place = _ADDRESS.match(other)
+        side = _SIDE.match(place["line"]) if place is not None else None
+        if place is not None and side is not None and side["reader"] == address:
+            ends[place["line"]] = other
+    return (*inputs, *ends.values())
+
+
+def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches: int) -> Part:
+    op = stage.tf_op or ""
+    prefetches = bool(op) and traits(op).prefetches
+    ahead = prefetches or (bool(op) and executed(op).asynchronous)
+    times = [(one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in (stage, *inside)]
+    waiting = sum(one.blocked_ms_per_batch or 0.0 for one in (stage, *inside))
+    held = max(0.0, sum(times))
+    waiting = min(held, waiting)
+    each = stage.elements / batches if stage.elements is not None and batches else None
+    return Part(
+        id=stage.id,
+        op=stage.op,
+        name=stage_name(stage),
+        reads=reads,
+        ahead=ahead,
+        calls=max(ONE_CALL, stage.parallelism or ONE_CALL) if ahead and not prefetches else ONE_CALL,
+        tuned=bool(stage.tunable),
+        buffer=_buffer(stage) if prefetches else None,
+        held=stage.buffered_elements,
+        computing_ms=held - waiting,
+        waiting_ms=waiting,
+        cpu_ms=sum(one.cpu_ms_per_batch if one.cpu_ms_per_batch is not None else 0.0 for one in (stage, *inside)),
+        calls_per_batch=stage.calls_per_batch,
+        per_batch=each,
+        element_bytes=stage.bytes_per_element,
+        components=len(stage.element_spec or ()) or 1,
+        passes=stage.cardinality,
+        stateful=_stateful(stage, ahead=ahead),
+        op_ms=tuple(one.ms_per_batch for one in stage.ops or ()),
+        pooled=traits(stage.op).computes or bool(stage.python),
+        fused=stage.fused_with,
+        injected=stage.origin == "injected",
+    )
+
+
+def _buffer(stage: Stage) -> float:
+    """Elements that a prefetch holds at most: where it is not tuned, the most that it held."""
+    most = max((held for _, held in stage.buffer_fill or ()), default=0.0)
+    return math.inf if stage.tunable or most < 1 else most
+
+
+def _stateful(stage: Stage, *, ahead: bool) -> bool | None:
+    """Whether TensorFlow leaves the function serial; what runs one call at a time and is not tuned, it has left."""
+    if not traits(stage.op).maps:
+        return None
+    if stage.python or not ahead or (stage.parallelism == ONE_CALL and not stage.tunable):
+        return True
+    return None
+
+
+def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts with the time in which Python's lock is held inside them."""
+    share = profile.causes.python_lock_share if profile.causes is not None else None
+    inside: dict[str, float] = {}
+    known = {stage.id: stage for stage in profile.stages or () if stage.depth == 0}
+    for stage in profile.stages or ():
+        owner = stage.id if stage.id in known else _owner(stage.id, known)
+        if owner is not None:
+            inside[owner] = inside.get(owner, 0.0) + sum(cost.ms_per_batch for cost in stage.python or ())
+    return tuple(replace(part, lock_ms=min(part.held_ms, inside.get(part.id, 0.0)) * (share or 0.0)) for part in parts)
+
+
+def _cores(profile: Profile) -> float:
+    """The cores that other processes leave to the worker, and at least those that it used."""
+    contention, cores = profile.contention, profile.host.cores
+    if contention is None or contention.others_cores is None:
+        return cores
+    left = (profile.host.schedulable_cores or cores) - contention.others_cores
+    return max(min(cores, max(left, contention.worker_cores or 0.0)), 0.1)
+
+
+def _other_cpu_ms(profile: Profile, interval_ms: float) -> float:
+    """CPU time per batch outside of the stages, without that of threads which work whether batches come or not."""
+    cpu = profile.cpu
+    if cpu is None:
+        return 0.0
+    loop = cpu.loop_ms or 0.0
+    return loop + max(0.0, cpu.runtime_ms - _BACKGROUND_CORES * interval_ms)
+
+
+def _fitted(flow: Flow, running_ms: float) -> Flow:
+    """The flow with times that fit into the measured one, the slowest of them as long as that."""
+    for _ in range(_ROUNDS):
+        term = flow.terms()[0]
+        own = term.ms - term.fixed_ms
+        if term.ms <= running_ms * (1 + _NEARLY) or not term.parts or own <= 0:
+            break
+        left = max(0.0, running_ms - term.fixed_ms)
+        if left <= 0:
+            # The rest of the process takes all of it already.
+            flow = replace(flow, other_cpu_ms=running_ms * flow.cores) if term.resource == "cores" else flow
+        flow = flow.scaled(term.parts, left / own)
+    term = flow.terms()[0]
+    if term.resource == "step":
+        end = flow.end
+        if end is not None and end.ahead and flow.in_turn:
+            return replace(flow, bursts=_bursts(flow, end, running_ms))
+        return flow
+    if term.parts and term.ms > term.fixed_ms and running_ms > term.ms:
+        flow = flow.scaled(term.parts, (running_ms - term.fixed_ms) / (term.ms - term.fixed_ms))
+    return flow
+
+
+def _bursts(flow: Flow, end: Part, running_ms: float) -> float:
+    """The part of the formula's wait that was seen, where the step is the slowest."""
+    made = next((term.ms for term in flow.terms() if term.resource != "step"), 0.0)
+    formula = burst_ms(flow.step_ms, made, flow.batches_ahead(end))
+    seen = running_ms - max(flow.step_ms, flow.floor_ms)
+    return min(1.0, seen / formula) if formula > _NEARLY * running_ms else 0.0
+
+
+def _unevenness(profile: Profile) -> float:
+    """Half the squared coefficient of variation of the time to fetch a batch: the queue formula has 1 for it.
+
+    Only a loop that takes turns with the pipeline sees the time of every batch.
+    """
+    histogram = profile.series.fetch_histogram_ms
+    total = sum(number for _, number in histogram)
+    if not total:
+        return 0.0
+    mean = sum(ms * number for ms, number in histogram) / total
+    variance = sum(number * (ms - mean) ** 2 for ms, number in histogram) / total
+    return min(1.0, variance / mean**2 / 2) if mean > 0 else 0.0

@@ -1,0 +1,158 @@
+"""What edits do to the running pipeline."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.profiles.model.costs import Costs
+from pipeprof.profiles.model.effects import apply
+from pipeprof.profiles.model.flow import Flow
+
+from .flows import FREE, line, part
+
+
+def after(flow: Flow, *edits: PipelineEdit, costs: Costs = FREE) -> Flow:
+    for edit in edits:
+        changed = apply(flow, edit, costs)
+        assert changed is not None
+        flow = changed.flow
+    return flow
+
+
+def bytes_of(flow: Flow, edit: PipelineEdit) -> float | None:
+    changed = apply(flow, edit, FREE)
+    assert changed is not None
+    return changed.bytes
+
+
+TWO = line(part("source", "from_generator", 4.0), part("stages.0", "map", 6.0, stateful=True))
+FILTERED = line(
+    part("source", "range", per_batch=100.0),
+    part("stages.0", "map", 10.0, per_batch=100.0, calls_per_batch=100.0),
+    part("stages.1", "filter", 1.0, per_batch=10.0),
+)
+BATCHED = line(
+    part("source", "range", 0.1, per_batch=256.0, element_bytes=8.0),
+    part("stages.0", "map", 5.0, ahead=True, calls=4.0, per_batch=256.0, calls_per_batch=256.0, element_bytes=4.0),
+    part("stages.1", "batch", ahead=True, fused="stages.0", element_bytes=1024.0),
+)
+
+
+def test_a_prefetch_between_two_stages_lets_them_work_at_the_same_time() -> None:
+    assert TWO.interval_ms() == 10.0
+    assert after(TWO, InsertStage("prefetch", {"buffer_size": 2}, "source")).interval_ms() == 6.0
+
+
+def test_a_prefetch_of_many_small_elements_costs_their_passing() -> None:
+    costs = Costs(hand_over_us=10.0)
+    edit = InsertStage("prefetch", {"buffer_size": 2}, "source")
+    flow = line(part("source", "range", 0.1, per_batch=1000.0), part("stages.0", "map", 0.2, per_batch=1000.0))
+    assert after(flow, edit, costs=costs).interval_ms() == pytest.approx(5.2)
+
+
+def test_a_prefetch_at_the_end_takes_the_step_out_of_turn() -> None:
+    flow = line(part("source", "range", 6.0), step_ms=8.0, in_turn=True)
+    assert after(flow, InsertStage("prefetch", {"buffer_size": 2})).interval_ms() == 8.0
+
+
+def test_tensorflow_adds_a_prefetch_where_an_edit_leaves_a_synchronous_end() -> None:
+    flow = line(
+        part("source", "range", 6.0), part("stages.0", "prefetch", ahead=True, buffer=2.0), step_ms=8.0, in_turn=True,
+        injects=True,
+    )  # fmt: skip
+    assert after(flow, ReplaceStages(("stages.0",))).interval_ms() == 8.0
+
+
+def test_a_removed_prefetch_makes_stages_take_turns() -> None:
+    flow = line(
+        part("source", "range", 6.0), part("stages.0", "prefetch", ahead=True, buffer=2.0), part("stages.1", "map", 5.0)
+    )
+    assert after(flow, ReplaceStages(("stages.0",))).interval_ms() == 11.0
+
+
+@pytest.mark.parametrize(("calls", "ms"), [(2, 4.0), (4, 4.0), ("AUTOTUNE", 4.0)])
+def test_parallel_calls_leave_the_rest(calls: int | str, ms: float) -> None:
+    assert after(TWO, SetArgument("stages.0", "map", "num_parallel_calls", calls)).interval_ms() == ms
+
+
+def test_calls_taken_away_bring_back_the_turns() -> None:
+    parallel = after(TWO, SetArgument("stages.0", "map", "num_parallel_calls", 4))
+    assert after(parallel, SetArgument("stages.0", "map", "num_parallel_calls", None)).interval_ms() == 10.0
+
+
+def test_a_larger_pool_lets_more_calls_wait() -> None:
+    flow = line(part("source", "range"), part("stages.0", "map", 32.0, waits=True, ahead=True, calls=16.0))
+    assert flow.interval_ms() == 8.0
+    assert after(flow, SetOption("threading.private_threadpool_size", 16)).interval_ms() == 2.0
+
+
+def test_a_map_on_whole_batches_is_called_once() -> None:
+    flow = after(BATCHED, VectoriseMap("stages.0", "stages.1"), costs=Costs(call_us=12, row_us=0.5, bytes_per_us=4000))
+    moved = flow.by_id["stages.0"]
+    assert (moved.calls_per_batch, moved.reads, flow.by_id["stages.1"].reads) == (1.0, ("stages.1",), ("source",))
+    assert flow.by_id["stages.1"].held_ms == pytest.approx(0.1285, abs=1e-4)
+    assert moved.held_ms < 0.02
+
+
+def test_a_moved_batch_is_the_same_as_a_vectorised_map() -> None:
+    moved = after(BATCHED, MoveStage("stages.1", "batch", before="stages.0"))
+    assert moved.interval_ms() == after(BATCHED, VectoriseMap("stages.0", "stages.1")).interval_ms()
+
+
+def test_what_splits_a_fused_map_and_batch_gives_each_its_own_time() -> None:
+    flow = after(BATCHED, InsertStage("prefetch", {"buffer_size": 2}, "stages.0"), costs=Costs(row_us=4.0))
+    assert flow.by_id["stages.1"].fused is None
+    assert flow.by_id["stages.1"].held_ms > 1.0
+
+
+def test_a_filter_before_a_map_leaves_it_fewer_elements() -> None:
+    for edit in (MoveStage("stages.1", "filter", before="stages.0"), MoveFilter("stages.1", before="stages.0")):
+        assert after(FILTERED, edit).by_id["stages.0"].held_ms == pytest.approx(1.0)
+
+
+def test_a_cache_of_a_pass_with_an_end_frees_what_comes_before_it() -> None:
+    flow = line(part("source", "range", 1.0, passes=50), part("stages.0", "map", 6.0, passes=50))
+    edit = InsertStage("cache", {}, "stages.0")
+    assert after(flow, edit).by_id["stages.0"].held_ms == 0.0
+    assert bytes_of(flow, edit) == 50 * (100 + 186)
+
+
+def test_a_cache_without_an_end_helps_nothing_and_has_no_size() -> None:
+    flow = line(part("source", "range", 1.0, passes=-1))
+    edit = InsertStage("cache", {}, "source")
+    assert after(flow, edit).interval_ms() == flow.interval_ms()
+    assert bytes_of(flow, edit) is None
+
+
+def test_buffers_hold_elements() -> None:
+    held = line(part("source", "range"), part("stages.0", "prefetch", ahead=True, buffer=2.0))
+    assert bytes_of(held, SetArgument("stages.0", "prefetch", "buffer_size", 10)) == 8 * (100 + 56 + 115)
+    shuffled = line(part("stages.0", "shuffle", held=1000.0, passes=-1))
+    assert bytes_of(shuffled, SetArgument("stages.0", "shuffle", "buffer_size", 400)) == -600 * (100 + 56 + 115)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        HandWritten(("source",), "", ""),
+        SetEnvironment("MALLOC_ARENA_MAX", "2"),
+        SetOption("autotune.ram_budget", 1),
+        SetArgument("stages.9", "map", "num_parallel_calls", 2),
+        InsertStage("filter", {}, "source"),
+        ReplaceStages(("source",)),
+    ],
+)
+def test_what_the_model_does_not_know_it_does_not_predict(edit: PipelineEdit) -> None:
+    assert apply(TWO, edit, FREE) is None

@@ -1,0 +1,59 @@
+"""The time that each resource of a running pipeline needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from .flows import line, part
+
+
+def test_stages_on_one_thread_add_up() -> None:
+    flow = line(part("source", "range", 2.0), part("map", "map", 3.0))
+    assert (flow.terms()[0].resource, flow.terms()[0].ms) == ("serial", 5.0)
+
+
+def test_a_step_in_turn_comes_to_what_its_thread_does() -> None:
+    flow = line(part("map", "map", 3.0), step_ms=4.0, in_turn=True)
+    assert flow.interval_ms() == 7.0
+    assert line(part("map", "map", 3.0), step_ms=4.0).interval_ms() == 4.0
+
+
+def test_a_prefetch_gives_both_sides_a_thread() -> None:
+    flow = line(
+        part("source", "range", 2.0), part("ahead", "prefetch", ahead=True, buffer=2.0), part("map", "map", 3.0)
+    )
+    assert flow.interval_ms() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("calls", "pool", "ms"), [(1.0, 4.0, 12.0), (2.0, 4.0, 6.0), (8.0, 4.0, 3.0), (8.0, 16.0, 1.5)]
+)
+def test_calls_that_wait_share_the_pool(calls: float, pool: float, ms: float) -> None:
+    flow = line(part("source", "range"), part("map", "map", 12.0, waits=True, ahead=True, calls=calls), pool=pool)
+    assert flow.interval_ms() == ms
+
+
+def test_functions_of_several_stages_share_the_pool() -> None:
+    first = part("first", "map", 8.0, waits=True, ahead=True, calls=8.0)
+    second = part("second", "map", 8.0, waits=True, ahead=True, calls=8.0)
+    assert line(first, second).terms()[0].resource == "pool"
+    assert line(first, second).interval_ms() == 4.0
+
+
+def test_computing_needs_cores() -> None:
+    flow = line(part("map", "map", 12.0, ahead=True, calls=8.0), pool=8.0, cores=2.0, other_cpu_ms=2.0)
+    assert (flow.terms()[0].resource, flow.interval_ms()) == ("cores", 7.0)
+
+
+def test_the_lock_of_python_lets_one_call_run() -> None:
+    flow = line(part("map", "map", 12.0, ahead=True, calls=8.0, lock_ms=12.0))
+    assert (flow.terms()[0].resource, flow.interval_ms()) == ("lock", 12.0)
+
+
+def test_an_uneven_producer_makes_the_step_wait_although_it_is_fast_enough() -> None:
+    steady = line(
+        part("map", "map", 8.0), part("ahead", "prefetch", ahead=True, buffer=2.0), step_ms=10.0, in_turn=True
+    )
+    uneven = line(*steady.parts, step_ms=10.0, in_turn=True, bursts=1.0)
+    assert steady.interval_ms() == 10.0
+    assert uneven.interval_ms() == pytest.approx(12.1, abs=0.01)
