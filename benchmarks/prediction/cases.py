@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
@@ -155,7 +156,7 @@ def population(stages: Sequence[Any]) -> list[tuple[PipelineEdit, ...]]:
         stages: Of its profile, with ``id``, ``op`` and ``origin``.
     """
     line = [stage for stage in stages if stage.origin == "written" and stage.depth == 0]
-    following = {one.id: other for one, other in zip(line, line[1:], strict=False)}
+    following = {one.id: other for one, other in pairwise(line)}
     found: list[PipelineEdit] = []
     for stage in line:
         found += [prefetch(stage.id, 2), prefetch(stage.id, AUTOTUNE), InsertStage("cache", {}, stage.id)]
@@ -179,5 +180,5 @@ def population(stages: Sequence[Any]) -> list[tuple[PipelineEdit, ...]]:
 def drawn(name: str, stages: Sequence[Any]) -> list[tuple[PipelineEdit, ...]]:
     """The population of a pipeline without the chosen edits, in the order of the draw."""
     edits = [edit for edit in population(stages) if edit not in CASES[name].chosen]
-    random.Random(f"prediction 1 {name}").shuffle(edits)
+    random.Random(f"prediction 1 {name}").shuffle(edits)  # noqa: S311 - the same order each time
     return edits

@@ -94,8 +94,8 @@ class Verification(Model):
     tried: int = Field(description="How many edits were tried.")
     without_gain: list[str] = Field(
         default_factory=list,
-        description="Edits that were only worth a try, with what was measured: those of the rules' lower bar, and those "
-        "that fit the stage with most of the work.",
+        description="Edits that were only worth a try, with what was measured: those of the rules' lower bar, and "
+        "those that fit the stage with most of the work.",
     )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(

@@ -63,7 +63,7 @@ class Profile(Model):
 
     @property
     def proposals(self) -> list[Finding]:
-        """Edits that are worth a try and no more: they are neither saved nor shown, unless a try makes them findings."""
+        """Edits that are worth a try and no more: neither saved nor shown, unless a try makes them findings."""
         return self._proposals
 
     def propose(self, findings: list[Finding]) -> None:

@@ -16,9 +16,7 @@ from pipeprof.pipelines.graph.edit.round_trip import editable
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
 
 
-def plan(
-    folder: Path, *edits: object, stages: dict[str, str] | None = None, then: tuple[object, ...] = ()
-) -> Path:
+def plan(folder: Path, *edits: object, stages: dict[str, str] | None = None, then: tuple[object, ...] = ()) -> Path:
     path = folder / "fast.plan.json"
     path.write_text(write_plan(SavedPlan("input.py:make", stages or STAGES, (edits, *then) if edits else ())))  # type: ignore[arg-type]
     return path

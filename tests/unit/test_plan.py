@@ -45,7 +45,10 @@ def test_a_plan_of_several_steps_is_none_of_the_first_version() -> None:
     ("change", "said"),
     [
         (lambda document: document.clear(), "is not a plan"),
-        (lambda document: document.update(pipeprof_plan=3), "a plan of version 3, this pipeprof reads versions 1 and 2"),
+        (
+            lambda document: document.update(pipeprof_plan=3),
+            "a plan of version 3, this pipeprof reads versions 1 and 2",
+        ),
         (lambda document: document.update(stages=None), "is damaged"),
         (lambda document: document["edits"].append({"kind": "Unheard"}), "edits that this version does not know"),
     ],
