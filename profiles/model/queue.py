@@ -34,9 +34,9 @@ def empty_probability(consumer_ms: float, producer_ms: float, buffer: float) -> 
         return 1 / (buffer + 1)
     if ratio > 1:
         # The larger power would have no bound.
-        power = ratio ** -(buffer + 1)
+        power = math.pow(ratio, -(buffer + 1))
         return (ratio - 1) * power / (1 - power)
-    return (1 - ratio) / (1 - ratio ** (buffer + 1))
+    return (1 - ratio) / (1 - math.pow(ratio, buffer + 1))
 
 
 def wait_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
