@@ -30,19 +30,38 @@ def serial_stateful_map_mended() -> tf.data.Dataset:
     return tf.data.Dataset.range(1 << 40).map(augmented, num_parallel_calls=AUTOTUNE).batch(16)
 
 
-def encoded(index: tf.Tensor) -> tf.Tensor:
-    """A small vector of one number."""
-    return tf.one_hot(index % 10, 10) * tf.cast(index % 3, tf.float32)
+def scaled(index: tf.Tensor) -> tf.Tensor:
+    """A number in another range."""
+    return tf.cast(index, tf.float32) * 0.5 + 1.0
 
 
 def scalar_map() -> tf.data.Dataset:
     """A tiny map for each element, before the batch."""
-    return tf.data.Dataset.range(1 << 40).map(encoded).batch(256)
+    return tf.data.Dataset.range(1 << 40).map(scaled).batch(256)
 
 
 def scalar_map_mended() -> tf.data.Dataset:
     """For each batch."""
-    return tf.data.Dataset.range(1 << 40).batch(256).map(encoded)
+    return tf.data.Dataset.range(1 << 40).batch(256).map(scaled)
+
+
+def encoded(index: tf.Tensor) -> tf.Tensor:
+    """A small vector of one number: it does not work on a batch as it stands."""
+    return tf.one_hot(index % 10, 10) * tf.cast(index % 3, tf.float32)
+
+
+def one_hot_map() -> tf.data.Dataset:
+    """A small map for each element, before the batch."""
+    return tf.data.Dataset.range(1 << 40).map(encoded).batch(256)
+
+
+def one_hot_map_mended() -> tf.data.Dataset:
+    """For each batch."""
+
+    def encoded_batch(indices: tf.Tensor) -> tf.Tensor:
+        return tf.one_hot(indices % 10, 10) * tf.cast(indices % 3, tf.float32)[:, None]
+
+    return tf.data.Dataset.range(1 << 40).batch(256).map(encoded_batch)
 
 
 ROWS = np.random.default_rng(1).random((20_000, 32), dtype=np.float32)
@@ -163,7 +182,7 @@ def healthy_parallel() -> tf.data.Dataset:
 
 def healthy_batched() -> tf.data.Dataset:
     """Whole batches, in front of a step that takes longer."""
-    return tf.data.Dataset.range(1 << 40).batch(256).map(encoded, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+    return tf.data.Dataset.range(1 << 40).batch(256).map(scaled, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
 def healthy_cached() -> tf.data.Dataset:

@@ -1,0 +1,161 @@
+"""Known flaws, as a spec and as a Python function: ``pipeprof run`` finds each, and proves the change that mends it.
+
+Usage: ``python benchmarks/advice/bench.py --out FILE [--case NAME …]``. Each flaw of flawed.py was mended by hand, and
+plain loops tell what that is worth: as it is, mended, mended, as it is, each in a process of its own. Demanded:
+
+* ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
+* ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;
+* ``memory``: a finding with the bytes that can go; ``order``: one about the data;
+* ``healthy``: no change is recommended, and no upper bound is given above 1.1.
+
+Needs two idle cores. Half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SECONDS = 4.0
+REACHED = 0.6
+PATIENCE = 240
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pipeline.
+
+    Attributes:
+        wanted: What has to be said of it.
+        mended: Whether flawed.py has it without the flaw.
+        kinds: The targets it exists as.
+    """
+
+    wanted: tuple[str, ...]
+    mended: bool = True
+    kinds: tuple[str, ...] = ("py", "yaml")
+
+
+CASES = {
+    "serial_stateful_map": Case(("kept",)),
+    "scalar_map": Case(("kept",)),
+    "one_hot_map": Case(("kept",), kinds=("py",)),
+    "generator_per_row": Case(("kept", "ceiling")),
+    "shuffle_after_batch": Case(("order", "memory"), mended=False),
+    "zip_of_slow_sides": Case(("kept",)),
+    "pool_too_small": Case(("kept",)),
+    "array_in_memory": Case(("memory",), mended=False),
+    "python_map": Case(("ceiling",)),
+    "healthy_parallel": Case(("healthy",), mended=False),
+    "healthy_batched": Case(("healthy",), mended=False),
+    "healthy_cached": Case(("healthy",), mended=False, kinds=("py",)),
+}
+
+
+def plain(name: str) -> float:
+    """Batches per second of a plain loop."""
+    command = [sys.executable, str(HERE / "plain.py"), name, str(SECONDS)]
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, cwd=HERE, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def known_gain(name: str) -> tuple[float, list[float]]:
+    """What the mended pipeline is worth, and the rates of all loops."""
+    rates = [plain(one) for one in (name, f"{name}_mended", f"{name}_mended", name)]
+    return math.sqrt(rates[1] * rates[2] / (rates[0] * rates[3])), rates
+
+
+def profile_of(name: str, kind: str, folder: Path) -> tuple[int, dict[str, Any]]:
+    """Run pipeprof with its defaults: the exit code and the profile."""
+    target = f"{HERE / name}.yaml" if kind == "yaml" else f"{HERE / 'flawed.py'}:{name}"
+    out = folder / f"{name}-{kind}.json"
+    run = ["run", target, "--seconds", "5", "--no-lock", "--quiet", "--out", str(out)]
+    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+    return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+
+
+def said(profile: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings with what decides."""
+    keys = ("rule", "title", "family", "stage", "status", "reason", "change", "semantics", "measured", "predicted")
+    return [{key: finding.get(key) for key in keys} for finding in profile.get("findings") or []]
+
+
+def best(findings: list[dict[str, Any]], status: str) -> float | None:
+    """The largest measured speed-up of this status."""
+    gains = [finding["measured"]["speedup"] for finding in findings if finding["status"] == status]
+    return max(gains, default=None)
+
+
+def holds(case: Case, known: float | None, findings: list[dict[str, Any]]) -> bool:
+    """Whether the report says what it has to."""
+    for wanted in case.wanted:
+        if wanted in {"kept", "ceiling"}:
+            gain = best(findings, wanted)
+            if gain is not None and known is not None and gain >= REACHED * known:
+                return True
+        elif wanted == "order" and any(finding["family"] == "correctness" for finding in findings):
+            return True
+        elif wanted == "memory":
+            saved = [(one["measured"] or one["predicted"] or {}).get("peak_rss_delta_bytes") for one in findings]
+            if any(number is not None and number < 0 for number in saved):
+                return True
+        elif wanted == "healthy":
+            bound = best(findings, "ceiling")
+            if best(findings, "kept") is None and (bound is None or bound <= 1.1):
+                return True
+    return False
+
+
+def main() -> int:
+    """Measure the cases, and write what was found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--case", action="append", choices=CASES)
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case in CASES.items():
+            if arguments.case and name not in arguments.case:
+                continue
+            known, rates = known_gain(name) if case.mended else (None, [])
+            for kind in case.kinds:
+                code, profile = profile_of(name, kind, Path(folder))
+                findings = said(profile)
+                row = {
+                    "name": f"{name} ({kind})",
+                    "wanted": case.wanted,
+                    "known": known,
+                    "plain": rates,
+                    "exit_code": code,
+                    "headline": (profile.get("verdict") or {}).get("headline"),
+                    "verification": profile.get("verification"),
+                    "findings": findings,
+                    "holds": code == 0 and holds(case, known, findings),
+                }
+                rows.append(row)
+                kept, bound = best(findings, "kept"), best(findings, "ceiling")
+                print(
+                    f"{row['name']:32} known {known and round(known, 2)!s:>6}  kept {kept!s:>8}  "
+                    f"ceiling {bound!s:>8}  {'holds' if row['holds'] else 'DOES NOT HOLD'}",
+                    flush=True,
+                )
+    result = {"holds": all(row["holds"] for row in rows), "rows": rows}
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0 if result["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
