@@ -146,6 +146,9 @@ class Stage(Model):
     bytes_per_element: float | None = None
     buffered_bytes: int | None = None
     buffered_elements: float | None = None
+    buffer_size: float | None = Field(
+        None, description="Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."
+    )
     bytes_in_per_batch: float | None = Field(None, description="Bytes it took in per batch.")
     bytes_out_per_batch: float | None = Field(None, description="Bytes it gave out per batch.")
     buffer_fill: list[tuple[float, float]] | None = Field(

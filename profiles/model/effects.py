@@ -90,7 +90,11 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
     held = after.passes * (after.element_bytes + each) if after.element_bytes is not None else None
     new = new.busier((after.per_batch or 0.0) * costs.cached_us / 1e3)
     flow = _put(flow, new, after)
-    return Changed(flow.changed(*(part.free() for part in (after, *flow.upstream(after)))), held)
+    now = sum(part.held_ms for part in flow.parts)
+    flow = flow.changed(*(part.free() for part in (after, *flow.upstream(after))))
+    # A pass starts with the making of its first batch.
+    left = sum(part.held_ms for part in flow.parts) / now if now > 0 else 1.0
+    return Changed(replace(flow, restart_ms=flow.restart_ms * min(1.0, left)), held)
 
 
 def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | None:

@@ -19,7 +19,10 @@ POOL_OPTION = "threading.private_threadpool_size"
 _SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
 INJECT = "experimental_optimization.inject_prefetch"
 FUSE = "experimental_optimization.map_and_batch_fusion"
-_ADDRESS = re.compile(r"(?P<line>(?:.+\.)?)(?:source|stages\.(?P<number>\d+))$")
+_ADDRESS = re.compile(
+    r"(?P<line>(?:(?:source|stages\.\d+)\.inputs\.\d+\.)*)(?:source|stages\.(?P<number>\d+))$"
+)
+"""Of a stage outside of functions: the end of its own line, and the sides that this stands in."""
 _SIDE = re.compile(r"(?P<reader>.+)\.inputs\.\d+\.$")
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
@@ -65,10 +68,10 @@ def flow_of(profile: Profile) -> Flow | None:
 
 def _parts(stages: Sequence[Stage], batches: int) -> Iterator[Part]:
     """Yield the parts: stages outside of functions, with the times of those inside added."""
-    line = [stage for stage in stages if stage.origin == "written" and stage.depth == 0 and _ADDRESS.match(stage.id)]
+    line = [stage for stage in stages if stage.origin == "written" and _ADDRESS.match(stage.id)]
     known = {stage.id: stage for stage in line}
     for stage in line:
-        inside = [one for one in stages if one.depth > 0 and _owner(one.id, known) == stage.id]
+        inside = [one for one in stages if one.id not in known and _owner(one.id, known) == stage.id]
         yield _part(stage, inside, _inputs(stage.id, known), batches)
     if not line:
         return
@@ -141,9 +144,8 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
 
 
 def _buffer(stage: Stage) -> float:
-    """Elements that a prefetch holds at most: where it is not tuned, the most that it held."""
-    most = max((held for _, held in stage.buffer_fill or ()), default=0.0)
-    return math.inf if stage.tunable or most < 1 else most
+    """Elements that a prefetch holds at most; one that is tuned grows as far as it helps."""
+    return math.inf if stage.tunable or not stage.buffer_size else stage.buffer_size
 
 
 def _stateful(stage: Stage, *, ahead: bool) -> bool | None:
@@ -159,7 +161,7 @@ def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts with the time in which Python's lock is held inside them."""
     share = profile.causes.python_lock_share if profile.causes is not None else None
     inside: dict[str, float] = {}
-    known = {stage.id: stage for stage in profile.stages or () if stage.depth == 0}
+    known = {stage.id: stage for stage in profile.stages or () if _ADDRESS.match(stage.id)}
     for stage in profile.stages or ():
         owner = stage.id if stage.id in known else _owner(stage.id, known)
         if owner is not None:
@@ -168,12 +170,12 @@ def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
 
 def _cores(profile: Profile) -> float:
-    """The cores that other processes leave to the worker, and at least those that it used."""
+    """The cores that other processes leave to the worker: at least those that it used, and half of all."""
     contention, cores = profile.contention, profile.host.cores
     if contention is None or contention.others_cores is None:
         return cores
     left = (profile.host.schedulable_cores or cores) - contention.others_cores
-    return max(min(cores, max(left, contention.worker_cores or 0.0)), 0.1)
+    return min(cores, max(left, contention.worker_cores or 0.0, cores / 2))
 
 
 def _other_cpu_ms(profile: Profile, interval_ms: float) -> float:

@@ -269,6 +269,7 @@ class _StageTable:
             # Fused stages may count what they take from a buffer but not what they put in.
             "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
+            "buffer_size": cost.buffer_size,
             "buffer_fill": self._fill(cost),
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
