@@ -19,9 +19,7 @@ POOL_OPTION = "threading.private_threadpool_size"
 _SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
 INJECT = "experimental_optimization.inject_prefetch"
 FUSE = "experimental_optimization.map_and_batch_fusion"
-_ADDRESS = re.compile(
-    r"(?P<line>(?:(?:source|stages\.\d+)\.inputs\.\d+\.)*)(?:source|stages\.(?P<number>\d+))$"
-)
+_ADDRESS = re.compile(r"(?P<line>(?:(?:source|stages\.\d+)\.inputs\.\d+\.)*)(?:source|stages\.(?P<number>\d+))$")
 """Of a stage outside of functions: the end of its own line, and the sides that this stands in."""
 _SIDE = re.compile(r"(?P<reader>.+)\.inputs\.\d+\.$")
 _BACKGROUND_CORES = 0.06

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.verify.expected import by_worth
 
 BLOCK_SECONDS = 0.35
 BLOCK_STEPS = 8
@@ -104,9 +104,9 @@ def cannot_try(finding: Finding, *, has_edit: bool) -> str | None:
     return None
 
 
-def to_try(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings whose edits are worth a try, in the order of the report."""
-    return [finding for finding in findings if finding.status == "unverified"]
+def to_try(profile: Profile) -> list[Finding]:
+    """The findings whose edits are worth a try, the one with the largest predicted effect first."""
+    return by_worth(profile, [finding for finding in profile.findings or () if finding.status == "unverified"])
 
 
 def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int) -> str | None:

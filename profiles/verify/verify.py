@@ -18,6 +18,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judge_edit import PAIRS
 from pipeprof.profiles.verify.search import guesses
@@ -56,8 +57,8 @@ def verify(
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
-    findings = plans.to_try(profile.findings or ())
-    further = [*profile.proposals, *guesses(profile)]
+    findings = plans.to_try(profile)
+    further = by_worth(profile, [*profile.proposals, *guesses(profile)])
     if not findings and not further:
         return
     reason = plans.cannot_verify(profile)

@@ -1,0 +1,210 @@
+"""What an edit of a pipeline is predicted to give, against what it gives.
+
+Usage: ``python benchmarks/prediction/bench.py --out FILE [--only NAME …] [--data FOLDER]``. Each pipeline is profiled
+once, as ``pipeprof run --no-verify`` does. Then processes of the pipeline as it is and of edited ones take turns, block
+by block: that is the truth.
+
+Two edits of each pipeline were chosen by hand; two are drawn. The rule of the draw was written down before anything was
+measured (`cases`): of all edits of the stated kinds that the pipeline has a place for, the first two that can be
+applied, in an order that only the name of the pipeline decides. Constants of the model were fitted to chosen edits
+alone. A row has its prediction, even where that is wrong, and the reason where there is none.
+
+A row is judged where the half width of the measured interval is at most a tenth, and where the model makes a
+prediction. The claim: over the judged rows, at least 40 of them, the median error is at most 10 % and the 90th
+percentile at most 25 %. The error is ``max(predicted / measured, measured / predicted) - 1``. Whatever is wrong by more
+than 1.5 times is listed by name. The part of the rows that are not judged is in the result.
+
+Needs two idle cores. Fifteen minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, DRAWN, Case, drawn
+from measure import Measured, measure, profile_of
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.model.predict import predict
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+LEAST_ROWS = 40
+MEDIAN, NINETIETH = 0.10, 0.25
+WRONG = 1.5
+JUDGED_WITHIN = 0.10
+"""Half width of an interval, as a share of its middle, up to which a row is judged."""
+
+
+def text_of(edits: Sequence[PipelineEdit]) -> str:
+    """Edits in one line."""
+    return "; ".join(_text(edit) for edit in edits)
+
+
+def _text(edit: PipelineEdit) -> str:
+    fields = to_document(edit)
+    match fields.pop("kind"):
+        case "InsertStage":
+            arguments = ", ".join(f"{name}={value}" for name, value in fields["arguments"].items())
+            return f"insert {fields['op']}({arguments}) after {fields['after'] or 'the last stage'}"
+        case "SetArgument":
+            return f"{fields['stage']} {fields['op']}: {fields['argument']}={fields['value']}"
+        case "SetOption":
+            return f"{fields['path']}={fields['value']}"
+        case "MoveStage":
+            return f"move {fields['op']} before {fields['before']}"
+        case "VectoriseMap":
+            return f"vectorise {fields['stage']}"
+        case "ReplaceStages":
+            return f"remove {', '.join(fields['stages'])}"
+        case kind:
+            return str(kind)
+
+
+def row_of(
+    profile: Profile, name: str, half: str, edits: Sequence[PipelineEdit], found: Measured | str
+) -> dict[str, Any]:
+    """One row of the table."""
+    row: dict[str, Any] = {"pipeline": name, "half": half, "edit": text_of(edits)}
+    if isinstance(found, str):
+        return {**row, "judged": False, "why_not": f"cannot be applied: {found}"}
+    speedup = found.speedup
+    row["measured"] = {"speedup": speedup.value, "low": speedup.low, "high": speedup.high, "pairs": speedup.pairs}
+    if found.wait_ms is not None:
+        row["measured"]["wait_ms"] = found.wait_ms[1]
+    if found.peak_bytes is not None:
+        row["measured"]["peak_bytes"] = found.peak_bytes[1] - found.peak_bytes[0]
+    expected = predict(profile, edits)
+    if expected is None:
+        return {**row, "judged": False, "why_not": "the model does not know this edit"}
+    row["predicted"] = {
+        "speedup": expected.speedup,
+        "wait_ms": expected.wait_ms,
+        "peak_bytes": expected.peak_bytes,
+        "formula": expected.formula,
+    }
+    ratio = expected.speedup / speedup.value
+    row["error"] = max(ratio, 1 / ratio) - 1
+    row["judged"] = speedup.half_width <= JUDGED_WITHIN
+    if not row["judged"]:
+        row["why_not"] = f"the measured interval is ±{speedup.half_width:.0%}"
+    return row
+
+
+def rows_of(name: str, case: Case, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of one pipeline, and what they come from."""
+    began = time.monotonic()
+    target = f"{BENCHMARKS / case.target}"
+    profile = profile_of(target, case.step, folder / f"{name}.json")
+    further = drawn(name, profile.stages or ())
+    chosen, others = measure(target, case.step, case.chosen, further, DRAWN)
+    rows = [row_of(profile, name, "chosen", edits, chosen[place]) for place, edits in enumerate(case.chosen)]
+    rows += [row_of(profile, name, "drawn", further[place], found) for place, found in sorted(others.items())]
+    steps = profile.steps
+    raw = {
+        "target": case.target,
+        "step": case.step,
+        "seconds": round(time.monotonic() - began, 1),
+        "interval_ms": steps.interval_ms.mean if steps is not None else None,
+        "contention": profile.contention.model_dump() if profile.contention is not None else None,
+        "ceiling": profile.ceiling.model_dump() if profile.ceiling is not None else None,
+    }
+    return rows, raw
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The errors of the judged rows: of all, and of each half."""
+    found: dict[str, Any] = {}
+    for half in ("all", "chosen", "drawn"):
+        judged = [row["error"] for row in rows if row["judged"] and half in ("all", row["half"])]
+        found[half] = {
+            "rows": len(judged),
+            "median_error": quantile(judged, 0.5),
+            "ninetieth_error": quantile(judged, 0.9),
+        }
+    found["not_judged"] = sum(not row["judged"] for row in rows)
+    found["wrong"] = [f"{row['pipeline']}: {row['edit']}" for row in rows if row["judged"] and row["error"] > WRONG - 1]
+    return found
+
+
+def quantile(errors: Sequence[float], share: float) -> float | None:
+    """The smallest error that so many of them do not exceed.
+
+    Example:
+        >>> quantile([0.1, 0.2, 0.3, 0.4], 0.5)
+        0.2
+    """
+    ordered = sorted(errors)
+    place = max(0, -(-int(len(ordered) * share * 1000) // 1000) - 1)
+    return ordered[place] if ordered else None
+
+
+def holds(found: dict[str, Any]) -> bool:
+    """Whether the claim holds of all rows."""
+    whole = found["all"]
+    enough = whole["rows"] >= LEAST_ROWS
+    return enough and whole["median_error"] <= MEDIAN and whole["ninetieth_error"] <= NINETIETH
+
+
+def main() -> int:
+    """Measure, write and print the result; 0 if it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--only", choices=CASES, action="append", help="default: all; rows of others in OUT stay")
+    parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    out = options.out.resolve()
+    names = options.only or list(CASES)
+    before = json.loads(out.read_text(encoding="utf-8")) if options.only and out.exists() else {"raw": {}}
+    raw = {name: one for name, one in before["raw"].items() if name in CASES and name not in names}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.data or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(CASES[name].data for name in names) and not (folder / "data").exists():
+            subprocess.run([sys.executable, BENCHMARKS / "public" / "data.py", folder / "data"], check=True)
+        os.chdir(folder)
+        for name in names:
+            try:
+                rows, facts = rows_of(name, CASES[name], folder)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                rows, facts = [], {"error": f"{error}"}
+            raw[name] = {"rows": rows, **facts}
+            for row in rows:
+                print(_line(row), flush=True)
+    rows = [row for name in CASES if name in raw for row in raw[name]["rows"]]
+    figures = summary(rows)
+    result = {
+        "claim": f"of {LEAST_ROWS} predicted speedups and more, half of them drawn, the median is within {MEDIAN:.0%} of "
+        f"the measured one, the 90th percentile within {NINETIETH:.0%}",
+        "holds": holds(figures),
+        "figures": figures,
+        "raw": {name: raw[name] for name in CASES if name in raw},
+    }
+    text = json.dumps(result, indent=1).replace(f"{BENCHMARKS.parent}{os.sep}", "").replace(f"{folder}{os.sep}", "")
+    out.write_text(f"{text}\n", encoding="utf-8")
+    print(json.dumps(figures, indent=1))
+    return 0 if result["holds"] else 1
+
+
+def _line(row: dict[str, Any]) -> str:
+    measured, predicted = row.get("measured"), row.get("predicted")
+    text = f"{row['pipeline']}, {row['half']}, {row['edit']}: "
+    if predicted is not None:
+        text += f"predicted {predicted['speedup']:.2f}×, "
+    if measured is not None:
+        text += f"measured {measured['speedup']:.2f}× ({measured['low']:.2f} to {measured['high']:.2f})"
+    return text + (f"; {row['why_not']}" if not row["judged"] else f"; error {row['error']:.0%}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The order in which edits are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, to_document
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.plan import to_try
+from pipeprof.profiles.verify.search import guesses
+
+Recorded = Callable[[str], Profile]
+
+
+def waiting(recorded: Recorded) -> Profile:
+    """A run without a step whose map waits for nearly all of each 20 ms."""
+    found = recorded("step-none").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.interval_ms.mean = 20.0
+    found.headspace = None
+    found.stages = [
+        Stage(id="source", origin="written", op="range", tf_op="RangeDataset", time_ms_per_batch=1.0),
+        Stage(
+            id="stages.0", origin="written", op="map", tf_op="MapDataset", time_ms_per_batch=19.0, parallelism=1.0,
+            cpu_ms_per_batch=0.5, blocked_ms_per_batch=18.5,
+        ),
+        Stage(id="stages.1", origin="written", op="shuffle", tf_op="ShuffleDatasetV3", time_ms_per_batch=0.1),
+    ]  # fmt: skip
+    found.findings = []
+    return found
+
+
+def finding(name: str, *edits: PipelineEdit, predicted: Predicted | None = None) -> Finding:
+    documents = [Edit.model_validate(to_document(edit)) for edit in edits]
+    return Finding(rule=name, title=name, family="speed", status="unverified", edit=documents, predicted=predicted)
+
+
+CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+
+
+def test_a_guess_has_the_prediction_of_the_model(recorded: Recorded) -> None:
+    found = waiting(recorded)
+    assert found.verdict is not None
+    found.verdict.bound, found.verdict.stage = "input", "stages.0"
+    tried = by_worth(found, guesses(found))
+    assert len(tried) > 1
+    assert tried[0].edit[0].argument == "num_parallel_calls"  # type: ignore[index,union-attr]
+    assert tried[0].predicted is not None
+    assert (tried[0].predicted.speedup or 0.0) > 1.5
+    assert "ms per step" in (tried[0].predicted.formula or "")
+
+
+def test_the_largest_predicted_effect_is_tried_first(recorded: Recorded) -> None:
+    found = waiting(recorded)
+    little = finding("little", InsertStage("prefetch", {"buffer_size": 2}, "source"))
+    much = finding("much", CALLS)
+    unknown = finding("unknown", HandWritten(("stages.0",), "", ""))
+    found.findings = [unknown, little, much]
+    assert [one.rule for one in to_try(found)] == ["much", "little", "unknown"]
+
+
+def test_the_prediction_of_a_rule_stays(recorded: Recorded) -> None:
+    own = finding("own", CALLS, predicted=Predicted(speedup=1.25))
+    assert by_worth(waiting(recorded), [own])[0].predicted == Predicted(speedup=1.25)
