@@ -17,13 +17,14 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.verify.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
-SECONDS = 4.0
+SECONDS = 3.0
 """Of the measured part of the profile."""
-WARM = TurnRequest("warm", 3.0)
+WARM = TurnRequest("warm", 2.5)
 BLOCK_SECONDS = 0.35
 ROUNDS = 12
 PATIENCE = 60.0
@@ -81,27 +82,26 @@ def measure(
     found: dict[tuple[str, int], Measured | str] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
 
-        def start(name: str, changes: Sequence[PipelineEdit]) -> None:
-            turns = TurnsJob(edits=[json.dumps(to_document(edit)) for edit in changes], round_trip=True)
-            team.start({name: replace(whole, turns=turns)}, seconds=patience)
-            team.turn(name, WARM, seconds=patience)
+        def job(changes: Sequence[PipelineEdit]) -> Job:
+            edited = [json.dumps(to_document(edit)) for edit in changes]
+            return replace(whole, turns=TurnsJob(edits=edited, round_trip=True))
 
-        start(BASE, [])
-        names: dict[str, tuple[str, int]] = {}
-        for kind, members, wanted in (("chosen", edits, len(edits)), ("drawn", drawn, many)):
-            running = 0
-            for place, changes in enumerate(members):
-                if running == wanted:
-                    break
-                name = f"{kind}{place}"
-                try:
-                    start(name, changes)
-                except MemberFailedError as error:
-                    team.end(name)
-                    found[kind, place] = str(error)
-                    continue
-                names[name] = (kind, place)
-                running += 1
+        while True:
+            places = [("chosen", place) for place in range(len(edits)) if ("chosen", place) not in found]
+            open_ = [place for place in range(len(drawn)) if ("drawn", place) not in found]
+            places += [("drawn", place) for place in open_[:many]]
+            names = {f"{kind}{place}": (kind, place) for kind, place in places}
+            jobs = {name: job((edits if kind == "chosen" else drawn)[place]) for name, (kind, place) in names.items()}
+            try:
+                team.start({BASE: job([]), **jobs}, seconds=patience)
+                for name in (BASE, *names):
+                    team.turn(name, WARM, seconds=patience)
+                break
+            except MemberFailedError as error:
+                team.end()
+                if error.name not in names:
+                    raise
+                found[names[error.name]] = str(error)
         found |= _turns(team, names, patience)
     return (
         {place: one for (kind, place), one in found.items() if kind == "chosen"},

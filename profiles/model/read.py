@@ -24,6 +24,8 @@ _ADDRESS = re.compile(r"(?P<line>(?:(?:source|stages\.\d+)\.inputs\.\d+\.)*)(?:s
 _SIDE = re.compile(r"(?P<reader>.+)\.inputs\.\d+\.$")
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
+_LOCKED_FROM = 0.8
+"""Share of a step's time with Python's lock held from which calls wait for it."""
 _NEARLY = 1e-6
 _ROUNDS = 20
 
@@ -59,7 +61,7 @@ def flow_of(profile: Profile) -> Flow | None:
         injects=default and options.get(INJECT) is not False,
         fuses=default and options.get(FUSE) is not False,
     )
-    flow = _fitted(flow, running)
+    flow = _fitted(_without_lock_waits(flow, running), running)
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
 
@@ -165,6 +167,19 @@ def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         if owner is not None:
             inside[owner] = inside.get(owner, 0.0) + sum(cost.ms_per_batch for cost in stage.python or ())
     return tuple(replace(part, lock_ms=min(part.held_ms, inside.get(part.id, 0.0)) * (share or 0.0)) for part in parts)
+
+
+def _without_lock_waits(flow: Flow, running_ms: float) -> Flow:
+    """The flow without the time in which calls of Python wait for each other's lock: it goes with the calls."""
+    if sum(part.lock_ms for part in flow.parts) < _LOCKED_FROM * running_ms:
+        return flow
+    parts = tuple(
+        replace(part, computing_ms=part.lock_ms, waiting_ms=0.0, cpu_ms=min(part.cpu_ms, part.lock_ms))
+        if part.lock_ms > 0 and part.calls > ONE_CALL
+        else part
+        for part in flow.parts
+    )
+    return replace(flow, parts=parts)
 
 
 def _cores(profile: Profile) -> float:
