@@ -181,13 +181,16 @@ def describe_measured(measured: dict[str, Any]) -> str:
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
         '1.43× (1.38–1.49), −1.00 MiB'
+        >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
+        '2.00× (1.50–2.70, 2 pairs of processes)'
     """
     parts = []
     if measured.get("speedup") is not None:
         text = f"{significant(measured['speedup'])}×"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
-        if low and high is not None and not (pairs and len(pairs) < FEW_PAIRS):
-            many = f", {len(pairs)} pairs" if pairs else ""
+        alone = measured.get("mode") == "sequential" and pairs and len(pairs) > 1
+        if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):
+            many = f", {len(pairs)} pairs{' of processes' if alone else ''}" if pairs else ""
             text += f" ({significant(low)}–{significant(high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:

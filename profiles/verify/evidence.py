@@ -4,10 +4,14 @@ Two workers run the pipeline as it is, two the edited one, each in a fresh proce
 block, in the order A1 B1 B2 A2, in the next round backwards. So each round has two pairs of neighbours, (A1, B1) and
 (A2, B2); a slow drift of the machine falls on both sides alike. The second pair of processes repeats what the first
 one says, A1 against A2 shows what the machine makes of the same pipeline, and each pair has a peak of memory.
+
+Where the memory or a GPU is for one process at a time, each block of a round is a process of its own: the order is the
+same, and a pair is one of processes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +22,7 @@ ROUND = ("A1", "B1", "B2", "A2")
 """Order of the workers in the first round; the next one runs backwards."""
 BASELINES = ("A1", "A2")
 EDITED = ("B1", "B2")
+PROCESS_PAIRS = tuple(zip(BASELINES, EDITED, strict=True))
 
 
 def order_of(number: int) -> tuple[str, ...]:
@@ -40,10 +45,12 @@ class Evidence:
     Attributes:
         built: What each worker said once it had built its pipeline, by its name.
         rounds: The blocks of each complete round, by the worker's name.
+        alone: Whether each block is a process of its own.
     """
 
     built: dict[str, Built] = field(default_factory=dict)
     rounds: list[dict[str, TurnEnded]] = field(default_factory=list)
+    alone: bool = False
 
     def speedup(self) -> Ratio | None:
         """Steps per second of the edited pipeline over those of the pipeline as it is, over all pairs."""
@@ -56,6 +63,11 @@ class Evidence:
     def same(self) -> Ratio | None:
         """The pipeline as it is, one process over the other: what is no difference."""
         return ratio_of(self._ratios("A2", "A1"))
+
+    def spread(self) -> float:
+        """The fastest block of the pipeline as it is over its slowest one; infinite without two of them."""
+        rates = [rate(blocks[name]) for blocks in self.rounds for name in BASELINES if blocks[name].seconds]
+        return max(rates) / min(rates) if len(rates) > 1 and min(rates) > 0 else math.inf
 
     def _ratios(self, one: str, other: str) -> list[float]:
         pairs = [(blocks[one], blocks[other]) for blocks in self.rounds]

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.verify.evidence import Evidence
+from pipeprof.profiles.verify.plan import MOST_PROCESS_PAIRS
 from pipeprof.profiles.verify.ratio import Ratio
 from pipeprof.profiles.verify.same_data import DataCheck, check_data
 from pipeprof.profiles.wording import significant, size
@@ -82,6 +83,8 @@ def judge(evidence: Evidence, semantics: Semantics, *, for_memory: bool) -> Judg
         return judged("unverified", "no step was measured", settled=False)
     if for_memory:
         return _judge_memory(evidence, judged, speedup)
+    if evidence.alone:
+        return _judge_processes(evidence, judged, speedup)
     return _judge_speed(evidence, judged, speedup)
 
 
@@ -107,6 +110,20 @@ def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgeme
     return judged("unverified", f"cannot tell: {in_words(speedup)}", settled=last)
 
 
+def _judge_processes(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:
+    """Decide from pairs of processes that ran one after the other: few, so only a large gain clears the interval."""
+    spread = evidence.spread()
+    last = speedup.pairs >= MOST_PROCESS_PAIRS
+    if all(ratio < SPEED_FLOOR for ratio in evidence.ratios()):
+        return judged("rejected", f"no gain: {in_words(speedup, alone=True)}")
+    if speedup.low > max(SPEED_FLOOR, spread):
+        return judged("kept", _kept(evidence, speedup))
+    if spread - 1 > SAME_WITHIN:
+        differ = f"processes of the same pipeline differ by {(spread - 1) * 100:.0f} %"
+        return judged("unverified", f"{differ}: {in_words(speedup, alone=True)}", settled=last)
+    return judged("unverified", f"cannot tell: {in_words(speedup, alone=True)}", settled=last)
+
+
 def _floor(same: Ratio | None) -> float:
     """The speed-up that a kept edit exceeds.
 
@@ -125,10 +142,10 @@ def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgem
     if len(peaks) < 2:
         return judged("unverified", "the peak of memory is unknown")
     # The report states its speed as well, and a peak takes time to be reached.
-    enough = speedup.pairs >= EARLY_PAIRS
+    enough = evidence.alone or speedup.pairs >= EARLY_PAIRS
     lower = [before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime)) for before, after, runtime in peaks]
     if all(lower):
-        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup)}", settled=enough)
+        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup, alone=evidence.alone)}", settled=enough)
     if any(lower):
         return judged("unverified", "the peak was lower in one of two pairs of processes", settled=enough)
     return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}", settled=enough)
@@ -143,16 +160,27 @@ def _saved(evidence: Evidence) -> int | None:
 def _kept(evidence: Evidence, speedup: Ratio) -> str:
     same = evidence.same()
     against = f"; the same pipeline twice: {significant(same.value)}×" if same is not None else ""
+    if evidence.alone:
+        return f"{in_words(speedup, alone=True)}, one process after the other{against}"
     return f"{in_words(speedup)} in two pairs of processes{against}"
 
 
-def in_words(ratio: Ratio) -> str:
+def in_words(ratio: Ratio, *, alone: bool = False) -> str:
     """A ratio with its interval and pairs.
+
+    Args:
+        ratio: The ratio.
+        alone: Whether each pair is one of processes that ran one after the other.
 
     Example:
         >>> in_words(Ratio(1.794, 1.741, 1.832, 16))
         '1.79× (1.74 to 1.83, 16 pairs)'
+        >>> in_words(Ratio(1.5, 1.2, 1.9, 2), alone=True)
+        '1.50× (1.20 to 1.90, 2 pairs of processes)'
     """
+    if alone and ratio.pairs > 1:
+        between = f"{significant(ratio.low)} to {significant(ratio.high)}"
+        return f"{significant(ratio.value)}× ({between}, {ratio.pairs} pairs of processes)"
     if ratio.pairs < EARLY_PAIRS:
         return f"{significant(ratio.value)}× in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
     return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
@@ -21,12 +22,74 @@ DIGEST_SECONDS = 1.5
 DIGEST_SHARE = 0.02
 """Of the budget that the description of the first batches takes at most, in each worker."""
 WORKERS = 4
+PROCESS_SECONDS = 2.0
+"""Of the one block of a process that is measured alone."""
+PROCESS_STEPS = 24
+MOST_PROCESS_PAIRS = 4
+"""Pairs of processes, where one works at a time: it takes a start of each."""
 START_SECONDS = 3.0
 """For TensorFlow to start, per worker and core."""
 OVER_BUDGET = 1.25
 """Verification lasts at most so many times its budget, starts of processes included."""
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
+SIMULATED = frozenset({"none", "simulate"})
+"""Kinds of steps that use no device."""
+
+Mode = Literal["alternating", "pairs", "sequential"]
+"""How many processes exist at a time: all four, those of one pair, or one."""
+AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1}
+MODE_WORDS: dict[Mode, str] = {
+    "alternating": "four processes take turns",
+    "pairs": "two processes at a time",
+    "sequential": "one process at a time",
+}
+
+
+def calls_of(mode: Mode) -> str:
+    """State how often the user's function is called."""
+    if mode == "alternating":
+        return "your function is called four times for the first, twice for each further one"
+    return f"your function is called {'four times' if mode == 'pairs' else 'four to eight times'} for each"
+
+
+@dataclass(frozen=True)
+class ChosenMode:
+    """How the workers share the machine.
+
+    Attributes:
+        mode: What they do.
+        why: Why not all at once, in words; None where they are.
+    """
+
+    mode: Mode
+    why: str | None = None
+
+
+def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
+    """Choose how many processes of the pipeline exist at a time.
+
+    Args:
+        profile: Of the run: its peak of memory, its step and the GPUs count.
+        limit_bytes: Memory that all of them may use together; None for any.
+    """
+    device = profile.device.kind if profile.device is not None else "none"
+    if profile.host.gpus and device not in SIMULATED:
+        return ChosenMode("sequential", "the step may use the GPU, which one process has to itself")
+    peak = profile.memory.peak_bytes
+    if peak is None or limit_bytes is None or AT_A_TIME["alternating"] * peak <= limit_bytes:
+        return ChosenMode("alternating")
+    mode: Mode = "pairs" if AT_A_TIME["pairs"] * peak <= limit_bytes else "sequential"
+    many = AT_A_TIME["alternating"] if mode == "pairs" else AT_A_TIME["pairs"]
+    needed, limit = many * peak / 2**30, limit_bytes / 2**30
+    return ChosenMode(mode, f"{many} processes need {needed:.1f} GiB, the limit is {limit:.1f} GiB")
+
+
+def tighter(mode: Mode) -> Mode | None:
+    """Return the mode with fewer processes at a time; None after the last one."""
+    modes = list(AT_A_TIME)
+    place = modes.index(mode) + 1
+    return modes[place] if place < len(modes) else None
 
 
 @dataclass(frozen=True)
@@ -39,6 +102,7 @@ class Pace:
         start_seconds: Until all workers of an edit are ready to be measured.
         digest_seconds: For the description of the first batches.
         round_seconds: One block of each worker.
+        mode: How many processes exist at a time.
     """
 
     block: TurnRequest
@@ -46,36 +110,53 @@ class Pace:
     start_seconds: float
     digest_seconds: float
     round_seconds: float
+    mode: Mode = "alternating"
 
     def seconds_of(self, pairs: int, *, first: bool) -> float:
-        """Seconds that an edit takes; the first one starts the pipeline as it is as well."""
-        start = self.start_seconds if first else self.start_seconds / 2
-        return start + self.round_seconds * math.ceil(pairs / 2)
+        """Seconds that an edit takes; the first one starts the pipeline as it is as well.
+
+        Args:
+            pairs: That are measured; of processes where one exists at a time.
+            first: Whether no process of the pipeline as it is exists.
+        """
+        rounds = math.ceil(pairs / 2)
+        if self.mode == "sequential":
+            return (self.start_seconds + self.round_seconds) * rounds
+        start = self.start_seconds if first or self.mode == "pairs" else self.start_seconds / 2
+        return start + self.round_seconds * rounds
+
+    def least_pairs(self, pairs: int) -> int:
+        """Return how many pairs stand for so many where all processes exist at once."""
+        return min(pairs, 2) if self.mode == "sequential" else pairs
 
 
-def pace_of(profile: Profile, budget: float, cores: float) -> Pace:
+def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:
     """Choose the lengths of blocks and warm-ups from the measured run.
 
     Args:
         profile: Of the run: its step interval and the lengths of its phases count.
         budget: Seconds that verification may take.
         cores: On which the workers start.
+        mode: How many of them exist at a time.
     """
     interval = 0.0
     if profile.steps is not None and profile.steps.interval_ms is not None:
         interval = (profile.steps.interval_ms.mean or 0.0) / 1e3
-    seconds = max(BLOCK_SECONDS, BLOCK_STEPS * interval)
+    alone = mode == "sequential"
+    steps = PROCESS_STEPS if alone else BLOCK_STEPS
+    seconds = max(PROCESS_SECONDS if alone else BLOCK_SECONDS, steps * interval)
     settle = max(SETTLE_SECONDS, interval)
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
     phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     made = sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
-    starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, WORKERS))
+    starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
     return Pace(
-        block=TurnRequest("block", seconds, BLOCK_STEPS, settle),
+        block=TurnRequest("block", seconds, steps, settle),
         warm=TurnRequest("warm", warm),
         start_seconds=starts + WORKERS * warm,
         digest_seconds=min(DIGEST_SECONDS, DIGEST_SHARE * budget),
         round_seconds=WORKERS * (seconds + settle),
+        mode=mode,
     )
 
 

@@ -33,13 +33,15 @@ class MemberFailedError(Exception):
         name: Of the worker.
         reason: In words.
         refused: The edit is not possible on this pipeline, which says nothing against it.
+        crowded: All workers together took more memory than there is, which says nothing against one alone.
     """
 
-    def __init__(self, name: str, reason: str, *, refused: bool = False) -> None:
+    def __init__(self, name: str, reason: str, *, refused: bool = False, crowded: bool = False) -> None:
         super().__init__(reason)
         self.name = name
         self.reason = reason
         self.refused = refused
+        self.crowded = crowded
 
 
 class InterruptedVerificationError(Exception):
@@ -206,7 +208,10 @@ class Team:
                 member.open = False
         if self._limit is not None and (used := self.bytes_used()) > self._limit:
             name = next(iter(names))
-            self._fail(name, f"reached the memory limit: all pipelines together took {used / 2**20:,.0f} MiB")
+            crowded = len(self._members) > 1
+            took = "all pipelines together took" if crowded else "it took"
+            reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
+            raise MemberFailedError(name, reason, crowded=crowded)
 
     def _fail(self, name: str, reason: str) -> None:
         raise MemberFailedError(name, reason)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
+from pipeprof.profiles.verify.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
 from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS, Judgement, Status, judge
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-    from pipeprof.profiles.verify.plan import Pace
+    from pipeprof.profiles.verify.plan import Mode, Pace
 
 
 class Ticks(Protocol):
@@ -58,15 +58,19 @@ class InterruptedTrialError(InterruptedVerificationError):
 
 
 class Trials:
-    """Trials of edited pipelines against one baseline, whose workers live on from one trial to the next.
+    """Trials of edited pipelines against one baseline.
+
+    Where all workers may exist at once, those of the baseline live on from one trial to the next. Where they may not,
+    those of a pair take turns and then those of the other, or each worker runs from its start to its end alone.
 
     Args:
         team: Of the workers.
-        pace: Lengths of blocks and warm-ups.
+        pace: Lengths of blocks and warm-ups, and how many processes exist at a time.
         baseline: Makes the jobs of the pipeline as it is.
         until: When the time is over, in seconds of `clock`.
         timeout: Seconds without a step after which a pipeline is taken to hang.
         progress: Receives the pairs of the trial that runs.
+        fewer: Makes the pace for fewer processes, where they take more memory than there is; None where nothing does.
         clock: Seconds that only grow.
     """
 
@@ -79,16 +83,23 @@ class Trials:
         until: float,
         timeout: float,
         progress: Ticks,
+        fewer: Callable[[Mode], Pace] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._team = team
         self._pace = pace
+        self._fewer = fewer
         self._make_baseline = baseline
         self._until = until
         self._timeout = timeout
         self._progress = progress
         self._clock = clock
         self._baseline: dict[str, Built] = {}
+
+    @property
+    def mode(self) -> Mode:
+        """How many processes exist at a time: fewer than at first where they took more memory than there is."""
+        return self._pace.mode
 
     def left(self) -> float:
         """Seconds that are left."""
@@ -98,12 +109,13 @@ class Trials:
         """Return why another trial does not fit into the time left, in words; None where it does."""
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
-        least = EARLY_PAIRS if first else PAIRS
+        least = self._pace.least_pairs(EARLY_PAIRS if first else PAIRS)
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least)
 
     def fits(self, pairs: int) -> bool:
         """Whether so many pairs of another trial fit into the time left."""
-        return self.left() >= self._pace.seconds_of(pairs, first=not self._baseline)
+        needed = self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline)
+        return self.left() >= needed
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""
@@ -124,15 +136,18 @@ class Trials:
         evidence: Evidence | None = None
         judgement: Judgement | None = None
         try:
-            evidence = self._start(edited)
-            while judgement is None or not judgement.settled:
-                if self.left() < self._pace.round_seconds and judgement is not None:
-                    break
-                evidence.rounds.append(self._round(len(evidence.rounds)))
+            for evidence in self._rounds(edited):  # noqa: B007 - what was measured last is told
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
+                if judgement.settled or self.left() < self._round_seconds():
+                    break
         except MemberFailedError as error:
-            return self._failed(error)
+            mode = plans.tighter(self.mode) if error.crowded else None
+            if mode is None or self._fewer is None:
+                return self._failed(error)
+            self._team.end()
+            self._pace, self._baseline = self._fewer(mode), {}
+            return self.measure(edited, semantics, for_memory=for_memory)
         except InterruptedVerificationError:
             trial = None
             if evidence is not None and judgement is not None:
@@ -143,7 +158,52 @@ class Trials:
             self._team.end(*EDITED)
             if not self._baseline:
                 self._team.end()
+        if judgement is None:
+            return Trial("unverified", "no step was measured")
         return Trial(judgement.status, judgement.reason, evidence, judgement)
+
+    def _rounds(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+        """Yield what was measured, after each round that can be judged."""
+        if self.mode == "alternating":
+            return self._all_at_once(edited)
+        return self._pair_by_pair(edited) if self.mode == "pairs" else self._one_by_one(edited)
+
+    def _round_seconds(self) -> float:
+        """Seconds until a verdict can change."""
+        starts = 0.0 if self.mode == "alternating" else self._pace.start_seconds
+        return starts + self._pace.round_seconds
+
+    def _all_at_once(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+        first = not self._baseline
+        built = self._begin({**(self._make_baseline() if first else {}), **edited})
+        self._baseline = {name: built.get(name) or self._baseline[name] for name in BASELINES}
+        evidence = Evidence({**self._baseline, **{name: built[name] for name in EDITED}})
+        while True:
+            evidence.rounds.append({name: self._block(name) for name in order_of(len(evidence.rounds))})
+            yield evidence
+
+    def _pair_by_pair(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+        jobs = {**self._make_baseline(), **edited}
+        evidence = Evidence(rounds=[{} for _ in range(PAIRS // 2)])
+        for names in PROCESS_PAIRS:
+            evidence.built.update(self._begin({name: jobs[name] for name in names}))
+            for number, blocks in enumerate(evidence.rounds):
+                blocks.update({name: self._block(name) for name in order_of(number) if name in names})
+            self._team.end(*names)
+        yield evidence
+
+    def _one_by_one(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+        jobs = {**self._make_baseline(), **edited}
+        evidence = Evidence(alone=True)
+        for number in range(plans.MOST_PROCESS_PAIRS // 2):
+            blocks = {}
+            for name in order_of(number):
+                built = self._begin({name: jobs[name]})
+                evidence.built.setdefault(name, built[name])
+                blocks[name] = self._block(name)
+                self._team.end(name)
+            evidence.rounds.append(blocks)
+            yield evidence
 
     def _failed(self, error: MemberFailedError) -> Trial:
         if error.name in BASELINES:
@@ -154,19 +214,16 @@ class Trials:
             return Trial("unverified", f"not tried: {error.reason}")
         return Trial("rejected", f"the edited pipeline {error.reason}")
 
-    def _start(self, edited: Mapping[str, Job]) -> Evidence:
-        """Start the workers, and warm them up one by one."""
-        first = not self._baseline
-        jobs = {**(self._make_baseline() if first else {}), **edited}
+    def _begin(self, jobs: Mapping[str, Job]) -> dict[str, Built]:
+        """Start workers, and warm them up one by one."""
         built = self._team.start(jobs, seconds=max(self._timeout, 60.0))
         for name in jobs:
             self._team.turn(name, self._pace.warm, seconds=self._timeout)
-        self._baseline = {name: built.get(name) or self._baseline[name] for name in BASELINES}
-        return Evidence({**self._baseline, **{name: built[name] for name in EDITED}})
+        return built
 
-    def _round(self, number: int) -> dict[str, TurnEnded]:
-        patience = max(self._timeout, 20 * self._pace.block.seconds)
-        return {name: self._team.turn(name, self._pace.block, seconds=patience) for name in order_of(number)}
+    def _block(self, name: str) -> TurnEnded:
+        """Measure one worker."""
+        return self._team.turn(name, self._pace.block, seconds=max(self._timeout, 20 * self._pace.block.seconds))
 
     def _report(self, judgement: Judgement) -> None:
         speedup = judgement.speedup

@@ -100,10 +100,11 @@ class _Verification:
         self._profile = profile
         self._budget = budget
         self._progress = progress
-        self._pace = plans.pace_of(profile, budget, profile.host.cores or 1.0)
         self._until = time.monotonic() + budget * plans.OVER_BUDGET
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
+        self._mode = plans.mode_of(profile, self._limit)
+        self._pace = self._pace_of(self._mode.mode)
         self._jobs = JobMaker(
             settings,
             reload,
@@ -123,10 +124,6 @@ class _Verification:
             findings: Those of rules.
             further: Edits that are only worth a try; what helps becomes a finding.
         """
-        if (reason := self._lacks_memory()) is not None:
-            for finding in findings:
-                finding.reason = f"not tried: {reason}"
-            return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             trials = Trials(
                 team,
@@ -135,6 +132,7 @@ class _Verification:
                 until=self._until,
                 timeout=self._jobs.timeout,
                 progress=self._progress,
+                fewer=self._pace_of,
             )
             try:
                 for self._reached, finding in enumerate(findings):
@@ -162,7 +160,9 @@ class _Verification:
         left = max(0.0, self._until - time.monotonic())
         text = f"trying up to {count} change{'s' if count > 1 else ''}, {left:.0f} s at most"
         if not self._jobs.is_spec:
-            text += "; your function is called four times for the first, twice for each further one"
+            text += f"; {plans.calls_of(self._mode.mode)}"
+        if self._mode.why is not None:
+            text += f"; {plans.MODE_WORDS[self._mode.mode]}: {self._mode.why}"
         return f"{text} (--no-verify skips this)"
 
     def finish(self, seconds: float) -> None:
@@ -171,7 +171,8 @@ class _Verification:
         profile.verification = Verification(
             seconds=round(seconds, 2),
             budget_seconds=self._budget,
-            mode="alternating",
+            mode=self._mode.mode,
+            mode_reason=self._mode.why,
             tried=self._tried,
             without_gain=self._without_gain,
             block_seconds=self._pace.block.seconds,
@@ -180,13 +181,9 @@ class _Verification:
         profile.findings = ordered(profile.findings or ())
         profile.verdict = conclude(profile)
 
-    def _lacks_memory(self) -> str | None:
-        """Why the workers do not fit into the memory at once, in words."""
-        peak = self._profile.memory.peak_bytes
-        if peak is None or self._limit is None or plans.WORKERS * peak <= self._limit:
-            return None
-        needed, limit = plans.WORKERS * peak / 2**30, self._limit / 2**30
-        return f"{plans.WORKERS} processes of this pipeline need {needed:.1f} GiB, the limit is {limit:.1f} GiB"
+    def _pace_of(self, mode: plans.Mode) -> plans.Pace:
+        """Lengths of what is measured, for so many processes at a time."""
+        return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
     def _try(self, trials: Trials, finding: Finding) -> None:
         change = self._jobs.change_of(finding)
@@ -212,6 +209,10 @@ class _Verification:
                 _write(finding, error.trial)
             raise
         _write(finding, trial)
+        if trials.mode != self._mode.mode:
+            self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
+        if finding.measured is not None:
+            finding.measured["mode"] = trials.mode
         same = trial.evidence.same() if trial.evidence is not None else None
         if same is not None:
             self._same = [same.value, same.low, same.high]
@@ -272,5 +273,4 @@ def _write(finding: Finding, trial: Trial) -> None:
         "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
         "peak_rss_delta_bytes": -saved if saved is not None else None,
         "data": trial.judgement.data.words,
-        "mode": "alternating",
     }

@@ -1,0 +1,165 @@
+"""Trials of edited pipelines, with workers that are made up: how many exist at a time, and in which order they run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.verify.plan import ChosenMode, Mode, mode_of, pace_of, too_long
+from pipeprof.profiles.verify.team import MemberFailedError, Team
+from pipeprof.profiles.verify.trials import Trial, Trials
+
+Recorded = Callable[[str], Profile]
+GIB = 1 << 30
+BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
+
+
+class Workers:
+    """Workers with made-up rates and peaks, of which only so many fit into the memory."""
+
+    def __init__(self, speedup: float = 1.0, room: int = 4, noise: float = 0.005, saved: int = 0) -> None:
+        self.said: list[str] = []
+        self.alive: set[str] = set()
+        self.most = 0
+        self._rates = {"A1": 100.0, "A2": 100.0, "B1": 100.0 * speedup, "B2": 100.0 * speedup}
+        self._room = room
+        self._saved = saved
+        self._draw = random.Random(1)
+        self._noise = noise
+
+    def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
+        assert seconds > 0
+        for name in jobs:
+            self.alive.add(name)
+            if len(self.alive) > self._room:
+                raise MemberFailedError(name, "reached the memory limit", crowded=len(self.alive) > 1)
+        self.most = max(self.most, len(self.alive))
+        return dict.fromkeys(jobs, BUILT)
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        assert name in self.alive
+        assert seconds > 0
+        if request.kind == "block":
+            self.said.append(name)
+        rate = self._rates[name] * self._draw.gauss(1, self._noise)
+        peak = 2 * GIB - (self._saved if name.startswith("B") else 0)
+        return TurnEnded(round(1000 * rate), 1000.0, None, 0.0, peak)
+
+    def end(self, *names: str) -> None:
+        self.alive -= set(names or self.alive)
+
+
+class Ticks:
+    def tick(self, rate: float | None, done: float, total: float | None) -> None: ...
+
+
+def tried(recorded: Recorded, workers: Workers, mode: Mode, *, for_memory: bool = False) -> tuple[Trial, Trials]:
+    profile = recorded("input-bound")
+    trials = Trials(
+        cast("Team", workers),
+        pace_of(profile, 60.0, 2.0, mode),
+        lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
+        until=1000.0,
+        timeout=60.0,
+        progress=Ticks(),
+        fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
+        clock=lambda: 0.0,
+    )
+    jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
+    return trials.measure(jobs, "same", for_memory=for_memory), trials
+
+
+@pytest.mark.parametrize(("mode", "alive"), [("alternating", 4), ("pairs", 2), ("sequential", 1)])
+def test_no_more_processes_exist_than_the_mode_has(recorded: Recorded, mode: Mode, alive: int) -> None:
+    workers = Workers(speedup=2.0, room=alive)
+    trial, trials = tried(recorded, workers, mode)
+    assert (trial.status, workers.most, trials.mode) == ("kept", alive, mode)
+    assert trial.evidence is not None
+    assert trial.evidence.alone is (mode == "sequential")
+
+
+def test_pairs_take_turns_one_pair_after_the_other(recorded: Recorded) -> None:
+    workers = Workers(speedup=2.0, room=2)
+    trial, _ = tried(recorded, workers, "pairs")
+    assert workers.said[:4] == ["A1", "B1", "B1", "A1"]
+    assert workers.said[12:16] == ["B2", "A2", "A2", "B2"]
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert trial.judgement.speedup.pairs == 12
+    assert workers.alive == set()
+
+
+def test_processes_run_one_after_the_other_back_and_forth(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.2, room=1, noise=0.04)
+    trial, _ = tried(recorded, workers, "sequential")
+    assert workers.said == ["A1", "B1", "B2", "A2", "A2", "B2", "B1", "A1"]
+    assert (trial.status, trial.reason.count("4 pairs of processes")) == ("unverified", 1)
+
+
+def test_a_large_gain_is_kept_from_two_pairs_of_processes(recorded: Recorded) -> None:
+    workers = Workers(speedup=3.0, room=1)
+    trial, _ = tried(recorded, workers, "sequential")
+    assert workers.said == ["A1", "B1", "B2", "A2"]
+    assert trial.status == "kept"
+    assert "2 pairs of processes), one process after the other" in trial.reason
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_same_pipeline_is_not_kept_from_pairs_of_processes(recorded: Recorded, seed: int) -> None:
+    workers = Workers(speedup=1.0, room=1, noise=0.02)
+    workers._draw = random.Random(seed)
+    assert tried(recorded, workers, "sequential")[0].status != "kept"
+
+
+def test_no_gain_is_rejected_after_two_pairs_of_processes(recorded: Recorded) -> None:
+    workers = Workers(speedup=0.7, room=1)
+    trial, _ = tried(recorded, workers, "sequential")
+    assert (trial.status, len(workers.said)) == ("rejected", 4)
+
+
+def test_memory_is_decided_by_two_pairs_of_processes(recorded: Recorded) -> None:
+    workers = Workers(speedup=0.9, room=1, saved=GIB)
+    trial, _ = tried(recorded, workers, "sequential", for_memory=True)
+    assert (trial.status, len(workers.said)) == ("kept", 4)
+    assert trial.judgement is not None
+    assert trial.judgement.saved_bytes == GIB
+    assert "pairs of processes" in trial.reason
+
+
+@pytest.mark.parametrize(("room", "mode"), [(3, "pairs"), (1, "sequential")])
+def test_fewer_processes_at_a_time_where_they_take_more_than_there_is(recorded: Recorded, room: int, mode: Mode) -> None:
+    trial, trials = tried(recorded, Workers(speedup=2.0, room=room), "alternating")
+    assert (trial.status, trials.mode) == ("kept", mode)
+
+
+def test_one_process_that_takes_more_than_there_is_rejects_nothing_but_itself(recorded: Recorded) -> None:
+    trial, _ = tried(recorded, Workers(room=0), "sequential")
+    assert (trial.status, trial.evidence) == ("unverified", None)
+    assert trial.reason == "not tried: the pipeline as it is reached the memory limit"
+
+
+def test_the_mode_follows_the_peak_and_the_step(recorded: Recorded) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    profile.memory.peak_bytes = 2 * GIB
+    assert mode_of(profile, None) == ChosenMode("alternating")
+    assert mode_of(profile, 8 * GIB) == ChosenMode("alternating")
+    assert mode_of(profile, 7 * GIB) == ChosenMode("pairs", "4 processes need 8.0 GiB, the limit is 7.0 GiB")
+    assert mode_of(profile, 3 * GIB) == ChosenMode("sequential", "2 processes need 4.0 GiB, the limit is 3.0 GiB")
+    profile.host.gpus = ["a GPU"]
+    assert mode_of(profile, 8 * GIB).mode == "alternating"
+    assert profile.device is not None
+    profile.device.kind = "torch"
+    assert mode_of(profile, None).mode == "sequential"
+
+
+def test_a_budget_for_processes_one_by_one_counts_each_start(recorded: Recorded) -> None:
+    paces = {mode: pace_of(recorded("input-bound"), 60.0, 2.0, mode) for mode in ("alternating", "sequential")}
+    assert paces["sequential"].least_pairs(12) == 2
+    assert paces["sequential"].seconds_of(4, first=True) == 2 * paces["sequential"].seconds_of(2, first=False)
+    assert too_long(paces["sequential"], 10.0, 10.0, first=True, pairs=2) is not None
