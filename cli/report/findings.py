@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
+from pipeprof.profiles.time.proven import describe_price, knows_speed
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     place = _place(profile, finding)
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
+    if (price := describe_price(profile, finding)) is not None:
+        yield Prose(price, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
@@ -150,7 +153,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     """
     predicted = finding.predicted
     if finding.measured and finding.status in PROVEN:
-        text = describe_measured(finding.measured)
+        unknown = finding.family == "memory" and not knows_speed(finding)
+        text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {significant(predicted.speedup)}×"

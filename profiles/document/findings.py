@@ -89,9 +89,9 @@ class Verification(Model):
     seconds: float = Field(description="How long it took, starts of processes included.")
     budget_seconds: float
     mode: Literal["alternating", "pairs", "sequential"] = Field(
-        description="`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. "
-        "`pairs`: one of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair "
-        "is one of processes."
+        description="`alternating`: two processes of the pipeline and two of the edited one take turns, block by "
+        "block. `pairs`: one of each takes turns, then the other two. `sequential`: one process exists at a time, and "
+        "a pair is one of processes."
     )
     mode_reason: str | None = Field(None, description="Why not all processes existed at once; `None` where they did.")
     tried: int = Field(description="How many edits were tried.")

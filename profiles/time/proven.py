@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import VerdictDetail
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
 FROM = 1.03
 """Smallest speed-up that is a gain."""
+_KNOWN_WITHIN = 1.25
+"""The upper end of an interval over its lower one, up to which it says something about the speed."""
 
 
 def describe_proven(profile: Profile) -> list[VerdictDetail]:
@@ -19,9 +22,61 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
     gains = [
         (float(finding.measured.get("speedup") or 0.0), number)
         for number, finding in enumerate(profile.findings or [], start=1)
-        if finding.status == "kept" and finding.measured is not None
+        if finding.status == "kept" and finding.measured is not None and _is_faster(finding)
     ]
     speedup, number = max(gains, default=(0.0, 0))
     if speedup < FROM:
         return []
     return [VerdictDetail(label="measured", text=f"{significant(speedup)}× faster with change {number}")]
+
+
+def _is_faster(finding: Finding) -> bool:
+    """Whether a kept change was seen to be faster: one that saves memory is kept whatever its speed."""
+    return finding.family != "memory" or _number(finding, "low") >= FROM
+
+
+def knows_speed(finding: Finding) -> bool:
+    """Whether the interval of a measured speed is narrow enough to say something about it."""
+    low, high = _number(finding, "low"), _number(finding, "high")
+    return low > 0 and 0 < high <= _KNOWN_WITHIN * low
+
+
+def describe_price(profile: Profile, finding: Finding) -> str | None:
+    """What a change that saves memory does to the speed, and which of the two matters at this step.
+
+    Args:
+        profile: Of the run.
+        finding: One of its findings.
+
+    Returns:
+        None where the finding is not about memory, or was not measured.
+    """
+    saved = -_number(finding, "peak_rss_delta_bytes")
+    if finding.family != "memory" or finding.status != "kept" or saved <= 0:
+        return None
+    speedup, low, high = (_number(finding, name) for name in ("speedup", "low", "high"))
+    saves = f"saves {size(saved)}"
+    if not (knows_speed(finding) or low > FROM or 0 < high < 1):
+        return f"{saves}; too few pairs to tell whether it changes the speed. {_what_matters(profile)}"
+    if low > FROM:
+        return f"{saves}, and is {significant(speedup)}× faster"
+    if high >= 1:
+        return f"{saves} at the same speed, within what was measured"
+    return f"{saves}, costs {percent(1 - speedup)} of the steps per second. {_what_matters(profile)}"
+
+
+def _what_matters(profile: Profile) -> str:
+    """Whether speed matters at this step, as far as the run shows it."""
+    steps, bound = profile.steps, profile.verdict.bound if profile.verdict is not None else None
+    if steps is None or steps.dispatch is None or bound is None:
+        return "Without a training step it is unknown whether the speed matters"
+    waits = f"the device waits for data {percent(steps.wait_share)} of the time"
+    if bound == "step":
+        return f"The memory matters here: the step sets the pace ({waits})"
+    return f"Both matter here: {waits}"
+
+
+def _number(finding: Finding, name: str) -> float:
+    """A number of what was measured; 0 where it is unknown."""
+    value = (finding.measured or {}).get(name)
+    return float(value) if isinstance(value, int | float) else 0.0

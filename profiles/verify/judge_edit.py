@@ -145,7 +145,11 @@ def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgem
     enough = evidence.alone or speedup.pairs >= EARLY_PAIRS
     lower = [before - after >= max(MEMORY_BYTES, MEMORY_SHARE * (before - runtime)) for before, after, runtime in peaks]
     if all(lower):
-        return judged("kept", f"lower peak in two pairs of processes; speed {in_words(speedup, alone=evidence.alone)}", settled=enough)
+        return judged(
+            "kept",
+            f"lower peak in two pairs of processes; speed {in_words(speedup, alone=evidence.alone)}",
+            settled=enough,
+        )
     if any(lower):
         return judged("unverified", "the peak was lower in one of two pairs of processes", settled=enough)
     return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}", settled=enough)

@@ -136,7 +136,7 @@ class Trials:
         evidence: Evidence | None = None
         judgement: Judgement | None = None
         try:
-            for evidence in self._rounds(edited):  # noqa: B007 - what was measured last is told
+            for evidence in self._rounds(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
                 if judgement.settled or self.left() < self._round_seconds():

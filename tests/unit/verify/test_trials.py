@@ -133,7 +133,9 @@ def test_memory_is_decided_by_two_pairs_of_processes(recorded: Recorded) -> None
 
 
 @pytest.mark.parametrize(("room", "mode"), [(3, "pairs"), (1, "sequential")])
-def test_fewer_processes_at_a_time_where_they_take_more_than_there_is(recorded: Recorded, room: int, mode: Mode) -> None:
+def test_fewer_processes_at_a_time_where_they_take_more_than_there_is(
+    recorded: Recorded, room: int, mode: Mode
+) -> None:
     trial, trials = tried(recorded, Workers(speedup=2.0, room=room), "alternating")
     assert (trial.status, trials.mode) == ("kept", mode)
 
