@@ -35,6 +35,7 @@ from measure import Measured, measure, profile_of
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predict
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -84,7 +85,7 @@ def row_of(
         row["measured"]["wait_ms"] = found.wait_ms[1]
     if found.peak_bytes is not None:
         row["measured"]["peak_bytes"] = found.peak_bytes[1] - found.peak_bytes[0]
-    expected = predict(profile, edits)
+    expected = predict(profile, edits, costs_of(profile))
     if expected is None:
         return {**row, "judged": False, "why_not": "the model does not know this edit"}
     row["predicted"] = {

@@ -73,6 +73,7 @@ def run(given: RunOptions) -> None:
         max_time=options.duration("--max-time", given.max_time),
         memory_limit=options.byte_size("--memory-limit", given.memory_limit),
         lock=not given.no_lock,
+        calibrate=not given.no_verify,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)

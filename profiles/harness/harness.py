@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.model.calibration import keep, lacks
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
@@ -135,6 +137,7 @@ class _Run:
             job = job_of(
                 self._settings, self._plan, folders, parent_pid=os.getpid(), memory_limit=limit, warm=self._warm
             )
+            job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
                 try:
@@ -182,6 +185,8 @@ class _Run:
         )
         if problem is not None:
             name_owner(problem, profile.memory, profile.stages or ())
+        if self._observed.costs is not None:
+            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,

@@ -40,6 +40,7 @@ class RunSettings:
         max_time: Seconds that the whole command may take.
         memory_limit: Bytes that the worker may use.
         lock: Wait for other measuring commands.
+        calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
     """
 
@@ -56,6 +57,7 @@ class RunSettings:
     max_time: float | None = None
     memory_limit: int | None = None
     lock: bool = True
+    calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
 
 

@@ -54,6 +54,7 @@ class Job:
         turns: Take turns with other workers instead of one measurement; None for one.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.edits.edits.to_document`.
+        calibrate: Measure at the end what elements cost on this machine, whatever they are.
     """
 
     parent_pid: int
@@ -75,6 +76,7 @@ class Job:
     warm: list[str] = field(default_factory=list)
     turns: TurnsJob | None = None
     edits: list[list[str]] = field(default_factory=list)
+    calibrate: bool = False
 
 
 def as_pairs(value: Any) -> Any:

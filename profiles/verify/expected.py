@@ -8,6 +8,8 @@ from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.profiles.advise.advise import worth
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.model.calibration import costs_of
+from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.verify.jobs import edits_of
 
@@ -19,15 +21,16 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
         profile: Of the run. What has no prediction gets that of the model, where it knows the edit.
         findings: In the order of the report, which those of the same worth keep.
     """
-    known = [_predicted(profile, finding) for finding in findings]
+    costs = costs_of(profile)
+    known = [_predicted(profile, finding, costs) for finding in findings]
     return sorted(known, key=lambda finding: -worth(finding))
 
 
-def _predicted(profile: Profile, finding: Finding) -> Finding:
+def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:
     edits = [from_document(document.model_dump()) for document in edits_of(finding)]
     if finding.predicted is not None or finding.family == "correctness" or not edits:
         return finding
-    expected = predict(profile, [edit for edit in edits if edit is not None]) if None not in edits else None
+    expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
     if expected is not None and expected.speedup > 0:
         finding.predicted = Predicted(
             speedup=expected.speedup, peak_rss_delta_bytes=expected.peak_bytes, formula=expected.formula

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import traceback
@@ -14,6 +15,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, Sourc
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.costs import MeasuredCosts
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     UNTRACED,
@@ -390,6 +392,16 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
+            if self.job.calibrate and (costs := self._costs()) is not None:
+                self._channel.send(costs)
+
+    def _costs(self) -> MeasuredCosts | None:
+        """Measure the fixed costs of this machine; without them constants are used."""
+        from pipeprof.profiles.worker.steps.calibrate import measure_costs
+
+        with contextlib.suppress(Exception):
+            return measure_costs(self._channel.stop.is_set)
+        return None
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""

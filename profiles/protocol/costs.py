@@ -1,0 +1,24 @@
+"""Message with the fixed costs of elements on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeprof.profiles.protocol.messages import WorkerMessage
+
+
+@dataclass(frozen=True)
+class MeasuredCosts(WorkerMessage):
+    """What elements and calls cost, whatever they are, in microseconds.
+
+    Attributes:
+        row_us: An element put into a batch, its bytes excluded.
+        call_us: A call of a map's function.
+        hand_over_us: An element from one thread to the next.
+        cached_us: An element from a cache in memory.
+    """
+
+    row_us: float
+    call_us: float
+    hand_over_us: float
+    cached_us: float
