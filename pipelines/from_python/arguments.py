@@ -90,7 +90,7 @@ def files(value: Any, folders: Folders) -> Any:
 
 def _value_text(value: Any) -> str:
     found = type(value).__name__.lower()
-    return {"dataset": "a dataset of names", "tensor": "a tensor of the graph"}.get(found, "not names")
+    return {"dataset": "a dataset of names", "tensor": "a tensor that the function computes"}.get(found, "not names")
 
 
 def outer(value: Any, element: Any) -> dict[str, Any] | None:

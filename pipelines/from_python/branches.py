@@ -50,7 +50,7 @@ def written_branches(
 def _chain(function: Any, inputs: Sequence[RecordedTensor], write: Callable[[RecordedBody], list[Any]]) -> list[Any]:
     body = function.body if isinstance(function, RecordedFunction) else None
     if body is None:
-        msg = "a branch was not recorded"
+        msg = "pipeprof could not see which calls one of its branches makes"
         raise NotExpressible(msg)
     element: Any = inputs[0] if len(inputs) == 1 else tuple(inputs)
     result = tuple(body.result) if isinstance(body.result, list) else body.result

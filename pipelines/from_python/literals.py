@@ -123,7 +123,7 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
         return value.name
     if isinstance(value, Shape):
         if value.dimensions is None:
-            msg = "a shape of unknown rank"
+            msg = "a shape whose number of dimensions is not known"
             raise NotExpressible(msg)
         return list(value.dimensions)
     if isinstance(value, RecordedSpec):
@@ -132,7 +132,7 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
         return {value.kind: {name: literal(one, folders) for name, one in value.arguments.items()}}
     if isinstance(value, RecordedOptions):
         return dict(value.values)
-    words = {RecordedTensor: "a tensor of the graph", Dataset: "a dataset"}
+    words = {RecordedTensor: "a tensor that the function computes", Dataset: "a dataset"}
     if isinstance(value, RecordedFunction):
         msg = f"the function {value.name}"
         raise NotExpressible(msg)

@@ -84,16 +84,16 @@ class FunctionReferences:
         holder = raw.__self__ if inspect.ismethod(raw) else raw if name is None else None
         if holder is not None:
             what = "a method of an object" if inspect.ismethod(raw) else "an object"
-            found = f"it is {what} ({type(holder).__name__}) that is not a variable of a module"
+            found = f"it is {what} ({type(holder).__name__}) that is not a variable of a module; make it one"
         elif name == "<lambda>":
             found = "it is a lambda without a name; make it a function at module level"
         elif _LOCAL in qualified:
             around = qualified.split(_LOCAL, maxsplit=1)[0]
             found = f"it is defined inside {around}(); move it to module level"
         elif str(getattr(raw, "__module__", None)) in self._modules:
-            found = "it is not at module level"
+            found = "it is not at module level; move it there"
         else:
-            found = "it is not defined in one of your files"
+            found = "it is not defined in one of your files; call it in a function of your own"
         return found
 
 
@@ -142,16 +142,16 @@ def arguments_text(positional: Iterable[Any], named: Mapping[str, Any], *, parti
     written = ["..."] if partial else []
     for name, value in [*((None, value) for value in positional), *named.items()]:
         if name == "*":
-            msg = "it takes any number of arguments, which a spec cannot write"
+            msg = "it takes any number of arguments, which a spec cannot write; give them names"
             raise NoReference(msg)
         if not _is_literal(value):
             which = f"its argument {name}" if name is not None else "one of its arguments"
-            msg = f"{which} is a {type(value).__name__}, which a spec cannot write"
+            msg = f"{which} is a {type(value).__name__}, which a spec cannot write; make it inside the function"
             raise NoReference(msg)
         written.append(repr(value) if name is None else f"{name}={value!r}")
     text = f"({', '.join(written)})"
     if len(text) > _LONGEST:
-        msg = "its arguments are too long to be written in a spec"
+        msg = "its arguments are too long to be written in a spec; make them inside the function"
         raise NoReference(msg)
     return text
 

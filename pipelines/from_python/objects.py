@@ -33,7 +33,7 @@ class Objects:
         if seen.public.name != "lookup" and f"tf.keras.layers.{name}" not in LAYERS:
             return self._record(seen, number, name, {"made": Opaque("inputs, and it is no layer that `ops:` knows")})
         if made is None:
-            return self._record(seen, number, name, {"made": Opaque(f"a {name} whose creation was not recorded")})
+            return self._record(seen, number, name, {"made": Opaque(f"a {name} that was made before pipeprof looked")})
         if seen.public.name == "lookup":
             return self._record(seen, number, made.public.name, self._table(made, given.get("keys")))
         name = f"tf.keras.layers.{name}"
@@ -61,7 +61,7 @@ class Objects:
         initializer = self._construction_of(given.pop("initializer", None))
         found = {name: self._value(value) for name, value in given.items()}
         if initializer is None:
-            return {**found, "x": self._value(keys), "made": Opaque("an initializer whose creation was not recorded")}
+            return {**found, "x": self._value(keys), "made": Opaque("an initializer that was made before pipeprof looked")}
         filled = {name: self._value(value) for name, value in self._arguments(initializer).items()}
         for part in ("key", "value"):
             values = filled.get(f"{part}s")

@@ -120,7 +120,7 @@ class Describer:
             number += is_stage
             steps.append(self._step(call, element, here, is_stage=is_stage))
         if start is None and not calls:
-            steps.append(WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None))
+            steps.append(WrittenOp(end.id, "source", None, "no function of TensorFlow that a spec knows made this dataset", None))
         if element is None:
             self._note(steps)
             steps, moved = self._functions(address).cover(steps)
@@ -177,7 +177,7 @@ class Describer:
             if call.id in self.denied:
                 raise NotExpressible(self.denied[call.id])
             if call.kind == "unknown":
-                msg = "a dataset that no public TensorFlow function created"
+                msg = "no function of TensorFlow that a spec knows made this dataset"
                 raise NotExpressible(msg)
             item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
         except InnerNotExpressible as problem:
@@ -243,13 +243,13 @@ class Describer:
 
     def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "its function is not a Python function"
+            msg = "what it was given as a function cannot be read"
             raise NotExpressible(msg)
         why = ""
         if call.id in self.refused:
             why = self.refused[call.id]
         elif function.body is None:
-            why = "its computation was not recorded"
+            why = "pipeprof could not see which calls it makes"
         else:
             try:
                 items, why = chain(function.body, self.folders, answers=answers)
@@ -278,17 +278,19 @@ class Describer:
         place = function.where or call.where
         if function.file is None:
             called = "the lambda" if function.name == "<lambda>" else function.name
-            msg = f"`ops:` cannot express {called} ({why}) and `python:` cannot call it ({function.why})"
+            msg = (
+                f"{called} cannot be written as YAML, since {why}, and cannot be called from a spec, since {function.why}"
+            )
             raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}
 
     def _nested_pipeline(self, call: Call, function: Any, here: str) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "its function is not a Python function"
+            msg = "what it was given as a function cannot be read"
             raise NotExpressible(msg)
         body = function.body
-        why = "the dataset that it returns was not recorded"
+        why = "pipeprof could not see how the dataset that it returns is made"
         if body is not None and isinstance(body.result, Dataset):
             element = body.element[-1] if call.name == "group_by_window" else body.element
             try:
@@ -313,8 +315,8 @@ class Describer:
         if call.name == "from_generator":
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
-                why = function.why if isinstance(function, RecordedFunction) else "it is an object"
-                msg = f"`python:` cannot call its generator ({why})"
+                why = function.why if isinstance(function, RecordedFunction) else "it is an object that is not a variable of a module; make it one"
+                msg = f"its generator cannot be called from a spec, since {why}"
                 raise NotExpressible(msg)
             found["python"] = self.folders.reference(function.file)
         first = kind.element_argument

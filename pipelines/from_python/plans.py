@@ -91,7 +91,7 @@ class Planner:
         for leaf in leaves(self.body.result):
             found = self._solve(leaf)
             if found is None:
-                raise NotExpressible(self.why or "its computation was not recorded")
+                raise NotExpressible(self.why or "pipeprof could not see which calls it makes")
             chosen |= found
         return [call for index, call in enumerate(self.body.calls) if index in chosen]
 
@@ -170,7 +170,7 @@ def check(call: Call, folders: Folders) -> None:
 def _check_branch(function: RecordedFunction, folders: Folders) -> None:
     body = function.body
     if body is None:
-        msg = f"a branch ({function.name}) was not recorded"
+        msg = f"pipeprof could not see which calls its branch {function.name} makes"
         raise NotExpressible(msg)
     Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
 

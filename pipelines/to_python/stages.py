@@ -118,9 +118,11 @@ class Chains:
             return self._range(source, here.outer), source_form(source)
         if source.op == "python":
             if vars(source)["without"]:
+                left_out = ", ".join(vars(source)["without"])
                 msg = (
-                    f"`without` of the source {vars(source)['function']} cannot be written as Python: "
-                    "copy the function and remove its last stages there"
+                    f"--python cannot take the stages {left_out} out of what {vars(source)['function']} returns, as "
+                    "`without` does when the spec runs: copy the function without these stages, name the copy in "
+                    "the source, and remove `without`"
                 )
                 raise UsageError(msg)
             function = self.module.python(vars(source)["function"])

@@ -67,8 +67,8 @@ PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),
     "with_numpy": ("range map batch", None),
     "with_a_call": ("range map map batch", "map: calls as_written.py:brighten as Python"),
-    "after_a_function": ("python shuffle batch", "`ops:` cannot express the lambda"),
-    "around_a_function": ("range apply batch", "`ops:` cannot express the lambda"),
+    "after_a_function": ("python shuffle batch", "the lambda cannot be written as YAML, since"),
+    "around_a_function": ("range apply batch", "the lambda cannot be written as YAML, since"),
     "in_python": ("python batch", "it is a lambda without a name"),
     "local_generator": ("python batch", "it is defined inside local_generator()"),
     "arrays": ("python shuffle batch", "--save-arrays"),
@@ -151,7 +151,7 @@ def test_a_tensorflow_that_traces_in_another_way_leaves_functions_in_python(
     assert answer["equal"] is True
     assert words(answer) == WHOLE["photos"]
     assert answer["data"]["stages"][1]["map"] == {"python": "as_written.py:load", "num_parallel_calls": "AUTOTUNE"}
-    assert "map load: stays Python: its computation was not recorded" in answer["unsaid"][0]
+    assert "map load: stays Python: pipeprof could not see which calls it makes" in answer["unsaid"][0]
     assert "this TensorFlow version traces functions in an unknown way" in answer["unsaid"][1]
 
 

@@ -80,7 +80,9 @@ def test_stages_that_are_left_out_of_a_function_are_no_python(tmp_path, capsys):
     assert invoke(["check", str(path)]) == 0
     capsys.readouterr()
     assert invoke(["check", str(path), "--python"]) == 2
-    assert "`without` of the source rows.py:train cannot be written as Python" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--python cannot take the stages batch out of what rows.py:train returns" in said
+    assert "copy the function without these stages, name the copy in the source, and remove `without`" in said
     path.write_text('version: 1\nsource: {python: {function: "rows.py:train", without: [bacth]}}\n')
     assert invoke(["check", str(path)]) == 2
     assert "did you mean batch?" in capsys.readouterr().out

@@ -84,7 +84,7 @@ def test_what_a_function_made_is_a_call_of_it(users):
     given = users.local[0]
     assert found(users, given, (users.make, {"size": 5, "names": ["a"]}, given)) == "make(size=5, names=['a'])"
     assert found(users, given, (users.make, {"size": len}, given)) == (
-        "its argument size is a builtin_function_or_method, which a spec cannot write"
+        "its argument size is a builtin_function_or_method, which a spec cannot write; make it inside the function"
     )
     assert "any number of arguments" in found(users, given, (users.make, {"*": True}, given))
 
@@ -98,9 +98,9 @@ def test_others_have_one_reason(users):
     reasons = {
         "it is a lambda without a name; make it a function at module level": lambda row: row,
         "it is defined inside make(); move it to module level": users.local[0],
-        "it is a method of an object (Rows) that is not a variable of a module": users.Rows().read,
-        "it is an object (Rows) that is not a variable of a module": users.Rows(),
-        "it is not defined in one of your files": len,
+        "it is a method of an object (Rows) that is not a variable of a module; make it one": users.Rows().read,
+        "it is an object (Rows) that is not a variable of a module; make it one": users.Rows(),
+        "it is not defined in one of your files; call it in a function of your own": len,
         "it is defined inside test_others_have_one_reason(); move it to module level": functools.partial(inside, 1),
     }
     assert {found(users, raw): raw for raw in reasons.values()} == reasons

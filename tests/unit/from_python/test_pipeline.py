@@ -146,8 +146,8 @@ def test_the_innermost_reason_is_said_once():
     with pytest.raises(NotExpressible):
         describer.describe("train")
     (said,) = map(str, describer.notes.found)
-    assert said.count("cannot express the lambda") == said.count("a lambda has no name") == 1
-    assert "flat_map: in its function, interleave: in its function, map: `ops:` cannot express the lambda" in said
+    assert said.count("the lambda cannot be written as YAML") == said.count("a lambda has no name") == 1
+    assert "flat_map: in its function, interleave: in its function, map: the lambda cannot be written as YAML" in said
 
 
 def test_windows_begin_with_the_elements_dataset():
@@ -181,7 +181,7 @@ def test_a_named_function_stays_python_and_that_is_said():
     data, describer = describe(calls, 2)
     assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
     assert [str(one) for one in describer.notes.found] == [
-        "/code/input.py:3: map decode: stays Python: its computation was not recorded"
+        "/code/input.py:3: map decode: stays Python: pipeprof could not see which calls it makes"
     ]
 
 
@@ -269,7 +269,7 @@ def test_without_such_a_function_nothing_is_told():
 
 def test_a_dataset_that_was_not_seen_is_no_source():
     calls = {5: Call("batch", "stage", {"self": Dataset(4), "batch_size": 2}, Dataset(5))}
-    with pytest.raises(NotExpressible, match="no public TensorFlow function"):
+    with pytest.raises(NotExpressible, match="no function of TensorFlow that a spec knows made this dataset"):
         describe(calls, 5)
 
 
