@@ -61,7 +61,11 @@ class Objects:
         initializer = self._construction_of(given.pop("initializer", None))
         found = {name: self._value(value) for name, value in given.items()}
         if initializer is None:
-            return {**found, "x": self._value(keys), "made": Opaque("an initializer that was made before pipeprof looked")}
+            return {
+                **found,
+                "x": self._value(keys),
+                "made": Opaque("an initializer that was made before pipeprof looked"),
+            }
         filled = {name: self._value(value) for name, value in self._arguments(initializer).items()}
         for part in ("key", "value"):
             values = filled.get(f"{part}s")

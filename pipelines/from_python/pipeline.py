@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written_arguments
@@ -24,6 +24,9 @@ from pipeprof.pipelines.from_python.records import (
 from pipeprof.pipelines.from_python.user_functions import UserFunctions, WrittenOp
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.traits import traits
+
+_UNKNOWN: Final = "no function of TensorFlow that a spec knows made this dataset"
+_OBJECT: Final = "it is an object that is not a variable of a module; make it one"
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Describer:
             number += is_stage
             steps.append(self._step(call, element, here, is_stage=is_stage))
         if start is None and not calls:
-            steps.append(WrittenOp(end.id, "source", None, "no function of TensorFlow that a spec knows made this dataset", None))
+            steps.append(WrittenOp(end.id, "source", None, _UNKNOWN, None))
         if element is None:
             self._note(steps)
             steps, moved = self._functions(address).cover(steps)
@@ -177,8 +180,7 @@ class Describer:
             if call.id in self.denied:
                 raise NotExpressible(self.denied[call.id])
             if call.kind == "unknown":
-                msg = "no function of TensorFlow that a spec knows made this dataset"
-                raise NotExpressible(msg)
+                raise NotExpressible(_UNKNOWN)
             item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
         except InnerNotExpressible as problem:
             return WrittenOp(number, op, None, str(problem), call.where, call.name, call.id, noted=True)
@@ -279,7 +281,8 @@ class Describer:
         if function.file is None:
             called = "the lambda" if function.name == "<lambda>" else function.name
             msg = (
-                f"{called} cannot be written as YAML, since {why}, and cannot be called from a spec, since {function.why}"
+                f"{called} cannot be written as YAML, since {why}, and cannot be called from a spec, "
+                f"since {function.why}"
             )
             raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
@@ -315,7 +318,7 @@ class Describer:
         if call.name == "from_generator":
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
-                why = function.why if isinstance(function, RecordedFunction) else "it is an object that is not a variable of a module; make it one"
+                why = function.why if isinstance(function, RecordedFunction) else _OBJECT
                 msg = f"its generator cannot be called from a spec, since {why}"
                 raise NotExpressible(msg)
             found["python"] = self.folders.reference(function.file)

@@ -7,6 +7,7 @@ The meaning of an op is asked here, as in ``traits(stage.op).passes``; an execut
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -390,3 +391,14 @@ ELEMENT_OWNERS: Final[frozenset[str]] = frozenset(
 """Those that hold elements as they are."""
 RETAINING_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds and row.retains)
 """Those that hold elements in memory for longer than they take to the reader."""
+
+_WRITERS: Final = re.compile(
+    r"WriteFile|\w*DatasetToTFRecord(?:V\d)?|Write\w*Summary|Create(?:SummaryFile|SummaryDb)Writer"
+    r"|Save(?:V2|Slices|Dataset|DatasetV2)?|DistributedSave|MergeV2Checkpoints"
+)
+"""Ops of functions, or of datasets, that write files whatever their arguments are."""
+
+
+def writes_files(op: str) -> bool:
+    """Whether an op in the graph of a function writes files."""
+    return _WRITERS.fullmatch(op) is not None

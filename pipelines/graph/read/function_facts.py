@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.records import FunctionDict
+from pipeprof.pipelines.ops.traits import writes_files
 
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
@@ -106,6 +107,9 @@ class FunctionFacts:
             reads=None,
             passes=None,
         )
+        writer = next(filter(writes_files, ops), None)
+        if writer is not None:
+            facts["writes"] = writer
         if element_ranks is None or not called:
             return facts
         body, count = self.body(called[0]), len(element_ranks)

@@ -26,15 +26,16 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 
-class _FixedFunction(TypedDict, total=False):
-    """Fields of a function with a single input."""
+class _SomeFunctions(TypedDict, total=False):
+    """Fields that only some functions have: `fixed` one with a single input."""
 
     fixed: list[
         str | None
     ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
+    writes: str  # an op inside that writes files; missing where there is none
 
 
-class FunctionDict(_FixedFunction):
+class FunctionDict(_SomeFunctions):
     """Facts of a dataset's functions and all functions they call, without functions of datasets inside.
 
     Components are counted as TensorFlow flattens them: keys of a dict in alphabetical order.

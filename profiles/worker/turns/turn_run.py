@@ -6,8 +6,8 @@ import os
 import random
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.ops.executed_ops import written_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.graph.file_writers import file_writer
+from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest, TurnsJob
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SEED = 20_011
 """Of all random generators, where the user gives none: two processes must draw the same numbers to be compared."""
 
+_WRITES = "the pipeline writes files ({}), which several processes cannot do at once"
+
 
 class TurnRun(JobRun):
     """A job in turns."""
@@ -47,7 +49,8 @@ class TurnRun(JobRun):
         self._data()
         self._keep_peak()
         began = time.perf_counter()
-        self._build()
+        if not self._build_unsaved():
+            return
         # Reading the graph, for edits and below, takes memory that is not the pipeline's.
         self._keep_peak()
         if not self._edit():
@@ -97,15 +100,26 @@ class TurnRun(JobRun):
             return False
         return True
 
+    def _build_unsaved(self) -> bool:
+        """Build the dataset unless that saves another one; return whether it was built."""
+        with SaveGuard() as guard:
+            try:
+                self._build()
+            except Exception:
+                if not guard.asked:
+                    raise
+        if guard.asked:
+            self._channel.send(EditRefused(_WRITES.format("save, while it is built")))
+        return not guard.asked
+
     def _writes_files(self) -> str | None:
-        """Return why several processes cannot run the pipeline at once, in one sentence: it writes files."""
+        """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""
         graph = self.written_graph()
-        for node in graph["nodes"] if graph is not None else ():
-            op = written_op(node["op"])
-            row = traits(op)
-            if row.stores and (row.composed or node["arguments"].get("filename")):
-                return f"the pipeline writes files ({op}), which several processes cannot do at once"
-        return None
+        if graph is None or graph["root"] is None:
+            why = (graph["reason"] if graph is not None else None) or "its graph was not read"
+            return f"it is not known whether the pipeline writes files ({why})"
+        writer = file_writer(graph)
+        return _WRITES.format(writer) if writer is not None else None
 
     def _first_batches(self) -> tuple[list[BatchDigest], bool]:
         """Start the pipeline; describe the first batches of the first epoch, and whether there are no more of them."""
