@@ -215,12 +215,18 @@ def _waited_op(stage: StageView) -> str | None:
 
 
 def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction]:
-    """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect."""
+    """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect.
+
+    More than the waiting needs, up to the number of calls.
+    """
     calls = min(wanted_calls(view, maps), MOST_THREADS.value)
     computing_ms = max(cpu_left_ms(view, stage) for stage in maps)
     rest_ms = remaining_ms(view, timing_, maps)
     target_ms = max(timing_.floor_ms or 0.0, computing_ms, rest_ms)
-    threads = predict.threads_needed(blocked_ms(maps), target_ms, math.floor(pool) + 1, math.floor(calls))
+    most = math.floor(calls)
+    needed = predict.threads_needed(blocked_ms(maps), target_ms, math.floor(pool) + 1, most)
+    # A thread that waits costs next to nothing; one too few costs its share of the speed.
+    threads = min(most, SPARE_THREADS * needed)
     predicted = predict.more_calls(
         timing_.interval_ms,
         total_ms(maps),
@@ -233,6 +239,10 @@ def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], 
         restart_ms=timing_.restart_ms,
     )
     return threads, predicted
+
+
+SPARE_THREADS = 2
+"""Threads of a pool over those that the waiting needs by what was measured."""
 
 
 def cpu_left_ms(view: PipelineView, stage: StageView) -> float:

@@ -292,9 +292,9 @@ class TestThreadpoolCapsBlockingMap:
         # Of 16 threads these calls fill a quarter: it is not the pool that holds them up.
         assert not found("threadpool-caps-blocking-map", scheduled_on(view, 16))
 
-    def test_the_pool_is_as_large_as_the_step_needs(self) -> None:
+    def test_the_pool_is_twice_as_large_as_the_step_needs(self) -> None:
         (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(64), headspace=0.5))
-        assert draft.edits == (SetOption(POOL, 8),)
+        assert draft.edits == (SetOption(POOL, 2 * 8),)
 
     def test_two_maps_share_the_pool(self) -> None:
         facts: dict[str, Any] = {"tf_op": "ParallelMapDatasetV2", "parallelism": 8, "ms": 40.0, "function": READS}
@@ -387,7 +387,7 @@ class TestThreadpoolCapsBlockingMap:
         (often,) = found("threadpool-caps-blocking-map", waiting(parallel(64, ms=79.0), restart_share=0.25))
         assert [one.predicted.speedup for one in (whole, half, often) if one.predicted is not None] == [
             pytest.approx(16.0),
-            pytest.approx(20 / (10 + 40 / 40)),
+            pytest.approx(20 / (10 + 40 / 64)),
             pytest.approx(20 / (5 + 79 / 64)),
         ]
         assert half.evidence["blocked_ms_per_batch"] == pytest.approx(40.0)
