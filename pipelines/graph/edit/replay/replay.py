@@ -1,0 +1,233 @@
+"""Stages of a live dataset replaced by a replay of their outputs: the pipeline as if they cost nothing.
+
+Everything before the stages still runs: its elements are drawn as often as the stages draw them, and dropped. For a
+map that is ``zip(its input, replay)`` with the second component kept; a stage with several inputs per output draws a
+window of them, one with several outputs per input gives a window of the replay. A source is the replay alone.
+
+The replay is a memory cache of the stages' first outputs, which is filled here. It hands out the same tensors again and
+again, whatever their types and shapes are. TensorFlow 2.21.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
+from pipeprof.pipelines.graph.edit.elements import unstructured
+from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
+from pipeprof.pipelines.graph.edit.plan import line_of
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.graph.observe.reading import serialise
+from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.pipelines.graph.stages import Node, WrittenStage
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
+
+_MARKS: Final = itertools.count()
+_AHEAD: Final = 2
+"""Elements that a replaced stage with threads of its own gives ahead."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What is replaced, and by how much.
+
+    Attributes:
+        stages: Addresses of stages that follow each other, in the order of the data; the source may be the first.
+        elements: Outputs that the replay holds at least, where an epoch has as many.
+        inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
+            not fix that. 0 where it is not known.
+        outputs: As above.
+        most_bytes: That the replay may hold.
+    """
+
+    stages: tuple[str, ...]
+    elements: int
+    inputs: int = 0
+    outputs: int = 0
+    most_bytes: int = 256_000_000
+
+
+def replay_stages(
+    dataset: Any, replay: Replay, *, ops: Mapping[str, str] | None = None, in_memory: int = 0, room: int | None = None
+) -> Any:
+    """Return a dataset in which a replay of their outputs replaces stages.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        replay: What is replaced.
+        ops: For a spec, its ops by address; None for a Python function.
+        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
+        room: Bytes that reading the graph may take; None for any number.
+
+    Raises:
+        CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
+    """
+    graph = editable(dataset, in_memory=in_memory, room=room)
+    written = graph.read()
+    if written.root is None:
+        raise CannotEditError(written.reason or "the graph returns no dataset")
+    line = [
+        stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""
+    ]
+    reason = why_no_replay([(stage.address, stage.op) for stage in line], replay.stages)
+    if reason is not None:
+        raise CannotEditError(reason, next(iter(replay.stages), None))
+    return _Replaced(graph, line, written.nodes, replay).make(dataset)
+
+
+@dataclass
+class _Replaced:
+    """A pipeline whose stages are being replaced."""
+
+    graph: EditableGraph
+    line: Sequence[WrittenStage]
+    nodes: Mapping[str, Node]
+    replay: Replay
+    first: int = field(init=False)
+    last: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        addresses = [stage.address for stage in self.line]
+        self.first = addresses.index(self.replay.stages[0])
+        self.last = self.first + len(self.replay.stages) - 1
+
+    def make(self, dataset: Any) -> Any:
+        import tensorflow as tf
+
+        address = self.replay.stages[0]
+        ends = self._ends()
+        try:
+            outputs = self._at(self.line[self.last])
+            kept = outputs.take(self.replay.elements).cache()
+            self._fill(kept)
+            made, mark = kept.repeat(), ""
+            if self.first:
+                mark = f"pipeprof_replay_{next(_MARKS)}_"
+                drawn = self._at(self.line[self.first - 1]).skip(0, name=mark)
+                made = self._drawing(drawn, made)
+            elif (count := int(outputs.cardinality())) >= 0:
+                made = made.take(count)
+            graph = serialise(tf.data.experimental.to_variant(made))
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            msg = f"TensorFlow does not accept a replay of its outputs: {first_line(error)}"
+            raise CannotEditError(msg, address) from error
+        if isinstance(graph, str):
+            raise CannotEditError(graph, address)
+        cut = self.line[self.first - 1].head if self.first else ""
+        reference = self.graph.graft(graph, mark or "pipeprof_no_mark", cut)
+        for inlet in ends:
+            inlet.connect(self.graph, reference)
+        return dataset_of_graph(self.graph, dataset.element_spec, dataset, kept, made)
+
+    def _at(self, stage: WrittenStage) -> Any:
+        """The dataset of the pipeline up to a stage, its elements as a tuple of their components."""
+        import tensorflow as tf
+
+        if stage.head not in self.graph.nodes:
+            msg = "it is made in a function that the graph calls"
+            raise CannotEditError(msg, stage.address)
+        element = unstructured(self.graph.element_at(stage.head))
+        return tf.data.experimental.from_variant(self.graph.variant(stage.head), element)
+
+    def _ends(self) -> list[Inlet]:
+        """Return the inputs that read the last of the stages."""
+        head = self.line[self.last].head
+        if self.last + 1 < len(self.line):
+            found = inlets(self.graph, self.line[self.last + 1].nodes, head)
+        else:
+            end = end_inlet(self.graph, head)
+            found = [end] if end is not None else []
+        if not found:
+            msg = "what reads it is not a stage of the pipeline"
+            raise CannotEditError(msg, self.line[self.last].address)
+        return found
+
+    def _fill(self, kept: Any) -> None:
+        """Run the stages for as many elements as the replay holds."""
+        import tensorflow as tf
+
+        held = count = 0
+        for element in kept:
+            count += 1
+            held += sum(int(tf.size(part)) * part.dtype.size for part in element if part.dtype.is_numpy_compatible)
+            if held > self.replay.most_bytes:
+                msg = (
+                    f"a replay of {self.replay.elements} of its outputs holds more than "
+                    f"{self.replay.most_bytes / 1e6:,.0f} MB"
+                )
+                raise CannotEditError(msg, self.replay.stages[0])
+        if not count:
+            msg = "it gave no element to replay"
+            raise CannotEditError(msg, self.replay.stages[0])
+
+    def _drawing(self, drawn: Any, replayed: Any) -> Any:
+        """Return the replay as what the stages give: its elements come as the stages' inputs are drawn."""
+        import tensorflow as tf
+
+        inputs, outputs = self._ratio()
+        last = self.line[self.last]
+        left = drawn.window(inputs, drop_remainder=self._drops_remainder()) if inputs > 1 else drawn
+        right = replayed.window(outputs) if outputs > 1 else replayed
+        both = tf.data.Dataset.zip(left, right)
+        parallel = self._parallel(last)
+        if outputs > 1:
+            made = both.flat_map(lambda _, given: tf.data.Dataset.zip(tuple(given)))
+        elif traits(last.op).maps and inputs == 1:
+            # TensorFlow then treats it as it treats the map.
+            return both.map(_second(self.nodes[last.head].stateful_op is not None), num_parallel_calls=parallel)
+        else:
+            made = both.scan(0, lambda state, pair: (state, pair[1]))
+        return made.prefetch(_AHEAD) if parallel is not None else made
+
+    def _parallel(self, stage: WrittenStage) -> int | None:
+        """Return how many calls of a stage as written run at a time; None where it has no threads of its own."""
+        node = self.nodes[stage.head]
+        if not executed(node.op).asynchronous:
+            return None
+        value = node.arguments.get("num_parallel_calls")
+        return value if isinstance(value, int) else -1
+
+    def _drops_remainder(self) -> bool:
+        return any(
+            self.nodes[stage.head].arguments.get("drop_remainder") is True
+            for stage in self.line[self.first : self.last + 1]
+        )
+
+    def _ratio(self) -> tuple[int, int]:
+        """Return how many inputs the stages draw for how many outputs: by the graph where that fixes it."""
+        exact = 1
+        for stage in self.line[self.first : self.last + 1]:
+            row, node = traits(stage.op), self.nodes[stage.head]
+            size = node.arguments.get(row.batches) if row.batches is not None and row.stacks else None
+            if isinstance(size, int) and size > 0:
+                exact *= size
+            elif not row.one_to_one:
+                break
+        else:
+            return exact, 1
+        if not self.replay.inputs or not self.replay.outputs:
+            msg = "how many inputs it takes for an output is not known"
+            raise CannotEditError(msg, self.replay.stages[0])
+        return self.replay.inputs, self.replay.outputs
+
+
+def _second(stateful: bool) -> Any:
+    """Return the function that keeps the replay's part of a pair.
+
+    Args:
+        stateful: With an op that has state: TensorFlow makes no such map parallel by itself.
+    """
+    import tensorflow as tf
+
+    def second(_: Any, given: Any) -> Any:
+        if not stateful:
+            return given
+        with tf.control_dependencies([tf.timestamp()]):
+            return tuple(tf.identity(part) for part in given)
+
+    return second

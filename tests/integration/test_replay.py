@@ -1,0 +1,184 @@
+"""Stages replaced by a replay of their outputs: everything before them still runs, as often as before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+class Counted:
+    """Stages that count their calls."""
+
+    def __init__(self, tf: Any) -> None:
+        self._tf = tf
+        self.calls: Counter[str] = Counter()
+
+    def stage(self, name: str) -> Any:
+        """A function that gives what it gets, and counts."""
+
+        def call(value: Any) -> Any:
+            def count(given: Any) -> Any:
+                self.calls[name] += 1
+                return given
+
+            given = self._tf.py_function(count, [value], value.dtype)
+            given.set_shape(value.shape)
+            return given
+
+        return call
+
+    def of(self, dataset: Any) -> tuple[list[Any], dict[str, int]]:
+        """All elements, and the calls that they took."""
+        self.calls.clear()
+        found = [self._tf.nest.map_structure(lambda part: part.numpy().tolist(), element) for element in dataset]
+        return found, dict(self.calls)
+
+
+def replaced(dataset: Any, *stages: str, elements: int = 6, inputs: int = 0, outputs: int = 0) -> Any:
+    return replay_stages(dataset, Replay(stages, elements, inputs, outputs))
+
+
+def test_a_map_is_not_called_and_all_before_it_is(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(40).map(counted.stage("before")).map(counted.stage("slow")).map(lambda x: x + 100)
+    found, calls = counted.of(replaced(dataset, "stages.1"))
+    assert found == [100 + number % 6 for number in range(40)]
+    assert calls == {"before": 40}
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_a_batch_draws_its_elements_and_gives_as_many_batches(tf: Any, drop: bool) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(43).map(counted.stage("before")).batch(4, drop_remainder=drop)
+    found, calls = counted.of(replaced(dataset, "stages.1", elements=3))
+    assert len(found) == (10 if drop else 11)
+    assert found[:4] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [0, 1, 2, 3]]
+    assert calls == {"before": 43}
+
+
+def test_a_reader_before_a_batch_reads_all_of_its_records(tf: Any, tmp_path: Any) -> None:
+    # A stage that only skips elements would let the reader skip records without reading them.
+    path = str(tmp_path / "records")
+    with tf.io.TFRecordWriter(path) as writer:
+        for number in range(8):
+            writer.write(b"record %d" % number)
+    data = bytearray((tmp_path / "records").read_bytes())
+    data[-5] ^= 1  # a checksum that only a reader of the record sees
+    (tmp_path / "records").write_bytes(data)
+    dataset = tf.data.TFRecordDataset(path).batch(2)
+    with pytest.raises(tf.errors.DataLossError):
+        list(replaced(dataset, "stages.0", elements=3))
+
+
+def test_a_filter_draws_as_many_inputs_per_output_as_measured(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(60).map(counted.stage("before")).filter(lambda x: x % 3 != 2).batch(10)
+    found, calls = counted.of(replaced(dataset, "stages.1", elements=20, inputs=3, outputs=2))
+    assert [len(batch) for batch in found] == [10, 10, 10, 10]
+    assert found[0] == [0, 1, 3, 4, 6, 7, 9, 10, 12, 13]
+    assert calls == {"before": 60}
+
+
+def test_several_outputs_per_input_come_from_one_input(tf: Any) -> None:
+    counted = Counted(tf)
+    slow = counted.stage("slow")
+    dataset = (
+        tf.data.Dataset.range(5)
+        .map(counted.stage("before"))
+        .flat_map(lambda x: tf.data.Dataset.range(10 * x, 10 * x + 4).map(slow))
+    )
+    found, calls = counted.of(replaced(dataset, "stages.1", elements=6, inputs=1, outputs=4))
+    assert found == [0, 1, 2, 3, 10, 11, 0, 1, 2, 3, 10, 11, 0, 1, 2, 3, 10, 11, 0, 1]
+    assert calls == {"before": 5}
+
+
+def test_a_source_is_the_replay_alone(tf: Any) -> None:
+    calls = Counter[str]()
+
+    def numbers() -> Any:
+        for number in range(7):
+            calls["source"] += 1
+            yield number
+
+    dataset = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec([], tf.int64)).map(lambda x: x * 2)
+    made = replaced(dataset, "source", elements=3)
+    calls.clear()
+    assert [int(x) for x in made.take(8)] == [0, 2, 4, 0, 2, 4, 0, 2]
+    assert not calls
+
+
+def test_a_source_of_known_length_keeps_it(tf: Any) -> None:
+    assert len(list(replaced(tf.data.Dataset.range(9).batch(2), "source", elements=4))) == 5
+
+
+def test_a_run_of_stages_is_replaced_as_a_whole(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(24).map(counted.stage("before")).map(counted.stage("slow")).batch(4).prefetch(1)
+    found, calls = counted.of(replaced(dataset, "stages.1", "stages.2", elements=2))
+    assert found == [[0, 1, 2, 3], [4, 5, 6, 7]] * 3
+    assert calls == {"before": 24}
+
+
+def test_elements_of_any_kind_are_replayed(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(6).map(
+        lambda x: {"rows": tf.ragged.range(x + 1), "text": tf.strings.as_string(x), "long": tf.range(x)}
+    )
+    found = [(one["text"].numpy(), len(one["long"]), one["rows"].to_list()) for one in replaced(dataset, "stages.0")]
+    assert [text for text, _, _ in found] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert [length for _, length, _ in found] == [0, 1, 2, 3, 4, 5]
+    assert found[2][2] == [[0, 1, 2]]
+
+
+def test_every_epoch_draws_anew(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(5).map(counted.stage("before")).map(counted.stage("slow")).repeat(3)
+    found, calls = counted.of(replaced(dataset, "stages.1", elements=5))
+    assert found == [0, 1, 2, 3, 4] * 3
+    assert calls == {"before": 15}
+
+
+@pytest.mark.parametrize(
+    ("parallel", "stateful", "op"), [(None, True, "MapDataset"), (3, True, "ParallelMapDatasetV2")]
+)
+def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(
+    tf: Any, parallel: int | None, stateful: bool, op: str
+) -> None:
+    from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
+    from pipeprof.pipelines.graph.observe.reading import serialise
+
+    del stateful
+    dataset = tf.data.Dataset.range(8).map(Counted(tf).stage("slow"), num_parallel_calls=parallel)
+    graph = EditableGraph(serialise(tf.data.experimental.to_variant(replaced(dataset, "stages.0"))))
+    assert graph.nodes[base_of(graph.root)].op == op
+
+
+@pytest.mark.parametrize(
+    ("make", "stage", "reason"),
+    [
+        (lambda ds: ds.map(lambda x: x).filter(lambda x: x > 1), "stages.0", "filter after it depends on the values"),
+        (lambda ds: ds.repeat(2), "stages.0", "repeat computes nothing"),
+        (lambda ds: ds.flat_map(lambda x: ds.map(lambda y: y)), "stages.0.stages.0", "inside a nested pipeline"),
+        (lambda ds: ds.filter(lambda x: x > 1), "stages.0", "how many inputs it takes for an output is not known"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_with_its_reason(tf: Any, make: Any, stage: str, reason: str) -> None:
+    with pytest.raises(CannotEditError, match=reason):
+        replaced(make(tf.data.Dataset.range(9)), stage)
+
+
+def test_a_replay_holds_no_more_than_it_may(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]))
+    with pytest.raises(CannotEditError, match="holds more than 10 MB"):
+        replay_stages(dataset, Replay(("stages.0",), 6, most_bytes=10_000_000))
