@@ -12,6 +12,30 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class ReplayJob:
+    """Stages that a replay of their outputs replaces.
+
+    Attributes:
+        stages: Addresses of stages that follow each other, in the order of the data.
+        batches: Batches of the pipeline for which the replay has elements, at least.
+        per_batch: Outputs of the stages per batch, as measured; None where that is not known.
+        inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
+            that is not known.
+        outputs: As above.
+        most_bytes: That the replay may hold.
+        ops: For a spec, its ops by address; None for a Python function.
+    """
+
+    stages: list[str]
+    batches: int
+    per_batch: float | None
+    inputs: int
+    outputs: int
+    most_bytes: int
+    ops: list[tuple[str, str]] | None
+
+
+@dataclass(frozen=True)
 class TurnsJob:
     """How a worker prepares for its turns.
 
@@ -21,6 +45,7 @@ class TurnsJob:
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.
         environment: Variables of the process, set before anything is imported.
+        replay: Stages that are replaced, to measure what the pipeline would be without their cost.
     """
 
     edits: list[str] = field(default_factory=list)
@@ -28,6 +53,7 @@ class TurnsJob:
     digest_batches: int = 8
     digest_seconds: float = 1.5
     environment: list[tuple[str, str]] = field(default_factory=list)
+    replay: ReplayJob | None = None
 
 
 @dataclass(frozen=True)

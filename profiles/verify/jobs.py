@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
-from pipeprof.profiles.protocol.turns import TurnsJob
+from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 from pipeprof.profiles.verify.evidence import BASELINES, EDITED
 
 if TYPE_CHECKING:
@@ -87,6 +87,19 @@ class JobMaker:
             untouched: self._job(loaded, TurnsJob()),
             rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec)),
         }
+
+    def from_graph(self) -> dict[str, Job]:
+        """The two workers of the pipeline without a change, as what a replay is compared with.
+
+        A replay is made in the graph: of a spec, both are made again from theirs, which is no change.
+        """
+        if not self.is_spec:
+            return self.as_it_is()
+        return {name: self._job(self._settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
+
+    def replayed(self, replay: ReplayJob) -> dict[str, Job]:
+        """The two workers of the pipeline in which a replay of their outputs replaces stages."""
+        return {name: self._job(self._settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
     def edited(self, change: Change) -> dict[str, Job]:
         """The two workers of the pipeline with a change.

@@ -43,7 +43,7 @@ class Judgement:
         reason: Why, in words.
         speedup: With its interval.
         saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
-        data: Comparison of the data.
+        data: Comparison of the data; None where they were not compared.
         settled: Whether more pairs could change it.
     """
 
@@ -51,7 +51,7 @@ class Judgement:
     reason: str
     speedup: Ratio | None
     saved_bytes: int | None
-    data: DataCheck
+    data: DataCheck | None
     settled: bool
 
 
@@ -61,23 +61,21 @@ class _Judged(Protocol):
     def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
 
 
-def judge(evidence: Evidence, semantics: Semantics, *, for_memory: bool) -> Judgement:
+def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool) -> Judgement:
     """Decide about an edit from what was measured so far.
 
     Args:
         evidence: Of both pipelines.
-        semantics: What the edit may change of the data.
+        semantics: What the edit may change of the data; None for a replay, whose data are not compared.
         for_memory: Whether the finding is about memory.
     """
-    built = evidence.built
-    checks = [check_data(built["A1"], built["A2"], built[name], semantics) for name in ("B1", "B2")]
-    data = next((check for check in checks if not check.same), checks[0])
+    data = _compare(evidence, semantics) if semantics is not None else None
     speedup, saved = evidence.speedup(), _saved(evidence)
 
     def judged(status: Status, reason: str, *, settled: bool = True) -> Judgement:
         return Judgement(status, reason, speedup, saved, data, settled)
 
-    if not data.same:
+    if data is not None and not data.same:
         return judged("rejected", f"the edit changes the data: {data.words}")
     if speedup is None:
         return judged("unverified", "no step was measured", settled=False)
@@ -86,6 +84,12 @@ def judge(evidence: Evidence, semantics: Semantics, *, for_memory: bool) -> Judg
     if evidence.alone:
         return _judge_processes(evidence, judged, speedup)
     return _judge_speed(evidence, judged, speedup)
+
+
+def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
+    built = evidence.built
+    checks = [check_data(built["A1"], built["A2"], built[name], semantics) for name in ("B1", "B2")]
+    return next((check for check in checks if not check.same), checks[0])
 
 
 def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:

@@ -122,12 +122,12 @@ class Trials:
         self._team.end()
         self._make_baseline, self._baseline = baseline, {}
 
-    def measure(self, edited: Mapping[str, Job], semantics: Semantics, *, for_memory: bool) -> Trial:
+    def measure(self, edited: Mapping[str, Job], semantics: Semantics | None, *, for_memory: bool) -> Trial:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
 
         Args:
             edited: Jobs of its two workers.
-            semantics: What the edit may change of the data.
+            semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
 
         Raises:

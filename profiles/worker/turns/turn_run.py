@@ -10,7 +10,7 @@ from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
@@ -89,12 +89,15 @@ class TurnRun(JobRun):
     def _edit(self) -> bool:
         """Apply the edits to the graph of the dataset; return whether that was possible."""
         again = [[*self._turns.edits]] if self._turns.edits or self._turns.round_trip else []
-        if not again and not self.job.edits:
+        if not again and not self.job.edits and self._turns.replay is None:
             return True
         from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
         try:
-            self._edit_graph([*self.job.edits, *again])
+            if again or self.job.edits:
+                self._edit_graph([*self.job.edits, *again])
+            if self._turns.replay is not None:
+                self._replay(self._turns.replay)
         except CannotEditError as error:
             self._channel.send(EditRefused(str(error)))
             return False
@@ -111,6 +114,16 @@ class TurnRun(JobRun):
         if guard.asked:
             self._channel.send(EditRefused(_WRITES.format("save, while it is built")))
         return not guard.asked
+
+    def _replay(self, job: ReplayJob) -> None:
+        """Replace stages by a replay of their outputs, which is filled here."""
+        from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+
+        replay = Replay(tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes)
+        ops = dict(job.ops) if job.ops is not None else None
+        self.dataset = replay_stages(
+            self.dataset, replay, ops=ops, in_memory=self._source_bytes, room=self._room()
+        )
 
     def _writes_files(self) -> str | None:
         """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""

@@ -11,6 +11,7 @@ again, whatever their types and shapes are. TensorFlow 2.21.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -38,7 +39,8 @@ class Replay:
 
     Attributes:
         stages: Addresses of stages that follow each other, in the order of the data; the source may be the first.
-        elements: Outputs that the replay holds at least, where an epoch has as many.
+        batches: The replay holds the outputs for so many batches of the pipeline, where an epoch has as many.
+        per_batch: Outputs per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
         outputs: As above.
@@ -46,7 +48,8 @@ class Replay:
     """
 
     stages: tuple[str, ...]
-    elements: int
+    batches: int = 3
+    per_batch: float | None = None
     inputs: int = 0
     outputs: int = 0
     most_bytes: int = 256_000_000
@@ -103,8 +106,8 @@ class _Replaced:
         ends = self._ends()
         try:
             outputs = self._at(self.line[self.last])
-            kept = outputs.take(self.replay.elements).cache()
-            self._fill(kept)
+            kept = outputs.take(elements := self._elements()).cache()
+            self._fill(kept, elements)
             made, mark = kept.repeat(), ""
             if self.first:
                 mark = f"pipeprof_replay_{next(_MARKS)}_"
@@ -147,7 +150,7 @@ class _Replaced:
             raise CannotEditError(msg, self.line[self.last].address)
         return found
 
-    def _fill(self, kept: Any) -> None:
+    def _fill(self, kept: Any, elements: int) -> None:
         """Run the stages for as many elements as the replay holds."""
         import tensorflow as tf
 
@@ -156,14 +159,34 @@ class _Replaced:
             count += 1
             held += sum(int(tf.size(part)) * part.dtype.size for part in element if part.dtype.is_numpy_compatible)
             if held > self.replay.most_bytes:
-                msg = (
-                    f"a replay of {self.replay.elements} of its outputs holds more than "
-                    f"{self.replay.most_bytes / 1e6:,.0f} MB"
-                )
+                limit = f"{self.replay.most_bytes / 1e6:,.0f} MB"
+                msg = f"its outputs for {self.replay.batches} batches, {elements:,} of them, hold more than {limit}"
                 raise CannotEditError(msg, self.replay.stages[0])
         if not count:
             msg = "it gave no element to replay"
             raise CannotEditError(msg, self.replay.stages[0])
+
+    def _elements(self) -> int:
+        """Return how many outputs the replay holds."""
+        exact = 1.0
+        for stage in self.line[self.last + 1 :]:
+            row = traits(stage.op)
+            if (size := self._batch_size(stage)) is not None:
+                exact *= size
+            elif not (row.one_to_one or (row.by_position and row.consecutive)):
+                break
+        else:
+            return math.ceil(self.replay.batches * exact)
+        if self.replay.per_batch is None:
+            msg = "how many of its outputs make a batch is not known"
+            raise CannotEditError(msg, self.replay.stages[0])
+        return max(1, math.ceil(self.replay.batches * self.replay.per_batch))
+
+    def _batch_size(self, stage: WrittenStage) -> int | None:
+        """Return how many inputs become one output of a stage that stacks them; None for other stages."""
+        row = traits(stage.op)
+        size = self.nodes[stage.head].arguments.get(row.batches) if row.batches is not None and row.stacks else None
+        return size if isinstance(size, int) and size > 0 else None
 
     def _drawing(self, drawn: Any, replayed: Any) -> Any:
         """Return the replay as what the stages give: its elements come as the stages' inputs are drawn."""
@@ -202,11 +225,9 @@ class _Replaced:
         """Return how many inputs the stages draw for how many outputs: by the graph where that fixes it."""
         exact = 1
         for stage in self.line[self.first : self.last + 1]:
-            row, node = traits(stage.op), self.nodes[stage.head]
-            size = node.arguments.get(row.batches) if row.batches is not None and row.stacks else None
-            if isinstance(size, int) and size > 0:
+            if (size := self._batch_size(stage)) is not None:
                 exact *= size
-            elif not row.one_to_one:
+            elif not traits(stage.op).one_to_one:
                 break
         else:
             return exact, 1

@@ -1,0 +1,287 @@
+"""Upper bounds: how fast the pipeline would be if a stage cost nothing. Pure functions.
+
+Where no edit can exist, a Python function to be rewritten or records to be stored otherwise, replaying what the stage
+gave proves that it is the cause. The bound is what a change there brings at most; no change is known to reach it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.edits.edits import from_document, stages_of
+from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.verify.evidence import EDITED, Evidence
+from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.judge_edit import in_words
+from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.verify.trials import Trial
+
+RULE = "measured"
+"""Name of the rule of findings that no rule made."""
+BATCHES = 3
+"""Batches for which a replay has elements."""
+MOST_BYTES = 256_000_000
+LIMIT_SHARE = 0.1
+"""Of the memory limit that one replay may hold."""
+MOST_IN_GROUP = 32
+"""Inputs and outputs that are drawn together, where a stage takes no whole number of inputs for an output."""
+PYTHON_FROM = 0.2
+"""Share of the pipeline's work from which a stage with Python has its upper bound measured."""
+_INSIDE = 3
+"""Ops that are named as what is inside a stage."""
+
+
+def main_line(profile: Profile) -> list[Stage]:
+    """The stages that follow each other outside of all functions, the source first."""
+    return [
+        stage
+        for stage in profile.stages or ()
+        if stage.origin == "written"
+        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
+    ]
+
+
+def on_main_line(address: str | None) -> str | None:
+    """The stage outside of all functions that a stage is, or is inside of.
+
+    Example:
+        >>> on_main_line("stages.1.stages.0"), on_main_line("source.inputs.0.stages.2"), on_main_line("stages.3")
+        ('stages.1', 'source', 'stages.3')
+    """
+    if address is None:
+        return None
+    first, _, rest = address.partition(".")
+    return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
+
+
+def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
+    """The stages that a finding is about: those that its edit replaces, else its own."""
+    edits = [edit for document in edits_of(finding) if (edit := from_document(document.model_dump())) is not None]
+    named = stages_of(edits) or {finding.stage}
+    wanted = {on_main_line(address) for address in named}
+    return tuple(stage.id for stage in line if stage.id in wanted)
+
+
+def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+    """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
+
+    These are the bottleneck, and stages that run Python, where no change of them was kept.
+
+    Args:
+        profile: Of the run.
+        findings: What was tried so far.
+    """
+    line = main_line(profile)
+    named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
+    settled = {
+        address for finding in findings if finding.status in ("kept", "ceiling") for address in _stages_of(finding, line)
+    } | {
+        address
+        for finding in findings
+        if finding.measured is not None and "replayed" in finding.measured
+        for address in finding.measured["replayed"]
+    }
+    found = [stage for stage in line if stage.id == named or _runs_python(profile, stage)]
+    found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
+    return [(stage.id,) for stage in found if stage.id not in settled]
+
+
+def _stages_of(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
+    own = on_main_line(finding.stage)
+    return tuple({*stages_to_replay(finding, line), *([own] if own is not None else [])})
+
+
+def _runs_python(profile: Profile, stage: Stage) -> bool:
+    row = traits(stage.op)
+    python = bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
+    return python and (stage.share or 0.0) >= PYTHON_FROM
+
+
+def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> ReplayJob | str:
+    """Return what workers need to replay the outputs of stages, or why that is not possible, in words.
+
+    Args:
+        profile: Of the run: how many elements its stages gave is from it.
+        stages: Addresses of stages that follow each other.
+        limit: Memory limit in bytes.
+    """
+    line = main_line(profile)
+    reason = why_no_replay([(stage.id, stage.op) for stage in line], stages)
+    if reason is not None:
+        return reason
+    places = [stage.id for stage in line]
+    first, last = places.index(stages[0]), places.index(stages[-1])
+    given = line[last].elements
+    steps = profile.steps.count if profile.steps is not None else 0
+    inputs, outputs = _ratio(line[first - 1].elements if first else None, given)
+    most = MOST_BYTES if limit is None else min(MOST_BYTES, int(LIMIT_SHARE * limit))
+    is_spec = profile.target.kind == "spec"
+    return ReplayJob(
+        stages=list(stages),
+        batches=BATCHES,
+        per_batch=given / steps if given and steps else None,
+        inputs=inputs,
+        outputs=outputs,
+        most_bytes=most,
+        ops=[(stage.id, stage.op) for stage in profile.stages or () if stage.origin == "written"] if is_spec else None,
+    )
+
+
+def _ratio(taken: int | None, given: int | None) -> tuple[int, int]:
+    """How many inputs a stage takes for how many outputs, in numbers small enough for one group.
+
+    Example:
+        >>> _ratio(3000, 2001), _ratio(10, 4000), _ratio(None, 7)
+        ((3, 2), (1, 400), (0, 0))
+    """
+    if not taken or not given:
+        return 0, 0
+    if taken >= given:
+        ratio = Fraction(taken, given).limit_denominator(MOST_IN_GROUP)
+        return ratio.numerator, ratio.denominator
+    ratio = Fraction(given, taken).limit_denominator(MOST_IN_GROUP)
+    return ratio.denominator, ratio.numerator
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The machine's own upper bound, with the stages gone.
+
+    Attributes:
+        cpu_ms: CPU time per batch of everything else.
+        cores_needed: Cores that the step would need for it; None without a step.
+        conclusion: Where the cores are the limit, what that means; None where they are not.
+    """
+
+    cpu_ms: float
+    cores_needed: float | None
+    conclusion: str | None
+
+
+def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float) -> Bound | None:
+    """Return what the cores allow once the stages cost nothing; None where nothing was measured.
+
+    Args:
+        profile: Of the run.
+        evidence: Of the replay.
+        settle_seconds: Of each block, whose steps are not counted though their CPU time is.
+    """
+    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in EDITED]
+    steps = sum(block.steps for block in blocks)
+    seconds = sum(block.seconds for block in blocks)
+    spent = sum(block.cpu_seconds for block in blocks)
+    if not steps or not seconds or not spent:
+        return None
+    used = spent / (seconds + settle_seconds * len(blocks))
+    cpu_ms, cores = 1e3 * used * seconds / steps, profile.host.cores
+    steps_of_run, headspace = profile.steps, profile.headspace
+    step_ms: float | None = None
+    if steps_of_run is not None and steps_of_run.dispatch is not None:
+        busy = steps_of_run.busy_ms.mean if steps_of_run.busy_ms is not None else 0.0
+        step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
+    needed = cpu_ms / step_ms if step_ms else None
+    if used < CPU_FROM * cores or (needed is not None and needed <= cores):
+        return Bound(cpu_ms, needed, None)
+    own = f"{cores:g} core{'' if cores == 1 else 's'}"
+    if needed is not None and step_ms is not None:
+        text = f"even so the cores are the limit: with a step of {milliseconds(step_ms)} this needs "
+        return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
+    rate = f"{significant(1e3 * cores / cpu_ms)} batches/s at most"
+    text = f"even so the cores are the limit: everything else takes {milliseconds(cpu_ms)} of CPU time per batch"
+    return Bound(cpu_ms, None, f"{text}, {rate} on {own}")
+
+
+def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bound | None, name: str) -> None:
+    """Write into a finding what replaying its stages has shown.
+
+    Args:
+        finding: The finding.
+        trial: The measurement.
+        stages: What was replaced.
+        bound: The machine's own upper bound.
+        name: What to call the stages.
+    """
+    judgement, evidence = trial.judgement, trial.evidence
+    if judgement is None or evidence is None or judgement.speedup is None:
+        finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
+        return
+    speedup = judgement.speedup
+    measured: dict[str, Any] = {
+        "speedup": round(speedup.value, 4),
+        "low": round(speedup.low, 4),
+        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
+        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
+        "mode": "alternating",
+        "replayed": list(stages),
+    }
+    if bound is not None:
+        measured["other_cpu_ms_per_batch"] = round(bound.cpu_ms, 4)
+        if bound.cores_needed is not None:
+            measured["cores_needed"] = round(bound.cores_needed, 3)
+        if bound.conclusion is not None:
+            measured["conclusion"] = bound.conclusion
+    finding.measured = measured
+    if trial.status == "kept":
+        finding.status = "ceiling"
+        finding.reason = f"upper bound, without {name}: {in_words(speedup)}; no edit here reaches it by itself"
+    elif trial.status == "rejected":
+        finding.status, finding.reason = "rejected", f"even without {name}: {in_words(speedup)}"
+    else:
+        finding.reason = f"no upper bound: {trial.reason}"
+
+
+def bottleneck_finding(profile: Profile, stages: Sequence[str], tried: Sequence[str]) -> Finding:
+    """Return the finding of a stage whose upper bound is measured although no rule names it.
+
+    Args:
+        profile: Of the run.
+        stages: Their addresses.
+        tried: What was tried there without gain, in words.
+    """
+    stage = next(stage for stage in main_line(profile) if stage.id == stages[0])
+    name = stage_name(stage)
+    inside = inside_of(stage)
+    what = f"{len(tried)} change{'s' if len(tried) != 1 else ''} tried at {name}, none helped" if tried else ""
+    return Finding(
+        rule=RULE,
+        title=f"Make {name} cheaper",
+        family="speed",
+        stage=stage.id,
+        location=stage.location,
+        sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
+        change=_advice(profile, stage),
+        recommendation=_advice(profile, stage),
+        status="unverified",
+    )
+
+
+def _advice(profile: Profile, stage: Stage) -> str:
+    if traits(stage.op).wrapped and traits(stage.op).computes:
+        return "store its elements in files that TensorFlow reads, or make several of it side by side"
+    if stage.python or any(op.op in PYTHON for op in stage.ops or ()):
+        return "write its Python as TensorFlow ops, or do its work once, before the run"
+    del profile
+    return "do less in it, or do its work once, before the run"
+
+
+def inside_of(stage: Stage) -> str:
+    """What takes the time inside a stage, in words; empty where that is not known."""
+    ops = sorted(stage.ops or (), key=lambda op: -op.ms_per_batch)[:_INSIDE]
+    python = sorted(stage.python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
+    parts = [f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops if op.ms_per_batch > 0]
+    lines = [f"{one.function}() {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
+    text = f"{listed(parts)} per batch" if parts else ""
+    return text + (f", in Python {listed(lines)}" if text and lines else listed(lines))
