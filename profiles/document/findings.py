@@ -78,7 +78,12 @@ class Finding(Model):
         description="The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot.",
     )
     predicted: Predicted | None = None
-    measured: dict[str, Any] | None = None
+    measured: dict[str, Any] | None = Field(
+        None,
+        description="With `status: ceiling`, an upper bound: `replayed` are the stages that a replay of their outputs "
+        "has replaced, `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step "
+        "would need for it, `conclusion` is set where the cores are the limit then.",
+    )
     status: Literal["kept", "rejected", "ceiling", "unverified"]
     reason: str | None = Field(None, description="Why the status is what it is.")
 
@@ -99,6 +104,10 @@ class Verification(Model):
         default_factory=list,
         description="Edits that were only worth a try, with what was measured: those of the rules' lower bar, and "
         "those that fit the stage with most of the work.",
+    )
+    bounds: list[str] = Field(
+        default_factory=list,
+        description="Stages that a replay of their outputs has replaced without a gain, with what was measured.",
     )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(

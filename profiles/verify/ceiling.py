@@ -22,6 +22,7 @@ from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.verify.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judge_edit import in_words
+from pipeprof.profiles.verify.search import RULE, main_line
 from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.verify.trials import Trial
 
-RULE = "measured"
-"""Name of the rule of findings that no rule made."""
 BATCHES = 3
 """Batches for which a replay has elements."""
 MOST_BYTES = 256_000_000
@@ -42,16 +41,6 @@ PYTHON_FROM = 0.2
 """Share of the pipeline's work from which a stage with Python has its upper bound measured."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
-
-
-def main_line(profile: Profile) -> list[Stage]:
-    """The stages that follow each other outside of all functions, the source first."""
-    return [
-        stage
-        for stage in profile.stages or ()
-        if stage.origin == "written"
-        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
-    ]
 
 
 def on_main_line(address: str | None) -> str | None:
@@ -87,7 +76,10 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settled = {
-        address for finding in findings if finding.status in ("kept", "ceiling") for address in _stages_of(finding, line)
+        address
+        for finding in findings
+        if finding.status in ("kept", "ceiling")
+        for address in _stages_of(finding, line)
     } | {
         address
         for finding in findings
@@ -240,21 +232,21 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name}: {in_words(speedup)}"
     else:
-        finding.reason = f"no upper bound: {trial.reason}"
+        finding.reason = f"upper bound unknown, {trial.reason}"
 
 
-def bottleneck_finding(profile: Profile, stages: Sequence[str], tried: Sequence[str]) -> Finding:
+def bottleneck_finding(profile: Profile, address: str, tried: Sequence[Finding]) -> Finding:
     """Return the finding of a stage whose upper bound is measured although no rule names it.
 
     Args:
         profile: Of the run.
-        stages: Their addresses.
-        tried: What was tried there without gain, in words.
+        address: Of the stage.
+        tried: Findings whose edits were tried without gain, at any stage.
     """
-    stage = next(stage for stage in main_line(profile) if stage.id == stages[0])
-    name = stage_name(stage)
-    inside = inside_of(stage)
-    what = f"{len(tried)} change{'s' if len(tried) != 1 else ''} tried at {name}, none helped" if tried else ""
+    stage = next(stage for stage in main_line(profile) if stage.id == address)
+    name, inside = stage_name(stage), inside_of(stage)
+    here = sum(finding.status == "rejected" and on_main_line(finding.stage) == address for finding in tried)
+    what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
     return Finding(
         rule=RULE,
         title=f"Make {name} cheaper",
@@ -262,18 +254,17 @@ def bottleneck_finding(profile: Profile, stages: Sequence[str], tried: Sequence[
         stage=stage.id,
         location=stage.location,
         sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
-        change=_advice(profile, stage),
-        recommendation=_advice(profile, stage),
+        change=_advice(stage),
+        recommendation=_advice(stage),
         status="unverified",
     )
 
 
-def _advice(profile: Profile, stage: Stage) -> str:
+def _advice(stage: Stage) -> str:
     if traits(stage.op).wrapped and traits(stage.op).computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
     if stage.python or any(op.op in PYTHON for op in stage.ops or ()):
         return "write its Python as TensorFlow ops, or do its work once, before the run"
-    del profile
     return "do less in it, or do its work once, before the run"
 
 

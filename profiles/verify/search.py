@@ -38,9 +38,9 @@ def guesses(profile: Profile) -> list[Finding]:
     Args:
         profile: Of a complete run, with its verdict and findings.
     """
-    if not _is_worth_it(profile):
+    if not pays(profile):
         return []
-    line = _main_line(profile)
+    line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
     place = next((place for place, stage in enumerate(line) if stage.id == named), None)
     if place is None:
@@ -77,7 +77,7 @@ def guesses(profile: Profile) -> list[Finding]:
     return found
 
 
-def _is_worth_it(profile: Profile) -> bool:
+def pays(profile: Profile) -> bool:
     """Whether a faster pipeline would make the steps faster."""
     verdict, headspace = profile.verdict, profile.headspace
     if verdict is None or verdict.bound not in ("input", "balanced"):
@@ -91,7 +91,7 @@ def _edits_of(finding: Finding) -> Sequence[Edit]:
     return finding.edit if isinstance(finding.edit, list) else (finding.edit,)
 
 
-def _main_line(profile: Profile) -> list[Stage]:
+def main_line(profile: Profile) -> list[Stage]:
     """The stages that follow each other outside of all functions, the source first."""
     return [
         stage

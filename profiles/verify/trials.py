@@ -117,6 +117,10 @@ class Trials:
         needed = self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline)
         return self.left() >= needed
 
+    def fits_with(self, pairs: int, reserved: float) -> bool:
+        """Whether so many pairs of another trial leave time for what else is planned, in seconds."""
+        return self.left() >= self._pace.seconds_of(pairs, first=not self._baseline) + reserved
+
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""
         self._team.end()

@@ -17,13 +17,15 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.time.verdict import conclude
+from pipeprof.profiles.verify import ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judge_edit import PAIRS
-from pipeprof.profiles.verify.search import guesses
+from pipeprof.profiles.verify.search import guesses, main_line, pays
 from pipeprof.profiles.verify.team import Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
+from pipeprof.profiles.wording import listed, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -59,7 +61,7 @@ def verify(
     """
     findings = plans.to_try(profile)
     further = by_worth(profile, [*profile.proposals, *guesses(profile)])
-    if not findings and not further:
+    if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
     reason = plans.cannot_verify(profile)
     if reason is not None:
@@ -70,14 +72,15 @@ def verify(
     patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     run = _Verification(profile, settings, budget, progress, reload)
     run.limit(end_at)
+    without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     further = [finding for finding in further if run.can_try(finding)]
     progress.note(run.announce(len(findings) + len(further)))
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
-                run.run(findings, further)
+                run.run(findings, further, without_edit)
         else:
-            run.run(findings, further)
+            run.run(findings, further, without_edit)
     except LockTimeoutError as error:
         for finding in findings:
             finding.reason = f"not tried: {error}"
@@ -116,13 +119,19 @@ class _Verification:
         self._without_gain: list[str] = []
         self._reached = 0
         self._same: list[float] = []
+        self._bounds: list[str] = []
+        self._from_graph = False
 
-    def run(self, findings: Sequence[Finding], further: Sequence[Finding]) -> None:
+    def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try findings in their order while there is time, then further edits, then those that were kept together.
+
+        Where a finding has no edit, its stage's upper bound is measured; so is that of the bottleneck, where nothing
+        helped.
 
         Args:
             findings: Those of rules.
             further: Edits that are only worth a try; what helps becomes a finding.
+            without_edit: Findings that are reported only if their stage's upper bound is a gain.
         """
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             trials = Trials(
@@ -139,6 +148,7 @@ class _Verification:
                     self._try(trials, finding)
                 self._reached = len(findings)
                 self._try_combined(trials, [*findings, *self._try_further(trials, further)])
+                self._find_bounds(trials, [*findings, *further], without_edit)
             except InterruptedTrialError:
                 self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
                 self._profile.warnings.append(Message(code="verification-interrupted", message=_INTERRUPTED))
@@ -175,6 +185,7 @@ class _Verification:
             mode_reason=self._mode.why,
             tried=self._tried,
             without_gain=self._without_gain,
+            bounds=self._bounds,
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
@@ -187,10 +198,16 @@ class _Verification:
 
     def _try(self, trials: Trials, finding: Finding) -> None:
         change = self._jobs.change_of(finding)
-        reason = plans.cannot_try(finding, has_edit=change is not None) or trials.too_long(self._budget)
+        reason = plans.cannot_try(finding, has_edit=change is not None)
+        if reason is not None and finding.family == "speed":
+            stages = ceiling.stages_to_replay(finding, main_line(self._profile))
+            self._bound(trials, finding, stages, f"not tried: {reason}; ")
+            return
+        reason = reason or trials.too_long(self._budget)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
+        self._compare_with(trials, from_graph=False)
         try:
             jobs = self._jobs.edited(change)
         except PipeprofError as error:
@@ -199,6 +216,58 @@ class _Verification:
         self._tried += 1
         self._progress.phase(f"trying {self._tried}: {finding.title}", None)
         self._measure(trials, finding, jobs)
+
+    def _compare_with(self, trials: Trials, *, from_graph: bool) -> None:
+        """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
+        if self._jobs.is_spec and self._from_graph != from_graph:
+            self._from_graph = from_graph
+            trials.rebase(self._jobs.from_graph if from_graph else self._jobs.as_it_is)
+
+    def _bound(self, trials: Trials, finding: Finding, stages: Sequence[str], before: str = "") -> None:
+        """Measure the pipeline with stages replaced by a replay, and write into a finding what that says.
+
+        Args:
+            trials: Of this verification.
+            finding: What the stages are the cause of.
+            stages: Their addresses.
+            before: What to say before the reason why there is no upper bound.
+        """
+        job = ceiling.replay_job(self._profile, stages, self._limit)
+        if isinstance(job, str):
+            finding.reason = f"{before}no upper bound: {job}"
+            return
+        self._compare_with(trials, from_graph=True)
+        if (reason := trials.too_long(self._budget)) is not None:
+            finding.reason = f"{before}no upper bound: {reason}"
+            return
+        names = [stage_name(stage) for stage in main_line(self._profile) if stage.id in stages]
+        name = listed(names)
+        self._progress.phase(f"measuring how fast it is without {name}", None)
+        trial = trials.measure(self._jobs.replayed(job), None, for_memory=False)
+        evidence = trial.evidence
+        most = ceiling.bound_of(self._profile, evidence, self._pace.block.settle_seconds) if evidence else None
+        ceiling.write_bound(finding, trial, stages, most, name)
+        if finding.status == "unverified":
+            finding.reason = f"{before}{finding.reason}"
+
+    def _find_bounds(self, trials: Trials, tried: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
+        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
+        done = [*tried]
+        for finding in without_edit:
+            self._try(trials, finding)
+            self._take_bound(finding, done)
+        for stages in ceiling.further_bounds(self._profile, done) if pays(self._profile) else ():
+            finding = ceiling.bottleneck_finding(self._profile, stages[0], tried)
+            self._bound(trials, finding, stages)
+            self._take_bound(finding, done)
+
+    def _take_bound(self, finding: Finding, done: list[Finding]) -> None:
+        done.append(finding)
+        if finding.status == "ceiling":
+            self._profile.findings = [*(self._profile.findings or ()), finding]
+        elif finding.reason is not None:
+            stage = next((one for one in main_line(self._profile) if one.id == finding.stage), None)
+            self._bounds.append(f"{stage_name(stage) if stage is not None else finding.title}: {finding.reason}")
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job]) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
@@ -221,6 +290,8 @@ class _Verification:
         """Try edits that are reported only where they help; return those that are kept."""
         kept = []
         for finding in further:
+            if not trials.fits_with(PAIRS, self._reserved()):
+                break
             self._try(trials, finding)
             if finding.status == "kept":
                 kept.append(finding)
@@ -228,6 +299,13 @@ class _Verification:
             elif finding.status == "rejected" or finding.measured is not None:
                 self._without_gain.append(f"{finding.change}: {finding.reason}")
         return kept
+
+    def _reserved(self) -> float:
+        """Seconds that are kept for the upper bound of the bottleneck."""
+        wanted = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
+        if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
+            return 0.0
+        return self._pace.seconds_of(PAIRS, first=self._jobs.is_spec)
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""
@@ -251,6 +329,7 @@ class _Verification:
             jobs = self._jobs.edited(change)
         except PipeprofError:
             return  # The edits exclude each other.
+        self._compare_with(trials, from_graph=False)
         self._progress.phase(f"trying all {len(kept)} together", None)
         self._measure(trials, together, jobs)
         if together.status == "kept":
@@ -272,5 +351,5 @@ def _write(finding: Finding, trial: Trial) -> None:
         "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
         "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
         "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words,
+        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
     }

@@ -164,7 +164,7 @@ def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, p
     [
         (lambda ds: ds.map(lambda x: x).filter(lambda x: x > 1), "stages.0", "filter after it depends on the values"),
         (lambda ds: ds.repeat(2), "stages.0", "repeat computes nothing"),
-        (lambda ds: ds.flat_map(lambda x: ds.map(lambda y: y)), "stages.0.stages.0", "inside a nested pipeline"),
+        (lambda ds: ds.flat_map(lambda _: ds.map(lambda y: y)), "stages.0.stages.0", "inside a nested pipeline"),
         (lambda ds: ds.filter(lambda x: x > 1), "stages.0", "how many inputs it takes for an output is not known"),
         (lambda ds: ds.batch(2).unbatch(), "stages.0", "how many of its outputs make a batch is not known"),
     ],

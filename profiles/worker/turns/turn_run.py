@@ -121,9 +121,7 @@ class TurnRun(JobRun):
 
         replay = Replay(tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes)
         ops = dict(job.ops) if job.ops is not None else None
-        self.dataset = replay_stages(
-            self.dataset, replay, ops=ops, in_memory=self._source_bytes, room=self._room()
-        )
+        self.dataset = replay_stages(self.dataset, replay, ops=ops, in_memory=self._source_bytes, room=self._room())
 
     def _writes_files(self) -> str | None:
         """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""

@@ -74,9 +74,7 @@ def replay_stages(
     written = graph.read()
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
-    line = [
-        stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""
-    ]
+    line = [stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""]
     reason = why_no_replay([(stage.address, stage.op) for stage in line], replay.stages)
     if reason is not None:
         raise CannotEditError(reason, next(iter(replay.stages), None))
