@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
-from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.protocol.turns import ReplayJob
@@ -22,7 +21,7 @@ from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.verify.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judge_edit import in_words
-from pipeprof.profiles.verify.search import RULE, main_line
+from pipeprof.profiles.verify.search import RULE, main_line, runs_python
 from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         if finding.measured is not None and "replayed" in finding.measured
         for address in finding.measured["replayed"]
     }
-    found = [stage for stage in line if stage.id == named or _runs_python(profile, stage)]
+    found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
     return [(stage.id,) for stage in found if stage.id not in settled]
 
@@ -96,10 +95,8 @@ def _stages_of(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
     return tuple({*stages_to_replay(finding, line), *([own] if own is not None else [])})
 
 
-def _runs_python(profile: Profile, stage: Stage) -> bool:
-    row = traits(stage.op)
-    python = bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
-    return python and (stage.share or 0.0) >= PYTHON_FROM
+def _is_costly_python(stage: Stage) -> bool:
+    return runs_python(stage) and (stage.share or 0.0) >= PYTHON_FROM
 
 
 def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> ReplayJob | str:
@@ -263,7 +260,7 @@ def bottleneck_finding(profile: Profile, address: str, tried: Sequence[Finding])
 def _advice(stage: Stage) -> str:
     if traits(stage.op).wrapped and traits(stage.op).computes:
         return "store its elements in files that TensorFlow reads, or make several of it side by side"
-    if stage.python or any(op.op in PYTHON for op in stage.ops or ()):
+    if runs_python(stage):
         return "write its Python as TensorFlow ops, or do its work once, before the run"
     return "do less in it, or do its work once, before the run"
 

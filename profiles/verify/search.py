@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, VectoriseMap, to_document
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
@@ -85,6 +86,12 @@ def pays(profile: Profile) -> bool:
     return headspace is None or headspace.share >= 0.05
 
 
+def runs_python(stage: Stage) -> bool:
+    """Whether a stage calls Python, as far as the run has shown."""
+    row = traits(stage.op)
+    return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
+
+
 def _edits_of(finding: Finding) -> Sequence[Edit]:
     if finding.edit is None:
         return ()
@@ -105,7 +112,7 @@ def _guesses(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
     stage = line[place]
     name = stage_name(stage)
     following = line[place + 1] if place + 1 < len(line) else None
-    if stage.op == "map" and following is not None and following.op == "batch":
+    if stage.op == "map" and following is not None and following.op == "batch" and not runs_python(stage):
         yield _Guess(
             f"Apply {name} to whole batches",
             f"move {name} after batch, with tf.vectorized_map",

@@ -126,13 +126,16 @@ class Trials:
         self._team.end()
         self._make_baseline, self._baseline = baseline, {}
 
-    def measure(self, edited: Mapping[str, Job], semantics: Semantics | None, *, for_memory: bool) -> Trial:
+    def measure(
+        self, edited: Mapping[str, Job], semantics: Semantics | None, *, for_memory: bool, reserved: float = 0.0
+    ) -> Trial:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
 
         Args:
             edited: Jobs of its two workers.
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
+            reserved: Seconds that it leaves for what else is planned.
 
         Raises:
             InterruptedTrialError: The user wants an end.
@@ -143,7 +146,7 @@ class Trials:
             for evidence in self._rounds(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
-                if judgement.settled or self.left() < self._round_seconds():
+                if judgement.settled or self.left() < self._round_seconds() + reserved:
                     break
         except MemberFailedError as error:
             mode = plans.tighter(self.mode) if error.crowded else None
@@ -151,7 +154,7 @@ class Trials:
                 return self._failed(error)
             self._team.end()
             self._pace, self._baseline = self._fewer(mode), {}
-            return self.measure(edited, semantics, for_memory=for_memory)
+            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved)
         except InterruptedVerificationError:
             trial = None
             if evidence is not None and judgement is not None:

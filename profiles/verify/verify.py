@@ -21,7 +21,7 @@ from pipeprof.profiles.verify import ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
-from pipeprof.profiles.verify.judge_edit import PAIRS
+from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.search import guesses, main_line, pays
 from pipeprof.profiles.verify.team import Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
@@ -120,6 +120,7 @@ class _Verification:
         self._reached = 0
         self._same: list[float] = []
         self._bounds: list[str] = []
+        self._bounded: set[tuple[str, ...]] = set()
         self._from_graph = False
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
@@ -145,7 +146,8 @@ class _Verification:
             )
             try:
                 for self._reached, finding in enumerate(findings):
-                    self._try(trials, finding)
+                    # The best one is tried whatever else is planned.
+                    self._try(trials, finding, self._reserved() if self._reached else 0.0)
                 self._reached = len(findings)
                 self._try_combined(trials, [*findings, *self._try_further(trials, further)])
                 self._find_bounds(trials, [*findings, *further], without_edit)
@@ -196,7 +198,7 @@ class _Verification:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
-    def _try(self, trials: Trials, finding: Finding) -> None:
+    def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None)
         if reason is not None and finding.family == "speed":
@@ -215,7 +217,7 @@ class _Verification:
             return
         self._tried += 1
         self._progress.phase(f"trying {self._tried}: {finding.title}", None)
-        self._measure(trials, finding, jobs)
+        self._measure(trials, finding, jobs, reserved)
 
     def _compare_with(self, trials: Trials, *, from_graph: bool) -> None:
         """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
@@ -232,6 +234,7 @@ class _Verification:
             stages: Their addresses.
             before: What to say before the reason why there is no upper bound.
         """
+        self._bounded.add(tuple(stages))
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             finding.reason = f"{before}no upper bound: {job}"
@@ -257,6 +260,8 @@ class _Verification:
             self._try(trials, finding)
             self._take_bound(finding, done)
         for stages in ceiling.further_bounds(self._profile, done) if pays(self._profile) else ():
+            if stages in self._bounded:
+                continue
             finding = ceiling.bottleneck_finding(self._profile, stages[0], tried)
             self._bound(trials, finding, stages)
             self._take_bound(finding, done)
@@ -269,10 +274,12 @@ class _Verification:
             stage = next((one for one in main_line(self._profile) if one.id == finding.stage), None)
             self._bounds.append(f"{stage_name(stage) if stage is not None else finding.title}: {finding.reason}")
 
-    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job]) -> None:
+    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: float = 0.0) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
-            trial = trials.measure(jobs, finding.semantics or "same", for_memory=finding.family == "memory")
+            trial = trials.measure(
+                jobs, finding.semantics or "same", for_memory=finding.family == "memory", reserved=reserved
+            )
         except InterruptedTrialError as error:
             if error.trial is not None:
                 _write(finding, error.trial)
@@ -290,9 +297,10 @@ class _Verification:
         """Try edits that are reported only where they help; return those that are kept."""
         kept = []
         for finding in further:
-            if not trials.fits_with(PAIRS, self._reserved()):
+            reserved = self._reserved()
+            if not trials.fits_with(EARLY_PAIRS, reserved):
                 break
-            self._try(trials, finding)
+            self._try(trials, finding, reserved)
             if finding.status == "kept":
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]
