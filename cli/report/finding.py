@@ -109,7 +109,10 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        yield from _labelled("Measured", describe_measured(finding.measured))
+        most = "at most " if finding.status == "ceiling" else ""
+        yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
+        if finding.measured.get("conclusion"):
+            yield from _labelled("Machine", str(finding.measured["conclusion"]))
         if finding.measured.get("data"):
             yield from _labelled("Compared", str(finding.measured["data"]))
 
@@ -117,7 +120,7 @@ def _measured(finding: Finding) -> Iterator[Block]:
 def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
-        "ceiling": "measured: the cause; no edit is known",
+        "ceiling": "upper bound; no edit is known that reaches it",
         "unverified": "predicted, not verified yet",
         "rejected": "tried: not recommended",
     }

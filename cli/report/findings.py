@@ -31,6 +31,8 @@ FEW_PAIRS = 6
 """Of fewer the interval says nothing."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
 """What stands in place of a rule where a measurement alone has made a finding."""
+MOST_BOUNDS = 2
+"""Upper bounds without a finding that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 _DETAIL_INDENT = 7
@@ -55,7 +57,10 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         profile: The profile.
         complete: Name each of them.
     """
-    tried = profile.verification.without_gain if profile.verification is not None else []
+    if profile.verification is None:
+        return
+    yield from _build_bounds(profile.verification.bounds, complete=complete)
+    tried = profile.verification.without_gain
     if not tried:
         return
     count = f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, none helped"
@@ -67,16 +72,26 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         yield Prose(text, indent=4, hang=2)
 
 
+def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
+    """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
+    for text in bounds if complete else bounds[:MOST_BOUNDS]:
+        yield Prose(f"{text[:1].upper()}{text[1:]}", hang=2, style=None if complete else "dim")
+
+
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
     numbered = list(enumerate(findings, 1))
-    proven = [(number, finding) for number, finding in numbered if finding.status in PROVEN]
+    proven = [(number, finding) for number, finding in numbered if finding.status == "kept"]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
+    bounds = [(number, finding) for number, finding in numbered if finding.status == "ceiling"]
+    if bounds:
+        yield Heading("Upper bounds", "measured without the stage, no edit is known")
+        yield from _tables(profile, bounds)
     open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
     if open_ones:
-        tried = bool(proven) or profile.verification is not None
+        tried = bool(proven or bounds) or profile.verification is not None
         yield Heading("Not verified" if tried else "What to change", "predicted only" if tried else NOT_VERIFIED)
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
@@ -127,6 +142,10 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
     if (price := describe_price(profile, finding)) is not None:
         yield Prose(price, indent=_DETAIL_INDENT, hang=2)
+    if finding.status == "ceiling":
+        notes = [finding.sentence if finding.rule in WITHOUT_RULE else None, (finding.measured or {}).get("conclusion")]
+        for note in filter(None, notes):
+            yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
@@ -155,6 +174,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     if finding.measured and finding.status in PROVEN:
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
+        if finding.status == "ceiling":
+            return f"at most {text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {significant(predicted.speedup)}×"

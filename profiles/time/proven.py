@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import VerdictDetail
-from pipeprof.profiles.wording import percent, significant, size
+from pipeprof.profiles.wording import listed, percent, significant, size, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
@@ -18,16 +18,32 @@ _KNOWN_WITHIN = 1.25
 
 
 def describe_proven(profile: Profile) -> list[VerdictDetail]:
-    """Return the largest measured speed-up, with the number of its finding, counted from 1; empty without one."""
+    """Return the largest measured speed-up and the largest upper bound, with the numbers of their findings from 1 on.
+
+    Args:
+        profile: With its findings in display order.
+    """
+    found = []
+    if (kept := _largest(profile, "kept")) is not None:
+        found.append(VerdictDetail(label="measured", text=f"{significant(kept[0])}× faster with change {kept[1]}"))
+    most = _largest(profile, "ceiling")
+    if most is not None and (kept is None or most[0] > kept[0]):
+        finding = (profile.findings or [])[most[1] - 1]
+        replayed = set((finding.measured or {}).get("replayed") or ())
+        name = listed([stage_name(stage) for stage in profile.stages or () if stage.id in replayed])
+        text = f"at most {significant(most[0])}× faster without {name or 'its stage'}, finding {most[1]}"
+        found.append(VerdictDetail(label="bound", text=text))
+    return found
+
+
+def _largest(profile: Profile, status: str) -> tuple[float, int] | None:
     gains = [
         (float(finding.measured.get("speedup") or 0.0), number)
         for number, finding in enumerate(profile.findings or [], start=1)
-        if finding.status == "kept" and finding.measured is not None and _is_faster(finding)
+        if finding.status == status and finding.measured is not None and _is_faster(finding)
     ]
     speedup, number = max(gains, default=(0.0, 0))
-    if speedup < FROM:
-        return []
-    return [VerdictDetail(label="measured", text=f"{significant(speedup)}× faster with change {number}")]
+    return (speedup, number) if speedup >= FROM else None
 
 
 def _is_faster(finding: Finding) -> bool:

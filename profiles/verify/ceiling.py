@@ -225,9 +225,9 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     finding.measured = measured
     if trial.status == "kept":
         finding.status = "ceiling"
-        finding.reason = f"upper bound, without {name}: {in_words(speedup)}; no edit here reaches it by itself"
+        finding.reason = f"without {name} at most {in_words(speedup)}; no edit is known that reaches it"
     elif trial.status == "rejected":
-        finding.status, finding.reason = "rejected", f"even without {name}: {in_words(speedup)}"
+        finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     else:
         finding.reason = f"upper bound unknown, {trial.reason}"
 

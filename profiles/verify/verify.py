@@ -201,8 +201,8 @@ class _Verification:
     def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None)
-        if reason is not None and finding.family == "speed":
-            stages = ceiling.stages_to_replay(finding, main_line(self._profile))
+        stages = ceiling.stages_to_replay(finding, main_line(self._profile))
+        if reason is not None and finding.family == "speed" and stages:
             self._bound(trials, finding, stages, f"not tried: {reason}; ")
             return
         reason = reason or trials.too_long(self._budget)
@@ -272,7 +272,8 @@ class _Verification:
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
             stage = next((one for one in main_line(self._profile) if one.id == finding.stage), None)
-            self._bounds.append(f"{stage_name(stage) if stage is not None else finding.title}: {finding.reason}")
+            name = stage_name(stage) if stage is not None else finding.title
+            self._bounds.append(finding.reason if finding.measured is not None else f"{name}: {finding.reason}")
 
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: float = 0.0) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""

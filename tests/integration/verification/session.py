@@ -10,6 +10,7 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.verify import plan
 from pipeprof.profiles.verify.verify import verify
@@ -28,6 +29,7 @@ FINDINGS = {
     "other-values": (["stages.work.ops.0.tf.cast.dtype=int32"], "values"),
     "no-such-stage": (["stages.nothing.num_parallel_calls=2"], "same"),
     "raises": (["source.range.stop=0"], "same"),
+    "without-edit": ([], "values"),
 }
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
 
@@ -62,11 +64,26 @@ def main() -> None:
     assert profile.steps is not None
     profile.steps.interval_ms.mean = 1.0
     profile.memory.peak_bytes = 600 << 20
+    assert profile.verdict is not None
+    profile.verdict.bound, profile.verdict.stage = ("input" if "bottleneck" in names else "step"), "stages.1"
+    profile.stages = [
+        Stage(id=address, name=name, origin="written", op=op)
+        for address, name, op in (("source", None, "range"), ("stages.0", "work", "map"), ("stages.1", None, "batch"))
+    ]
     profile.findings = [
-        Finding(rule=name, title=name, status="unverified", family="speed", overrides=flags, semantics=semantics)
+        Finding(
+            rule=name,
+            title=name,
+            status="unverified",
+            family="speed",
+            overrides=flags,
+            semantics=semantics,
+            stage=stage,
+        )
         for name in names
         if name in FINDINGS
         for flags, semantics in [FINDINGS[name]]
+        for stage in ["stages.0" if name == "without-edit" else None]
     ]
     settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
     verify(profile, settings, float(budget), Progress(), reload=lambda flags: check_spec(path, flags))

@@ -1,0 +1,254 @@
+"""Upper bounds: which stages are replaced by a replay, with what, and what the measurement says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
+from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.time.proven import describe_proven
+from pipeprof.profiles.verify.ceiling import (
+    bottleneck_finding,
+    bound_of,
+    further_bounds,
+    inside_of,
+    replay_job,
+    stages_to_replay,
+    write_bound,
+)
+from pipeprof.profiles.verify.evidence import Evidence
+from pipeprof.profiles.verify.judge_edit import judge
+from pipeprof.profiles.verify.search import main_line
+from pipeprof.profiles.verify.trials import Trial
+
+Recorded = Callable[[str], Profile]
+
+
+@pytest.fixture
+def profile(recorded: Recorded) -> Profile:
+    """A run of 100 steps: range, a slow map, a filter that keeps two of three, batch(10), prefetch."""
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    assert found.verdict is not None
+    found.target.kind = "function"
+    found.steps.count, found.steps.dispatch = 100, "sync"
+    found.host.cores = 2.0
+    found.headspace = Headspace.of(20.0, 4.0, 4)
+    rows: list[tuple[str, str, int, float]] = [
+        ("source", "range", 1501, 0.0),
+        ("stages.0", "map", 1500, 0.9),
+        ("stages.1", "filter", 1000, 0.05),
+        ("stages.2", "batch", 100, 0.05),
+        ("stages.3", "prefetch", 100, 0.0),
+    ]
+    found.stages = [
+        Stage(id=id_, op=op, origin="written", elements=count, share=share, name="decode" if op == "map" else None)
+        for id_, op, count, share in rows
+    ]
+    found.verdict.bound, found.verdict.stage = "input", "stages.0"
+    found.findings = []
+    return found
+
+
+def line_of(*ops: str) -> list[tuple[str, str]]:
+    return [("source", ops[0]), *((f"stages.{index}", op) for index, op in enumerate(ops[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("ops", "stages", "reason"),
+    [
+        (("range", "map", "batch", "prefetch"), ["stages.0"], None),
+        (("range", "map", "batch", "prefetch"), ["stages.0", "stages.1"], None),
+        (("from_generator", "map", "batch"), ["source"], None),
+        (("TFRecordDataset", "interleave", "batch"), ["stages.0"], None),
+        (("range", "map", "shuffle", "repeat", "cache", "batch"), ["stages.0"], None),
+        (("range", "map", "filter"), ["stages.0"], "filter after it depends on the values, which a replay repeats"),
+        (("range", "map", "unique"), ["stages.0"], "unique after it depends on the values, which a replay repeats"),
+        (
+            ("range", "map", "group_by_window"),
+            ["stages.0"],
+            "group_by_window after it depends on the values, which a replay repeats",
+        ),
+        (("list_files", "interleave"), ["source"], "interleave after it depends on the values, which a replay repeats"),
+        (("range", "shuffle"), ["stages.0"], "shuffle computes nothing that a replay could replace"),
+        (("range", "map", "cache"), ["stages.1"], "cache computes nothing that a replay could replace"),
+        (("range", "map", "repeat"), ["stages.1"], "repeat computes nothing that a replay could replace"),
+        (("range", "interleave"), ["stages.0.stages.0"], "it is inside a nested pipeline"),
+        (("range", "map", "batch", "map"), ["stages.0", "stages.2"], "its stages do not follow each other"),
+    ],
+)
+def test_where_a_replay_is_possible(ops: tuple[str, ...], stages: list[str], reason: str | None) -> None:
+    assert why_no_replay(line_of(*ops), stages) == reason
+
+
+def test_a_replay_has_what_the_run_has_measured(profile: Profile) -> None:
+    job = replay_job(profile, ["stages.1"], 1_000_000_000)
+    assert job == ReplayJob(["stages.1"], 3, 10.0, 3, 2, 100_000_000, None)
+    assert isinstance(source := replay_job(profile, ["stages.2"], None), ReplayJob)
+    assert (source.inputs, source.outputs, source.most_bytes) == (10, 1, 256_000_000)
+
+
+def test_a_spec_says_what_its_stages_are(profile: Profile) -> None:
+    profile.target.kind = "spec"
+    job = replay_job(profile, ["stages.1"], None)
+    assert isinstance(job, ReplayJob)
+    assert job.ops is not None
+    assert job.ops[:2] == [("source", "range"), ("stages.0", "map")]
+
+
+def test_what_is_not_possible_has_its_reason(profile: Profile) -> None:
+    assert replay_job(profile, ["stages.0"], None) == "filter after it depends on the values, which a replay repeats"
+
+
+def test_a_finding_names_what_its_edit_replaces(profile: Profile) -> None:
+    line = main_line(profile)
+    by_hand = Edit.model_validate(
+        {"kind": "HandWritten", "stages": ["stages.0", "stages.1"], "yaml": "", "python": "", "summary": ""}
+    )
+    run = Finding(rule="a", title="a", status="unverified", stage="stages.0", edit=[by_hand])
+    assert stages_to_replay(run, line) == ("stages.0", "stages.1")
+    inside = Finding(rule="a", title="a", status="unverified", stage="stages.0.stages.3")
+    assert stages_to_replay(inside, line) == ("stages.0",)
+    assert stages_to_replay(Finding(rule="a", title="a", status="unverified"), line) == ()
+
+
+def test_the_bottleneck_and_costly_python_are_worth_a_bound(profile: Profile) -> None:
+    assert further_bounds(profile, []) == [("stages.0",)]
+    assert profile.stages is not None
+    profile.stages[2].python = [PythonCost(function="keep", ms_per_batch=9.0, share=1.0)]
+    assert further_bounds(profile, []) == [("stages.0",)]
+    profile.stages[2].share = 0.4
+    assert further_bounds(profile, []) == [("stages.0",), ("stages.1",)]
+
+
+@pytest.mark.parametrize("status", ["kept", "ceiling"])
+def test_what_a_finding_has_settled_is_not_measured_again(profile: Profile, status: Any) -> None:
+    assert further_bounds(profile, [Finding(rule="a", title="a", status=status, stage="stages.0")]) == []
+    rejected = Finding(rule="a", title="a", status="rejected", stage="stages.0")
+    assert further_bounds(profile, [rejected]) == [("stages.0",)]
+    rejected.measured = {"replayed": ["stages.0"]}
+    assert further_bounds(profile, [rejected]) == []
+
+
+def evidence_of(speedup: float, *, cpu_seconds: float = 0.1, rounds: int = 6) -> Evidence:
+    """Blocks of 1 s: 100 steps as it is, `speedup` times as many with the replay."""
+
+    def block(steps: float, wobble: float) -> TurnEnded:
+        return TurnEnded(round(steps), 1.0 + wobble, None, cpu_seconds, None)
+
+    found = Evidence({name: Built([], False, None, 0.1, 0.1) for name in ("A1", "B1", "B2", "A2")})
+    for number in range(rounds):
+        wobble = 0.002 * (number % 3)
+        base, other = block(1000, wobble), block(1000 * speedup, 0.002 - wobble / 2)
+        found.rounds.append({"A1": base, "A2": base, "B1": other, "B2": other})
+    return found
+
+
+def trial_of(speedup: float, **more: Any) -> Trial:
+    evidence = evidence_of(speedup, **more)
+    judgement = judge(evidence, None, for_memory=False)
+    return Trial(judgement.status, judgement.reason, evidence, judgement)
+
+
+def bounded(profile: Profile, speedup: float, cpu_seconds: float = 0.1) -> Finding:
+    finding = Finding(rule="a", title="Rewrite decode", status="unverified", stage="stages.0", family="speed")
+    trial = trial_of(speedup, cpu_seconds=cpu_seconds)
+    assert trial.evidence is not None
+    write_bound(finding, trial, ["stages.0"], bound_of(profile, trial.evidence, 0.0), "decode")
+    return finding
+
+
+def test_a_gain_without_the_stage_is_an_upper_bound(profile: Profile) -> None:
+    found = bounded(profile, 4.0)
+    assert found.status == "ceiling"
+    assert found.measured is not None
+    assert found.measured["replayed"] == ["stages.0"]
+    assert found.reason is not None
+    assert found.reason.startswith("without decode at most 4")
+    assert found.reason.endswith("12 pairs); no edit is known that reaches it")
+    assert "conclusion" not in found.measured
+
+
+def test_no_gain_without_the_stage_rejects_the_finding(profile: Profile) -> None:
+    found = bounded(profile, 1.0)
+    assert found.status == "rejected"
+    assert found.reason is not None
+    assert found.reason.startswith("even without decode no gain: ")
+
+
+def test_what_cannot_be_measured_stays_unverified(profile: Profile) -> None:
+    finding = Finding(rule="a", title="a", status="unverified")
+    write_bound(finding, Trial("rejected", "the edited pipeline raised: no"), ["stages.0"], None, "decode")
+    assert (finding.status, finding.measured) == ("unverified", None)
+    assert finding.reason == "no upper bound: the edited pipeline raised: no"
+    del profile
+
+
+def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
+    # 1.9 of 2 cores busy, 500 steps/s: 3.8 ms of CPU time per batch; the step takes 0.8 ms.
+    profile.headspace = Headspace.of(20.0, 0.8, 4)
+    found = bounded(profile, 0.5, cpu_seconds=1.9)
+    assert found.measured is not None
+    assert found.measured["other_cpu_ms_per_batch"] == pytest.approx(3.8, abs=0.02)
+    assert found.measured["cores_needed"] == pytest.approx(4.75, abs=0.03)
+    expected = "even so the cores are the limit: with a step of 0.8 ms this needs 4.7 cores; this machine has 2"
+    assert found.measured["conclusion"] == expected
+
+
+def test_without_a_step_the_machine_has_a_rate(profile: Profile) -> None:
+    assert profile.steps is not None
+    profile.steps.dispatch = None
+    found = bounded(profile, 0.5, cpu_seconds=1.9)
+    assert found.measured is not None
+    assert "cores_needed" not in found.measured
+    assert found.measured["conclusion"].startswith(
+        "even so the cores are the limit: everything else takes 3.8 ms of CPU time per batch, "
+    )
+    assert found.measured["conclusion"].endswith(" batches/s at most on 2 cores")
+
+
+def test_cpu_time_of_steps_that_are_not_counted_is_left_out(profile: Profile) -> None:
+    evidence = evidence_of(1.0, cpu_seconds=0.4)
+    whole, part = bound_of(profile, evidence, 0.0), bound_of(profile, evidence, 1.0)
+    assert whole is not None
+    assert part is not None
+    assert part.cpu_ms == pytest.approx(whole.cpu_ms / 2, rel=0.01)
+    assert bound_of(profile, Evidence(), 0.0) is None
+
+
+def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages[1].ops = [
+        OpCost(op="Cast", ms_per_batch=0.2),
+        OpCost(op="EagerPyFunc", ms_per_batch=30.0),
+        OpCost(op="Add", ms_per_batch=0.0),
+    ]
+    profile.stages[1].python = [PythonCost(function="crop", ms_per_batch=21.0, share=1.0)]
+    tried = [
+        Finding(rule="measured", title="", status="rejected", stage="stages.0"),
+        Finding(rule="measured", title="", status="rejected", stage="stages.0.stages.1"),
+        Finding(rule="measured", title="", status="rejected", stage="stages.2"),
+        Finding(rule="measured", title="", status="unverified", stage="stages.0"),
+    ]
+    found = bottleneck_finding(profile, "stages.0", tried)
+    assert found.sentence == (
+        "2 changes tried at decode, none helped. Inside: EagerPyFunc 30.0 ms and Cast 0.200 ms per batch, in Python "
+        "crop() 21.0 ms"
+    )
+    assert found.change == "write its Python as TensorFlow ops, or do its work once, before the run"
+    assert inside_of(profile.stages[0]) == ""
+
+
+def test_the_verdict_names_an_upper_bound_as_such(profile: Profile) -> None:
+    profile.findings = [bounded(profile, 4.0)]
+    details = describe_proven(profile)
+    assert [(detail.label, detail.text) for detail in details] == [
+        ("bound", f"at most {profile.findings[0].measured['speedup']:.2f}× faster without decode, finding 1")  # type: ignore[index]
+    ]
