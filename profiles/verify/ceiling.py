@@ -213,7 +213,6 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         "low": round(speedup.low, 4),
         "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
         "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
-        "mode": "alternating",
         "replayed": list(stages),
     }
     if bound is not None:
@@ -226,6 +225,8 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     if trial.status == "kept":
         finding.status = "ceiling"
         finding.reason = f"without {name} at most {in_words(speedup)}; no edit is known that reaches it"
+    elif trial.status == "rejected" and speedup.high < 1:
+        finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif trial.status == "rejected":
         finding.status, finding.reason = "rejected", f"even without {name} no gain: {in_words(speedup)}"
     else:
@@ -271,5 +272,5 @@ def inside_of(stage: Stage) -> str:
     python = sorted(stage.python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
     parts = [f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops if op.ms_per_batch > 0]
     lines = [f"{one.function}() {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
-    text = f"{listed(parts)} per batch" if parts else ""
-    return text + (f", in Python {listed(lines)}" if text and lines else listed(lines))
+    text = [f"{listed(parts)} per batch"] if parts else []
+    return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)

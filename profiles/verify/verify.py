@@ -250,6 +250,8 @@ class _Verification:
         evidence = trial.evidence
         most = ceiling.bound_of(self._profile, evidence, self._pace.block.settle_seconds) if evidence else None
         ceiling.write_bound(finding, trial, stages, most, name)
+        if finding.measured is not None:
+            finding.measured["mode"] = trials.mode
         if finding.status == "unverified":
             finding.reason = f"{before}{finding.reason}"
 
@@ -258,7 +260,8 @@ class _Verification:
         done = [*tried]
         for finding in without_edit:
             self._try(trials, finding)
-            self._take_bound(finding, done)
+            if finding.measured is not None:
+                self._take_bound(finding, done)
         for stages in ceiling.further_bounds(self._profile, done) if pays(self._profile) else ():
             if stages in self._bounded:
                 continue

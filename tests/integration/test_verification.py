@@ -105,17 +105,10 @@ def test_a_pipeline_that_writes_files_is_not_run_four_times(tmp_path: Path) -> N
     assert (found["status"], found["reason"]) == ("unverified", expected)
 
 
-@pytest.fixture(scope="module")
-def bounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A session with a finding without an edit, and a bottleneck that no rule has named."""
-    process = start(tmp_path_factory.mktemp("bounded"), 90, "without-edit", "bottleneck")
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
-    return json.loads(out)
-
-
-def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(bounded: dict[str, Any]) -> None:
-    found = bounded["findings"]["without-edit"]
+def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) -> None:
+    out, err = start(tmp_path, 60, "without-edit").communicate(timeout=PATIENCE)
+    assert out, err
+    found = json.loads(out)["findings"]["without-edit"]
     assert found["measured"]["replayed"] == ["stages.0"]
     assert len(found["measured"]["pairs"]) >= 6
     assert found["measured"]["other_cpu_ms_per_batch"] > 0
@@ -125,13 +118,6 @@ def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(bounded: dict[st
         "unverified": "not tried",
     }
     assert found["reason"].startswith(beginnings[found["status"]])
-
-
-def test_the_bottleneck_has_an_upper_bound_where_no_edit_helped(bounded: dict[str, Any]) -> None:
-    helped = [finding for finding in bounded["findings"].values() if finding["stage"] == "stages.1"]
-    texts = [text for text in bounded["verification"]["bounds"] if "batch" in text]
-    kept = [finding for finding in helped if finding["status"] in ("kept", "ceiling")]
-    assert kept or texts
 
 
 def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:

@@ -183,6 +183,13 @@ def test_no_gain_without_the_stage_rejects_the_finding(profile: Profile) -> None
     assert found.reason.startswith("even without decode no gain: ")
 
 
+def test_a_stage_that_is_cheaper_than_a_replay_has_no_bound(profile: Profile) -> None:
+    found = bounded(profile, 0.8)
+    assert found.status == "unverified"
+    assert found.reason is not None
+    assert found.reason.startswith("no upper bound: decode costs less than a replay of it, 0.8")
+
+
 def test_what_cannot_be_measured_stays_unverified(profile: Profile) -> None:
     finding = Finding(rule="a", title="a", status="unverified")
     write_bound(finding, Trial("rejected", "the edited pipeline raised: no"), ["stages.0"], None, "decode")
@@ -198,7 +205,7 @@ def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
     assert found.measured is not None
     assert found.measured["other_cpu_ms_per_batch"] == pytest.approx(3.8, abs=0.02)
     assert found.measured["cores_needed"] == pytest.approx(4.75, abs=0.03)
-    expected = "even so the cores are the limit: with a step of 0.8 ms this needs 4.7 cores; this machine has 2"
+    expected = "even so the cores are the limit: with a step of 0.800 ms this needs 4.7 cores; this machine has 2"
     assert found.measured["conclusion"] == expected
 
 
@@ -209,7 +216,7 @@ def test_without_a_step_the_machine_has_a_rate(profile: Profile) -> None:
     assert found.measured is not None
     assert "cores_needed" not in found.measured
     assert found.measured["conclusion"].startswith(
-        "even so the cores are the limit: everything else takes 3.8 ms of CPU time per batch, "
+        "even so the cores are the limit: everything else takes 3.80 ms of CPU time per batch, "
     )
     assert found.measured["conclusion"].endswith(" batches/s at most on 2 cores")
 
