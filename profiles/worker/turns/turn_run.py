@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
@@ -21,10 +21,13 @@ from pipeprof.profiles.worker.turns.block import BlockWindow
 from pipeprof.profiles.worker.turns.digest import digest_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.load_function import Called
 
+_Change = TypeVar("_Change")
 SEED = 20_011
 """Of all random generators, where the user gives none: two processes must draw the same numbers to be compared."""
 
@@ -55,10 +58,13 @@ class TurnRun(JobRun):
         self._keep_peak()
         if not self._edit():
             return
-        built = time.perf_counter() - began
         if (reason := self._writes_files()) is not None:
             self._channel.send(EditRefused(reason))
             return
+        # It runs the pipeline to fill the replay.
+        if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
+            return
+        built = time.perf_counter() - began
         self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds))
         self.phase = "measure"
         step = self._step() if self._device else None
@@ -89,15 +95,16 @@ class TurnRun(JobRun):
     def _edit(self) -> bool:
         """Apply the edits to the graph of the dataset; return whether that was possible."""
         again = [[*self._turns.edits]] if self._turns.edits or self._turns.round_trip else []
-        if not again and not self.job.edits and self._turns.replay is None:
+        if not again and not self.job.edits:
             return True
+        return self._possible(self._edit_graph, [*self.job.edits, *again])
+
+    def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
+        """Make a change of the graph; return whether that was possible."""
         from pipeprof.pipelines.graph.edit.errors import CannotEditError
 
         try:
-            if again or self.job.edits:
-                self._edit_graph([*self.job.edits, *again])
-            if self._turns.replay is not None:
-                self._replay(self._turns.replay)
+            change(what)
         except CannotEditError as error:
             self._channel.send(EditRefused(str(error)))
             return False
