@@ -118,7 +118,7 @@ class Trials:
         return self.left() >= needed
 
     def fits_with(self, pairs: int, reserved: float) -> bool:
-        """Whether so many pairs of another trial leave time for what else is planned, in seconds."""
+        """Whether so many pairs of another trial fit into the time left, less what is reserved, in seconds."""
         return self.left() >= self._pace.seconds_of(pairs, first=not self._baseline) + reserved
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
@@ -135,7 +135,7 @@ class Trials:
             edited: Jobs of its two workers.
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
-            reserved: Seconds that it leaves for what else is planned.
+            reserved: Seconds that it leaves for others.
 
         Raises:
             InterruptedTrialError: The user wants an end.
