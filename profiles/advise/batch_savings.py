@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.predict import change_text
 from pipeprof.profiles.advise.rule import Prediction
+from pipeprof.profiles.model.predict import change_text
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, stage_name

@@ -1,7 +1,7 @@
-"""Predicted speedups as formulas over measured times; each prediction carries its formula with the numbers.
+"""Predicted speedups: those of the model, and formulas for calls that may stand inside functions.
 
-All are first-order: times per batch are taken as constant, no step becomes faster than the one with preloaded batches
-(`floor_ms`), and the starts of epochs (`restart_ms`) take as long as today.
+The formulas are first-order: times per batch are taken as constant, no step becomes faster than the one with preloaded
+batches (`floor_ms`), and the starts of epochs (`restart_ms`) take as long as today.
 """
 
 from __future__ import annotations
@@ -9,76 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.advise.rule import Prediction
-from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.wording import count, listed, milliseconds, significant
+from pipeprof.profiles.model.calibration import costs_of
+from pipeprof.profiles.model.predict import change_text, predict
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import count, milliseconds
 
 
-def overlap(
-    step_ms: float,
-    pipeline_ms: float,
-    dispatch: Dispatch | None,
-    *,
-    cpu_ms: float = 0.0,
-    restart_ms: float = 0.0,
-) -> Prediction:
-    """Predict a prefetch at the end: pipeline and step overlap instead of alternating.
-
-    With steps in flight they overlap already; without a step there is nothing to overlap with.
+def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | None:
+    """Predict edits of the main line from the times of all stages; ``None`` where the model does not know one of them.
 
     Args:
-        step_ms: The device's work per step.
-        pipeline_ms: What the loop waits for in ``next()`` without a prefetch.
-        dispatch: ``sync``, steps in flight, or ``None`` for no step.
-        cpu_ms: The least time per step for the CPU time of both, on the cores there are.
-        restart_ms: What the starts of epochs take per step.
-
-    Example:
-        >>> overlap(10, 8, "sync").speedup
-        1.8
-        >>> overlap(10, 8, 1).speedup
-        1.0
+        view: A measured one.
+        edits: Applied one after the other.
     """
-    if dispatch is None:
-        return Prediction(formula="1×: there is no step to overlap with", speedup=1.0)
-    if dispatch != "sync":
-        flight = f"{dispatch} step{'' if dispatch == 1 else 's'} in flight"
-        return Prediction(formula=f"1×: with {flight} step and pipeline overlap already", speedup=1.0)
-    before, after = step_ms + pipeline_ms, max(step_ms, pipeline_ms, cpu_ms)
-    reason = f"{milliseconds(step_ms)} of step and {milliseconds(pipeline_ms)} of pipeline overlap"
-    if cpu_ms > max(step_ms, pipeline_ms):
-        reason += _computing(cpu_ms)
-    return _bounded(before + restart_ms, after, reason, None, restart_ms)
-
-
-def side_by_side(
-    interval_ms: float,
-    moved_ms: Sequence[float],
-    *,
-    rest_ms: float = 0.0,
-    floor_ms: float | None = None,
-    cpu_ms: float = 0.0,
-    restart_ms: float = 0.0,
-) -> Prediction:
-    """Predict prefetches between stages: each part runs on a thread of its own, in parallel to the others.
-
-    Args:
-        interval_ms: From one step to the next today, in which all parts add up.
-        moved_ms: Time per batch of each part that gets a thread of its own.
-        rest_ms: Time per batch of the rest, if more than the parts leave of the interval.
-        floor_ms: A step with preloaded batches.
-        cpu_ms: The least time per batch for the CPU time of all parts, on the cores there are.
-        restart_ms: What the starts of epochs take of the interval.
-
-    Example:
-        >>> side_by_side(20, [8], floor_ms=5).speedup
-        1.6666666666666667
-    """
-    rest = max(0.0, rest_ms, interval_ms - restart_ms - sum(moved_ms))
-    reason = f"{listed([milliseconds(part) for part in (*moved_ms, rest)])} run in parallel"
-    if cpu_ms > max(rest, *moved_ms):
-        reason += _computing(cpu_ms)
-    return _bounded(interval_ms, max(rest, *moved_ms, cpu_ms), reason, floor_ms, restart_ms)
+    if view.profile is None:
+        return None
+    seen = {"headspace": view.headspace, "options": dict(view.options)}
+    profile = view.profile.model_copy(update=seen)
+    found = predict(profile, edits, costs_of(profile))
+    return found and Prediction(found.formula, found.speedup, found.peak_bytes)
 
 
 def more_calls(
@@ -181,20 +132,6 @@ def threads_needed(stage_ms: float, target_ms: float, least: int, most: int) -> 
 def buffered(element_bytes: float | None, elements: int) -> int | None:
     """Bytes that `elements` more elements in flight hold; ``None`` if their size is not known."""
     return None if element_bytes is None else round(element_bytes * elements)
-
-
-def change_text(before_ms: float, after_ms: float, reason: str) -> str:
-    """Format a change of the time per step, its speedup and the reason.
-
-    Example:
-        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
-        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
-    """
-    before, after = milliseconds(before_ms), milliseconds(after_ms)
-    unit = after.rpartition(" ")[2]
-    if before.endswith(f" {unit}"):
-        before = before.removesuffix(f" {unit}")
-    return f"{before} → {after} per step ({significant(max(1.0, _ratio(before_ms, after_ms)))}×): {reason}"
 
 
 def _computing(cpu_ms: float) -> str:

@@ -43,7 +43,7 @@ def flow_of(profile: Profile) -> Flow | None:
     restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
     running = steps.interval_ms.mean - restart
     parts = tuple(_parts(stages, steps.count))
-    if not parts or not any(part.held_ms > 0 for part in parts):
+    if not parts:
         return None
     options = profile.options or {}
     pool = options.get(POOL_OPTION)
@@ -61,6 +61,16 @@ def flow_of(profile: Profile) -> Flow | None:
         injects=default and options.get(INJECT) is not False,
         fuses=default and options.get(FUSE) is not False,
     )
+    end = flow.end
+    if end is None:
+        return None
+    if not any(part.held_ms > 0 for part in parts):
+        if any(part.ahead for part in parts):
+            return None
+        # On one thread it does not matter which stage the time belongs to.
+        flow = flow.changed(replace(end, waiting_ms=running))
+    if not end.ahead:
+        flow = replace(flow, injects=False)
     flow = _fitted(_without_lock_waits(flow, running), running)
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
@@ -183,19 +193,21 @@ def _without_lock_waits(flow: Flow, running_ms: float) -> Flow:
 
 
 def _cores(profile: Profile) -> float:
-    """The cores that other processes leave to the worker: at least those that it used, and half of all."""
+    """The cores that other processes leave to the worker: at least those that it used, and one."""
     contention, cores = profile.contention, profile.host.cores
     if contention is None or contention.others_cores is None:
         return cores
     left = (profile.host.schedulable_cores or cores) - contention.others_cores
-    return min(cores, max(left, contention.worker_cores or 0.0, cores / 2))
+    return min(cores, max(left, contention.worker_cores or 0.0, 1.0))
 
 
 def _other_cpu_ms(profile: Profile, interval_ms: float) -> float:
     """CPU time per batch outside of the stages, without that of threads which work whether batches come or not."""
     cpu = profile.cpu
     if cpu is None:
-        return 0.0
+        used = profile.contention.worker_cores if profile.contention is not None else None
+        inside = sum(stage.cpu_ms_per_batch or 0.0 for stage in profile.stages or ())
+        return max(0.0, (used or 0.0) * interval_ms - inside)
     loop = cpu.loop_ms or 0.0
     return loop + max(0.0, cpu.runtime_ms - _BACKGROUND_CORES * interval_ms)
 

@@ -4,39 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.rule import Prediction
+
+from .views import measured, pipeline, stage
 
 TIMES = st.floats(0.001, 10_000)
 
 
-@pytest.mark.parametrize(
-    ("step", "pipeline", "dispatch", "speedup"),
-    [(10, 10, "sync", 2.0), (10, 8, "sync", 1.8), (10, 1, "sync", 1.1), (1, 10, "sync", 1.1)],
-)
-def test_overlap_is_worth_the_shorter_of_both(step: float, pipeline: float, dispatch: str, speedup: float) -> None:
-    found = predict.overlap(step, pipeline, dispatch)
-    assert found.speedup == pytest.approx(speedup)
-
-
-@pytest.mark.parametrize("dispatch", [1, 2, None])
-def test_overlap_is_worth_nothing_with_steps_in_flight_or_without_a_step(dispatch: int | None) -> None:
-    assert predict.overlap(10, 10, dispatch).speedup == 1.0
-
-
-def test_the_formula_of_overlap_carries_its_numbers() -> None:
-    assert predict.overlap(10, 8, "sync").formula == (
-        "18.0 → 10.0 ms per step (1.80×): 10.0 ms of step and 8.00 ms of pipeline overlap"
+def test_edits_of_the_main_line_have_the_prediction_of_the_model() -> None:
+    view = measured(
+        pipeline(stage("source", "range", ms=8.0), stage("stages.0", "map", ms=8.0), static=False),
+        interval_ms=16.0,
+        dispatch=None,
+        worker_cores=0.5,
+        headspace=0.5,
     )
-    assert predict.overlap(10, 8, 2).formula == ("1×: with 2 steps in flight step and pipeline overlap already")
-
-
-def test_side_by_side_the_slowest_sets_the_pace() -> None:
-    found = predict.side_by_side(16, [8, 8])
-    assert found.speedup == pytest.approx(2.0)
-    assert predict.side_by_side(16, [8, 8], floor_ms=12).speedup == pytest.approx(16 / 12)
-    assert predict.side_by_side(16, [8], rest_ms=10).speedup == pytest.approx(1.6)
-    assert "8.00 ms, 8.00 ms and 0 ms run in parallel" in found.formula
+    found = predict.expected(view, [InsertStage("prefetch", {"buffer_size": 2}, "source")])
+    assert found is not None
+    assert found.speedup == pytest.approx(2.0, rel=0.01)
+    assert found.formula.startswith("16.0 → 8.0")
+    assert predict.expected(view, [HandWritten((), "", "")]) is None
 
 
 def test_calls_that_wait_are_as_many_as_calls_and_threads_allow() -> None:
@@ -88,8 +77,6 @@ def test_only_what_is_blocked_becomes_shorter() -> None:
     [
         predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, restart_ms=10),
         predict.more_cores(20, 10, 64, restart_ms=10),
-        predict.side_by_side(20, [5.0, 5.0], restart_ms=10),
-        predict.overlap(5, 5, "sync", restart_ms=10),
     ],
 )
 def test_the_starts_of_epochs_stay(found: Prediction) -> None:
@@ -113,7 +100,6 @@ def test_no_prediction_is_below_one_or_beyond_the_replay(
     restarts = {"restart_ms": restart * interval}
     rest = max(0.0, interval - stage)
     for found in (
-        predict.side_by_side(interval, [stage], floor_ms=floor, **restarts),
         predict.more_calls(
             interval,
             stage,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
@@ -18,14 +18,13 @@ from pipeprof.profiles.view.thread_chains import (
     total_ms,
 )
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import milliseconds
 
 _SWITCHES = (
     ("autotune.enabled", "autotune is off"),
     ("experimental_optimization.apply_default_optimizations", "TensorFlow's default optimizations are off"),
     ("experimental_optimization.inject_prefetch", "inject_prefetch is off"),
 )
-_IN_FLIGHT = 1
 
 
 class NoPrefetch(Rule):
@@ -71,12 +70,10 @@ class NoPrefetch(Rule):
 
     def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> RuleHit:
         why, path = _why(view)
-        in_flight = predict.overlap(at.busy_ms, pipeline_ms, _IN_FLIGHT)
         root = view.root
         held = predict.buffered(root.element_bytes if root is not None else None, 2)
-        predicted = predict.overlap(
-            at.busy_ms, pipeline_ms, at.dispatch, cpu_ms=cpu_ms(view, at), restart_ms=at.restart_ms
-        )
+        edits = (InsertStage("prefetch", {"buffer_size": AUTOTUNE}),)
+        predicted = predict.expected(view, edits)
         return RuleHit(
             stage=root.id if root is not None else None,
             sentence=(
@@ -94,11 +91,12 @@ class NoPrefetch(Rule):
                 "interval_ms": at.interval_ms,
                 "dispatch": str(at.dispatch),
                 **({"option": path} if path else {}),
-                "speedup_with_a_step_in_flight": in_flight.speedup or 1.0,
+                "speedup_with_a_step_in_flight": 1.0,
             },
-            edits=(InsertStage("prefetch", {"buffer_size": AUTOTUNE}),),
-            predicted=Prediction(
-                formula=f"{predicted.formula}; with a step in flight {significant(in_flight.speedup or 1.0)}×",
+            edits=edits,
+            predicted=predicted
+            and Prediction(
+                formula=f"{predicted.formula}; with a step in flight 1×",
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=held,
             ),

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cpu_ms, spare_cores, worker_cores
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, worker_cores
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
@@ -15,7 +15,6 @@ from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
     inputs,
-    remaining_ms,
     rows,
     timing,
     total_ms,
@@ -133,15 +132,10 @@ class NoPrefetchBetween(Rule):
             (other_stage.measured.elements or 0) / at.batches if other_stage.measured is not None else 0.0
             for other_stage in after
         )
-        moved = [stage for other_stage in after for stage in drawn(view, other_stage)]
-        predicted = predict.side_by_side(
-            at.interval_ms,
-            moved_ms,
-            rest_ms=remaining_ms(view, at, moved),
-            floor_ms=at.floor_ms,
-            cpu_ms=cpu_ms(view, at),
-            restart_ms=at.restart_ms,
-        )
+        edits = tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=other_stage.id) for other_stage in after)
+        predicted = predict.expected(view, edits)
+        if predicted is None:
+            return
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
@@ -157,9 +151,7 @@ class NoPrefetchBetween(Rule):
                 "slowest_ms_per_batch": max(moved_ms),
                 "interval_ms": at.interval_ms,
             },
-            edits=tuple(
-                InsertStage("prefetch", {"buffer_size": _BUFFER}, after=other_stage.id) for other_stage in after
-            ),
+            edits=edits,
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
