@@ -2,7 +2,8 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`edits.md` from the table of edits, `compatibility.md` and `silence.md` from the last results of their benchmarks,
+`edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
+benchmarks,
 `coverage.md` from `coverage.yaml` and the registry of sources, stages and functions. Nothing here needs TensorFlow.
 """
 
@@ -18,6 +19,7 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 PAIRS = RESULTS / "compatibility.json"
 SILENCE = RESULTS / "silence.json"
+PREDICTION = RESULTS / "prediction.json"
 COVERAGE = DOCS / "coverage.yaml"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
 WIDTH = 120
@@ -210,6 +212,41 @@ def silence() -> str:
     return "\n".join(lines)
 
 
+def prediction() -> str:
+    """What edits were predicted to give, and gave, when last measured; wrong predictions included."""
+    if not PREDICTION.exists():
+        return "Not measured yet: `make verify BENCHMARKS=prediction`."
+    result = json.loads(PREDICTION.read_text(encoding="utf-8"))
+    figures = result["figures"]
+    lines = ["| rows | judged | median error | 90th percentile |", "| --- | ---: | ---: | ---: |"]
+    for name, words in (("all", "all"), ("chosen", "chosen by hand"), ("drawn", "drawn")):
+        one = figures[name]
+        lines.append(f"| {words} | {one['rows']} | {_share(one['median_error'])} | {_share(one['ninetieth_error'])} |")
+    host = f"Measured on {result['started'][:10]}, {result['host']['cores']} cores." if "started" in result else ""
+    wrong = "; ".join(f"`{cell(name)}`" for name in figures["wrong"]) or "none"
+    lines += ["", f"{host} Not judged: {figures['not_judged']}. Wrong by more than 1.5 times: {wrong}.".strip(), ""]
+    lines += ["| pipeline | edit | | predicted | measured | error | step wait, ms | peak | |"]
+    lines += ["| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    rows = [row for one in result["raw"].values() for row in one["rows"]]
+    lines += [f"| {' | '.join(_prediction_cells(row))} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _prediction_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    predicted, measured = row.get("predicted") or {}, row.get("measured") or {}
+    speedup = f"{predicted['speedup']:.2f}×" if predicted else "–"
+    seen = f"{measured['speedup']:.2f}× ({measured['low']:.2f}–{measured['high']:.2f})" if measured else "–"
+    waits = f"{predicted['wait_ms']:.2f} / {measured['wait_ms']:.2f}" if predicted and "wait_ms" in measured else "–"
+    sizes = [predicted.get("peak_bytes"), measured.get("peak_bytes")]
+    peaks = " / ".join("n/a" if size is None else f"{size / 1e6:+.0f} MB" for size in sizes) if measured else "–"
+    name, error, why = f"`{row['pipeline']}`", _share(row.get("error")), cell(row.get("why_not", ""))
+    return name, cell(row["edit"]), row["half"], speedup, seen, error, waits, peaks, why
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
 def coverage() -> str:
     """What the language covers of the surveyed pipelines: counts, and a row for each."""
     import yaml
@@ -330,6 +367,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
+    "prediction.md": lambda: _page("prediction.md", prediction()),
     "silence.md": lambda: _page("silence.md", silence()),
     "schema/pipeprof.schema.json": lambda: as_json(editor_schemas()[0]) + "\n",
     "schema/pipeprof.overlay.schema.json": lambda: as_json(editor_schemas()[1]) + "\n",

@@ -234,6 +234,7 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
         and Predicted(
             speedup=predicted.speedup,
             peak_rss_delta_bytes=predicted.peak_rss_delta_bytes,
+            wait_ms=predicted.wait_ms,
             formula=predicted.formula,
         ),
         status="unverified",

@@ -29,7 +29,7 @@ def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | 
     seen = {"headspace": view.headspace, "options": dict(view.options)}
     profile = view.profile.model_copy(update=seen)
     found = predict(profile, edits, costs_of(profile))
-    return found and Prediction(found.formula, found.speedup, found.peak_bytes)
+    return Prediction(found.formula, found.speedup, found.peak_bytes, found.wait_ms) if found is not None else None
 
 
 def more_calls(

@@ -73,11 +73,13 @@ class Prediction:
         formula: How it was worked out, with the numbers in it.
         speedup: Steps per second with the edit over without.
         peak_rss_delta_bytes: Change of peak memory; negative saves.
+        wait_ms: Wait of the step per batch with the edit, in milliseconds; without a step the whole interval.
     """
 
     formula: str
     speedup: float | None = None
     peak_rss_delta_bytes: int | None = None
+    wait_ms: float | None = None
 
 
 @dataclass(frozen=True)

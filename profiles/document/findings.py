@@ -50,6 +50,9 @@ class Predicted(Model):
 
     speedup: float | None = Field(None, gt=0, description="Steps per second with the edit over without.")
     peak_rss_delta_bytes: int | None = Field(None, description="Change of peak memory; negative saves.")
+    wait_ms: float | None = Field(
+        None, description="Wait of the step per batch with the edit; without a step the whole interval."
+    )
     formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
 
 

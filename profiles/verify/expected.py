@@ -33,6 +33,9 @@ def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:
     expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
     if expected is not None and expected.speedup > 0:
         finding.predicted = Predicted(
-            speedup=expected.speedup, peak_rss_delta_bytes=expected.peak_bytes, formula=expected.formula
+            speedup=expected.speedup,
+            peak_rss_delta_bytes=expected.peak_bytes,
+            wait_ms=expected.wait_ms,
+            formula=expected.formula,
         )
     return finding

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from pipeprof.profiles.document.stages import Stage
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -74,3 +76,62 @@ def test_noise_does_not_hide_what_is_slow() -> None:
 )
 def test_a_result_has_one_of_three_outcomes(written: dict[str, object], code: int, outcome: str) -> None:
     assert runner.outcome(written, code) == outcome
+
+
+def test_the_errors_of_predictions_are_those_of_the_judged_rows() -> None:
+    bench = prediction()
+    rows = [
+        {
+            "pipeline": "a",
+            "edit": f"{number}",
+            "half": "chosen" if number % 2 else "drawn",
+            "judged": True,
+            "error": 0.01 * number,
+        }
+        for number in range(40)
+    ]
+    noisy = {"pipeline": "a", "edit": "noisy", "half": "drawn", "judged": False, "error": 3.0}
+    found = bench.summary([*rows, noisy])
+    assert (found["all"]["rows"], found["drawn"]["rows"], found["not_judged"], found["wrong"]) == (40, 20, 1, [])
+    assert found["all"]["median_error"] == pytest.approx(0.19)
+    assert found["all"]["ninetieth_error"] == pytest.approx(0.35)
+    assert not bench.holds(found)
+    better = bench.summary([{**row, "error": row["error"] / 2} for row in rows])
+    assert bench.holds(better)
+    assert not bench.holds(bench.summary(rows[:39]))
+    wrong = bench.summary([{**rows[0], "error": 0.6}])
+    assert wrong["wrong"] == ["a: 0"]
+
+
+def test_the_draw_is_the_same_each_time_and_leaves_out_what_was_chosen() -> None:
+    bench = prediction()
+    stages = [
+        Stage(id="source", origin="written", op="range"),
+        Stage(id="stages.0", origin="written", op="repeat"),
+        Stage(id="stages.1", origin="written", op="map"),
+        Stage(id="stages.2", origin="written", op="batch"),
+    ]
+    edits = bench.drawn("tiny_map", stages)
+    assert edits == bench.drawn("tiny_map", stages)
+    assert len(edits) == len(bench.population(stages)) - 1
+    assert not set(map(str, edits)) & set(map(str, bench.CASES["tiny_map"].chosen))
+    assert bench.text_of(edits[0])
+
+
+def prediction() -> ModuleType:
+    """The benchmark with the modules beside it."""
+    folder = str(BENCHMARKS / "prediction")
+    beside = ("cases", "measure")
+    before = {name: sys.modules.pop(name, None) for name in beside}
+    sys.path.insert(0, folder)
+    try:
+        bench = loaded("prediction/bench.py")
+        cases = sys.modules["cases"]
+        bench.population = cases.population  # type: ignore[attr-defined]
+    finally:
+        sys.path.remove(folder)
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+    return bench

@@ -20,7 +20,7 @@ def waiting(recorded: Recorded) -> Profile:
     found = recorded("step-none").model_copy(deep=True)
     assert found.steps is not None
     found.steps.interval_ms.mean = 20.0
-    found.headspace = None
+    found.headspace, found.cpu, found.contention = None, None, None
     found.stages = [
         Stage(id="source", origin="written", op="range", tf_op="RangeDataset", time_ms_per_batch=1.0),
         Stage(

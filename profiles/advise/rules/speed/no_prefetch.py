@@ -98,6 +98,7 @@ class NoPrefetch(Rule):
             and Prediction(
                 formula=f"{predicted.formula}; with a step in flight 1×",
                 speedup=predicted.speedup,
+                wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=held,
             ),
         )

@@ -155,6 +155,7 @@ class NoPrefetchBetween(Rule):
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
+                wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),
             ),
         )
