@@ -110,7 +110,7 @@ def build_parser() -> Any:
     import typer
 
     app = typer.Typer(add_completion=False)
-    app.command("run")(typed_command(_nothing))
+    app.command("run")(typed_command(_nothing, RunOptions))
     return typer.main.get_command(app)
 
 

@@ -16,7 +16,8 @@ from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.spec.step import Step as ParsedStep
+    from pipeprof.profiles.advise.rule import Semantics
 
 T = TypeVar("T")
 
@@ -122,6 +123,25 @@ Section = Annotated[
 ]
 
 
+Step = Annotated[
+    str | None,
+    typer.Option("--step", metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
+]
+Dispatch = Annotated[
+    str | None,
+    typer.Option("--dispatch", metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Seed for TensorFlow's random ops.")]
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="SECONDS", help="Give up when no step finishes for this long.  [default: 120]"),
+]
+MaxTime = Annotated[str | None, typer.Option("--max-time", metavar="SECONDS", help="Time limit for the whole command.")]
+NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]
+ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
+"""What a change may do to the data: nothing, or one of the others."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """All options of ``pipeprof run``, as typed."""
@@ -136,20 +156,12 @@ class RunOptions:
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Measure at most this many steps.")] = None
-    step: Annotated[
-        str | None,
-        typer.Option(metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
-    ] = None
-    dispatch: Annotated[
-        str | None,
-        typer.Option(metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
-    ] = None
+    step: Step = None
+    dispatch: Dispatch = None
     cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed for TensorFlow's random ops.")] = None
-    timeout: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Give up when no step finishes for this long.  [default: 120]")
-    ] = None
-    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Time limit for the whole command.")] = None
+    seed: Seed = None
+    timeout: Timeout = None
+    max_time: MaxTime = None
     memory_limit: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
@@ -168,22 +180,87 @@ class RunOptions:
     force: Force = False
     color: Color = "auto"
     redact: Redact = False
-    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")] = False
+    no_lock: NoLock = False
     quiet: Quiet = False
     verbose: Verbose = False
 
 
-def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
-    """Make a function with one parameter for each option of ``pipeprof run``, as typer reads it.
+@dataclass(frozen=True)
+class FixOptions:
+    """All options of ``pipeprof fix``, as typed."""
+
+    target: Target
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
+    ] = False
+    out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=f"Write the result to a file ({' or '.join(extensions_of('fix'))}). Repeatable.",
+        ),
+    ] = None
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="CLASS,...",
+            help="What changes may do to the data: order, randomness or values.  [default: nothing]",
+            autocompletion=completion.one_of(*ALLOWED),
+        ),
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="How long to measure; starts and builds come on top.  [default: 60]"),
+    ] = None
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory that the pipeline may take, e.g. 8GiB.  [default: all available]"),
+    ] = None
+    sets: Set = None
+    overlays: Overlay = None
+    env: Env = False
+    args: Arg = None
+    no_python: NoPython = False
+    step: Step = None
+    dispatch: Dispatch = None
+    seed: Seed = None
+    timeout: Timeout = None
+    max_time: MaxTime = None
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(names_of("fix")),
+            help="Output format on stdout.  [default: text]",
+            autocompletion=completion.one_of(*names_of("fix")),
+        ),
+    ] = None
+    json: Json = False
+    force: Force = False
+    color: Color = "auto"
+    redact: Redact = False
+    no_lock: NoLock = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+Options = TypeVar("Options", RunOptions, FixOptions)
+
+
+def typed_command(command: Callable[[Options], None], options: type[Options]) -> Callable[..., None]:
+    """Make a function with one parameter for each option of a command, as typer reads it.
 
     Args:
         command: Takes all options in one object.
+        options: Class of that object.
     """
 
     def call(**given: Any) -> None:
-        command(RunOptions(**given))
+        command(options(**given))
 
-    hints = get_type_hints(RunOptions, include_extras=True)
+    hints = get_type_hints(options, include_extras=True)
     parameters = [
         Parameter(
             field.name,
@@ -191,7 +268,7 @@ def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
             annotation=hints[field.name],
             default=Parameter.empty if field.default is MISSING else field.default,
         )
-        for field in fields(RunOptions)
+        for field in fields(options)
     ]
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = hints
@@ -219,6 +296,21 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]])
+
+
+def classes(values: Sequence[str] | None) -> list[Semantics]:
+    """Parse the values of ``--allow``, each one or several words with commas between them.
+
+    Raises:
+        UsageError: A word is no class.
+
+    Example:
+        >>> classes(["order,values"]), classes(None)
+        (['order', 'values'], [])
+    """
+    names = [name.strip() for text in values or () for name in text.split(",")]
+    chosen = {choice("--allow", name, ALLOWED) for name in names}
+    return [name for name in ALLOWED if name in chosen]
 
 
 def report_format(value: str | None, *, json: bool, command: str = "run") -> str:
@@ -322,7 +414,7 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
     raise UsageError(msg)
 
 
-def step(text: str | None) -> Step | None:
+def step(text: str | None) -> ParsedStep | None:
     """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
 
     Raises:

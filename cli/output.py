@@ -42,7 +42,9 @@ class Outputs:
         return next((path for path, kind in self.files if kind == "json"), None)
 
 
-def plan_outputs(out: Sequence[str] | None, form: str | None, *, json: bool, force: bool) -> Outputs:
+def plan_outputs(
+    out: Sequence[str] | None, form: str | None, *, json: bool, force: bool, command: str = "run"
+) -> Outputs:
     """Check all outputs before anything is measured.
 
     Args:
@@ -50,19 +52,24 @@ def plan_outputs(out: Sequence[str] | None, form: str | None, *, json: bool, for
         form: Value of ``--format``.
         json: ``--json`` was given.
         force: Files that pipeprof did not write may be overwritten.
+        command: Name of the command whose formats can be chosen.
 
     Raises:
         UsageError: A format is unknown, a folder does not exist, or a file was not written by pipeprof.
     """
-    stdout = report_format(form, json=json)
-    files = [(Path(text), format_of(text)) for text in out or [] if text != "-"]
+    stdout = report_format(form, json=json, command=command)
+    files = [(Path(text), format_of(text, command)) for text in out or [] if text != "-"]
     for path, _ in files:
         _check_file(path, force=force)
     return Outputs(stdout, files)
 
 
-def format_of(text: str) -> str:
+def format_of(text: str, command: str = "run") -> str:
     """Find the format for a file by its extension.
+
+    Args:
+        text: Name of the file.
+        command: Name of the command that writes it.
 
     Raises:
         UsageError: No format has this extension.
@@ -71,7 +78,7 @@ def format_of(text: str) -> str:
         >>> format_of("a/report.txt"), format_of("fast.plan.json"), format_of("run.json")
         ('text', 'plan', 'json')
     """
-    known = extensions_of("run")
+    known = extensions_of(command)
     name = Path(text).name.lower()
     extension = max(
         (known_one for known_one in known if name.endswith(known_one) and name != known_one), key=len, default=""
@@ -131,11 +138,20 @@ def shown_path(path: Path | None) -> str | None:
         return str(path)
 
 
-def as_text(profile: Profile, kind: str, style: Style, saved: Path | None, selection: Selection | None = None) -> str:
+def as_text(
+    profile: Profile,
+    kind: str,
+    style: Style,
+    saved: Path | None,
+    selection: Selection | None = None,
+    *,
+    to_file: bool = False,
+) -> str:
     """Render the profile, or the selected part of its report, in one of the formats."""
     from pipeprof.cli.report.report import build_report
 
-    return render(kind, Output(profile, lambda: build_report(profile, shown_path(saved), selection), style))
+    output = Output(profile, lambda: build_report(profile, shown_path(saved), selection), style)
+    return render(kind, output, to_file=to_file)
 
 
 def select(
@@ -188,7 +204,7 @@ def write_reports(
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            write_atomically(path, as_text(profile, kind, Style(), saved, selection).encode(), sync=True)
+            write_atomically(path, as_text(profile, kind, Style(), saved, selection, to_file=True).encode(), sync=True)
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:

@@ -92,7 +92,7 @@ def run(given: RunOptions) -> None:
 
     from pipeprof.profiles.harness.harness import run_sample
 
-    writer = _writer(parsed, loaded, outputs.profile, redact=given.redact)
+    writer = make_writer(parsed, loaded, outputs.profile, redact=given.redact)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     chosen = settings(target=parsed, loaded=loaded)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
@@ -104,12 +104,12 @@ def run(given: RunOptions) -> None:
     finally:
         progress.close()
     try:
-        _finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
     except streams.OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:
             raise
-    _refuse(profile, loaded)
+    refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 
 
@@ -150,7 +150,8 @@ def _verify(  # noqa: PLR0917 - what a run has
     verify(profile, settings, seconds, progress, reload=reload if settings.loaded is not None else None, end_at=end_at)
 
 
-def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
+def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
+    """Make the writer of a run's profile."""
     from datetime import datetime, timezone
 
     from pipeprof.profiles.document.redaction import redact_here
@@ -161,7 +162,7 @@ def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *
     return ProfileWriter(places(name, stamp, out), redact_here if redact else None)
 
 
-def _finish(
+def finish(
     profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str, redact: bool
 ) -> None:
     """Print and write everything, then raise if the profile could not be saved."""
@@ -177,7 +178,7 @@ def _finish(
     writer.require_saved()
 
 
-def _refuse(profile: Profile, loaded: LoadedSpec | None) -> None:
+def refuse(profile: Profile, loaded: LoadedSpec | None) -> None:
     """Raise an error that only TensorFlow could find in a spec, with its line and a caret."""
     from pipeprof.cli.exit_codes import USAGE
     from pipeprof.pipelines.errors import UsageError

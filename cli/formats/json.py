@@ -16,4 +16,4 @@ def _render(output: Output) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(output.profile).decode())
 
 
-FORMAT = Format("json", (".json",), frozenset({"run", "show", "check"}), _render, order=2)
+FORMAT = Format("json", (".json",), frozenset({"run", "show", "check", "fix"}), _render, order=2)

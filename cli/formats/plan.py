@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.formats.registry import Format, Output
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
+    from collections.abc import Sequence
+
+    from pipeprof.pipelines.edits.edits import PipelineEdit
+    from pipeprof.profiles.document.findings import Edit, Finding
     from pipeprof.profiles.document.profile import Profile
 
 
@@ -16,18 +19,27 @@ SAME_SPEED = 1.03
 
 
 def _render(output: Output) -> str:
-    from pipeprof.pipelines.edits.edits import from_document
     from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 
     profile = output.profile
+    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
+    if profile.fix is not None:
+        steps = tuple(tuple(_edits(step)) for step in profile.fix.edits)
+        return write_plan(SavedPlan(profile.target.text, stages, steps, (profile.fix.measured or {}).get("speedup")))
     best = best_change(profile)
-    edits, speedup = [], None
+    edits: list[PipelineEdit] = []
+    speedup = None
     if best is not None:
         documents = best.edit if isinstance(best.edit, list) else [best.edit] if best.edit is not None else []
-        edits = [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
+        edits = _edits(documents)
         speedup = (best.measured or {}).get("speedup")
-    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
     return write_plan(SavedPlan(profile.target.text, stages, (tuple(edits),) if edits else (), speedup))
+
+
+def _edits(documents: Sequence[Edit]) -> list[PipelineEdit]:
+    from pipeprof.pipelines.edits.edits import from_document
+
+    return [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
 
 
 def best_change(profile: Profile) -> Finding | None:
@@ -42,4 +54,4 @@ def _speedup(finding: Finding) -> float:
     return float((finding.measured or {}).get("speedup") or 0.0)
 
 
-FORMAT = Format("plan", (".plan.json",), frozenset({"run", "show"}), _render, order=60)
+FORMAT = Format("plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60)

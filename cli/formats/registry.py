@@ -44,6 +44,7 @@ class Format:
         commands: Names of the commands that have it.
         render: The output as text.
         order: Formats are listed by this number, then by name.
+        exact: Programs read it: a file has its text unchanged.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Format:
     commands: frozenset[str]
     render: Callable[[Output], str]
     order: int = 50
+    exact: bool = False
 
 
 @cache
@@ -91,7 +93,14 @@ def extensions_of(command: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def render(name: str, output: Output) -> str:
-    """The output in the format with this name; a CI log reads no command in it, except in the format for that."""
-    text = next(format_ for format_ in all_formats() if format_.name == name).render(output)
-    return without_commands(text, name)
+def render(name: str, output: Output, *, to_file: bool = False) -> str:
+    """The output in the format with this name; a CI log reads no command in it, except in the format for that.
+
+    Args:
+        name: Of the format.
+        output: What it shows.
+        to_file: It is not for a terminal or a log.
+    """
+    chosen = next(format_ for format_ in all_formats() if format_.name == name)
+    text = chosen.render(output)
+    return text if to_file and chosen.exact else without_commands(text, name)

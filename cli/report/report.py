@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.finding import build_all_findings, build_finding
 from pipeprof.cli.report.findings import build_findings
+from pipeprof.cli.report.fix import build_all_steps_tried, build_fix
 from pipeprof.cli.report.footer import build_conditions, build_footer
 from pipeprof.cli.report.ledger import build_ledger
 from pipeprof.cli.report.memory import build_memory, build_memory_line, build_phases
@@ -16,11 +17,30 @@ from pipeprof.cli.report.problems import build_all_errors, build_errors, build_o
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.report.verdict import build_verdict
+from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan
 
 if TYPE_CHECKING:
-    from pipeprof.cli.text.blocks import Block
     from pipeprof.profiles.document.profile import Profile
+
+
+_COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
+
+_LABEL_WIDTH = 12
+
+
+def build_verdict(profile: Profile) -> Iterator[Block]:
+    """Build the headline, and one line for each detail."""
+    verdict = profile.verdict
+    if verdict is None:
+        yield Prose((TextSpan("No verdict yet: the run has not ended.", "bold red"),), indent=0)
+        return
+    failed = not profile.complete or bool(profile.exit_code)
+    color = "red" if failed else _COLORS.get(verdict.bound or "", "")
+    head, colon, rest = (verdict.headline or verdict.sentence).partition(":")
+    yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
+    width = max((len(detail.label) + 2 for detail in verdict.details), default=0)
+    for detail in verdict.details if verdict.headline else ():
+        yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH))
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,11 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     elif selection is not None and selection.verbose:
         for build in SECTIONS.values():
             yield from build(profile)
+        if profile.fix is not None:
+            yield from build_all_steps_tried(profile.fix)
         yield from build_footer(profile, saved, complete=True)
+    elif profile.fix is not None:
+        yield from build_fix(profile, profile.fix, saved)
     else:
         yield from _build_screen(profile, saved)
 

@@ -116,3 +116,57 @@ class Verification(Model):
     same: list[float] | None = Field(
         None, description="The pipeline in one process over the same in another: ratio, low, high at 95 %."
     )
+
+
+class FixStep(Model):
+    """One change that a search tried, on the best pipeline that it had then."""
+
+    round: int = Field(description="Number of the race: changes of one race were measured side by side.")
+    title: str
+    change: str | None = Field(None, description="The change in one line.")
+    rule: str | None = Field(None, description="Of the finding that proposed it, if one did.")
+    stage: str | None = None
+    semantics: Literal["same", "order", "randomness", "values"] | None = None
+    edit: list[Edit] = Field(default_factory=list, description="With the addresses of the pipeline it was tried on.")
+    predicted: float | None = Field(None, description="Predicted factor, where there was one.")
+    result: Literal["taken", "behind", "rejected", "unclear", "not-tried"] = Field(
+        description="`behind`: it helps, another one of the race helps more."
+    )
+    reason: str
+    speedup: float | None = Field(None, description="Steps per second over those of the best pipeline so far.")
+    low: float | None = Field(None, description="Lower end of the interval at 95 %.")
+    high: float | None = Field(None, description="Upper end; `None` of a single round.")
+    ratios: list[float] = Field(default_factory=list, description="Of each round.")
+    peak_bytes: int | None = None
+    peak_rss_delta_bytes: int | None = Field(None, description="Peak over that of the best so far; negative saves.")
+    data: str | None = Field(None, description="Comparison of the first batches, in words.")
+
+
+class Fix(Model):
+    """A search for the best proven pipeline."""
+
+    status: Literal["fixed", "nothing", "not-proven", "interrupted"] = Field(
+        description="`fixed`: the best pipeline was measured against the one as it is, and holds. `interrupted`: only "
+        "its steps were measured."
+    )
+    reason: str = Field(description="Why it is so, and why the search ended.")
+    seconds: float = Field(description="Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it.")
+    budget_seconds: float
+    wall_seconds: float = Field(description="The whole search, starts of processes and builds included.")
+    allow: list[str] = Field(description="What the changes may change of the data.")
+    steps: list[FixStep] = Field(default_factory=list)
+    edits: list[list[Edit]] = Field(
+        default_factory=list,
+        description="The best pipeline's changes, step by step; the addresses of a step are those of the pipeline that "
+        "the one before it made.",
+    )
+    environment: dict[str, str] = Field(default_factory=dict, description="Variables that belong to it.")
+    semantics: Literal["same", "order", "randomness", "values"] | None = None
+    measured: dict[str, Any] | None = Field(
+        None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
+    )
+    peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
+    peak_before_bytes: int | None = None
+    text: str | None = Field(None, description="The changed spec's own file.")
+    diff: str | None = Field(None, description="The same as a diff, from the file as it is.")
+    python: list[str] = Field(default_factory=list, description="The changes as Python, for reading.")

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Verdict, Verification
+from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Phase, Series, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -53,6 +53,7 @@ class Profile(Model):
     fetch: Fetch | None = None
     findings: list[Finding] | None = None
     verification: Verification | None = Field(None, description="`None` where no edit was tried.")
+    fix: Fix | None = Field(None, description="Of `pipeprof fix`: the search and the best pipeline.")
     series: Series = Field(default_factory=Series)
     overhead: Overhead | None = None
     contention: Contention | None = None

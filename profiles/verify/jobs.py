@@ -68,7 +68,7 @@ class JobMaker:
     @property
     def is_spec(self) -> bool:
         """Whether edits are ``--set`` values of a spec; else they are made in the graph."""
-        return self._reload is not None
+        return self._settings.loaded is not None
 
     @property
     def timeout(self) -> float:

@@ -17,6 +17,8 @@ from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnd
 from pipeprof.profiles.protocol.turns import TurnRequest
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from pipeprof.profiles.harness.event_loop import Signals
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -159,7 +161,7 @@ class Team:
                 member.family.__exit__()
 
     @contextlib.contextmanager
-    def closing(self) -> Iterator[Team]:
+    def closing(self) -> Iterator[Self]:
         """End all workers with the body, whatever ends it."""
         try:
             yield self

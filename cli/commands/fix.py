@@ -1,0 +1,248 @@
+"""``pipeprof fix``: search for the fastest pipeline that is proven."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeprof.cli.exit_codes import HUNG_UP, epilog
+from pipeprof.cli.options import FixOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from functools import partial
+    from pathlib import Path
+
+    from pipeprof.cli.commands.targets import Changes
+    from pipeprof.cli.output import Outputs
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.harness.settings import RunSettings
+
+DEFAULT_BUDGET = 60.0
+"""Seconds of measuring."""
+FIRST_SECONDS = 4.0
+"""Length of the measurement of the pipeline as it is, which shows what to try."""
+TEXTS = frozenset({"yaml", "patch"})
+"""Formats that have the changed pipeline alone: nothing is written where there is none."""
+
+EPILOG = epilog(
+    "pipeprof fix spec.yaml",
+    "pipeprof fix spec.yaml --write",
+    "pipeprof fix spec.yaml --out faster.yaml --allow order",
+    "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
+    "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
+)
+
+
+def fix(given: FixOptions) -> None:
+    """Search for the fastest pipeline that is proven.
+
+    Changes are measured side by side, the best is taken, and the search goes on from there. At the end, the best
+    pipeline is measured against the one as it is. Without --write, no file of yours changes.
+    """
+    from pipeprof.cli import options, output, streams
+    from pipeprof.cli.commands.run import refuse
+    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.target.target import STDIN
+
+    options.choice("--color", given.color, options.COLORS)
+    settings = _settings(given)
+    budget, allow = options.duration("--budget", given.budget), options.classes(given.allow)
+    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="fix")
+    selection = output.select(outputs, verbose=given.verbose)
+    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
+        return
+    if given.target == STDIN:
+        msg = "fix needs a file: `-` (standard input) is for `pipeprof check -`"
+        raise UsageError(msg)
+    changes = Changes(given.sets or [], given.overlays or [], given.env)
+    parsed, loaded = load_target(
+        given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
+    )
+    _check_outputs(given, outputs, loaded)
+    for note in loaded.notes if loaded is not None else ():
+        streams.say(f"pipeprof: note: {note}")
+
+    chosen = settings(target=parsed, loaded=loaded)
+    reread = _reread(parsed, changes) if loaded is not None else None
+    profile, writer = _search(given, chosen, outputs, budget or DEFAULT_BUDGET, allow, reread)
+    outputs = _with_results(profile, outputs)
+    try:
+        from pipeprof.cli.commands.run import finish
+
+        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+        if given.write and loaded is not None:
+            _write_spec(profile, loaded)
+    except streams.OutputError:
+        if profile.exit_code != HUNG_UP:
+            raise
+    refuse(profile, loaded)
+    raise typer.Exit(profile.exit_code or 0)
+
+
+def _settings(given: FixOptions) -> partial[RunSettings]:
+    """The settings of the first run, but for its target."""
+    import sys
+    from functools import partial
+
+    from pipeprof.cli import options
+    from pipeprof.profiles.harness.settings import RunSettings
+
+    return partial(
+        RunSettings,
+        command=["pipeprof", *sys.argv[1:]],
+        step=options.step(given.step),
+        dispatch=options.dispatch(given.dispatch),
+        seconds=FIRST_SECONDS,
+        seed=options.whole("--seed", given.seed),
+        timeout=options.duration("--timeout", given.timeout),
+        max_time=options.duration("--max-time", given.max_time),
+        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
+        lock=not given.no_lock,
+    )
+
+
+def _search(  # noqa: PLR0917 - what a search has
+    given: FixOptions,
+    settings: RunSettings,
+    outputs: Outputs,
+    budget: float,
+    allow: Sequence[Semantics],
+    reread: Reread | None,
+) -> tuple[Profile, ProfileWriter]:
+    """Measure the pipeline as it is, and search; the profile is saved."""
+    import sys
+    import time
+
+    from pipeprof.cli.commands.run import make_writer
+    from pipeprof.cli.text.progress import progress_for
+    from pipeprof.profiles.fix.fix import fix as search
+    from pipeprof.profiles.harness.harness import run_sample
+
+    target = settings.target
+    writer = make_writer(target, settings.loaded, outputs.profile, redact=given.redact)
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
+    end_at = time.monotonic() + settings.max_time if settings.max_time is not None else None
+    try:
+        # A pipeline that needs more than it may is measured too: to need less is what the search is for.
+        profile = run_sample(replace(settings, memory_limit=None), writer, progress)
+        if not profile.exit_code:
+            search(profile, settings, budget, progress, allow=allow, reread=reread, end_at=end_at)
+            _add_python_diff(profile, target, outputs)
+            writer.write(profile, final=True)
+    finally:
+        progress.close()
+    return profile, writer
+
+
+def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
+    """Refuse outputs that could have nothing in them, before anything is measured."""
+    from pipeprof.pipelines.errors import UsageError
+
+    kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
+    if loaded is not None and "plan" in kinds:
+        msg = (
+            f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use --write or --out NEW.yaml"
+        )
+        raise UsageError(msg)
+    if loaded is not None:
+        return
+    if given.write or "yaml" in kinds:
+        what = "--write changes" if given.write else "YAML is the output of"
+        msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
+        raise UsageError(msg)
+    if "patch" in kinds and not any(kind == "plan" for _, kind in outputs.files):
+        msg = "the diff of a Python file applies a plan: add --out NAME.plan.json"
+        raise UsageError(msg)
+
+
+def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
+    """How a spec with another text is read: with the flags of the command line."""
+    import os
+
+    from pipeprof.pipelines.check import check_spec
+
+    def reread(text: str) -> LoadedSpec:
+        environment = os.environ if changes.env else None
+        return check_spec(
+            parsed.path, changes.sets, overlays=changes.overlays, environment=environment, content=text.encode()
+        )
+
+    return reread
+
+
+def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -> None:
+    """Add the diff of a Python file that applies the plan, where it is known how to write it."""
+    plan = next((path for path, kind in outputs.files if kind == "plan"), None)
+    if profile.fix is None or parsed.function is None or plan is None or not profile.fix.edits:
+        return
+    from pipeprof.cli import streams
+    from pipeprof.profiles.fix.outcome import unified
+    from pipeprof.profiles.fix.python_diff import with_plan
+
+    before = parsed.path.read_bytes().decode("utf-8", errors="replace")
+    after = with_plan(before, parsed.function, str(plan))
+    if after is not None:
+        profile.fix.diff = unified(before, after, str(parsed.path))
+    elif any(kind == "patch" for _, kind in outputs.files):
+        line = f'pipeprof.apply(dataset, "{plan}")'
+        streams.say(
+            f"pipeprof: note: no diff: {parsed.function} does not end with one plain return; write {line} yourself"
+        )
+
+
+def _with_results(profile: Profile, outputs: Outputs) -> Outputs:
+    """The outputs without those of a changed pipeline where there is none."""
+    from pipeprof.cli import streams
+
+    found = profile.fix
+    lacking: set[str] = set()
+    if found is None or found.text is None:
+        lacking.add("yaml")
+    if found is None or not found.diff:
+        lacking.add("patch")
+    left_out: Sequence[Path] = [path for path, kind in outputs.files if kind in lacking]
+    for path in left_out:
+        streams.say(f"pipeprof: note: {path} is not written: there is no changed pipeline")
+    return replace(outputs, files=[(path, kind) for path, kind in outputs.files if kind not in lacking])
+
+
+def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
+    """Change the spec itself, unless somebody else has changed it since it was read."""
+    from pipeprof.cli import streams
+    from pipeprof.profiles.document.store import reason, write_atomically
+
+    found = profile.fix
+    if found is None or found.text is None:
+        return
+    path = loaded.path
+    if found.status != "fixed":
+        streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
+        return
+    changed = [file.name for file in loaded.files if _differs(file.folder / file.name.rpartition("/")[2], file.sha256)]
+    if changed:
+        msg = f"{path} is unchanged: {changed[0]} was edited while fix was measuring; --out NEW.yaml has the changes"
+        raise streams.OutputError(msg)
+    try:
+        write_atomically(path, found.text.encode(), sync=True)
+    except OSError as error:
+        msg = f"{path} could not be written ({reason(error)})"
+        raise streams.OutputError(msg) from None
+    streams.say(f"pipeprof: {path} was changed")
+
+
+def _differs(path: Path, sha256: str) -> bool:
+    import hashlib
+
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() != sha256
+    except OSError:
+        return True

@@ -1,0 +1,146 @@
+"""The result of a search: the best pipeline, each step with its factor and memory, and what to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.report.findings import EFFECTS, describe_delta, describe_measured
+from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.text.units import seconds
+from pipeprof.profiles.wording import significant, size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Fix, FixStep
+    from pipeprof.profiles.document.profile import Profile
+
+_KEY = 10
+_FEW_ROUNDS = 3
+"""Of fewer the interval says nothing."""
+_MOST_ROWS = 12
+"""Tried steps that the default report lists; those that were taken are always there."""
+_RESULTS = {
+    "taken": "taken",
+    "behind": "helps, less than another",
+    "rejected": "no",
+    "unclear": "cannot tell",
+    "not-tried": "not possible",
+}
+
+
+def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
+    """Build the default report of a search.
+
+    Args:
+        profile: Of the pipeline as it is.
+        fix: The search.
+        saved: Path of the saved profile as it is to be shown, if there is one.
+    """
+    yield _headline(fix)
+    yield from _facts(fix)
+    shown = [step for step in fix.steps if step.result == "taken"]
+    others = [step for step in fix.steps if step.result != "taken"]
+    shown += [step for step in others if step.speedup is not None][: max(0, _MOST_ROWS - len(shown))]
+    listed = [step for step in fix.steps if any(step is one for one in shown)]
+    if listed:
+        hidden = len(fix.steps) - len(listed)
+        yield Heading("Tried", f"{hidden} further: pipeprof show -v" if hidden else "")
+        yield _table(listed)
+    yield from _changes(fix)
+    if saved:
+        yield Blank()
+        yield Command("Saved", saved, width=_KEY)
+    if fix.status == "fixed":
+        yield from _next(profile, fix)
+
+
+def build_all_steps_tried(fix: Fix) -> Iterator[Block]:
+    """Build every step of a search, with its reason."""
+    yield Heading("Search", fix.reason)
+    yield from _facts(fix)
+    if fix.steps:
+        yield _table(fix.steps, reasons=True)
+
+
+def _headline(fix: Fix) -> Block:
+    if fix.status == "fixed":
+        measured = fix.measured or {}
+        gain = describe_measured({**measured, "peak_rss_delta_bytes": None})
+        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
+    if fix.status == "nothing":
+        words = f": {fix.reason}" if fix.reason else ""
+        return Prose((TextSpan("Nothing to change", "bold green" if fix.steps else "bold"), TextSpan(words)), indent=0)
+    label = "Interrupted" if fix.status == "interrupted" else "Not proven"
+    return Prose((TextSpan(f"{label}:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
+
+
+def _facts(fix: Fix) -> Iterator[Block]:
+    """What the proof says, and what the search took."""
+    if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
+        change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
+        yield KeyValue(
+            "memory", f"peak {size(fix.peak_before_bytes)} → {size(fix.peak_bytes)} ({change})", indent=2, width=_KEY
+        )
+    data = (fix.measured or {}).get("data")
+    if data and fix.semantics is not None:
+        yield KeyValue("data", f"{EFFECTS[fix.semantics][0]}; {data}", indent=2, width=_KEY)
+    measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
+    yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
+
+
+def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:
+    return Table(
+        [
+            Column("race", [str(step.round) if step.round else "" for step in steps], keep=2),
+            Column("change", [step.title for step in steps], right=False, shrink_to=20),
+            Column("factor", [_factor(step) for step in steps], right=False),
+            Column("memory", [_memory(step) for step in steps], keep=3),
+            Column("", [_RESULTS.get(step.result, step.result) for step in steps], right=False, keep=4),
+        ],
+        below={
+            row: [Prose(" · ".join(dict.fromkeys(filter(None, (step.change, step.reason)))), indent=7, hang=2)]
+            for row, step in enumerate(steps)
+            if reasons or step.result == "taken"
+        },
+    )
+
+
+def _factor(step: FixStep) -> str:
+    """The factor with its interval.
+
+    Example:
+        ``1.79× (1.74–1.83)``
+    """
+    if step.speedup is None:
+        return ""
+    text = f"{significant(step.speedup)}×"
+    if step.low is None or step.high is None or len(step.ratios) < _FEW_ROUNDS:
+        return text
+    return f"{text} ({significant(step.low)}–{significant(step.high)})"
+
+
+def _memory(step: FixStep) -> str:
+    return describe_delta(step.peak_rss_delta_bytes) if step.peak_rss_delta_bytes is not None else ""
+
+
+def _changes(fix: Fix) -> Iterator[Block]:
+    """What the best pipeline has: a diff of a spec, else the Python that says the same."""
+    if not fix.edits:
+        return
+    if fix.diff and fix.text is not None:
+        yield Heading("Changes")
+        yield Code(fix.diff.rstrip("\n"), indent=2)
+    elif fix.python:
+        yield Heading("Changes", "in the graph; as Python they would be")
+        yield Code("\n".join(fix.python), indent=2, wrap=True)
+    for name, value in fix.environment.items():
+        yield Command("start with", f"{name}={value}", indent=2, width=12)
+
+
+def _next(profile: Profile, fix: Fix) -> Iterator[Block]:
+    if fix.text is None:
+        name = "fast.plan.json"
+        line = f'dataset = pipeprof.apply(dataset, "{name}")'
+        yield Command("Next", line, width=_KEY, note=f"the plan: pipeprof show PROFILE --out {name}")
+    elif profile.target.kind == "spec":
+        yield Command("Next", f"pipeprof fix {profile.target.text} --write", width=_KEY, note="changes the spec itself")

@@ -1,0 +1,257 @@
+"""What to try next on a measured pipeline: edits of findings, and parameters of stages with much work; pure functions.
+
+None of them is taken unless it was measured to help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    PipelineEdit,
+    SetArgument,
+    SetOption,
+    from_document,
+    stages_of,
+)
+from pipeprof.pipelines.edits.support import TargetKind, supports
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.search import AUTOTUNE, guesses
+from pipeprof.profiles.wording import stage_name
+
+CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
+MUCH_WORK = 0.10
+"""Share of the pipeline's work from which the parameters of a stage are tried."""
+WAITING_CALLS = 16
+"""Calls at a time of a stage that waits instead of computing: more than there are cores."""
+PARALLEL_CALLS = "num_parallel_calls"
+EVERYTHING = "all changes of the findings together"
+EVERYWHERE = "AUTOTUNE everywhere"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A step that may be taken.
+
+    Attributes:
+        title: What it does.
+        change: The change in one line.
+        edits: On the pipeline that it was found for.
+        semantics: What it may change of the data.
+        for_memory: Whether it is to save memory, not time.
+        rule: Of the finding that proposes it, if one does.
+        stage: Address of the stage that it is about.
+        predicted: Steps per second with it over without, where that is known.
+    """
+
+    title: str
+    change: str
+    edits: tuple[PipelineEdit, ...]
+    semantics: Semantics = "same"
+    for_memory: bool = False
+    rule: str | None = None
+    stage: str | None = None
+    predicted: float | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is on any version of the pipeline: stages have other addresses there."""
+        ops = sorted(getattr(edit, "op", type(edit).__name__) for edit in self.edits)
+        return f"{self.title}|{self.change}|{','.join(ops)}"
+
+
+def candidates(
+    profile: Profile, kind: TargetKind, allowed: Collection[Semantics], *, for_memory: bool = False
+) -> list[Candidate]:
+    """Return what to try on a pipeline, most promising first.
+
+    Args:
+        profile: Of a complete run of it, with its findings.
+        kind: Of the target.
+        allowed: What the changes may change of the data.
+        for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
+    """
+    proposed = [
+        candidate
+        for finding in (*(profile.findings or ()), *profile.proposals, *guesses(profile))
+        if (candidate := _of_finding(finding)) is not None
+    ]
+    found = [*sorted(proposed, key=lambda candidate: -_promise(candidate))]
+    worth = [candidate for candidate in found if not candidate.for_memory]
+    if (together := _together(worth, allowed, kind)) is not None:
+        found.insert(0, together)
+    if _is_worth_it(profile):
+        line = main_line(profile)
+        if (everywhere := _everywhere(line)) is not None:
+            found.insert(1 if found else 0, everywhere)
+        found += _parameters(profile, line)
+    found.sort(key=lambda candidate: candidate.for_memory != for_memory)
+    return list(_different(candidate for candidate in found if _is_possible(candidate, kind, allowed)))
+
+
+def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
+    """The classes that ``--allow`` names, and the one that changes nothing."""
+    return frozenset({"same", *names})
+
+
+def main_line(profile: Profile) -> list[Stage]:
+    """The stages as written that follow each other outside of all functions, the source first."""
+    return [
+        stage
+        for stage in profile.stages or ()
+        if stage.origin == "written"
+        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
+    ]
+
+
+def _is_possible(candidate: Candidate, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
+    return candidate.semantics in allowed and all(supports(edit, kind) for edit in candidate.edits)
+
+
+def _different(found: Iterator[Candidate]) -> Iterator[Candidate]:
+    """Leave out those that do what an earlier one does."""
+    seen: list[tuple[PipelineEdit, ...]] = []
+    for candidate in found:
+        if candidate.edits not in seen:
+            seen.append(candidate.edits)
+            yield candidate
+
+
+def _promise(candidate: Candidate) -> float:
+    """What decides about the order: the predicted gain, none where it is not known; memory comes last."""
+    if candidate.for_memory:
+        return 0.0
+    return candidate.predicted if candidate.predicted is not None else 1.0
+
+
+def _of_finding(finding: Finding) -> Candidate | None:
+    edits = [from_document(edit.model_dump()) for edit in edits_of(finding)]
+    known = tuple(edit for edit in edits if edit is not None)
+    if not known or len(known) < len(edits) or finding.family == "correctness" or finding.status == "rejected":
+        return None
+    return Candidate(
+        title=finding.title,
+        change=finding.change or finding.title,
+        edits=known,
+        semantics=finding.semantics or "same",
+        for_memory=finding.family == "memory",
+        rule=finding.rule,
+        stage=finding.stage,
+        predicted=finding.predicted.speedup if finding.predicted is not None else None,
+    )
+
+
+def _is_worth_it(profile: Profile) -> bool:
+    """Whether a faster pipeline would make the steps faster."""
+    verdict, headspace = profile.verdict, profile.headspace
+    if verdict is None or verdict.bound == "step":
+        return False
+    return headspace is None or headspace.share >= 0.05
+
+
+def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: TargetKind) -> Candidate | None:
+    """All changes at once that are about different stages."""
+    chosen: list[Candidate] = []
+    taken: set[str] = set()
+    for candidate in found:
+        stages = stages_of(candidate.edits)
+        if _is_possible(candidate, kind, allowed) and not stages & taken:
+            chosen.append(candidate)
+            taken |= stages
+    if len(chosen) < 2:
+        return None
+    predictions = [candidate.predicted for candidate in chosen if candidate.predicted is not None]
+    return Candidate(
+        title=EVERYTHING,
+        change="; ".join(candidate.change for candidate in chosen),
+        edits=tuple(edit for candidate in chosen for edit in candidate.edits),
+        semantics=max((candidate.semantics for candidate in chosen), key=CLASSES.index),
+        predicted=max(predictions, default=None),
+    )
+
+
+def _everywhere(line: Sequence[Stage]) -> Candidate | None:
+    """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end."""
+    parallel = [stage for stage in line if traits(stage.op).parallel and not _several_ops(stage)]
+    edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in parallel]
+    ahead = bool(line) and traits(line[-1].op).prefetches
+    if line and not ahead:
+        edits.append(InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id))
+    if not edits:
+        return None
+    names = ", ".join(dict.fromkeys(stage_name(stage) for stage in parallel))
+    parts = [f"{PARALLEL_CALLS}: AUTOTUNE in {names}"] if names else []
+    parts += ["prefetch(AUTOTUNE) at the end"] if not ahead else []
+    return Candidate(EVERYWHERE, ", ".join(parts), tuple(edits), _draws(parallel))
+
+
+def _several_ops(stage: Stage) -> bool:
+    return traits(stage.op).composed
+
+
+def _draws(stages: Sequence[Stage]) -> Semantics:
+    """What calls at the same time may change: random numbers come to other elements."""
+    return "randomness" if any(stage.random for stage in stages) else "same"
+
+
+def _parameters(profile: Profile, line: Sequence[Stage]) -> Iterator[Candidate]:
+    """Numbers of the stages with much work, those with the most of it first."""
+    cores = max(1, round(profile.host.cores or 1))
+    named = profile.verdict.stage if profile.verdict is not None else None
+    heavy = [stage for stage in line if stage.id == named or (stage.share or 0.0) >= MUCH_WORK]
+    for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)):
+        if traits(stage.op).parallel and not _several_ops(stage):
+            yield from _calls(stage, cores)
+    if line and traits(line[-1].op).prefetches:
+        last = line[-1]
+        for size in (AUTOTUNE, 2, 8):
+            yield _argument(last, "buffer_size", size)
+    if any(traits(stage.op).parallel and (stage.parallelism or 1.0) > 1.0 for stage in line):
+        yield Candidate(
+            "Let parallel stages give elements as they are ready",
+            "options.deterministic: false",
+            (SetOption("deterministic", False),),
+            "order",
+        )
+    options = profile.options or {}
+    pool = options.get("threading.private_threadpool_size")
+    if pool is not None and not isinstance(pool, bool) and 0 < pool < cores:
+        yield Candidate(
+            "Give the pipeline as many threads as there are cores",
+            f"options.threading.private_threadpool_size: {pool} → {cores}",
+            (SetOption("threading.private_threadpool_size", cores),),
+        )
+    if options.get("autotune.enabled") is False:
+        yield Candidate(
+            "Let tf.data choose its numbers",
+            "options.autotune.enabled: false → true",
+            (SetOption("autotune.enabled", True),),
+        )
+
+
+def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
+    """Numbers of calls at a time: more than there are cores only where the stage waits."""
+    waits = (stage.blocked_ms_per_batch or 0.0) > (stage.cpu_ms_per_batch or 0.0)
+    sizes = [WAITING_CALLS, 2 * cores] if waits else [2 * cores]
+    now = stage.parallelism
+    numbers: list[int | str] = [AUTOTUNE, *([*sizes, cores] if waits else [cores, *sizes]), 2]
+    for number in dict.fromkeys(numbers):
+        if number not in {now, 1}:
+            yield _argument(stage, PARALLEL_CALLS, number, _draws([stage]))
+
+
+def _argument(stage: Stage, name: str, value: int | str, semantics: Semantics = "same") -> Candidate:
+    return Candidate(
+        f"{name} of {stage_name(stage)}",
+        f"{name}: {value}",
+        (SetArgument(stage.id, stage.op, name, value),),
+        semantics,
+        stage=stage.id,
+    )

@@ -1,0 +1,128 @@
+"""What a race says about each step, and which one is taken: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeprof.profiles.fix.candidates import Candidate
+from pipeprof.profiles.fix.race import Raced
+from pipeprof.profiles.verify.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
+from pipeprof.profiles.verify.ratio import Ratio
+from pipeprof.profiles.wording import significant, size
+
+FEW_ROUNDS = 3
+"""Of fewer the interval says nothing."""
+
+Kind = Literal["faster", "smaller", "no-gain", "unclear", "failed", "refused"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a step is.
+
+    Attributes:
+        kind: `faster` and `smaller` can be taken.
+        reason: Why, in words.
+    """
+
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What counts.
+
+    Attributes:
+        limit_bytes: Memory that the pipeline may take; None for any.
+        memory: Memory is what it has too little of.
+    """
+
+    limit_bytes: int | None = None
+    memory: bool = False
+
+
+def decide(raced: Raced, candidate: Candidate, aim: Aim, same: Ratio | None) -> Decision:
+    """Decide what a step is.
+
+    Args:
+        raced: What was measured of it.
+        candidate: The step.
+        aim: What counts.
+        same: The pipeline without the step, one process over the other.
+    """
+    if raced.failure is not None:
+        return Decision("refused" if raced.refused else "failed", raced.failure)
+    ratio = raced.ratio
+    if ratio is None or ratio.pairs < FEW_ROUNDS:
+        return Decision("unclear", "too few rounds were measured")
+    over = aim.limit_bytes is not None and raced.peak_bytes is not None and raced.peak_bytes > aim.limit_bytes
+    saved = saved_bytes(raced)
+    saves = saved is not None and saved >= max(MEMORY_BYTES, MEMORY_SHARE * _above_runtime(raced))
+    words = in_words(ratio)
+    memory = f", {_saved_words(saved)}" if saved is not None and abs(saved) >= MEMORY_BYTES else ""
+    if over and not (aim.memory and saves):
+        limit, peak = size(aim.limit_bytes or 0), size(raced.peak_bytes or 0)
+        found = Decision("no-gain", f"needs {peak}, the limit is {limit}; speed {words}")
+    elif saves and (aim.memory or (candidate.for_memory and ratio.value >= 1 / SPEED_FLOOR)):
+        found = Decision("smaller", f"{_saved_words(saved)}; speed {words}")
+    elif candidate.for_memory and saves:
+        found = Decision("no-gain", f"{_saved_words(saved)}, but slower: {words}")
+    elif aim.memory:
+        found = Decision("no-gain", f"saves no memory that counts; speed {words}")
+    elif ratio.low > floor(same):
+        found = Decision("faster", f"{words}{memory}")
+    elif ratio.value > SPEED_FLOOR and ratio.high > SPEED_FLOOR:
+        found = Decision("unclear", f"cannot tell: {words}{memory}")
+    else:
+        found = Decision("no-gain", f"no gain: {words}{memory}")
+    return found
+
+
+def best_of(decisions: Mapping[str, Decision], raced: Mapping[str, Raced], aim: Aim) -> str | None:
+    """The step to take: the fastest; where memory counts, the one that saves most. None without one."""
+    faster = [name for name, decision in decisions.items() if decision.kind == "faster"]
+    smaller = [name for name, decision in decisions.items() if decision.kind == "smaller"]
+    if aim.memory or not faster:
+        return max(smaller, key=lambda name: saved_bytes(raced[name]) or 0, default=None)
+    return max(faster, key=lambda name: _value(raced[name]))
+
+
+def floor(same: Ratio | None) -> float:
+    """The speed-up that a step exceeds: 3 %, or the difference of two processes of the same pipeline."""
+    if same is None:
+        return SPEED_FLOOR
+    return max(SPEED_FLOOR, same.value, 1 / same.value if same.value else SPEED_FLOOR)
+
+
+def saved_bytes(raced: Raced) -> int | None:
+    """Fall of the peak; negative where it rose."""
+    if raced.peak_bytes is None or raced.base_peak_bytes is None:
+        return None
+    return raced.base_peak_bytes - raced.peak_bytes
+
+
+def in_words(ratio: Ratio) -> str:
+    """A factor with its interval.
+
+    Example:
+        >>> in_words(Ratio(1.794, 1.741, 1.832, 6))
+        '1.79× (1.74–1.83)'
+    """
+    if ratio.pairs < FEW_ROUNDS:
+        return f"{significant(ratio.value)}×"
+    return f"{significant(ratio.value)}× ({significant(ratio.low)}–{significant(ratio.high)})"
+
+
+def _above_runtime(raced: Raced) -> int:
+    return max(0, (raced.base_peak_bytes or 0) - (raced.runtime_bytes or 0))
+
+
+def _saved_words(saved: int | None) -> str:
+    return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
+
+
+def _value(raced: Raced) -> float:
+    return raced.ratio.value if raced.ratio is not None else 0.0

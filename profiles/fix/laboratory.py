@@ -1,0 +1,225 @@
+"""Measurements for the search, with real workers; seconds of measuring are counted apart from starts and builds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.race import Raced, Races, Rival
+from pipeprof.profiles.harness.harness import run_sample
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.verify.evidence import BASELINES, EDITED
+from pipeprof.profiles.verify.judge_edit import PAIRS
+from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
+from pipeprof.profiles.verify.trials import Trials
+from pipeprof.profiles.wording import significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.fix.candidates import Candidate
+    from pipeprof.profiles.fix.version import Version
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turn_messages import TurnEnded
+    from pipeprof.profiles.protocol.turns import TurnRequest
+    from pipeprof.profiles.verify.jobs import JobMaker
+    from pipeprof.profiles.verify.plan import Pace
+    from pipeprof.profiles.verify.ratio import Ratio
+    from pipeprof.profiles.verify.trials import Trial
+
+LOOK_SECONDS = 2.0
+"""Length of the measurement of a changed pipeline alone."""
+MOST_RIVALS = 4
+GROWTH = 1.3
+"""Of the peak that a changed pipeline is expected to need at most."""
+_STOPPED = frozenset({129, 130, 143})
+
+
+class TimedTeam(Team):
+    """Workers whose turns are counted.
+
+    Attributes:
+        measured: Seconds of all turns.
+    """
+
+    measured: float = 0.0
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        """Give a worker a turn, as `Team.turn` does."""
+        began = time.monotonic()
+        try:
+            return super().turn(name, request, seconds=seconds)
+        finally:
+            self.measured += time.monotonic() - began
+
+
+class Laboratory:
+    """Measures for the search; see `pipeprof.profiles.fix.search.Lab`.
+
+    Args:
+        team: Of all workers.
+        pace: Of the run.
+        jobs: Makes the jobs.
+        settings: Of the run.
+        progress: Receives what is measured.
+        budget: Seconds of measuring.
+        spent: Seconds of measuring that the first run took.
+        most: Changed pipelines that fit into memory beside the two of the best one so far.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+    """
+
+    def __init__(
+        self,
+        team: TimedTeam,
+        pace: Pace,
+        jobs: JobMaker,
+        settings: RunSettings,
+        progress: RunProgress,
+        *,
+        budget: float,
+        spent: float,
+        most: int,
+        end_at: float | None = None,
+    ) -> None:
+        self.most = most
+        self._team = team
+        self._pace = pace
+        self._jobs = jobs
+        self._settings = settings
+        self._progress = progress
+        self._budget = budget
+        self._looks = spent
+        self._end_at = end_at
+        self._number = 0
+        self._gain = 1.0
+        self._base: Version | None = None
+        self._races = Races(
+            team,
+            pace,
+            timeout=jobs.timeout,
+            left=lambda: self.left() - self.proof_seconds,
+            tick=lambda done, total: progress.tick(None, float(done), float(total)),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of measuring so far."""
+        return self._looks + self._team.measured
+
+    @property
+    def proof_seconds(self) -> float:
+        """Seconds of measuring that the proof at the end takes."""
+        return 4 * self._pace.warm.seconds + self._pace.round_seconds * PAIRS / 2
+
+    def left(self) -> float:
+        """Seconds of measuring that are left."""
+        return self._budget - self.seconds
+
+    def fits(self, rivals: int) -> bool:
+        """Whether there is time for a race of so many, and for the proof."""
+        needed = self._races.seconds_of(rivals) + self.proof_seconds
+        late = self._end_at is not None and time.monotonic() + needed + 2 * self._pace.start_seconds > self._end_at
+        return self.left() >= needed and not late
+
+    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+        """Measure changed pipelines side by side against the best one so far."""
+        if base is not self._base:
+            self._races.rebase()
+            self._base = base
+        self._number += 1
+        best = f"; best so far {significant(self._gain)}×" if base.steps else ""
+        many = f"{len(rivals)} change{'s' if len(rivals) > 1 else ''}"
+        self._progress.phase(f"race {self._number}: {many} side by side{best}", None)
+        entered = {
+            name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory)
+            for name, (candidate, version) in rivals.items()
+        }
+        return self._races.run(lambda: self._baselines(base), entered)
+
+    def same(self) -> Ratio | None:
+        """The best one so far in one process over the same in another, in the latest race."""
+        return self._races.same()
+
+    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+        """Tell the best so far."""
+        del raced
+        self._gain = gain
+        self._progress.note(f"best so far {significant(gain)}×: {candidate.title}")
+
+    def look(self, version: Version) -> Profile | None:
+        """Measure a pipeline alone, for its stages and findings."""
+        self._races.rebase()
+        self._base = None
+        self._progress.phase(f"looking at the best so far, {significant(self._gain)}×", None)
+        settings = replace(
+            self._settings,
+            loaded=version.loaded,
+            seconds=min(LOOK_SECONDS, self._settings.seconds or LOOK_SECONDS),
+            lock=False,
+            cold=False,
+            memory_limit=None,
+            edits=as_json(version.graph_steps) if version.loaded is None else [],
+        )
+        profile = run_sample(settings, ProfileWriter(()), Silent())
+        self._looks += measured_seconds(profile)
+        if profile.exit_code in _STOPPED:
+            raise InterruptedVerificationError
+        return profile if profile.complete and not profile.exit_code else None
+
+    def prove(self, best: Version, semantics: Semantics, *, for_memory: bool) -> Trial:
+        """Measure the best pipeline against the one as it is, in one session.
+
+        Raises:
+            InterruptedTrialError: The user wants an end.
+        """
+        self._races.rebase()
+        self._progress.phase(f"proving {significant(self._gain)}× against the pipeline as it is", None)
+        until = self._team.measured + max(self.left(), self.proof_seconds) + self._pace.round_seconds
+        trials = Trials(
+            self._team,
+            self._pace,
+            self._jobs.as_it_is,
+            until=until,
+            timeout=self._jobs.timeout,
+            progress=self._progress,
+            clock=lambda: self._team.measured,
+        )
+        return trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
+
+    def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
+        steps = as_json(version.graph_steps) if version.loaded is None else []
+        return self._jobs.workers(names, version.loaded, steps, version.environment)
+
+    def _baselines(self, base: Version) -> dict[str, Job]:
+        return self._workers(BASELINES, base) if base.steps else self._jobs.as_it_is()
+
+
+def as_json(steps: Iterable[Sequence[PipelineEdit]]) -> list[list[str]]:
+    """Steps of edits for a job."""
+    return [[json.dumps(to_document(edit)) for edit in step] for step in steps]
+
+
+def measured_seconds(profile: Profile) -> float:
+    """Seconds in which a run has measured."""
+    return sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
+
+
+def rivals_that_fit(peak_bytes: int | None, limit_bytes: int | None) -> int:
+    """How many changed pipelines fit into memory beside two as they are; 0 where none does.
+
+    Example:
+        >>> rivals_that_fit(2 * 2**30, 16 * 2**30), rivals_that_fit(2 * 2**30, 5 * 2**30), rivals_that_fit(None, None)
+        (4, 0, 4)
+    """
+    if not peak_bytes or limit_bytes is None:
+        return MOST_RIVALS
+    # The proof at the end takes two of each.
+    fit = min((limit_bytes - 2 * peak_bytes) / (GROWTH * peak_bytes), float(MOST_RIVALS))
+    return int(fit) if limit_bytes >= (2 + 2 * GROWTH) * peak_bytes else 0

@@ -1,0 +1,86 @@
+"""What a search has found, in the words and fields of the profile: pure functions."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.profiles.advise.edits.render import as_python
+from pipeprof.profiles.document.findings import Edit, Fix
+from pipeprof.profiles.fix.candidates import CLASSES
+from pipeprof.profiles.verify.trials import Trial
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.fix.search import Found
+    from pipeprof.profiles.fix.version import Version
+
+
+def describe(result: Fix, found: Found, trial: Trial | None) -> None:
+    """Write into the result what the search has found and what the proof says.
+
+    Args:
+        result: What is written.
+        found: By the search.
+        trial: The proof; None where there was nothing to prove, or no time for it.
+    """
+    if not found.best.steps:
+        result.status = "interrupted" if found.interrupted else "nothing"
+        result.reason = found.reason
+        return
+    result.semantics = max(found.semantics, key=CLASSES.index)
+    if trial is None or found.interrupted:
+        result.status, result.reason = "interrupted", "interrupted before the proof: only the steps were measured"
+        return
+    result.status = "fixed" if trial.status == "kept" else "not-proven"
+    result.reason = trial.reason
+    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+        return
+    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
+    peaks = trial.evidence.peaks()
+    result.peak_before_bytes = max((before for before, _, _ in peaks), default=result.peak_before_bytes)
+    result.peak_bytes = max((after for _, after, _ in peaks), default=None)
+    result.measured = {
+        "speedup": round(speedup.value, 4),
+        "low": round(speedup.low, 4),
+        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
+        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+        "peak_rss_delta_bytes": -saved if saved is not None else None,
+        "data": trial.judgement.data.words,
+        "mode": "alternating",
+    }
+
+
+def write_best(result: Fix, found: Found, start: Version) -> None:
+    """Write the best pipeline into the result: its edits, and a spec's new text with its diff.
+
+    Args:
+        result: What is written.
+        found: By the search.
+        start: The pipeline as it is.
+    """
+    best = found.best
+    result.edits = [[Edit.model_validate(to_document(edit)) for edit in step] for step in best.steps]
+    result.environment = dict(best.environment)
+    result.python = [as_python(edit) for step in best.steps for edit in step]
+    if best.loaded is not None and start.loaded is not None:
+        result.text = best.loaded.text
+        result.diff = unified(start.loaded.text, best.loaded.text, str(start.loaded.path))
+
+
+def unified(before: str, after: str, name: str) -> str:
+    r"""A diff that `patch` and `git apply` take.
+
+    Example:
+        >>> print(unified("a: 1\n", "a: 2\n", "x.yaml"), end="")
+        --- a/x.yaml
+        +++ b/x.yaml
+        @@ -1 +1 @@
+        -a: 1
+        +a: 2
+    """
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

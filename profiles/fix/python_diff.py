@@ -1,0 +1,62 @@
+"""The text of a Python file in which a function applies a plan to the dataset that it returns."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+
+def with_plan(text: str, function: str, plan: str) -> str | None:
+    r"""Return the text with the plan applied in the function's ``return``.
+
+    Args:
+        text: Of the file.
+        function: Name of the function.
+        plan: Path of the plan, as the function is to open it.
+
+    Returns:
+        None where this is not simply one line: several returns, or more than a dataset returned.
+
+    Example:
+        >>> print(with_plan("def make():\n    return dataset()\n", "make", "fast.plan.json"), end="")
+        def make():
+            import pipeprof
+        <BLANKLINE>
+            return pipeprof.apply(dataset(), 'fast.plan.json')
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    if len(found) != 1:
+        return None
+    returns = list(_returns(found[0]))
+    if len(returns) != 1 or returns[0] is not found[0].body[-1]:
+        return None
+    value, last = returns[0].value, returns[0]
+    if value is None or isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.Starred):
+        return None
+    lines = text.splitlines(keepends=True)
+    source = ast.get_source_segment(text, value)
+    if source is None or last.end_lineno != value.end_lineno or text.count("\r"):
+        return None
+    first = lines[last.lineno - 1].encode()
+    indent = first[: last.col_offset].decode()
+    if indent.strip() or value.lineno != last.lineno:
+        # Something else stands on the line, or the value is in brackets of its own.
+        return None
+    tail = lines[(last.end_lineno or last.lineno) - 1].encode()[last.end_col_offset or 0 :].decode()
+    new = f"{indent}import pipeprof\n\n{indent}return pipeprof.apply({source}, {plan!r}){tail}"
+    return "".join([*lines[: last.lineno - 1], new, *lines[last.end_lineno or last.lineno :]])
+
+
+def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:
+    """The returns of a function itself, not those of functions in it."""
+    left: list[ast.AST] = list(function.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Return):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            left.extend(ast.iter_child_nodes(node))

@@ -1,0 +1,270 @@
+"""Several changed pipelines measured side by side against the best one so far.
+
+Two processes run the best one so far, one process each changed one. A round gives each of them a block, the best one
+so far first and last, the next round backwards. The rate of a changed pipeline is compared with the geometric mean of
+the two beside it in each round. What lags behind for certain is given up after three rounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.verify.evidence import BASELINES, rate
+from pipeprof.profiles.verify.judge_edit import SPEED_FLOOR
+from pipeprof.profiles.verify.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.same_data import DataCheck, check_data
+from pipeprof.profiles.verify.team import MemberFailedError, Team
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+    from pipeprof.profiles.verify.plan import Pace
+
+BLOCK_SECONDS = 0.25
+WARM_SECONDS = 1.5
+EARLY_ROUNDS = 3
+"""From which a change can be given up."""
+ENOUGH_ROUNDS = 4
+"""Of a change that is clearly faster and ahead of the others."""
+MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A changed pipeline in a race.
+
+    Attributes:
+        job: Of its worker.
+        semantics: What it may change of the data.
+        for_memory: Whether it is to save memory.
+    """
+
+    job: Job
+    semantics: Semantics
+    for_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What was measured of a changed pipeline.
+
+    Attributes:
+        failure: Why it could not be measured, in words; None where it was.
+        ratio: Steps per second over those of the best one so far; None where no round was complete.
+        ratios: Of each round.
+        peak_bytes: Its peak of memory.
+        base_peak_bytes: The smaller peak of the two processes beside it.
+        runtime_bytes: TensorFlow's own part of the peak.
+        data: Comparison of its first batches; None where it could not be measured.
+        refused: It is not possible on this pipeline, which says nothing against it.
+    """
+
+    failure: str | None = None
+    ratio: Ratio | None = None
+    ratios: tuple[float, ...] = ()
+    peak_bytes: int | None = None
+    base_peak_bytes: int | None = None
+    runtime_bytes: int | None = None
+    data: DataCheck | None = None
+    refused: bool = False
+
+
+class BaseFailedError(Exception):
+    """The best pipeline so far cannot be run several times at once; the message is why."""
+
+
+@dataclass
+class _Runner:
+    rival: Rival
+    built: Built
+    rates: dict[int, float] = field(default_factory=dict)
+    peak: int | None = None
+
+
+class Races:
+    """Races against one pipeline, whose two workers live on from one race to the next.
+
+    Args:
+        team: Of the workers.
+        pace: Of the run.
+        timeout: Seconds without a step after which a pipeline is taken to hang.
+        left: Seconds of measuring that are left.
+        tick: Receives the rounds that are done, and their number at most.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        pace: Pace,
+        *,
+        timeout: float,
+        left: Callable[[], float],
+        tick: Callable[[int, int], None],
+    ) -> None:
+        self._team = team
+        self._block = TurnRequest("block", max(BLOCK_SECONDS, pace.block.seconds - 0.1), 4, pace.block.settle_seconds)
+        self._warm = TurnRequest("warm", max(min(WARM_SECONDS, pace.warm.seconds), 3 * pace.block.settle_seconds))
+        self._timeout = timeout
+        self._left = left
+        self._tick = tick
+        self._base: dict[str, Built] = {}
+        self._base_rates: dict[str, list[float]] = {}
+        self._base_peaks: dict[str, int | None] = {}
+
+    def seconds_of(self, rivals: int) -> float:
+        """Seconds of measuring that a race takes."""
+        one = self._block.seconds + self._block.settle_seconds
+        warm = self._warm.seconds * (rivals + (0 if self._base else len(BASELINES)))
+        return warm + ENOUGH_ROUNDS * one * (rivals + len(BASELINES))
+
+    def rebase(self) -> None:
+        """End all workers: the next race is against another pipeline."""
+        self._team.end()
+        self._base = {}
+
+    def run(self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival]) -> dict[str, Raced]:
+        """Measure changed pipelines until it is clear which is the fastest.
+
+        Args:
+            base: Makes the jobs of the best pipeline so far, by the names in `BASELINES`.
+            rivals: The changed pipelines, by name.
+
+        Raises:
+            BaseFailedError: The best pipeline so far could not be measured.
+            InterruptedVerificationError: The user wants an end.
+        """
+        found: dict[str, Raced] = {}
+        try:
+            runners = self._start(base, rivals, found)
+            self._base_rates = {name: [] for name in BASELINES}
+            self._measure(runners, found)
+        except BaseFailedError:
+            self.rebase()
+            raise
+        finally:
+            self._team.end(*rivals)
+        return found
+
+    def _start(
+        self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival], found: dict[str, Raced]
+    ) -> dict[str, _Runner]:
+        jobs = {**({} if self._base else base()), **{name: rival.job for name, rival in rivals.items()}}
+        started = self._team.start_each(jobs, seconds=max(self._timeout, 60.0))
+        for name in BASELINES:
+            outcome = started.get(name)
+            if isinstance(outcome, MemberFailedError):
+                raise BaseFailedError(outcome.reason)
+        self._base = {name: built for name in BASELINES if (built := self._built(started, name)) is not None}
+        runners: dict[str, _Runner] = {}
+        for name, rival in rivals.items():
+            outcome = started[name]
+            if isinstance(outcome, MemberFailedError):
+                found[name] = Raced(outcome.reason, refused=outcome.refused)
+                continue
+            check = check_data(self._base["A1"], self._base["A2"], outcome, rival.semantics)
+            if check.same:
+                runners[name] = _Runner(rival, outcome)
+            else:
+                found[name] = Raced(f"it changes the data: {check.words}", data=check)
+                self._team.end(name)
+        for name in jobs:
+            if name in BASELINES or name in runners:
+                self._give_turn(name, self._warm, runners, found)
+        return runners
+
+    def _built(self, started: Mapping[str, Built | MemberFailedError], name: str) -> Built | None:
+        outcome = started.get(name, self._base.get(name))
+        return None if isinstance(outcome, MemberFailedError) else outcome
+
+    def _give_turn(
+        self, name: str, request: TurnRequest, runners: dict[str, _Runner], found: dict[str, Raced]
+    ) -> TurnEnded | None:
+        """Give a worker its turn; one that fails leaves the race."""
+        patience = max(self._timeout, 20 * request.seconds)
+        try:
+            return self._team.turn(name, request, seconds=patience)
+        except MemberFailedError as error:
+            if name in BASELINES:
+                raise BaseFailedError(error.reason) from None
+            found[name] = Raced(f"the changed pipeline {error.reason}")
+            del runners[name]
+            self._team.end(name)
+            return None
+
+    def _measure(self, runners: dict[str, _Runner], found: dict[str, Raced]) -> None:
+        for number in range(MOST_ROUNDS):
+            if not runners:
+                return
+            if number >= EARLY_ROUNDS and self._left() < self._block.seconds * (len(runners) + 2):
+                break
+            self._round(number, runners, found)
+            for name, runner in list(runners.items()):
+                found[name] = self._result(runner)
+            self._tick(number + 1, MOST_ROUNDS)
+            for name in self._given_up(number + 1, found, runners):
+                del runners[name]
+                self._team.end(name)
+            if self._is_decided(number + 1, found, runners):
+                break
+
+    def _round(self, number: int, runners: dict[str, _Runner], found: dict[str, Raced]) -> None:
+        order = [BASELINES[0], *runners, BASELINES[1]]
+        for name in order if number % 2 == 0 else order[::-1]:
+            ended = self._give_turn(name, self._block, runners, found)
+            if ended is None:
+                continue
+            if name in BASELINES:
+                self._base_rates[name].append(rate(ended))
+                self._base_peaks[name] = ended.peak_bytes
+            else:
+                runners[name].rates[number] = rate(ended)
+                runners[name].peak = ended.peak_bytes
+
+    def _result(self, runner: _Runner) -> Raced:
+        before, after = (self._base_rates[name] for name in BASELINES)
+        ratios = tuple(
+            own / math.sqrt(before[number] * after[number])
+            for number, own in runner.rates.items()
+            if own and before[number] and after[number]
+        )
+        peaks = [peak for peak in self._base_peaks.values() if peak is not None]
+        return Raced(
+            ratio=ratio_of(ratios),
+            ratios=ratios,
+            peak_bytes=runner.peak,
+            base_peak_bytes=min(peaks, default=None),
+            runtime_bytes=runner.built.runtime_bytes,
+            data=check_data(self._base["A1"], self._base["A2"], runner.built, runner.rival.semantics),
+        )
+
+    def same(self) -> Ratio | None:
+        """The best pipeline so far in one process over the same in another, in the latest race."""
+        before, after = (self._base_rates.get(name, []) for name in BASELINES)
+        return ratio_of([two / one for one, two in zip(before, after, strict=False) if one and two])
+
+    @staticmethod
+    def _given_up(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> list[str]:
+        """Those that are no faster for certain, or slower than another one for certain."""
+        if rounds < EARLY_ROUNDS:
+            return []
+        speeds = [runner for runner in runners if not runners[runner].rival.for_memory]
+        ahead = max((ratio.low for name in speeds if (ratio := found[name].ratio) is not None), default=0.0)
+        return [name for name in speeds if (ratio := found[name].ratio) is None or ratio.high < max(SPEED_FLOOR, ahead)]
+
+    @staticmethod
+    def _is_decided(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> bool:
+        """Whether the fastest is known, or no more rounds would tell more."""
+        if rounds < ENOUGH_ROUNDS:
+            return False
+        speeds = [name for name in runners if not runners[name].rival.for_memory]
+        if not speeds:
+            return True
+        ratios = [ratio for name in speeds if (ratio := found[name].ratio) is not None]
+        best = max(ratios, key=lambda ratio: ratio.value)
+        # Those that are about as fast as the best one may take its place: it does not matter which.
+        return best.low > SPEED_FLOOR and best.half_width < 0.05

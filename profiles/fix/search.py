@@ -1,0 +1,246 @@
+"""The search: race what may help, take the best, look again, until nothing helps or the time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.document.findings import Edit, FixStep
+from pipeprof.profiles.fix.candidates import Candidate, candidates
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, saved_bytes
+from pipeprof.profiles.fix.race import BaseFailedError, Raced
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.verify.team import InterruptedVerificationError
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.edits.support import TargetKind
+    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.verify.ratio import Ratio
+
+
+Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
+
+
+class Lab(Protocol):
+    """Measures for the search."""
+
+    @property
+    def most(self) -> int:
+        """Changed pipelines that fit into memory beside the two of the best one so far."""
+        ...
+
+    def fits(self, rivals: int) -> bool:
+        """Whether there is time for a race of so many, and for what the search ends with."""
+        ...
+
+    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+        """Measure changed pipelines side by side against the best one so far.
+
+        Raises:
+            BaseFailedError: The best one so far cannot be run several times at once.
+            InterruptedVerificationError: The user wants an end.
+        """
+        ...
+
+    def same(self) -> Ratio | None:
+        """The best one so far in one process over the same in another, in the latest race."""
+        ...
+
+    def look(self, version: Version) -> Profile | None:
+        """Measure a pipeline alone, for its stages and findings; None where that is not possible.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end.
+        """
+        ...
+
+    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+        """Hear of a step that was taken, and of the product of all gains so far."""
+        ...
+
+
+@dataclass
+class Found:
+    """The result of a search.
+
+    Attributes:
+        best: The best pipeline.
+        steps: Everything that was tried, in order.
+        semantics: Classes of the steps that were taken.
+        for_memory: Only memory was gained.
+        reason: Why it ended, in words.
+        gain: Product of the factors of the steps taken.
+        interrupted: The user wanted an end.
+    """
+
+    best: Version
+    steps: list[FixStep] = field(default_factory=list)
+    semantics: list[Semantics] = field(default_factory=list)
+    for_memory: bool = False
+    reason: str = ""
+    gain: float = 1.0
+    interrupted: bool = False
+
+
+class Search:
+    """A search for the best version of a pipeline.
+
+    Args:
+        start: The pipeline as it is.
+        profile: Of it.
+        lab: Measures.
+        kind: Of the target.
+        allowed: What the changes may change of the data.
+        limit_bytes: Memory that the pipeline may take.
+        short_of_memory: Memory is what it has too little of.
+    """
+
+    def __init__(
+        self,
+        start: Version,
+        profile: Profile,
+        lab: Lab,
+        *,
+        kind: TargetKind,
+        allowed: Collection[Semantics],
+        limit_bytes: int | None = None,
+        short_of_memory: bool = False,
+    ) -> None:
+        self._lab = lab
+        self._kind: TargetKind = kind
+        self._allowed = allowed
+        self._limit = limit_bytes
+        self._short = short_of_memory
+        self._profile = profile
+        self._peak = profile.memory.peak_bytes
+        self._done: set[str] = set()
+        self._number = 0
+        self.found = Found(start)
+
+    def run(self) -> Found:
+        """Search; an interruption ends it with the best so far."""
+        found = self.found
+        try:
+            found.reason = self._run()
+        except InterruptedVerificationError:
+            found.interrupted, found.reason = True, "interrupted"
+        return found
+
+    def _run(self) -> str:
+        while True:
+            group = self._next_group()
+            if not group:
+                return "nothing further to try"
+            if not self._lab.fits(len(group)):
+                group = dict(list(group.items())[: max(1, len(group) // 2)])
+                if not self._lab.fits(len(group)):
+                    return "the budget was used up"
+            try:
+                raced = self._lab.race(self.found.best, group)
+            except BaseFailedError as error:
+                return f"the pipeline cannot be run several times at once: {error}"
+            if not self._take_best(group, raced):
+                continue
+            if not self._lab.fits(1):
+                return "the budget was used up"
+            again = self._lab.look(self.found.best)
+            if again is None:
+                return "the changed pipeline could not be measured alone"
+            self._profile = again
+
+    @property
+    def _aim(self) -> Aim:
+        over = self._limit is not None and self._peak is not None and self._peak > self._limit
+        return Aim(self._limit, memory=over or self._short)
+
+    def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
+        group: dict[str, tuple[Candidate, Version]] = {}
+        listed = candidates(self._profile, self._kind, self._allowed, for_memory=self._aim.memory)
+        for candidate in listed:
+            if candidate.key in self._done:
+                continue
+            if len(group) >= self._lab.most:
+                break
+            try:
+                version = self.found.best.then(candidate.edits)
+            except PipeprofError as error:
+                self._done.add(candidate.key)
+                self._record(candidate, "not-tried", f"does not apply: {_first_line(error)}", None)
+                continue
+            if version.loaded is None or all(version.loaded.data != data for data in _data_of(group)):
+                group[f"C{len(group) + 1}"] = (candidate, version)
+        return group
+
+    def _take_best(self, group: Mapping[str, tuple[Candidate, Version]], raced: Mapping[str, Raced]) -> bool:
+        """Record a race; return whether one of its steps was taken."""
+        self._number += 1
+        aim, same = self._aim, self._lab.same()
+        decisions = {name: decide(raced[name], group[name][0], aim, same) for name in group if name in raced}
+        best = best_of(decisions, raced, aim)
+        for name, decision in decisions.items():
+            candidate = group[name][0]
+            if name == best:
+                self._record(candidate, "taken", decision.reason, raced[name])
+            elif decision.kind in {"faster", "smaller"} and best is not None:
+                # On the pipeline with the best step it may help once more.
+                self._record(candidate, "behind", f"{decision.reason}: another one was better", raced[name])
+                continue
+            else:
+                self._record(candidate, _result_of(decision), decision.reason, raced[name])
+            self._done.add(candidate.key)
+        if best is None:
+            return False
+        candidate, version = group[best]
+        found, one = self.found, raced[best]
+        found.for_memory = decisions[best].kind == "smaller" and (found.for_memory or not found.best.steps)
+        found.best = version
+        found.semantics.append(candidate.semantics)
+        found.gain *= one.ratio.value if one.ratio is not None else 1.0
+        saved = saved_bytes(one)
+        if self._peak is not None and saved is not None:
+            self._peak = one.peak_bytes if aim.memory and one.peak_bytes is not None else self._peak - saved
+        self._short = False
+        self._lab.taken(candidate, one, found.gain)
+        return True
+
+    def _record(self, candidate: Candidate, result: Result, reason: str, raced: Raced | None) -> None:
+        ratio = raced.ratio if raced is not None else None
+        saved = saved_bytes(raced) if raced is not None else None
+        self.found.steps.append(
+            FixStep(
+                round=self._number,
+                title=candidate.title,
+                change=candidate.change,
+                rule=candidate.rule,
+                stage=candidate.stage,
+                semantics=candidate.semantics,
+                edit=[Edit.model_validate(to_document(edit)) for edit in candidate.edits],
+                predicted=candidate.predicted,
+                result=result,
+                reason=reason,
+                speedup=ratio.value if ratio is not None else None,
+                low=ratio.low if ratio is not None else None,
+                high=ratio.high if ratio is not None and ratio.pairs > 1 else None,
+                ratios=[round(one, 4) for one in raced.ratios] if raced is not None else [],
+                peak_bytes=raced.peak_bytes if raced is not None else None,
+                peak_rss_delta_bytes=-saved if saved is not None else None,
+                data=raced.data.words if raced is not None and raced.data is not None else None,
+            )
+        )
+
+
+def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[dict[str, Any]]:
+    return [version.loaded.data for _, version in group.values() if version.loaded is not None]
+
+
+def _result_of(decision: Decision) -> Result:
+    known: dict[str, Result] = {"refused": "not-tried", "unclear": "unclear"}
+    return known.get(decision.kind, "rejected")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
