@@ -51,7 +51,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
     if fix.status == "fixed":
-        yield from _next(profile, fix)
+        yield from _next(profile, fix, saved)
 
 
 def build_all_steps_tried(fix: Fix) -> Iterator[Block]:
@@ -137,10 +137,10 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Command("start with", f"{name}={value}", indent=2, width=12)
 
 
-def _next(profile: Profile, fix: Fix) -> Iterator[Block]:
+def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.text is None:
         name = "fast.plan.json"
-        line = f'dataset = pipeprof.apply(dataset, "{name}")'
-        yield Command("Next", line, width=_KEY, note=f"the plan: pipeprof show PROFILE --out {name}")
+        yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
+        yield Command("then", f'dataset = pipeprof.apply(dataset, "{name}")', width=_KEY, note="in your script")
     elif profile.target.kind == "spec":
         yield Command("Next", f"pipeprof fix {profile.target.text} --write", width=_KEY, note="changes the spec itself")

@@ -150,7 +150,9 @@ class Fix(Model):
         "its steps were measured."
     )
     reason: str = Field(description="Why it is so, and why the search ended.")
-    seconds: float = Field(description="Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it.")
+    seconds: float = Field(
+        description="Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it."
+    )
     budget_seconds: float
     wall_seconds: float = Field(description="The whole search, starts of processes and builds included.")
     allow: list[str] = Field(description="What the changes may change of the data.")

@@ -249,7 +249,7 @@ def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
 
 def _argument(stage: Stage, name: str, value: int | str, semantics: Semantics = "same") -> Candidate:
     return Candidate(
-        f"{name} of {stage_name(stage)}",
+        f"{name}={value} in {stage_name(stage)}",
         f"{name}: {value}",
         (SetArgument(stage.id, stage.op, name, value),),
         semantics,

@@ -1,0 +1,200 @@
+"""``pipeprof fix`` around the search, which a recorded profile and a written result stand in for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.profiles.document.findings import Edit, Fix, FixStep
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.outcome import unified
+from pipeprof.profiles.harness.settings import RunSettings
+
+Pipeprof = Callable[..., Any]
+TEXT = "version: 1  # mine\nsource: {range: {stop: 9}}\n"
+FASTER = TEXT + "stages: [{prefetch: {buffer_size: 2}}]\n"
+EDIT = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+
+
+def result(status: str = "fixed", **changes: Any) -> Fix:
+    step = FixStep(
+        round=1,
+        title="Run decode in parallel",
+        change="num_parallel_calls: 1 → 2",
+        result="taken",
+        reason="1.80×",
+        speedup=1.8,
+        low=1.7,
+        high=1.9,
+        ratios=[1.8] * 4,
+        peak_rss_delta_bytes=5_000_000,
+    )
+    lost = FixStep(round=1, title="AUTOTUNE everywhere", result="rejected", reason="no gain", speedup=0.9)
+    given: dict[str, Any] = {
+        "measured": {"speedup": 1.79, "low": 1.71, "high": 1.86, "pairs": [1.8] * 12, "data": "equal"},
+        "edits": [[Edit.model_validate(to_document(EDIT))]],
+        "semantics": "same",
+        "steps": [step, lost],
+        "python": [".map(…, num_parallel_calls=2)"],
+        **changes,
+    }
+    return Fix(
+        status=status,  # type: ignore[arg-type]
+        reason="1.79× in two pairs of processes",
+        seconds=51.0,
+        budget_seconds=60.0,
+        wall_seconds=90.0,
+        allow=["same"],
+        **given,
+    )
+
+
+@dataclass
+class Session:
+    """Stands in for the measurement and the search.
+
+    Attributes:
+        profile: What the measurement gives.
+        result: What the search gives.
+        meanwhile: Called while it measures.
+        asked: Settings of the search.
+        options: Of the search.
+    """
+
+    profile: Profile
+    result: Fix
+    meanwhile: Callable[[], object] = lambda: None
+    asked: list[RunSettings] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+        self.asked.append(settings)
+        writer.write(self.profile, final=True)
+        return self.profile
+
+    def search(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
+        self.asked.append(settings)
+        self.options = {**options, "budget": budget}
+        self.meanwhile()
+        if self.result.status == "interrupted":
+            profile.exit_code = 130
+        profile.fix = self.result
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile], tmp_path: Path) -> Session:
+    (tmp_path / "spec.yaml").write_text(TEXT)
+    (tmp_path / "spec.yaml").chmod(0o640)
+    (tmp_path / "train.py").write_text("def make():\n    return data()\n")
+    found = Session(recorded("input-bound"), result(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
+    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
+    monkeypatch.setattr("pipeprof.profiles.fix.fix.fix", found.search)
+    return found
+
+
+def test_the_report_has_the_factor_every_step_and_the_diff(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    found = pipeprof("fix", "spec.yaml", "-q")
+    assert found.code == 0
+    assert found.out.startswith("Fixed: 1.79× (1.71–1.86, 12 pairs) steps per second\n")
+    lines = [line.split() for line in found.out.splitlines()]
+    assert any("AUTOTUNE" in line and "0.900×" in line for line in lines)
+    assert "     1  Run decode in parallel  1.80× (1.70–1.90)  +4.77 MiB  taken" in found.out
+    assert "+stages: [{prefetch: {buffer_size: 2}}]" in found.out
+    assert (tmp_path / "spec.yaml").read_text() == TEXT
+    assert session.asked[0].memory_limit is None
+
+
+def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    found = pipeprof("fix", "spec.yaml", "--write", "--memory-limit", "2GiB", "--allow", "order", "--budget", "30")
+    assert (found.code, (tmp_path / "spec.yaml").read_text()) == (0, FASTER)
+    assert (tmp_path / "spec.yaml").stat().st_mode & 0o777 == 0o640
+    assert session.asked[-1].memory_limit == 2 * 2**30
+    assert (session.options["allow"], session.options["budget"]) == (["order"], 30.0)
+    assert session.options["reread"](FASTER).text == FASTER
+
+
+def test_a_file_that_was_edited_meanwhile_stays(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    edited = TEXT + "# somebody was here\n"
+    session.meanwhile = lambda: (tmp_path / "spec.yaml").write_text(edited)
+    found = pipeprof("fix", "spec.yaml", "--write", "--out", "new.yaml")
+    assert found.code == 1
+    assert "spec.yaml is unchanged: spec.yaml was edited while fix was measuring" in found.err
+    assert (tmp_path / "spec.yaml").read_text() == edited
+    assert (tmp_path / "new.yaml").read_text() == FASTER
+
+
+def test_files_by_extension(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    names = ["new.yaml", "new.patch", "run.json", "report.txt"]
+    assert pipeprof("fix", "spec.yaml", *(word for name in names for word in ("--out", name))).code == 0
+    assert (tmp_path / "new.yaml").read_text() == FASTER
+    assert (tmp_path / "new.patch").read_text() == session.result.diff
+    assert json.loads((tmp_path / "run.json").read_text())["fix"]["steps"][0]["speedup"] == 1.8
+    assert (tmp_path / "report.txt").read_text().startswith("Fixed: ")
+    assert pipeprof("show", "run.json").out.startswith("Fixed: ")
+
+
+def test_a_healthy_pipeline_is_left_alone(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    session.result = result("nothing", steps=[], edits=[], measured=None)
+    found = pipeprof("fix", "spec.yaml", "--write", "--out", "new.yaml")
+    assert (found.code, (tmp_path / "spec.yaml").read_text()) == (0, TEXT)
+    assert found.out.startswith("Nothing to change")
+    assert not (tmp_path / "new.yaml").exists()
+    assert "new.yaml is not written: there is no changed pipeline" in found.err
+
+
+def test_an_interruption_writes_out_but_not_the_file(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    session.result = result("interrupted", text=FASTER, measured=None)
+    found = pipeprof("fix", "spec.yaml", "--write", "--out", "new.yaml")
+    assert (found.code, (tmp_path / "spec.yaml").read_text()) == (130, TEXT)
+    assert (tmp_path / "new.yaml").read_text() == FASTER
+    assert "spec.yaml is unchanged: the changes were not proven" in found.err
+    assert found.out.startswith("Interrupted: ")
+
+
+def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result()
+    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
+    assert found.code == 0
+    plan = read_plan((tmp_path / "fast.plan.json").read_text(), "fast.plan.json")
+    assert (plan.steps, plan.speedup) == (((EDIT,),), 1.79)
+    assert "+    return pipeprof.apply(data(), 'fast.plan.json')" in (tmp_path / "fast.patch").read_text()
+    assert session.options["reread"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["spec.yaml", "--out", "a.plan.json"], "is a spec: use --write or --out NEW.yaml"),
+        (["train.py:make", "--write"], "--write changes a spec, but train.py:make is a Python function"),
+        (["train.py:make", "--out", "a.yaml"], "YAML is the output of a spec"),
+        (["train.py:make", "--out", "a.patch"], "add --out NAME.plan.json"),
+        (["spec.yaml", "--allow", "ordre"], "--allow: got 'ordre', expected same, order, randomness or values"),
+        (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
+        (["-"], "fix needs a file"),
+        (["spec.yaml", "--out", "a.sarif"], "SARIF output is not supported yet"),
+    ],
+)
+def test_what_can_not_work_is_refused_before_anything_runs(
+    pipeprof: Pipeprof, session: Session, words: list[str], said: str
+) -> None:
+    found = pipeprof("fix", *words)
+    assert (found.code, session.asked) == (2, [])
+    assert said in found.err
+
+
+def test_a_pipeline_that_fails_is_not_searched(pipeprof: Pipeprof, session: Session) -> None:
+    session.profile.exit_code = 5
+    assert pipeprof("fix", "spec.yaml").code == 5
+    assert len(session.asked) == 1

@@ -1,0 +1,147 @@
+"""A race with scripted workers: order of the turns, who is given up, and who fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.verify.plan import Pace
+from pipeprof.profiles.verify.team import MemberFailedError
+
+PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6)
+JOB = Job(parent_pid=1, kind="function", target="a.py:b", user_files=["a.py"])
+
+
+def built(data: str = "x") -> Built:
+    return Built([BatchDigest(data, [data], "int64")], True, 100, 1.0, 0.1)
+
+
+@dataclass
+class FakeTeam:
+    """Workers with steady rates.
+
+    Attributes:
+        rates: Steps per second, by worker; a list is one for each block.
+        starts: What a start gives, where it is not the usual.
+        turns: Every turn given.
+        ended: Workers that were ended.
+    """
+
+    rates: Mapping[str, float | list[float]]
+    starts: Mapping[str, Built | MemberFailedError] = field(default_factory=dict)
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    fails: str | None = None
+
+    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+        return {name: self.starts.get(name, built()) for name in jobs}
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        blocks = sum(1 for one, kind in self.turns if one == name and kind == "block")
+        self.turns.append((name, request.kind))
+        if name == self.fails and request.kind == "block":
+            raise MemberFailedError(name, "raised: boom")
+        rate = self.rates[name]
+        steps = rate[blocks % len(rate)] if isinstance(rate, list) else rate
+        return TurnEnded(round(steps * 1000), 1000.0, None, 0.1, 5000)
+
+    def end(self, *names: str) -> None:
+        self.ended += names or ("all",)
+
+
+def race(team: FakeTeam, *names: str, left: Callable[[], float] = lambda: 60.0) -> dict[str, Raced]:
+    races = Races(team, PACE, timeout=60.0, left=left, tick=lambda _done, _total: None)  # type: ignore[arg-type]
+    return races.run(lambda: {"A1": JOB, "A2": JOB}, {name: Rival(JOB, "same") for name in names})
+
+
+def blocks_of(team: FakeTeam) -> list[str]:
+    return [name for name, kind in team.turns if kind == "block"]
+
+
+NOISY: list[float] = [10, 10.2, 9.9, 10.1, 10, 9.8, 10.1, 10]
+
+
+def test_each_round_begins_and_ends_with_the_best_so_far_and_runs_backwards_next_time() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 20.0, "C2": 21.0})
+    found = race(team, "C1", "C2")
+    assert blocks_of(team)[:8] == ["A1", "C1", "C2", "A2", "A2", "C2", "C1", "A1"]
+    ratio = found["C2"].ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(2.1, rel=0.02)
+    assert [name for name, kind in team.turns[:4]] == ["A1", "A2", "C1", "C2"]
+
+
+def test_what_is_no_faster_is_given_up_after_three_rounds() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 8.0, "C2": 20.0})
+    race(team, "C1", "C2")
+    assert blocks_of(team).count("C1") == 3
+    assert blocks_of(team).count("C2") == 4
+
+
+def test_a_machine_too_noisy_to_tell_is_measured_eight_times_at_most() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [8.0, 14.0]})
+    found = race(team, "C1")
+    assert blocks_of(team).count("C1") == 8
+    assert len(found["C1"].ratios) == 8
+
+
+def test_the_time_ends_a_race_after_three_rounds() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [8.0, 14.0]})
+    race(team, "C1", left=lambda: 0.0)
+    assert blocks_of(team).count("C1") == 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failure", "refused"),
+    [
+        (MemberFailedError("C1", "raised: boom"), "raised: boom", False),
+        (MemberFailedError("C1", "stages.0: captures a tf.Variable", refused=True), "stages.0: captures", True),
+        (built("other"), "it changes the data: batch 1 has other values than before", False),
+    ],
+)
+def test_one_that_cannot_race_leaves_the_others(outcome: Any, failure: str, refused: bool) -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C2": 20.0}, {"C1": outcome})
+    found = race(team, "C1", "C2")
+    assert (found["C1"].failure or "").startswith(failure)
+    assert found["C1"].refused == refused
+    assert found["C2"].ratio is not None
+    assert "C1" not in blocks_of(team)
+
+
+def test_one_that_fails_in_its_turn_leaves_the_race() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 20.0, "C2": 20.0}, fails="C1")
+    found = race(team, "C1", "C2")
+    assert found["C1"].failure == "the changed pipeline raised: boom"
+    assert found["C2"].failure is None
+
+
+def test_a_pipeline_that_cannot_run_several_times_ends_the_race() -> None:
+    failed = MemberFailedError("A2", "the pipeline writes files (cache)", refused=True)
+    team = FakeTeam({"A1": 10.0, "C1": 20.0}, {"A2": failed})
+    with pytest.raises(BaseFailedError, match="writes files"):
+        race(team, "C1")
+    assert "all" in team.ended
+
+
+def test_the_best_so_far_lives_on_until_there_is_another_one() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 8.0})
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None)  # type: ignore[arg-type]
+    made: list[int] = []
+
+    def base() -> dict[str, Job]:
+        made.append(1)
+        return {"A1": JOB, "A2": JOB}
+
+    for _ in range(2):
+        races.run(base, {"C1": Rival(JOB, "same")})
+    assert len(made) == 1
+    races.rebase()
+    races.run(base, {"C1": Rival(JOB, "same")})
+    assert len(made) == 2

@@ -1,0 +1,218 @@
+"""The search with scripted measurements: what is raced, what is taken, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
+from pipeprof.profiles.fix.race import BaseFailedError, Raced
+from pipeprof.profiles.fix.search import Search
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.verify.ratio import Ratio
+from pipeprof.profiles.verify.same_data import DataCheck
+from pipeprof.profiles.verify.team import InterruptedVerificationError
+
+MIB = 2**20
+PEAK = 900 * MIB
+
+
+def raced(value: float, peak: int = PEAK, base: int = PEAK) -> Raced:
+    return Raced(
+        ratio=Ratio(value, value * 0.99, value * 1.01, 4),
+        ratios=(value,) * 4,
+        peak_bytes=peak,
+        base_peak_bytes=base,
+        runtime_bytes=300 * MIB,
+        data=DataCheck("bytes", 8, True),
+    )
+
+
+def finding(title: str, stage: str, **changes: object) -> Finding:
+    edit = {"kind": "SetArgument", "stage": stage, "op": "map", "argument": "num_parallel_calls", "value": title}
+    data = {"rule": "serial-map-cpu", "title": title, "family": "speed", "stage": stage, "semantics": "same"}
+    return Finding.model_validate({**data, "edit": [edit], "status": "unverified", **changes})
+
+
+@dataclass
+class FakeLab:
+    """Gives scripted results, by title of the change.
+
+    Attributes:
+        results: Factors, or whole results; what is not listed gives no gain.
+        again: What the pipeline looks like after a step.
+        races: How many races there is time for.
+        seen: Titles of every race.
+        looked: Versions that were looked at.
+    """
+
+    results: Mapping[str, float | Raced | Exception]
+    again: Profile | None = None
+    races: int = 99
+    most: int = 4
+    seen: list[list[str]] = field(default_factory=list)
+    looked: list[Version] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
+
+    def fits(self, rivals: int) -> bool:
+        return rivals > 0 and len(self.seen) < self.races
+
+    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
+        for candidate, version in rivals.values():
+            assert version.steps == (*base.steps, candidate.edits)
+        self.seen.append([candidate.title for candidate, _ in rivals.values()])
+        found = {}
+        for name, (candidate, _) in rivals.items():
+            result = self.results.get(candidate.title, 1.0)
+            if isinstance(result, Exception):
+                raise result
+            found[name] = result if isinstance(result, Raced) else raced(result)
+        return found
+
+    def same(self) -> Ratio | None:
+        return Ratio(1.0, 0.99, 1.01, 4)
+
+    def look(self, version: Version) -> Profile | None:
+        self.looked.append(version)
+        return self.again
+
+    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+        self.gains.append(gain)
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    found = recorded("jpeg-folder")
+    found.findings = [finding("first", "stages.1"), finding("second", "stages.2", predicted={"speedup": 1.5})]
+    return found
+
+
+def search(profile: Profile, lab: FakeLab, **options: object) -> Search:
+    given = {"kind": "graph", "allowed": {"same"}, **options}
+    return Search(Version(), profile, lab, **given)  # type: ignore[arg-type]
+
+
+def results(found: Search) -> dict[str, str]:
+    return {step.title: step.result for step in found.found.steps}
+
+
+def test_the_best_of_a_race_is_taken_and_the_pipeline_is_looked_at_again(
+    profile: Profile, recorded: Callable[[str], Profile]
+) -> None:
+    again = recorded("jpeg-folder")
+    again.findings = [finding("third", "stages.1"), finding("first", "stages.1")]
+    lab = FakeLab({"first": 1.4, "second": 2.0, "third": 1.2}, again)
+    one = search(profile, lab)
+    found = one.run()
+    assert lab.seen[0][:4] == [EVERYTHING, EVERYWHERE, "second", "first"]
+    assert [[getattr(edit, "value", "") for edit in step] for step in found.best.steps] == [
+        ["second"],
+        ["first"],
+        ["third"],
+    ]
+    assert [len(version.steps) for version in lab.looked] == [1, 2, 3]
+    assert lab.gains == [pytest.approx(2.0), pytest.approx(2.8), pytest.approx(3.36)]
+    assert found.reason == "nothing further to try"
+    outcomes = [(step.title, step.round, step.result) for step in found.steps if step.speedup and step.speedup > 1]
+    assert outcomes == [
+        ("second", 1, "taken"),
+        ("first", 1, "behind"),
+        ("third", 2, "behind"),
+        ("first", 2, "taken"),
+        ("third", 3, "taken"),
+    ]
+
+
+def test_what_gave_no_gain_is_not_raced_again(profile: Profile) -> None:
+    lab = FakeLab({"second": 1.5}, profile)
+    search(profile, lab).run()
+    raced_titles = [title for titles in lab.seen for title in titles]
+    assert raced_titles.count("first") == 1
+    assert raced_titles.count("second") == 1
+
+
+def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
+    lab = FakeLab({})
+    one = search(profile, lab)
+    assert one.run().best.steps == ()
+    assert set(results(one).values()) == {"rejected"}
+    assert lab.looked == []
+
+
+def test_the_budget_ends_it_with_the_best_so_far(profile: Profile) -> None:
+    lab = FakeLab({"second": 2.0}, profile, races=1)
+    found = search(profile, lab).run()
+    assert (len(found.best.steps), found.reason) == (1, "the budget was used up")
+    assert lab.looked == []
+    assert search(profile, FakeLab({}, races=0)).run().reason == "the budget was used up"
+
+
+def test_an_interruption_ends_it_with_the_best_so_far(profile: Profile, recorded: Callable[[str], Profile]) -> None:
+    again = recorded("jpeg-folder")
+    again.findings = [finding("third", "stages.1")]
+    found = search(profile, FakeLab({"second": 2.0, "third": InterruptedVerificationError()}, again)).run()
+    assert found.interrupted
+    assert len(found.best.steps) == 1
+
+
+def test_a_change_above_the_memory_limit_is_rejected_with_both_numbers(profile: Profile) -> None:
+    lab = FakeLab({"second": raced(2.0, peak=3000 * MIB), "first": 1.2}, None)
+    one = search(profile, lab, limit_bytes=2000 * MIB)
+    found = one.run()
+    assert [edit.value for edit in found.best.steps[0]] == ["first"]  # type: ignore[attr-defined]
+    second = next(step for step in found.steps if step.title == "second")
+    assert second.reason == "needs 2.93 GiB, the limit is 1.95 GiB; speed 2.00× (1.98–2.02)"
+
+
+SMALLER = {"family": "memory"}
+
+
+def test_a_memory_change_that_costs_speed_is_not_taken_and_both_are_stated(profile: Profile) -> None:
+    profile.findings = [finding("smaller", "stages.2", **SMALLER)]
+    one = search(profile, FakeLab({"smaller": raced(0.8, peak=PEAK - 400 * MIB)}))
+    assert one.run().best.steps == ()
+    step = next(step for step in one.found.steps if step.title == "smaller")
+    assert step.reason == "400 MiB less memory, but slower: 0.800× (0.792–0.808)"
+
+
+def test_where_memory_is_short_the_change_is_taken_although_it_costs_speed(profile: Profile) -> None:
+    profile.findings = [finding("faster", "stages.1"), finding("smaller", "stages.2", **SMALLER)]
+    profile.memory.peak_bytes = PEAK
+    lab = FakeLab({"faster": 2.0, "smaller": raced(0.8, peak=PEAK - 400 * MIB)}, None)
+    found = search(profile, lab, limit_bytes=PEAK - 100 * MIB).run()
+    assert lab.seen[0][0] == "smaller"
+    assert [edit.value for edit in found.best.steps[0]] == ["smaller"]  # type: ignore[attr-defined]
+    assert found.for_memory
+
+
+@pytest.mark.parametrize(("allowed", "raced_too"), [({"same"}, False), ({"same", "order"}, True)])
+def test_only_allowed_classes_are_tried(profile: Profile, allowed: set[str], raced_too: bool) -> None:
+    profile.findings = [finding("first", "stages.1"), finding("other order", "stages.2", semantics="order")]
+    lab = FakeLab({})
+    search(profile, lab, allowed=allowed).run()
+    assert ("other order" in {title for titles in lab.seen for title in titles}) == raced_too
+
+
+def test_a_pipeline_that_cannot_run_twice_is_left_alone(profile: Profile) -> None:
+    found = search(profile, FakeLab({"first": BaseFailedError("the pipeline writes files")})).run()
+    assert found.best.steps == ()
+    assert found.reason == "the pipeline cannot be run several times at once: the pipeline writes files"
+
+
+def test_a_change_that_fails_or_is_refused_has_its_reason(profile: Profile) -> None:
+    failed, refused = Raced("the changed pipeline raised: boom"), Raced("stages.1: captures", refused=True)
+    one = search(profile, FakeLab({"first": failed, "second": refused}))
+    one.run()
+    steps = {step.title: (step.result, step.reason) for step in one.found.steps}
+    assert steps["first"] == ("rejected", "the changed pipeline raised: boom")
+    assert steps["second"] == ("not-tried", "stages.1: captures")
+
+
+def test_a_pipeline_that_keeps_up_with_its_step_is_not_raced(recorded: Callable[[str], Profile]) -> None:
+    lab = FakeLab({})
+    found = search(recorded("step-bound"), lab).run()
+    assert (lab.seen, found.best.steps) == ([], ())

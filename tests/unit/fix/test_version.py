@@ -1,0 +1,102 @@
+"""Versions of a spec: steps of edits on its text, each on what the one before it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.fix.laboratory import rivals_that_fit
+from pipeprof.profiles.fix.python_diff import with_plan
+from pipeprof.profiles.fix.version import Version
+
+TEXT = """\
+# mine
+version: 1
+source: {range: {stop: 100}}
+stages:
+  - map: {ops: [tf.identity]}   # first
+  - batch: {batch_size: 4}
+"""
+
+
+def version(folder: Path, text: str = TEXT, sets: tuple[str, ...] = ()) -> Version:
+    path = folder / "spec.yaml"
+    path.write_text(text)
+    return Version(loaded=check_spec(path, sets), reread=lambda text: check_spec(path, sets, content=text.encode()))
+
+
+def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> None:
+    one = version(tmp_path).then([InsertStage("prefetch", {"buffer_size": 2}, "source")])
+    two = one.then([SetArgument("stages.1", "map", "num_parallel_calls", 4)])
+    assert two.loaded is not None
+    assert two.loaded.text == TEXT.replace(
+        "  - map: {ops: [tf.identity]}   # first\n",
+        "  - prefetch: {buffer_size: 2}\n  - map: {ops: [tf.identity], num_parallel_calls: 4}   # first\n",
+    )
+    assert len(two.steps) == 2
+    assert (tmp_path / "spec.yaml").read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (SetArgument("stages.7", "map", "num_parallel_calls", 4), "stages.7"),
+        (SetArgument("stages.1", "map", "num_parallel_calls", 4), "stages.1 is batch, expected map"),
+        (SetArgument("stages.1", "batch", "batch_size", 4), "it changes nothing"),
+        (HandWritten(("stages.0",), "", ""), "HandWritten has to be made by hand"),
+        (SetArgument("stages.0", "map", "num_parallel_calls", "many"), "num_parallel_calls"),
+    ],
+)
+def test_a_step_that_is_not_possible_says_why(tmp_path: Path, edit: SetArgument, said: str) -> None:
+    with pytest.raises(PipeprofError, match=said):
+        version(tmp_path).then([edit])
+
+
+def test_flags_that_name_other_stages_after_a_step_refuse_it(tmp_path: Path) -> None:
+    one = version(
+        tmp_path, TEXT.replace("map: {ops", "batch: {batch_size: 2}\n  - map: {ops"), ("stages.0.batch_size=5",)
+    )
+    with pytest.raises(PipeprofError):
+        one.then([InsertStage("batch", {"batch_size": 1}, "source")])
+
+
+def test_a_python_target_keeps_its_steps_and_its_environment() -> None:
+    edits = [SetEnvironment("OMP_NUM_THREADS", "1")]
+    found = Version().then(edits).then([InsertStage("cache")])
+    assert (found.environment, found.graph_steps) == ({"OMP_NUM_THREADS": "1"}, [[InsertStage("cache")]])
+
+
+@pytest.mark.parametrize(
+    ("peak", "limit", "most"), [(None, 100, 4), (10, 100, 4), (10, 50, 2), (10, 47, 2), (10, 45, 0)]
+)
+def test_only_as_many_processes_as_fit_into_memory(peak: int | None, limit: int, most: int) -> None:
+    assert rivals_that_fit(peak, limit) == most
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "def make(n):\n    if n:\n        n = 1\n    return data(n)  # all\n\n\nmake(2)\n",
+            "def make(n):\n    if n:\n        n = 1\n    import pipeprof\n\n"
+            "    return pipeprof.apply(data(n), 'a.plan.json')  # all\n\n\nmake(2)\n",
+        ),
+        (
+            "def make():\n    def inner():\n        return 1\n    return data().batch(\n        4\n    )\n",
+            "def make():\n    def inner():\n        return 1\n    import pipeprof\n\n"
+            "    return pipeprof.apply(data().batch(\n        4\n    ), 'a.plan.json')\n",
+        ),
+        ("def make(n):\n    if n:\n        return one()\n    return two()\n", None),
+        ("def make():\n    return data(), step\n", None),
+        ("def make():\n    yield data()\n", None),
+        ("def make(): return data()\n", None),
+        ("def other():\n    return data()\n", None),
+        ("def make(:\n", None),
+    ],
+)
+def test_a_plan_is_applied_in_a_single_plain_return(text: str, expected: str | None) -> None:
+    assert with_plan(text, "make", "a.plan.json") == expected
