@@ -5,8 +5,8 @@ None of them is taken unless it was measured to help.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -22,6 +22,9 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.model.calibration import costs_of
+from pipeprof.profiles.model.predict import predicted_of
+from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.search import AUTOTUNE, guesses
 from pipeprof.profiles.wording import stage_name
@@ -31,6 +34,8 @@ MUCH_WORK = 0.10
 """Share of the pipeline's work from which the parameters of a stage are tried."""
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
+UNKNOWN_GAIN = 1.1
+"""Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
 PARALLEL_CALLS = "num_parallel_calls"
 EVERYTHING = "all changes of the findings together"
 EVERYWHERE = "AUTOTUNE everywhere"
@@ -83,15 +88,13 @@ def candidates(
         for finding in (*(profile.findings or ()), *profile.proposals, *guesses(profile))
         if (candidate := _of_finding(finding)) is not None
     ]
-    found = [*sorted(proposed, key=lambda candidate: -_promise(candidate))]
-    worth = [candidate for candidate in found if not candidate.for_memory]
-    if (together := _together(worth, allowed, kind)) is not None:
-        found.insert(0, together)
-    if _is_worth_it(profile):
-        line = main_line(profile)
-        if (everywhere := _everywhere(line)) is not None:
-            found.insert(1 if found else 0, everywhere)
-        found += _parameters(profile, line)
+    line = main_line(profile) if _is_worth_it(profile) else []
+    expect = _model(profile)
+    found = [expect(candidate) for candidate in (*proposed, *_parameters(profile, line))]
+    found.sort(key=lambda candidate: -_promise(candidate))
+    worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
+    first = [_together(worth, allowed, kind), _everywhere(line)]
+    found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)
     return list(_different(candidate for candidate in found if _is_possible(candidate, kind, allowed)))
 
@@ -125,10 +128,24 @@ def _different(found: Iterator[Candidate]) -> Iterator[Candidate]:
 
 
 def _promise(candidate: Candidate) -> float:
-    """What decides about the order: the predicted gain, none where it is not known; memory comes last."""
+    """What decides about the order: the predicted gain; a small one where it is not known; memory comes last."""
     if candidate.for_memory:
         return 0.0
-    return candidate.predicted if candidate.predicted is not None else 1.0
+    return candidate.predicted if candidate.predicted is not None else UNKNOWN_GAIN
+
+
+def _model(profile: Profile) -> Callable[[Candidate], Candidate]:
+    """Adds the model's prediction to what has none, where the model knows the edits."""
+    flow = flow_of(profile)
+    costs = costs_of(profile)
+
+    def expect(candidate: Candidate) -> Candidate:
+        if candidate.predicted is not None or flow is None:
+            return candidate
+        expected = predicted_of(flow, candidate.edits, costs)
+        return candidate if expected is None else replace(candidate, predicted=expected.speedup)
+
+    return expect
 
 
 def _of_finding(finding: Finding) -> Candidate | None:

@@ -147,11 +147,10 @@ class Laboratory:
         """The best one so far in one process over the same in another, in the latest race."""
         return self._races.same()
 
-    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+    def taken(self, title: str, gain: float) -> None:
         """Tell the best so far."""
-        del raced
         self._gain = gain
-        self._progress.note(f"best so far {significant(gain)}×: {candidate.title}")
+        self._progress.note(f"best so far {significant(gain)}×: {title}")
 
     def look(self, version: Version) -> Profile | None:
         """Measure a pipeline alone, for its stages and findings."""

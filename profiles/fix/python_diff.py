@@ -24,18 +24,9 @@ def with_plan(text: str, function: str, plan: str) -> str | None:
         <BLANKLINE>
             return pipeprof.apply(dataset(), 'fast.plan.json')
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
-    if len(found) != 1:
-        return None
-    returns = list(_returns(found[0]))
-    if len(returns) != 1 or returns[0] is not found[0].body[-1]:
-        return None
-    value, last = returns[0].value, returns[0]
-    if value is None or isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.Starred):
+    last = _only_return(text, function)
+    value = last.value if last is not None else None
+    if last is None or value is None or isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.Starred):
         return None
     lines = text.splitlines(keepends=True)
     source = ast.get_source_segment(text, value)
@@ -49,6 +40,17 @@ def with_plan(text: str, function: str, plan: str) -> str | None:
     tail = lines[(last.end_lineno or last.lineno) - 1].encode()[last.end_col_offset or 0 :].decode()
     new = f"{indent}import pipeprof\n\n{indent}return pipeprof.apply({source}, {plan!r}){tail}"
     return "".join([*lines[: last.lineno - 1], new, *lines[last.end_lineno or last.lineno :]])
+
+
+def _only_return(text: str, function: str) -> ast.Return | None:
+    """The ``return`` at the end of a function, if it is the only one."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    returns = list(_returns(found[0])) if len(found) == 1 else []
+    return returns[0] if len(returns) == 1 and returns[0] is found[0].body[-1] else None
 
 
 def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:

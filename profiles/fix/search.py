@@ -58,7 +58,7 @@ class Lab(Protocol):
         """
         ...
 
-    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+    def taken(self, title: str, gain: float) -> None:
         """Hear of a step that was taken, and of the product of all gains so far."""
         ...
 
@@ -204,7 +204,7 @@ class Search:
         if self._peak is not None and saved is not None:
             self._peak = one.peak_bytes if aim.memory and one.peak_bytes is not None else self._peak - saved
         self._short = False
-        self._lab.taken(candidate, one, found.gain)
+        self._lab.taken(candidate.title, found.gain)
         return True
 
     def _record(self, candidate: Candidate, result: Result, reason: str, raced: Raced | None) -> None:

@@ -76,11 +76,13 @@ class Session:
     options: dict[str, Any] = field(default_factory=dict)
 
     def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+        progress.phase("measure", 4.0)
         self.asked.append(settings)
         writer.write(self.profile, final=True)
         return self.profile
 
     def search(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
+        progress.note("searching")
         self.asked.append(settings)
         self.options = {**options, "budget": budget}
         self.meanwhile()

@@ -41,9 +41,11 @@ class FakeTeam:
     fails: str | None = None
 
     def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+        assert seconds >= 60.0
         return {name: self.starts.get(name, built()) for name in jobs}
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        assert seconds >= 60.0
         blocks = sum(1 for one, kind in self.turns if one == name and kind == "block")
         self.turns.append((name, request.kind))
         if name == self.fails and request.kind == "block":

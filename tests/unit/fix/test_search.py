@@ -35,6 +35,7 @@ def raced(value: float, peak: int = PEAK, base: int = PEAK) -> Raced:
 def finding(title: str, stage: str, **changes: object) -> Finding:
     edit = {"kind": "SetArgument", "stage": stage, "op": "map", "argument": "num_parallel_calls", "value": title}
     data = {"rule": "serial-map-cpu", "title": title, "family": "speed", "stage": stage, "semantics": "same"}
+    data["predicted"] = {"speedup": 10.0}  # type: ignore[assignment]
     return Finding.model_validate({**data, "edit": [edit], "status": "unverified", **changes})
 
 
@@ -80,14 +81,15 @@ class FakeLab:
         self.looked.append(version)
         return self.again
 
-    def taken(self, candidate: Candidate, raced: Raced, gain: float) -> None:
+    def taken(self, title: str, gain: float) -> None:
+        assert title in self.seen[-1]
         self.gains.append(gain)
 
 
 @pytest.fixture
 def profile(recorded: Callable[[str], Profile]) -> Profile:
     found = recorded("jpeg-folder")
-    found.findings = [finding("first", "stages.1"), finding("second", "stages.2", predicted={"speedup": 1.5})]
+    found.findings = [finding("first", "stages.1"), finding("second", "stages.2", predicted={"speedup": 20.0})]
     return found
 
 
