@@ -47,7 +47,7 @@ def describe(result: Fix, found: Found, trial: Trial | None) -> None:
         "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
         "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
         "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words,
+        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
         "mode": "alternating",
     }
 
