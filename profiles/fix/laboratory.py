@@ -71,7 +71,7 @@ class Laboratory:
         progress: Receives what is measured.
         budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
-        most: Changed pipelines that fit into memory beside the two of the best one so far.
+        most: Changed pipelines that fit into memory together with the two of the best one so far.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
@@ -211,7 +211,7 @@ def measured_seconds(profile: Profile) -> float:
 
 
 def rivals_that_fit(peak_bytes: int | None, limit_bytes: int | None) -> int:
-    """How many changed pipelines fit into memory beside two as they are; 0 where none does.
+    """How many changed pipelines fit into memory with two as they are; 0 where none does.
 
     Example:
         >>> rivals_that_fit(2 * 2**30, 16 * 2**30), rivals_that_fit(2 * 2**30, 5 * 2**30), rivals_that_fit(None, None)

@@ -2,7 +2,7 @@
 
 Two processes run the best one so far, one process each changed one. A round gives each of them a block, the best one
 so far first and last, the next round backwards. The rate of a changed pipeline is compared with the geometric mean of
-the two beside it in each round. What lags behind for certain is given up after three rounds.
+the two in the same round. What lags behind for certain is given up after three rounds.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Lab(Protocol):
 
     @property
     def most(self) -> int:
-        """Changed pipelines that fit into memory beside the two of the best one so far."""
+        """Changed pipelines that fit into memory together with the two of the best one so far."""
         ...
 
     def fits(self, rivals: int) -> bool:
