@@ -58,7 +58,7 @@ class Raced:
         ratio: Steps per second over those of the best one so far; None where no round was complete.
         ratios: Of each round.
         peak_bytes: Its peak of memory.
-        base_peak_bytes: The smaller peak of the two processes beside it.
+        base_peak_bytes: The smaller peak of the two processes of the best one so far.
         runtime_bytes: TensorFlow's own part of the peak.
         data: Comparison of its first batches; None where it could not be measured.
         refused: It is not possible on this pipeline, which says nothing against it.
