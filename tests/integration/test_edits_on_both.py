@@ -58,17 +58,25 @@ ANYWHERE = (
 )
 VALUES: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
     "map": (("num_parallel_calls", (2, "AUTOTUNE", None)), ("deterministic", (True, False, None))),
-    "interleave": (("cycle_length", (1, 3)), ("block_length", (1, 2)), ("deterministic", (False,))),
-    "shuffle": (("buffer_size", (2, 9)), ("seed", (5, 6)), ("reshuffle_each_iteration", (False, True))),
-    "prefetch": (("buffer_size", (1, "AUTOTUNE")),),
+    "interleave": (
+        ("cycle_length", (1, 3, None)),
+        ("block_length", (1, 2, None)),
+        ("deterministic", (False, None)),
+    ),
+    "shuffle": (
+        ("buffer_size", (2, 9, None)),
+        ("seed", (5, 6, None)),
+        ("reshuffle_each_iteration", (False, True, None)),
+    ),
+    "prefetch": (("buffer_size", (1, "AUTOTUNE", None)),),
     "repeat": (("count", (3, None)),),
-    "take": (("count", (3,)),),
-    "skip": (("count", (2,)),),
+    "take": (("count", (3, None)),),
+    "skip": (("count", (2, None)),),
     "batch": (
-        ("batch_size", (1, 4)),
-        ("drop_remainder", (True, False)),
+        ("batch_size", (1, 4, None)),
+        ("drop_remainder", (True, False, None)),
         ("num_parallel_calls", (2, "AUTOTUNE", None)),
-        ("deterministic", (False,)),
+        ("deterministic", (False, None)),
     ),
 }
 
@@ -134,6 +142,13 @@ def wanted(data: dict[str, Any], edits: Sequence[PipelineEdit]) -> Any:
         return None
 
 
+def is_as_exact(tf: Any, found: Any, expected: Any) -> bool:
+    """Whether elements are the same, or known better: TensorFlow's kernels know that batches of endless data are full."""
+    tf.nest.assert_same_structure(found, expected)
+    pairs = zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True)
+    return all(one.is_subtype_of(other) for one, other in pairs)
+
+
 def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
     building = builder(BuildContext(base_dir=Path()))
     ends: Counter[str] = Counter()
@@ -141,6 +156,8 @@ def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
         rng = Random(seed)
         data = pipeline(rng)
         edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2)))]
+        if rng.random() < 0.2:
+            edits += [InsertStage(*new(rng), after="stages.0") for _ in range(2)]
         built: dict[str, BuiltStage] = {}
         try:
             dataset = made(data, built)
@@ -158,6 +175,6 @@ def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
         assert expected is not None, f"{data}\n{edits}"
         differences = compare(GraphPair(tf, found, 0), GraphPair(tf, expected, 0))
         assert differences == ([], []), f"{data}\n{edits}"
-        assert found.element_spec == expected.element_spec, f"{data}\n{edits}"
+        assert is_as_exact(tf, found.element_spec, expected.element_spec), f"{data}\n{edits}"
         ends["same"] += 1
     assert ends["same"] >= PIPELINES * 0.6, ends

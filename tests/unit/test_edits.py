@@ -22,6 +22,8 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.support import SUPPORT, TARGETS, supports
+from pipeprof.pipelines.graph.edit.plan import plan_edits
+from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data, environment
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
@@ -53,6 +55,27 @@ def test_every_kind_has_a_row() -> None:
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)
 def test_a_document_gives_the_edit_back(edit: PipelineEdit) -> None:
     assert from_document(json.loads(json.dumps(to_document(edit)))) == edit
+
+
+def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -> None:
+    def insert(after: str | None) -> list[PipelineEdit]:
+        return [InsertStage(op, {"count": 1}, after=after) for op in ("take", "skip", "repeat")]
+
+    def ops(edits: list[PipelineEdit]) -> list[str]:
+        return [next(iter(stage)) for stage in apply_to_data(DATA, edits)["stages"]]
+
+    def ops_of_graph(edits: list[PipelineEdit]) -> list[str]:
+        places = {"source": "range", "stages.0": "map", "stages.1": "batch", "stages.2": "cache"}
+        written = [WrittenStage(address, op, None, 0, (op,)) for address, op in places.items()]
+        return [part.op for part in plan_edits(written, edits).lines[""]][1:]
+
+    for found in (ops, ops_of_graph):
+        assert found(insert("source")) == ["take", "skip", "repeat", "map", "batch", "cache"]
+        assert found(insert("stages.1")) == ["map", "batch", "take", "skip", "repeat", "cache"]
+        assert found(insert(None)) == ["map", "batch", "cache", "take", "skip", "repeat"]
+        # What was inserted stays where it is when the stage before it moves.
+        moved = [*insert("stages.1"), MoveStage("stages.1", "batch", "stages.0"), *insert("stages.1")]
+        assert found(moved) == ["batch", "take", "skip", "repeat", "map", "take", "skip", "repeat", "cache"]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)

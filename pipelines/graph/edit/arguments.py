@@ -8,6 +8,7 @@ from pipeprof.pipelines.graph.edit.editable import base_of, data_inputs, new_nam
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, captured_count
 from pipeprof.pipelines.graph.opnames import argument_names
+from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.executed_ops import PARALLEL_FORMS, ParallelForm, executed, written_op
 from pipeprof.pipelines.ops.traits import traits
 
@@ -25,6 +26,10 @@ _LEGACY: Final = "legacy_autotune"
 """Attribute of a prefetch: that its buffer is tuned."""
 _DEFAULT_SEED: Final = 87654321
 """TensorFlow's global seed where only an op has one."""
+_AS_NONE: Final = frozenset({_CALLS, _READS, _DETERMINISTIC, _CYCLE, _SEED, "count"})
+"""Arguments whose value without them is the one that they have as None."""
+_DEFAULTS: Final = {"block_length": 1}
+"""What TensorFlow's Python API puts in the place of None."""
 
 
 def set_argument(
@@ -36,12 +41,14 @@ def set_argument(
         scope: Where the node is.
         node: The dataset that gives the stage's elements.
         argument: TensorFlow's name of the argument.
-        value: As a spec has it.
+        value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.
 
     Raises:
         CannotEditError: The graph does not show the argument.
     """
+    if value is None:
+        value = _value_without(written_op(node.op), argument)
     if reader is not None and argument == _BUFFER:
         _set_buffer(*reader, value)
     elif reader is not None and argument == _READS:
@@ -64,6 +71,26 @@ def set_argument(
     else:
         msg = f"{argument} of {written_op(node.op)} is not shown by the graph"
         raise CannotEditError(msg)
+
+
+def _value_without(op: str, argument: str) -> Any:
+    """Return the value that a stage has without an argument; None where its Python API takes None.
+
+    Raises:
+        CannotEditError: The stage needs the argument, or TensorFlow decides on the value while it is built.
+    """
+    kind = stages().get(op) or sources().get(op)
+    field = kind.model_fields.get(argument) if kind is not None else None
+    if field is not None and field.is_required():
+        msg = f"{op} needs {argument}: it cannot be taken away"
+        raise CannotEditError(msg)
+    if field is None or argument in _AS_NONE:
+        return None
+    value = _DEFAULTS.get(argument, field.default)
+    if value is None:
+        msg = f"the value of {argument} that TensorFlow takes for {op} without it is not known"
+        raise CannotEditError(msg)
+    return value
 
 
 def _set_calls(scope: NodeScope, node: Any, value: Any) -> None:
@@ -175,9 +202,14 @@ def _set_input(scope: NodeScope, node: Any, argument: str, value: Any) -> None:
     if argument == _SEED and _OWN_SEED in names:
         # TensorFlow's Python API gives the op two seeds: the global one, which it replaces where there is none, and
         # the argument.
-        given = scope.node(base_of(node.input[names.index(_SEED)]))
-        if value is not None and not any(given.attr["value"].tensor.int64_val):
+        given = [*scope.node(base_of(node.input[names.index(_SEED)])).attr["value"].tensor.int64_val]
+        if value is not None and not any(given):
             node.input[names.index(_SEED)] = _const(scope, _DEFAULT_SEED)
+        elif value is None and given == [_DEFAULT_SEED]:
+            node.input[names.index(_SEED)] = _const(scope, 0)
+        elif value is None and any(given):
+            msg = "TensorFlow draws the seed of a stage from the global one when it builds the stage"
+            raise CannotEditError(msg)
         argument, value = _OWN_SEED, value or 0
     index = names.index(argument)
     if argument == _DROP:

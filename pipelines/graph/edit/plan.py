@@ -1,7 +1,8 @@
 """Edits as a plan: the stages of every line of a pipeline in their new order.
 
 A line is a source with its stages: the pipeline itself, a side of a stage with several inputs, or what a stage's
-function makes. Addresses in edits are those of the pipeline as written, whatever other edits have moved.
+function makes. Addresses in edits are those of the pipeline as written, whatever other edits have moved. Stages
+that are inserted after the same one come in the order of their edits.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Part:
         whole_batches: Its function is applied to whole batches.
         moved: It is in another place than before.
         over: The maps that it was moved over, with the part of their functions that it reads.
+        follows: Address of the stage that it was inserted after.
     """
 
     stage: WrittenStage | None = None
@@ -44,6 +46,7 @@ class Part:
     whole_batches: bool = False
     moved: bool = False
     over: tuple[WrittenStage, ...] = ()
+    follows: str | None = None
 
     @property
     def op(self) -> str:
@@ -142,7 +145,10 @@ def _find(plan: Plan, address: str) -> tuple[str, int]:
 
 def _insert(plan: Plan, edit: InsertStage) -> None:
     prefix, index = ("", len(plan.lines[""]) - 1) if edit.after is None else _find(plan, edit.after)
-    plan.lines[prefix].insert(index + 1, Part(new=NewStage(edit.op, edit.arguments)))
+    line = plan.lines[prefix]
+    while edit.after is not None and index + 1 < len(line) and line[index + 1].follows == edit.after:
+        index += 1
+    line.insert(index + 1, Part(new=NewStage(edit.op, edit.arguments), follows=edit.after))
     plan.changed.add(prefix)
 
 

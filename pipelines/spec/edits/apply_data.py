@@ -1,7 +1,7 @@
 """Edits applied to a spec's plain data.
 
 All addresses are those before the edits. The edits are applied one after the other: a stage that an earlier one has
-moved is changed where it is now; two stages inserted after the same one come in the reverse order of their edits.
+moved is changed where it is now; stages inserted after the same one come in the order of their edits.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class ListedStage:
         moved: Whether an edit took it to another place.
         replaces: Whether it stands in the place of stages that an edit took out.
         before: Whether it belongs to the stage after it, as one that is moved before another does.
+        follows: The path of the stage that it was inserted after.
     """
 
     value: Any
@@ -44,6 +45,7 @@ class ListedStage:
     moved: bool = False
     replaces: bool = False
     before: bool = False
+    follows: Path | None = None
 
 
 @dataclass(eq=False)
@@ -196,6 +198,9 @@ class _Applier:
         place = self._place(edit.after)
         found = self._list(place.pipeline)
         position = 0 if place.index is None else found.position(place.index) + 1
+        while position < len(found.items) and found.items[position].follows == place.path:
+            position += 1
+        stage.follows = place.path
         found.items.insert(position, stage)
 
     def _set_argument(self, edit: SetArgument) -> None:
