@@ -143,7 +143,7 @@ def wanted(data: dict[str, Any], edits: Sequence[PipelineEdit]) -> Any:
 
 
 def is_as_exact(tf: Any, found: Any, expected: Any) -> bool:
-    """Whether elements are the same, or known better: TensorFlow's kernels know that batches of endless data are full."""
+    """Whether elements are the same, or known better: in TensorFlow, batches of endless data are known to be full."""
     tf.nest.assert_same_structure(found, expected)
     pairs = zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True)
     return all(one.is_subtype_of(other) for one, other in pairs)
