@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeprof.pipelines.edits.plan import PlanError, describe_misfit, read_plan
-
-if TYPE_CHECKING:
-    import os
+from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.pipelines.edits.plan import PlanError, describe_misfit, environment_of, read_plan, shell_line
 
 
 def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
@@ -43,7 +43,11 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
         msg = f"{path} cannot be read: {error}"
         raise PlanError(msg) from None
     saved = read_plan(text, str(path))
-    if not saved.steps:
+    missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
+    if missing:
+        words = f"{path} was measured with other variables of the environment; start with: {shell_line(saved)}"
+        warnings.warn(words, stacklevel=2)
+    if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
     written = editable(dataset, in_memory=0).read().stages()
     misfit = describe_misfit(saved, {stage.address: stage.op for stage in written})

@@ -70,7 +70,9 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
         yield Heading(title)
         yield from _paragraphs(text)
     yield Heading("Effect on the data", f"{rule.semantics}: {SEMANTICS[rule.semantics]}")
-    if rule.family == "speed":
+    if not rule.reports_untried:
+        yield Heading("Reported", ONLY_TRIED)
+    elif rule.family == "speed":
         yield Heading("Reported", gate_words(gate))
     if rule.thresholds:
         yield Heading("Thresholds")
@@ -91,6 +93,7 @@ def gate_words(gate: Sequence[Threshold]) -> str:
     return f"only after a run, if {' and '.join(marks)}"
 
 
+ONLY_TRIED = "only where run has tried it and it helps"
 _TWO_BARS = (
     "To try: from there on, run measures the edit; nothing is reported of it unless it helps, or the ceiling of its "
     "stage shows the cause."

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import (
     WITHOUT_RULE,
     build_findings,
@@ -14,6 +13,7 @@ from pipeprof.cli.report.findings import (
     describe_delta,
     describe_measured,
     describe_speedup,
+    try_command,
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
@@ -64,7 +64,7 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     yield Heading(f"{number}. {finding.title}", _status(finding))
     own: Language = "YAML" if profile.target.kind == "spec" else "Python"
     yield from describe_finding(finding, profile.stages or [], ("YAML", "Python") if complete else (own,))
-    command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
+    command = try_command(profile, finding)
     if command:
         yield Command("Try", command, indent=_INDENT, width=_LABEL)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
+from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
+from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
@@ -148,11 +150,28 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
             yield Prose(note, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "unverified" and finding.reason and finding.reason != UNVERIFIED:
         yield Prose(finding.reason, indent=_DETAIL_INDENT, hang=2, style="dim")
-    command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
+    command = try_command(profile, finding)
     if command is not None and len(command) <= LONGEST_COMMAND:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+
+
+def try_command(profile: Profile, finding: Finding) -> str | None:
+    """The line for the shell that runs the pipeline with a finding's change; None where no flags express it."""
+    variables = shell_variables(finding)
+    if not finding.overrides and not variables:
+        return None
+    command = rerun(profile, overrides=finding.overrides)
+    return " ".join([*variables, command]) if command is not None else None
+
+
+def shell_variables(finding: Finding) -> list[str]:
+    """What stands before the command in the shell, ``OMP_NUM_THREADS=1``; empty if any of the edits is another one."""
+    edits = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
+    known = [from_document(edit.model_dump()) for edit in edits]
+    found = [shell_assignment(edit) for edit in known if isinstance(edit, SetEnvironment)]
+    return found if finding.overrides or len(found) == len(edits) else []
 
 
 def _place(profile: Profile, finding: Finding) -> str:

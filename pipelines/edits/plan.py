@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, from_document, to_document
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, from_document, to_document
 from pipeprof.pipelines.errors import ProfileError
 
 PLAN_VERSION: Final = 1
@@ -45,11 +46,28 @@ def write_plan(plan: SavedPlan) -> str:
         "tool": {"name": "pipeprof"},
         "target": plan.target,
         "speedup": plan.speedup,
+        **({"environment": shell_line(plan)} if shell_line(plan) else {}),
         "edits": [to_document(edit) for edit in (plan.steps[0] if plan.steps else ())],
         **({"then": [[to_document(edit) for edit in step] for step in plan.steps[1:]]} if plan.steps[1:] else {}),
         "stages": dict(plan.stages),
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def environment_of(plan: SavedPlan) -> dict[str, str]:
+    """Return the variables that the process needs before it starts: no edit of a graph sets them."""
+    return {edit.variable: edit.value for step in plan.steps for edit in step if isinstance(edit, SetEnvironment)}
+
+
+def shell_line(plan: SavedPlan) -> str:
+    """Return what stands before the command in the shell; empty where the plan sets no variables.
+
+    Example:
+        >>> shell_line(SavedPlan("a.py:b", {}, ((SetEnvironment("OMP_NUM_THREADS", "1"),),)))
+        'OMP_NUM_THREADS=1 python …'
+    """
+    variables = [f"{name}={shlex.quote(value)}" for name, value in environment_of(plan).items()]
+    return " ".join([*variables, "python …"]) if variables else ""
 
 
 def read_plan(text: str, name: str) -> SavedPlan:

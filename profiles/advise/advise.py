@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +18,7 @@ from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.host.allocators import TUNED, installed_allocator
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
@@ -116,7 +118,7 @@ def worth_a_try(
 
 def has_bar_to_try(rule: Rule) -> bool:
     """Whether a rule proposes more than it is sure of."""
-    return any(threshold.to_try is not None for threshold in rule.thresholds)
+    return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
@@ -196,6 +198,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _hits(rule: Rule, view: PipelineView) -> Iterable[RuleHit]:
+    if not rule.reports_untried and not trying():
+        return
     if view.kind == "static":
         yield from rule.check(view)
         return
@@ -443,6 +447,8 @@ def _measurement(profile: Profile) -> _Measured:
         python_share=causes.python_share if causes else None,
         python_ms_per_batch=causes.python_ms_per_batch if causes else None,
         python_lock_share=causes.python_lock_share if causes else None,
+        environment={name: value for name in TUNED if (value := os.environ.get(name)) is not None},
+        allocator=installed_allocator(),
     )
     return _Measured(profile, profile.headspace, facts)
 

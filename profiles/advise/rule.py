@@ -135,6 +135,7 @@ class Rule(ABC):
         ignore_when: When the finding does not matter.
         thresholds: Every number it compares with.
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
+        reports_untried: Whether it is ever sure; else its edits are only tried.
     """
 
     name: ClassVar[str]
@@ -147,6 +148,7 @@ class Rule(ABC):
     ignore_when: ClassVar[str]
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     yields_to: ClassVar[tuple[str, ...]] = ()
+    reports_untried: ClassVar[bool] = True
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""

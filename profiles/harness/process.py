@@ -17,7 +17,7 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
@@ -106,7 +106,7 @@ def _read_all(descriptor: int, into: WorkerOutput) -> bool:
         into.add(data)
 
 
-def _start(pipes: Sequence[int], family: RunFamily) -> subprocess.Popen[bytes]:
+def _start(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     return subprocess.Popen(
         child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
@@ -115,7 +115,7 @@ def _start(pipes: Sequence[int], family: RunFamily) -> subprocess.Popen[bytes]:
         stderr=prints,
         pass_fds=(to_worker, from_worker, stacks),
         start_new_session=True,
-        env=family.environment,
+        env={**family.environment, **variables},
     )
 
 
@@ -139,7 +139,8 @@ class WorkerProcess:
         try:
             for _ in range(4):
                 pipes += os.pipe()
-            self._process = _start(pipes, family)
+            # Allocators and libraries read their variables when they are loaded, long before the job arrives.
+            self._process = _start(pipes, family, dict(job.turns.environment) if job.turns is not None else {})
         except OSError as error:
             for descriptor in pipes:
                 os.close(descriptor)

@@ -44,7 +44,7 @@ class TurnsJob:
         round_trip: Rebuild the dataset from its graph also without edits, as an edited one is.
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.
-        environment: Variables of the process, set before anything is imported.
+        environment: Variables that the process is started with.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
     """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Edit, Finding
     from pipeprof.profiles.protocol.job import Job
 
+_ENVIRONMENT = SetEnvironment.__name__
 Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
 """Reads a spec with further ``--set`` values."""
 
@@ -111,7 +112,7 @@ class JobMaker:
         if self._reload is not None:
             loaded = self._reload(change.flags)
             return {name: self._job(loaded, TurnsJob(environment=environment)) for name in EDITED}
-        turns = TurnsJob(edits=list(change.edits), round_trip=True, environment=environment)
+        turns = TurnsJob(edits=list(change.edits), round_trip=bool(change.edits), environment=environment)
         return {name: self._job(None, turns) for name in EDITED}
 
     def workers(
@@ -135,10 +136,13 @@ class JobMaker:
 
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""
+        environment = environment_of(finding)
+        if len(environment) == len(edits_of(finding)) > 0:
+            return Change(environment=environment)
         if self.is_spec:
-            return Change(flags=tuple(finding.overrides)) if finding.overrides else None
+            return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
         edits = graph_edits(finding)
-        return Change(edits=tuple(edits)) if edits is not None else None
+        return Change(edits=tuple(edits), environment=environment) if edits is not None else None
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
         from pipeprof.pipelines.data.cache import ensure
@@ -159,9 +163,15 @@ def edits_of(finding: Finding) -> list[Edit]:
     return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
 
 
+def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """The variables that a finding sets in the environment of the process."""
+    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
+    return tuple((edit.variable, edit.value) for edit in edits if isinstance(edit, SetEnvironment))
+
+
 def graph_edits(finding: Finding) -> list[str] | None:
     """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
-    documents = edits_of(finding)
+    documents = [document for document in edits_of(finding) if document.kind != _ENVIRONMENT]
     edits = [from_document(document.model_dump()) for document in documents]
     if not edits or any(edit is None or not supports(edit, "graph") for edit in edits):
         return None

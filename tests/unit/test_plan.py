@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeprof.cli.formats.plan import best_change
-from pipeprof.pipelines.edits.edits import InsertStage, NewStage, ReplaceStages, SetArgument, VectoriseMap
-from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, describe_misfit, read_plan, write_plan
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    NewStage,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    VectoriseMap,
+)
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, describe_misfit, environment_of, read_plan, write_plan
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 
@@ -95,3 +103,24 @@ def test_the_plan_has_what_is_kept_together_else_the_best(findings: list[Finding
     profile = Profile.model_construct(findings=findings)
     best = best_change(profile)
     assert (best.rule if best is not None else None) == rule
+
+
+ARENAS = SavedPlan("train.py:make", STAGES, ((SetEnvironment("MALLOC_ARENA_MAX", "2"),),))
+
+
+def test_variables_of_the_process_are_a_line_of_the_plan() -> None:
+    text = write_plan(ARENAS)
+    assert json.loads(text)["environment"] == "MALLOC_ARENA_MAX=2 python …"
+    assert "environment" not in json.loads(write_plan(PLAN))
+    assert environment_of(read_plan(text, "a.plan.json")) == {"MALLOC_ARENA_MAX": "2"}
+
+
+def test_apply_names_variables_that_are_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeprof.rewriting import apply
+
+    plan, dataset = tmp_path / "a.plan.json", object()
+    plan.write_text(write_plan(ARENAS))
+    with pytest.warns(UserWarning, match="start with: MALLOC_ARENA_MAX=2 python"):
+        assert apply(dataset, plan) is dataset
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    assert apply(dataset, plan) is dataset

@@ -6,6 +6,7 @@ changes a file.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,7 +71,7 @@ def as_yaml(edit: PipelineEdit) -> str:
         case SetOption():
             text = f"options: {yaml_text(_nested(edit.path, edit.value))}"
         case SetEnvironment():
-            text = f"# {edit.variable}={edit.value} in the environment"
+            text = f"# {shell_assignment(edit)} in the environment"
         case HandWritten():
             text = edit.yaml
         case _:
@@ -109,12 +110,22 @@ def as_python(edit: PipelineEdit) -> str:
                 "dataset = dataset.with_options(options)"
             )
         case SetEnvironment():
-            text = f"os.environ[{edit.variable!r}] = {edit.value!r}  # before tensorflow is imported"
+            text = f"# in the shell, the process reads it when it starts: {shell_assignment(edit)} python …"
         case HandWritten():
             text = edit.python
         case _:
             raise TypeError(edit)
     return text
+
+
+def shell_assignment(edit: SetEnvironment) -> str:
+    """What stands before a command in the shell.
+
+    Example:
+        >>> shell_assignment(SetEnvironment("MALLOC_ARENA_MAX", "2"))
+        'MALLOC_ARENA_MAX=2'
+    """
+    return f"{edit.variable}={shlex.quote(edit.value)}"
 
 
 def _where(edit: InsertStage) -> str:

@@ -28,12 +28,15 @@ from pipeprof.profiles.memory.ledger.vocabulary import (
     BUILT,
     BUILT_OR_ARROW,
     CHILDREN,
+    HEAP,
     IN_FLIGHT,
     INDEX,
     KEPT,
     LEAKED,
     LIBRARIES,
     OBJECTS,
+    POOL,
+    RESIDUE,
 )
 from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.wording import size as in_words
@@ -106,7 +109,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
         words = "copies in graphs" if _constant(facts) else "a copy that is freed late"
     for stage, share in shares:
         found.append(Entry("source", stage, round(rest * share), "measured", words))
-    left = [Entry("source", stage, round(residue * share), "measured", "the pool's residue") for stage, share in shares]
+    left = [Entry("source", stage, round(residue * share), "measured", RESIDUE) for stage, share in shares]
     return found, left
 
 
@@ -297,12 +300,12 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
     now = facts.readings.get(facts.peak_phase)
     if pooled:
         free = pool_free(facts, sum(entry.bytes for entry in residue))
-        found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
+        found.append(Entry("slack", None, free, "measured", POOL))
         found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
     if now is not None and facts.peak_phase not in ("build", "iterator"):
         unused = heap_free(facts)
         kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
-        found.append(Entry("slack", None, round(kept), "measured", "glibc's heap"))
+        found.append(Entry("slack", None, round(kept), "measured", HEAP))
     return found
 
 
@@ -375,7 +378,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """
     over = sum(entry.bytes for entry in entries) - peak
     found = list(entries)
-    pools = ("the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap")
+    pools = (RESIDUE, INDEX, POOL, HEAP)
     for what in (BUILDING, *pools, IN_FLIGHT, BUILT, BUILT_OR_ARROW, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,7 +44,6 @@ class TurnRun(JobRun):
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
-        os.environ.update(dict(self._turns.environment))
         self._import()
         self._runtime = procfs.rss_bytes("self")
         self._pin_seeds()

@@ -60,7 +60,7 @@ MEASURED = {
 
 
 def test_every_rule_is_tried() -> None:
-    assert set(rules()) == BY_SPEC | set(MEASURED)
+    assert {name for name, rule in rules().items() if rule.reports_untried} == BY_SPEC | set(MEASURED)
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -17,6 +18,7 @@ from pipeprof.profiles.harness.process import OUTPUT_BYTES, WorkerOutput, Worker
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Done, PhaseBegan
 from pipeprof.profiles.protocol.records import decode_record
+from pipeprof.profiles.protocol.turns import TurnsJob
 
 LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
 INFO = "2026-01-01 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is"
@@ -179,6 +181,20 @@ def test_the_job_is_the_first_command(started):
     assert decode_record(Job, json.loads(os.read(commands, 1000))) == JOB
     assert worker.send("look")
     assert json.loads(os.read(commands, 1000)) == {"c": "look"}
+
+
+def test_variables_of_an_edit_are_set_before_the_worker_starts(monkeypatch):
+    children = []
+
+    def popen(command, **options):
+        children.append(FakePopen(command, **options))
+        return children[-1]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+    job = replace(JOB, turns=TurnsJob(environment=[("MALLOC_ARENA_MAX", "2")]))
+    WorkerProcess(job, FakeFamily()).close()
+    children[0].close()
+    assert children[0].options["env"] == {"MARK": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument, to_document
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    MoveStage,
+    PipelineEdit,
+    SetArgument,
+    SetEnvironment,
+    to_document,
+)
+from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.verify.jobs import graph_edits
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.verify.jobs import Change, JobMaker, graph_edits
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 MOVE = MoveStage("stages.1", "batch", "stages.0")
@@ -28,3 +38,41 @@ def test_what_needs_the_users_code_is_not_tried(edits: tuple[PipelineEdit, ...],
 
 def test_a_kind_of_another_version_is_not_tried() -> None:
     assert graph_edits(finding({"kind": "Rewrite", "stages": ["source"]})) is None
+
+
+ARENAS = SetEnvironment("MALLOC_ARENA_MAX", "2")
+
+
+def maker(folder: Path, *, spec: bool) -> JobMaker:
+    path = folder / "input.py"
+    path.write_text("def make(): ...\n")
+    settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
+    return JobMaker(
+        settings,
+        (lambda _flags: pytest.fail("a variable changes no spec")) if spec else None,
+        memory_limit=None,
+        digest_seconds=1.0,
+        data_progress=lambda *_: None,
+    )
+
+
+@pytest.mark.parametrize("spec", [True, False])
+def test_variables_change_the_process_alone(tmp_path: Path, spec: bool) -> None:
+    proposed = finding(to_document(ARENAS))
+    assert maker(tmp_path, spec=spec).change_of(proposed) == Change(environment=(("MALLOC_ARENA_MAX", "2"),))
+
+
+def test_the_graph_is_left_alone_where_only_variables_change(tmp_path: Path) -> None:
+    jobs = maker(tmp_path, spec=False)
+    change = jobs.change_of(finding(to_document(ARENAS)))
+    assert change is not None
+    assert [
+        (job.turns.environment, job.turns.round_trip) for job in jobs.edited(change).values() if job.turns is not None
+    ] == [([("MALLOC_ARENA_MAX", "2")], False)] * 2
+
+
+def test_variables_and_edits_of_the_graph_go_together(tmp_path: Path) -> None:
+    change = maker(tmp_path, spec=False).change_of(finding(to_document(ARENAS), to_document(ARGUMENT)))
+    assert change is not None
+    assert (len(change.edits), change.environment) == (1, (("MALLOC_ARENA_MAX", "2"),))
+    assert maker(tmp_path, spec=False).change_of(finding(to_document(ARENAS), to_document(CODE))) is None

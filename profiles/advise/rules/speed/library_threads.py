@@ -1,0 +1,77 @@
+"""``library-threads``: libraries inside Python functions start threads of their own in every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.environment import environment_edits, not_set
+from pipeprof.profiles.advise.predicates import LOCK_LET_GO, runs_python
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import listed, percent
+
+_ONE_THREAD: dict[str, str] = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class LibraryThreads(Rule):
+    """Python functions whose libraries use more threads than there are cores."""
+
+    name = "library-threads"
+    title = "Give the libraries of Python functions one thread"
+    family = "speed"
+    semantics = "same"
+    reports_untried = False
+    seen = (
+        "Python functions of the pipeline leave the work to code that releases the GIL, the worker's threads wait for "
+        "a core much of the time, and other processes do not take the cores."
+    )
+    why = (
+        "NumPy's linear algebra, OpenCV and others start a thread for each core in every call. Where the pipeline "
+        "makes several calls at a time, or TensorFlow computes beside them, there are more threads than cores, and "
+        "they only take turns. Whether this is so cannot be read from a measurement of the pipeline: a try shows it."
+    )
+    fix = (
+        "Set OMP_NUM_THREADS=1, OPENBLAS_NUM_THREADS=1 and MKL_NUM_THREADS=1 in the environment of the process, "
+        "before it starts. Sums may be added up in another order: the first batches are compared."
+    )
+    ignore_when = "The training step needs the threads of the same libraries."
+    thresholds = (
+        Threshold("waiting-for-a-core", 0.2, "of the threads' time", "with free cores, threads hardly wait"),
+        Threshold("others-cores", 0.2, "of the cores", "above, it is other processes that the threads wait for"),
+        Threshold("time-share", 0.25, "of the time inside the stages", "below it something else comes first"),
+        LOCK_LET_GO,
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+        """From the time that threads wait for a core, and the stages that run Python."""
+        facts = view.facts
+        if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:
+            return
+        if facts.runnable_wait_share < self.threshold("waiting-for-a-core"):
+            return
+        if facts.others_cores >= self.threshold("others-cores") * view.cores:
+            return
+        if facts.python_lock_share is not None and facts.python_lock_share >= LOCK_LET_GO.value:
+            return
+        stages = [stage for stage in view.stages if runs_python(stage) and stage.ms_per_batch]
+        shares = [stage.measured.share or 0.0 for stage in stages if stage.measured is not None]
+        wanted = not_set(view, _ONE_THREAD)
+        if not wanted or sum(shares) < self.threshold("time-share"):
+            return
+        stage = max(stages, key=lambda one: one.ms_per_batch or 0.0)
+        yield RuleHit(
+            stage=stage.id,
+            sentence=(
+                f"{stage.label} runs Python that releases the GIL, and the worker's threads wait for a core "
+                f"{percent(facts.runnable_wait_share)} of the time, although other processes use "
+                f"{facts.others_cores:.1f} of {view.cores:g} cores."
+            ),
+            recommendation=f"Set {listed([f'{name}=1' for name in wanted])} in the environment of the process.",
+            evidence={
+                "runnable_wait_share": facts.runnable_wait_share,
+                "others_cores": facts.others_cores,
+                "cores": view.cores,
+            },
+            edits=environment_edits(wanted),
+            predicted=Prediction("unknown before a try"),
+        )

@@ -1,0 +1,83 @@
+"""What measured changes are in the verdict, and the price of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.report.findings import describe_gain
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.time.proven import describe_price, describe_proven
+
+Recorded = Callable[[str], Profile]
+MIB = 1 << 20
+
+
+def memory(speedup: float, low: float, high: float, **facts: Any) -> Finding:
+    measured = {
+        "speedup": speedup,
+        "low": low,
+        "high": high,
+        "pairs": [speedup] * 6,
+        "peak_rss_delta_bytes": -300 * MIB,
+    }
+    given = {"rule": "a", "title": "a", "family": "memory", "status": "kept", "measured": measured}
+    return Finding(**(given | facts))
+
+
+def bound(recorded: Recorded, name: str, dispatch: str | None = "sync") -> Profile:
+    profile = recorded("input-bound").model_copy(deep=True)
+    assert profile.verdict is not None
+    assert profile.steps is not None
+    profile.verdict.bound = name  # type: ignore[assignment]
+    profile.steps.dispatch = dispatch  # type: ignore[assignment]
+    return profile
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        (memory(0.88, 0.86, 0.9), "saves 300 MiB, costs 12 % of the steps per second. Both matter here"),
+        (memory(1.0, 0.99, 1.02), "saves 300 MiB at the same speed, within what was measured"),
+        (memory(1.2, 1.18, 1.22), "saves 300 MiB, and is 1.20× faster"),
+        (memory(1.19, 0.01, 99.0), "saves 300 MiB; too few pairs to tell whether it changes the speed. Both matter"),
+        (memory(0.5, 0.2, 0.8), "saves 300 MiB, costs 50 % of the steps per second."),
+    ],
+)
+def test_memory_is_stated_with_its_price(recorded: Recorded, finding: Finding, text: str) -> None:
+    found = describe_price(bound(recorded, "input"), finding)
+    assert found is not None
+    assert found.startswith(text)
+
+
+def test_which_of_the_two_matters_follows_the_step(recorded: Recorded) -> None:
+    slower = memory(0.88, 0.86, 0.9)
+    found = describe_price(bound(recorded, "step"), slower)
+    assert found is not None
+    assert "The memory matters here: the step sets the pace" in found
+    found = describe_price(bound(recorded, "input", None), slower)
+    assert found is not None
+    assert found.endswith("Without a training step it is unknown whether the speed matters")
+
+
+def test_only_kept_memory_has_a_price(recorded: Recorded) -> None:
+    profile = bound(recorded, "input")
+    for finding in (
+        memory(1.0, 0.9, 1.1, status="rejected"),
+        memory(1.0, 0.9, 1.1, family="speed"),
+        memory(1.0, 0.9, 1.1, measured=None),
+    ):
+        assert describe_price(profile, finding) is None
+
+
+def test_a_speed_that_was_not_seen_is_not_in_the_verdict(recorded: Recorded) -> None:
+    profile = bound(recorded, "input")
+    profile.findings = [memory(1.19, 0.01, 99.0)]
+    assert describe_proven(profile) == []
+    assert describe_gain(profile.findings[0]) == "−300 MiB"
+    profile.findings = [memory(1.19, 1.15, 1.23)]
+    assert "1.19× faster with change 1" in describe_proven(profile)[0].text
+    assert describe_gain(profile.findings[0]) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
