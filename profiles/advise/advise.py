@@ -18,7 +18,6 @@ from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.host.allocators import TUNED, installed_allocator
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
@@ -438,6 +437,9 @@ class _Seen:
 
 def _measurement(profile: Profile) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
+    # Only a run needs the host.
+    from pipeprof.profiles.host.host import TUNED, installed_allocator
+
     causes, contention = profile.causes, profile.contention
     facts = MeasuredFacts(
         worker_cores=causes.worker_cores if causes else None,

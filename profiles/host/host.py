@@ -7,8 +7,9 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,20 @@ from pipeprof.profiles.host.procfs import ThreadTimes, descendants, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
 TOOL_SECONDS = 2.0
+LIBRARIES = ("libjemalloc.so", "libtcmalloc.so", "libtcmalloc_minimal.so")
+"""Allocators that take the place of glibc's when they are loaded first, the ones that return memory soonest first."""
+TUNED = (
+    "LD_PRELOAD",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR",
+)
+"""Variables that edits set; what the user has set already stays."""
+_FOLDERS = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+
 Run = Callable[[Sequence[str]], str | None]
 
 
@@ -279,3 +294,25 @@ def _steal_share(before: SystemTimes | None, after: SystemTimes | None) -> float
     if before is None or after is None or after.total <= before.total:
         return None
     return max(0, after.steal - before.steal) / (after.total - before.total)
+
+
+def installed_allocator(folders: Iterable[Path] | None = None) -> str | None:
+    """Return the path of an allocator's library that could be loaded first; None where none is installed.
+
+    Args:
+        folders: Where libraries are; those of the system and of Python if not given.
+    """
+    if platform.system() != "Linux":
+        return None
+    if folders is None:
+        root = Path("/")
+        found = [path for pattern in _FOLDERS for path in sorted(root.glob(pattern.lstrip("/")))]
+        folders = [Path(sys.prefix, "lib"), *found]
+    places = list(folders)
+    for name in LIBRARIES:
+        for folder in places:
+            # The name without a version belongs to the headers, which few have.
+            found_here = sorted(folder.glob(f"{name}*"))
+            if found_here:
+                return str(found_here[0])
+    return None

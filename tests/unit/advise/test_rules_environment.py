@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.host.allocators import installed_allocator
+from pipeprof.profiles.host.host import installed_allocator
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 MB = 1_000_000
