@@ -15,6 +15,7 @@ from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, sig
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
@@ -142,6 +143,9 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     place = _place(profile, finding)
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
+    steps = profile.steps
+    if (modes := describe_overlap(steps.dispatch if steps is not None else None, finding)) is not None:
+        yield Prose(modes, indent=_DETAIL_INDENT, hang=2)
     if (price := describe_price(profile, finding)) is not None:
         yield Prose(price, indent=_DETAIL_INDENT, hang=2)
     if finding.status == "ceiling":
@@ -155,6 +159,33 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
     elif finding.rule not in WITHOUT_RULE:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
+
+
+def describe_overlap(dispatch: Dispatch | None, finding: Finding) -> str | None:
+    """The gain of a change in both modes of dispatch; None where only one of them was measured.
+
+    Args:
+        dispatch: Of the run.
+        finding: With what was measured.
+    """
+    measured = finding.measured or {}
+    other = measured.get("other_dispatch")
+    if not other or measured.get("speedup") is None or dispatch is None:
+        return None
+    first = f"{significant(measured['speedup'])}× {dispatch_words(dispatch)}"
+    return f"{first}, {significant(other['speedup'])}× {dispatch_words(other['dispatch'])}"
+
+
+def dispatch_words(dispatch: Dispatch) -> str:
+    """How far the loop runs ahead of the device.
+
+    Example:
+        >>> dispatch_words("sync"), dispatch_words(1), dispatch_words(2)
+        ('with dispatch sync', 'with one step in flight', 'with 2 steps in flight')
+    """
+    if dispatch == "sync":
+        return "with dispatch sync"
+    return "with one step in flight" if dispatch == 1 else f"with {dispatch} steps in flight"
 
 
 def try_command(profile: Profile, finding: Finding) -> str | None:

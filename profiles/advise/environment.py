@@ -10,7 +10,7 @@ from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.memory.ledger.vocabulary import HEAP, POOL, RESIDUE
 from pipeprof.profiles.view.view import PipelineView
 
-SLACK_BYTES = Threshold("slack-bytes", 50_000_000, "bytes", "below it no fall of the peak is told from noise")
+SLACK_BYTES = Threshold("slack-bytes", 50_000_000, "bytes", "a smaller fall of the peak is within the noise")
 SLACK_SHARE = Threshold("slack-share", 0.10, "of the peak above TensorFlow's runtime", "as for any saving of memory")
 
 

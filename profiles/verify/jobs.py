@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from pipeprof.profiles.verify.evidence import BASELINES, EDITED
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Edit, Finding
     from pipeprof.profiles.protocol.job import Job
 
@@ -75,6 +77,12 @@ class JobMaker:
     def timeout(self) -> float:
         """Seconds without a step after which a pipeline is taken to hang."""
         return self._planned.timeout
+
+    def in_dispatch(self, dispatch: Dispatch) -> JobMaker:
+        """Return one whose jobs run that far ahead of the device."""
+        other = copy.copy(self)
+        other._planned = replace(self._planned, dispatch=dispatch)
+        return other
 
     def as_it_is(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change.

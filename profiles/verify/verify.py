@@ -22,6 +22,7 @@ from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS
+from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.search import guesses, main_line, pays
 from pipeprof.profiles.verify.team import Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
@@ -149,8 +150,10 @@ class _Verification:
                     # The best one is tried whatever else is planned.
                     self._try(trials, finding, self._reserved() if self._reached else 0.0)
                 self._reached = len(findings)
-                self._try_combined(trials, [*findings, *self._try_further(trials, further)])
+                proposed = [*findings, *self._try_further(trials, further)]
+                self._try_combined(trials, proposed)
                 self._find_bounds(trials, [*findings, *further], without_edit)
+                self._try_other_dispatch(trials, proposed)
             except InterruptedTrialError:
                 self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
                 self._profile.warnings.append(Message(code="verification-interrupted", message=_INTERRUPTED))
@@ -346,6 +349,25 @@ class _Verification:
         self._measure(trials, together, jobs)
         if together.status == "kept":
             self._profile.findings = [*(self._profile.findings or ()), together]
+
+    def _try_other_dispatch(self, trials: Trials, findings: Sequence[Finding]) -> None:
+        """Measure what overlap gains in the other mode of dispatch too: there it may gain nothing, or more."""
+        steps, device = self._profile.steps, self._profile.device
+        other = other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
+        kept = [finding for finding in findings if finding.status == "kept" and is_about_overlap(finding)]
+        if other is None or not kept:
+            return
+        makes = self._jobs.in_dispatch(other)
+        trials.rebase(makes.as_it_is)
+        for finding in kept:
+            change = makes.change_of(finding)
+            if change is None or finding.measured is None or not trials.fits(EARLY_PAIRS):
+                continue
+            self._progress.phase(f"{finding.title}: the other mode of dispatch", None)
+            trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
+            found = as_measured(trial, other)
+            if found is not None:
+                finding.measured["other_dispatch"] = found
 
 
 _CLASSES = ("same", "order", "randomness", "values")

@@ -27,7 +27,7 @@ class LibraryThreads(Rule):
     )
     why = (
         "NumPy's linear algebra, OpenCV and others start a thread for each core in every call. Where the pipeline "
-        "makes several calls at a time, or TensorFlow computes beside them, there are more threads than cores, and "
+        "makes several calls at a time, or TensorFlow computes too, there are more threads than cores, and "
         "they only take turns. Whether this is so cannot be read from a measurement of the pipeline: a try shows it."
     )
     fix = (
@@ -36,7 +36,7 @@ class LibraryThreads(Rule):
     )
     ignore_when = "The training step needs the threads of the same libraries."
     thresholds = (
-        Threshold("waiting-for-a-core", 0.2, "of the threads' time", "with free cores, threads hardly wait"),
+        Threshold("waiting-for-a-core", 0.2, "of the threads' time", "with free cores, threads rarely wait"),
         Threshold("others-cores", 0.2, "of the cores", "above, it is other processes that the threads wait for"),
         Threshold("time-share", 0.25, "of the time inside the stages", "below it something else comes first"),
         LOCK_LET_GO,

@@ -1,0 +1,51 @@
+"""Edits that let the pipeline work while the step does: their gain depends on how far the loop runs ahead."""
+
+from __future__ import annotations
+
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, from_document
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.trials import Trial
+
+IN_FLIGHT = 1
+"""Steps of the other mode, where the loop waits for each step in the run."""
+
+
+def is_about_overlap(finding: Finding) -> bool:
+    """Whether all that an edit does is to prefetch."""
+    edits = [from_document(document.model_dump()) for document in edits_of(finding)]
+    return bool(edits) and all(
+        isinstance(edit, InsertStage | MoveStage) and traits(edit.op).prefetches for edit in edits
+    )
+
+
+def other_dispatch(dispatch: Dispatch | None, step: str) -> Dispatch | None:
+    """Return the mode in which the gain is measured as well; None where there is no other.
+
+    Args:
+        dispatch: Of the run.
+        step: Kind of its step: only a simulated one can be given another mode.
+
+    Example:
+        >>> other_dispatch("sync", "simulate"), other_dispatch(2, "simulate"), other_dispatch("sync", "python")
+        (1, 'sync', None)
+    """
+    if dispatch is None or step != "simulate":
+        return None
+    return IN_FLIGHT if dispatch == "sync" else "sync"
+
+
+def as_measured(trial: Trial, dispatch: Dispatch) -> dict[str, object] | None:
+    """What the profile says of the other mode; None where nothing was measured."""
+    speedup = trial.judgement.speedup if trial.judgement is not None else None
+    if speedup is None or trial.evidence is None or not speedup.pairs > 1:
+        return None
+    return {
+        "dispatch": dispatch,
+        "speedup": round(speedup.value, 4),
+        "low": round(speedup.low, 4),
+        "high": round(speedup.high, 4),
+        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+    }

@@ -1,0 +1,47 @@
+"""Advice about overlap is measured in both modes of dispatch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.report.findings import describe_overlap
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, to_document
+from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
+
+PREFETCH = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
+
+
+def finding(*edits: PipelineEdit, **measured: Any) -> Finding:
+    documents = [Edit(**to_document(edit)) for edit in edits]
+    return Finding(rule="a", title="a", status="kept", edit=documents, measured=measured or None)
+
+
+@pytest.mark.parametrize(
+    ("edits", "overlaps"),
+    [
+        ((PREFETCH, PREFETCH), True),
+        ((MoveStage("stages.1", "prefetch", "stages.0"),), True),
+        ((PREFETCH, SetArgument("stages.0", "map", "num_parallel_calls", 2)), False),
+        ((InsertStage("cache"),), False),
+        ((), False),
+    ],
+)
+def test_a_prefetch_is_about_overlap(edits: tuple[PipelineEdit, ...], overlaps: bool) -> None:
+    assert is_about_overlap(finding(*edits)) is overlaps
+
+
+def test_a_loop_without_a_device_has_no_other_mode() -> None:
+    assert (other_dispatch(None, "none"), other_dispatch(None, "simulate")) == (None, None)
+
+
+def test_both_modes_are_stated() -> None:
+    other = {"dispatch": 1, "speedup": 1.0, "low": 0.98, "high": 1.02, "pairs": [1.0] * 12}
+    found = describe_overlap("sync", finding(PREFETCH, speedup=1.8, other_dispatch=other))
+    assert found == "1.80× with dispatch sync, 1.00× with one step in flight"
+    back = {**other, "dispatch": "sync", "speedup": 1.84}
+    found = describe_overlap(2, finding(PREFETCH, speedup=1.1, other_dispatch=back))
+    assert found == "1.10× with 2 steps in flight, 1.84× with dispatch sync"
+    assert describe_overlap("sync", finding(PREFETCH, speedup=1.8)) is None
