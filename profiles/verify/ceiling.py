@@ -21,7 +21,7 @@ from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.verify.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judge_edit import in_words
-from pipeprof.profiles.verify.search import RULE, main_line, runs_python
+from pipeprof.profiles.verify.search import RULE, main_line, on_main_line, runs_python
 from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
 
 if TYPE_CHECKING:
@@ -40,19 +40,6 @@ PYTHON_FROM = 0.2
 """Share of the pipeline's work from which a stage with Python has its upper bound measured."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
-
-
-def on_main_line(address: str | None) -> str | None:
-    """The stage outside of all functions that a stage is, or is inside of.
-
-    Example:
-        >>> on_main_line("stages.1.stages.0"), on_main_line("source.inputs.0.stages.2"), on_main_line("stages.3")
-        ('stages.1', 'source', 'stages.3')
-    """
-    if address is None:
-        return None
-    first, _, rest = address.partition(".")
-    return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
 
 
 def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:

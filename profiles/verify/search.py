@@ -5,13 +5,25 @@ They are guesses. None of them is reported unless it was measured to help.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, VectoriseMap, to_document
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    VectoriseMap,
+    to_document,
+)
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
@@ -21,54 +33,60 @@ from pipeprof.profiles.wording import stage_name
 RULE = "measured"
 """Name of the rule of findings that no rule made."""
 AUTOTUNE = "AUTOTUNE"
+LEAST_EPOCHS = 3
+"""In the measured run, from which on the pipeline repeats its data."""
+LONGEST_EPOCH = 1.5
+"""Seconds of an epoch that is over when the warm-up of a trial is."""
+CACHE_SHARE = 0.25
+"""Of the memory limit that the caches of a trial may take."""
 
 
 @dataclass(frozen=True)
 class _Guess:
     title: str
     change: str
-    edit: PipelineEdit
-    flag: str | None
+    edits: tuple[PipelineEdit, ...]
     python: str
     semantics: Semantics = "same"
 
 
-def guesses(profile: Profile) -> list[Finding]:
+def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Finding]:
     """Return what to try at the stage with most of the work, most promising first; nothing that a finding proposes.
 
     Args:
         profile: Of a complete run, with its verdict and findings.
+        data: The spec's data, for a spec.
+        limit: Memory limit in bytes; None for none.
     """
     if not pays(profile):
         return []
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
-    place = next((place for place, stage in enumerate(line) if stage.id == named), None)
+    place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
     if place is None:
         return []
+    inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     proposed = {
-        str(edit.model_dump())
+        str([edit.model_dump() for edit in _edits_of(finding)])
         for finding in (*(profile.findings or ()), *profile.proposals)
-        for edit in _edits_of(finding)
     }
+    is_spec = profile.target.kind == "spec"
     found = []
-    for guess in _guesses(line, place):
-        document = to_document(guess.edit)
-        if str(Edit.model_validate(document).model_dump()) in proposed:
-            continue
-        is_spec = profile.target.kind == "spec"
-        if is_spec and guess.flag is None:
+    for guess in (*_inside(line[place], inside), *_guesses(line, place, data), *_cached(profile, line, place, limit)):
+        documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
+        flags = flags_of(data, guess.edits) if is_spec and data is not None else []
+        if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
             continue
         found.append(
             Finding(
                 rule=RULE,
                 title=guess.title,
                 family="speed",
-                stage=line[place].id,
+                stage=inside.id if guess.edits[0] in _named_inside(inside) else line[place].id,
                 location=line[place].location,
                 semantics=guess.semantics,
-                edit=[Edit.model_validate(document)],
-                overrides=[guess.flag] if is_spec and guess.flag is not None else [],
+                edit=documents,
+                overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
                 python=guess.python,
@@ -92,6 +110,19 @@ def runs_python(stage: Stage) -> bool:
     return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
 
 
+def on_main_line(address: str | None) -> str | None:
+    """The stage outside of all functions that a stage is, or is inside of.
+
+    Example:
+        >>> on_main_line("stages.1.stages.0"), on_main_line("source.inputs.0.stages.2"), on_main_line("stages.3")
+        ('stages.1', 'source', 'stages.3')
+    """
+    if address is None:
+        return None
+    first, _, rest = address.partition(".")
+    return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
+
+
 def _edits_of(finding: Finding) -> Sequence[Edit]:
     if finding.edit is None:
         return ()
@@ -108,7 +139,8 @@ def main_line(profile: Profile) -> list[Stage]:
     ]
 
 
-def _guesses(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+    """What fits the kind of a stage, and its neighbours."""
     stage = line[place]
     name = stage_name(stage)
     following = line[place + 1] if place + 1 < len(line) else None
@@ -116,28 +148,142 @@ def _guesses(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
         yield _Guess(
             f"Apply {name} to whole batches",
             f"move {name} after batch, with tf.vectorized_map",
-            VectoriseMap(stage.id, following.id),
-            None,
+            (VectoriseMap(stage.id, following.id),),
             ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))",
         )
-    if traits(stage.op).parallel and not _is_parallel(stage):
+    yield from _in_parallel(stage)
+    if traits(stage.op).opens and not traits(stage.op).parallel:
+        yield from _interleaved(stage, data)
+    if stage.op == "map" and not runs_python(stage) and stage.random is False:
+        yield from _reordered(line, place)
+    ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
+    if following is not None and not traits(following.op).prefetches and not ahead:
+        yield _prefetched(stage, f"Prefetch after {name}")
+    before = line[place - 1] if place else None
+    if before is not None and _works_in_turn(before):
+        yield _prefetched(before, f"Prefetch before {name}")
+
+
+def _works_in_turn(stage: Stage) -> bool:
+    """Whether a stage computes or reads on the thread of the stage after it."""
+    row = traits(stage.op)
+    ahead = stage.tf_op is not None and executed(stage.tf_op).asynchronous
+    return not (row.prefetches or row.cheap or ahead)
+
+
+def _prefetched(stage: Stage, title: str) -> _Guess:
+    return _Guess(
+        title,
+        f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
+        (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
+        "dataset = dataset.prefetch(tf.data.AUTOTUNE)",
+    )
+
+
+def _in_parallel(stage: Stage) -> Iterator[_Guess]:
+    """Several calls at a time, or several files of a source."""
+    name, row = stage_name(stage), traits(stage.op)
+    if row.parallel and not _is_parallel(stage):
         yield _Guess(
             f"Run {name} in parallel",
             f"num_parallel_calls: not set → {AUTOTUNE}",
-            SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE),
-            f"{stage.id}.num_parallel_calls={AUTOTUNE}",
+            (SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE),),
             f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
             "randomness" if stage.random else "same",
         )
-    ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
-    if following is not None and following.op != "prefetch" and not ahead:
+    elif row.reads_examples and row.wrapped and not _is_parallel(stage):
         yield _Guess(
-            f"Prefetch after {name}",
-            f"insert prefetch(buffer_size={AUTOTUNE}) after {name}",
-            InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),
-            f"stages.+{place}={{prefetch: {{buffer_size: {AUTOTUNE}}}}}",
-            "dataset = dataset.prefetch(tf.data.AUTOTUNE)",
+            f"Read several files of {name} at a time",
+            f"num_parallel_reads: not set → {AUTOTUNE}",
+            (SetArgument(stage.id, stage.op, "num_parallel_reads", AUTOTUNE),),
+            f"tf.data.{stage.op}(…, num_parallel_reads=tf.data.AUTOTUNE)",
+            "order",
         )
+
+
+def _inside(owner: Stage, stage: Stage) -> Iterator[_Guess]:
+    """What can be tried at a stage that another one's function makes."""
+    if stage.id != owner.id:
+        yield from _in_parallel(stage)
+
+
+def _named_inside(stage: Stage) -> tuple[PipelineEdit, ...]:
+    return tuple(edit for guess in _in_parallel(stage) for edit in guess.edits)
+
+
+def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+    """The datasets of a stage's function one beside the other instead of one after the other."""
+    name = stage_name(stage)
+    edit: PipelineEdit = SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE)
+    if data is not None:
+        written = arguments_of(data, stage.id)
+        if written is None:
+            return
+        edit = ReplaceStages((stage.id,), (NewStage("interleave", {**written, "num_parallel_calls": AUTOTUNE}),))
+    yield _Guess(
+        f"Interleave what {name} reads",
+        f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
+        (edit,),
+        ".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
+        "order",
+    )
+
+
+def _reordered(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+    """A map after a stage that passes elements on by their position, and a filter before the map."""
+    stage, name = line[place], stage_name(line[place])
+    after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
+    if place + 1 < after < len(line):
+        over = ", ".join(stage_name(one) for one in line[place + 1 : after])
+        yield _Guess(
+            f"Move {name} after {over}",
+            f"move {name} after {over}",
+            (MoveStage(stage.id, stage.op, line[after].id),),
+            f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
+        )
+    crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
+    if crossed < len(line) and line[crossed].op == "filter":
+        of = line[crossed]
+        yield _Guess(
+            f"Move {stage_name(of)} before {name}",
+            f"move {stage_name(of)} before {name}, with what its predicate reads of it",
+            (MoveFilter(of.id, stage.id),),
+            ".filter(lambda *element: predicate(part(*element))).map(…)",
+        )
+
+
+def _moves_over(stage: Stage) -> bool:
+    """Whether a deterministic map means the same after a stage, which then has smaller or fewer elements to pass on."""
+    row = traits(stage.op)
+    return row.by_position and row.passes and not (row.prefetches or row.repeats or row.stores)
+
+
+def _cached(profile: Profile, line: Sequence[Stage], place: int, limit: int | None) -> Iterator[_Guess]:
+    """A cache of what a stage gives, where that is finite, short, the same in every epoch, and fits into the memory.
+
+    A trial measures epochs that read the cache: the first one must be over when it begins.
+    """
+    stage, steps = line[place], profile.steps
+    if steps is None or steps.epochs < LEAST_EPOCHS or any(traits(one.op).stores for one in line):
+        return
+    seconds = steps.count * steps.interval_ms.mean / 1e3 / steps.epochs
+    count, size = stage.cardinality, stage.bytes_per_element
+    if seconds > LONGEST_EPOCH or count is None or count <= 0 or not size:
+        return
+    # Two processes hold it, beside the four pipelines that a trial needs anyway.
+    if limit is not None and 2 * count * size > CACHE_SHARE * limit:
+        return
+    if any(one.random is not False and traits(one.op).function for one in line[: place + 1]):
+        return
+    if any(traits(one.op).reorders or traits(one.op).opaque or runs_python(one) for one in line[: place + 1]):
+        return
+    name = stage_name(stage)
+    yield _Guess(
+        f"Cache what {name} gives",
+        f"insert cache() after {name}: gains from the second epoch on",
+        (InsertStage("cache", {}, stage.id),),
+        "dataset = dataset.cache()",
+    )
 
 
 def _is_parallel(stage: Stage) -> bool:

@@ -61,7 +61,9 @@ def verify(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
     findings = plans.to_try(profile)
-    further = by_worth(profile, [*profile.proposals, *guesses(profile)])
+    data = settings.loaded.data if settings.loaded is not None else None
+    guessed = guesses(profile, data, profile.host.memory_limit_bytes)
+    further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
     reason = plans.cannot_verify(profile)

@@ -40,7 +40,13 @@ def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
         Empty where the pipeline has no spec, or where one of the edits needs code or a part that no flag expresses.
     """
     data = _written(view)
-    if data is None or any(isinstance(edit, SetEnvironment) for edit in edits):
+    return flags_of(data, edits) if data is not None else []
+
+
+def flags_of(data: Mapping[str, Any], edits: Sequence[PipelineEdit]) -> list[str]:
+    """The same for a spec's plain data."""
+    data = {key: data[key] for key in (SOURCE, STAGES) if key in data}
+    if any(isinstance(edit, SetEnvironment) for edit in edits):
         return []
     try:
         found = plan(data, [edit for edit in edits if not isinstance(edit, SetOption)])
@@ -51,6 +57,16 @@ def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
         return []
     flags += [f"options.{edit.path}={_value(edit.value)}" for edit in edits if isinstance(edit, SetOption)]
     return [] if any(_REFERENCE in flag for flag in flags) else flags
+
+
+def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None:
+    """The arguments of a stage of a spec's main line, as they are written; None where they are no mapping."""
+    stages = data.get(STAGES) or []
+    index = int(address.rpartition(".")[2]) if address.startswith(f"{STAGES}.") else -1
+    stage = stages[index] if 0 <= index < len(stages) else None
+    key = operation_key(stage) if isinstance(stage, dict) else None
+    arguments = stage[key] if isinstance(stage, dict) and key is not None else None
+    return dict(arguments) if isinstance(arguments, dict) else None
 
 
 def _written(view: PipelineView) -> dict[str, Any] | None:

@@ -45,6 +45,7 @@ def test_a_guess_has_the_prediction_of_the_model(recorded: Recorded) -> None:
     found = waiting(recorded)
     assert found.verdict is not None
     found.verdict.bound, found.verdict.stage = "input", "stages.0"
+    found.target.kind = "function"
     tried = by_worth(found, guesses(found))
     assert len(tried) > 1
     assert tried[0].edit[0].argument == "num_parallel_calls"  # type: ignore[index,union-attr]

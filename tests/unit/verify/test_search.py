@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.spec.compose.overrides import apply_sets
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.tree import flatten, grow
+from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
@@ -31,8 +36,16 @@ def profile_of(
     return found
 
 
-def kinds(found: Profile) -> list[str]:
-    return [edit.kind or "" for finding in guesses(found) for edit in finding.edit or []]  # type: ignore[union-attr]
+def apply(data: dict[str, Any], flags: Sequence[str]) -> Any:
+    """A spec's data with ``--set`` values."""
+    document = read(flow(data))
+    root = grow(document)
+    assert not apply_sets(root, list(flags), 0, document.references)
+    return flatten(root)[0]
+
+
+def kinds(found: Profile, data: dict[str, Any] | None = None, limit: int | None = None) -> list[str]:
+    return [edit.kind or "" for finding in guesses(found, data, limit) for edit in finding.edit or []]  # type: ignore[union-attr]
 
 
 def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorded: Recorded) -> None:
@@ -54,11 +67,21 @@ def test_a_map_that_draws_at_random_gets_other_numbers_in_parallel(recorded: Rec
 
 
 def test_a_spec_gets_what_its_flags_can_say(recorded: Recorded) -> None:
-    found = guesses(profile_of(recorded, "range", "map", "batch", stage="stages.0", kind="spec"))
-    assert [finding.overrides for finding in found] == [
-        ["stages.0.num_parallel_calls=AUTOTUNE"],
-        ["stages.+1={prefetch: {buffer_size: AUTOTUNE}}"],
+    ops: dict[str, Any] = {"ops": [{"tf.cast": {"dtype": "float32"}}]}
+    data = {"source": {"range": {"stop": 9}}, "stages": [{"map": ops}, {"batch": {"batch_size": 4}}]}
+    found = guesses(profile_of(recorded, "range", "map", "batch", stage="stages.0", kind="spec"), data)
+    assert [finding.title for finding in found] == [
+        "Apply map to whole batches",
+        "Run map in parallel",
+        "Prefetch after map",
     ]
+    assert [finding.overrides for finding in found[1:]] == [
+        ["stages.map.num_parallel_calls=AUTOTUNE"],
+        ["stages.+batch={prefetch: {buffer_size: AUTOTUNE}}"],
+    ]
+    vectorised = apply(data, found[0].overrides)
+    assert [next(iter(stage)) for stage in vectorised["stages"]] == ["batch", "map"]
+    assert "tf.vectorized_map" in str(vectorised["stages"][1])
 
 
 def test_what_a_finding_proposes_is_not_tried_twice(recorded: Recorded) -> None:
@@ -85,5 +108,114 @@ def test_nothing_is_tried_where_a_free_pipeline_gains_nothing(recorded: Recorded
     assert guesses(found) == []
 
 
-def test_a_stage_inside_a_function_is_left(recorded: Recorded) -> None:
-    assert guesses(profile_of(recorded, "range", "map", "batch", stage="stages.0.stages.1")) == []
+def test_a_stage_inside_a_function_is_tried_there_and_around_it(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "interleave", "batch", stage="stages.0")
+    assert found.stages is not None
+    assert found.verdict is not None
+    found.stages.append(Stage(id="stages.0.stages.1", origin="written", op="map", depth=1))
+    found.verdict.stage = "stages.0.stages.1"
+    tried = guesses(found)
+    assert [finding.title for finding in tried] == [
+        "Run map in parallel",
+        "Run interleave in parallel",
+        "Prefetch after interleave",
+    ]
+    assert [finding.stage for finding in tried] == ["stages.0.stages.1", "stages.0", "stages.0"]
+
+
+def test_what_reads_one_after_the_other_is_interleaved(recorded: Recorded) -> None:
+    found = profile_of(recorded, "list_files", "flat_map", "batch", stage="stages.0")
+    first = guesses(found)[0]
+    assert (first.title, first.semantics, first.overrides) == ("Interleave what flat_map reads", "order", [])
+    found.target.kind = "spec"
+    inner = {"source": {"TFRecordDataset": {}}}
+    data = {
+        "source": {"list_files": {"file_pattern": "a*"}},
+        "stages": [{"flat_map": {"map_func": inner}}, {"batch": {"batch_size": 4}}],
+    }
+    changed = apply(data, guesses(found, data)[0].overrides)
+    assert changed["stages"][0] == {"interleave": {"map_func": inner, "num_parallel_calls": "AUTOTUNE"}}
+
+
+def test_a_slow_source_reads_several_files_and_ahead(recorded: Recorded) -> None:
+    found = profile_of(recorded, "TFRecordDataset", "map", "batch", stage="source")
+    assert [finding.title for finding in guesses(found)] == [
+        "Read several files of TFRecordDataset at a time",
+        "Prefetch after TFRecordDataset",
+    ]
+
+
+def test_a_prefetch_before_it_is_tried_after_a_stage_that_works(recorded: Recorded) -> None:
+    titles = [one.title for one in guesses(profile_of(recorded, "from_generator", "map", "shuffle", stage="stages.0"))]
+    assert "Prefetch before map" in titles
+    titles = [one.title for one in guesses(profile_of(recorded, "range", "map", "shuffle", stage="stages.0"))]
+    assert "Prefetch before map" not in titles
+
+
+@pytest.mark.parametrize(
+    ("ops", "random", "moves"),
+    [
+        (("range", "map", "shuffle", "batch"), False, [("MoveStage", "stages.0", "stages.2")]),
+        (("range", "map", "shuffle", "take", "batch"), False, [("MoveStage", "stages.0", "stages.3")]),
+        (("range", "map", "map", "filter", "batch"), False, [("MoveFilter", "stages.2", "stages.0")]),
+        (("range", "map", "shuffle", "batch"), True, []),
+        (("range", "map", "shuffle", "batch"), None, []),
+        (("range", "map", "cache", "batch"), False, []),
+        (("range", "map", "repeat", "batch"), False, []),
+        (("range", "map", "shuffle"), False, []),
+    ],
+)
+def test_a_deterministic_map_changes_places_with_its_neighbours(
+    recorded: Recorded, ops: tuple[str, ...], random: bool | None, moves: list[tuple[str, str, str]]
+) -> None:
+    found = profile_of(recorded, *ops, stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random = random
+    edits = [edit for finding in guesses(found) for edit in finding.edit or []]  # type: ignore[union-attr]
+    found_moves = [(edit.kind, edit.stage, edit.before) for edit in edits if (edit.kind or "").startswith("Move")]  # type: ignore[attr-defined]
+    assert found_moves == moves
+
+
+def repeating(recorded: Recorded, **changes: Any) -> Profile:
+    """Twenty epochs of half a second of 1,000 elements of 1 kB."""
+    found = profile_of(recorded, "range", "map", "shuffle", "batch", stage="stages.0")
+    assert found.stages is not None
+    assert found.steps is not None
+    found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = 20, 1000, 10.0
+    found.stages[1] = found.stages[1].model_copy(
+        update={"cardinality": 1000, "bytes_per_element": 1000.0, "random": False, **changes}
+    )
+    return found
+
+
+def inserts(found: Profile, limit: int | None = None) -> list[str]:
+    edits = [edit for finding in guesses(found, None, limit) for edit in finding.edit or []]  # type: ignore[union-attr]
+    return [edit.op for edit in edits if edit.kind == "InsertStage"]  # type: ignore[attr-defined]
+
+
+def test_short_epochs_are_cached_where_that_fits(recorded: Recorded) -> None:
+    assert "cache" in inserts(repeating(recorded))
+    assert "cache" in inserts(repeating(recorded), 8_000_000)
+    assert "cache" not in inserts(repeating(recorded), 7_999_999)
+    found = repeating(recorded)
+    assert found.steps is not None
+    found.steps.epochs = 2
+    assert "cache" not in inserts(found)
+    found.steps.epochs, found.steps.interval_ms.mean = 20, 31.0
+    assert "cache" not in inserts(found)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"random": None}, {"random": True}, {"cardinality": -1}, {"bytes_per_element": None}]
+)
+def test_nothing_else_is_cached(recorded: Recorded, changes: dict[str, Any]) -> None:
+    assert "cache" not in inserts(repeating(recorded, **changes))
+
+
+def test_nothing_is_cached_after_a_shuffle(recorded: Recorded) -> None:
+    found = repeating(recorded)
+    assert found.verdict is not None
+    found.verdict.stage = "stages.2"
+    assert found.stages is not None
+    found.stages[3] = found.stages[3].model_copy(update={"cardinality": 10, "bytes_per_element": 1000.0})
+    assert "cache" not in inserts(found)
