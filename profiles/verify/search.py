@@ -212,7 +212,7 @@ def _named_inside(stage: Stage) -> tuple[PipelineEdit, ...]:
 
 
 def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
-    """The datasets of a stage's function one beside the other instead of one after the other."""
+    """The datasets of a stage's function in parallel instead of one after the other."""
     name = stage_name(stage)
     edit: PipelineEdit = SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE)
     if data is not None:
@@ -270,7 +270,7 @@ def _cached(profile: Profile, line: Sequence[Stage], place: int, limit: int | No
     count, size = stage.cardinality, stage.bytes_per_element
     if seconds > LONGEST_EPOCH or count is None or count <= 0 or not size:
         return
-    # Two processes hold it, beside the four pipelines that a trial needs anyway.
+    # Two processes of a trial hold it, in addition to their pipelines.
     if limit is not None and 2 * count * size > CACHE_SHARE * limit:
         return
     if any(one.random is not False and traits(one.op).function for one in line[: place + 1]):
