@@ -136,7 +136,8 @@ BATCH_ROW_US = _constant(
     "BATCH_ROW_US", 0.4, "µs", "An element put into a batch, its bytes excluded", "slices of 128 to 1024 B"
 )
 CACHED_ELEMENT_US = _constant("CACHED_ELEMENT_US", 0.5, "µs", "An element from a cache in memory", "a cache of numbers")
-SHORT_OP_US = _constant("SHORT_OP_US", 2.0, "µs", "An op of a function on a small tensor", "maps of one op")
+BATCHED_SHARE = _constant("BATCHED_SHARE", 0.25, "× its own time", "A function on a whole batch", "CSV and records")
+SHORT_OP_US = _constant("SHORT_OP_US", 0.5, "µs", "An op of a function on a small tensor", "maps of one op")
 COPIED_BYTES_PER_US = _constant(
     "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"
 )

@@ -143,7 +143,7 @@ CASES = {
     "serial_decode": Case(
         f"{PUBLIC}/images.py:serial_decode",
         "simulate:20ms",
-        ((calls("stages.1", 8),), (prefetch("stages.1"),)),
+        ((calls("stages.2", 8),), (prefetch("stages.2"),)),
         data=True,
     ),
 }

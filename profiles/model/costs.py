@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.constants import (
     BATCH_ROW_US,
+    BATCHED_SHARE,
     CACHED_ELEMENT_US,
     COPIED_BYTES_PER_US,
     MAP_CALL_US,
@@ -22,6 +23,7 @@ class Costs:
         call_us: A call of a map's function.
         hand_over_us: An element from one thread to the next.
         op_us: An op that has next to nothing to do.
+        batched_share: Part of a function's own time that its elements take in a call for a whole batch.
         row_us: An element put into a batch, its bytes excluded.
         cached_us: An element from a cache in memory.
         bytes_per_us: Copied into a batch.
@@ -30,6 +32,7 @@ class Costs:
     call_us: float = float(MAP_CALL_US)
     hand_over_us: float = 1000 * THREAD_HAND_OVER_MS
     op_us: float = SHORT_OP_US
+    batched_share: float = BATCHED_SHARE
     row_us: float = BATCH_ROW_US
     cached_us: float = CACHED_ELEMENT_US
     bytes_per_us: float = COPIED_BYTES_PER_US

@@ -195,11 +195,13 @@ def _on_batches(part: Part, size: float, costs: Costs) -> Part:
     """A map whose function gets whole batches: a call and its short ops cost once, passing over the bytes as often."""
     calls = part.calls_per_batch or size
     batches = calls / size
-    passed_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms)
+    # Where the trace shows no op, a part of what the function takes itself stays.
+    own_ms = costs.batched_share * max(0.0, part.computing_ms - part.calling_ms)
+    passed_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms) if part.op_ms else own_ms
     bytes_ms = calls * (part.element_bytes or 0.0) / costs.bytes_per_us / 1e3
-    ms = batches * costs.call_us / 1e3 + passed_ms + bytes_ms
+    ms = batches * costs.call_us / 1e3 + max(passed_ms, bytes_ms)
     each = part.element_bytes * size if part.element_bytes is not None else None
-    new = replace(part, computing_ms=ms, waiting_ms=0.0, cpu_ms=ms, lock_ms=0.0, calls_per_batch=batches)
+    new = replace(part.scaled(0.0), computing_ms=ms, cpu_ms=ms, calls_per_batch=batches)
     return replace(new, per_batch=batches, element_bytes=each, fused=None)
 
 

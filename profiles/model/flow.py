@@ -29,7 +29,10 @@ class Part:
         held: Elements that it holds, as measured.
         computing_ms: Per batch, on a core.
         waiting_ms: Per batch, neither on a core nor wanting one.
+        idle_ms: Per batch, for which its threads have nothing to do although it is waited for: with no more calls than
+            threads, a thread whose result is not taken yet starts no other one.
         cpu_ms: CPU time per batch, with that of threads which are not its own.
+        calling_ms: Part of its computing: calling its functions, whatever they contain.
         lock_ms: Per batch, with the lock of Python's interpreter.
         calls_per_batch: Calls of its function.
         per_batch: Elements that it gives for a batch.
@@ -54,7 +57,9 @@ class Part:
     held: float | None = None
     computing_ms: float = 0.0
     waiting_ms: float = 0.0
+    idle_ms: float = 0.0
     cpu_ms: float = 0.0
+    calling_ms: float = 0.0
     lock_ms: float = 0.0
     calls_per_batch: float | None = None
     per_batch: float | None = None
@@ -78,7 +83,9 @@ class Part:
             self,
             computing_ms=self.computing_ms * by,
             waiting_ms=self.waiting_ms * by,
+            idle_ms=self.idle_ms * by,
             cpu_ms=self.cpu_ms * by,
+            calling_ms=self.calling_ms * by,
             lock_ms=self.lock_ms * by,
             op_ms=tuple(ms * by for ms in self.op_ms),
         )
@@ -195,7 +202,8 @@ class Flow:
             found += [self._row([*row, *own]) for row in rows]
             if part.buffer is None and part.calls > ONE_CALL:
                 at_a_time = max(ONE_CALL, min(part.calls, self.pool))
-                found.append(Term(part.held_ms / at_a_time, "calls", (part.id,), threads=at_a_time))
+                idle = part.idle_ms if part.calls <= self.pool else 0.0
+                found.append(Term((part.held_ms + idle) / at_a_time, "calls", (part.id,), threads=at_a_time))
         pooled = [part for part in self.parts if part.pooled]
         if len(pooled) > 1:
             ms = sum(part.held_ms for part in pooled) / self.pool

@@ -11,7 +11,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
+from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.queue import burst_ms
 from pipeprof.profiles.wording import stage_name
 
@@ -24,7 +24,10 @@ _ADDRESS = re.compile(r"(?P<line>(?:(?:source|stages\.\d+)\.inputs\.\d+\.)*)(?:s
 _SIDE = re.compile(r"(?P<reader>.+)\.inputs\.\d+\.$")
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
-_LOCKED_FROM = 0.8
+_FULL_FROM = 0.85
+"""Share of the cores in use from which they are the limit."""
+_ON_THREADS = ("serial", "calls", "pool")
+_LOCKED_FROM = 0.6
 """Share of a step's time with Python's lock held from which calls wait for it."""
 _NEARLY = 1e-6
 _ROUNDS = 20
@@ -138,6 +141,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         buffer=_buffer(stage) if prefetches else None,
         held=stage.buffered_elements,
         computing_ms=held - waiting,
+        calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in (stage, *inside)),
         waiting_ms=waiting,
         cpu_ms=sum(one.cpu_ms_per_batch if one.cpu_ms_per_batch is not None else 0.0 for one in (stage, *inside)),
         calls_per_batch=stage.calls_per_batch,
@@ -184,7 +188,7 @@ def _without_lock_waits(flow: Flow, running_ms: float) -> Flow:
     if sum(part.lock_ms for part in flow.parts) < _LOCKED_FROM * running_ms:
         return flow
     parts = tuple(
-        replace(part, computing_ms=part.lock_ms, waiting_ms=0.0, cpu_ms=min(part.cpu_ms, part.lock_ms))
+        replace(part, computing_ms=min(part.held_ms, max(part.lock_ms, part.cpu_ms)), waiting_ms=0.0)
         if part.lock_ms > 0 and part.calls > ONE_CALL
         else part
         for part in flow.parts
@@ -224,15 +228,32 @@ def _fitted(flow: Flow, running_ms: float) -> Flow:
             # The rest of the process takes all of it already.
             flow = replace(flow, other_cpu_ms=running_ms * flow.cores) if term.resource == "cores" else flow
         flow = flow.scaled(term.parts, left / own)
-    term = flow.terms()[0]
-    if term.resource == "step":
+    terms = flow.terms()
+    if terms[0].resource == "step":
         end = flow.end
         if end is not None and end.ahead and flow.in_turn:
             return replace(flow, bursts=_bursts(flow, end, running_ms))
         return flow
-    if term.parts and term.ms > term.fixed_ms and running_ms > term.ms:
-        flow = flow.scaled(term.parts, (running_ms - term.fixed_ms) / (term.ms - term.fixed_ms))
-    return flow
+    return _slowed(flow, _slowest(terms, running_ms), running_ms)
+
+
+def _slowest(terms: Sequence[Term], running_ms: float) -> Term:
+    """The longest term; not that of the cores where these were not full."""
+    if terms[0].resource == "cores" and terms[0].ms < _FULL_FROM * running_ms:
+        return next((term for term in terms[1:] if term.parts and term.resource in _ON_THREADS), terms[0])
+    return terms[0]
+
+
+def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
+    """The flow with a term that takes as long as the step: what is missing, its stages take longer."""
+    missing, own = running_ms - term.ms, term.ms - term.fixed_ms
+    if not term.parts or own <= 0 or missing <= 0:
+        return flow
+    if term.resource == "calls":
+        part = flow.by_id[term.parts[0]]
+        if part.calls <= flow.pool:
+            return flow.changed(replace(part, idle_ms=missing * term.threads))
+    return flow.scaled(term.parts, (own + missing) / own)
 
 
 def _bursts(flow: Flow, end: Part, running_ms: float) -> float:

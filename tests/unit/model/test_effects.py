@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeprof.pipelines.edits.edits import (
@@ -99,7 +101,8 @@ def test_a_larger_pool_lets_more_calls_wait() -> None:
 
 
 def test_a_map_on_whole_batches_is_called_once() -> None:
-    flow = after(BATCHED, VectoriseMap("stages.0", "stages.1"), costs=Costs(call_us=12, row_us=0.5, bytes_per_us=4000))
+    seen = BATCHED.changed(replace(BATCHED.by_id["stages.0"], op_ms=(0.1,)))
+    flow = after(seen, VectoriseMap("stages.0", "stages.1"), costs=Costs(call_us=12, row_us=0.5, bytes_per_us=4000))
     moved = flow.by_id["stages.0"]
     assert (moved.calls_per_batch, moved.reads, flow.by_id["stages.1"].reads) == (1.0, ("stages.1",), ("source",))
     assert flow.by_id["stages.1"].held_ms == pytest.approx(0.1285, abs=1e-4)
@@ -156,3 +159,11 @@ def test_buffers_hold_elements() -> None:
 )
 def test_what_the_model_does_not_know_it_does_not_predict(edit: PipelineEdit) -> None:
     assert apply(TWO, edit, FREE) is None
+
+
+def test_a_function_without_traced_ops_keeps_a_part_of_its_own_time_on_batches() -> None:
+    seen = BATCHED.changed(replace(BATCHED.by_id["stages.0"], calling_ms=3.0))
+    costs = Costs(call_us=0, row_us=0, bytes_per_us=4000, batched_share=0.25)
+    assert after(seen, VectoriseMap("stages.0", "stages.1"), costs=costs).by_id["stages.0"].held_ms == pytest.approx(
+        0.5
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from .flows import line, part
@@ -57,3 +59,9 @@ def test_an_uneven_producer_makes_the_step_wait_although_it_is_fast_enough() -> 
     uneven = line(*steady.parts, step_ms=10.0, in_turn=True, bursts=1.0)
     assert steady.interval_ms() == 10.0
     assert uneven.interval_ms() == pytest.approx(12.1, abs=0.01)
+
+
+def test_threads_that_wait_for_their_results_to_be_taken_are_free_with_more_calls_than_threads() -> None:
+    few = part("map", "map", 8.0, ahead=True, calls=4.0, idle_ms=8.0)
+    assert line(part("source", "range"), few).interval_ms() == 4.0
+    assert line(part("source", "range"), replace(few, calls=16.0)).interval_ms() == 2.0
