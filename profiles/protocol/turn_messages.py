@@ -45,6 +45,7 @@ class TurnEnded(WorkerMessage):
         cpu_seconds: CPU time of the whole process in the turn.
         peak_bytes: Largest resident memory of the process so far.
         settled: Whether the step time had settled, for a warm-up.
+        restarts: How often the data set had ended and begun again so far.
     """
 
     steps: int
@@ -53,3 +54,4 @@ class TurnEnded(WorkerMessage):
     cpu_seconds: float
     peak_bytes: int | None
     settled: bool | None = None
+    restarts: int | None = None

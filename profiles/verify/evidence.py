@@ -64,6 +64,10 @@ class Evidence:
         """The pipeline as it is, one process over the other: what is no difference."""
         return ratio_of(self._ratios("A2", "A1"))
 
+    def restarts(self) -> int:
+        """How often the data set of a process had ended and begun again, at most."""
+        return max((block.restarts or 0 for blocks in self.rounds for block in blocks.values()), default=0)
+
     def spread(self) -> float:
         """The fastest block of the pipeline as it is over its slowest one; infinite without two of them."""
         rates = [rate(blocks[name]) for blocks in self.rounds for name in BASELINES if blocks[name].seconds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 from pipeprof.profiles.verify.evidence import BASELINES, EDITED
@@ -50,6 +52,7 @@ class JobMaker:
         memory_limit: Bytes that all workers may use together.
         digest_seconds: For the description of the first batches.
         data_progress: Receives how far data that a spec synthesises is.
+        sha256: Hash of a Python target's file in the run; as it is now if not given.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class JobMaker:
         memory_limit: int | None,
         digest_seconds: float,
         data_progress: Callable[[str, int, int], None],
+        sha256: str | None = None,
     ) -> None:
         self._settings = settings
         self._planned = plan(settings)
@@ -67,6 +71,11 @@ class JobMaker:
         self._limit = memory_limit
         self._digest_seconds = digest_seconds
         self._data_progress = data_progress
+        self._files = _files_of(settings, sha256)
+
+    def changed_file(self) -> str | None:
+        """Return the name of a file of the pipeline that is not what was measured; None where there is none."""
+        return next((path.name for path, known in self._files.items() if _hash(path) != known), None)
 
     @property
     def is_spec(self) -> bool:
@@ -162,6 +171,23 @@ class JobMaker:
         settings = replace(self._settings, loaded=loaded)
         job = job_of(settings, self._planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
         return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
+
+
+def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | None]:
+    """Hashes of the files that make the pipeline: those of the spec as they were read, others as they are."""
+    loaded = settings.loaded
+    if loaded is None:
+        return {settings.target.path: sha256 or _hash(settings.target.path)}
+    found = {path: _hash(path) for path in python_files(loaded)}
+    return {**found, **{entry.folder / Path(entry.name).name: entry.sha256 for entry in loaded.files}}
+
+
+def _hash(path: Path) -> str | None:
+    """The hash of a file's bytes; None where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def edits_of(finding: Finding) -> list[Edit]:

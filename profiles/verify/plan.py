@@ -147,8 +147,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     seconds = max(PROCESS_SECONDS if alone else BLOCK_SECONDS, steps * interval)
     settle = max(SETTLE_SECONDS, interval)
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
-    phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
-    made = sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
+    made = seconds_to_make(profile)
     starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
     return Pace(
         block=TurnRequest("block", seconds, steps, settle),
@@ -158,6 +157,16 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         round_seconds=WORKERS * (seconds + settle),
         mode=mode,
     )
+
+
+LONG_TO_MAKE = 5.0
+"""Seconds from which the plan states first how long the pipeline takes to build."""
+
+
+def seconds_to_make(profile: Profile) -> float:
+    """Seconds until the pipeline had given its first element, TensorFlow's start not counted."""
+    phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
+    return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
 
 
 def cannot_verify(profile: Profile) -> str | None:

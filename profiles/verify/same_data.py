@@ -28,12 +28,15 @@ class DataCheck:
         batches: How many batches.
         same: Whether they are the same.
         difference: What differs, in words; ``None`` where nothing does.
+        reproduced: Whether two processes of the pipeline as it is gave the same bytes; ``None`` where that does not
+            count.
     """
 
     level: Level
     batches: int
     same: bool
     difference: str | None = None
+    reproduced: bool | None = None
 
     @property
     def words(self) -> str:
@@ -45,8 +48,9 @@ class DataCheck:
         """
         if self.difference is not None:
             return self.difference
+        itself = "; two processes of the pipeline itself differ in more than that" if self.reproduced is False else ""
         count = f"first {self.batches} batches" if self.batches > 1 else "first batch"
-        return (
+        same = (
             {
                 "bytes": f"the {count} are equal byte by byte",
                 "elements": f"the {count} have the same elements",
@@ -55,6 +59,7 @@ class DataCheck:
             .replace("batch are", "batch is")
             .replace("batch have", "batch has")
         )
+        return same + itself
 
 
 def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantics) -> DataCheck:
@@ -81,8 +86,9 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantic
     comparable = semantics == "same" or (semantics == "order" and whole)
     if comparable and _rows(first) and _rows(first) == _rows(second):
         same = _rows(first) == _rows(other)
-        return DataCheck("elements", count, same, None if same else "it has other elements than before")
-    return DataCheck("types", count, True)
+        itself = False if semantics == "same" else None
+        return DataCheck("elements", count, same, None if same else "it has other elements than before", itself)
+    return DataCheck("types", count, True, reproduced=False if semantics == "same" else None)
 
 
 def _data(batches: Sequence[BatchDigest]) -> list[str]:

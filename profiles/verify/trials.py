@@ -119,7 +119,7 @@ class Trials:
 
     def fits_with(self, pairs: int, reserved: float) -> bool:
         """Whether so many pairs of another trial fit into the time left, less what is reserved, in seconds."""
-        return self.left() >= self._pace.seconds_of(pairs, first=not self._baseline) + reserved
+        return self.left() >= self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline) + reserved
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""
@@ -142,6 +142,7 @@ class Trials:
         """
         evidence: Evidence | None = None
         judgement: Judgement | None = None
+        earlier = bool(self._baseline)
         try:
             for evidence in self._rounds(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
@@ -167,6 +168,11 @@ class Trials:
                 self._team.end()
         if judgement is None:
             return Trial("unverified", "no step was measured")
+        if earlier and judgement.data is not None and not judgement.data.same:
+            # Files may have changed since the pipeline as it is was started: both are started at the same time.
+            self._team.end()
+            self._baseline = {}
+            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved)
         return Trial(judgement.status, judgement.reason, evidence, judgement)
 
     def _rounds(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
@@ -223,7 +229,7 @@ class Trials:
 
     def _begin(self, jobs: Mapping[str, Job]) -> dict[str, Built]:
         """Start workers, and warm them up one by one."""
-        built = self._team.start(jobs, seconds=max(self._timeout, 60.0))
+        built = self._team.start(jobs, seconds=max(self._timeout, 60.0, 2 * self._pace.start_seconds))
         for name in jobs:
             self._team.turn(name, self._pace.warm, seconds=self._timeout)
         return built

@@ -23,7 +23,7 @@ from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
-from pipeprof.profiles.verify.search import guesses, main_line, pays
+from pipeprof.profiles.verify.search import guesses, main_line, pays, runs_python
 from pipeprof.profiles.verify.team import Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
 from pipeprof.profiles.wording import listed, stage_name
@@ -117,6 +117,7 @@ class _Verification:
             memory_limit=self._limit,
             digest_seconds=self._pace.digest_seconds,
             data_progress=progress.data,
+            sha256=profile.target.sha256,
         )
         self._tried = 0
         self._without_gain: list[str] = []
@@ -152,6 +153,7 @@ class _Verification:
                     # The best one is tried whatever else is planned.
                     self._try(trials, finding, self._reserved() if self._reached else 0.0)
                 self._reached = len(findings)
+                self._try_other_dispatch(trials, findings)
                 proposed = [*findings, *self._try_further(trials, further)]
                 self._try_combined(trials, proposed)
                 self._find_bounds(trials, [*findings, *further], without_edit)
@@ -178,6 +180,10 @@ class _Verification:
         text = f"trying up to {count} change{'s' if count > 1 else ''}, {left:.0f} s at most"
         if not self._jobs.is_spec:
             text += f"; {plans.calls_of(self._mode.mode)}"
+        if (made := plans.seconds_to_make(self._profile)) >= plans.LONG_TO_MAKE:
+            text += f"; building the pipeline took {made:.0f} s, which each process needs again"
+        if any(runs_python(stage) for stage in self._profile.stages or ()):
+            text += "; its Python functions run in each process, with what they write or send"
         if self._mode.why is not None:
             text += f"; {plans.MODE_WORDS[self._mode.mode]}: {self._mode.why}"
         return f"{text} (--no-verify skips this)"
@@ -210,7 +216,7 @@ class _Verification:
         if reason is not None and finding.family == "speed" and stages:
             self._bound(trials, finding, stages, f"not tried: {reason}; ")
             return
-        reason = reason or trials.too_long(self._budget)
+        reason = reason or self._changed() or trials.too_long(self._budget)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
@@ -223,6 +229,11 @@ class _Verification:
         self._tried += 1
         self._progress.phase(f"trying {self._tried}: {finding.title}", None)
         self._measure(trials, finding, jobs, reserved)
+
+    def _changed(self) -> str | None:
+        """Return which file of the pipeline is another one than was measured, in words."""
+        name = self._jobs.changed_file()
+        return f"{name} has changed since the run: measure again" if name is not None else None
 
     def _compare_with(self, trials: Trials, *, from_graph: bool) -> None:
         """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
@@ -294,6 +305,8 @@ class _Verification:
                 _write(finding, error.trial)
             raise
         _write(finding, trial)
+        if (changed := self._changed()) is not None:
+            finding.status, finding.measured, finding.reason = "unverified", None, f"not judged: {changed}"
         if trials.mode != self._mode.mode:
             self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
         if finding.measured is not None:
@@ -357,7 +370,8 @@ class _Verification:
         steps, device = self._profile.steps, self._profile.device
         other = other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
         kept = [finding for finding in findings if finding.status == "kept" and is_about_overlap(finding)]
-        if other is None or not kept:
+        kept = [finding for finding in kept if finding.measured and "other_dispatch" not in finding.measured]
+        if other is None or not kept or not trials.fits(PAIRS):
             return
         makes = self._jobs.in_dispatch(other)
         trials.rebase(makes.as_it_is)
@@ -370,6 +384,8 @@ class _Verification:
             found = as_measured(trial, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found
+        trials.rebase(self._jobs.as_it_is)
+        self._from_graph = False
 
 
 _CLASSES = ("same", "order", "randomness", "values")
@@ -389,3 +405,7 @@ def _write(finding: Finding, trial: Trial) -> None:
         "peak_rss_delta_bytes": -saved if saved is not None else None,
         "data": trial.judgement.data.words if trial.judgement.data is not None else None,
     }
+    if (restarts := trial.evidence.restarts()) > 0:
+        finding.measured["restarts"] = restarts
+        times = "once" if restarts == 1 else f"up to {restarts:,} times"
+        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"

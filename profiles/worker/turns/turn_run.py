@@ -192,6 +192,6 @@ class TurnRun(JobRun):
     ) -> TurnEnded:
         used = time.process_time() - cpu
         peak = procfs.peak_rss_bytes("self")
-        return TurnEnded(
-            steps, seconds, wait, used, max(peak, self._making_peak) if peak is not None else None, settled
-        )
+        whole_peak = max(peak, self._making_peak) if peak is not None else None
+        restarts = self.feed.ended if self.feed is not None else None
+        return TurnEnded(steps, seconds, wait, used, whole_peak, settled, restarts)

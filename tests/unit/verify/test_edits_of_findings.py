@@ -76,3 +76,26 @@ def test_variables_and_edits_of_the_graph_go_together(tmp_path: Path) -> None:
     assert change is not None
     assert (len(change.edits), change.environment) == (1, (("MALLOC_ARENA_MAX", "2"),))
     assert maker(tmp_path, spec=False).change_of(finding(to_document(ARENAS), to_document(CODE))) is None
+
+
+def test_a_file_that_changes_after_the_run_is_named(tmp_path: Path) -> None:
+    jobs = maker(tmp_path, spec=False)
+    assert jobs.changed_file() is None
+    (tmp_path / "input.py").write_text("def make(): return None\n")
+    assert jobs.changed_file() == "input.py"
+    (tmp_path / "input.py").unlink()
+    assert jobs.changed_file() == "input.py"
+
+
+def test_a_spec_that_changes_after_the_run_is_named(tmp_path: Path) -> None:
+    from pipeprof.pipelines.check import check_spec
+
+    path = tmp_path / "spec.yaml"
+    path.write_text("version: 1\nsource: {range: {stop: 8}}\n")
+    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"])
+    jobs = JobMaker(
+        settings, lambda _: check_spec(path), memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None
+    )
+    assert jobs.changed_file() is None
+    path.write_text("version: 1\nsource: {range: {stop: 9}}\n")
+    assert jobs.changed_file() == "spec.yaml"

@@ -36,6 +36,8 @@ def test_a_pipeline_that_differs_from_itself_demands_only_what_it_reproduces() -
     assert (lost.level, lost.same) == ("elements", False)
     random = check_data(built("abc"), built("xyz"), built("uvw"), "same")
     assert (random.level, random.same) == ("types", True)
+    for check in (shuffled, random):
+        assert check.words.endswith("; two processes of the pipeline itself differ in more than that")
 
 
 def test_a_new_order_keeps_the_elements_of_a_whole_epoch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,15 @@ import pytest
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
-from pipeprof.profiles.verify.plan import ChosenMode, Mode, mode_of, pace_of, too_long
+from pipeprof.profiles.verify.plan import (
+    LONG_TO_MAKE,
+    ChosenMode,
+    Mode,
+    mode_of,
+    pace_of,
+    seconds_to_make,
+    too_long,
+)
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 from pipeprof.profiles.verify.trials import Trial, Trials
 
@@ -25,6 +34,9 @@ class Workers:
 
     def __init__(self, speedup: float = 1.0, room: int = 4, noise: float = 0.005, saved: int = 0) -> None:
         self.said: list[str] = []
+        self.started: list[str] = []
+        self.patience = 0.0
+        self.batches = BUILT.batches
         self.alive: set[str] = set()
         self.most = 0
         self._rates = {"A1": 100.0, "A2": 100.0, "B1": 100.0 * speedup, "B2": 100.0 * speedup}
@@ -35,12 +47,14 @@ class Workers:
 
     def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
         assert seconds > 0
+        self.patience = seconds
+        self.started += [name for name in jobs if name.startswith("A")]
         for name in jobs:
             self.alive.add(name)
             if len(self.alive) > self._room:
                 raise MemberFailedError(name, "reached the memory limit", crowded=len(self.alive) > 1)
         self.most = max(self.most, len(self.alive))
-        return dict.fromkeys(jobs, BUILT)
+        return dict.fromkeys(jobs, replace(BUILT, batches=self.batches))
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert name in self.alive
@@ -144,6 +158,25 @@ def test_one_process_that_takes_more_than_there_is_rejects_nothing_but_itself(re
     trial, _ = tried(recorded, Workers(room=0), "sequential")
     assert (trial.status, trial.evidence) == ("unverified", None)
     assert trial.reason == "not tried: the pipeline as it is reached the memory limit"
+
+
+def test_data_that_change_between_two_edits_are_not_blamed_on_the_second(recorded: Recorded) -> None:
+    workers = Workers(speedup=2.0)
+    _, trials = tried(recorded, workers, "alternating")
+    workers.batches = [BatchDigest("new data", ["new row"], "int64")]
+    jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
+    assert trials.measure(jobs, "same", for_memory=False).status == "kept"
+    assert workers.started == ["A1", "A2"] * 2
+
+
+def test_a_pipeline_that_takes_minutes_to_build_is_not_taken_to_hang(recorded: Recorded) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    workers = Workers(speedup=2.0)
+    phase = next(phase for phase in profile.phases if phase.name == "build")
+    phase.seconds = 300.0
+    tried(lambda _name: profile, workers, "alternating")
+    assert workers.patience > 4 * 300.0
+    assert seconds_to_make(profile) > LONG_TO_MAKE
 
 
 def test_the_mode_follows_the_peak_and_the_step(recorded: Recorded) -> None:

@@ -1,0 +1,104 @@
+"""What is stated before edits are tried, and what is told of pipelines that are unusual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.verify import verify as module
+from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
+from pipeprof.profiles.verify.judge_edit import judge
+from pipeprof.profiles.verify.trials import Trial, Trials
+
+Recorded = Callable[[str], Profile]
+BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
+
+
+class Progress:
+    def data(self, name: str, done: int, total: int) -> None: ...
+
+    def phase(self, name: str, seconds: float | None) -> None: ...
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Path:
+    path = tmp_path / "input.py"
+    path.write_text("def make(): ...\n")
+    return path
+
+
+def verification(profile: Profile, path: Path) -> module._Verification:
+    profile.target.sha256 = None
+    settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
+    return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None)
+
+
+def test_a_long_build_is_stated_first(recorded: Recorded, function: Path) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    assert "building the pipeline took" not in verification(profile, function).announce(1)
+    for phase in profile.phases:
+        phase.seconds = 95.0 if phase.name == "build" else 0.0
+    said = verification(profile, function).announce(1)
+    assert "; building the pipeline took 95 s, which each process needs again" in said
+
+
+def test_functions_with_effects_outside_are_announced(recorded: Recorded, function: Path) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    profile.stages = [Stage(id="source", origin="written", op="range")]
+    assert "Python functions" not in verification(profile, function).announce(1)
+    profile.stages.append(Stage(id="stages.0", origin="written", op="from_generator"))
+    said = verification(profile, function).announce(2)
+    assert "your function is called four times for the first, twice for each further one" in said
+    assert said.count("; its Python functions run in each process, with what they write or send") == 1
+
+
+def test_an_epoch_that_ends_early_is_repeated_and_said_to_be() -> None:
+    found = Evidence({**dict.fromkeys(BASELINES, BUILT), **dict.fromkeys(EDITED, BUILT)})
+    for number in range(6):
+        found.rounds.append(
+            {
+                name: TurnEnded(200 if name in EDITED else 100, 1.0, None, 0.0, None, None, 3 * number)
+                for name in order_of(number)
+            }
+        )
+    judgement = judge(found, "same", for_memory=False)
+    finding = Finding(rule="a", title="a", status="unverified")
+    module._write(finding, Trial(judgement.status, judgement.reason, found, judgement))
+    assert (finding.status, (finding.measured or {})["restarts"]) == ("kept", 15)
+    assert (finding.reason or "").endswith("; the data set ended and was repeated up to 15 times in a process")
+
+
+def test_a_file_that_changes_meanwhile_takes_the_verdict_back(recorded: Recorded, function: Path) -> None:
+    class Meddling:
+        mode = "alternating"
+
+        def too_long(self, budget: float) -> None: ...
+
+        def measure(self, *_: Any, **__: Any) -> Trial:
+            function.write_text("def make(): return None\n")
+            return Trial("kept", "2.0×")
+
+    def finding() -> Finding:
+        edit = Edit.model_validate({"kind": "SetOption", "path": "deterministic", "value": False})
+        return Finding(rule="a", title="a", status="unverified", semantics="same", family="speed", edit=edit)
+
+    run = verification(recorded("input-bound").model_copy(deep=True), function)
+    first, second = finding(), finding()
+    for one in (first, second):
+        run._try(cast("Trials", Meddling()), one)
+    assert (first.status, first.measured) == ("unverified", None)
+    assert first.reason == "not judged: input.py has changed since the run: measure again"
+    assert (second.status, second.reason) == (
+        "unverified",
+        "not tried: input.py has changed since the run: measure again",
+    )
