@@ -1,0 +1,127 @@
+"""From a profile to the model: structure, and times that fit into the measured time of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
+from pipeprof.profiles.model.flow import Flow
+from pipeprof.profiles.model.read import flow_of
+
+Recorded = Callable[[str], Profile]
+EXECUTED = {
+    "range": "RangeDataset",
+    "map": "MapDataset",
+    "interleave": "InterleaveDataset",
+    "zip": "ZipDataset",
+    "batch": "BatchDatasetV2",
+    "prefetch": "PrefetchDataset",
+}
+
+
+def stage(id: str, op: str, ms: float = 0.0, **facts: Any) -> Stage:
+    """A stage that computes for so long."""
+    given: dict[str, Any] = {"origin": "written", "tf_op": EXECUTED[op], "cpu_ms_per_batch": ms}
+    return Stage(id=id, op=op, time_ms_per_batch=ms, timed_by="model", **{**given, **facts})
+
+
+def parallel(id: str, ms: float, calls: float, **facts: Any) -> Stage:
+    return stage(id, "map", ms, tf_op="ParallelMapDatasetV2", parallelism=calls, **facts)
+
+
+def read(recorded: Recorded, *stages: Stage, interval_ms: float = 10.0, **facts: Any) -> Flow:
+    """A run without a step on four cores."""
+    profile = recorded("step-none").model_copy(deep=True)
+    assert profile.steps is not None
+    profile.steps.interval_ms.mean = interval_ms
+    profile.host.cores, profile.host.schedulable_cores = 4.0, 4
+    profile.stages, profile.headspace, profile.cpu, profile.contention = list(stages), None, None, None
+    for name, value in facts.items():
+        setattr(profile, name, value)
+    flow = flow_of(profile)
+    assert flow is not None
+    return flow
+
+
+def test_times_that_are_too_short_are_stretched_on_the_thread_that_sets_the_pace(recorded: Recorded) -> None:
+    flow = read(recorded, stage("source", "range", 2.0), stage("stages.0", "map", 6.0))
+    assert flow.interval_ms() == pytest.approx(10.0)
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(7.5)
+
+
+def test_times_that_are_too_long_are_cut(recorded: Recorded) -> None:
+    waiting = parallel("stages.0", 60.0, 4.0, cpu_ms_per_batch=6.0, blocked_ms_per_batch=54.0)
+    flow = read(recorded, stage("source", "range", 5.0), waiting)
+    assert flow.interval_ms() == pytest.approx(10.0)
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(40.0)
+    assert flow.by_id["source"].held_ms == 5.0
+
+
+def test_threads_with_nothing_to_do_are_not_taken_for_computing(recorded: Recorded) -> None:
+    flow = read(recorded, stage("source", "range", 1.0), parallel("stages.0", 16.0, 4.0))
+    assert flow.interval_ms() == pytest.approx(10.0)
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(16.0)
+    assert flow.by_id["stages.0"].idle_ms == pytest.approx(24.0)
+
+
+def test_cores_that_were_full_set_the_pace(recorded: Recorded) -> None:
+    busy = Contention(worker_cores=3.8, others_cores=0.0)
+    flow = read(recorded, stage("source", "range", 1.0), parallel("stages.0", 37.0, 16.0), contention=busy)
+    assert flow.terms()[0].resource == "cores"
+
+
+def test_calls_of_python_do_not_count_the_wait_for_each_other(recorded: Recorded) -> None:
+    added = PythonCost(function="add", ms_per_batch=9.5, share=1.0)
+    flow = read(
+        recorded,
+        stage("source", "range", 0.1),
+        parallel("stages.0", 30.0, 4.0, cpu_ms_per_batch=9.5, python=[added]),
+        causes=Causes(python_lock_share=1.0),
+    )
+    assert flow.terms()[0].resource == "lock"
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(10.0, rel=0.06)
+
+
+def test_the_sides_of_a_zip_are_read_by_it_and_take_turns(recorded: Recorded) -> None:
+    flow = read(
+        recorded,
+        stage("source", "zip", 0.0),
+        stage("source.inputs.0.source", "range", 0.5, depth=1),
+        stage("source.inputs.0.stages.0", "map", 3.5, depth=1),
+        stage("source.inputs.1.source", "range", 6.0, depth=1),
+        stage("stages.0", "batch"),
+    )
+    assert flow.by_id["source"].reads == ("source.inputs.0.stages.0", "source.inputs.1.source")
+    assert len(flow.terms()[0].parts) == 3
+
+
+def test_what_runs_inside_a_function_is_a_part_of_its_stage(recorded: Recorded) -> None:
+    flow = read(
+        recorded,
+        stage("source", "range", 1.0),
+        stage("stages.0", "interleave", 2.0),
+        stage("stages.0.source", "range", 3.0, depth=1),
+        stage("stages.0.stages.0", "map", 4.0, depth=1),
+    )
+    assert [part.id for part in flow.parts] == ["source", "stages.0"]
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(9.0)
+
+
+def test_tensorflow_adds_nothing_where_it_added_nothing(recorded: Recorded) -> None:
+    assert not read(recorded, stage("source", "range", 10.0)).injects
+    added = stage("injected.0", "prefetch", origin="injected", tunable=True)
+    flow = read(recorded, stage("source", "range", 10.0), added)
+    assert flow.injects
+    assert flow.end is not None
+    assert flow.end.id == "injected.0"
+
+
+def test_a_pipeline_without_counters_is_one_time_on_one_thread(recorded: Recorded) -> None:
+    unknown: dict[str, Any] = {"time_ms_per_batch": None, "cpu_ms_per_batch": None}
+    rows = [Stage(id=id, op=op, origin="written", tf_op=EXECUTED[op], **unknown) for id, op in (("source", "range"),)]
+    assert read(recorded, *rows).interval_ms() == pytest.approx(10.0)
