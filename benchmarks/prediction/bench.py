@@ -72,11 +72,9 @@ def _text(edit: PipelineEdit) -> str:
     return text
 
 
-def row_of(
-    profile: Profile, name: str, half: str, edits: Sequence[PipelineEdit], found: Measured | str
-) -> dict[str, Any]:
+def row_of(profile: Profile, half: str, edits: Sequence[PipelineEdit], found: Measured | str) -> dict[str, Any]:
     """One row of the table."""
-    row: dict[str, Any] = {"pipeline": name, "half": half, "edit": text_of(edits)}
+    row: dict[str, Any] = {"half": half, "edit": text_of(edits)}
     if isinstance(found, str):
         return {**row, "judged": False, "why_not": f"cannot be applied: {found}"}
     speedup = found.speedup

@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import change_text, predict
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import count, milliseconds
+from pipeprof.profiles.wording import milliseconds
 
 
 def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | None:
@@ -80,41 +80,6 @@ def more_calls(
     elif rest_ms > own:
         reason += f", the rest {milliseconds(rest_ms)}"
     return _bounded(interval_ms, max(own, rest_ms, cpu_ms), reason, floor_ms, restart_ms)
-
-
-def more_cores(
-    interval_ms: float,
-    stage_ms: float,
-    cores: float,
-    *,
-    rest_ms: float = 0.0,
-    floor_ms: float | None = None,
-    cpu_ms: float = 0.0,
-    restart_ms: float = 0.0,
-) -> Prediction:
-    """Predict parallel calls of a map that computes: ``cores`` at a time, in parallel to the rest; at most ``cores``×.
-
-    Args:
-        interval_ms: From one step to the next today.
-        stage_ms: Time inside the map per batch.
-        cores: Cores that other processes leave to the worker.
-        rest_ms: Time per batch of the slowest other stage.
-        floor_ms: A step with preloaded batches.
-        cpu_ms: CPU time of the whole process per batch, divided by the cores.
-        restart_ms: What the starts of epochs take of the interval.
-
-    Example:
-        >>> more_cores(20, 20, 4, rest_ms=2).speedup
-        4.0
-    """
-    many = max(1.0, cores)
-    share = stage_ms / many
-    busy = max(share, cpu_ms)
-    keep = f"keep {count(cores)} cores busy for" if many > 1 else "keep the core busy for"
-    reason = f"{milliseconds(busy * many)} of CPU per batch {keep} {milliseconds(busy)}"
-    if rest_ms > busy:
-        reason += f", the rest takes {milliseconds(rest_ms)}"
-    return _bounded(interval_ms, max(rest_ms, busy), reason, floor_ms, restart_ms)
 
 
 def threads_needed(stage_ms: float, target_ms: float, least: int, most: int) -> int:

@@ -100,7 +100,7 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
 def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | None:
     part = _stage(flow, edit.stage)
     if part is None:
-        return None
+        return _set_inside(flow, edit)
     row = traits(part.op)
     if edit.argument == CALLS and row.maps:
         return _set_calls(flow, part, edit.value)
@@ -118,6 +118,22 @@ def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | Non
     if edit.argument == BUFFER and row.shuffles:
         return Changed(flow, _shuffle_bytes(part, edit.value))
     return Changed(flow) if edit.argument in _SAME_OPTIONS else None
+
+
+def _set_inside(flow: Flow, edit: SetArgument) -> Changed | None:
+    """More calls of a serial map inside a function: they leave the thread of the stage that calls the function."""
+    owner = next((part for part in flow.parts if any(one.id == edit.stage for one in part.inside)), None)
+    if owner is None or edit.argument != CALLS or edit.value is None:
+        return None
+    inner = next(one for one in owner.inside if one.id == edit.stage)
+    if not traits(inner.op).maps or inner.ahead:
+        return None
+    many = max(ONE_CALL, min(_number(edit.value, flow.pool), flow.pool))
+    saved = 1 - 1 / many
+    waiting = owner.waiting_ms - saved * inner.waiting_ms
+    computing = owner.computing_ms - saved * inner.computing_ms
+    new = replace(owner, computing_ms=max(0.0, computing), waiting_ms=max(0.0, waiting))
+    return Changed(flow.changed(new), _bytes_of(inner, many))
 
 
 def _set_calls(flow: Flow, part: Part, value: Any) -> Changed | None:

@@ -29,6 +29,7 @@ class Part:
         held: Elements that it holds, as measured.
         computing_ms: Per batch, on a core.
         waiting_ms: Per batch, neither on a core nor wanting one.
+        starved_ms: Per batch, wanting a core and having none; not part of its time.
         idle_ms: Per batch, for which its threads have nothing to do although it is waited for: with no more calls than
             threads, a thread whose result is not taken yet starts no other one.
         cpu_ms: CPU time per batch, with that of threads which are not its own.
@@ -42,6 +43,7 @@ class Part:
         stateful: Whether TensorFlow leaves its function serial; `None` where not known.
         op_ms: Per batch, of each op in its function.
         pooled: Whether its function runs on the pool of threads.
+        inside: What runs inside its functions: its own times contain theirs.
         fused: Id of the part that it is one dataset with, which has its time.
         injected: Whether TensorFlow added it.
     """
@@ -57,6 +59,7 @@ class Part:
     held: float | None = None
     computing_ms: float = 0.0
     waiting_ms: float = 0.0
+    starved_ms: float = 0.0
     idle_ms: float = 0.0
     cpu_ms: float = 0.0
     calling_ms: float = 0.0
@@ -69,6 +72,7 @@ class Part:
     stateful: bool | None = None
     op_ms: tuple[float, ...] = ()
     pooled: bool = False
+    inside: tuple[Part, ...] = ()
     fused: str | None = None
     injected: bool = False
 
@@ -83,11 +87,13 @@ class Part:
             self,
             computing_ms=self.computing_ms * by,
             waiting_ms=self.waiting_ms * by,
+            starved_ms=self.starved_ms * by,
             idle_ms=self.idle_ms * by,
             cpu_ms=self.cpu_ms * by,
             calling_ms=self.calling_ms * by,
             lock_ms=self.lock_ms * by,
             op_ms=tuple(ms * by for ms in self.op_ms),
+            inside=tuple(part.scaled(by) for part in self.inside),
         )
 
     def free(self) -> Part:

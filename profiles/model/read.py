@@ -26,6 +26,8 @@ _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
 _FULL_FROM = 0.85
 """Share of the cores in use from which they are the limit."""
+_NOISE = 0.05
+"""Share of a step's time that is within the noise of a run."""
 _ON_THREADS = ("serial", "calls", "pool")
 _LOCKED_FROM = 0.6
 """Share of a step's time with Python's lock held from which calls wait for it."""
@@ -129,6 +131,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
     waiting = sum(one.blocked_ms_per_batch or 0.0 for one in (stage, *inside))
     held = max(0.0, sum(times))
     waiting = min(held, waiting)
+    starved = sum(max(0.0, (one.inside_ms or 0.0) - (one.active_ms or 0.0)) for one in (stage, *inside))
     each = stage.elements / batches if stage.elements is not None and batches else None
     return Part(
         id=stage.id,
@@ -143,6 +146,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         computing_ms=held - waiting,
         calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in (stage, *inside)),
         waiting_ms=waiting,
+        starved_ms=starved,
         cpu_ms=sum(one.cpu_ms_per_batch if one.cpu_ms_per_batch is not None else 0.0 for one in (stage, *inside)),
         calls_per_batch=stage.calls_per_batch,
         per_batch=each,
@@ -151,6 +155,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         passes=stage.cardinality,
         stateful=_stateful(stage, ahead=ahead),
         op_ms=tuple(one.ms_per_batch for one in stage.ops or ()),
+        inside=tuple(_part(one, [], (), batches) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
         injected=stage.origin == "injected",
@@ -229,12 +234,16 @@ def _fitted(flow: Flow, running_ms: float) -> Flow:
             flow = replace(flow, other_cpu_ms=running_ms * flow.cores) if term.resource == "cores" else flow
         flow = flow.scaled(term.parts, left / own)
     terms = flow.terms()
-    if terms[0].resource == "step":
-        end = flow.end
-        if end is not None and end.ahead and flow.in_turn:
-            return replace(flow, bursts=_bursts(flow, end, running_ms))
+    if terms[0].resource != "step":
+        return _slowed(flow, _slowest(terms, running_ms), running_ms)
+    missing = running_ms - terms[0].ms
+    bursts = _bursts(flow, missing) if flow.end is not None and flow.end.ahead and flow.in_turn else math.inf
+    if bursts <= 1:
+        return replace(flow, bursts=bursts)
+    threads = next((term for term in terms if term.parts and term.resource in _ON_THREADS), None)
+    if threads is None or missing < _NOISE * running_ms:
         return flow
-    return _slowed(flow, _slowest(terms, running_ms), running_ms)
+    return _slowed(flow, threads, running_ms)
 
 
 def _slowest(terms: Sequence[Term], running_ms: float) -> Term:
@@ -245,23 +254,33 @@ def _slowest(terms: Sequence[Term], running_ms: float) -> Term:
 
 
 def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
-    """The flow with a term that takes as long as the step: what is missing, its stages take longer."""
+    """The flow with a term that takes as long as the step: what is missing is the waiting of its stages for a core.
+
+    What that does not explain either is nobody's: the thread is busy or waits with it, whatever its stages do.
+    """
     missing, own = running_ms - term.ms, term.ms - term.fixed_ms
-    if not term.parts or own <= 0 or missing <= 0:
+    if not term.parts or missing <= 0:
         return flow
-    if term.resource == "calls":
-        part = flow.by_id[term.parts[0]]
-        if part.calls <= flow.pool:
-            return flow.changed(replace(part, idle_ms=missing * term.threads))
-    return flow.scaled(term.parts, (own + missing) / own)
+    parts = [flow.by_id[name] for name in term.parts]
+    if term.resource == "calls" and parts[0].calls <= flow.pool:
+        return flow.changed(replace(parts[0], idle_ms=missing * term.threads))
+    if term.resource != "serial":
+        return flow.scaled(term.parts, (own + missing) / own) if own > 0 else flow
+    starved = sum(part.starved_ms for part in parts)
+    share = min(1.0, missing / starved) if starved > 0 else 0.0
+    parts = [replace(part, computing_ms=part.computing_ms + share * part.starved_ms) for part in parts]
+    # The thread draws from it, so it stays on that.
+    first = min(parts, key=lambda part: len(list(flow.upstream(part))))
+    rest = missing - share * starved
+    flow = flow.changed(*parts)
+    return flow.changed(replace(first, waiting_ms=first.waiting_ms + rest)) if rest > 0 else flow
 
 
-def _bursts(flow: Flow, end: Part, running_ms: float) -> float:
-    """The part of the formula's wait that was seen, where the step is the slowest."""
+def _bursts(flow: Flow, missing_ms: float) -> float:
+    """The part of the formula's wait that was seen, where the step is the slowest; above 1 there is another reason."""
     made = next((term.ms for term in flow.terms() if term.resource != "step"), 0.0)
-    formula = burst_ms(flow.step_ms, made, flow.batches_ahead(end))
-    seen = running_ms - max(flow.step_ms, flow.floor_ms)
-    return min(1.0, seen / formula) if formula > _NEARLY * running_ms else 0.0
+    formula = burst_ms(flow.step_ms, made, flow.batches_ahead(flow.end)) if flow.end is not None else 0.0
+    return missing_ms / formula if formula > 0 else math.inf
 
 
 def _unevenness(profile: Profile) -> float:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import SetEnvironment, SetOption
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.store import load_profile
+from pipeprof.profiles.verify.ratio import Ratio
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -135,3 +139,22 @@ def prediction() -> ModuleType:
             if module is not None:
                 sys.modules[name] = module
     return bench
+
+
+def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path))
+    bench = prediction()
+    profile = load_profile(Path(__file__).parents[1] / "recorded" / "profiles" / "input-bound.json")
+    edits = [SetOption("deterministic", value=False)]
+    measured = bench.Measured(Ratio(1.01, 0.99, 1.03, 12), (3.0, 2.5), (100, 150))
+    row = bench.row_of(profile, "drawn", edits, measured)
+    assert row["judged"]
+    assert row["edit"] == "deterministic=False"
+    assert row["predicted"]["speedup"] == pytest.approx(1.0)
+    assert row["error"] == pytest.approx(0.01)
+    assert (row["measured"]["wait_ms"], row["measured"]["peak_bytes"]) == (2.5, 50)
+    noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=Ratio(1.0, 0.8, 1.3, 12)))
+    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±25%")
+    unknown = bench.row_of(profile, "chosen", [SetEnvironment("A", "1")], measured)
+    assert (unknown["judged"], unknown["why_not"]) == (False, "the model does not know this edit")
+    assert bench.row_of(profile, "chosen", edits, "no such stage")["why_not"] == "cannot be applied: no such stage"

@@ -44,12 +44,6 @@ def test_what_stays_bounds_what_waiting_calls_bring() -> None:
     assert "computing 8.00 ms" in found.formula
 
 
-def test_computing_is_divided_by_the_cores() -> None:
-    assert predict.more_cores(20, 20, 4).speedup == pytest.approx(4)
-    assert predict.more_cores(20, 16, 4, rest_ms=10).speedup == pytest.approx(2)
-    assert "20.0 ms of CPU per batch keep 4 cores busy for 5.00 ms" in predict.more_cores(20, 20, 4).formula
-
-
 @pytest.mark.parametrize(
     ("stage", "target", "least", "most", "threads"),
     [(100, 12, 2, 64, 9), (100, 0, 2, 64, 64), (100, 0, 2, 16, 16), (10, 12, 5, 64, 5), (1e6, 1, 5, 64, 64)],
@@ -76,7 +70,6 @@ def test_only_what_is_blocked_becomes_shorter() -> None:
     "found",
     [
         predict.more_calls(20, 16, blocked_ms=16, calls=16, threads=16, restart_ms=10),
-        predict.more_cores(20, 10, 64, restart_ms=10),
     ],
 )
 def test_the_starts_of_epochs_stay(found: Prediction) -> None:
@@ -110,7 +103,6 @@ def test_no_prediction_is_below_one_or_beyond_the_replay(
             floor_ms=floor,
             **restarts,
         ),
-        predict.more_cores(interval, stage, threads, rest_ms=rest, floor_ms=floor, **restarts),
     ):
         assert found.speedup is not None
         assert found.speedup >= 1.0

@@ -48,10 +48,16 @@ def read(recorded: Recorded, *stages: Stage, interval_ms: float = 10.0, **facts:
     return flow
 
 
-def test_times_that_are_too_short_are_stretched_on_the_thread_that_sets_the_pace(recorded: Recorded) -> None:
+def test_time_that_no_stage_explains_stays_on_the_thread_that_sets_the_pace(recorded: Recorded) -> None:
     flow = read(recorded, stage("source", "range", 2.0), stage("stages.0", "map", 6.0))
     assert flow.interval_ms() == pytest.approx(10.0)
+    assert (flow.by_id["source"].held_ms, flow.by_id["stages.0"].held_ms) == (4.0, 6.0)
+
+
+def test_a_stage_that_had_no_core_takes_as_long_as_it_waited_for_one(recorded: Recorded) -> None:
+    flow = read(recorded, stage("source", "range", 2.0), stage("stages.0", "map", 7.5, cpu_ms_per_batch=6.0))
     assert flow.by_id["stages.0"].held_ms == pytest.approx(7.5)
+    assert flow.by_id["source"].held_ms == pytest.approx(2.5)
 
 
 def test_times_that_are_too_long_are_cut(recorded: Recorded) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, cores_left, worker_cores
+from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, worker_cores
 from pipeprof.profiles.advise.predicates import (
     COMPUTING,
     COMPUTING_CORES,
@@ -17,7 +17,6 @@ from pipeprof.profiles.advise.predicates import (
     TRIVIAL_MS,
     WORTH,
     computes,
-    cpu_left_ms,
     draws,
     in_slow_zip,
     ms_per_element,
@@ -26,7 +25,6 @@ from pipeprof.profiles.advise.predicates import (
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
-    remaining_ms,
     timing,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -87,19 +85,15 @@ class SerialMapCpu(Rule):
     def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
         """Report all maps that compute together: with only one of two in parallel, the other sets the pace."""
         stage, *others = maps
-        predicted = predict.more_cores(
-            at.interval_ms,
-            sum(min(other_stage.ms_per_batch or 0.0, at.interval_ms) for other_stage in maps),
-            cores_left(view) or 1.0,
-            rest_ms=remaining_ms(view, at, maps),
-            cpu_ms=max(cpu_left_ms(view, other_stage) for other_stage in maps),
-            floor_ms=at.floor_ms,
-            restart_ms=at.restart_ms,
+        calls = {other_stage.id: self._calls(view, other_stage) for other_stage in maps}
+        edits = tuple(
+            SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls[other_stage.id])
+            for other_stage in maps
         )
-        if not worth(predicted):
+        predicted = predict.expected(view, edits)
+        if predicted is None or not worth(predicted):
             return
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        calls = {other_stage.id: self._calls(view, other_stage) for other_stage in maps}
         random = any(draws(other_stage) for other_stage in maps)
         too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
         held = [predict.buffered(other_stage.element_bytes, calls[other_stage.id]) for other_stage in maps]
@@ -126,13 +120,11 @@ class SerialMapCpu(Rule):
                 "cores": view.cores,
                 "parallel_calls": 1,
             },
-            edits=tuple(
-                SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls[other_stage.id])
-                for other_stage in maps
-            ),
+            edits=edits,
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
+                wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
             covers=tuple(other_stage.id for other_stage in maps),

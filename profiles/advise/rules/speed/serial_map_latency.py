@@ -12,8 +12,6 @@ from pipeprof.profiles.advise.predicates import (
     POOL_OPTION,
     WAITING_CORES,
     WORTH,
-    blocked_ms,
-    cpu_left_ms,
     draws,
     in_slow_zip,
     private_pool,
@@ -23,9 +21,7 @@ from pipeprof.profiles.advise.predicates import (
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
-    remaining_ms,
     timing,
-    total_ms,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, stage_name
@@ -81,18 +77,8 @@ class SerialMapLatency(Rule):
         ]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
-        predicted = predict.more_calls(
-            at.interval_ms,
-            total_ms(maps),
-            blocked_ms=blocked_ms(maps),
-            calls=calls * len(maps),
-            threads=threads,
-            rest_ms=remaining_ms(view, at, maps),
-            floor_ms=at.floor_ms,
-            cpu_ms=max(cpu_left_ms(view, other_stage) for other_stage in maps),
-            restart_ms=at.restart_ms,
-        )
-        if not worth(predicted):
+        predicted = predict.expected(view, edits)
+        if predicted is None or not worth(predicted):
             return
         ms = stage.ms_per_batch or 0.0
         too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
@@ -128,6 +114,7 @@ class SerialMapLatency(Rule):
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
+                wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
             covers=tuple(other_stage.id for other_stage in maps),
