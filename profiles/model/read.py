@@ -256,7 +256,7 @@ def _slowest(terms: Sequence[Term], running_ms: float) -> Term:
 def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
     """The flow with a term that takes as long as the step: what is missing is the waiting of its stages for a core.
 
-    What that does not explain either is nobody's: the thread is busy or waits with it, whatever its stages do.
+    What that does not explain either stays on the thread, whatever happens to its stages.
     """
     missing, own = running_ms - term.ms, term.ms - term.fixed_ms
     if not term.parts or missing <= 0:
