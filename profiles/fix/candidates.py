@@ -93,7 +93,7 @@ def candidates(
     found = [expect(candidate) for candidate in (*proposed, *_parameters(profile, line))]
     found.sort(key=lambda candidate: -_promise(candidate))
     worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
-    first = [_together(worth, allowed, kind), _everywhere(line)]
+    first = [_together(worth, allowed, kind), everywhere(line)]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)
     return list(_different(candidate for candidate in found if _is_possible(candidate, kind, allowed)))
@@ -194,7 +194,7 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
     )
 
 
-def _everywhere(line: Sequence[Stage]) -> Candidate | None:
+def everywhere(line: Sequence[Stage]) -> Candidate | None:
     """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end."""
     parallel = [stage for stage in line if traits(stage.op).parallel and not _several_ops(stage)]
     edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in parallel]

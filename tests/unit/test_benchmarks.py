@@ -122,22 +122,42 @@ def test_the_draw_is_the_same_each_time_and_leaves_out_what_was_chosen() -> None
     assert bench.text_of(edits[0])
 
 
+def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> None:
+    bench = together("fix", "cases")
+    steady = {"as it is": [10.0, 10.1, 9.9], "calls=2": [20.0, 20.2, 19.8], "AUTOTUNE everywhere": [19.0, 19.2, 18.8]}
+    found = bench.judge({**steady, "fix": [19.6, 19.8, 19.4]})
+    assert (found["best"], found["grid"], found["holds"]) == ("calls=2", 1, True)
+    assert found["gain"][0] == 1.96
+    assert found["share_of_best"][0] == 0.98
+    worse = bench.judge({**steady, "fix": [15.0, 15.2, 14.8]})
+    assert (worse["holds"], worse["cannot_tell"]) == (False, False)
+    # Nothing was changed: the pipeline as it is stands for the result.
+    assert bench.judge({"as it is": [10.0, 10.1], "prefetch": [10.2, 10.1]})["share_of_best"][0] > 0.98
+    noisy = bench.judge({**steady, "fix": [12.0, 30.0, 17.0]})
+    assert (noisy["holds"], noisy["cannot_tell"]) == (False, True)
+
+
 def prediction() -> ModuleType:
-    """The benchmark with the modules beside it."""
-    folder = str(BENCHMARKS / "prediction")
-    beside = ("cases", "measure")
-    before = {name: sys.modules.pop(name, None) for name in beside}
+    """The benchmark of predictions, with what its cases draw from."""
+    bench = together("prediction", "cases", "measure")
+    bench.population = bench.cases_module.population  # type: ignore[attr-defined]
+    return bench
+
+
+def together(name: str, *beside: str) -> ModuleType:
+    """A benchmark with the modules of its folder."""
+    folder = str(BENCHMARKS / name)
+    before = {other: sys.modules.pop(other, None) for other in beside}
     sys.path.insert(0, folder)
     try:
-        bench = loaded("prediction/bench.py")
-        cases = sys.modules["cases"]
-        bench.population = cases.population  # type: ignore[attr-defined]
+        bench = loaded(f"{name}/bench.py")
+        bench.cases_module = sys.modules["cases"]  # type: ignore[attr-defined]
     finally:
         sys.path.remove(folder)
-        for name, module in before.items():
-            sys.modules.pop(name, None)
+        for other, module in before.items():
+            sys.modules.pop(other, None)
             if module is not None:
-                sys.modules[name] = module
+                sys.modules[other] = module
     return bench
 
 

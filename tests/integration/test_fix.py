@@ -1,0 +1,135 @@
+"""`pipeprof fix` with real workers: a function that gets a plan, and a spec whose search is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.check import check_spec
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import load_profile
+
+PATIENCE = 280
+MODULE = """\
+import time
+
+import tensorflow as tf
+
+
+def wait(number):
+    time.sleep(0.02)
+    return number
+
+
+def load(number):
+    return tf.ensure_shape(tf.numpy_function(wait, [number], tf.int64), [])
+
+
+def make():
+    dataset = tf.data.Dataset.range(100_000).map(load)  # one at a time
+    return dataset.batch(4)
+"""
+SPEC = """\
+# mine
+version: 1
+source: {range: {stop: 100000}}
+stages:
+  # waits
+  - map: {python: "slow.py:load"}   # one at a time
+  - batch:
+      batch_size: 4
+step: none
+"""
+SCRIPT = """\
+import pipeprof
+from slow import make
+
+dataset = pipeprof.apply(make(), "fast.plan.json")
+print([batch.tolist() for batch in dataset.take(2).as_numpy_iterator()])
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+    profile: Profile
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    (folder / "slow.py").write_text(MODULE)
+    (folder / "spec.yaml").write_text(SPEC)
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeprof", "fix", *words, "--no-lock", "--out", "run.json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fix")
+
+
+@pytest.fixture(scope="module")
+def function(folder: Path) -> Ended:
+    """A search with a small budget, to its end."""
+    process = start(folder, "slow.py:make", "--budget", "30", "--out", "fast.plan.json", "--out", "fast.patch")
+    out, err = process.communicate(timeout=PATIENCE)
+    return Ended(process.returncode, out, err, load_profile(folder / "run.json"))
+
+
+def test_every_step_has_its_factor_and_what_is_written_was_proven(function: Ended) -> None:
+    assert function.code == 0, function.err
+    fix = function.profile.fix
+    assert fix is not None
+    assert fix.status == "fixed", fix
+    assert fix.measured is not None
+    assert len(fix.measured["pairs"]) >= 12
+    raced = [step for step in fix.steps if step.result in {"taken", "behind", "rejected"}]
+    assert raced
+    assert all(step.ratios and step.peak_bytes for step in raced if step.speedup is not None)
+    assert function.out.startswith("Fixed: ")
+
+
+def test_a_script_gets_the_changes_and_the_same_elements(function: Ended, folder: Path) -> None:
+    assert function.code == 0
+    (folder / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.stdout.strip() == "[[0, 1, 2, 3], [4, 5, 6, 7]]", done.stderr
+    applied = subprocess.run(["patch", "-p1", "--dry-run", "-i", "fast.patch"], cwd=folder, check=False)
+    assert applied.returncode == 0
+
+
+def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(tmp_path: Path) -> None:
+    process = start(tmp_path, "spec.yaml", "--write", "--out", "new.yaml")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "looking at the best so far" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, err
+    assert out.startswith("Interrupted: ")
+    assert (tmp_path / "spec.yaml").read_text() == SPEC
+    new = (tmp_path / "new.yaml").read_text()
+    check_spec(tmp_path / "new.yaml")
+    assert new != SPEC
+    # What was not changed is as it was, byte by byte.
+    for kept in ("# mine\nversion: 1\n", "  # waits\n", "   # one at a time\n", "  - batch:\n", "step: none\n"):
+        assert kept in new
+    fix = load_profile(tmp_path / "run.json").fix
+    assert fix is not None
+    assert (fix.status, fix.text) == ("interrupted", new)
