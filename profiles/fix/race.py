@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.verify.plan import Pace
 
 BLOCK_SECONDS = 0.25
+BLOCK_STEPS = 4
 WARM_SECONDS = 1.5
 EARLY_ROUNDS = 3
 """From which a change can be given up."""
@@ -107,7 +108,9 @@ class Races:
         tick: Callable[[int, int], None],
     ) -> None:
         self._team = team
-        self._block = TurnRequest("block", max(BLOCK_SECONDS, pace.block.seconds - 0.1), 4, pace.block.settle_seconds)
+        self._block = TurnRequest(
+            "block", max(BLOCK_SECONDS, pace.block.seconds / 2), BLOCK_STEPS, pace.block.settle_seconds
+        )
         self._warm = TurnRequest("warm", max(min(WARM_SECONDS, pace.warm.seconds), 3 * pace.block.settle_seconds))
         self._timeout = timeout
         self._left = left

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 
 def wait(number):
-    time.sleep(0.02)
+    time.sleep(0.005)
     return number
 
 
@@ -82,11 +82,44 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def function(folder: Path) -> Ended:
-    """A search with a small budget, to its end."""
-    process = start(folder, "slow.py:make", "--budget", "30", "--out", "fast.plan.json", "--out", "fast.patch")
+def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, subprocess.Popen[str]]:
+    """A search on a function with a small budget, and one on a spec: at the same time, for both wait mostly."""
+    other = tmp_path_factory.mktemp("interrupted")
+    return {
+        folder: start(folder, "slow.py:make", "--budget", "40", "--out", "fast.plan.json", "--out", "fast.patch"),
+        other: start(other, "spec.yaml", "--write", "--out", "new.yaml"),
+    }
+
+
+@pytest.fixture(scope="module")
+def function(folder: Path, searches: dict[Path, subprocess.Popen[str]]) -> Ended:
+    """The search on a function, at its end."""
+    out, err = searches[folder].communicate(timeout=PATIENCE)
+    return Ended(searches[folder].returncode, out, err, load_profile(folder / "run.json"))
+
+
+def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(
+    searches: dict[Path, subprocess.Popen[str]],
+) -> None:
+    tmp_path, process = list(searches.items())[-1]
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("pipeprof: best so far"):
+            break
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, out, err, load_profile(folder / "run.json"))
+    assert process.returncode == 130, err
+    assert out.startswith("Interrupted: ")
+    assert (tmp_path / "spec.yaml").read_text() == SPEC
+    new = (tmp_path / "new.yaml").read_text()
+    check_spec(tmp_path / "new.yaml")
+    assert new != SPEC
+    # What was not changed is as it was, byte by byte.
+    for kept in ("# mine\nversion: 1\n", "  # waits\n", "   # one at a time\n", "  - batch:\n", "step: none\n"):
+        assert kept in new
+    fix = load_profile(tmp_path / "run.json").fix
+    assert fix is not None
+    assert (fix.status, fix.text) == ("interrupted", new)
 
 
 def test_every_step_has_its_factor_and_what_is_written_was_proven(function: Ended) -> None:
@@ -111,25 +144,3 @@ def test_a_script_gets_the_changes_and_the_same_elements(function: Ended, folder
     assert done.stdout.strip() == "[[0, 1, 2, 3], [4, 5, 6, 7]]", done.stderr
     applied = subprocess.run(["patch", "-p1", "--dry-run", "-i", "fast.patch"], cwd=folder, check=False)
     assert applied.returncode == 0
-
-
-def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(tmp_path: Path) -> None:
-    process = start(tmp_path, "spec.yaml", "--write", "--out", "new.yaml")
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "looking at the best so far" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err
-    assert out.startswith("Interrupted: ")
-    assert (tmp_path / "spec.yaml").read_text() == SPEC
-    new = (tmp_path / "new.yaml").read_text()
-    check_spec(tmp_path / "new.yaml")
-    assert new != SPEC
-    # What was not changed is as it was, byte by byte.
-    for kept in ("# mine\nversion: 1\n", "  # waits\n", "   # one at a time\n", "  - batch:\n", "step: none\n"):
-        assert kept in new
-    fix = load_profile(tmp_path / "run.json").fix
-    assert fix is not None
-    assert (fix.status, fix.text) == ("interrupted", new)
