@@ -19,6 +19,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import ceiling
 from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS
@@ -319,6 +320,8 @@ class _Verification:
         """Try edits that are reported only where they help; return those that are kept."""
         kept = []
         for finding in further:
+            if is_alternative(finding, (one for one in self._profile.findings or () if one.status == "kept")):
+                continue
             reserved = self._reserved()
             if not trials.fits_with(EARLY_PAIRS, reserved):
                 break
@@ -339,7 +342,7 @@ class _Verification:
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""
-        kept = [finding for finding in findings if finding.status == "kept"]
+        kept = without_alternatives([finding for finding in findings if finding.status == "kept"])
         if len(kept) < 2 or not trials.fits(PAIRS):
             return
         together = Finding(

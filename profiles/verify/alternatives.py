@@ -1,0 +1,70 @@
+"""Which edits are alternatives of each other: pure functions.
+
+Two edits that set the same argument, or that put the same stage in another place, are two ways to the same end: once
+one of them helps, the other one is no further gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+    from_document,
+)
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.verify.jobs import edits_of
+
+PLACE = "place"
+
+
+def are_alternatives(one: Finding, other: Finding) -> bool:
+    """Whether the edits of two findings change the same thing."""
+    return not _changed(one).isdisjoint(_changed(other))
+
+
+def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
+    """Whether a finding's edits change what those of another one have changed already."""
+    return any(are_alternatives(finding, other) for other in kept)
+
+
+def without_alternatives(kept: Sequence[Finding]) -> list[Finding]:
+    """The findings that can be made together, the fastest of each group of alternatives."""
+    chosen: list[Finding] = []
+    for finding in sorted(kept, key=lambda one: -float((one.measured or {}).get("speedup") or 0.0)):
+        if not is_alternative(finding, chosen):
+            chosen.append(finding)
+    return [finding for finding in kept if finding in chosen]
+
+
+def _changed(finding: Finding) -> frozenset[tuple[str, str]]:
+    """What a finding's edits change: a stage or ``""``, and its argument, its place, or an option."""
+    edits = [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
+    return frozenset(part for edit in edits for part in _parts(edit))
+
+
+def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
+    match edit:
+        case SetArgument(stage=stage, argument=name):
+            found = [(stage, name)]
+        case SetOption(path=name) | SetEnvironment(variable=name):
+            found = [("", name)]
+        case InsertStage(after=stage, op=name):
+            found = [(stage or "", name)]
+        case MoveStage(stage=stage) | MoveFilter(stage=stage):
+            found = [(stage, PLACE)]
+        case VectoriseMap(stage=stage, batch=batch):
+            found = [(stage, PLACE), (batch, PLACE)]
+        case ReplaceStages(stages=stages):
+            found = [(stage, PLACE) for stage in stages]
+        case _:
+            found = []
+    return found

@@ -1,0 +1,58 @@
+"""Edits that are two ways to the same end."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveStage,
+    PipelineEdit,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+    to_document,
+)
+from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.verify.alternatives import are_alternatives, is_alternative, without_alternatives
+
+EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+TUNED = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
+ELSEWHERE = SetArgument("stages.2", "map", "num_parallel_calls", 8)
+BATCH_FIRST = MoveStage("stages.1", "batch", "stages.0")
+WHOLE_BATCHES = VectoriseMap("stages.0", "stages.1")
+POOL = SetOption("threading.private_threadpool_size", 8)
+AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
+
+
+def finding(edit: PipelineEdit | None, speedup: float = 2.0) -> Finding:
+    document = Edit.model_validate(to_document(edit)) if edit is not None else None
+    return Finding(rule="some-rule", title="", status="kept", edit=document, measured={"speedup": speedup})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (EIGHT, TUNED, True),
+        (EIGHT, ELSEWHERE, False),
+        (BATCH_FIRST, WHOLE_BATCHES, True),
+        (EIGHT, WHOLE_BATCHES, False),
+        (POOL, SetOption("threading.private_threadpool_size", 16), True),
+        (POOL, EIGHT, False),
+        (AHEAD, InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.0"), True),
+        (AHEAD, InsertStage("cache", {}, "stages.0"), False),
+    ],
+)
+def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEdit, same: bool) -> None:
+    assert are_alternatives(finding(one), finding(other)) is same
+    assert are_alternatives(finding(other), finding(one)) is same
+
+
+def test_a_finding_without_an_edit_is_no_alternative() -> None:
+    assert not is_alternative(finding(None), [finding(EIGHT), finding(None)])
+
+
+def test_the_fastest_of_two_alternatives_is_made_with_the_others() -> None:
+    slow, fast, pool = finding(EIGHT, 1.9), finding(TUNED, 2.1), finding(POOL, 1.2)
+    assert without_alternatives([slow, pool, fast]) == [pool, fast]
+    assert without_alternatives([]) == []
