@@ -19,7 +19,7 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
-from pipeprof.profiles.verify.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 SECONDS = 3.0

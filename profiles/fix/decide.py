@@ -8,8 +8,8 @@ from typing import Literal
 
 from pipeprof.profiles.fix.candidates import Candidate
 from pipeprof.profiles.fix.race import Raced
-from pipeprof.profiles.verify.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
-from pipeprof.profiles.verify.ratio import Ratio
+from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
+from pipeprof.profiles.verify.judging.ratio import Ratio
 from pipeprof.profiles.wording import significant, size
 
 FEW_ROUNDS = 3

@@ -13,8 +13,8 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.race import Raced, Races, Rival
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED
-from pipeprof.profiles.verify.judge_edit import PAIRS
+from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
+from pipeprof.profiles.verify.judging.judge_edit import PAIRS
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turn_messages import TurnEnded
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.verify.jobs import JobMaker
+    from pipeprof.profiles.verify.judging.ratio import Ratio
     from pipeprof.profiles.verify.plan import Pace
-    from pipeprof.profiles.verify.ratio import Ratio
     from pipeprof.profiles.verify.trials import Trial
 
 LOOK_SECONDS = 2.0

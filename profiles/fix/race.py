@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.evidence import BASELINES, rate
-from pipeprof.profiles.verify.judge_edit import SPEED_FLOOR
-from pipeprof.profiles.verify.ratio import Ratio, ratio_of
-from pipeprof.profiles.verify.same_data import DataCheck, check_data
+from pipeprof.profiles.verify.judging.evidence import BASELINES, rate
+from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
+from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.judging.same_data import DataCheck, check_data
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.verify.ratio import Ratio
+    from pipeprof.profiles.verify.judging.ratio import Ratio
 
 
 Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]

@@ -1,1 +1,1 @@
-"""Edits tried: pairs of workers, the statistics of their blocks, and what a finding is afterwards."""
+"""Edits tried: what is tried, pairs of workers, and what is found about a stage."""

@@ -18,9 +18,9 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.verify.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.judge_edit import in_words
+from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
+from pipeprof.profiles.verify.judging.judge_edit import in_words
 from pipeprof.profiles.verify.search import RULE, main_line, on_main_line, runs_python
 from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED
+from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec

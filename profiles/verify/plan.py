@@ -25,8 +25,6 @@ WORKERS = 4
 PROCESS_SECONDS = 2.0
 """Of the one block of a process that is measured alone."""
 PROCESS_STEPS = 24
-MOST_PROCESS_PAIRS = 4
-"""Pairs of processes, where one works at a time: it takes a start of each."""
 START_SECONDS = 3.0
 """For TensorFlow to start, per worker and core."""
 OVER_BUDGET = 1.25

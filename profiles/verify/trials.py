@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
-from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS, Judgement, Status, judge
+from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
+from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, MOST_PROCESS_PAIRS, PAIRS, Judgement, Status, judge
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Trials:
     def _one_by_one(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
         jobs = {**self._make_baseline(), **edited}
         evidence = Evidence(alone=True)
-        for number in range(plans.MOST_PROCESS_PAIRS // 2):
+        for number in range(MOST_PROCESS_PAIRS // 2):
             blocks = {}
             for name in order_of(number):
                 built = self._begin({name: jobs[name]})

@@ -22,7 +22,7 @@ from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
-from pipeprof.profiles.verify.judge_edit import EARLY_PAIRS, PAIRS
+from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.search import guesses, main_line, pays, runs_python
 from pipeprof.profiles.verify.team import Team

@@ -13,8 +13,8 @@ from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
 from pipeprof.profiles.fix.race import BaseFailedError, Raced
 from pipeprof.profiles.fix.search import Search
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.verify.ratio import Ratio
-from pipeprof.profiles.verify.same_data import DataCheck
+from pipeprof.profiles.verify.judging.ratio import Ratio
+from pipeprof.profiles.verify.judging.same_data import DataCheck
 from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 MIB = 2**20

@@ -23,8 +23,8 @@ from pipeprof.profiles.verify.ceiling import (
     stages_to_replay,
     write_bound,
 )
-from pipeprof.profiles.verify.evidence import Evidence
-from pipeprof.profiles.verify.judge_edit import judge
+from pipeprof.profiles.verify.judging.evidence import Evidence
+from pipeprof.profiles.verify.judging.judge_edit import judge
 from pipeprof.profiles.verify.search import main_line
 from pipeprof.profiles.verify.trials import Trial
 

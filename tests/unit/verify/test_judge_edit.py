@@ -9,8 +9,8 @@ import pytest
 
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
-from pipeprof.profiles.verify.judge_edit import LOOKS, Judgement, judge
+from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
+from pipeprof.profiles.verify.judging.judge_edit import LOOKS, Judgement, judge
 
 MIB = 1 << 20
 BATCHES = [BatchDigest(f"data{number}", [f"row{number}.{row}" for row in range(4)], "int64") for number in range(3)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.verify.ratio import ratio_of, student_t
+from pipeprof.profiles.verify.judging.ratio import ratio_of, student_t
 
 # Two-sided quantiles at 95 % from printed tables.
 TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 7: 2.365, 11: 2.201, 19: 2.093, 29: 2.045, 100: 1.984}

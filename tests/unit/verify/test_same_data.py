@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import BatchDigest
-from pipeprof.profiles.verify.same_data import check_data
+from pipeprof.profiles.verify.judging.same_data import check_data
 
 
 def batches(*rows: str, spec: str = "int64") -> list[BatchDigest]:

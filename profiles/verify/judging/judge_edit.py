@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.verify.evidence import Evidence
-from pipeprof.profiles.verify.plan import MOST_PROCESS_PAIRS
-from pipeprof.profiles.verify.ratio import Ratio
-from pipeprof.profiles.verify.same_data import DataCheck, check_data
+from pipeprof.profiles.verify.judging.evidence import Evidence
+from pipeprof.profiles.verify.judging.ratio import Ratio
+from pipeprof.profiles.verify.judging.same_data import DataCheck, check_data
 from pipeprof.profiles.wording import significant, size
 
 PAIRS = 12
 """Pairs that a kept edit needs at least."""
 MOST_PAIRS = 30
+MOST_PROCESS_PAIRS = 4
+"""Pairs of processes, where one works at a time: it takes a start of each."""
 EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03

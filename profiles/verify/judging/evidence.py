@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
-from pipeprof.profiles.verify.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 
 ROUND = ("A1", "B1", "B2", "A2")
 """Order of the workers in the first round; the next one runs backwards."""
