@@ -54,8 +54,8 @@ from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.ratio import Ratio, ratio_of
-from pipeprof.profiles.verify.same_data import check_data
+from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
+from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 BUDGET = 60.0

@@ -14,7 +14,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import SetEnvironment, SetOption
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.verify.ratio import Ratio
+from pipeprof.profiles.verify.judging.ratio import Ratio
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

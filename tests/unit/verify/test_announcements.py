@@ -16,8 +16,8 @@ from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest
 from pipeprof.profiles.verify import verify as module
-from pipeprof.profiles.verify.evidence import BASELINES, EDITED, Evidence, order_of
-from pipeprof.profiles.verify.judge_edit import judge
+from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
+from pipeprof.profiles.verify.judging.judge_edit import judge
 from pipeprof.profiles.verify.trials import Trial, Trials
 
 Recorded = Callable[[str], Profile]
