@@ -24,9 +24,9 @@ from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 SECONDS = 3.0
 """Of the measured part of the profile."""
-WARM = TurnRequest("warm", 2.5)
+WARM = TurnRequest("warm", 2.0)
 BLOCK_SECONDS = 0.35
-ROUNDS = 12
+ROUNDS = 10
 PATIENCE = 60.0
 BASE = "base"
 

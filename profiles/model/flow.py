@@ -174,10 +174,11 @@ class Flow:
 
     def upstream(self, part: Part) -> Iterator[Part]:
         """Yield what a part draws from, through all inputs."""
-        for name in part.reads:
-            if name in self.by_id:
-                yield self.by_id[name]
-                yield from self.upstream(self.by_id[name])
+        todo = [part]
+        while todo:
+            inputs = [self.by_id[name] for name in todo.pop().reads if name in self.by_id]
+            yield from inputs
+            todo += inputs
 
     def changed(self, *parts: Part) -> Flow:
         """The same with other parts in the place of those of the same ids."""
@@ -186,12 +187,13 @@ class Flow:
 
     def drawn(self, part: Part) -> list[Part]:
         """Return the parts whose times add up when an element is drawn from one; stops at what runs ahead."""
-        if part.ahead:
-            return []
-        found = [part]
-        for name in part.reads:
-            if name in self.by_id:
-                found += self.drawn(self.by_id[name])
+        found: list[Part] = []
+        todo = [part]
+        while todo:
+            one = todo.pop()
+            if not one.ahead:
+                found.append(one)
+                todo += [self.by_id[name] for name in reversed(one.reads) if name in self.by_id]
         return found
 
     def terms(self) -> list[Term]:

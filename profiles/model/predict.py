@@ -93,8 +93,8 @@ def _reason(flow: Flow) -> str:
 
 def _words(flow: Flow, term: Term) -> str:
     ms = milliseconds(term.ms)
-    names = [flow.by_id[name].name or flow.by_id[name].op for name in term.parts]
-    names.sort(key=lambda name: -max(part.held_ms for part in flow.parts if name in {part.name, part.op}))
+    parts = sorted((flow.by_id[name] for name in term.parts), key=lambda part: -part.held_ms)
+    names = [part.name or part.op for part in parts]
     who = listed(names[:_NAMED]) if names else "the pipeline"
     match term.resource:
         case "serial":

@@ -85,9 +85,15 @@ def _parts(stages: Sequence[Stage], batches: int) -> Iterator[Part]:
     """Yield the parts: stages outside of functions, with the times of those inside added."""
     line = [stage for stage in stages if stage.origin == "written" and _ADDRESS.match(stage.id)]
     known = {stage.id: stage for stage in line}
+    inside: dict[str, list[Stage]] = {}
+    for stage in stages:
+        owner = None if stage.id in known else _owner(stage.id, known)
+        if owner is not None:
+            inside.setdefault(owner, []).append(stage)
+    sides = _sides(known)
     for stage in line:
-        inside = [one for one in stages if one.id not in known and _owner(one.id, known) == stage.id]
-        yield _part(stage, inside, _inputs(stage.id, known), batches)
+        reads = (*_before(stage.id, known), *sides.get(stage.id, {}).values())
+        yield _part(stage, inside.get(stage.id, []), reads, batches)
     if not line:
         return
     for stage in stages:
@@ -102,25 +108,30 @@ def _last(line: Sequence[Stage]) -> Stage:
 
 def _owner(address: str, known: Mapping[str, Stage]) -> str | None:
     """The stage of the main line in whose function another one stands: the longest address that it begins with."""
-    return max((name for name in known if address.startswith(f"{name}.")), key=len, default=None)
+    parts = address.split(".")
+    prefixes = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    return next((name for name in prefixes if name in known), None)
 
 
-def _inputs(address: str, known: Mapping[str, Stage]) -> tuple[str, ...]:
+def _before(address: str, known: Mapping[str, Stage]) -> tuple[str, ...]:
+    """The stage before another one on its line."""
     found = _ADDRESS.match(address)
-    if found is None:
+    if found is None or found["number"] is None:
         return ()
-    line, number = found["line"], found["number"]
-    inputs = []
-    if number is not None:
-        before = f"{line}stages.{int(number) - 1}" if int(number) else f"{line}source"
-        inputs += [before] if before in known else []
-    ends: dict[str, str] = {}
-    for other in known:
-        place = _ADDRESS.match(other)
+    line, number = found["line"], int(found["number"])
+    before = f"{line}stages.{number - 1}" if number else f"{line}source"
+    return (before,) if before in known else ()
+
+
+def _sides(known: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
+    """The ends of the sides of each stage that combines several, by the line of the side."""
+    found: dict[str, dict[str, str]] = {}
+    for address in known:
+        place = _ADDRESS.match(address)
         side = _SIDE.match(place["line"]) if place is not None else None
-        if place is not None and side is not None and side["reader"] == address:
-            ends[place["line"]] = other
-    return (*inputs, *ends.values())
+        if place is not None and side is not None:
+            found.setdefault(side["reader"], {})[place["line"]] = address
+    return found
 
 
 def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches: int) -> Part:
@@ -269,8 +280,8 @@ def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
     starved = sum(part.starved_ms for part in parts)
     share = min(1.0, missing / starved) if starved > 0 else 0.0
     parts = [replace(part, computing_ms=part.computing_ms + share * part.starved_ms) for part in parts]
-    # The thread draws from it, so it stays on that.
-    first = min(parts, key=lambda part: len(list(flow.upstream(part))))
+    # A term names its stages against the flow of the data; what runs ahead may get threads of its own.
+    first = next((part for part in reversed(parts) if not part.ahead), parts[-1])
     rest = missing - share * starved
     flow = flow.changed(*parts)
     return flow.changed(replace(first, waiting_ms=first.waiting_ms + rest)) if rest > 0 else flow

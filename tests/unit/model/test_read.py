@@ -131,3 +131,13 @@ def test_a_pipeline_without_counters_is_one_time_on_one_thread(recorded: Recorde
     unknown: dict[str, Any] = {"time_ms_per_batch": None, "cpu_ms_per_batch": None}
     rows = [Stage(id=id, op=op, origin="written", tf_op=EXECUTED[op], **unknown) for id, op in (("source", "range"),)]
     assert read(recorded, *rows).interval_ms() == pytest.approx(10.0)
+
+
+def test_a_pipeline_of_thousands_of_stages_is_read(recorded: Recorded) -> None:
+    line = [stage("source", "range", 0.001), *(stage(f"stages.{number}", "map", 0.001) for number in range(3000))]
+    assert read(recorded, *line).interval_ms() == pytest.approx(10.0)
+    sides = [stage(f"source.inputs.{number}.source", "range", 0.001, depth=1) for number in range(3000)]
+    flow = read(recorded, stage("source", "zip"), *sides)
+    assert len(flow.by_id["source"].reads) == 3000
+    inside = [stage(f"stages.0.stages.{number}", "map", 0.001, depth=1) for number in range(3000)]
+    assert len(read(recorded, stage("source", "range"), stage("stages.0", "interleave"), *inside).parts) == 2
