@@ -115,6 +115,12 @@ def worth_a_try(
     return ordered(filter(is_new, found), view)
 
 
+def pays_in_step(finding: Finding) -> bool:
+    """Whether a finding's fix makes the step faster, not the pipeline."""
+    rule = all_rules().get(finding.rule)
+    return rule is not None and rule.pays_in_step
+
+
 def has_bar_to_try(rule: Rule) -> bool:
     """Whether a rule proposes more than it is sure of."""
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
@@ -273,13 +279,13 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     restarts = (steps.restart_share or 0.0) if steps is not None else 0.0
     wait = wait - restarts if wait is not None else None
     headspace = headspace - restarts if headspace is not None else None
-    speed = [finding for finding in findings if finding.family == "speed"]
+    speed = [finding for finding in findings if finding.family == "speed" and not pays_in_step(finding)]
     if trying():
         # What was not measured is for the try to decide.
         wait, headspace = (1.0 if share is None else share for share in (wait, headspace))
     if wait is not None and headspace is not None and wait >= WAIT_SHARE.value and headspace >= HEADSPACE_SHARE.value:
         return findings, []
-    others = [finding for finding in findings if finding.family != "speed"]
+    others = [finding for finding in findings if finding not in speed]
     small = (wait is not None and wait < WAIT_SHARE.value) or (
         headspace is not None and headspace < HEADSPACE_SHARE.value
     )

@@ -136,6 +136,7 @@ class Rule(ABC):
         thresholds: Every number it compares with.
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
         reports_untried: Whether it is ever sure; else its edits are only tried.
+        pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.
     """
 
     name: ClassVar[str]
@@ -149,6 +150,7 @@ class Rule(ABC):
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     yields_to: ClassVar[tuple[str, ...]] = ()
     reports_untried: ClassVar[bool] = True
+    pays_in_step: ClassVar[bool] = False
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
@@ -176,19 +178,34 @@ def cannot_verify(profile: Profile) -> str | None:
     return None
 
 
-def cannot_try(finding: Finding, *, has_edit: bool) -> str | None:
+def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None) -> str | None:
     """Return why a finding's edit is not tried, in words; ``None`` where it is.
 
     Args:
         finding: The finding.
         has_edit: Whether its edit can be applied without the user.
+        step: Of the run; None where it is not known.
     """
     if finding.family == "correctness":
         return "it is about the data, not about speed or memory"
     if finding.semantics not in TRIED:
         return "may change values: run does not try it"
+    if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
+        return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if not has_edit:
         return "no edit can be applied to this pipeline without your code: try it by hand"
+    return None
+
+
+_PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
+
+
+def _same_for_all_batches(step: Device | None) -> str | None:
+    """Return in words that a step takes the same time for every batch; None where it may not."""
+    if step is None or step.kind == "none":
+        return "there is none"
+    if step.kind == "simulate" and "per MB" not in (step.text or ""):
+        return "this one costs the same for every batch"
     return None
 
 

@@ -168,7 +168,8 @@ class _Verification:
 
     def can_try(self, finding: Finding) -> bool:
         """Whether the edit of a finding can be tried on this pipeline."""
-        return plans.cannot_try(finding, has_edit=self._jobs.change_of(finding) is not None) is None
+        has_edit = self._jobs.change_of(finding) is not None
+        return plans.cannot_try(finding, has_edit=has_edit, step=self._profile.device) is None
 
     def limit(self, end_at: float | None) -> None:
         """End at a time of the clock at the latest."""
@@ -212,7 +213,7 @@ class _Verification:
 
     def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
         change = self._jobs.change_of(finding)
-        reason = plans.cannot_try(finding, has_edit=change is not None)
+        reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
         if reason is not None and finding.family == "speed" and stages:
             self._bound(trials, finding, stages, f"not tried: {reason}; ")

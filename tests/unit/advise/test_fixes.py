@@ -60,7 +60,8 @@ MEASURED = {
 
 
 def test_every_rule_is_tried() -> None:
-    assert {name for name, rule in rules().items() if rule.reports_untried} == BY_SPEC | set(MEASURED)
+    static = {name for name, rule in rules().items() if rule.reports_untried and not rule.pays_in_step}
+    assert static == BY_SPEC | set(MEASURED)
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -102,3 +102,52 @@ def test_a_file_that_changes_meanwhile_takes_the_verdict_back(recorded: Recorded
         "unverified",
         "not tried: input.py has changed since the run: measure again",
     )
+
+
+class Modes:
+    """Trials that note what they compare with, and find every edit 1.8 times as fast."""
+
+    mode = "alternating"
+
+    def __init__(self) -> None:
+        self.compared: list[Any] = []
+
+    def fits(self, pairs: int) -> bool:
+        return pairs > 0
+
+    def rebase(self, baseline: Callable[[], dict[str, Any]]) -> None:
+        self.compared.append(next(iter(baseline().values())).dispatch)
+
+    def measure(self, edited: dict[str, Any], *_: Any, **__: Any) -> Trial:
+        self.compared += [job.dispatch for job in edited.values()]
+        found = Evidence({**dict.fromkeys(BASELINES, BUILT), **dict.fromkeys(EDITED, BUILT)})
+        block = TurnEnded(100, 1.0, None, 0.0, None)
+        found.rounds.extend([dict.fromkeys(order_of(number), block) for number in range(6)])
+        judgement = judge(found, "same", for_memory=False)
+        return Trial(judgement.status, judgement.reason, found, judgement)
+
+
+def test_what_overlap_gains_is_measured_in_the_other_mode(recorded: Recorded, function: Path) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    assert profile.steps is not None
+    assert profile.device is not None
+    profile.steps.dispatch, profile.device.kind = "sync", "simulate"
+    edit = Edit.model_validate({"kind": "InsertStage", "op": "prefetch", "arguments": {"buffer_size": 2}})
+    prefetch, other = (
+        Finding(rule="a", title="a", status="kept", semantics="same", edit=one, measured={"speedup": 1.8})
+        for one in (edit, Edit.model_validate({"kind": "SetOption", "path": "deterministic", "value": False}))
+    )
+    trials = Modes()
+    run = verification(profile, function)
+    for _ in range(2):
+        run._try_other_dispatch(cast("Trials", trials), [prefetch, other])
+    # Compared with steps in flight, both edited workers too, and then as in the run again; once.
+    assert trials.compared == [1, 1, 1, None]
+    assert (prefetch.measured or {})["other_dispatch"] == {
+        "dispatch": 1,
+        "speedup": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "pairs": [1.0] * 12,
+    }
+    assert other.measured == {"speedup": 1.8}

@@ -1,0 +1,1 @@
+"""Rules on what the batches cost in the step."""
