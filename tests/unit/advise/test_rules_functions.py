@@ -22,9 +22,9 @@ from unit.advise.function_views import (
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
-from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.edits.edits import MoveFilter, to_document
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.advise.rule import bar_to_try, rules
 from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
@@ -272,6 +272,23 @@ def test_a_filter_is_told_what_it_is_called_with_before_the_map() -> None:
     words = "Its function is called with 2 tensors now, and with 1 there, as from_tensor_slices outputs them."
     assert told(single, pair).endswith(words)
     assert told(pair, pair).endswith("in the same order.")
+
+
+def test_a_filter_that_reads_what_a_map_makes_is_worth_a_try_on_a_graph() -> None:
+    view = late_filter(predicate=replace(WANTED, reads=frozenset({"image"})))
+    assert not found("filter-after-expensive-map", view)
+    with bar_to_try():
+        draft = only("filter-after-expensive-map", view)
+        assert draft.edits == (MoveFilter("stages.1", before="stages.0"),)
+        assert (draft.semantics, draft.predicted) == ("same", None)
+        of_spec = replace(view, stages=tuple(replace(one, written={}) for one in view.stages))
+        assert not found("filter-after-expensive-map", of_spec)
+        for body in (replace(DECODES, random=True), replace(DECODES, python=True), replace(DECODES, stateful_op="Rng")):
+            random = late_filter(body, predicate=replace(WANTED, reads=frozenset({"image"})))
+            assert not found("filter-after-expensive-map", random)
+        assert not found(
+            "filter-after-expensive-map", late_filter(predicate=replace(WANTED, reads=frozenset({"image"})), kept=0.97)
+        )
 
 
 def test_the_two_stages_bound_the_prediction() -> None:

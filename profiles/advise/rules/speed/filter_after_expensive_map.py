@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import MoveStage
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold, trying
+from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
 
@@ -44,6 +44,8 @@ class FilterAfterExpensiveMap(Rule):
             found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
             if found is not None:
                 yield from self._judge(view, found)
+            elif trying() and stage.op == "filter":
+                yield from self._split(view, stage)
 
     def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[RuleHit]:
         interval, kept = interval_ms(view), found.kept(view)
@@ -86,6 +88,30 @@ class FilterAfterExpensiveMap(Rule):
             semantics=found.semantics,
         )
 
+    def _split(self, view: PipelineView, stage: StageView) -> Iterable[RuleHit]:
+        """A filter that reads what maps make gets the part of them that makes this: only a try shows what it costs."""
+        found = _FilterAfterMaps.reading(view, stage)
+        kept = found.kept(view) if found is not None else None
+        interval = interval_ms(view)
+        if found is None or kept is None or kept >= self.threshold("kept-share") or not found.ms or interval is None:
+            return
+        first = found.maps[-1]
+        what = " and ".join(one.label for one in reversed(found.maps))
+        yield RuleHit(
+            stage=stage.id,
+            sentence=(
+                f"{stage.label} keeps {percent(kept)} of the elements of {what}, which take {milliseconds(found.ms)} "
+                f"per batch; a batch takes {milliseconds(interval)}."
+            ),
+            recommendation=(
+                f"Move the filter before {first.label}, with the part of the maps that its predicate reads. The same "
+                "elements come out in the same order."
+            ),
+            evidence={"kept_share": kept, "map_ms_per_batch": found.ms, "interval_ms": interval},
+            edits=(MoveFilter(stage.id, before=first.id),),
+            semantics="same",
+        )
+
 
 @dataclass(frozen=True)
 class _FilterAfterMaps:
@@ -109,6 +135,22 @@ class _FilterAfterMaps:
                 if writes is None or _touch(predicate.reads, writes):
                     break
                 maps.append(at)
+            at = view.input_of(at)
+        return cls(stage, tuple(maps)) if maps else None
+
+    @classmethod
+    def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
+        """The same where the predicate reads what the maps make, which only the graph of a function can split."""
+        predicate = stage.function
+        if predicate is None or any(one.written is not None for one in view.stages) or not _is_plain(predicate):
+            return None
+        maps: list[StageView] = []
+        at = view.input_of(stage)
+        while at is not None and len(view.readers(at)) == 1:
+            if traits(at.op).maps and at.function is not None and _is_plain(at.function):
+                maps.append(at)
+            elif not traits(at.op).prefetches:
+                break
             at = view.input_of(at)
         return cls(stage, tuple(maps)) if maps else None
 
@@ -141,6 +183,11 @@ class _FilterAfterMaps:
             "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",
         }.get(self.semantics, " The same elements come out in the same order.")
+
+
+def _is_plain(function: FunctionView) -> bool:
+    """Whether what a function gives depends on its input alone."""
+    return function.python is False and function.random is False and function.stateful_op is None
 
 
 def _other_arguments(view: PipelineView, found: _FilterAfterMaps) -> str:
