@@ -44,7 +44,7 @@ _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
 def build_all_findings(profile: Profile) -> Iterator[Block]:
     """Build every finding in full, or the sentence that says why there is none."""
     if not profile.findings:
-        yield from build_findings(profile)
+        yield from build_findings(profile, complete=True)
         return
     yield Heading("What to change")
     for number in range(1, len(profile.findings) + 1):

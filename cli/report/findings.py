@@ -42,15 +42,20 @@ _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
 
-def build_findings(profile: Profile) -> Iterator[Block]:
-    """Build the list of findings, or the sentence that says why there is none."""
+def build_findings(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
+    """Build the list of findings, or the sentence that says why there is none.
+
+    Args:
+        profile: The profile.
+        complete: Name each edit that was tried without a gain.
+    """
     if profile.findings is None:
         return
     if profile.findings:
         yield from _list(profile, profile.findings)
     else:
         yield from _build_none(profile)
-    yield from build_further(profile)
+    yield from build_further(profile, complete=complete)
 
 
 def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
@@ -296,6 +301,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
-        yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but no rule applies")
+        tried = profile.verification is not None and (profile.verification.without_gain or profile.verification.bounds)
+        why = "nothing that was tried helps" if tried else "no rule applies"
+        yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but {why}")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")

@@ -18,9 +18,10 @@ from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
-from pipeprof.profiles.document.findings import Finding, Verdict
+from pipeprof.profiles.document.findings import Finding, Verdict, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 
@@ -312,3 +313,49 @@ def test_redaction_reaches_every_text_of_a_finding(found: Profile) -> None:
     )
     assert secret in encode(found).decode()
     assert "alice" not in encode(redact(found)).decode()
+
+
+def without_gain(found: Profile) -> Profile:
+    found.findings = []
+    found.verification = Verification(
+        seconds=50.0,
+        budget_seconds=60.0,
+        mode="alternating",
+        tried=2,
+        without_gain=["insert prefetch after decode: no gain: 0.99×", "move decode after shuffle: no gain: 1.01×"],
+        bounds=["even without decode no gain: 1.00× (0.99 to 1.01, 12 pairs)"],
+        block_seconds=0.35,
+    )
+    found.headspace = Headspace.of(20.0, 10.0, 4)
+    assert found.verdict is not None
+    found.verdict.headspace_share = 0.5
+    return found
+
+
+def test_edits_without_gain_are_one_line_and_all_of_them_on_request(found: Profile) -> None:
+    short, complete = report(without_gain(found)), full(found)
+    assert "2 further edits tried, none helped: pipeprof show -v" in short
+    assert "0.99×" not in short
+    assert "Even without decode no gain: 1.00× (0.99 to 1.01, 12 pairs)" in short
+    assert "but nothing that was tried helps" in " ".join(short.split())
+    assert "insert prefetch after decode: no gain: 0.99×" in complete
+    assert "move decode after shuffle: no gain: 1.01×" in complete
+
+
+def test_no_rule_applies_where_nothing_was_tried(found: Profile) -> None:
+    without_gain(found).verification = None
+    assert "but no rule applies" in " ".join(report(found).split())
+
+
+def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
+    conclusion = "even so the cores are the limit: with a step of 4.00 ms this needs 5.2 cores; this machine has 2"
+    measured = {"speedup": 4.0, "low": 3.9, "high": 4.1, "pairs": [4.0] * 12, "conclusion": conclusion}
+    sentence = "3 changes tried at decode, none helped. Inside: EagerPyFunc 30.0 ms per batch"
+    found.findings = [
+        Finding(rule="measured", title="Make decode cheaper", status="ceiling", measured=measured, sentence=sentence)
+    ]
+    text = " ".join(report(found, width=120).split())
+    assert "Upper bounds measured without the stage, no edit is known 1 Make decode cheaper at most 4.00×" in text
+    assert sentence in text
+    assert conclusion in text
+    assert "What to change" not in text
