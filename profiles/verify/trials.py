@@ -112,14 +112,10 @@ class Trials:
         least = self._pace.least_pairs(EARLY_PAIRS if first else PAIRS)
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least)
 
-    def fits(self, pairs: int) -> bool:
-        """Whether so many pairs of another trial fit into the time left."""
+    def fits(self, pairs: int, reserved: float = 0.0) -> bool:
+        """Whether so many pairs of another trial fit into the time left, less the seconds that are reserved."""
         needed = self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline)
-        return self.left() >= needed
-
-    def fits_with(self, pairs: int, reserved: float) -> bool:
-        """Whether so many pairs of another trial fit into the time left, less what is reserved, in seconds."""
-        return self.left() >= self._pace.seconds_of(self._pace.least_pairs(pairs), first=not self._baseline) + reserved
+        return self.left() >= needed + reserved
 
     def rebase(self, baseline: Callable[[], Mapping[str, Job]]) -> None:
         """Compare with another pipeline from now on."""

@@ -179,7 +179,8 @@ class _Verification:
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
         left = max(0.0, self._until - time.monotonic())
-        text = f"trying up to {count} change{'s' if count > 1 else ''}, {left:.0f} s at most"
+        what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
+        text = f"{what}, {left:.0f} s at most"
         if not self._jobs.is_spec:
             text += f"; {plans.calls_of(self._mode.mode)}"
         if (made := plans.seconds_to_make(self._profile)) >= plans.LONG_TO_MAKE:
@@ -324,7 +325,7 @@ class _Verification:
             if is_alternative(finding, (one for one in self._profile.findings or () if one.status == "kept")):
                 continue
             reserved = self._reserved()
-            if not trials.fits_with(EARLY_PAIRS, reserved):
+            if not trials.fits(EARLY_PAIRS, reserved):
                 break
             self._try(trials, finding, reserved)
             if finding.status == "kept":

@@ -58,6 +58,14 @@ def test_a_map_is_not_called_and_all_before_it_is(tf: Any) -> None:
     assert calls == {"before": 40}
 
 
+def test_a_map_before_a_batch_draws_groups_and_loses_none(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(43).map(counted.stage("before")).map(counted.stage("slow")).batch(4).repeat(2)
+    found, calls = counted.of(replaced(dataset, "stages.1", batches=2))
+    assert found == [*[[0, 1, 2, 3], [4, 5, 6, 7]] * 5, [0, 1, 2]] * 2
+    assert calls == {"before": 86}
+
+
 @pytest.mark.parametrize("drop", [True, False])
 def test_a_batch_draws_its_elements_and_gives_as_many_batches(tf: Any, drop: bool) -> None:
     counted = Counted(tf)

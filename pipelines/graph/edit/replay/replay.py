@@ -30,7 +30,10 @@ from pipeprof.pipelines.ops.traits import traits
 
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
-"""Elements that a replaced stage with threads of its own gives ahead."""
+"""Groups of elements that a replaced stage with threads of its own gives ahead."""
+_MOST_TOGETHER: Final = 32
+_REWRITING: Final = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
+"""Options without which TensorFlow makes no stage parallel by itself."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def replay_stages(
     reason = why_no_replay([(stage.address, stage.op) for stage in line], replay.stages)
     if reason is not None:
         raise CannotEditError(reason, next(iter(replay.stages), None))
-    return _Replaced(graph, line, written.nodes, replay).make(dataset)
+    return _Replaced(graph, line, written.nodes, written.options, replay).make(dataset)
 
 
 @dataclass
@@ -88,6 +91,7 @@ class _Replaced:
     graph: EditableGraph
     line: Sequence[WrittenStage]
     nodes: Mapping[str, Node]
+    options: Mapping[str, Any]
     replay: Replay
     first: int = field(init=False)
     last: int = field(init=False)
@@ -192,18 +196,34 @@ class _Replaced:
 
         inputs, outputs = self._ratio()
         last = self.line[self.last]
-        left = drawn.window(inputs, drop_remainder=self._drops_remainder()) if inputs > 1 else drawn
+        together = self._together() if inputs == outputs == 1 else 1
+        if together == 1 and inputs == 1 and outputs == 1 and traits(last.op).maps:
+            # TensorFlow then treats it as it treats the map.
+            second = _second(self.nodes[last.head].stateful_op is not None)
+            return tf.data.Dataset.zip(drawn, replayed).map(second, num_parallel_calls=self._parallel(last))
+        inputs, outputs = inputs * together, outputs * together
+        drop = outputs == 1 and self._drops_remainder()
+        left = drawn.window(inputs, drop_remainder=drop) if max(inputs, outputs) > 1 else drawn
         right = replayed.window(outputs) if outputs > 1 else replayed
         both = tf.data.Dataset.zip(left, right)
-        parallel = self._parallel(last)
         if outputs > 1:
-            made = both.flat_map(lambda _, given: tf.data.Dataset.zip(tuple(given)))
-        elif traits(last.op).maps and inputs == 1:
-            # TensorFlow then treats it as it treats the map.
-            return both.map(_second(self.nodes[last.head].stateful_op is not None), num_parallel_calls=parallel)
+            # No function is called for each element: that would take longer than many a stage.
+            made = both.flat_map(_group(inputs, outputs))
         else:
             made = both.scan(0, lambda state, pair: (state, pair[1]))
-        return made.prefetch(_AHEAD) if parallel is not None else made
+        return made.prefetch(_AHEAD * outputs) if self._runs_ahead(last) else made
+
+    def _together(self) -> int:
+        """Return how many elements are drawn at once: no more than a batch later on has."""
+        size = next((size for stage in self.line[self.last + 1 :] if (size := self._batch_size(stage)) is not None), 1)
+        return min(size, _MOST_TOGETHER)
+
+    def _runs_ahead(self, stage: WrittenStage) -> bool:
+        """Whether TensorFlow runs a stage on threads of its own, as written or as it rewrites it by default."""
+        if self._parallel(stage) is not None:
+            return True
+        rewritten = all(self.options.get(name) is not False for name in _REWRITING)
+        return rewritten and traits(stage.op).maps and self.nodes[stage.head].stateful_op is None
 
     def _parallel(self, stage: WrittenStage) -> int | None:
         """Return how many calls of a stage as written run at a time; None where it has no threads of its own."""
@@ -233,6 +253,22 @@ class _Replaced:
             msg = "how many inputs it takes for an output is not known"
             raise CannotEditError(msg, self.replay.stages[0])
         return self.replay.inputs, self.replay.outputs
+
+
+def _group(inputs: int, outputs: int) -> Any:
+    """Return the function that gives a window of the replay; less of it where the window of inputs is the last one.
+
+    Args:
+        inputs: That a window has.
+        outputs: That it gives.
+    """
+    import tensorflow as tf
+
+    def group(drawn: Any, given: Any) -> Any:
+        count = drawn[0].cardinality()
+        return tf.data.Dataset.zip(tuple(given)).take((count * outputs + inputs - 1) // inputs)
+
+    return group
 
 
 def _second(stateful: bool) -> Any:
