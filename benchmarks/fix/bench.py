@@ -122,7 +122,7 @@ def grid(profile: Profile) -> dict[str, tuple[PipelineEdit, ...]]:
 def versions(start: Version, profile: Profile) -> dict[str, Version]:
     """All pipelines of a session but the one as it is; those that no edit can make are left out."""
     edits = grid(profile)
-    tuned = everywhere(main_line(profile))
+    tuned = everywhere(profile)
     if tuned is not None:
         edits[EVERYWHERE] = tuned.edits
     found = {}

@@ -36,6 +36,7 @@ WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
+POOL = "threading.private_threadpool_size"
 PARALLEL_CALLS = "num_parallel_calls"
 EVERYTHING = "all changes of the findings together"
 EVERYWHERE = "AUTOTUNE everywhere"
@@ -88,12 +89,13 @@ def candidates(
         for finding in (*(profile.findings or ()), *profile.proposals, *guesses(profile))
         if (candidate := _of_finding(finding)) is not None
     ]
-    line = main_line(profile) if _is_worth_it(profile) else []
+    worth_it = _is_worth_it(profile)
     expect = _model(profile)
-    found = [expect(candidate) for candidate in (*proposed, *_parameters(profile, line))]
+    parameters = _parameters(profile) if worth_it else ()
+    found = [expect(candidate) for candidate in (*proposed, *parameters)]
     found.sort(key=lambda candidate: -_promise(candidate))
     worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
-    first = [_together(worth, allowed, kind), everywhere(line)]
+    first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)
     return list(_different(candidate for candidate in found if _is_possible(candidate, kind, allowed)))
@@ -194,9 +196,10 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
     )
 
 
-def everywhere(line: Sequence[Stage]) -> Candidate | None:
+def everywhere(profile: Profile) -> Candidate | None:
     """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end."""
-    parallel = [stage for stage in line if traits(stage.op).parallel and not _several_ops(stage)]
+    line = main_line(profile)
+    parallel = [stage for stage in outside_functions(profile) if _takes_calls(stage)]
     edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in parallel]
     ahead = bool(line) and traits(line[-1].op).prefetches
     if line and not ahead:
@@ -209,8 +212,20 @@ def everywhere(line: Sequence[Stage]) -> Candidate | None:
     return Candidate(EVERYWHERE, ", ".join(parts), tuple(edits), _draws(parallel))
 
 
-def _several_ops(stage: Stage) -> bool:
-    return traits(stage.op).composed
+def outside_functions(profile: Profile) -> list[Stage]:
+    """The stages as written that no function of another stage makes: those of the inputs of a zip are among them."""
+    written = [stage for stage in profile.stages or () if stage.origin == "written"]
+    owners = [f"{stage.id}." for stage in written if traits(stage.op).nests]
+    return [stage for stage in written if not any(stage.id.startswith(owner) for owner in owners)]
+
+
+def _takes_calls(stage: Stage) -> bool:
+    return traits(stage.op).parallel and not traits(stage.op).composed
+
+
+def _waits(stage: Stage) -> bool:
+    """Whether it waits more than it computes."""
+    return (stage.blocked_ms_per_batch or 0.0) > (stage.cpu_ms_per_batch or 0.0)
 
 
 def _draws(stages: Sequence[Stage]) -> Semantics:
@@ -218,19 +233,27 @@ def _draws(stages: Sequence[Stage]) -> Semantics:
     return "randomness" if any(stage.random for stage in stages) else "same"
 
 
-def _parameters(profile: Profile, line: Sequence[Stage]) -> Iterator[Candidate]:
+def _parameters(profile: Profile) -> Iterator[Candidate]:
     """Numbers of the stages with much work, those with the most of it first."""
     cores = max(1, round(profile.host.cores or 1))
     named = profile.verdict.stage if profile.verdict is not None else None
-    heavy = [stage for stage in line if stage.id == named or (stage.share or 0.0) >= MUCH_WORK]
-    for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)):
-        if traits(stage.op).parallel and not _several_ops(stage):
-            yield from _calls(stage, cores)
+    line, written = main_line(profile), [stage for stage in profile.stages or () if stage.origin == "written"]
+    heavy = [stage for stage in written if stage.id == named or (stage.share or 0.0) >= MUCH_WORK]
+    heavy = [stage for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)) if _takes_calls(stage)]
+    yield from _pool(profile, [stage for stage in heavy if _waits(stage)])
+    if len(heavy) > 1:
+        for number in (AUTOTUNE, cores):
+            edits = tuple(SetArgument(stage.id, stage.op, PARALLEL_CALLS, number) for stage in heavy)
+            names = " and ".join(dict.fromkeys(stage_name(stage) for stage in heavy))
+            change = f"{PARALLEL_CALLS}: {number} in {len(heavy)} stages"
+            yield Candidate(f"{PARALLEL_CALLS}={number} in {names}", change, edits, _draws(heavy))
+    for stage in heavy:
+        yield from _calls(stage, cores)
     if line and traits(line[-1].op).prefetches:
         last = line[-1]
         for size in (AUTOTUNE, 2, 8):
             yield _argument(last, "buffer_size", size)
-    if any(traits(stage.op).parallel and (stage.parallelism or 1.0) > 1.0 for stage in line):
+    if any(_takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
         yield Candidate(
             "Let parallel stages give elements as they are ready",
             "options.deterministic: false",
@@ -238,12 +261,12 @@ def _parameters(profile: Profile, line: Sequence[Stage]) -> Iterator[Candidate]:
             "order",
         )
     options = profile.options or {}
-    pool = options.get("threading.private_threadpool_size")
+    pool = options.get(POOL)
     if pool is not None and not isinstance(pool, bool) and 0 < pool < cores:
         yield Candidate(
             "Give the pipeline as many threads as there are cores",
-            f"options.threading.private_threadpool_size: {pool} → {cores}",
-            (SetOption("threading.private_threadpool_size", cores),),
+            f"options.{POOL}: {pool} → {cores}",
+            (SetOption(POOL, cores),),
         )
     if options.get("autotune.enabled") is False:
         yield Candidate(
@@ -253,9 +276,23 @@ def _parameters(profile: Profile, line: Sequence[Stage]) -> Iterator[Candidate]:
         )
 
 
+def _pool(profile: Profile, waiting: Sequence[Stage]) -> Iterator[Candidate]:
+    """Many calls at a time in all stages that wait, and a thread for each: AUTOTUNE gives one for each core."""
+    if not waiting:
+        return
+    edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, WAITING_CALLS) for stage in waiting]
+    threads = WAITING_CALLS * len(waiting)
+    now = (profile.options or {}).get(POOL)
+    if now is None or isinstance(now, bool) or 0 < now < threads:
+        edits.append(SetOption(POOL, threads))
+    names = " and ".join(dict.fromkeys(stage_name(stage) for stage in waiting))
+    change = f"{PARALLEL_CALLS}: {WAITING_CALLS}, options.{POOL}: {threads}"
+    yield Candidate(f"Many calls at a time in {names}, which waits", change, tuple(edits), _draws(waiting))
+
+
 def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
     """Numbers of calls at a time: more than there are cores only where the stage waits."""
-    waits = (stage.blocked_ms_per_batch or 0.0) > (stage.cpu_ms_per_batch or 0.0)
+    waits = _waits(stage)
     sizes = [WAITING_CALLS, 2 * cores] if waits else [2 * cores]
     now = stage.parallelism
     numbers: list[int | str] = [AUTOTUNE, *([*sizes, cores] if waits else [cores, *sizes]), 2]

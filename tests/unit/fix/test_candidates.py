@@ -1,0 +1,88 @@
+"""What is tried on a pipeline, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate, candidates, everywhere
+
+
+def stage(address: str, op: str, share: float = 0.0, **given: Any) -> Stage:
+    return Stage(id=address, op=op, origin="written", share=share, **given)
+
+
+WAITING = {"blocked_ms_per_batch": 25.0, "cpu_ms_per_batch": 2.0}
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    """Two slow sides of a zip, and an interleave with a map in its function."""
+    found = recorded("jpeg-folder")
+    found.findings = []
+    found.stages = [
+        stage("source", "zip"),
+        stage("source.inputs.0.source", "range"),
+        stage("source.inputs.0.stages.0", "map", 0.4, **WAITING),
+        stage("source.inputs.1.source", "range"),
+        stage("source.inputs.1.stages.0", "map", 0.4, **WAITING),
+        stage("stages.0", "interleave", 0.1),
+        stage("stages.0.source", "from_tensors"),
+        stage("stages.0.stages.0", "map", 0.01),
+        stage("stages.1", "batch", 0.05),
+    ]
+    return found
+
+
+def calls(address: str, number: object, op: str = "map") -> SetArgument:
+    return SetArgument(address, op, "num_parallel_calls", number)
+
+
+def test_autotune_everywhere_is_all_stages_outside_of_functions_and_a_prefetch(profile: Profile) -> None:
+    found = everywhere(profile)
+    assert found is not None
+    assert found.edits == (
+        calls("source.inputs.0.stages.0", "AUTOTUNE"),
+        calls("source.inputs.1.stages.0", "AUTOTUNE"),
+        calls("stages.0", "AUTOTUNE", "interleave"),
+        calls("stages.1", "AUTOTUNE", "batch"),
+        InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1"),
+    )
+
+
+def test_stages_that_wait_get_a_thread_for_every_call(profile: Profile) -> None:
+    found = [candidate.edits for candidate in candidates(profile, "graph", {"same"})]
+    sides = ("source.inputs.0.stages.0", "source.inputs.1.stages.0")
+    assert (*(calls(side, 16) for side in sides), SetOption("threading.private_threadpool_size", 32)) in found
+    assert any(edits == (calls(sides[0], "AUTOTUNE"),) for edits in found)
+
+
+def test_calls_at_the_same_time_where_numbers_are_drawn_are_another_class(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages[2].random = True
+    assert not [one for one in candidates(profile, "graph", {"same"}) if one.title == EVERYWHERE]
+    assert [one for one in candidates(profile, "graph", {"same", "randomness"}) if one.title == EVERYWHERE]
+
+
+def test_a_pipeline_that_keeps_up_gets_nothing(profile: Profile) -> None:
+    assert profile.verdict is not None
+    profile.verdict.bound = "step"
+    assert candidates(profile, "graph", {"same"}) == []
+
+
+def test_what_the_model_predicts_to_help_most_comes_first(recorded: Callable[[str], Profile]) -> None:
+    found = [one for one in candidates(recorded("jpeg-folder"), "graph", {"same"}) if one.title != EVERYWHERE]
+    known = [one.predicted if one.predicted is not None else 1.1 for one in found if not one.for_memory]
+    first = next((number for number, one in enumerate(found) if "together" not in one.title), 0)
+    assert known[first:] == sorted(known[first:], reverse=True)
+    assert any(one.predicted is not None for one in found)
+
+
+def test_the_key_of_a_candidate_has_no_address() -> None:
+    one, other = (Candidate("a", "b", (calls(address, 2),)) for address in ("stages.0", "stages.1"))
+    assert one.key == other.key
