@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from inspect import Parameter, Signature
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLORS = ("auto", "always", "never")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 Target = Annotated[
     str,
@@ -131,7 +133,7 @@ Dispatch = Annotated[
     str | None,
     typer.Option("--dispatch", metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Seed for TensorFlow's random ops.")]
+Seed = Annotated[str | None, typer.Option("--seed", metavar="N", help="Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="SECONDS", help="Give up when no step finishes for this long.  [default: 120]"),
@@ -155,7 +157,7 @@ class RunOptions:
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
-    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Measure at most this many steps.")] = None
+    steps: Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")] = None
     step: Step = None
     dispatch: Dispatch = None
     cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
@@ -295,7 +297,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]])
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:
@@ -361,20 +363,27 @@ def duration(flag: str, text: str | None) -> float | None:
     return seconds
 
 
-def whole(flag: str, number: int | None) -> int | None:
-    """Check that a whole number fits into 64 bits.
+def whole(flag: str, text: str | None, least: int = 1) -> int | None:
+    """Parse a whole number that fits into 64 bits.
+
+    Args:
+        flag: The option.
+        text: Its value.
+        least: The smallest number that it takes.
 
     Raises:
-        UsageError: It does not.
+        UsageError: It is none, or too small or too large.
 
     Example:
-        >>> whole("--steps", 500)
+        >>> whole("--steps", "500")
         500
     """
-    if number is not None and number >= 2**63:
-        msg = f"{flag}: got {str(number)[:30]}, expected a whole number of at most 64 bits"
-        raise UsageError(msg)
-    return number
+    if text is None:
+        return None
+    if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
+        return number
+    msg = f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits"
+    raise UsageError(msg)
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$", re.MULTILINE)
 """In every text report of a saved profile, the complete one and the default one."""
 _TAIL_BYTES = 8192
+_TAKEN = "the file exists; use --force to overwrite it, or another name"
+_FOREIGN = "the file exists, and pipeprof did not write it; use --force to overwrite it"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def plan_outputs(
     stdout = report_format(form, json=json, command=command)
     files = [(Path(text), format_of(text, command)) for text in out or [] if text != "-"]
     for path, _ in files:
-        _check_file(path, force=force)
+        check_file("--out", path, force=force, own=is_own_report, taken=_FOREIGN)
     return Outputs(stdout, files)
 
 
@@ -92,26 +95,51 @@ def format_of(text: str, command: str = "run") -> str:
     return known[extension]
 
 
-def _check_file(path: Path, *, force: bool) -> None:
+def check_file(
+    flag: str, path: Path, *, force: bool, own: Callable[[Path], bool] | None = None, taken: str = _TAKEN
+) -> None:
+    """Check that a file can be written, and may be, before anything is read or measured.
+
+    Args:
+        flag: The option that names it.
+        path: The file.
+        force: Any file may be overwritten.
+        own: Whether an existing file may be overwritten without it; none may if not given.
+        taken: What to say of one that may not.
+
+    Raises:
+        UsageError: It cannot or must not be written.
+    """
     from pipeprof.profiles.document.store import reason
 
     try:
-        if not path.parent.is_dir():
-            msg = f"--out {path}: the folder {path.parent} does not exist; create it first"
-            raise UsageError(msg)
-        if path.is_dir():
-            msg = f"--out {path}: this is a folder; name a file in it"
-            raise UsageError(msg)
-        if path.exists() and not path.is_file():
-            # Not with --force either: what is written would take the place of /dev/null for everybody.
-            msg = f"--out {path}: this is a device or a pipe, not a file; name a file, or use - for stdout"
-            raise UsageError(msg)
-        if path.is_file() and not force and not is_own_report(path):
-            msg = f"--out {path}: the file exists, and pipeprof did not write it; use --force to overwrite it"
-            raise UsageError(msg)
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
     except OSError as error:
-        msg = f"--out {path}: {reason(error)}"
+        msg = f"{flag} {path}: no file can be written there ({reason(error)}); use another name"
         raise UsageError(msg) from None
+    if mode is None and not path.parent.is_dir():
+        msg = f"{flag} {path}: the folder {path.parent} does not exist; create it first"
+    elif mode is not None and stat.S_ISDIR(mode):
+        msg = f"{flag} {path}: this is a folder; name a file in it"
+    elif mode is not None and not stat.S_ISREG(mode):
+        # Not with --force either: what is written would take the place of /dev/null for everybody.
+        stdout = ", or use - for stdout" if flag == "--out" else ""
+        msg = f"{flag} {path}: this is a device or a pipe, not a file; name a file{stdout}"
+    elif (mode is not None or path.is_symlink()) and not force and not (own is not None and own(path)):
+        msg = f"{flag} {path}: {taken}"
+    else:
+        return
+    raise UsageError(msg)
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same existing file."""
+    try:
+        return one.is_file() and one.samefile(other)
+    except OSError:
+        return False
 
 
 def is_own_report(path: Path) -> bool:

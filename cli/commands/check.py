@@ -67,6 +67,7 @@ def check(
     """
     from pipeprof.cli import options, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
@@ -74,6 +75,10 @@ def check(
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)
     kind = options.report_format(form, json=json, command="check")
+    if python and (show or kind != "text"):
+        other = "--show" if show else f"--format {form}" if form else "--json"
+        msg = f"--python prints Python, and {other} prints something else: give one of them"
+        raise UsageError(msg)
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return

@@ -102,7 +102,7 @@ def _settings(given: FixOptions) -> partial[RunSettings]:
         step=options.step(given.step),
         dispatch=options.dispatch(given.dispatch),
         seconds=FIRST_SECONDS,
-        seed=options.whole("--seed", given.seed),
+        seed=options.whole("--seed", given.seed, 0),
         timeout=options.duration("--timeout", given.timeout),
         max_time=options.duration("--max-time", given.max_time),
         memory_limit=options.byte_size("--memory-limit", given.memory_limit),

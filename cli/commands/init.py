@@ -169,25 +169,18 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
     """
     from pathlib import Path
 
+    from pipeprof.cli.output import check_file
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
+    def is_schema(path: Path) -> bool:
+        return path.is_file() and f'"$id": "{SCHEMA_ID}"' in path.read_text(encoding="utf-8", errors="replace")
+
     path = Path(schema)
-    if not path.parent.is_dir():
-        msg = f"--schema {schema}: the folder {path.parent} does not exist; create it first"
-    elif path.is_dir():
-        msg = f"--schema {schema}: this is a folder; name a file in it"
-    elif out != "-" and path.absolute() == Path(out).absolute():
+    check_file("--schema", path, force=force, own=is_schema)
+    if out != "-" and path.absolute() == Path(out).absolute():
         msg = f"--schema {schema}: --out names the same file; use another name"
-    elif (
-        (path.exists() or path.is_symlink())
-        and not force
-        and not (path.is_file() and f'"$id": "{SCHEMA_ID}"' in path.read_text(encoding="utf-8", errors="replace"))
-    ):
-        msg = f"--schema {schema}: the file exists; use --force to overwrite it, or another name"
-    else:
-        return
-    raise UsageError(msg)
+        raise UsageError(msg)
 
 
 def _write_schema(schema: str | None) -> None:
@@ -207,22 +200,14 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
     """
     from pathlib import Path
 
+    from pipeprof.cli.output import check_file, same_file
     from pipeprof.pipelines.errors import UsageError
 
     path = Path(out)
-    if not path.parent.is_dir():
-        msg = f"--out {out}: the folder {path.parent} does not exist; create it first"
-    elif path.is_dir():
-        msg = f"--out {out}: this is a folder; name a file in it"
-    elif path.exists() and not path.is_file():
-        msg = f"--out {out}: this is a device or a pipe, not a file; name a file, or use - for stdout"
-    elif from_ is not None and path.exists() and Path(from_).exists() and path.samefile(from_):
+    if path.name and from_ is not None and same_file(path, Path(from_)):
         msg = f"--out {out}: the spec would read this file; use another name"
-    elif (path.exists() or path.is_symlink()) and not force:
-        msg = f"--out {out}: the file exists; use --force to overwrite it, or another name"
-    else:
-        return
-    raise UsageError(msg)
+        raise UsageError(msg)
+    check_file("--out", path, force=force)
 
 
 def _write(out: str, text: str, flag: str = "--out") -> None:

@@ -67,7 +67,7 @@ def run(given: RunOptions) -> None:
         dispatch=options.dispatch(given.dispatch),
         seconds=options.duration("--seconds", given.seconds),
         steps=options.whole("--steps", given.steps),
-        seed=options.whole("--seed", given.seed),
+        seed=options.whole("--seed", given.seed, 0),
         cold=True if given.cold else None,
         timeout=options.duration("--timeout", given.timeout),
         max_time=options.duration("--max-time", given.max_time),

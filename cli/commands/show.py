@@ -35,7 +35,7 @@ def show(
     ] = None,
     *,
     finding: Annotated[
-        int | None, typer.Option(metavar="N", help="Print finding N in full, with the fix as YAML and Python.")
+        str | None, typer.Option(metavar="N", help="Print finding N in full, with the fix as YAML and Python.")
     ] = None,
     section: Section = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the complete report.")] = False,
@@ -53,23 +53,24 @@ def show(
     import sys
 
     from pipeprof.cli import output, streams
-    from pipeprof.cli.options import COLORS, choice
+    from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.redaction import redact_here
     from pipeprof.profiles.document.store import load_saved
 
     choice("--color", color, COLORS)
+    number = whole("--finding", finding, 0)
     outputs = output.plan_outputs(out, form, json=json, force=force)
-    selection = output.select(outputs, verbose=verbose, sections=section, finding=finding)
+    selection = output.select(outputs, verbose=verbose, sections=section, finding=number)
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     _require_one(paths, outputs.files, "--out")
-    _require_one(paths, finding, "--finding")
+    _require_one(paths, number, "--finding")
     saved = [load_saved(path) for path in paths]
     for path, one in zip(paths, saved, strict=True):
         _note_unknown(path, one)
     documents = [profile.profile for profile in saved]
-    if finding is not None:
-        _require_finding(documents[0], finding)
+    if number is not None:
+        _require_finding(documents[0], number)
     if redact:
         documents = [redact_here(document) for document in documents]
     if len(documents) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def parse_target(text: str) -> ParsedTarget:
         raise UsageError(msg)
     if text.endswith(_SPEC_SUFFIXES):
         return ParsedTarget("spec", _existing_path(text))
-    if Path(text).is_dir():
+    if text and Path(text).is_dir():
         msg = f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
     msg = f"invalid target {text!r}: expected spec.yaml (or .yml), file.py:function or package.module:function"
@@ -114,13 +115,20 @@ def _specs_near(text: str) -> list[str]:
 
 def _existing_path(text: str) -> Path:
     path = Path(text)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        msg = f"{text} is a folder: expected a file"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        msg = f"{text}: no such file"
+        raise UsageError(msg + did_you_mean(text, _specs_near(text))) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        msg = f"{text}: cannot be read ({why.lower()})"
+        raise UsageError(msg) from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        msg = f"{text} is {kind}: expected a file"
         raise UsageError(msg)
-    msg = f"{text}: no such file"
-    raise UsageError(msg + did_you_mean(text, _specs_near(text)))
+    return path
 
 
 def _function_target(path: Path, function: str, module: str | None = None) -> ParsedTarget:

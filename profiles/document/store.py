@@ -224,7 +224,7 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: boo
     Raises:
         OSError: It could not be written; what was there before is untouched.
     """
-    path = path.resolve() if follow and path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if follow and path.is_symlink() else path
     if path.exists() and not path.is_file():
         # A file in its place would take away what other programs open by that name.
         raise OSError(errno.EINVAL, "a device, a pipe or a folder, not a file", str(path))

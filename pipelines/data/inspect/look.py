@@ -67,6 +67,10 @@ def look(text: str) -> Found:
 
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
     """Detect the kind of files that the user named, one by one or by a glob."""
+    odd_file = next((file for file in files if file.exists() and not file.is_file()), None)
+    if odd_file is not None:
+        msg = f"{odd_file} is {'a folder' if odd_file.is_dir() else 'a device or a pipe'}: init reads {_KNOWN}"
+        raise UsageError(msg)
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1 or None in kinds:
         odd = next((file for file in files if _kind(file) is None), None)
@@ -122,7 +126,9 @@ def _files_below(folder: Path) -> list[Path]:
     for where, folders, names in os.walk(folder, followlinks=True):
         depth = len(Path(where).relative_to(folder).parts)
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < _DEEPEST - 1 else []
-        found += [Path(where, name) for name in sorted(names) if not name.startswith(".")]
+        visible = [Path(where, name) for name in sorted(names) if not name.startswith(".")]
+        # A pipe has no beginning that could be looked at; what cannot be read is an error of its own.
+        found += [path for path in visible if path.is_file() or not path.exists()]
         if len(found) > _MOST_FILES:
             break
     return found
