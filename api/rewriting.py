@@ -27,6 +27,7 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
         A ``tf.data.Dataset``; ``dataset`` itself where the plan has no changes.
 
     Raises:
+        TypeError: ``dataset`` is no dataset, or ``plan`` no path.
         PlanError: The file is no plan, or was made for another pipeline.
         CannotEditError: The dataset captures state that a copy would freeze (a ``tf.Variable``, a mutable table), or
             holds 50 MB or more in memory; the message names stage and resource.
@@ -36,22 +37,34 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
     from pipeprof.pipelines.graph.edit.apply import apply_steps
     from pipeprof.pipelines.graph.edit.round_trip import editable
 
-    path = Path(plan)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {error}"
-        raise PlanError(msg) from None
-    saved = read_plan(text, str(path))
+    if not hasattr(dataset, "element_spec"):
+        msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
+        raise TypeError(msg)
+    saved = read_plan(_text_of(plan), str(plan))
     missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
     if missing:
-        words = f"{path} was measured with other variables of the environment; start with: {shell_line(saved)}"
+        words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
         warnings.warn(words, stacklevel=2)
     if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
     written = editable(dataset, in_memory=0).read().stages()
     misfit = describe_misfit(saved, {stage.address: stage.op for stage in written})
     if misfit is not None:
-        msg = f"{path} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
+        msg = f"{plan} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
         raise PlanError(msg)
     return apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
+
+
+def _text_of(plan: object) -> str:
+    if not isinstance(plan, str | os.PathLike):
+        msg = f"pipeprof.apply takes the path of a plan, not a {type(plan).__name__}"
+        raise TypeError(msg)
+    path = Path(plan)
+    try:
+        if path.exists() and not path.is_file():
+            msg = f"{path} is a folder, a device or a pipe: expected a plan"
+            raise PlanError(msg)
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise PlanError(msg) from None

@@ -156,18 +156,50 @@ def from_document(data: Mapping[str, Any]) -> PipelineEdit | None:
     if kind is None:
         return None
     known = {name.name for name in fields(kind)}
-    given = {key: _frozen(key, value) for key, value in data.items() if key in known}
+    given = {key: value for key, value in data.items() if key in known}
     try:
-        return kind(**given)
+        return kind(**{key: _read(key, value) for key, value in given.items()})
     except TypeError:
         return None
 
 
-def _frozen(name: str, value: Any) -> Any:
+def _read(name: str, value: Any) -> Any:
+    """The value of a field of an edit.
+
+    Raises:
+        TypeError: The field has none like it.
+    """
+    if name == "value" or (name == "after" and value is None):
+        return value
+    if name == "arguments":
+        return _arguments(value)
     if name == "stages":
-        return tuple(value)
+        return tuple(_text(address) for address in _items(value))
     if name == "by":
-        return tuple(stage if isinstance(stage, NewStage) else NewStage(**stage) for stage in value)
+        return tuple(_new_stage(stage) for stage in _items(value))
+    return _text(value)
+
+
+def _new_stage(value: Any) -> NewStage:
+    found = {"op": value.op, "arguments": value.arguments} if isinstance(value, NewStage) else _arguments(value)
+    return NewStage(_text(found.get("op")), _arguments(found.get("arguments", {})))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _items(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(value)
+    return value
+
+
+def _arguments(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(value)
     return value
 
 

@@ -87,17 +87,17 @@ def read_plan(text: str, name: str) -> SavedPlan:
     """
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or KEY not in document:
         msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {name}"
         raise PlanError(msg)
-    if document[KEY] not in {PLAN_VERSION, STEPS_VERSION}:
+    if document[KEY] not in (PLAN_VERSION, STEPS_VERSION):
         known = f"{PLAN_VERSION} and {STEPS_VERSION}"
         msg = f"{name} is a plan of version {document[KEY]}, this pipeprof reads versions {known}: write it again"
         raise PlanError(msg)
-    steps = [_step(step) for step in (document.get("edits"), *_listed(document.get("then")))]
-    stages = document.get("stages")
+    stages, then = document.get("stages"), document.get("then", [])
+    steps = [_step(step) for step in (document.get("edits"), *(then if isinstance(then, list) else [None]))]
     if not isinstance(stages, dict) or any(None in step for step in steps):
         msg = f"{name} is damaged or has edits that this version does not know: write it again"
         raise PlanError(msg)
@@ -106,16 +106,15 @@ def read_plan(text: str, name: str) -> SavedPlan:
         str(document.get("target", "")),
         {str(address): str(op) for address, op in stages.items()},
         tuple(tuple(edit for edit in step if edit is not None) for step in steps if step),
-        float(speedup) if isinstance(speedup, int | float) else None,
+        speedup if isinstance(speedup, float) else None,
     )
 
 
 def _step(value: Any) -> list[PipelineEdit | None]:
-    return [from_document(edit) if isinstance(edit, dict) else None for edit in _listed(value)]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    """The edits of a step; None for what is none."""
+    if not isinstance(value, list):
+        return [None]
+    return [from_document(edit) if isinstance(edit, dict) else None for edit in value]
 
 
 def describe_misfit(plan: SavedPlan, stages: Mapping[str, str]) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
@@ -56,6 +56,34 @@ class Predicted(Model):
     formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
 
 
+class Effect(Model):
+    """The fields of a measured effect that reports read; others may stand beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    speedup: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pairs: list[float] | None = None
+    peak_rss_delta_bytes: float | None = None
+    mode: str | None = None
+    data: str | None = None
+    conclusion: str | None = None
+
+
+def _is_effect(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        Effect.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        msg = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}"
+        raise ValueError(msg) from None
+    return value
+
+
+MeasuredEffect = Annotated[dict[str, Any], AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
+
+
 class Finding(Model):
     """Something seen, with its evidence and its status."""
 
@@ -81,7 +109,7 @@ class Finding(Model):
         description="The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot.",
     )
     predicted: Predicted | None = None
-    measured: dict[str, Any] | None = Field(
+    measured: MeasuredEffect | None = Field(
         None,
         description="With `status: ceiling`, an upper bound: `replayed` are the stages that a replay of their outputs "
         "has replaced, `other_cpu_ms_per_batch` is the CPU time of everything else, `cores_needed` those that the step "
@@ -164,7 +192,7 @@ class Fix(Model):
     )
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that belong to it.")
     semantics: Literal["same", "order", "randomness", "values"] | None = None
-    measured: dict[str, Any] | None = Field(
+    measured: MeasuredEffect | None = Field(
         None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
     )
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, describe_misfit, environment_of, read_plan, write_plan
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.rewriting import apply
 
 STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
 PLAN = SavedPlan(
@@ -59,6 +61,18 @@ def test_a_plan_of_several_steps_is_none_of_the_first_version() -> None:
         ),
         (lambda document: document.update(stages=None), "is damaged"),
         (lambda document: document["edits"].append({"kind": "Unheard"}), "edits that this version does not know"),
+        (lambda document: document.update(pipeprof_plan=[1]), r"a plan of version \[1\]"),
+        (lambda document: document.update(edits="nothing"), "is damaged"),
+        (lambda document: document.pop("edits"), "is damaged"),
+        (lambda document: document.update(then={"edits": []}), "is damaged"),
+        (lambda document: document["edits"].append("no edit"), "is damaged"),
+        (lambda document: document["edits"][0].update(stage=5), "is damaged"),
+        (lambda document: document["edits"][1].update(arguments="buffer_size"), "is damaged"),
+        (lambda document: document["edits"][1].update(after=7), "is damaged"),
+        (lambda document: document["edits"][3].update(stages="stages.1"), "is damaged"),
+        (lambda document: document["edits"][3].update(by=[3]), "is damaged"),
+        (lambda document: document["edits"][3].update(by=[{"arguments": {}}]), "is damaged"),
+        (lambda document: document["edits"][2].pop("batch"), "is damaged"),
     ],
 )
 def test_what_is_no_plan_is_refused(change: Any, said: str) -> None:
@@ -105,6 +119,12 @@ def test_the_plan_has_what_is_kept_together_else_the_best(findings: list[Finding
     assert (best.rule if best is not None else None) == rule
 
 
+class Dataset:
+    """What `apply` takes for a dataset."""
+
+    element_spec = ()
+
+
 ARENAS = SavedPlan("train.py:make", STAGES, ((SetEnvironment("MALLOC_ARENA_MAX", "2"),),))
 
 
@@ -116,11 +136,33 @@ def test_variables_of_the_process_are_a_line_of_the_plan() -> None:
 
 
 def test_apply_names_variables_that_are_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeprof.rewriting import apply
-
-    plan, dataset = tmp_path / "a.plan.json", object()
+    plan, dataset = tmp_path / "a.plan.json", Dataset()
     plan.write_text(write_plan(ARENAS))
     with pytest.warns(UserWarning, match="start with: MALLOC_ARENA_MAX=2 python"):
         assert apply(dataset, plan) is dataset
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     assert apply(dataset, plan) is dataset
+
+
+def test_a_plan_that_is_nested_without_end_is_none() -> None:
+    with pytest.raises(PlanError, match="is not a plan"):
+        read_plan('{"pipeprof_plan": 1, "edits": ' + "[" * 100_000, "a.plan.json")
+
+
+def test_what_is_no_dataset_and_what_is_no_plan_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"takes a tf\.data\.Dataset and the path of a plan, not a list"):
+        apply([1, 2], "a.plan.json")
+    with pytest.raises(TypeError, match="takes the path of a plan, not a dict"):
+        apply(Dataset(), {})  # type: ignore[arg-type]
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for path, words in (
+        (tmp_path, "is a folder, a device or a pipe: expected a plan"),
+        (tmp_path / "pipe", "is a folder, a device or a pipe: expected a plan"),
+        (tmp_path / "missing", "cannot be read: No such file or directory"),
+        (tmp_path / "binary", "cannot be read: 'utf-8' codec"),
+        (tmp_path / ("a" * 300), "cannot be read: File name too long"),
+        ("nul\0", "cannot be read: embedded null"),
+    ):
+        with pytest.raises(PlanError, match=words):
+            apply(Dataset(), path)

@@ -65,6 +65,25 @@ def test_what_the_schema_forbids_is_refused(place, value, tmp_path):
     assert str(place[0]) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "measured",
+    [
+        {"speedup": "fast"},
+        {"speedup": 1.2, "low": [1]},
+        {"speedup": 1.2, "pairs": [[1.0, 2.0]]},
+        {"speedup": 1.2, "pairs": "many"},
+        {"peak_rss_delta_bytes": "much"},
+        {"data": 3},
+    ],
+)
+def test_a_measured_effect_of_other_types_is_refused(measured, tmp_path):
+    finding = {"rule": "a", "title": "A", "status": "kept", "measured": measured}
+    path, document = changed(tmp_path, ("findings",), [finding])
+    assert not VALIDATOR.is_valid(document)
+    with pytest.raises(ProfileError, match=r"is not a valid profile: findings\.0\.measured: \w+"):
+        load_profile(path)
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_json_does_not_have_is_refused(number, tmp_path):
     path = tmp_path / "profile.json"
