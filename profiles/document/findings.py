@@ -57,7 +57,7 @@ class Predicted(Model):
 
 
 class Effect(Model):
-    """The fields of a measured effect that reports read; others may stand beside them."""
+    """The fields of a measured effect that reports read; it may have others."""
 
     model_config = ConfigDict(extra="allow")
 
