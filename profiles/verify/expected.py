@@ -30,7 +30,10 @@ def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:
     edits = [from_document(document.model_dump()) for document in edits_of(finding)]
     if finding.predicted is not None or finding.family == "correctness" or not edits:
         return finding
-    expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
+    try:
+        expected = predict(profile, [edit for edit in edits if edit is not None], costs) if None not in edits else None
+    except Exception:  # A mistake in the model must never cost the verification.
+        return finding
     if expected is not None and expected.speedup > 0:
         finding.predicted = Predicted(
             speedup=expected.speedup,

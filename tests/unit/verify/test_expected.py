@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, to_document
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
@@ -66,3 +68,13 @@ def test_the_largest_predicted_effect_is_tried_first(recorded: Recorded) -> None
 def test_the_prediction_of_a_rule_stays(recorded: Recorded) -> None:
     own = finding("own", CALLS, predicted=Predicted(speedup=1.25))
     assert by_worth(waiting(recorded), [own])[0].predicted == Predicted(speedup=1.25)
+
+
+def test_a_mistake_in_the_model_does_not_end_the_verification(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pipeprof.profiles.verify.expected.predict", mistaken)
+    assert by_worth(waiting(recorded), [finding("a", CALLS)])[0].predicted is None
