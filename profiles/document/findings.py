@@ -182,7 +182,7 @@ class Fix(Model):
         description="Of measuring: windows of runs, and turns with their warm-ups; starts and builds are not in it."
     )
     budget_seconds: float
-    wall_seconds: float = Field(description="The whole search, starts of processes and builds included.")
+    wall_seconds: float = Field(description="The run and the search, starts of processes and builds included.")
     allow: list[str] = Field(description="What the changes may change of the data.")
     steps: list[FixStep] = Field(default_factory=list)
     edits: list[list[Edit]] = Field(

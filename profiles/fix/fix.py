@@ -71,7 +71,8 @@ def fix(
         fixing.result.reason = str(error)
     finally:
         progress.close()
-    fixing.result.wall_seconds = round(time.monotonic() - began, 2)
+    before = sum(phase.seconds or 0.0 for phase in profile.phases)
+    fixing.result.wall_seconds = round(before + time.monotonic() - began, 2)
     profile.fix = fixing.result
 
 

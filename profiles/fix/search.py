@@ -134,7 +134,7 @@ class Search:
         while True:
             group = self._next_group()
             if not group:
-                return "nothing further to try"
+                return self._why_no_more()
             if not self._lab.fits(len(group)):
                 group = dict(list(group.items())[: max(1, len(group) // 2)])
                 if not self._lab.fits(len(group)):
@@ -151,6 +151,16 @@ class Search:
             if again is None:
                 return "the changed pipeline could not be measured alone"
             self._profile = again
+
+    def _why_no_more(self) -> str:
+        """Why nothing is left to try, in words."""
+        tried = [step for step in self.found.steps if step.speedup is not None]
+        if self.found.best.steps:
+            return "nothing further helps"
+        if tried:
+            return f"none of {len(tried)} changes that were measured helps"
+        bound = self._profile.verdict.bound if self._profile.verdict is not None else None
+        return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
 
     @property
     def _aim(self) -> Aim:

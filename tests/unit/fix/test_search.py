@@ -118,7 +118,7 @@ def test_the_best_of_a_race_is_taken_and_the_pipeline_is_looked_at_again(
     ]
     assert [len(version.steps) for version in lab.looked] == [1, 2, 3]
     assert lab.gains == [pytest.approx(2.0), pytest.approx(2.8), pytest.approx(3.36)]
-    assert found.reason == "nothing further to try"
+    assert found.reason == "nothing further helps"
     outcomes = [(step.title, step.round, step.result) for step in found.steps if step.speedup and step.speedup > 1]
     assert outcomes == [
         ("second", 1, "taken"),
@@ -142,6 +142,7 @@ def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
     one = search(profile, lab)
     assert one.run().best.steps == ()
     assert set(results(one).values()) == {"rejected"}
+    assert one.found.reason == f"none of {len(one.found.steps)} changes that were measured helps"
     assert lab.looked == []
 
 
@@ -218,3 +219,4 @@ def test_a_pipeline_that_keeps_up_with_its_step_is_not_raced(recorded: Callable[
     lab = FakeLab({})
     found = search(recorded("step-bound"), lab).run()
     assert (lab.seen, found.best.steps) == ([], ())
+    assert found.reason == "the step is the limit, not the pipeline"
