@@ -46,6 +46,9 @@ class Change:
 class JobMaker:
     """Makes the jobs of one target.
 
+    Attributes:
+        planned: What its workers measure.
+
     Args:
         settings: Of the run.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
@@ -66,7 +69,7 @@ class JobMaker:
         sha256: str | None = None,
     ) -> None:
         self._settings = settings
-        self._planned = plan(settings)
+        self.planned = plan(settings)
         self._reload = reload
         self._limit = memory_limit
         self._digest_seconds = digest_seconds
@@ -85,12 +88,12 @@ class JobMaker:
     @property
     def timeout(self) -> float:
         """Seconds without a step after which a pipeline is taken to hang."""
-        return self._planned.timeout
+        return self.planned.timeout
 
     def in_dispatch(self, dispatch: Dispatch) -> JobMaker:
         """Return one whose jobs run that far ahead of the device."""
         other = copy.copy(self)
-        other._planned = replace(self._planned, dispatch=dispatch)
+        other.planned = replace(self.planned, dispatch=dispatch)
         return other
 
     def as_it_is(self) -> dict[str, Job]:
@@ -169,7 +172,7 @@ class JobMaker:
         if loaded is not None and loaded.spec.data:
             folders = ensure(loaded.spec.data, progress=self._data_progress, cache=locate())
         settings = replace(self._settings, loaded=loaded)
-        job = job_of(settings, self._planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
+        job = job_of(settings, self.planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
         return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
 
 

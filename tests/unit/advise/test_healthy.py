@@ -10,7 +10,7 @@ from unit.advise.healthy_views import ALL, HEALTHY, HUNGRY, TEXT, TRAPS
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, unnamed
 
-from pipeprof.profiles.advise.advise import advise
+from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.view.view import PipelineView
@@ -29,6 +29,12 @@ def test_nothing_on_speed(name: str) -> None:
     view = measured(build(), **run)
     assert speed(view) == []
     assert speed(unnamed(view)) == []
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_tried_where_nothing_could_be_won(name: str) -> None:
+    build, run = HEALTHY[name]
+    assert [finding.rule for finding in worth_a_try(measured(build(), **run), [])] == []
 
 
 @pytest.mark.parametrize("name", HEALTHY)

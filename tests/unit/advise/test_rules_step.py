@@ -48,8 +48,8 @@ def test_batches_that_are_mostly_padding() -> None:
                     "bucket_by_sequence_length",
                     {
                         "element_length_func": {"ops": ["tf.size"]},
-                        "bucket_boundaries": [50, 100, 200],
-                        "bucket_batch_sizes": [64] * 4,
+                        "bucket_boundaries": [50, 100, 200, 400],
+                        "bucket_batch_sizes": [64] * 5,
                     },
                 ),
             ),

@@ -11,6 +11,9 @@ from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, percent, significant, size
 
+_PARTS_OF_MEAN = (0.5, 1.0, 2.0, 4.0)
+"""Where the buckets end: lengths often have a long tail."""
+
 
 class PaddingWaste(Rule):
     """Elements of different lengths, padded to the longest one of their batch."""
@@ -86,7 +89,7 @@ def _buckets(below: StageView, stage: StageView, rows: int, given: float) -> tup
     if len(parts) != 1 or parts[0].shape != (None,) or not width:
         return ()
     mean = max(2.0, given / width)
-    boundaries = sorted({math.ceil(mean / 2), math.ceil(mean), math.ceil(mean * 2)})
+    boundaries = sorted({math.ceil(mean * part) for part in _PARTS_OF_MEAN})
     kept = {name: stage.arguments[name] for name in ("drop_remainder",) if name in stage.arguments}
     arguments = {
         "element_length_func": {"ops": ["tf.size"]},
