@@ -137,6 +137,7 @@ BATCH_ROW_US = _constant(
 )
 CACHED_ELEMENT_US = _constant("CACHED_ELEMENT_US", 0.5, "µs", "An element from a cache in memory", "a cache of numbers")
 BATCHED_SHARE = _constant("BATCHED_SHARE", 0.25, "× its own time", "A function on a whole batch", "CSV and records")
+EPOCH_START_US = _constant("EPOCH_START_US", 1000.0, "µs", "A new iterator for an epoch", "a cache of 160 numbers")
 SHORT_OP_US = _constant("SHORT_OP_US", 0.5, "µs", "An op of a function on a small tensor", "maps of one op")
 COPIED_BYTES_PER_US = _constant(
     "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"

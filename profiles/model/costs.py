@@ -9,6 +9,7 @@ from pipeprof.profiles.constants import (
     BATCHED_SHARE,
     CACHED_ELEMENT_US,
     COPIED_BYTES_PER_US,
+    EPOCH_START_US,
     MAP_CALL_US,
     SHORT_OP_US,
     THREAD_HAND_OVER_MS,
@@ -24,6 +25,7 @@ class Costs:
         hand_over_us: An element from one thread to the next.
         op_us: An op that has next to nothing to do.
         batched_share: Part of a function's own time that its elements take in a call for a whole batch.
+        epoch_us: A new iterator for an epoch.
         row_us: An element put into a batch, its bytes excluded.
         cached_us: An element from a cache in memory.
         bytes_per_us: Copied into a batch.
@@ -33,6 +35,7 @@ class Costs:
     hand_over_us: float = 1000 * THREAD_HAND_OVER_MS
     op_us: float = SHORT_OP_US
     batched_share: float = BATCHED_SHARE
+    epoch_us: float = EPOCH_START_US
     row_us: float = BATCH_ROW_US
     cached_us: float = CACHED_ELEMENT_US
     bytes_per_us: float = COPIED_BYTES_PER_US

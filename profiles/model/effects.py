@@ -94,7 +94,11 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
     flow = flow.changed(*(part.free() for part in (after, *flow.upstream(after))))
     # A pass starts with the making of its first batch.
     left = sum(part.held_ms for part in flow.parts) / now if now > 0 else 1.0
-    return Changed(replace(flow, restart_ms=flow.restart_ms * min(1.0, left)), held)
+    batches = after.passes / after.per_batch if after.per_batch else math.inf
+    restart = max(
+        flow.restart_ms * min(1.0, left), costs.epoch_us / 1e3 / max(1.0, batches) if flow.restart_ms else 0.0
+    )
+    return Changed(replace(flow, restart_ms=restart), held)
 
 
 def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | None:

@@ -167,3 +167,9 @@ def test_a_function_without_traced_ops_keeps_a_part_of_its_own_time_on_batches()
     assert after(seen, VectoriseMap("stages.0", "stages.1"), costs=costs).by_id["stages.0"].held_ms == pytest.approx(
         0.5
     )
+
+
+def test_each_pass_over_a_cache_still_makes_an_iterator() -> None:
+    flow = line(part("source", "range", 8.0, passes=50), restart_ms=1.0)
+    cached = after(flow, InsertStage("cache", {}, "source"), costs=Costs(epoch_us=1000.0))
+    assert cached.restart_ms == pytest.approx(0.02)
