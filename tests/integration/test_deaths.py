@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,12 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from integration.left_over import MARK, left
 
 from pipeprof.profiles.document.profile import Profile
 
 TARGETS = Path(__file__).parent / "pipelines_that_fail" / "targets.py"
 PATIENCE = 300
-MARK = "PIPEPROF_TEST_MARK"
 
 
 @dataclass
@@ -38,16 +37,6 @@ class Ended:
 
 def command(target: str, *options: str) -> list[str]:
     return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", "--no-verify", *options]
-
-
-def left(mark: str) -> list[int]:
-    """Processes of the command that carries `mark` in its environment, stopped ones too; zombies do not count."""
-    found = []
-    for process in psutil.process_iter(["status"]):
-        with contextlib.suppress(psutil.Error):
-            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
-                found.append(process.pid)
-    return found
 
 
 def run(folder: Path, target: str, *options: str) -> Ended:

@@ -6,7 +6,6 @@ process, channel and diagnosis are the real ones.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -20,11 +19,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from integration.left_over import MARK, left
 
 from pipeprof.profiles.document.profile import Profile
 
 PATIENCE = 300
-MARK = "PIPEPROF_TEST_MARK"
 TRAPS = ("brotli", "dill", "numpy", "pydantic", "signal", "tblib", "tensorflow_datasets", "typer", "typing", "yaml")
 
 WORKER = """
@@ -57,16 +56,6 @@ def misbehaving(body: str) -> str:
     """The command line's program, with a worker that runs `body` in place of a pipeline."""
     code = f"def misbehave(self):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
     return COMMAND.format(worker=WORKER.format(body=code))
-
-
-def left(mark: str) -> list[int]:
-    """Processes that carry `mark` in their environment, stopped ones too; zombies do not count."""
-    found = []
-    for process in psutil.process_iter(["status"]):
-        with contextlib.suppress(psutil.Error):
-            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
-                found.append(process.pid)
-    return found
 
 
 @dataclass(frozen=True)

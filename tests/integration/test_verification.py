@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -12,22 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from integration.left_over import MARK, left
 
 PATIENCE = 120
-MARK = "PIPEPROF_TEST_MARK"
 SESSION = Path(__file__).parent / "verification" / "session.py"
-
-
-def left(mark: str) -> list[int]:
-    """Processes that carry `mark` in their environment, stopped ones too; zombies do not count."""
-    found = []
-    for process in psutil.process_iter(["status"]):
-        with contextlib.suppress(psutil.Error):
-            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
-                found.append(process.pid)
-    return found
 
 
 def start(folder: Path, budget: float, *names: str) -> subprocess.Popen[str]:
