@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
+
+
+Facts: TypeAlias = dict[str, Any]
+"""Numbers and words by their names."""
 
 
 class VerdictDetail(Model):
@@ -71,7 +75,7 @@ class Effect(Model):
     conclusion: str | None = None
 
 
-def _is_effect(value: dict[str, Any]) -> dict[str, Any]:
+def _is_effect(value: Facts) -> Facts:
     try:
         Effect.model_validate(value)
     except ValidationError as error:
@@ -81,7 +85,7 @@ def _is_effect(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-MeasuredEffect = Annotated[dict[str, Any], AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
+MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
 
 
 class Finding(Model):
@@ -93,7 +97,7 @@ class Finding(Model):
     stage: str | None = None
     location: Location | None = None
     sentence: str | None = Field(None, description="What was seen, in numbers, and why it matters here.")
-    evidence: dict[str, Any] = Field(
+    evidence: Facts = Field(
         default_factory=dict, description="The numbers behind the sentence; names carry their unit."
     )
     recommendation: str | None = Field(None, description="The fix in words, whatever the status.")
