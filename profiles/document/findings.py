@@ -8,7 +8,6 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WithJso
 
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
-
 Facts: TypeAlias = dict[str, Any]
 """Numbers and words by their names."""
 
