@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
@@ -243,7 +243,7 @@ class Search:
         )
 
 
-def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[dict[str, Any]]:
+def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[object]:
     return [version.loaded.data for _, version in group.values() if version.loaded is not None]
 
 
