@@ -68,10 +68,17 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if profile.verification is None:
         return
     yield from _build_bounds(profile.verification.bounds, complete=complete)
-    tried = profile.verification.without_gain
+    without_gain, undecided = profile.verification.without_gain, profile.verification.undecided
+    tried = [*without_gain, *undecided]
     if not tried:
         return
-    count = f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, none helped"
+    count = f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried, "
+    if not undecided:
+        count += "none helped"
+    elif without_gain:
+        count += f"{len(without_gain)} without a gain, {len(undecided)} undecided"
+    else:
+        count += "undecided"
     if not complete:
         yield Prose(f"{count}: pipeprof show -v", style="dim")
         return

@@ -139,6 +139,10 @@ class Verification(Model):
         description="Edits that were only worth a try, with what was measured: those of the rules' lower bar, and "
         "those that fit the stage with most of the work.",
     )
+    undecided: list[str] = Field(
+        default_factory=list,
+        description="The same for edits of which the pairs could not tell whether they help.",
+    )
     bounds: list[str] = Field(
         default_factory=list,
         description="Stages that a replay of their outputs has replaced without a gain, with what was measured.",

@@ -122,6 +122,7 @@ class _Verification:
         )
         self._tried = 0
         self._without_gain: list[str] = []
+        self._undecided: list[str] = []
         self._reached = 0
         self._same: list[float] = []
         self._bounds: list[str] = []
@@ -201,6 +202,7 @@ class _Verification:
             mode_reason=self._mode.why,
             tried=self._tried,
             without_gain=self._without_gain,
+            undecided=self._undecided,
             bounds=self._bounds,
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
@@ -229,9 +231,12 @@ class _Verification:
         except PipeprofError as error:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
-        self._tried += 1
-        self._progress.phase(f"trying {self._tried}: {finding.title}", None)
-        self._measure(trials, finding, jobs, reserved)
+        self._progress.phase(f"trying {self._tried + 1}: {finding.title}", None)
+        try:
+            self._measure(trials, finding, jobs, reserved)
+        finally:
+            # An edit that its graph refuses was not tried.
+            self._tried += finding.measured is not None or finding.status == "rejected"
 
     def _changed(self) -> str | None:
         """Return which file of the pipeline is another one than was measured, in words."""
@@ -332,7 +337,8 @@ class _Verification:
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]
             elif finding.status == "rejected" or finding.measured is not None:
-                self._without_gain.append(f"{finding.change}: {finding.reason}")
+                words = self._without_gain if finding.status == "rejected" else self._undecided
+                words.append(f"{finding.change}: {finding.reason}")
         return kept
 
     def _reserved(self) -> float:

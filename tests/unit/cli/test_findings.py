@@ -332,6 +332,16 @@ def without_gain(found: Profile) -> Profile:
     return found
 
 
+def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profile) -> None:
+    verified = without_gain(found)
+    assert verified.verification is not None
+    verified.verification.undecided = ["num_parallel_calls: 1 → 8: cannot tell: 1.30× (0.98 to 1.72, 30 pairs)"]
+    assert "3 further edits tried, 2 without a gain, 1 undecided: pipeprof show -v" in report(verified)
+    assert "1.30×" in full(verified)
+    verified.verification.without_gain = []
+    assert "1 further edit tried, undecided: pipeprof show -v" in report(verified)
+
+
 def test_edits_without_gain_are_one_line_and_all_of_them_on_request(found: Profile) -> None:
     short, complete = report(without_gain(found)), full(found)
     assert "2 further edits tried, none helped: pipeprof show -v" in short
