@@ -141,7 +141,7 @@ class Verification(Model):
     )
     undecided: list[str] = Field(
         default_factory=list,
-        description="The same for edits of which the pairs could not tell whether they help.",
+        description="The same for edits whose gain stays unknown: their interval is too wide.",
     )
     bounds: list[str] = Field(
         default_factory=list,
