@@ -90,7 +90,9 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
 def _build_bounds(bounds: Sequence[str], *, complete: bool) -> Iterator[Block]:
     """Build a line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds if complete else bounds[:MOST_BOUNDS]:
-        yield Prose(f"{text[:1].upper()}{text[1:]}", hang=2, style="" if complete else "dim")
+        # It may begin with a stage's name.
+        sentence = f"Even{text.removeprefix('even')}" if text.startswith("even ") else text
+        yield Prose(sentence, hang=2, style="" if complete else "dim")
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:

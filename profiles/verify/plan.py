@@ -15,6 +15,9 @@ from pipeprof.profiles.verify.expected import by_worth
 
 BLOCK_SECONDS = 0.35
 BLOCK_STEPS = 8
+LONG_BLOCK = 2.5
+"""Seconds from which a block has fewer steps."""
+FEWEST_STEPS = 3
 SETTLE_SECONDS = 0.05
 """Of a block, not counted: threads have just been started again."""
 WARM_SECONDS = 3.0
@@ -97,12 +100,13 @@ class Pace:
     """Lengths of a verification.
 
     Attributes:
-        block: A measured turn.
+        block: A measured turn, as long as the pipeline as it is takes.
         warm: A warm-up.
         start_seconds: Until all workers of an edit are ready to be measured.
         digest_seconds: For the description of the first batches.
         round_seconds: One block of each worker.
         mode: How many processes exist at a time.
+        shortest_block: Seconds that a measured turn has at least: a faster pipeline does its steps in less.
     """
 
     block: TurnRequest
@@ -111,6 +115,7 @@ class Pace:
     digest_seconds: float
     round_seconds: float
     mode: Mode = "alternating"
+    shortest_block: float = BLOCK_SECONDS
 
     def seconds_of(self, pairs: int, *, first: bool) -> float:
         """Seconds that an edit takes; the first one starts the pipeline as it is as well.
@@ -144,7 +149,10 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         interval = (profile.steps.interval_ms.mean or 0.0) / 1e3
     alone = mode == "sequential"
     steps = PROCESS_STEPS if alone else BLOCK_STEPS
-    seconds = max(PROCESS_SECONDS if alone else BLOCK_SECONDS, steps * interval)
+    if not alone and steps * interval > LONG_BLOCK:
+        steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
+    shortest = PROCESS_SECONDS if alone else BLOCK_SECONDS
+    seconds = max(shortest, steps * interval)
     settle = max(SETTLE_SECONDS, interval)
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
     made = seconds_to_make(profile)
@@ -156,6 +164,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         digest_seconds=min(DIGEST_SECONDS, DIGEST_SHARE * budget),
         round_seconds=WORKERS * (seconds + settle),
         mode=mode,
+        shortest_block=shortest,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.verify import plan as plans
@@ -143,7 +143,10 @@ class Trials:
             for evidence in self._rounds(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
-                if judgement.settled or self.left() < self._round_seconds() + reserved:
+                if judgement.settled:
+                    break
+                if self.left() < self._round_seconds() + reserved:
+                    judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     break
         except MemberFailedError as error:
             mode = plans.tighter(self.mode) if error.crowded else None
@@ -232,7 +235,8 @@ class Trials:
 
     def _block(self, name: str) -> TurnEnded:
         """Measure one worker."""
-        return self._team.turn(name, self._pace.block, seconds=max(self._timeout, 20 * self._pace.block.seconds))
+        block = replace(self._pace.block, seconds=self._pace.shortest_block)
+        return self._team.turn(name, block, seconds=max(self._timeout, 20 * self._pace.block.seconds))
 
     def _report(self, judgement: Judgement) -> None:
         speedup = judgement.speedup

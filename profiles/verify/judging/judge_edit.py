@@ -25,6 +25,8 @@ MOST_PROCESS_PAIRS = 4
 EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03
+LARGE_GAIN = 2.0
+"""A gain above it is told from fewer pairs where there is no time for more."""
 SAME_WITHIN = 0.02
 """Two processes of the same pipeline differ by at most so much; where they do, only larger gains are judged."""
 MEMORY_BYTES = 20_000_000
@@ -62,13 +64,14 @@ class _Judged(Protocol):
     def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
 
 
-def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool) -> Judgement:
+def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, last: bool = False) -> Judgement:
     """Decide about an edit from what was measured so far.
 
     Args:
         evidence: Of both pipelines.
         semantics: What the edit may change of the data; None for a replay, whose data are not compared.
         for_memory: Whether the finding is about memory.
+        last: Whether no more pairs can be measured: a large gain is then kept from fewer.
     """
     data = _compare(evidence, semantics) if semantics is not None else None
     speedup, saved = evidence.speedup(), _saved(evidence)
@@ -84,7 +87,7 @@ def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool) 
         return _judge_memory(evidence, judged, speedup)
     if evidence.alone:
         return _judge_processes(evidence, judged, speedup)
-    return _judge_speed(evidence, judged, speedup)
+    return _judge_speed(evidence, judged, speedup, last=last)
 
 
 def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
@@ -93,18 +96,19 @@ def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
     return next((check for check in checks if not check.same), checks[0])
 
 
-def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio) -> Judgement:
+def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio, *, last: bool) -> Judgement:
     same = evidence.same()
     floor = _floor(same)
     if speedup.pairs >= EARLY_PAIRS and speedup.high < SPEED_FLOOR:
         return judged("rejected", f"no gain: {in_words(speedup)}")
+    alone = [ratio.value for ratio in evidence.repeated() if ratio is not None]
+    holds = speedup.low > floor and min(alone, default=0.0) > SPEED_FLOOR and speedup.pairs in LOOKS
+    is_large = speedup.low > max(floor, LARGE_GAIN) and min(alone, default=0.0) > LARGE_GAIN
+    if holds or (last and is_large and speedup.pairs >= EARLY_PAIRS):
+        return judged("kept", _kept(evidence, speedup))
     if speedup.pairs < PAIRS:
         return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)
-    alone = [ratio for ratio in evidence.repeated() if ratio is not None]
-    holds = speedup.low > floor and all(ratio.value > SPEED_FLOOR for ratio in alone) and speedup.pairs in LOOKS
-    if holds:
-        return judged("kept", _kept(evidence, speedup))
-    last = speedup.pairs >= MOST_PAIRS
+    last = last or speedup.pairs >= MOST_PAIRS
     if same is not None and abs(same.value - 1) > SAME_WITHIN:
         spread = f"{abs(same.value - 1) * 100:.0f} %"
         return judged(

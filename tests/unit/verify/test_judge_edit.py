@@ -56,6 +56,22 @@ def test_a_gain_is_kept_from_12_pairs_on() -> None:
     assert found.speedup.low <= 1.5 <= found.speedup.high
 
 
+@pytest.mark.parametrize(
+    ("speedup", "rounds", "status"), [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")]
+)
+def test_a_large_gain_is_kept_from_6_pairs_where_the_time_is_over(speedup: float, rounds: int, status: str) -> None:
+    found = evidence(speedup, rounds=rounds)
+    assert speed(found).status == "unverified"
+    assert judge(found, "same", for_memory=False, last=True).status == status
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.2])
+def test_the_same_pipeline_is_not_kept_where_the_time_is_over(noise: float) -> None:
+    for seed in range(100):
+        found = evidence(1.0, rounds=3, noise=noise, seed=seed)
+        assert judge(found, "same", for_memory=False, last=True).status != "kept"
+
+
 def test_it_is_given_up_early_where_there_is_no_gain() -> None:
     found = speed(evidence(0.9, rounds=3))
     assert (found.status, found.settled) == ("rejected", True)

@@ -24,6 +24,9 @@ def paced(recorded: Recorded, interval_ms: float, budget: float = 60.0) -> tuple
 def test_a_block_has_its_seconds_and_its_steps(recorded: Recorded) -> None:
     assert paced(recorded, 1.0)[0] == pytest.approx(0.35)
     assert paced(recorded, 100.0)[0] == pytest.approx(0.8)
+    # Slow steps: fewer of them.
+    assert paced(recorded, 500.0)[0] == pytest.approx(2.5)
+    assert paced(recorded, 2000.0)[0] == pytest.approx(6.0)
     block, whole = paced(recorded, 100.0)
     assert whole == pytest.approx(WORKERS * (block + 0.1))
 
