@@ -26,7 +26,7 @@ EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03
 LARGE_GAIN = 2.0
-"""A gain above it is told from fewer pairs where there is no time for more."""
+"""A gain above it needs fewer pairs where no time is left for more."""
 SAME_WITHIN = 0.02
 """Two processes of the same pipeline differ by at most so much; where they do, only larger gains are judged."""
 MEMORY_BYTES = 20_000_000
