@@ -144,7 +144,9 @@ def _set_calls(flow: Flow, part: Part, value: Any) -> Changed | None:
     if value is None:
         if part.stateful is None:
             return None if part.ahead and not part.tuned else Changed(flow)
-        return Changed(flow.changed(replace(part, ahead=False, calls=ONE_CALL, tuned=False)))
+        # One dataset of a map and a batch runs ahead of its reader, also with one call at a time.
+        ahead = any(one.fused == part.id for one in flow.parts)
+        return Changed(flow.changed(replace(part, ahead=ahead, calls=ONE_CALL, tuned=False)))
     tuned = value == AUTOTUNE
     many = max(ONE_CALL, _number(value, flow.pool))
     new = replace(part, ahead=True, calls=many, tuned=tuned)

@@ -94,6 +94,13 @@ def test_calls_taken_away_bring_back_the_turns() -> None:
     assert after(parallel, SetArgument("stages.0", "map", "num_parallel_calls", None)).interval_ms() == 10.0
 
 
+def test_calls_that_were_never_asked_for_are_not_taken_away() -> None:
+    waiting = part("stages.0", "map", waiting_ms=54.0, ahead=True, stateful=True, per_batch=16.0)
+    flow = line(part("source", "range", 0.1), waiting, part("stages.1", "batch", ahead=True, fused="stages.0"))
+    again = after(flow, SetArgument("stages.0", "map", "num_parallel_calls", None))
+    assert again.interval_ms() == flow.interval_ms() >= 54.0
+
+
 def test_a_larger_pool_lets_more_calls_wait() -> None:
     flow = line(part("source", "range"), part("stages.0", "map", 32.0, waits=True, ahead=True, calls=16.0))
     assert flow.interval_ms() == 8.0
