@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep
-from pipeprof.profiles.fix.candidates import Candidate, candidates
+from pipeprof.profiles.fix.candidates import CLASSES, Candidate, candidates
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, saved_bytes
 from pipeprof.profiles.fix.race import BaseFailedError, Raced
 from pipeprof.profiles.fix.version import Version
@@ -153,7 +153,17 @@ class Search:
             self._profile = again
 
     def _why_no_more(self) -> str:
-        """Why nothing is left to try, in words."""
+        """Why nothing is left to try, in words, and what more could be allowed."""
+        every = candidates(self._profile, self._kind, CLASSES, for_memory=self._aim.memory)
+        further = [candidate for candidate in every if candidate.semantics not in self._allowed]
+        if not further:
+            return self._why_none_allowed()
+        names = ",".join(name for name in CLASSES if any(candidate.semantics == name for candidate in further))
+        many = f"{len(further)} more change{'s' if len(further) > 1 else ''}"
+        return f"{self._why_none_allowed()}; --allow {names} tries {many}"
+
+    def _why_none_allowed(self) -> str:
+        """Why nothing is left of what is allowed."""
         tried = [step for step in self.found.steps if step.speedup is not None]
         if self.found.best.steps:
             return "nothing further helps"

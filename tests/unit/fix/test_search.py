@@ -146,6 +146,17 @@ def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
     assert lab.looked == []
 
 
+def test_what_more_could_be_allowed_is_stated(profile: Profile) -> None:
+    assert profile.findings is not None
+    profile.findings += [
+        finding("third", "stages.1", semantics="randomness"),
+        finding("fourth", "stages.1", semantics="order"),
+    ]
+    assert search(profile, FakeLab({})).run().reason.endswith(" helps; --allow order,randomness tries 2 more changes")
+    allowed = search(profile, FakeLab({}), allowed={"same", "order", "randomness"}).run()
+    assert "--allow" not in allowed.reason
+
+
 def test_the_budget_ends_it_with_the_best_so_far(profile: Profile) -> None:
     lab = FakeLab({"second": 2.0}, profile, races=1)
     found = search(profile, lab).run()
