@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.folders import locate
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.model.costs import DEFAULT, Costs
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.subject import Host
 
 FILE = "pipeprof-costs.json"
 MOST_HOSTS = 64
@@ -30,6 +32,7 @@ def key_of(host: Host, tensorflow: str | None) -> str:
     """Return what the costs are true for: the processor, its cores, and the version of TensorFlow.
 
     Example:
+        >>> from pipeprof.profiles.document.subject import Host
         >>> key_of(Host(system="Linux", machine="x86_64", cpu_model="A", cores=2.0), "2.21.0")
         'A, 2 cores, TensorFlow 2.21.0'
     """

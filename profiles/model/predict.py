@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.model.costs import DEFAULT, Costs
 from pipeprof.profiles.model.effects import Changed, apply
 from pipeprof.profiles.model.flow import Flow, Term
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.wording import cores_text, count, listed, milliseconds, significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
 
 _NAMED = 3
 """Stages that a formula names at most."""

@@ -6,14 +6,17 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.queue import burst_ms
 from pipeprof.profiles.wording import stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
 
 POOL_OPTION = "threading.private_threadpool_size"
 _SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")

@@ -37,6 +37,8 @@ LEAST_EPOCHS = 3
 """In the measured run, from which on the pipeline repeats its data."""
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
+MUCH_WORK = 0.2
+"""Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
 CACHE_SHARE = 0.25
 """Of the memory limit that the caches of a trial may take."""
 
@@ -48,6 +50,7 @@ class _Guess:
     edits: tuple[PipelineEdit, ...]
     python: str
     semantics: Semantics = "same"
+    at: str | None = None
 
 
 def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Finding]:
@@ -64,6 +67,8 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     named = profile.verdict.stage if profile.verdict is not None else None
     place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
     if place is None:
+        place = max(range(len(line)), key=lambda one: line[one].share or 0.0, default=None)
+    if place is None or (named is None and (line[place].share or 0.0) < MUCH_WORK):
         return []
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     proposed = {
@@ -72,7 +77,12 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     }
     is_spec = profile.target.kind == "spec"
     found = []
-    for guess in (*_inside(line[place], inside), *_guesses(line, place, data), *_cached(profile, line, place, limit)):
+    for guess in (
+        *_inside(line[place], inside),
+        *_guesses(line, place, data),
+        *_cached(profile, line, place, limit),
+        *_elsewhere(line, place),
+    ):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
         if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
@@ -82,8 +92,8 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
                 rule=RULE,
                 title=guess.title,
                 family="speed",
-                stage=inside.id if guess.edits[0] in _named_inside(inside) else line[place].id,
-                location=line[place].location,
+                stage=inside.id if guess.edits[0] in _named_inside(inside) else guess.at or line[place].id,
+                location=next(stage.location for stage in line if stage.id == (guess.at or line[place].id)),
                 semantics=guess.semantics,
                 edit=documents,
                 overrides=flags,
@@ -144,13 +154,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     stage = line[place]
     name = stage_name(stage)
     following = line[place + 1] if place + 1 < len(line) else None
-    if stage.op == "map" and following is not None and following.op == "batch" and not runs_python(stage):
-        yield _Guess(
-            f"Apply {name} to whole batches",
-            f"move {name} after batch, with tf.vectorized_map",
-            (VectoriseMap(stage.id, following.id),),
-            ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))",
-        )
+    yield from _vectorised(line, place)
     yield from _in_parallel(stage)
     if traits(stage.op).opens and not traits(stage.op).parallel:
         yield from _interleaved(stage, data)
@@ -162,6 +166,32 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     before = line[place - 1] if place else None
     if before is not None and _works_in_turn(before):
         yield _prefetched(before, f"Prefetch before {name}")
+
+
+def _vectorised(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+    """A map's function on the batches that its elements go into."""
+    stage, name = line[place], stage_name(line[place])
+    batch = next((one for one in line[place + 1 :] if one.op == "batch" or not _passes_by_position(one)), None)
+    if stage.op == "map" and batch is not None and batch.op == "batch" and not runs_python(stage):
+        yield _Guess(
+            f"Apply {name} to whole batches",
+            f"move {name} after {stage_name(batch)}, with tf.vectorized_map",
+            (VectoriseMap(stage.id, batch.id),),
+            ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))",
+            at=stage.id,
+        )
+
+
+def _passes_by_position(stage: Stage) -> bool:
+    row = traits(stage.op)
+    return row.by_position and not row.stores
+
+
+def _elsewhere(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+    """Maps other than the bottleneck with much of the work, on whole batches: a call may cost more than its work."""
+    for other, stage in enumerate(line):
+        if other != place and (stage.share or 0.0) >= MUCH_WORK:
+            yield from _vectorised(line, other)
 
 
 def _works_in_turn(stage: Stage) -> bool:

@@ -219,3 +219,34 @@ def test_nothing_is_cached_after_a_shuffle(recorded: Recorded) -> None:
     assert found.stages is not None
     found.stages[3] = found.stages[3].model_copy(update={"cardinality": 10, "bytes_per_element": 1000.0})
     assert "cache" not in inserts(found)
+
+
+def test_stages_that_pass_elements_on_may_stand_between_a_map_and_its_batch(recorded: Recorded) -> None:
+    found = guesses(profile_of(recorded, "range", "map", "shuffle", "repeat", "batch", stage="stages.0"))
+    assert [edit.model_dump() for edit in found[0].edit or []] == [  # type: ignore[union-attr]
+        {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.3"}
+    ]
+    for between in ("cache", "filter", "map"):
+        profile = profile_of(recorded, "range", "map", between, "batch", stage="stages.0")
+        assert "VectoriseMap" not in kinds(profile)
+
+
+def test_a_map_with_much_of_the_work_is_tried_on_whole_batches_although_it_is_not_the_bottleneck(
+    recorded: Recorded,
+) -> None:
+    found = profile_of(recorded, "range", "flat_map", "map", "batch", stage="stages.0")
+    assert found.stages is not None
+    assert "VectoriseMap" not in kinds(found)
+    found.stages[2].share = 0.3
+    (finding,) = [one for one in guesses(found) if one.title.startswith("Apply")]
+    assert finding.stage == "stages.1"
+
+
+def test_where_the_verdict_names_no_stage_the_one_with_most_of_the_work_is_tried(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
+    assert found.verdict is not None
+    assert found.stages is not None
+    found.verdict.stage = None
+    assert kinds(found) == []
+    found.stages[1].share = 0.9
+    assert "VectoriseMap" in kinds(found)
