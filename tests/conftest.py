@@ -26,10 +26,13 @@ TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
 # Modules that take longest, in the order in which xdist hands them out: at the end only short ones are left.
 LONGEST = (
+    "test_fix",
     "test_deaths",
     "test_init_function",
     "test_targets",
     "test_verification",
+    "test_replay",
+    "test_calibration",
     "test_python_rendering",
     "test_environment_faults",
     "test_refusals",
