@@ -119,6 +119,7 @@ class Sampler:
         clock: Seconds, monotonic.
         limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
+        cpu: CPU seconds of this thread, for what reading a family of processes costs.
     """
 
     def __init__(
@@ -128,6 +129,8 @@ class Sampler:
         clock: Callable[[], float] = time.monotonic,
         limit_bytes: int | None = None,
         max_points: int = MAX_POINTS,
+        *,
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self.pid = pid
         self.limit_bytes = limit_bytes
@@ -147,7 +150,7 @@ class Sampler:
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
         self._last: Sample | None = None
-        self._family = FamilyMemory(reader, clock)
+        self._family = FamilyMemory(reader, clock, cpu)
         self._had_children = False
 
     def enter_phase(self, phase: PhaseName) -> None:

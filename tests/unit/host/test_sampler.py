@@ -41,7 +41,7 @@ class Planted:
         self.reading = FamilyReading(**{**vars(self.reading), **values})
 
     def sampler(self, **options):
-        return Sampler(42, self, self.clock, **options)
+        return Sampler(42, self, self.clock, cpu=lambda: 0.0, **options)
 
 
 @pytest.fixture
