@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.formats.registry import Output, extensions_of, render
+from pipeprof.cli.formats.registry import Output, extensions_of, lack_of, render
 from pipeprof.cli.options import choice, report_format
-from pipeprof.cli.streams import OutputError, why, write_stream
+from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -216,6 +216,8 @@ def write_reports(
 ) -> None:
     """Print the report and write the files; the profile itself is saved already.
 
+    A file that would have nothing in it is not written, which is said.
+
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
@@ -230,6 +232,10 @@ def write_reports(
         failed.append(f"stdout ({why(error)})")
     for path, kind in outputs.files:
         if kind == "json" and saved is not None and path == saved:
+            continue
+        if (lack := lack_of(kind, profile)) is not None:
+            older = "; the file there is an older one" if path.exists() else ""
+            say(f"pipeprof: note: {path} is not written: {lack}{older}")
             continue
         try:
             write_atomically(path, as_text(profile, kind, Style(), saved, selection, to_file=True).encode(), sync=True)

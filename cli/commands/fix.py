@@ -29,8 +29,8 @@ DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""
 FIRST_SECONDS = 4.0
 """Length of the measurement of the pipeline as it is, which shows what to try."""
-TEXTS = frozenset({"yaml", "patch"})
-"""Formats that have the changed pipeline alone: nothing is written where there is none."""
+FIRST_SHARE = 0.1
+"""Of the budget that it takes at most."""
 
 EPILOG = epilog(
     "pipeprof fix spec.yaml",
@@ -71,10 +71,10 @@ def fix(given: FixOptions) -> None:
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
-    chosen = settings(target=parsed, loaded=loaded)
+    budget = budget or DEFAULT_BUDGET
+    chosen = settings(target=parsed, loaded=loaded, seconds=min(FIRST_SECONDS, FIRST_SHARE * budget))
     reread = _reread(parsed, changes) if loaded is not None else None
-    profile, writer = _search(given, chosen, outputs, budget or DEFAULT_BUDGET, allow, reread)
-    outputs = _with_results(profile, outputs)
+    profile, writer = _search(given, chosen, outputs, budget, allow, reread)
     try:
         from pipeprof.cli.commands.run import finish
 
@@ -101,7 +101,6 @@ def _settings(given: FixOptions) -> partial[RunSettings]:
         command=["pipeprof", *sys.argv[1:]],
         step=options.step(given.step),
         dispatch=options.dispatch(given.dispatch),
-        seconds=FIRST_SECONDS,
         seed=options.whole("--seed", given.seed, 0),
         timeout=options.duration("--timeout", given.timeout),
         max_time=options.duration("--max-time", given.max_time),
@@ -159,9 +158,6 @@ def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | Non
         what = "--write changes" if given.write else "YAML is the output of"
         msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
         raise UsageError(msg)
-    if "patch" in kinds and not any(kind == "plan" for _, kind in outputs.files):
-        msg = "the diff of a Python file applies a plan: add --out NAME.plan.json"
-        raise UsageError(msg)
 
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
@@ -180,39 +176,32 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
 
 
 def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -> None:
-    """Add the diff of a Python file that applies the plan, where it is known how to write it."""
-    plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    if profile.fix is None or parsed.function is None or plan is None or not profile.fix.edits:
+    """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
+    found = profile.fix
+    if found is None or parsed.function is None or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
+    from pipeprof.pipelines.edits.edits import from_document
     from pipeprof.profiles.fix.outcome import unified
     from pipeprof.profiles.fix.python_diff import with_plan
+    from pipeprof.profiles.fix.source_diff import edited_source
 
     before = parsed.path.read_bytes().decode("utf-8", errors="replace")
-    after = with_plan(before, parsed.function, str(plan))
+    stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
+    steps = [[edit for one in step if (edit := from_document(one.model_dump())) is not None] for step in found.edits]
+    edited = edited_source(parsed, before, stages, steps)
+    after = edited.text
+    plan = next((path for path, kind in outputs.files if kind == "plan"), None)
+    if after is None and plan is not None:
+        after = with_plan(before, parsed.function, str(plan))
+        found.diff_applies_plan = after is not None
     if after is not None:
-        profile.fix.diff = unified(before, after, str(parsed.path))
-    elif any(kind == "patch" for _, kind in outputs.files):
-        line = f'pipeprof.apply(dataset, "{plan}")'
-        streams.say(
-            f"pipeprof: note: no diff: {parsed.function} does not end with one plain return; write {line} yourself"
-        )
-
-
-def _with_results(profile: Profile, outputs: Outputs) -> Outputs:
-    """The outputs without those of a changed pipeline where there is none."""
-    from pipeprof.cli import streams
-
-    found = profile.fix
-    lacking: set[str] = set()
-    if found is None or found.text is None:
-        lacking.add("yaml")
-    if found is None or not found.diff:
-        lacking.add("patch")
-    left_out: Sequence[Path] = [path for path, kind in outputs.files if kind in lacking]
-    for path in left_out:
-        streams.say(f"pipeprof: note: {path} is not written: there is no changed pipeline")
-    return replace(outputs, files=[(path, kind) for path, kind in outputs.files if kind not in lacking])
+        found.diff = unified(before, after, str(parsed.path))
+    if edited.text is None and any(kind == "patch" for _, kind in outputs.files):
+        line = f'dataset = pipeprof.apply(dataset, "{plan or "fast.plan.json"}")'
+        other = "the diff applies the plan" if after is not None else f"write {line} in your code"
+        missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
+        streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.cli.formats.yaml import NOTHING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
 
 
 def _render(output: Output) -> str:
@@ -10,4 +16,10 @@ def _render(output: Output) -> str:
     return (fix.diff if fix is not None else None) or ""
 
 
-FORMAT = Format("patch", (".patch", ".diff"), frozenset({"fix"}), _render, order=71, exact=True)
+def _lack(profile: Profile) -> str | None:
+    if profile.fix is None or not profile.fix.edits:
+        return NOTHING
+    return None if profile.fix.diff else "the changes have no form in the text of this file"
+
+
+FORMAT = Format("patch", (".patch", ".diff"), frozenset({"fix"}), _render, order=71, exact=True, lack=_lack)

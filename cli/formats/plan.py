@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.cli.formats.yaml import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,4 +55,9 @@ def _speedup(finding: Finding) -> float:
     return float((finding.measured or {}).get("speedup") or 0.0)
 
 
-FORMAT = Format("plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60)
+def _lack(profile: Profile) -> str | None:
+    found = profile.fix.edits if profile.fix is not None else best_change(profile)
+    return None if found else NOTHING
+
+
+FORMAT = Format("plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60, lack=_lack)

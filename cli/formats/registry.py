@@ -45,6 +45,7 @@ class Format:
         render: The output as text.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
+        lack: Why there is nothing to write of a profile, in words; None where there is something.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Format:
     render: Callable[[Output], str]
     order: int = 50
     exact: bool = False
+    lack: Callable[[Profile], str | None] = lambda _profile: None
 
 
 @cache
@@ -91,6 +93,16 @@ def extensions_of(command: str) -> dict[str, str]:
     """
     found = {extension: format_.name for format_ in formats_of(command) for extension in format_.extensions}
     return dict(sorted(found.items()))
+
+
+def lack_of(name: str, profile: Profile) -> str | None:
+    """Why a file in the format with this name would have nothing of a profile, in words; None where it has something.
+
+    Args:
+        name: Of the format.
+        profile: What the file is to show.
+    """
+    return next(format_ for format_ in all_formats() if format_.name == name).lack(profile)
 
 
 def render(name: str, output: Output, *, to_file: bool = False) -> str:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeprof.cli.formats.registry import Format, Output
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+
+NOTHING = "no change was proven to help"
+"""Why there is no file with changes."""
 
 
 def _render(output: Output) -> str:
@@ -10,4 +18,8 @@ def _render(output: Output) -> str:
     return (fix.text if fix is not None else None) or ""
 
 
-FORMAT = Format("yaml", (".yaml", ".yml"), frozenset({"fix"}), _render, order=70, exact=True)
+def _lack(profile: Profile) -> str | None:
+    return NOTHING if profile.fix is None or profile.fix.text is None else None
+
+
+FORMAT = Format("yaml", (".yaml", ".yml"), frozenset({"fix"}), _render, order=70, exact=True, lack=_lack)

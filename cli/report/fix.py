@@ -124,10 +124,10 @@ def _memory(step: FixStep) -> str:
 
 
 def _changes(fix: Fix) -> Iterator[Block]:
-    """What the best pipeline has: a diff of a spec, else the Python that says the same."""
+    """What the best pipeline has: a diff, else the Python that says the same."""
     if not fix.edits:
         return
-    if fix.diff and fix.text is not None:
+    if fix.diff and not fix.diff_applies_plan:
         yield Heading("Changes")
         yield Code(fix.diff.rstrip("\n"), indent=2)
     elif fix.python:

@@ -205,5 +205,8 @@ class Fix(Model):
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
     peak_before_bytes: int | None = None
     text: str | None = Field(None, description="The changed spec's own file.")
-    diff: str | None = Field(None, description="The same as a diff, from the file as it is.")
+    diff: str | None = Field(None, description="The same as a diff, from the file as it is; of a Python file as well.")
+    diff_applies_plan: bool = Field(
+        default=False, description="Whether the diff of a Python file applies the plan, for want of one in its calls."
+    )
     python: list[str] = Field(default_factory=list, description="The changes as Python, for reading.")

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
-from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, measured_seconds, rivals_that_fit
+from pipeprof.profiles.fix.laboratory import (
+    MOST_RIVALS,
+    Laboratory,
+    TimedTeam,
+    measured_seconds,
+    pace_for,
+    rivals_that_fit,
+)
 from pipeprof.profiles.fix.outcome import describe, write_best
 from pipeprof.profiles.fix.search import Found, Search
 from pipeprof.profiles.fix.version import Reread, Version
@@ -96,10 +103,11 @@ class _Fixing:
         self._allowed = allowed
         self._end_at = end_at
         self._start = Version((), settings.loaded, reread)
-        self._pace = plans.pace_of(profile, budget, profile.host.cores or 1.0)
         # The user's limit is for one pipeline: several run at the same time here.
         machine = limits.memory_limit(None, limits.cgroup_memory(Cgroup()), machine_memory())
         self._machine = machine.bytes if machine is not None else None
+        self._mode = plans.mode_of(profile, self._machine)
+        self._pace = self._pace_of(self._mode.mode)
         self.result = Fix(
             status="nothing",
             reason="",
@@ -114,13 +122,13 @@ class _Fixing:
         """Search, and prove what was found."""
         profile, result = self._profile, self.result
         reason = plans.cannot_verify(profile)
-        most = rivals_that_fit(profile.memory.peak_bytes, self._machine)
-        if reason is None and not most:
-            reason = "the memory of this machine is too small for several processes of this pipeline at the same time"
         if reason is not None:
             result.reason = f"not tried: {reason}"
             return
-        self._announce(most)
+        most = rivals_that_fit(profile.memory.peak_bytes, self._machine)
+        alone = self._mode.mode != "alternating" or not most
+        most = MOST_RIVALS if alone else most
+        self._announce(0 if alone else most)
         with Signals().installed() as signals, TimedTeam(signals, self._machine).closing() as team:
             jobs = JobMaker(
                 replace(self._settings, memory_limit=None),
@@ -138,6 +146,8 @@ class _Fixing:
                 budget=self._budget,
                 spent=measured_seconds(profile),
                 most=most,
+                alone=alone,
+                fewer=self._pace_of,
                 end_at=self._end_at,
             )
             search = Search(
@@ -158,9 +168,13 @@ class _Fixing:
             if found.interrupted:
                 profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
             result.seconds = round(lab.seconds, 2)
-        describe(result, found, trial)
+        describe(result, found, trial, lab.mode)
         if result.status in {"fixed", "interrupted"} and found.best.steps:
             write_best(result, found, self._start)
+
+    def _pace_of(self, mode: plans.Mode) -> plans.Pace:
+        """Lengths of what is measured, for so many processes at a time."""
+        return pace_for(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
         if not found.best.steps or found.interrupted:
@@ -169,17 +183,23 @@ class _Fixing:
         return lab.prove(found.best, semantics, for_memory=found.for_memory)
 
     def _announce(self, most: int) -> None:
-        """State what comes: how long it measures, and how often the pipeline is built."""
-        made = sum(
-            phase.seconds or 0.0 for phase in self._profile.phases if phase.name in {"data", "build", "first_element"}
-        )
+        """State what comes: how long it measures, and how often the pipeline is built.
+
+        Args:
+            most: Changed pipelines that run side by side; 0 where one process exists at a time.
+        """
+        made = plans.seconds_to_make(self._profile)
         left = max(0.0, self._budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
         if self._settings.loaded is None:
             text += "; your function is called once in each process"
         if made >= LONG_BUILD_SECONDS:
-            text += (
-                f"; the pipeline takes {made:.0f} s until its first batch, in up to {most + 2} processes a race: "
-                "a race takes as long, and is not counted"
-            )
+            text += f"; the pipeline takes {made:.0f} s until its first batch"
+            if most:
+                text += f", in up to {most + 2} processes a race: a race takes as long, and is not counted"
+            else:
+                text += " in each process, which is not counted"
+        if not most:
+            why = self._mode.why or "the memory of this machine is too small for more"
+            text += f"; {plans.MODE_WORDS['sequential']}: {why}"
         self._progress.note(text)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.race import Raced, Races, Rival
+from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, Raced, Races, Rival
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
-from pipeprof.profiles.verify.judging.judge_edit import PAIRS
+from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
+from pipeprof.profiles.verify.plan import BLOCK_SECONDS, pace_of
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
@@ -31,12 +33,17 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.verify.jobs import JobMaker
     from pipeprof.profiles.verify.judging.ratio import Ratio
-    from pipeprof.profiles.verify.plan import Pace
+    from pipeprof.profiles.verify.plan import Mode, Pace
     from pipeprof.profiles.verify.trials import Trial
 
+SMALL_BUDGET = 40.0
+"""Seconds of measuring; smaller ones have shorter blocks."""
+SHORTEST_BLOCK = 0.25
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
 MOST_RIVALS = 4
+PROOF_SHARE = 0.6
+"""Of the budget that a proof by as many pairs as `run` takes may need."""
 GROWTH = 1.3
 """Of the peak that a changed pipeline is expected to need at most."""
 _STOPPED = frozenset({129, 130, 143})
@@ -72,6 +79,8 @@ class Laboratory:
         budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
+        alone: Whether one process exists at a time.
+        fewer: Makes the pace for fewer processes, where they take more memory than there is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
@@ -86,9 +95,14 @@ class Laboratory:
         budget: float,
         spent: float,
         most: int,
+        alone: bool = False,
+        fewer: Callable[[Mode], Pace] | None = None,
         end_at: float | None = None,
     ) -> None:
         self.most = most
+        self.mode: Mode = pace.mode
+        """How many processes existed at a time in the proof."""
+        self._fewer = fewer
         self._team = team
         self._pace = pace
         self._jobs = jobs
@@ -106,6 +120,8 @@ class Laboratory:
             timeout=jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
             tick=lambda done, total: progress.tick(None, float(done), float(total)),
+            budget=budget,
+            alone=alone,
         )
 
     @property
@@ -115,8 +131,19 @@ class Laboratory:
 
     @property
     def proof_seconds(self) -> float:
-        """Seconds of measuring that the proof at the end takes."""
-        return 4 * self._pace.warm.seconds + self._pace.round_seconds * PAIRS / 2
+        """Seconds of measuring that the proof at the end takes; fewer pairs prove a large gain in a small budget."""
+        if self._pace.mode == "sequential":
+            return 4 * self._pace.warm.seconds + self._pace.round_seconds
+        pairs = PAIRS if self._proof_of(PAIRS) <= PROOF_SHARE * self._budget else EARLY_PAIRS
+        return self._proof_of(pairs)
+
+    def _proof_of(self, pairs: int) -> float:
+        return 4 * self._pace.warm.seconds + self._pace.round_seconds * pairs / 2
+
+    @property
+    def least_budget(self) -> int:
+        """Seconds of measuring in which one change can be tried and proven, in steps of 5."""
+        return 5 * math.ceil((self.seconds + self._races.seconds_of(1) + self.proof_seconds) / 5)
 
     def left(self) -> float:
         """Seconds of measuring that are left."""
@@ -136,7 +163,8 @@ class Laboratory:
         self._number += 1
         best = f"; best so far {significant(self._gain)}×" if base.steps else ""
         many = f"{len(rivals)} change{'s' if len(rivals) > 1 else ''}"
-        self._progress.phase(f"race {self._number}: {many} side by side{best}", None)
+        how = "one process at a time" if self._races.alone else "side by side"
+        self._progress.phase(f"race {self._number}: {many} {how}{best}", None)
         entered = {
             name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory)
             for name, (candidate, version) in rivals.items()
@@ -188,9 +216,13 @@ class Laboratory:
             until=until,
             timeout=self._jobs.timeout,
             progress=self._progress,
+            fewer=self._fewer,
             clock=lambda: self._team.measured,
         )
-        return trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
+        try:
+            return trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
+        finally:
+            self.mode = trials.mode
 
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []
@@ -208,6 +240,30 @@ def as_json(steps: Iterable[Sequence[PipelineEdit]]) -> list[list[str]]:
 def measured_seconds(profile: Profile) -> float:
     """Seconds in which a run has measured."""
     return sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
+
+
+def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "alternating") -> Pace:
+    """The lengths of what is measured; a small budget has shorter blocks and warm-ups.
+
+    Args:
+        profile: Of the run.
+        budget: Seconds of measuring.
+        cores: On which the workers start.
+        mode: How many processes exist at a time.
+    """
+    pace = pace_of(profile, budget, cores, mode)
+    if budget >= SMALL_BUDGET or mode == "sequential":
+        return pace
+    shortest = max(SHORTEST_BLOCK, BLOCK_SECONDS * budget / SMALL_BUDGET)
+    seconds = max(shortest, pace.block.seconds * budget / SMALL_BUDGET)
+    warm = max(SHORTEST_WARM, WARM_SHARE * budget, 3 * pace.block.settle_seconds)
+    return replace(
+        pace,
+        block=replace(pace.block, seconds=seconds),
+        warm=replace(pace.warm, seconds=min(pace.warm.seconds, warm)),
+        round_seconds=4 * (seconds + pace.block.settle_seconds),
+        shortest_block=shortest,
+    )
 
 
 def rivals_that_fit(peak_bytes: int | None, limit_bytes: int | None) -> int:

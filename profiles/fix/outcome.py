@@ -15,15 +15,17 @@ from pipeprof.profiles.verify.trials import Trial
 if TYPE_CHECKING:
     from pipeprof.profiles.fix.search import Found
     from pipeprof.profiles.fix.version import Version
+    from pipeprof.profiles.verify.plan import Mode
 
 
-def describe(result: Fix, found: Found, trial: Trial | None) -> None:
+def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alternating") -> None:
     """Write into the result what the search has found and what the proof says.
 
     Args:
         result: What is written.
         found: By the search.
         trial: The proof; None where there was nothing to prove, or no time for it.
+        mode: How many processes existed at a time in the proof.
     """
     if not found.best.steps:
         result.status = "interrupted" if found.interrupted else "nothing"
@@ -48,7 +50,7 @@ def describe(result: Fix, found: Found, trial: Trial | None) -> None:
         "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
         "peak_rss_delta_bytes": -saved if saved is not None else None,
         "data": trial.judgement.data.words if trial.judgement.data is not None else None,
-        "mode": "alternating",
+        "mode": mode,
     }
 
 

@@ -3,6 +3,9 @@
 Two processes run the best one so far, one process each changed one. A round gives each of them a block, the best one
 so far first and last, the next round backwards. The rate of a changed pipeline is compared with the geometric mean of
 the two in the same round. What lags behind for certain is given up after three rounds.
+
+Where so many processes do not fit into the memory, or the step uses a GPU, each process runs alone, the best one so far
+before and after the others: what the two differ by is what a change has to exceed.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 BLOCK_SECONDS = 0.25
 BLOCK_STEPS = 4
 WARM_SECONDS = 1.5
+WARM_SHARE = 0.025
+"""Of the budget that the warm-up of one process takes at most."""
+SHORTEST_WARM = 0.5
 EARLY_ROUNDS = 3
 """From which a change can be given up."""
 ENOUGH_ROUNDS = 4
@@ -79,6 +85,10 @@ class BaseFailedError(Exception):
     """The best pipeline so far cannot be run several times at once; the message is why."""
 
 
+class _CrowdedError(Exception):
+    """All processes together took more memory than there is."""
+
+
 @dataclass
 class _Runner:
     rival: Rival
@@ -96,6 +106,11 @@ class Races:
         timeout: Seconds without a step after which a pipeline is taken to hang.
         left: Seconds of measuring that are left.
         tick: Receives the rounds that are done, and their number at most.
+        budget: Seconds of measuring that there are in all.
+        alone: Whether one process exists at a time.
+
+    Attributes:
+        alone: Whether one process exists at a time: from the start, or since several took more memory than there is.
     """
 
     def __init__(
@@ -106,12 +121,17 @@ class Races:
         timeout: float,
         left: Callable[[], float],
         tick: Callable[[int, int], None],
+        budget: float = 60.0,
+        alone: bool = False,
     ) -> None:
+        self.alone = alone
         self._team = team
+        part = 4 if pace.mode == "sequential" else 2
         self._block = TurnRequest(
-            "block", max(BLOCK_SECONDS, pace.block.seconds / 2), BLOCK_STEPS, pace.block.settle_seconds
+            "block", max(BLOCK_SECONDS, pace.block.seconds / part), BLOCK_STEPS, pace.block.settle_seconds
         )
-        self._warm = TurnRequest("warm", max(min(WARM_SECONDS, pace.warm.seconds), 3 * pace.block.settle_seconds))
+        warm = max(SHORTEST_WARM, min(WARM_SECONDS, WARM_SHARE * budget))
+        self._warm = TurnRequest("warm", max(warm, 3 * pace.block.settle_seconds))
         self._timeout = timeout
         self._left = left
         self._tick = tick
@@ -120,10 +140,10 @@ class Races:
         self._base_peaks: dict[str, int | None] = {}
 
     def seconds_of(self, rivals: int) -> float:
-        """Seconds of measuring that a race takes."""
+        """Seconds of measuring that a race takes at least."""
         one = self._block.seconds + self._block.settle_seconds
         warm = self._warm.seconds * (rivals + (0 if self._base else len(BASELINES)))
-        return warm + ENOUGH_ROUNDS * one * (rivals + len(BASELINES))
+        return warm + EARLY_ROUNDS * one * (rivals + len(BASELINES))
 
     def rebase(self) -> None:
         """End all workers: the next race is against another pipeline."""
@@ -141,23 +161,78 @@ class Races:
             BaseFailedError: The best pipeline so far could not be measured.
             InterruptedVerificationError: The user wants an end.
         """
+        if not self.alone:
+            try:
+                return self._side_by_side(base, rivals)
+            except _CrowdedError:
+                self.alone = True
+        return self._one_by_one(base, rivals)
+
+    def _side_by_side(self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival]) -> dict[str, Raced]:
         found: dict[str, Raced] = {}
         try:
             runners = self._start(base, rivals, found)
             self._base_rates = {name: [] for name in BASELINES}
             self._measure(runners, found)
-        except BaseFailedError:
+        except (BaseFailedError, _CrowdedError):
             self.rebase()
             raise
         finally:
             self._team.end(*rivals)
         return found
 
+    def _one_by_one(self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival]) -> dict[str, Raced]:
+        """Measure each process from its start to its end: the best pipeline so far first and last."""
+        self.rebase()
+        first, last = BASELINES
+        jobs, found, runners = base(), dict[str, Raced](), dict[str, _Runner]()
+        self._base_rates = {name: [] for name in BASELINES}
+        for place, name in enumerate((first, *rivals, last)):
+            try:
+                self._alone(name, jobs[name] if name in BASELINES else rivals[name], runners)
+            except MemberFailedError as error:
+                if name in BASELINES:
+                    self.rebase()
+                    raise BaseFailedError(error.reason) from None
+                found[name] = Raced(error.reason, refused=error.refused)
+                runners.pop(name, None)
+            finally:
+                self._team.end(name)
+            self._tick(place + 1, len(rivals) + len(BASELINES))
+        for name, runner in runners.items():
+            check = check_data(self._base[first], self._base[last], runner.built, runner.rival.semantics)
+            result = self._result(runner)
+            found[name] = result if check.same else Raced(f"it changes the data: {check.words}", data=check)
+        # No process of it lives on.
+        self._base = {}
+        return found
+
+    def _alone(self, name: str, entered: Job | Rival, runners: dict[str, _Runner]) -> None:
+        """Start a process, and measure it in blocks.
+
+        Raises:
+            MemberFailedError: It did not come to its end.
+        """
+        job = entered.job if isinstance(entered, Rival) else entered
+        outcome = self._team.start_each({name: job}, seconds=max(self._timeout, 60.0))[name]
+        if isinstance(outcome, MemberFailedError):
+            raise outcome
+        if isinstance(entered, Rival):
+            runners[name] = _Runner(entered, outcome)
+        else:
+            self._base[name] = outcome
+        self._team.turn(name, self._warm, seconds=max(self._timeout, 20 * self._warm.seconds))
+        for number in range(ENOUGH_ROUNDS):
+            ended = self._team.turn(name, self._block, seconds=max(self._timeout, 20 * self._block.seconds))
+            self._keep(number, name, ended, runners)
+
     def _start(
         self, base: Callable[[], Mapping[str, Job]], rivals: Mapping[str, Rival], found: dict[str, Raced]
     ) -> dict[str, _Runner]:
         jobs = {**({} if self._base else base()), **{name: rival.job for name, rival in rivals.items()}}
         started = self._team.start_each(jobs, seconds=max(self._timeout, 60.0))
+        if any(isinstance(outcome, MemberFailedError) and outcome.crowded for outcome in started.values()):
+            raise _CrowdedError
         for name in BASELINES:
             outcome = started.get(name)
             if isinstance(outcome, MemberFailedError):
@@ -192,6 +267,8 @@ class Races:
         try:
             return self._team.turn(name, request, seconds=patience)
         except MemberFailedError as error:
+            if error.crowded:
+                raise _CrowdedError from None
             if name in BASELINES:
                 raise BaseFailedError(error.reason) from None
             found[name] = Raced(f"the changed pipeline {error.reason}")
@@ -219,14 +296,17 @@ class Races:
         order = [BASELINES[0], *runners, BASELINES[1]]
         for name in order if number % 2 == 0 else order[::-1]:
             ended = self._give_turn(name, self._block, runners, found)
-            if ended is None:
-                continue
-            if name in BASELINES:
-                self._base_rates[name].append(rate(ended))
-                self._base_peaks[name] = ended.peak_bytes
-            else:
-                runners[name].rates[number] = rate(ended)
-                runners[name].peak = ended.peak_bytes
+            if ended is not None:
+                self._keep(number, name, ended, runners)
+
+    def _keep(self, number: int, name: str, ended: TurnEnded, runners: dict[str, _Runner]) -> None:
+        """Keep what a block has measured."""
+        if name in BASELINES:
+            self._base_rates[name].append(rate(ended))
+            self._base_peaks[name] = ended.peak_bytes
+        else:
+            runners[name].rates[number] = rate(ended)
+            runners[name].peak = ended.peak_bytes
 
     def _result(self, runner: _Runner) -> Raced:
         before, after = (self._base_rates[name] for name in BASELINES)

@@ -33,6 +33,11 @@ class Lab(Protocol):
         """Changed pipelines that fit into memory together with the two of the best one so far."""
         ...
 
+    @property
+    def least_budget(self) -> int:
+        """Seconds of measuring in which one change can be tried and proven."""
+        ...
+
     def fits(self, rivals: int) -> bool:
         """Whether there is time for a race of so many, and for what the search ends with."""
         ...
@@ -135,10 +140,10 @@ class Search:
             group = self._next_group()
             if not group:
                 return self._why_no_more()
-            if not self._lab.fits(len(group)):
-                group = dict(list(group.items())[: max(1, len(group) // 2)])
-                if not self._lab.fits(len(group)):
-                    return "the budget was used up"
+            fitting = next((number for number in range(len(group), 0, -1) if self._lab.fits(number)), 0)
+            if not fitting:
+                return self._why_no_time()
+            group = dict(list(group.items())[:fitting])
             try:
                 raced = self._lab.race(self.found.best, group)
             except BaseFailedError as error:
@@ -151,6 +156,13 @@ class Search:
             if again is None:
                 return "the changed pipeline could not be measured alone"
             self._profile = again
+
+    def _why_no_time(self) -> str:
+        """Why nothing more is tried, in words: a budget in which not even one change can be proven is named."""
+        tried = any(step.speedup is not None for step in self.found.steps)
+        if tried:
+            return "the budget was used up"
+        return f"the budget is too small to prove a change: --budget {self._lab.least_budget}"
 
     def _why_no_more(self) -> str:
         """Why nothing is left to try, in words, and what more could be allowed."""

@@ -64,7 +64,8 @@ def describe_target(
         force=force,
         schema=schema,
     )
-    answer, printed, code = _ask_worker(job)
+    text, printed, code = ask_worker("describe_function", encode_record(job))
+    answer = decode_record(DescribeAnswer, json.loads(text)) if text else None
     failure = answer.failure if answer is not None else None
     if failure is not None and failure.kind == "usage":
         raise UsageError(failure.message)
@@ -80,13 +81,19 @@ def describe_target(
     return DescribedTarget(**vars(answer.spec), printed=printed)
 
 
-def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
-    """Run the worker; return its answer, its output, and its exit status."""
+def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes, str, int]:
+    """Run a worker that gives one answer; return that, its output, and its exit status.
+
+    Args:
+        module: Of the worker.
+        job: As JSON.
+        seconds: After which it is ended; None for any time.
+    """
     # Files, not pipes: processes that the function started may hold them open for ever.
     with nameless_file() as answers, nameless_file() as prints, RunFamily() as family:
         try:
             worker = subprocess.Popen(
-                child_command("pipeprof.profiles.worker.describe_function", str(answers.fileno())),
+                child_command(f"pipeprof.profiles.worker.{module}", str(answers.fileno())),
                 stdin=subprocess.PIPE,
                 stdout=prints,
                 stderr=prints,
@@ -101,9 +108,12 @@ def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
         try:
             if worker.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
-                    worker.stdin.write(encode_record(job).encode())
+                    worker.stdin.write(job.encode())
                     worker.stdin.close()
-            code = worker.wait()
+            try:
+                code = worker.wait(seconds)
+            except subprocess.TimeoutExpired:
+                code = -1
         finally:
             family.end(worker.pid)
             worker.wait()
@@ -113,4 +123,4 @@ def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
         while chunk := prints.read(_READ):
             output.add(chunk)
         text = answers.read()
-    return (decode_record(DescribeAnswer, json.loads(text)) if text else None), output.users() or "", code
+    return text, output.users() or "", code

@@ -146,9 +146,7 @@ def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> Li
                 value = receiver
             case _:
                 break
-    return Line(
-        value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, function)
-    )
+    return Line(value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, function))
 
 
 def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> tuple[Line, ...]:

@@ -64,7 +64,7 @@ def with_call(text: str, after: ast.expr, statement: ast.stmt, new: str) -> str:
         line = layout.indent(layout.start(statement)) + f"{name} = {name}{new}".encode()
         close = layout.line_end(end)
         return layout.with_splices(Splice(close, close, layout.newline + line))
-    if _in_brackets(layout, after, statement):
+    if _in_brackets(after, statement):
         return layout.with_splices(Splice(end, end, new.encode()))
     return layout.with_splices(_own_line(layout, after, new.encode()) or Splice(end, end, new.encode()))
 
@@ -149,7 +149,7 @@ def _own_line(layout: Layout, after: ast.expr, new: bytes) -> Splice | None:
     return Splice(close, close, b" \\" + layout.newline + indent + new)
 
 
-def _in_brackets(layout: Layout, after: ast.expr, statement: ast.stmt) -> bool:
+def _in_brackets(after: ast.expr, statement: ast.stmt) -> bool:
     """Whether an expression is a part of another one's argument, so that its line is not its own."""
     value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Return) else None
     node: ast.expr | None = value
@@ -163,8 +163,9 @@ def _in_brackets(layout: Layout, after: ast.expr, statement: ast.stmt) -> bool:
 def _name_of_own_line(layout: Layout, after: ast.expr, statement: ast.stmt) -> str | None:
     """The name that a statement gives to an expression in lines of its own, one call in each statement."""
     match statement:
-        case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(
-            target=ast.Name(id=name), value=ast.expr() as value
+        case (
+            ast.Assign(targets=[ast.Name(id=name)], value=value)
+            | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
         ) if value is after:
             pass
         case _:

@@ -151,7 +151,22 @@ def test_a_healthy_pipeline_is_left_alone(pipeprof: Pipeprof, session: Session, 
     assert (found.code, (tmp_path / "spec.yaml").read_text()) == (0, TEXT)
     assert found.out.startswith("Nothing to change")
     assert not (tmp_path / "new.yaml").exists()
-    assert "new.yaml is not written: there is no changed pipeline" in found.err
+    assert "new.yaml is not written: no change was proven to help" in found.err
+
+
+def test_a_plan_without_a_change_is_not_written(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    session.result = result("not-proven", edits=[])
+    (tmp_path / "fast.plan.json").write_text("{}")
+    names = ("fast.plan.json", "fast.patch", "run.json")
+    found = pipeprof("fix", "train.py:make", "--force", *(word for name in names for word in ("--out", name)))
+    assert found.code == 0
+    assert not (tmp_path / "fast.patch").exists()
+    assert (tmp_path / "fast.plan.json").read_text() == "{}"
+    assert "fast.plan.json is not written: no change was proven to help; the file there is an older one" in found.err
+    assert "fast.patch is not written: no change was proven to help\n" in found.err
+    shown = pipeprof("show", "run.json", "--out", "again.plan.json")
+    assert (shown.code, (tmp_path / "again.plan.json").exists()) == (0, False)
+    assert "again.plan.json is not written: no change was proven to help" in shown.err
 
 
 def test_an_interruption_writes_out_but_not_the_file(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
@@ -181,7 +196,6 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--out", "a.plan.json"], "is a spec: use --write or --out NEW.yaml"),
         (["train.py:make", "--write"], "--write changes a spec, but train.py:make is a Python function"),
         (["train.py:make", "--out", "a.yaml"], "YAML is the output of a spec"),
-        (["train.py:make", "--out", "a.patch"], "add --out NAME.plan.json"),
         (["spec.yaml", "--allow", "ordre"], "--allow: got 'ordre', expected same, order, randomness or values"),
         (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
         (["-"], "fix needs a file"),

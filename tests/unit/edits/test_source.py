@@ -239,7 +239,10 @@ def test_stages_that_a_called_function_makes_stay_in_it() -> None:
     ("body", "reason"),
     [
         ("    if 1:\n        return ds()\n    return ds()\n", "only return"),
-        ("    ds = tf.data.Dataset.range(9).map(parse)\n    if 1:\n        ds = ds.batch(4)\n    return ds\n", "not the"),
+        (
+            "    ds = tf.data.Dataset.range(9).map(parse)\n    if 1:\n        ds = ds.batch(4)\n    return ds\n",
+            "not the",
+        ),
         ("    return tf.data.Dataset.range(9).map(*parse).batch(4)\n", "one by one"),
         ("    return tf.data.Dataset.range(9).map(parse, 4).batch(4)\n", "no names"),
     ],

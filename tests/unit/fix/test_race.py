@@ -39,15 +39,23 @@ class FakeTeam:
     turns: list[tuple[str, str]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     fails: str | None = None
+    crowded: MemberFailedError | None = None
+    crowded_in: str = ""
 
     def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
         assert seconds >= 60.0
+        if self.crowded is not None and self.crowded_in == "start" and len(jobs) > 1:
+            return {**{name: built() for name in jobs}, self.crowded.name: self.crowded}
+        if len(jobs) == 1:
+            self.crowded = None
         return {name: self.starts.get(name, built()) for name in jobs}
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert seconds >= 60.0
         blocks = sum(1 for one, kind in self.turns if one == name and kind == "block")
         self.turns.append((name, request.kind))
+        if self.crowded is not None and self.crowded.name == name and self.crowded_in == "turn":
+            raise self.crowded
         if name == self.fails and request.kind == "block":
             raise MemberFailedError(name, "raised: boom")
         rate = self.rates[name]
@@ -147,3 +155,39 @@ def test_the_best_so_far_lives_on_until_there_is_another_one() -> None:
     races.rebase()
     races.run(base, {"C1": Rival(JOB, "same")})
     assert len(made) == 2
+
+
+def one_by_one(team: FakeTeam, *names: str) -> dict[str, Raced]:
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None, alone=True)  # type: ignore[arg-type]
+    return races.run(lambda: {"A1": JOB, "A2": JOB}, {name: Rival(JOB, "same") for name in names})
+
+
+def test_where_memory_is_short_each_process_runs_alone() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": [11.0], "C1": 20.0, "C2": 21.0})
+    found = one_by_one(team, "C1", "C2")
+    assert list(dict.fromkeys(name for name, _ in team.turns)) == ["A1", "C1", "C2", "A2"]
+    order = [name for name in team.ended if name != "all"]
+    assert order == ["A1", "C1", "C2", "A2"]
+    assert blocks_of(team) == [name for name in ("A1", "C1", "C2", "A2") for _ in range(4)]
+    ratio = found["C2"].ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(2.0, rel=0.02)
+
+
+def test_one_that_cannot_run_alone_leaves_the_others() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C2": 20.0, "C3": 20.0}, {"C1": MemberFailedError("C1", "raised: boom")})
+    found = one_by_one(team, "C1", "C2", "C3")
+    assert found["C1"].failure == "raised: boom"
+    assert found["C2"].ratio is not None
+    assert found["C3"].ratio is not None
+
+
+@pytest.mark.parametrize("where", ["start", "turn"])
+def test_processes_that_take_too_much_memory_together_run_one_by_one(where: str) -> None:
+    crowded = MemberFailedError("C1", "reached the memory limit", crowded=True)
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 20.0}, crowded=crowded, crowded_in=where)
+    races = Races(team, PACE, timeout=60.0, left=lambda: 60.0, tick=lambda *_: None)  # type: ignore[arg-type]
+    found = races.run(lambda: {"A1": JOB, "A2": JOB}, {"C1": Rival(JOB, "same")})
+    assert races.alone
+    assert found["C1"].ratio is not None
+    assert found["C1"].failure is None

@@ -55,6 +55,7 @@ class FakeLab:
     again: Profile | None = None
     races: int = 99
     most: int = 4
+    least_budget: int = 25
     seen: list[list[str]] = field(default_factory=list)
     looked: list[Version] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
@@ -162,7 +163,8 @@ def test_the_budget_ends_it_with_the_best_so_far(profile: Profile) -> None:
     found = search(profile, lab).run()
     assert (len(found.best.steps), found.reason) == (1, "the budget was used up")
     assert lab.looked == []
-    assert search(profile, FakeLab({}, races=0)).run().reason == "the budget was used up"
+    none = search(profile, FakeLab({}, races=0)).run().reason
+    assert none == "the budget is too small to prove a change: --budget 25"
 
 
 def test_an_interruption_ends_it_with_the_best_so_far(profile: Profile, recorded: Callable[[str], Profile]) -> None:

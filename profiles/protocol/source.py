@@ -1,0 +1,59 @@
+"""Messages between harness and worker for comparing an edited Python text with a plan: one job, one answer."""
+
+from __future__ import annotations
+
+import base64
+import marshal
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GraphJob:
+    """Job: call one function and return the graph that TensorFlow runs for its dataset.
+
+    Attributes:
+        parent_pid: The harness's; the worker ends with it.
+        target: ``file.py:function`` or ``package.module:function``.
+        arguments: Names and texts of ``--arg``.
+        path: Of the function's file.
+        text: What the file is to contain instead of what it does; None for its own text.
+        steps: Edits of the dataset's graph, step by step, each as JSON.
+    """
+
+    parent_pid: int
+    target: str
+    arguments: list[tuple[str, str]]
+    path: str
+    text: str | None = None
+    steps: list[list[str]] | None = None
+
+
+@dataclass(frozen=True)
+class GraphAnswer:
+    """Answer of the worker.
+
+    Attributes:
+        graph: The graph, packed; None without one.
+        element: The structure of an element in words.
+        failure: Why there is none.
+    """
+
+    graph: str | None = None
+    element: str = ""
+    failure: str | None = None
+
+
+def packed(graph: Any) -> str:
+    """Plain data as text.
+
+    Example:
+        >>> unpacked(packed({"a": (1, b"x", None)}))
+        {'a': (1, b'x', None)}
+    """
+    return base64.b85encode(marshal.dumps(graph)).decode()
+
+
+def unpacked(text: str) -> Any:
+    """Plain data of a worker's own answer."""
+    return marshal.loads(base64.b85decode(text))  # noqa: S302 - the worker is a process of this program

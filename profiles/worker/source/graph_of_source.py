@@ -1,0 +1,83 @@
+"""Worker that calls a user's function, with its own text or with an edited one, and returns the graph of its dataset.
+
+Started with the argument WRITE_FD and the job on stdin; one JSON object is the answer.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.data.processes import die_with_parent
+from pipeprof.pipelines.data.temporary import settle_temporary_folder
+from pipeprof.pipelines.edits.edits import from_document
+from pipeprof.pipelines.from_python.graphs import GraphPair
+from pipeprof.pipelines.graph.edit.apply import apply_steps
+from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
+from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
+from pipeprof.profiles.worker.search_spec import reseed
+from pipeprof.profiles.worker.versions import import_tensorflow
+
+
+def read_instead(path: str, text: str) -> None:
+    """Let a file be imported with another text; what else reads it sees it as it is."""
+    original = importlib.machinery.SourceFileLoader.get_code
+    wanted = Path(path).resolve()
+
+    def get_code(self: Any, fullname: str) -> Any:
+        file = self.get_filename(fullname)
+        if Path(file).resolve() != wanted:
+            return original(self, fullname)
+        return self.source_to_code(text.encode(), file)
+
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]  # of this process alone
+
+
+def _answer(job: GraphJob) -> GraphAnswer:
+    if job.text is not None:
+        read_instead(job.path, job.text)
+    import_early(job.target)
+    tf = import_tensorflow()
+    reseed()
+    called = call_target(job.target, job.arguments)
+    dataset, in_memory = called.dataset, held_bytes(called.watch.made)
+    if job.steps:
+        steps = [[edit for text in step if (edit := from_document(json.loads(text))) is not None] for step in job.steps]
+        building = builder(BuildContext(Path(job.path).parent))
+        dataset = apply_steps(dataset, steps, building=building, in_memory=in_memory)
+    graph = GraphPair(tf, dataset, in_memory)
+    if isinstance(graph.executed, str):
+        return GraphAnswer(failure=graph.executed)
+    return GraphAnswer(packed(graph.executed), graph.element)
+
+
+def main() -> int:
+    """Answer one job."""
+    job = decode_record(GraphJob, json.loads(sys.stdin.readline()))
+    die_with_parent(job.parent_pid)
+    settle_temporary_folder()
+    write_fd, process = int(sys.argv[1]), os.getpid()
+    try:
+        look_like_a_script(job.path)
+        answer = _answer(job)
+    except BaseException as error:
+        # BaseException: sys.exit() in the user's code must be reported as well.
+        answer = GraphAnswer(failure=first_line(error))
+    if os.getpid() != process:
+        # A copy that the user's code forked; one answer is enough.
+        os._exit(0)
+    with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
+        channel.write(encode_record(answer))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Do not wait for threads of TensorFlow or the user.
+    os._exit(0)
