@@ -25,7 +25,7 @@ TARGETS: Final[dict[TargetKind, str]] = {
     "graph": "Python function, as a graph",
     "source": "Python source",
 }
-"""The kinds of targets as a reader knows them; pipeprof never changes the last one."""
+"""The kinds of targets as a reader knows them; of the last one, `fix` writes a diff and never changes the file."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     InsertStage: {
         "spec": Support(True, "any stage of a spec, also in a nested pipeline"),
         "graph": Support(True, "any stage of a spec; inside a function only those that pass elements on, as a cache"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: any stage with plain arguments, after a call of the function"),
     },
     SetArgument: {
         "spec": Support(True, "any argument of a stage or source"),
         "graph": Support(True, "arguments that are inputs or attributes of the stage's op"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: an argument of a call of the function"),
     },
     MoveStage: {
         "spec": Support(True, "within its own pipeline"),
         "graph": Support(True, "within its own pipeline, as far as the shapes allow it"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: a call of the function, within its own pipeline"),
     },
     MoveFilter: {
         "spec": Support(False, "the finding shows what to write"),
@@ -68,17 +68,17 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     ReplaceStages: {
         "spec": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
         "graph": Support(True, "stages in a row, the source among them, by any of a spec; none removes them"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: calls of the function are removed, none comes instead"),
     },
     VectoriseMap: {
         "spec": Support(True, "a function of `ops:`, which becomes a call of `tf.vectorized_map`"),
         "graph": Support(True, "a function of ops that pfor converts, without Python, random numbers and state"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: with `tf.vectorized_map`, if the graph is that of the plan"),
     },
     SetOption: {
         "spec": Support(True, "under `options:`"),
         "graph": Support(True, "on the dataset"),
-        "source": _BY_HAND,
+        "source": Support(True, "in a diff of `fix`: in the options of the function, or before its `return`"),
     },
     SetEnvironment: {
         "spec": _BEFORE,
