@@ -11,6 +11,7 @@ from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
+from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
@@ -157,8 +158,7 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     place = _place(profile, finding)
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
-    steps = profile.steps
-    if (modes := describe_overlap(steps.dispatch if steps is not None else None, finding)) is not None:
+    if (modes := _overlap(profile, finding)) is not None:
         yield Prose(modes, indent=_DETAIL_INDENT, hang=2)
     if (price := describe_price(profile, finding)) is not None:
         yield Prose(price, indent=_DETAIL_INDENT, hang=2)
@@ -175,19 +175,28 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
 
 
-def describe_overlap(dispatch: Dispatch | None, finding: Finding) -> str | None:
-    """The gain of a change in both modes of dispatch; None where only one of them was measured.
+def _overlap(profile: Profile, finding: Finding) -> str | None:
+    steps, device = profile.steps, profile.device
+    return describe_overlap(steps.dispatch if steps else None, finding, device.kind if device else "none")
+
+
+def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "none") -> str | None:
+    """The gain of a change in both modes of dispatch; None where there is only one, or none to state.
 
     Args:
         dispatch: Of the run.
         finding: With what was measured.
+        step: Kind of the step of the run.
     """
     measured = finding.measured or {}
     other = measured.get("other_dispatch")
-    if not other or measured.get("speedup") is None or dispatch is None:
+    if measured.get("speedup") is None or dispatch is None:
         return None
     first = f"{significant(measured['speedup'])}× {dispatch_words(dispatch)}"
-    return f"{first}, {significant(other['speedup'])}× {dispatch_words(other['dispatch'])}"
+    if other:
+        return f"{first}, {significant(other['speedup'])}× {dispatch_words(other['dispatch'])}"
+    wanted = other_dispatch(dispatch, step) if finding.status == "kept" and is_about_overlap(finding) else None
+    return f"{first}; {dispatch_words(wanted)} it was not measured" if wanted is not None else None
 
 
 def dispatch_words(dispatch: Dispatch) -> str:

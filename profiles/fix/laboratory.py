@@ -142,8 +142,8 @@ class Laboratory:
 
     @property
     def least_budget(self) -> int:
-        """Seconds of measuring in which one change can be tried and proven, in steps of 5."""
-        return 5 * math.ceil((self.seconds + self._races.seconds_of(1) + self.proof_seconds) / 5)
+        """Seconds of measuring in which one change can be tried and proven, in steps of 5: a larger one takes more."""
+        return 5 * math.ceil(1.25 * (self.seconds + self._races.seconds_of(1) + self.proof_seconds) / 5)
 
     def left(self) -> float:
         """Seconds of measuring that are left."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
-from pipeprof.pipelines.edits.source.apply import apply_to_source
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
 from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.static.edit.apply import apply_to_source
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.profiles.harness.describe_function import ask_worker
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked

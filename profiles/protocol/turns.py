@@ -65,12 +65,15 @@ class TurnRequest:
         seconds: Length of the measured part.
         steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
+        dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
+            many as the job says.
     """
 
     kind: Literal["warm", "block"]
     seconds: float
     steps: int = 1
     settle_seconds: float = 0.0
+    dispatch: int | Literal["sync"] | None = None
 
 
 @dataclass(frozen=True)

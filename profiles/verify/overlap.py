@@ -7,7 +7,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.trials import Trial
+from pipeprof.profiles.verify.judging.evidence import Evidence
 
 IN_FLIGHT = 1
 """Steps of the other mode, where the loop waits for each step in the run."""
@@ -37,15 +37,15 @@ def other_dispatch(dispatch: Dispatch | None, step: str) -> Dispatch | None:
     return IN_FLIGHT if dispatch == "sync" else "sync"
 
 
-def as_measured(trial: Trial, dispatch: Dispatch) -> dict[str, object] | None:
+def as_measured(evidence: Evidence | None, dispatch: Dispatch) -> dict[str, object] | None:
     """What the profile says of the other mode; None where nothing was measured."""
-    speedup = trial.judgement.speedup if trial.judgement is not None else None
-    if speedup is None or trial.evidence is None or not speedup.pairs > 1:
+    speedup = evidence.speedup() if evidence is not None else None
+    if evidence is None or speedup is None or not speedup.pairs > 1:
         return None
     return {
         "dispatch": dispatch,
         "speedup": round(speedup.value, 4),
         "low": round(speedup.low, 4),
         "high": round(speedup.high, 4),
-        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
     }

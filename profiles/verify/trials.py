@@ -15,6 +15,7 @@ from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFa
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Mode, Pace
@@ -37,12 +38,14 @@ class Trial:
         reason: Why, in words.
         evidence: None where no worker came to be measured.
         judgement: None where nothing was measured.
+        other: What was measured of a kept one in the other mode of dispatch.
     """
 
     status: Status
     reason: str
     evidence: Evidence | None = None
     judgement: Judgement | None = None
+    other: Evidence | None = None
 
 
 class InterruptedTrialError(InterruptedVerificationError):
@@ -123,7 +126,13 @@ class Trials:
         self._make_baseline, self._baseline = baseline, {}
 
     def measure(
-        self, edited: Mapping[str, Job], semantics: Semantics | None, *, for_memory: bool, reserved: float = 0.0
+        self,
+        edited: Mapping[str, Job],
+        semantics: Semantics | None,
+        *,
+        for_memory: bool,
+        reserved: float = 0.0,
+        other: Dispatch | None = None,
     ) -> Trial:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
 
@@ -132,12 +141,14 @@ class Trials:
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
             reserved: Seconds that it leaves for others.
+            other: A mode of dispatch in which a kept one is measured as well, by the same processes; None for none.
 
         Raises:
             InterruptedTrialError: The user wants an end.
         """
         evidence: Evidence | None = None
         judgement: Judgement | None = None
+        found: Evidence | None = None
         earlier = bool(self._baseline)
         try:
             for evidence in self._rounds(edited):
@@ -148,13 +159,15 @@ class Trials:
                 if self.left() < self._round_seconds() + reserved:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     break
+            if other is not None and judgement is not None and judgement.status == "kept":
+                found = self._in_other_mode(other)
         except MemberFailedError as error:
             mode = plans.tighter(self.mode) if error.crowded else None
             if mode is None or self._fewer is None:
                 return self._failed(error)
             self._team.end()
             self._pace, self._baseline = self._fewer(mode), {}
-            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved)
+            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedVerificationError:
             trial = None
             if evidence is not None and judgement is not None:
@@ -171,8 +184,18 @@ class Trials:
             # Files may have changed since the pipeline as it is was started: both are started at the same time.
             self._team.end()
             self._baseline = {}
-            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved)
-        return Trial(judgement.status, judgement.reason, evidence, judgement)
+            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+        return Trial(judgement.status, judgement.reason, evidence, judgement, found)
+
+    def _in_other_mode(self, dispatch: Dispatch) -> Evidence | None:
+        """Measure the processes that are there in another mode of dispatch; None where not all of them are."""
+        if self.mode != "alternating":
+            return None
+        rounds: list[dict[str, TurnEnded]] = []
+        while len(rounds) < PAIRS // 2 and (len(rounds) < EARLY_PAIRS // 2 or self.left() >= self._pace.round_seconds):
+            rounds.append({name: self._block(name, dispatch) for name in order_of(len(rounds))})
+        # What the steps in flight were when the mode changed belongs to neither.
+        return Evidence(rounds=rounds[1:])
 
     def _rounds(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
         """Yield what was measured, after each round that can be judged."""
@@ -233,9 +256,9 @@ class Trials:
             self._team.turn(name, self._pace.warm, seconds=self._timeout)
         return built
 
-    def _block(self, name: str) -> TurnEnded:
-        """Measure one worker."""
-        block = replace(self._pace.block, seconds=self._pace.shortest_block)
+    def _block(self, name: str, dispatch: Dispatch | None = None) -> TurnEnded:
+        """Measure one worker, in another mode of dispatch than its own if one is given."""
+        block = replace(self._pace.block, seconds=self._pace.shortest_block, dispatch=dispatch)
         return self._team.turn(name, block, seconds=max(self._timeout, 20 * self._pace.block.seconds))
 
     def _report(self, judgement: Judgement) -> None:

@@ -30,6 +30,7 @@ from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
 from pipeprof.profiles.wording import listed, stage_name
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
@@ -305,8 +306,9 @@ class _Verification:
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: float = 0.0) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
+            other = self._other_dispatch() if is_about_overlap(finding) else None
             trial = trials.measure(
-                jobs, finding.semantics or "same", for_memory=finding.family == "memory", reserved=reserved
+                jobs, finding.semantics or "same", for_memory=finding.family == "memory", reserved=reserved, other=other
             )
         except InterruptedTrialError as error:
             if error.trial is not None:
@@ -319,6 +321,8 @@ class _Verification:
             self._mode = plans.ChosenMode(trials.mode, "more of them took more memory than there is")
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
+            if other is not None and (found := as_measured(trial.other, other)) is not None:
+                finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
         if same is not None:
             self._same = [same.value, same.low, same.high]
@@ -376,10 +380,14 @@ class _Verification:
         if together.status == "kept":
             self._profile.findings = [*(self._profile.findings or ()), together]
 
+    def _other_dispatch(self) -> Dispatch | None:
+        """The mode in which what overlap gains is measured as well; None where there is no other."""
+        steps, device = self._profile.steps, self._profile.device
+        return other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
+
     def _try_other_dispatch(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Measure what overlap gains in the other mode of dispatch too: there it may gain nothing, or more."""
-        steps, device = self._profile.steps, self._profile.device
-        other = other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
+        other = self._other_dispatch()
         kept = [finding for finding in findings if finding.status == "kept" and is_about_overlap(finding)]
         kept = [finding for finding in kept if finding.measured and "other_dispatch" not in finding.measured]
         if other is None or not kept or not trials.fits(PAIRS):
@@ -392,7 +400,7 @@ class _Verification:
                 continue
             self._progress.phase(f"{finding.title}: the other mode of dispatch", None)
             trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
-            found = as_measured(trial, other)
+            found = as_measured(trial.evidence, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.load_function import Called
+    from pipeprof.profiles.worker.steps.simulated_device import Dispatch
 
 _Change = TypeVar("_Change")
 SEED = 20_011
@@ -67,8 +68,18 @@ class TurnRun(JobRun):
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
+            if turn.dispatch is not None and step is not None:
+                step = self._step_in(turn.dispatch)
             self._channel.send(self._take(turn, step))
             step = self._step() if self._device else None
+
+    def _step_in(self, dispatch: Dispatch) -> Any:
+        """A step in another mode of dispatch than the job's."""
+        usual, self._dispatch = self._dispatch, dispatch
+        try:
+            return self._step()
+        finally:
+            self._dispatch = usual
 
     def _keep_peak(self) -> None:
         """Keep the peak of the phase that has ended: the next one starts the kernel's high-water mark anew."""

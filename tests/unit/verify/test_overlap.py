@@ -44,4 +44,10 @@ def test_both_modes_are_stated() -> None:
     back = {**other, "dispatch": "sync", "speedup": 1.84}
     found = describe_overlap(2, finding(PREFETCH, speedup=1.1, other_dispatch=back))
     assert found == "1.10× with 2 steps in flight, 1.84× with dispatch sync"
-    assert describe_overlap("sync", finding(PREFETCH, speedup=1.8)) is None
+
+
+def test_a_mode_that_was_not_measured_is_named() -> None:
+    found = describe_overlap("sync", finding(PREFETCH, speedup=1.8), "simulate")
+    assert found == "1.80× with dispatch sync; with one step in flight it was not measured"
+    assert describe_overlap("sync", finding(InsertStage("cache"), speedup=1.8), "simulate") is None
+    assert describe_overlap("sync", finding(PREFETCH, speedup=1.8), "python") is None

@@ -34,6 +34,7 @@ class Workers:
 
     def __init__(self, speedup: float = 1.0, room: int = 4, noise: float = 0.005, saved: int = 0) -> None:
         self.said: list[str] = []
+        self.dispatches: list[object] = []
         self.started: list[str] = []
         self.patience = 0.0
         self.batches = BUILT.batches
@@ -61,6 +62,7 @@ class Workers:
         assert seconds > 0
         if request.kind == "block":
             self.said.append(name)
+            self.dispatches.append(request.dispatch)
         rate = self._rates[name] * self._draw.gauss(1, self._noise)
         peak = 2 * GIB - (self._saved if name.startswith("B") else 0)
         return TurnEnded(round(1000 * rate), 1000.0, None, 0.0, peak)
@@ -73,7 +75,9 @@ class Ticks:
     def tick(self, rate: float | None, done: float, total: float | None) -> None: ...
 
 
-def tried(recorded: Recorded, workers: Workers, mode: Mode, *, for_memory: bool = False) -> tuple[Trial, Trials]:
+def tried(
+    recorded: Recorded, workers: Workers, mode: Mode, *, for_memory: bool = False, other: int | None = None
+) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
     trials = Trials(
         cast("Team", workers),
@@ -86,7 +90,7 @@ def tried(recorded: Recorded, workers: Workers, mode: Mode, *, for_memory: bool 
         clock=lambda: 0.0,
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
-    return trials.measure(jobs, "same", for_memory=for_memory), trials
+    return trials.measure(jobs, "same", for_memory=for_memory, other=other), trials
 
 
 @pytest.mark.parametrize(("mode", "alive"), [("alternating", 4), ("pairs", 2), ("sequential", 1)])
@@ -198,3 +202,20 @@ def test_a_budget_for_processes_one_by_one_counts_each_start(recorded: Recorded)
     assert paces["sequential"].least_pairs(12) == 2
     assert paces["sequential"].seconds_of(4, first=True) == 2 * paces["sequential"].seconds_of(2, first=False)
     assert too_long(paces["sequential"], 10.0, 10.0, first=True, pairs=2) is not None
+
+
+def test_a_kept_one_is_measured_in_the_other_mode_of_dispatch_by_the_same_processes(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.5)
+    trial, _ = tried(recorded, workers, "alternating", other=1)
+    assert trial.status == "kept"
+    assert set(workers.dispatches[:24]) == {None}
+    assert workers.dispatches[24:] == [1] * 24
+    assert trial.other is not None
+    assert len(trial.other.ratios()) == 10
+    assert workers.started == ["A1", "A2"]
+
+
+def test_one_that_is_rejected_is_measured_in_one_mode(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.0)
+    trial, _ = tried(recorded, workers, "alternating", other=1)
+    assert (trial.status, trial.other, set(workers.dispatches)) == ("rejected", None, {None})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 
-from pipeprof.pipelines.edits.source.chain import Call
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
-from pipeprof.pipelines.edits.source.layout import Layout, Splice
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.edit.chain import MethodCall
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.layout import PythonLayout, Replacement
 
 
-def with_argument(text: str, call: Call, name: str, value: str) -> str:
+def with_argument(text: str, call: MethodCall, name: str, value: str) -> str:
     r"""Set an argument of a call.
 
     Args:
@@ -19,7 +19,7 @@ def with_argument(text: str, call: Call, name: str, value: str) -> str:
         name: Of the argument.
         value: As Python.
     """
-    layout = Layout(text)
+    layout = PythonLayout(text)
     node = call.node
     given = next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
     row = traits(call.op)
@@ -30,22 +30,22 @@ def with_argument(text: str, call: Call, name: str, value: str) -> str:
         msg = f"the arguments of {call.op} in line {node.lineno} are not written one by one"
         raise CannotEditSourceError(msg)
     if given is not None:
-        return layout.with_splices(Splice(layout.start(given), layout.end(given), value.encode()))
+        return layout.with_splices(Replacement(layout.start(given), layout.end(given), value.encode()))
     if len(node.args) > max(1, len(names)):
         msg = f"the arguments of {call.op} in line {node.lineno} have no names"
         raise CannotEditSourceError(msg)
     place, comma = layout.last_argument(node)
     new = f"{name}={value}".encode()
     if not node.args and not node.keywords:
-        return layout.with_splices(Splice(place, place, new))
+        return layout.with_splices(Replacement(place, place, new))
     last = max([*node.args, *(keyword.value for keyword in node.keywords)], key=layout.end)
     if comma and layout.trails(place) and layout.line_end(place) < layout.end(node):
         # One argument in each line, the last one with a comma: the new one gets a line too.
         end = layout.line_end(place)
         first = next((keyword for keyword in node.keywords if keyword.value is last), None)
         indent = layout.indent(layout.start(first.value if first is not None else last))
-        return layout.with_splices(Splice(end, end, layout.newline + indent + new + b","))
-    return layout.with_splices(Splice(place, place, (b" " if comma else b", ") + new))
+        return layout.with_splices(Replacement(end, end, layout.newline + indent + new + b","))
+    return layout.with_splices(Replacement(place, place, (b" " if comma else b", ") + new))
 
 
 def with_call(text: str, after: ast.expr, statement: ast.stmt, new: str) -> str:
@@ -57,19 +57,19 @@ def with_call(text: str, after: ast.expr, statement: ast.stmt, new: str) -> str:
         statement: In which that is.
         new: The call, from its dot on.
     """
-    layout = Layout(text)
+    layout = PythonLayout(text)
     name = _name_of_own_line(layout, after, statement)
     end = layout.end(after)
     if name is not None:
         line = layout.indent(layout.start(statement)) + f"{name} = {name}{new}".encode()
         close = layout.line_end(end)
-        return layout.with_splices(Splice(close, close, layout.newline + line))
+        return layout.with_splices(Replacement(close, close, layout.newline + line))
     if _in_brackets(after, statement):
-        return layout.with_splices(Splice(end, end, new.encode()))
-    return layout.with_splices(_own_line(layout, after, new.encode()) or Splice(end, end, new.encode()))
+        return layout.with_splices(Replacement(end, end, new.encode()))
+    return layout.with_splices(_own_line(layout, after, new.encode()) or Replacement(end, end, new.encode()))
 
 
-def without_call(text: str, call: Call) -> tuple[str, bytes, bool]:
+def without_call(text: str, call: MethodCall) -> tuple[str, bytes, bool]:
     """Take a call out.
 
     Args:
@@ -79,12 +79,12 @@ def without_call(text: str, call: Call) -> tuple[str, bytes, bool]:
     Returns:
         The text without it, the call from its dot on, or its whole lines, and whether it is those.
     """
-    layout = Layout(text)
+    layout = PythonLayout(text)
     dot, end = layout.dot(call.node), layout.end(call.node)
     if _is_own_statement(layout, call):
         start, close = layout.line_start(layout.start(call.statement)), layout.next_line(end)
         start = _with_comments(layout, start)
-        return layout.with_splices(Splice(start, close, b"")), layout.data[start:close], True
+        return layout.with_splices(Replacement(start, close, b"")), layout.data[start:close], True
     if layout.leads(dot) and layout.trails(end):
         start, close = layout.line_start(dot), layout.next_line(end)
         if not layout.is_joined(end) and layout.follows_joined(start):
@@ -92,13 +92,13 @@ def without_call(text: str, call: Call) -> tuple[str, bytes, bool]:
             before = layout.data[:start].rstrip().removesuffix(b"\\").rstrip()
             taken = layout.data[start : layout.line_end(end)]
             return (before + layout.data[layout.line_end(end) :]).decode(), taken.strip(), False
-        return layout.with_splices(Splice(start, close, b"")), layout.data[start:close], True
-    return layout.with_splices(Splice(dot, end, b"")), layout.data[dot:end], False
+        return layout.with_splices(Replacement(start, close, b"")), layout.data[start:close], True
+    return layout.with_splices(Replacement(dot, end, b"")), layout.data[dot:end], False
 
 
-def with_lines_before(text: str, call: Call, lines: bytes) -> str | None:
+def with_lines_before(text: str, call: MethodCall, lines: bytes) -> str | None:
     """Put whole lines of a call before another call; None where that one has no lines of its own."""
-    layout = Layout(text)
+    layout = PythonLayout(text)
     dot = layout.dot(call.node)
     of_chain = lines.lstrip().splitlines()[-1].lstrip().startswith(b".") or lines.lstrip().startswith(b".")
     if of_chain:
@@ -106,12 +106,12 @@ def with_lines_before(text: str, call: Call, lines: bytes) -> str | None:
     else:
         place = layout.start(call.statement) if _is_own_statement(layout, call) else None
         place = _with_comments(layout, layout.line_start(place)) if place is not None else None
-    return layout.with_splices(Splice(place, place, lines)) if place is not None else None
+    return layout.with_splices(Replacement(place, place, lines)) if place is not None else None
 
 
-def with_lines_after(text: str, call: Call, lines: bytes) -> str | None:
+def with_lines_after(text: str, call: MethodCall, lines: bytes) -> str | None:
     """Put whole lines of a call after another call; None where that one has no lines of its own."""
-    layout = Layout(text)
+    layout = PythonLayout(text)
     dot, end = layout.dot(call.node), layout.end(call.node)
     if lines.lstrip().startswith(b"."):
         last_of_joined = layout.follows_joined(dot) and not layout.is_joined(end)
@@ -119,19 +119,19 @@ def with_lines_after(text: str, call: Call, lines: bytes) -> str | None:
     else:
         own = _is_own_statement(layout, call)
     place = layout.next_line(end)
-    return layout.with_splices(Splice(place, place, lines)) if own else None
+    return layout.with_splices(Replacement(place, place, lines)) if own else None
 
 
-def with_text_before(text: str, call: Call, new: bytes) -> str:
+def with_text_before(text: str, call: MethodCall, new: bytes) -> str:
     """Put a call, from its dot on, before another call."""
-    layout = Layout(text)
+    layout = PythonLayout(text)
     dot = layout.dot(call.node)
     if layout.leads(dot) and layout.follows_joined(dot):
         new = new + b" \\" + layout.newline + layout.indent(dot)
-    return layout.with_splices(Splice(dot, dot, new))
+    return layout.with_splices(Replacement(dot, dot, new))
 
 
-def _own_line(layout: Layout, after: ast.expr, new: bytes) -> Splice | None:
+def _own_line(layout: PythonLayout, after: ast.expr, new: bytes) -> Replacement | None:
     """A line for a new call after one that has a line of its own, or is a source with one; None where it has not."""
     end = layout.end(after)
     chained = isinstance(after, ast.Call) and isinstance(after.func, ast.Attribute) and layout.leads(layout.dot(after))
@@ -143,10 +143,10 @@ def _own_line(layout: Layout, after: ast.expr, new: bytes) -> Splice | None:
     joined = layout.follows_joined(dot)
     close = layout.line_end(end)
     if not joined:
-        return Splice(close, close, layout.newline + indent + new)
+        return Replacement(close, close, layout.newline + indent + new)
     if layout.is_joined(end):
-        return Splice(close, close, layout.newline + indent + new + b" \\")
-    return Splice(close, close, b" \\" + layout.newline + indent + new)
+        return Replacement(close, close, layout.newline + indent + new + b" \\")
+    return Replacement(close, close, b" \\" + layout.newline + indent + new)
 
 
 def _in_brackets(after: ast.expr, statement: ast.stmt) -> bool:
@@ -160,7 +160,7 @@ def _in_brackets(after: ast.expr, statement: ast.stmt) -> bool:
     return True
 
 
-def _name_of_own_line(layout: Layout, after: ast.expr, statement: ast.stmt) -> str | None:
+def _name_of_own_line(layout: PythonLayout, after: ast.expr, statement: ast.stmt) -> str | None:
     """The name that a statement gives to an expression in lines of its own, one call in each statement."""
     match statement:
         case (
@@ -179,7 +179,7 @@ def _name_of_own_line(layout: Layout, after: ast.expr, statement: ast.stmt) -> s
     return name
 
 
-def _is_own_statement(layout: Layout, call: Call) -> bool:
+def _is_own_statement(layout: PythonLayout, call: MethodCall) -> bool:
     """Whether a statement gives a name the result of one call on the same name, in lines of its own."""
     statement = call.statement
     match statement:
@@ -189,13 +189,13 @@ def _is_own_statement(layout: Layout, call: Call) -> bool:
     return False
 
 
-def _alone(layout: Layout, end: int) -> bool:
+def _alone(layout: PythonLayout, end: int) -> bool:
     """Whether nothing but a comment follows in a line."""
     rest = layout.data[end : layout.line_end(end)].strip()
     return not rest or rest.startswith(b"#")
 
 
-def _with_comments(layout: Layout, start: int) -> int:
+def _with_comments(layout: PythonLayout, start: int) -> int:
     """The start of the comment lines directly before a line, which belong to it."""
     while start:
         before = layout.line_start(start - 1)

@@ -6,15 +6,15 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, traits
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 
 OPTIONS = "with_options"
 """The method that makes no stage of a pipeline."""
 
 
 @dataclass(frozen=True)
-class Call:
+class MethodCall:
     """A call of a dataset's method that makes a stage.
 
     Attributes:
@@ -31,7 +31,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Line:
+class CallLine:
     """Calls that follow each other.
 
     Attributes:
@@ -44,13 +44,13 @@ class Line:
 
     source: ast.expr
     source_statement: ast.stmt
-    calls: tuple[Call, ...]
-    options: tuple[Call, ...] = ()
-    inputs: tuple[Line, ...] = ()
+    calls: tuple[MethodCall, ...]
+    options: tuple[MethodCall, ...] = ()
+    inputs: tuple[CallLine, ...] = ()
 
 
 @dataclass(frozen=True)
-class Function:
+class DatasetFunction:
     """A function whose statements make one dataset, one after the other.
 
     Attributes:
@@ -65,10 +65,10 @@ class Function:
     tree: ast.Module
     last: ast.Return
     value: ast.expr
-    line: Line
+    line: CallLine
 
 
-def read_function(text: str, name: str) -> Function:
+def read_function(text: str, name: str) -> DatasetFunction:
     r"""Read a function.
 
     Args:
@@ -97,7 +97,7 @@ def read_function(text: str, name: str) -> Function:
     value = last.value
     if isinstance(value, ast.Tuple) and len(value.elts) == 2:
         value = value.elts[0]
-    return Function(function, tree, last, value, _line(value, last, function))
+    return DatasetFunction(function, tree, last, value, _line(value, last, function))
 
 
 def _definition(tree: ast.Module, name: str) -> ast.FunctionDef:
@@ -124,10 +124,10 @@ def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:
             left.extend(ast.iter_child_nodes(node))
 
 
-def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> Line:
+def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> CallLine:
     """Follow an expression back to the source of its pipeline."""
-    calls: list[Call] = []
-    options: list[Call] = []
+    calls: list[MethodCall] = []
+    options: list[MethodCall] = []
     while True:
         match value:
             case ast.Name():
@@ -136,7 +136,7 @@ def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> Li
                     break
                 value, statement = bound
             case ast.Call(func=ast.Attribute(value=receiver, attr=method)) if not _is_class(receiver):
-                found = Call(method, value, receiver, statement)
+                found = MethodCall(method, value, receiver, statement)
                 if method == OPTIONS:
                     options.append(found)
                 elif method in STAGES and not traits(method).opaque:
@@ -146,10 +146,12 @@ def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> Li
                 value = receiver
             case _:
                 break
-    return Line(value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, function))
+    return CallLine(
+        value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, function)
+    )
 
 
-def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> tuple[Line, ...]:
+def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> tuple[CallLine, ...]:
     """The lines that a source combines in their order: arguments of its own, or the parts of a tuple or a list."""
     match source:
         case ast.Call(func=ast.Attribute(attr=op), args=[*given], keywords=[]) if (

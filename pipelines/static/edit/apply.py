@@ -16,8 +16,9 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.source.chain import Call, Function, Line, read_function
-from pipeprof.pipelines.edits.source.change import (
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.edit.chain import CallLine, DatasetFunction, MethodCall, read_function
+from pipeprof.pipelines.static.edit.change import (
     with_argument,
     with_call,
     with_lines_after,
@@ -25,10 +26,9 @@ from pipeprof.pipelines.edits.source.change import (
     with_text_before,
     without_call,
 )
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
-from pipeprof.pipelines.edits.source.layout import Layout
-from pipeprof.pipelines.edits.source.options import with_option
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.layout import PythonLayout
+from pipeprof.pipelines.static.edit.options import with_option
 
 AUTOTUNE: Final = "AUTOTUNE"
 _SOURCE: Final = "source"
@@ -75,7 +75,7 @@ class _Source:
         """Number of the first stage that is one."""
         self._join("", read_function(text, name).line, stages)
 
-    def _join(self, prefix: str, line: Line, stages: Mapping[str, str]) -> None:
+    def _join(self, prefix: str, line: CallLine, stages: Mapping[str, str]) -> None:
         """Find the stage of each call: a function that this one calls may make the first stages."""
         start = f"{prefix}stages."
         addresses = [one for one in stages if one.startswith(start) and "." not in one.removeprefix(start)]
@@ -131,16 +131,16 @@ class _Source:
                 raise CannotEditSourceError(msg)
         self._check()
 
-    def _read(self) -> Function:
+    def _read(self) -> DatasetFunction:
         return read_function(self.text, self._name)
 
-    def _line(self, prefix: str) -> Line:
+    def _line(self, prefix: str) -> CallLine:
         line = self._read().line
         for part in [one for one in prefix.split("source.inputs.") if one]:
             line = line.inputs[int(part.split(".")[0])]
         return line
 
-    def _find(self, address: str) -> tuple[str, int, Call]:
+    def _find(self, address: str) -> tuple[str, int, MethodCall]:
         """The line of a stage, its place there, and its call as the text has it now."""
         for prefix, addresses in self._lines.items():
             if address in addresses:
@@ -192,7 +192,7 @@ class _Source:
         given = given or next((one.value for one in call.node.keywords if one.arg == name), None)
         if given is None or isinstance(given, ast.Starred):
             raise _cannot(edit.stage, "has no function in the text")
-        layout = Layout(self.text)
+        layout = PythonLayout(self.text)
         start, end = layout.start(given), layout.end(given)
         function = layout.data[start:end].decode()
         if not isinstance(given, ast.Name | ast.Attribute):
@@ -256,7 +256,7 @@ def _as_call(taken: bytes, *, whole: bool) -> bytes:
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call) or "#" in code:
         msg = "a call in lines of its own has no place in the middle of another line"
         raise CannotEditSourceError(msg)
-    layout = Layout(code.strip())
+    layout = PythonLayout(code.strip())
     return layout.data[layout.dot(statement.value) : layout.end(statement.value)]
 
 

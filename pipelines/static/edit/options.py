@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 
-from pipeprof.pipelines.edits.source.chain import OPTIONS, Call, Function
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
-from pipeprof.pipelines.edits.source.layout import Layout, Splice
+from pipeprof.pipelines.static.edit.chain import OPTIONS, DatasetFunction, MethodCall
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.layout import PythonLayout, Replacement
 
 _NAMES = ("options", "pipeline_options", "dataset_options")
 
 
-def with_option(text: str, function: Function, path: str, value: str, tensorflow: str) -> str:
+def with_option(text: str, function: DatasetFunction, path: str, value: str, tensorflow: str) -> str:
     r"""Set an option: in the options that the function has, or in new ones before its `return`.
 
     Args:
@@ -21,14 +21,14 @@ def with_option(text: str, function: Function, path: str, value: str, tensorflow
         value: As Python.
         tensorflow: What TensorFlow is called there.
     """
-    layout = Layout(text)
+    layout = PythonLayout(text)
     given = function.line.options[-1] if function.line.options else None
     if given is not None:
         return _in_given(layout, function, given, path, value)
     return _in_new(layout, function, path, value, tensorflow)
 
 
-def _in_given(layout: Layout, function: Function, given: Call, path: str, value: str) -> str:
+def _in_given(layout: PythonLayout, function: DatasetFunction, given: MethodCall, path: str, value: str) -> str:
     match given.node:
         case ast.Call(args=[ast.Name(id=name)], keywords=[]):
             pass
@@ -39,13 +39,13 @@ def _in_given(layout: Layout, function: Function, given: Call, path: str, value:
     for statement in reversed(function.node.body[:place]):
         match statement:
             case ast.Assign(targets=[ast.Attribute() as target], value=old) if ast.unparse(target) == f"{name}.{path}":
-                return layout.with_splices(Splice(layout.start(old), layout.end(old), value.encode()))
+                return layout.with_splices(Replacement(layout.start(old), layout.end(old), value.encode()))
     start = layout.line_start(layout.start(given.statement))
     line = layout.indent(start) + f"{name}.{path} = {value}".encode() + layout.newline
-    return layout.with_splices(Splice(start, start, line))
+    return layout.with_splices(Replacement(start, start, line))
 
 
-def _in_new(layout: Layout, function: Function, path: str, value: str, tensorflow: str) -> str:
+def _in_new(layout: PythonLayout, function: DatasetFunction, path: str, value: str, tensorflow: str) -> str:
     used = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
     used |= {argument.arg for argument in ast.walk(function.node) if isinstance(argument, ast.arg)}
     name = next((one for one in _NAMES if one not in used), None)
@@ -59,10 +59,10 @@ def _in_new(layout: Layout, function: Function, path: str, value: str, tensorflo
         lines.append(f"{function.value.id} = {function.value.id}.{OPTIONS}({name})")
     elif isinstance(function.value, ast.Call):
         end = layout.end(function.value)
-        splices.append(Splice(end, end, f".{OPTIONS}({name})".encode()))
+        splices.append(Replacement(end, end, f".{OPTIONS}({name})".encode()))
     else:
         msg = "what the function returns is neither a name nor a call"
         raise CannotEditSourceError(msg)
     indent = layout.indent(start)
     text = b"".join(line.encode() + layout.newline + indent for line in lines)
-    return layout.with_splices(Splice(start, start, text), *splices)
+    return layout.with_splices(Replacement(start, start, text), *splices)

@@ -10,14 +10,14 @@ import tokenize
 from dataclasses import dataclass
 from typing import Final
 
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 
 _ASIDE: Final = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
 _JOINED: Final = b"\\"
 
 
 @dataclass(frozen=True)
-class Splice:
+class Replacement:
     """A place in the text, and what comes there instead of what it has."""
 
     start: int
@@ -25,7 +25,7 @@ class Splice:
     text: bytes
 
 
-class Layout:
+class PythonLayout:
     """The text of a file as bytes, which Python's positions count.
 
     Args:
@@ -119,7 +119,7 @@ class Layout:
             place, comma = reached, token.string == ","
         return place, comma
 
-    def with_splices(self, *splices: Splice) -> str:
+    def with_splices(self, *splices: Replacement) -> str:
         """The text with changes that do not overlap."""
         found = self.data
         for splice in sorted(splices, key=lambda one: one.start, reverse=True):

@@ -15,8 +15,8 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.source.apply import apply_to_source
-from pipeprof.pipelines.edits.source.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.apply import apply_to_source
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = (

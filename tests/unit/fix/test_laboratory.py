@@ -1,0 +1,50 @@
+"""What fits into a budget of seconds of measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.fix.laboratory import Laboratory, pace_for
+from pipeprof.profiles.verify.judging.judge_edit import PAIRS
+
+
+def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
+    pace = pace_for(profile, budget, 2.0, "sequential" if options.get("alone") else "alternating")
+    team = SimpleNamespace(measured=0.0, end=lambda *_names: None)
+    jobs = SimpleNamespace(timeout=60.0)
+    spent = min(4.0, 0.1 * budget)
+    return Laboratory(team, pace, jobs, None, None, budget=budget, spent=spent, most=4, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    found = recorded("input-bound")
+    assert found.steps is not None
+    assert found.steps.interval_ms is not None
+    found.steps.interval_ms.mean = 20.0
+    return found
+
+
+@pytest.mark.parametrize(("budget", "rivals"), [(60.0, 4), (40.0, 4), (20.0, 2), (12.0, 1)])
+def test_so_many_changes_race_side_by_side_and_can_be_proven(profile: Profile, budget: float, rivals: int) -> None:
+    assert laboratory(profile, budget).fits(rivals)
+
+
+def test_a_budget_of_20_s_has_time_for_as_many_pairs_as_a_run_takes(profile: Profile) -> None:
+    lab = laboratory(profile, 20.0)
+    pace = pace_for(profile, 20.0, 2.0)
+    assert lab.proof_seconds >= pace.round_seconds * PAIRS / 2
+
+
+def test_a_budget_that_is_too_small_names_one_that_is_not(profile: Profile) -> None:
+    small = laboratory(profile, 4.0)
+    assert not small.fits(1)
+    assert laboratory(profile, float(small.least_budget)).fits(1)
+
+
+def test_one_process_at_a_time_has_time_for_four_changes(profile: Profile) -> None:
+    assert laboratory(profile, 60.0, alone=True).fits(4)
