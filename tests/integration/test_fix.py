@@ -86,7 +86,7 @@ def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
     """A search on a function with a small budget, and one on a spec: at the same time, for both wait mostly."""
     other = tmp_path_factory.mktemp("interrupted")
     return {
-        folder: start(folder, "slow.py:make", "--budget", "40", "--out", "fast.plan.json", "--out", "fast.patch"),
+        folder: start(folder, "slow.py:make", "--budget", "20", "--out", "fast.plan.json", "--out", "fast.patch"),
         other: start(other, "spec.yaml", "--write", "--out", "new.yaml"),
     }
 
@@ -142,5 +142,17 @@ def test_a_script_gets_the_changes_and_the_same_elements(function: Ended, folder
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.stdout.strip() == "[[0, 1, 2, 3], [4, 5, 6, 7]]", done.stderr
-    applied = subprocess.run(["patch", "-p1", "--dry-run", "-i", "fast.patch"], cwd=folder, check=False)
-    assert applied.returncode == 0
+
+
+def test_the_diff_changes_the_calls_of_the_function_and_nothing_else(function: Ended, folder: Path) -> None:
+    assert "no diff of the calls" not in function.err
+    patched = folder / "patched.py"
+    command = ["patch", "-p1", "-i", "fast.patch", "-o", str(patched)]
+    assert subprocess.run(command, cwd=folder, check=False).returncode == 0
+    text = patched.read_text()
+    assert ".map(load, num_parallel_calls=" in text
+    assert "  # one at a time\n" in text
+    assert "pipeprof" not in text
+    assert (folder / "slow.py").read_text() == MODULE
+    assert function.profile.fix is not None
+    assert not function.profile.fix.diff_applies_plan

@@ -1,0 +1,80 @@
+"""The text of a function with the changes of a search is taken only where it gives the graph of the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetArgument, SetEnvironment
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.fix import source_diff
+from pipeprof.profiles.fix.source_diff import EditedSource, edited_source
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed, unpacked
+
+TEXT = "def make():\n    ds = numbers()\n    return ds.map(parse)\n"
+AFTER = TEXT.replace("parse)", "parse, num_parallel_calls=2)")
+STAGES = {"source": "range", "stages.0": "map"}
+PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+
+
+def graph(calls: int) -> dict[str, Any]:
+    """A graph of one node, with so many calls."""
+    node = {"op": "ParallelMapDatasetV2", "inputs": [], "attributes": {"calls": calls}, "functions": {}}
+    return {"root": "map", "nodes": {"map": node}, "functions": {}}
+
+
+def edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, *edits: PipelineEdit
+) -> tuple[EditedSource, list[GraphJob]]:
+    asked: list[GraphJob] = []
+
+    def ask(job: GraphJob) -> GraphAnswer:
+        asked.append(job)
+        return written if job.text is not None else GraphAnswer(packed(graph(2)), "int64")
+
+    monkeypatch.setattr(source_diff, "_ask", ask)
+    (tmp_path / "train.py").write_text(TEXT)
+    target = parse_target(f"{tmp_path / 'train.py'}:make")
+    return edited_source(target, TEXT, STAGES, [edits]), asked
+
+
+def test_a_text_with_the_graph_of_the_plan_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = edited(tmp_path, monkeypatch, GraphAnswer(packed(graph(2)), "int64"), PARALLEL)
+    assert found.text == AFTER
+    assert [(job.text, len(job.steps or ())) for job in asked] == [(None, 1), (AFTER, 0)]
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (GraphAnswer(packed(graph(3)), "int64"), "the edited text gives another graph than the plan"),
+        (GraphAnswer(packed(graph(2)), "float32"), "the edited text gives another graph than the plan"),
+        (GraphAnswer(failure="NameError: parse"), "the edited text could not be checked: NameError: parse"),
+    ],
+)
+def test_a_text_with_another_graph_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, reason: str
+) -> None:
+    found, _ = edited(tmp_path, monkeypatch, written, PARALLEL)
+    assert (found.text, found.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (SetEnvironment("A", "1"), "the changes are those of the environment alone"),
+        (HandWritten(("stages.0",), "", ""), "HandWritten has no form in a Python text"),
+    ],
+)
+def test_nothing_is_started_for_what_has_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: PipelineEdit, reason: str
+) -> None:
+    found, asked = edited(tmp_path, monkeypatch, GraphAnswer(), edit)
+    assert (found, asked) == (EditedSource(None, reason), [])
+
+
+def test_a_graph_survives_its_way() -> None:
+    value = {"a": [("float32", (2, 3), b"\x00\xff"), None, True, 1.5], "b": {"c": "d"}}
+    assert unpacked(packed(value)) == value
