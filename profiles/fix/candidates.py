@@ -253,6 +253,9 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
         last = line[-1]
         for size in (AUTOTUNE, 2, 8):
             yield _argument(last, "buffer_size", size)
+    elif line:
+        edit = InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id)
+        yield Candidate("Prefetch at the end", f"insert prefetch({AUTOTUNE}) at the end", (edit,))
     if any(_takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
         yield Candidate(
             "Let parallel stages give elements as they are ready",
