@@ -108,6 +108,18 @@ def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) 
     assert found["reason"].startswith(beginnings[found["status"]])
 
 
+def test_what_a_prefetch_gains_is_stated_with_dispatch_sync_and_with_a_step_in_flight(tmp_path: Path) -> None:
+    out, err = start(tmp_path, 60, "overlap").communicate(timeout=PATIENCE)
+    assert out, err
+    found = json.loads(out)["findings"]["overlap"]
+    assert found["status"] == "kept", found
+    other = found["measured"]["other_dispatch"]
+    assert other["dispatch"] == 1
+    assert len(other["pairs"]) >= 4
+    # The same processes measure both: no other trial begins.
+    assert "the other mode of dispatch" not in err
+
+
 def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
     process = start(tmp_path, 600, "parallel")
     until(process, "tick")

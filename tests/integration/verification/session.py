@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.edits.edits import InsertStage, to_document
+from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.advise.edits.overrides import flags_of
+from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.settings import RunSettings
@@ -23,6 +26,25 @@ stages:
   - map: {name: work, ops: [tf.cast: {dtype: float32}, tf.math.square], num_parallel_calls: 1}
   - batch: {batch_size: 8}
 """
+WAITS = """\
+import time
+
+import tensorflow as tf
+
+
+def wait(number):
+    time.sleep(0.005)
+    return number
+
+
+def load(number):
+    return tf.ensure_shape(tf.numpy_function(wait, [number], tf.int64), [])
+"""
+WAITING_SPEC = SPEC.replace("ops: [tf.cast: {dtype: float32}, tf.math.square]", 'python: "waits.py:load"').replace(
+    "batch_size: 8", "batch_size: 2"
+)
+"""Its step waits as long as its map: a prefetch lets both wait at the same time."""
+AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.1")
 FINDINGS = {
     "parallel": (["stages.work.num_parallel_calls=2"], "same"),
     "other-batches": (["stages.batch.batch_size=4"], "same"),
@@ -59,7 +81,10 @@ def main() -> None:
     plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
     path = Path(folder, "spec.yaml")
     cache = f"  - cache: {{filename: {folder}/rows}}\n" if "cached" in names else ""
-    path.write_text(SPEC + cache)
+    overlap = "overlap" in names
+    path.write_text(WAITING_SPEC if overlap else SPEC + cache)
+    Path(folder, "waits.py").write_text(WAITS)
+    step = parse_step("simulate:10ms") if overlap else None
     profile = Profile.model_validate_json(RECORDED.read_text())
     assert profile.steps is not None
     profile.steps.interval_ms.mean = 1.0
@@ -85,7 +110,20 @@ def main() -> None:
         for flags, semantics in [FINDINGS[name]]
         for stage in ["stages.0" if name == "without-edit" else None]
     ]
-    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
+    if overlap:
+        assert profile.device is not None
+        profile.steps.interval_ms.mean, profile.steps.dispatch, profile.device.kind = 20.0, "sync", "simulate"
+        flags = flags_of(check_spec(path).data, [AHEAD])
+        edit = Edit.model_validate(to_document(AHEAD))
+        profile.findings = [
+            Finding(
+                rule="overlap", title="overlap", status="unverified", family="speed", overrides=flags,
+                semantics="same", edit=edit,
+            )
+        ]  # fmt: skip
+    settings = RunSettings(
+        parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False, **({"step": step} if step else {})
+    )
     verify(profile, settings, float(budget), Progress(), reload=lambda flags: check_spec(path, flags))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}
     print(
