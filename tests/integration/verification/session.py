@@ -40,8 +40,10 @@ def wait(number):
 def load(number):
     return tf.ensure_shape(tf.numpy_function(wait, [number], tf.int64), [])
 """
-WAITING_SPEC = SPEC.replace("ops: [tf.cast: {dtype: float32}, tf.math.square]", 'python: "waits.py:load"').replace(
-    "batch_size: 8", "batch_size: 2"
+WAITING_SPEC = (
+    SPEC.replace("ops: [tf.cast: {dtype: float32}, tf.math.square]", 'python: "waits.py:load"')
+    .replace("batch_size: 8", "batch_size: 2")
+    .replace(", num_parallel_calls: 1", "")
 )
 """Its step waits as long as its map: a prefetch lets both wait at the same time."""
 AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.1")
@@ -122,7 +124,11 @@ def main() -> None:
             )
         ]  # fmt: skip
     settings = RunSettings(
-        parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False, **({"step": step} if step else {})
+        parse_target(str(path)),
+        check_spec(path),
+        ["pipeprof"],
+        lock=False,
+        **({"step": step, "dispatch": "sync"} if step else {}),
     )
     verify(profile, settings, float(budget), Progress(), reload=lambda flags: check_spec(path, flags))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}
