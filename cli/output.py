@@ -216,7 +216,7 @@ def write_reports(
 ) -> None:
     """Print the report and write the files; the profile itself is saved already.
 
-    A file that would have nothing in it is not written, which is said.
+    A file without any content is not written; a note says so.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

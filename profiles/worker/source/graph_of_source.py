@@ -30,7 +30,7 @@ from pipeprof.profiles.worker.versions import import_tensorflow
 
 
 def read_instead(path: str, text: str) -> None:
-    """Let a file be imported with another text; what else reads it sees it as it is."""
+    """Import a file with another text in this process; the file does not change."""
     original = importlib.machinery.SourceFileLoader.get_code
     wanted = Path(path).resolve()
 
