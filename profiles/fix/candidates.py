@@ -24,20 +24,26 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
-from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.search import AUTOTUNE, guesses
+from pipeprof.profiles.verify.many_calls import (
+    AUTOTUNE,
+    PARALLEL_CALLS,
+    WAITING_CALLS,
+    draws,
+    several_at_a_time,
+    takes_calls,
+    waits,
+    words_of,
+)
+from pipeprof.profiles.verify.search import guesses
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 MUCH_WORK = 0.10
 """Share of the pipeline's work from which the parameters of a stage are tried."""
-WAITING_CALLS = 16
-"""Calls at a time of a stage that waits instead of computing: more than there are cores."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
-POOL = "threading.private_threadpool_size"
-PARALLEL_CALLS = "num_parallel_calls"
 EVERYTHING = "all changes of the findings together"
 EVERYWHERE = "AUTOTUNE everywhere"
 
@@ -199,7 +205,7 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
 def everywhere(profile: Profile) -> Candidate | None:
     """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end."""
     line = main_line(profile)
-    parallel = [stage for stage in outside_functions(profile) if _takes_calls(stage)]
+    parallel = [stage for stage in outside_functions(profile) if takes_calls(stage)]
     edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in parallel]
     ahead = bool(line) and traits(line[-1].op).prefetches
     if line and not ahead:
@@ -209,7 +215,7 @@ def everywhere(profile: Profile) -> Candidate | None:
     names = ", ".join(dict.fromkeys(stage_name(stage) for stage in parallel))
     parts = [f"{PARALLEL_CALLS}: AUTOTUNE in {names}"] if names else []
     parts += ["prefetch(AUTOTUNE) at the end"] if not ahead else []
-    return Candidate(EVERYWHERE, ", ".join(parts), tuple(edits), _draws(parallel))
+    return Candidate(EVERYWHERE, ", ".join(parts), tuple(edits), draws(parallel))
 
 
 def outside_functions(profile: Profile) -> list[Stage]:
@@ -219,34 +225,20 @@ def outside_functions(profile: Profile) -> list[Stage]:
     return [stage for stage in written if not any(stage.id.startswith(owner) for owner in owners)]
 
 
-def _takes_calls(stage: Stage) -> bool:
-    return traits(stage.op).parallel and not traits(stage.op).composed
-
-
-def _waits(stage: Stage) -> bool:
-    """Whether it waits more than it computes."""
-    return (stage.blocked_ms_per_batch or 0.0) > (stage.cpu_ms_per_batch or 0.0)
-
-
-def _draws(stages: Sequence[Stage]) -> Semantics:
-    """What calls at the same time may change: random numbers come to other elements."""
-    return "randomness" if any(stage.random for stage in stages) else "same"
-
-
 def _parameters(profile: Profile) -> Iterator[Candidate]:
     """Numbers of the stages with much work, those with the most of it first."""
     cores = max(1, round(profile.host.cores or 1))
     named = profile.verdict.stage if profile.verdict is not None else None
     line, written = main_line(profile), [stage for stage in profile.stages or () if stage.origin == "written"]
     heavy = [stage for stage in written if stage.id == named or (stage.share or 0.0) >= MUCH_WORK]
-    heavy = [stage for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)) if _takes_calls(stage)]
-    yield from _pool(profile, [stage for stage in heavy if _waits(stage)])
+    heavy = [stage for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)) if takes_calls(stage)]
+    yield from _pool(profile, [stage for stage in heavy if waits(stage)])
     if len(heavy) > 1:
         for number in (AUTOTUNE, cores):
             edits = tuple(SetArgument(stage.id, stage.op, PARALLEL_CALLS, number) for stage in heavy)
             names = " and ".join(dict.fromkeys(stage_name(stage) for stage in heavy))
             change = f"{PARALLEL_CALLS}: {number} in {len(heavy)} stages"
-            yield Candidate(f"{PARALLEL_CALLS}={number} in {names}", change, edits, _draws(heavy))
+            yield Candidate(f"{PARALLEL_CALLS}={number} in {names}", change, edits, draws(heavy))
     for stage in heavy:
         yield from _calls(stage, cores)
     if line and traits(line[-1].op).prefetches:
@@ -256,7 +248,7 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
     elif line:
         edit = InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id)
         yield Candidate("Prefetch at the end", f"insert prefetch({AUTOTUNE}) at the end", (edit,))
-    if any(_takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
+    if any(takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
         yield Candidate(
             "Let parallel stages give elements as they are ready",
             "options.deterministic: false",
@@ -264,12 +256,12 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
             "order",
         )
     options = profile.options or {}
-    pool = options.get(POOL)
+    pool = options.get(POOL_OPTION)
     if pool is not None and not isinstance(pool, bool) and 0 < pool < cores:
         yield Candidate(
             "Give the pipeline as many threads as there are cores",
-            f"options.{POOL}: {pool} → {cores}",
-            (SetOption(POOL, cores),),
+            f"options.{POOL_OPTION}: {pool} → {cores}",
+            (SetOption(POOL_OPTION, cores),),
         )
     if options.get("autotune.enabled") is False:
         yield Candidate(
@@ -283,25 +275,21 @@ def _pool(profile: Profile, waiting: Sequence[Stage]) -> Iterator[Candidate]:
     """Many calls at a time in all stages that wait, and a thread for each: AUTOTUNE gives one for each core."""
     if not waiting:
         return
-    edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, WAITING_CALLS) for stage in waiting]
-    threads = WAITING_CALLS * len(waiting)
-    now = (profile.options or {}).get(POOL)
-    if now is None or isinstance(now, bool) or 0 < now < threads:
-        edits.append(SetOption(POOL, threads))
+    edits = several_at_a_time(profile, waiting)
     names = " and ".join(dict.fromkeys(stage_name(stage) for stage in waiting))
-    change = f"{PARALLEL_CALLS}: {WAITING_CALLS}, options.{POOL}: {threads}"
-    yield Candidate(f"Many calls at a time in {names}, which waits", change, tuple(edits), _draws(waiting))
+    title = f"Many calls at a time in {names}, which waits"
+    yield Candidate(title, words_of(edits), edits, draws(waiting))
 
 
 def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
     """Numbers of calls at a time: more than there are cores only where the stage waits."""
-    waits = _waits(stage)
-    sizes = [WAITING_CALLS, 2 * cores] if waits else [2 * cores]
+    waiting = waits(stage)
+    sizes = [WAITING_CALLS, 2 * cores] if waiting else [2 * cores]
     now = stage.parallelism
-    numbers: list[int | str] = [AUTOTUNE, *([*sizes, cores] if waits else [cores, *sizes]), 2]
+    numbers: list[int | str] = [AUTOTUNE, *([*sizes, cores] if waiting else [cores, *sizes]), 2]
     for number in dict.fromkeys(numbers):
         if number not in {now, 1}:
-            yield _argument(stage, PARALLEL_CALLS, number, _draws([stage]))
+            yield _argument(stage, PARALLEL_CALLS, number, draws([stage]))
 
 
 def _argument(stage: Stage, name: str, value: int | str, semantics: Semantics = "same") -> Candidate:

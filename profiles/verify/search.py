@@ -6,7 +6,7 @@ They are guesses. None of them is reported unless it was measured to help.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
@@ -28,11 +28,12 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.wording import stage_name
+from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.verify.many_calls import AUTOTUNE, draws, several_at_a_time, taking_turns, words_of
+from pipeprof.profiles.wording import listed, stage_name
 
 RULE = "measured"
 """Name of the rule of findings that no rule made."""
-AUTOTUNE = "AUTOTUNE"
 LEAST_EPOCHS = 3
 """In the measured run, from which on the pipeline repeats its data."""
 LONGEST_EPOCH = 1.5
@@ -50,11 +51,12 @@ class _Guess:
     edits: tuple[PipelineEdit, ...]
     python: str
     semantics: Semantics = "same"
-    at: str | None = None
+    at: str = ""
+    """Address of the stage that it is about."""
 
 
 def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Finding]:
-    """Return what to try at the stage with most of the work, most promising first; nothing that a finding proposes.
+    """Return what to try at the stages that set the pace, most promising first; nothing that a finding proposes.
 
     Args:
         profile: Of a complete run, with its verdict and findings.
@@ -63,26 +65,14 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     """
     if not pays(profile):
         return []
-    line = main_line(profile)
-    named = profile.verdict.stage if profile.verdict is not None else None
-    place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
-    if place is None:
-        place = max(range(len(line)), key=lambda one: line[one].share or 0.0, default=None)
-    if place is None or (named is None and (line[place].share or 0.0) < MUCH_WORK):
-        return []
-    inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     proposed = {
         str([edit.model_dump() for edit in _edits_of(finding)])
         for finding in (*(profile.findings or ()), *profile.proposals)
     }
     is_spec = profile.target.kind == "spec"
+    by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
-    for guess in (
-        *_inside(line[place], inside),
-        *_guesses(line, place, data),
-        *_cached(profile, line, place, limit),
-        *_elsewhere(line, place),
-    ):
+    for guess in (*_together(profile), *_at_the_bottleneck(profile, data, limit)):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
         if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
@@ -92,8 +82,8 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
                 rule=RULE,
                 title=guess.title,
                 family="speed",
-                stage=inside.id if guess.edits[0] in _named_inside(inside) else guess.at or line[place].id,
-                location=next(stage.location for stage in line if stage.id == (guess.at or line[place].id)),
+                stage=guess.at,
+                location=by_id[guess.at].location or by_id[on_main_line(guess.at) or guess.at].location,
                 semantics=guess.semantics,
                 edit=documents,
                 overrides=flags,
@@ -104,6 +94,41 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
             )
         )
     return found
+
+
+def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, limit: int | None) -> Iterator[_Guess]:
+    """What fits the stage with most of the work."""
+    line = main_line(profile)
+    named = profile.verdict.stage if profile.verdict is not None else None
+    place = next((place for place, stage in enumerate(line) if stage.id == on_main_line(named)), None)
+    if place is None:
+        place = max(range(len(line)), key=lambda one: line[one].share or 0.0, default=None)
+    if place is None or (named is None and (line[place].share or 0.0) < MUCH_WORK):
+        return
+    inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
+    for guess in (
+        *_inside(line[place], inside),
+        *_guesses(line, place, data),
+        *_cached(profile, line, place, limit),
+        *_elsewhere(line, place),
+    ):
+        yield replace(guess, at=guess.at or line[place].id)
+
+
+def _together(profile: Profile) -> Iterator[_Guess]:
+    """Several calls in all slow stages that take turns on one thread: in one of them alone the others stay."""
+    stages = taking_turns(profile, flow_of(profile))
+    if stages:
+        edits = several_at_a_time(profile, stages)
+        names = listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))
+        yield _Guess(
+            f"Run {names} in parallel, all {len(stages)} stages that take turns",
+            f"{words_of(edits)}, in {len(stages)} stages",
+            edits,
+            "each .map(…, num_parallel_calls=…)",
+            draws(stages),
+            stages[0].id,
+        )
 
 
 def pays(profile: Profile) -> bool:
@@ -234,11 +259,7 @@ def _in_parallel(stage: Stage) -> Iterator[_Guess]:
 def _inside(owner: Stage, stage: Stage) -> Iterator[_Guess]:
     """What can be tried at a stage that another one's function makes."""
     if stage.id != owner.id:
-        yield from _in_parallel(stage)
-
-
-def _named_inside(stage: Stage) -> tuple[PipelineEdit, ...]:
-    return tuple(edit for guess in _in_parallel(stage) for edit in guess.edits)
+        yield from (replace(guess, at=stage.id) for guess in _in_parallel(stage))
 
 
 def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:

@@ -93,16 +93,17 @@ def test_calls_of_python_do_not_count_the_wait_for_each_other(recorded: Recorded
     assert flow.by_id["stages.0"].held_ms == pytest.approx(10.0, rel=0.06)
 
 
-def test_the_sides_of_a_zip_are_read_by_it_and_take_turns(recorded: Recorded) -> None:
+@pytest.mark.parametrize("sides", ["inputs", "datasets"])
+def test_the_sides_of_a_zip_are_read_by_it_and_take_turns(recorded: Recorded, sides: str) -> None:
     flow = read(
         recorded,
         stage("source", "zip", 0.0),
-        stage("source.inputs.0.source", "range", 0.5, depth=1),
-        stage("source.inputs.0.stages.0", "map", 3.5, depth=1),
-        stage("source.inputs.1.source", "range", 6.0, depth=1),
+        stage(f"source.{sides}.0.source", "range", 0.5, depth=1),
+        stage(f"source.{sides}.0.stages.0", "map", 3.5, depth=1),
+        stage(f"source.{sides}.1.source", "range", 6.0, depth=1),
         stage("stages.0", "batch"),
     )
-    assert flow.by_id["source"].reads == ("source.inputs.0.stages.0", "source.inputs.1.source")
+    assert flow.by_id["source"].reads == (f"source.{sides}.0.stages.0", f"source.{sides}.1.source")
     assert len(flow.terms()[0].parts) == 3
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import SetArgument, SetOption, from_document
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
@@ -14,6 +15,7 @@ from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.verify.search import guesses
 
 Recorded = Callable[[str], Profile]
@@ -42,6 +44,30 @@ def apply(data: dict[str, Any], flags: Sequence[str]) -> Any:
     root = grow(document)
     assert not apply_sets(root, list(flags), 0, document.references)
     return flatten(root)[0]
+
+
+def waiting_side(address: str) -> list[Stage]:
+    """Numbers, and a map that waits for 30 ms of a batch."""
+    waits = {"time_ms_per_batch": 31.0, "cpu_ms_per_batch": 1.0, "blocked_ms_per_batch": 30.0}
+    return [
+        Stage(id=f"{address}.source", origin="written", op="range", tf_op="RangeDataset", time_ms_per_batch=0.1),
+        Stage(id=f"{address}.stages.0", origin="written", op="map", tf_op="MapDataset", **waits),
+    ]
+
+
+def slow_sides(recorded: Recorded, kind: str = "function") -> Profile:
+    """A zip of two maps that wait, one after the other."""
+    sides = "source.datasets" if kind == "spec" else "source.inputs"
+    found = profile_of(recorded, "zip", "batch", stage=f"{sides}.0.stages.0", kind=kind)
+    assert found.steps is not None
+    found.steps.interval_ms.mean, found.headspace, found.options = 64.0, None, None
+    found.steps.busy_ms, found.steps.dispatch, found.steps.restart_share = None, None, None
+    found.stages = [
+        Stage(id="source", origin="written", op="zip", tf_op="ZipDataset"),
+        *(one for side in (0, 1) for one in waiting_side(f"{sides}.{side}")),
+        Stage(id="stages.0", origin="written", op="batch", tf_op="BatchDatasetV2"),
+    ]
+    return found
 
 
 def kinds(found: Profile, data: dict[str, Any] | None = None, limit: int | None = None) -> list[str]:
@@ -250,3 +276,31 @@ def test_where_the_verdict_names_no_stage_the_one_with_most_of_the_work_is_tried
     assert kinds(found) == []
     found.stages[1].share = 0.9
     assert "VectoriseMap" in kinds(found)
+
+
+def test_sides_that_take_turns_get_several_calls_together(recorded: Recorded) -> None:
+    found = slow_sides(recorded)
+    first = guesses(found)[0]
+    edits = [from_document(edit.model_dump()) for edit in first.edit or ()]  # type: ignore[union-attr]
+    sides = [SetArgument(f"source.inputs.{side}.stages.0", "map", "num_parallel_calls", 16) for side in (0, 1)]
+    assert edits == [*sides, SetOption("threading.private_threadpool_size", 32)]
+    expected = predict(found, [edit for edit in edits if edit is not None])
+    alone = predict(found, sides[:1])
+    assert expected is not None
+    assert alone is not None
+    assert expected.speedup > 10 > 2.5 > alone.speedup
+
+
+def test_the_sides_of_a_spec_get_them_where_they_are_written(recorded: Recorded) -> None:
+    inner = [{"source": {"range": {"stop": 9}}, "stages": [{"map": {"python": f"a.py:{name}"}}]} for name in "ab"]
+    data = {"source": {"zip": {"datasets": inner}}, "stages": [{"batch": {"batch_size": 4}}]}
+    changed = apply(data, guesses(slow_sides(recorded, "spec"), data)[0].overrides)
+    assert [side["stages"][0]["map"]["num_parallel_calls"] for side in changed["source"]["zip"]["datasets"]] == [16, 16]
+    assert changed["options"] == {"threading": {"private_threadpool_size": 32}}
+
+
+def test_one_slow_side_is_tried_alone(recorded: Recorded) -> None:
+    found = slow_sides(recorded)
+    assert found.stages is not None
+    found.stages[4].time_ms_per_batch, found.stages[4].blocked_ms_per_batch = 0.1, 0.0
+    assert "stages that take turns" not in " ".join(finding.title for finding in guesses(found))

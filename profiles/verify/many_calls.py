@@ -1,0 +1,86 @@
+"""Several calls at a time in stages that run one: which stages take turns, and how many calls fit them; pure functions.
+
+One of two stages that take turns on one thread, made parallel alone, leaves the other one's time: both sides of a `zip`
+count, whatever it costs to draw from one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.model.flow import Flow
+from pipeprof.profiles.model.read import POOL_OPTION
+
+AUTOTUNE = "AUTOTUNE"
+PARALLEL_CALLS = "num_parallel_calls"
+WAITING_CALLS = 16
+"""Calls at a time of a stage that waits instead of computing: more than there are cores."""
+SLOW_PART = 0.2
+"""Share of the time of a thread from which a stage on it is worth threads of its own."""
+
+
+def takes_calls(stage: Stage) -> bool:
+    """Whether its function, or what it opens, can run for several elements at a time."""
+    return traits(stage.op).parallel and not traits(stage.op).composed
+
+
+def waits(stage: Stage) -> bool:
+    """Whether it waits more than it computes."""
+    return (stage.blocked_ms_per_batch or 0.0) > (stage.cpu_ms_per_batch or 0.0)
+
+
+def draws(stages: Sequence[Stage]) -> Semantics:
+    """What calls at the same time may change: random numbers come to other elements."""
+    return "randomness" if any(stage.random for stage in stages) else "same"
+
+
+def taking_turns(profile: Profile, flow: Flow | None) -> list[Stage]:
+    """The slow stages that share the thread which sets the pace, and could run several calls; none for fewer than two.
+
+    Args:
+        profile: Of a complete run.
+        flow: The same, read as a model.
+    """
+    first = flow.terms()[0] if flow is not None else None
+    if flow is None or first is None or first.resource != "serial":
+        return []
+    parts = [flow.by_id[name] for name in first.parts]
+    slow = {part.id for part in parts if not part.ahead and part.held_ms >= SLOW_PART * (first.ms - first.fixed_ms)}
+    found = [stage for stage in profile.stages or () if stage.id in slow and takes_calls(stage)]
+    return found if len(found) > 1 else []
+
+
+def several_at_a_time(profile: Profile, stages: Sequence[Stage]) -> tuple[PipelineEdit, ...]:
+    """The edits that give stages several calls at a time: many to those that wait, with a thread for each.
+
+    Args:
+        profile: Its options have the pool of threads.
+        stages: With calls of a function each.
+    """
+    ordered = sorted(stages, key=lambda stage: stage.id)
+    edits: list[PipelineEdit] = [
+        SetArgument(stage.id, stage.op, PARALLEL_CALLS, WAITING_CALLS if waits(stage) else AUTOTUNE)
+        for stage in ordered
+    ]
+    threads = WAITING_CALLS * sum(waits(stage) for stage in stages)
+    now = (profile.options or {}).get(POOL_OPTION)
+    if threads and (now is None or isinstance(now, bool) or 0 < now < threads):
+        edits.append(SetOption(POOL_OPTION, threads))
+    return tuple(edits)
+
+
+def words_of(edits: Sequence[PipelineEdit]) -> str:
+    """The same in one line.
+
+    Example:
+        >>> words_of((SetArgument("stages.0", "map", "num_parallel_calls", 16), SetOption(POOL_OPTION, 32)))
+        'num_parallel_calls: 16, options.threading.private_threadpool_size: 32'
+    """
+    numbers = dict.fromkeys(str(edit.value) for edit in edits if isinstance(edit, SetArgument))
+    pools = [f"options.{edit.path}: {edit.value}" for edit in edits if isinstance(edit, SetOption)]
+    return ", ".join([f"{PARALLEL_CALLS}: {' and '.join(numbers)}", *pools])
