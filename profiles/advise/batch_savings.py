@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import MoveStage
+from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.model.predict import change_text
 from pipeprof.profiles.view.thread_chains import timing
@@ -50,6 +51,11 @@ def batching(view: PipelineView, stage: StageView) -> BatchSavings | None:
         if not traits(at.op).by_position or traits(at.op).stores:
             return None
         between.append(at)
+
+
+def on_batches(view: PipelineView, stage: StageView, batch: BatchSavings) -> Prediction | None:
+    """Predict that a map's function is called for whole batches; ``None`` where the model does not know the stages."""
+    return expected(view, [VectoriseMap(stage.id, batch.stage.id)])
 
 
 def interval_ms(view: PipelineView) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeprof.profiles.advise.rule import Threshold
-from pipeprof.profiles.view.thread_chains import Timing, timing
+from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView
 
 BUSY_CORES = Threshold(
@@ -58,16 +58,6 @@ def room_to_wait(view: PipelineView) -> bool:
     if used is None or left is None:
         return False
     return view.cores > ONE_CORE.value and used < BUSY_CORES.value * left
-
-
-def cpu_ms(view: PipelineView, timing_: Timing, *, one_core: bool = False) -> float:
-    """The least time per batch that the CPU time of the whole worker takes, on the cores that are left."""
-    used, left = worker_cores(view), cores_left(view)
-    if not used:
-        return 0.0
-    # It keeps at least the cores that it gets today.
-    most = max(used, left if left is not None else 0.0)
-    return used * timing_.interval_ms / (min(1.0, most) if one_core else most)
 
 
 def starved(view: PipelineView, running: float) -> bool:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeprof.pipelines.edits.edits import SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
     cores_at_work,
     cores_left,
-    cpu_ms,
     room_to_wait,
     spare_cores,
     starved,
@@ -36,7 +36,6 @@ from pipeprof.profiles.view.thread_chains import (
     kind_of,
     owners,
     placed,
-    remaining_ms,
     runs_ahead,
     timing,
     total_ms,
@@ -214,41 +213,29 @@ def _waited_op(stage: StageView) -> str | None:
     return longest.op if waited > 0 and waited >= WAITED_OP.value * blocked else None
 
 
-def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction]:
-    """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect.
+def larger_pool(view: PipelineView, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction] | None:
+    """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect; ``None`` if unknown.
 
     More than the waiting needs, up to the number of calls.
     """
-    calls = min(wanted_calls(view, maps), MOST_THREADS.value)
-    computing_ms = max(cpu_left_ms(view, stage) for stage in maps)
-    rest_ms = remaining_ms(view, timing_, maps)
-    target_ms = max(timing_.floor_ms or 0.0, computing_ms, rest_ms)
-    most = math.floor(calls)
-    needed = predict.threads_needed(blocked_ms(maps), target_ms, math.floor(pool) + 1, most)
+    most = math.floor(min(wanted_calls(view, maps), MOST_THREADS.value))
+    sizes = range(math.floor(pool) + 1, most + 1)
+    predictions = predict.expected_of_each(view, [[SetOption(POOL_OPTION, size)] for size in sizes])
+    found = dict(zip(sizes, predictions, strict=False))
+    gains = {size: one.speedup for size, one in found.items() if one is not None and one.speedup is not None}
+    if not gains:
+        return None
+    needed = min(size for size, gain in gains.items() if gain >= NEARLY_ALL * max(gains.values()))
     # A thread that waits costs next to nothing; one too few costs its share of the speed.
     threads = min(most, SPARE_THREADS * needed)
-    predicted = predict.more_calls(
-        timing_.interval_ms,
-        total_ms(maps),
-        blocked_ms=blocked_ms(maps),
-        calls=calls,
-        threads=threads,
-        rest_ms=rest_ms,
-        floor_ms=timing_.floor_ms,
-        cpu_ms=computing_ms,
-        restart_ms=timing_.restart_ms,
-    )
-    return threads, predicted
+    predicted = found[threads]
+    return (threads, predicted) if predicted is not None else None
 
 
 SPARE_THREADS = 2
 """Threads of a pool over those that the waiting needs by what was measured."""
-
-
-def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
-    """CPU time per batch that more calls do not hide: of Python on one core, else on all that are left."""
-    at = timing(view)
-    return cpu_ms(view, at, one_core=python_bound(view, stage) is not False) if at is not None else 0.0
+NEARLY_ALL = 0.99
+"""Of the gain of the largest pool, from which on a smaller one is as good."""
 
 
 def worth(predicted: Prediction) -> bool:

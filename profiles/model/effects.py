@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,9 +53,36 @@ def apply(flow: Flow, edit: PipelineEdit, costs: Costs) -> Changed | None:
     """Return the pipeline after an edit; ``None`` where the model does not know what the edit does."""
     for kind, effect in _EFFECTS.items():
         if isinstance(edit, kind):
-            changed = effect(flow, edit, costs)
+            owner = _owner(flow, edit.stage) if isinstance(edit, _MOVES) else None
+            changed = effect(flow, edit, costs) if owner is None else _inside(flow, owner, effect, edit, costs)
             return Changed(_executed(changed.flow, flow, costs), changed.bytes) if changed is not None else None
     return None
+
+
+def _owner(flow: Flow, stage: str) -> Part | None:
+    return next((part for part in flow.parts if any(one.id == stage for one in part.inside)), None)
+
+
+def _inside(
+    flow: Flow, owner: Part, effect: Callable[[Flow, Any, Costs], Changed | None], edit: PipelineEdit, costs: Costs
+) -> Changed | None:
+    """An effect on what runs inside the functions of a stage: its own times change as theirs do."""
+    changed = effect(replace(flow, parts=owner.inside), edit, costs)
+    if changed is None:
+        return None
+    after = changed.flow.parts
+    new = replace(
+        owner,
+        inside=after,
+        computing_ms=max(0.0, owner.computing_ms + _more(owner.inside, after, "computing_ms")),
+        waiting_ms=max(0.0, owner.waiting_ms + _more(owner.inside, after, "waiting_ms")),
+        cpu_ms=max(0.0, owner.cpu_ms + _more(owner.inside, after, "cpu_ms")),
+    )
+    return Changed(flow.changed(new), changed.bytes)
+
+
+def _more(before: Sequence[Part], after: Sequence[Part], name: str) -> float:
+    return sum(getattr(part, name) for part in after) - sum(getattr(part, name) for part in before)
 
 
 def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
@@ -107,7 +134,7 @@ def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | Non
         return _set_inside(flow, edit)
     row = traits(part.op)
     if edit.argument == CALLS and row.maps:
-        return _set_calls(flow, part, edit.value)
+        return with_calls(flow, part, edit.value)
     if edit.argument == CALLS and row.batches:
         # It copies on other threads.
         many = _number(edit.value, flow.pool)
@@ -126,7 +153,7 @@ def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | Non
 
 def _set_inside(flow: Flow, edit: SetArgument) -> Changed | None:
     """More calls of a serial map inside a function: they leave the thread of the stage that calls the function."""
-    owner = next((part for part in flow.parts if any(one.id == edit.stage for one in part.inside)), None)
+    owner = _owner(flow, edit.stage)
     if owner is None or edit.argument != CALLS or edit.value is None:
         return None
     inner = next(one for one in owner.inside if one.id == edit.stage)
@@ -140,7 +167,8 @@ def _set_inside(flow: Flow, edit: SetArgument) -> Changed | None:
     return Changed(flow.changed(new), _bytes_of(inner, many))
 
 
-def _set_calls(flow: Flow, part: Part, value: Any) -> Changed | None:
+def with_calls(flow: Flow, part: Part, value: Any) -> Changed | None:
+    """Return the pipeline with another number of calls of a function at a time, as ``num_parallel_calls`` says it."""
     if value is None:
         if part.stateful is None:
             return None if part.ahead and not part.tuned else Changed(flow)
@@ -195,11 +223,12 @@ def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Change
     if size < 1 or any(not traits(one.op).maps and not traits(one.op).by_position for one in crossed):
         return None
     before = flow.by_id.get(part.reads[0]) if part.reads else None
-    bytes_in = before.element_bytes if before is not None else None
-    if bytes_in is None:
+    if before is None:
         return None
+    # What the copying of elements of unknown size takes is left out.
+    bytes_in = before.element_bytes or 0.0
     new = [_on_batches(one, size, costs) if traits(one.op).maps else _fewer(one, 1 / size) for one in crossed]
-    moved = replace(batch, reads=part.reads, fused=None, ahead=False, element_bytes=bytes_in * size)
+    moved = replace(batch, reads=part.reads, fused=None, ahead=False, element_bytes=bytes_in * size or None)
     if batch.fused is not None:
         moved = moved.busier(_batching_ms(batch, bytes_in, size, costs))
     parts = {one.id: one for one in new}
@@ -250,7 +279,10 @@ def _replace(flow: Flow, edit: ReplaceStages, _costs: Costs) -> Changed | None:
 
 def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
     if edit.path == POOL_OPTION and isinstance(edit.value, int):
-        return Changed(replace(flow, pool=float(edit.value) if edit.value > 0 else flow.cores))
+        pool = float(edit.value) if edit.value > 0 else flow.cores
+        # TensorFlow lets as many calls run as there are threads, where it chooses.
+        tuned = (replace(part, calls=pool) for part in flow.parts if part.tuned and part.ahead and part.buffer is None)
+        return Changed(replace(flow.changed(*tuned), pool=pool))
     if edit.path in _SAME_OPTIONS:
         return Changed(flow)
     if edit.path == FUSE:
@@ -260,6 +292,7 @@ def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
     return None
 
 
+_MOVES = (MoveStage, MoveFilter, VectoriseMap)
 _EFFECTS: dict[type[PipelineEdit], Callable[[Flow, Any, Costs], Changed | None]] = {
     InsertStage: _insert,
     SetArgument: _set_argument,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetOption
 from pipeprof.profiles.model.costs import DEFAULT, Costs
-from pipeprof.profiles.model.effects import Changed, apply
+from pipeprof.profiles.model.effects import Changed, apply, with_calls
 from pipeprof.profiles.model.flow import Flow, Term
-from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.wording import cores_text, count, listed, milliseconds, significant
 
 if TYPE_CHECKING:
@@ -57,6 +57,26 @@ def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAU
         if after is None:
             return None
         changed = changed.then(after)
+    return _estimate(flow, changed)
+
+
+def predicted_in_parallel(flow: Flow, stage: str, calls: int, pool: int, costs: Costs = DEFAULT) -> Estimate | None:
+    """Predict that the work of a stage is done by so many calls at a time, whatever is to be written for that.
+
+    Args:
+        flow: A pipeline that has been read.
+        stage: Address of the stage.
+        calls: Of what does its work then.
+        pool: Threads of the pipeline's own pool then.
+        costs: Fixed costs of this machine.
+    """
+    part = flow.by_id.get(stage)
+    changed = with_calls(flow, part, calls) if part is not None else None
+    after = apply(changed.flow, SetOption(POOL_OPTION, pool), costs) if changed is not None else None
+    return _estimate(flow, changed.then(after)) if changed is not None and after is not None else None
+
+
+def _estimate(flow: Flow, changed: Changed) -> Estimate | None:
     before_ms, after_ms = flow.interval_ms(), changed.flow.interval_ms()
     if not before_ms > 0 or not after_ms > 0:
         return None

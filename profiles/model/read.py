@@ -52,7 +52,7 @@ def flow_of(profile: Profile) -> Flow | None:
         return None
     restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
     running = steps.interval_ms.mean - restart
-    parts = tuple(_parts(stages, steps.count))
+    parts = tuple(_with_calls_seen(part, running) for part in _parts(stages, steps.count))
     if not parts:
         return None
     options = profile.options or {}
@@ -128,6 +128,14 @@ def _before(address: str, known: Mapping[str, Stage]) -> tuple[str, ...]:
     return (before,) if before in known else ()
 
 
+def _inner_before(address: str) -> tuple[str, ...]:
+    """The stage before one inside a function."""
+    line, _, number = address.rpartition(".stages.")
+    if not number.isdigit():
+        return ()
+    return (f"{line}.stages.{int(number) - 1}" if int(number) else f"{line}.source",)
+
+
 def _sides(known: Mapping[str, Stage]) -> dict[str, dict[str, str]]:
     """The ends of the sides of each stage that combines several, by the line of the side."""
     found: dict[str, dict[str, str]] = {}
@@ -155,7 +163,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         name=stage_name(stage),
         reads=reads,
         ahead=ahead,
-        calls=max(ONE_CALL, stage.parallelism or ONE_CALL) if ahead and not prefetches else ONE_CALL,
+        calls=_calls(stage) if ahead and not prefetches else ONE_CALL,
         tuned=bool(stage.tunable),
         buffer=_buffer(stage) if prefetches else None,
         held=stage.buffered_elements,
@@ -163,19 +171,40 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in (stage, *inside)),
         waiting_ms=waiting,
         starved_ms=starved,
-        cpu_ms=sum(one.cpu_ms_per_batch if one.cpu_ms_per_batch is not None else 0.0 for one in (stage, *inside)),
-        calls_per_batch=stage.calls_per_batch,
+        cpu_ms=sum(_cpu_ms(one) for one in (stage, *inside)),
+        calls_per_batch=stage.calls_per_batch
+        if stage.calls_per_batch is not None or not traits(stage.op).maps
+        else each,
         per_batch=each,
         element_bytes=stage.bytes_per_element,
         components=len(stage.element_spec or ()) or 1,
         passes=stage.cardinality,
         stateful=_stateful(stage, ahead=ahead),
         op_ms=tuple(one.ms_per_batch for one in stage.ops or ()),
-        inside=tuple(_part(one, [], (), batches) for one in inside),
+        inside=tuple(_part(one, [], _inner_before(one.id), batches) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
         injected=stage.origin == "injected",
     )
+
+
+def _calls(stage: Stage) -> float:
+    """Calls at a time; as many as there are threads where TensorFlow chooses, and it is not known what it chose."""
+    return max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
+
+
+def _with_calls_seen(part: Part, running_ms: float) -> Part:
+    """The part with no fewer calls at a time than were seen: what TensorFlow chose last may be less than before."""
+    seen = part.held_ms / running_ms if part.tuned and part.buffer is None and running_ms > 0 else 0.0
+    return replace(part, calls=seen) if seen > part.calls else part
+
+
+def _cpu_ms(stage: Stage) -> float:
+    """Its CPU time; where only the waiting of its threads is known, what is left of its time."""
+    if stage.cpu_ms_per_batch is not None:
+        return stage.cpu_ms_per_batch
+    known = stage.blocked_ms_per_batch
+    return max(0.0, (stage.active_ms or 0.0) - known) if known is not None else 0.0
 
 
 def _buffer(stage: Stage) -> float:
@@ -231,7 +260,7 @@ def _other_cpu_ms(profile: Profile, interval_ms: float) -> float:
     cpu = profile.cpu
     if cpu is None:
         used = profile.contention.worker_cores if profile.contention is not None else None
-        inside = sum(stage.cpu_ms_per_batch or 0.0 for stage in profile.stages or ())
+        inside = sum(_cpu_ms(stage) for stage in profile.stages or ())
         return max(0.0, (used or 0.0) * interval_ms - inside)
     loop = cpu.loop_ms or 0.0
     return loop + max(0.0, cpu.runtime_ms - _BACKGROUND_CORES * interval_ms)

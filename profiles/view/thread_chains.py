@@ -6,7 +6,7 @@ one that runs ahead, share one thread: a row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.executed_ops import executed, family
@@ -25,7 +25,6 @@ class Timing:
         wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
         batches: Steps in the window.
         dispatch: As measured.
-        floor_ms: A step with replayed batches; ``None`` where it was not measured.
     """
 
     interval_ms: float
@@ -33,7 +32,6 @@ class Timing:
     wait_ms: float
     batches: int
     dispatch: Dispatch | None
-    floor_ms: float | None
     restart_ms: float = 0.0
 
     @property
@@ -55,7 +53,6 @@ def timing(view: PipelineView) -> Timing | None:
         wait_ms=max(0.0, steps.wait_ms.mean - restart),
         batches=steps.count,
         dispatch=steps.dispatch,
-        floor_ms=view.headspace.replayed_ms if view.headspace is not None else None,
         restart_ms=restart,
     )
 
@@ -197,22 +194,3 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[ThreadRow]:
         for row in [own + drawn(view, below) for below in inputs(view, stage)] or [own]:
             if row:
                 yield ThreadRow(tuple(row), timing_.interval_ms)
-
-
-def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageView]) -> float:
-    """Return the shortest time per step when `changed` takes none: that of the slowest other chain.
-
-    The starts of epochs are not part of it.
-    """
-    ids = {stage.id for stage in changed}
-    rest, hidden = timing_.busy_ms, 0.0
-    for row in rows(view, timing_):
-        left = [stage for stage in row.stages if stage.id not in ids]
-        rest = max(rest, total_ms(left) + row.turn_ms)
-        hidden = max(hidden, total_ms([stage for stage in row.stages if stage.id in ids]))
-    for stage in view.stages:
-        if stage.id not in ids and kind_of(stage) != "Prefetch" and (runs_ahead(stage) or beside(view, stage) > 1):
-            calls = degree(stage) if runs_ahead(stage) else 1.0
-            rest = max(rest, (stage.ms_per_batch or 0.0) / calls / beside(view, stage))
-    # Time without a stage stays as well, where the changed stages alternated with it.
-    return min(timing_.running_ms, max(rest, timing_.running_ms - hidden if hidden else 0.0))

@@ -239,7 +239,8 @@ def test_a_generator_that_waits(tmp_path: Path) -> None:
     assert draft.stage == "source"
     assert "20.0 ms per element" in draft.sentence
     assert draft.predicted is not None
-    assert "16 calls at a time wait 2.50 ms instead of 40.0 ms" in draft.predicted.formula
+    assert draft.predicted.speedup == pytest.approx(2.0)
+    assert "the step takes 20.0 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
     assert "range: {stop: <COUNT>}" in as_yaml(source)

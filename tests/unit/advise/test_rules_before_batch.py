@@ -21,18 +21,21 @@ from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
+from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 # map-before-batch-scalar
 
 
 def test_arithmetic_on_each_element() -> None:
-    draft = only("map-before-batch-scalar", measured(small_map(), interval_ms=4.0, headspace=0.9))
+    view = measured(small_map(), interval_ms=4.0, headspace=0.9)
+    draft = only("map-before-batch-scalar", view)
     assert draft.stage == "stages.0"
     assert draft.evidence["us_per_element"] == pytest.approx(7.8125)
     assert draft.evidence["element_bytes"] == 8
     assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0")]
-    assert draft.predicted.speedup == pytest.approx(4 / (4 - 255 * 0.012))
+    assert draft.predicted == expected(view, [VectoriseMap("stages.0", "stages.1")])
+    assert draft.predicted.speedup > 1.5
     assert draft.semantics is None
 
 
@@ -92,7 +95,7 @@ def test_lines_are_split_batch_by_batch() -> None:
     assert "calls a function that splits one line for each of the 128 elements of a batch" in draft.sentence
     assert "Splitting accepts a batch of lines" in draft.recommendation
     assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0")]
-    assert draft.predicted.speedup == pytest.approx(3 / (3 - 127 * 0.012))
+    assert draft.predicted == expected(lines(), [VectoriseMap("stages.0", "stages.1")])
 
 
 @pytest.mark.parametrize(
@@ -210,11 +213,12 @@ def test_a_small_map_above_the_batch_is_where_it_belongs() -> None:
 
 
 def test_records_parsed_one_by_one() -> None:
-    draft = only("parse-single-example", measured(records(), interval_ms=6.0, headspace=0.9))
+    view = measured(records(), interval_ms=6.0, headspace=0.9)
+    draft = only("parse-single-example", view)
     assert draft.stage == "stages.1"
     assert draft.semantics == "same"
     assert draft.evidence["us_per_record"] == pytest.approx(40.625)
-    assert draft.predicted.speedup == pytest.approx(6 / (6 - 128 * 0.039 * (1 - 1 / 7.2)))
+    assert draft.predicted == expected(view, draft.edits)
     assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
 
 

@@ -107,6 +107,12 @@ def test_a_larger_pool_lets_more_calls_wait() -> None:
     assert after(flow, SetOption("threading.private_threadpool_size", 16)).interval_ms() == 2.0
 
 
+def test_calls_that_tensorflow_chooses_grow_with_the_pool() -> None:
+    tuned = part("stages.0", "map", 32.0, waits=True, ahead=True, calls=4.0, tuned=True)
+    flow = line(part("source", "range"), tuned)
+    assert after(flow, SetOption("threading.private_threadpool_size", 16)).interval_ms() == 2.0
+
+
 def test_a_map_on_whole_batches_is_called_once() -> None:
     seen = BATCHED.changed(replace(BATCHED.by_id["stages.0"], op_ms=(0.1,)))
     flow = after(seen, VectoriseMap("stages.0", "stages.1"), costs=Costs(call_us=12, row_us=0.5, bytes_per_us=4000))
@@ -114,6 +120,16 @@ def test_a_map_on_whole_batches_is_called_once() -> None:
     assert (moved.calls_per_batch, moved.reads, flow.by_id["stages.1"].reads) == (1.0, ("stages.1",), ("source",))
     assert flow.by_id["stages.1"].held_ms == pytest.approx(0.1285, abs=1e-4)
     assert moved.held_ms < 0.02
+
+
+def test_a_map_inside_a_function_is_called_for_whole_batches() -> None:
+    inside = (replace(BATCHED.by_id["stages.0"], ahead=False, op_ms=(0.1,)), BATCHED.by_id["stages.1"])
+    inside = tuple(replace(one, id=f"stages.0.{one.id}", reads=(f"stages.0.{name}",), fused=None)
+                   for one, name in zip(inside, ("source", "stages.0"), strict=True))  # fmt: skip
+    read = part("stages.0.source", "range", 0.1, per_batch=256.0, element_bytes=8.0)
+    owner = part("stages.0", "flat_map", 6.0, inside=(read, *inside))
+    flow = after(line(part("source", "range"), owner), VectoriseMap("stages.0.stages.0", "stages.0.stages.1"))
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(1.1)
 
 
 def test_a_moved_batch_is_the_same_as_a_vectorised_map() -> None:

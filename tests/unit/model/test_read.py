@@ -142,3 +142,9 @@ def test_a_pipeline_of_thousands_of_stages_is_read(recorded: Recorded) -> None:
     assert len(flow.by_id["source"].reads) == 3000
     inside = [stage(f"stages.0.stages.{number}", "map", 0.001, depth=1) for number in range(3000)]
     assert len(read(recorded, stage("source", "range"), stage("stages.0", "interleave"), *inside).parts) == 2
+
+
+def test_calls_that_tensorflow_chooses_are_no_fewer_than_were_seen(recorded: Recorded) -> None:
+    waiting = parallel("stages.0", 40.0, 2.0, tunable=True, cpu_ms_per_batch=1.0, blocked_ms_per_batch=39.0)
+    flow = read(recorded, stage("source", "range", 0.1), waiting)
+    assert (flow.by_id["stages.0"].calls, flow.by_id["stages.0"].held_ms) == (4.0, 40.0)

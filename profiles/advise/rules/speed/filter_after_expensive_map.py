@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold, trying
+from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
+from pipeprof.profiles.advise.predict import expected
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Semantics, Threshold, trying
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent
 
 
 class FilterAfterExpensiveMap(Rule):
@@ -49,21 +50,17 @@ class FilterAfterExpensiveMap(Rule):
 
     def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[RuleHit]:
         interval, kept = interval_ms(view), found.kept(view)
-        mapped, on_clock = found.ms, found.clock_ms(view)
+        mapped = found.ms
         filtered = found.filter.ms_per_batch
         if interval is None or kept is None or kept >= self.threshold("kept-share"):
             return
-        if not mapped or filtered is None or on_clock is None:
+        if not mapped or filtered is None:
             return
-        text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
-        predicted = saving(view, text, (1 - kept) * on_clock, {stage.id for stage in found.maps})
-        ideal = 1 / (kept + filtered / mapped)
-        if predicted is None or min(predicted.speedup or 0.0, ideal) < self.threshold("predicted-speedup"):
-            return
-        if ideal < (predicted.speedup or 0.0):
-            text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
-            predicted = Prediction(f"{significant(ideal)}×: {text}, t_map = {milliseconds(mapped)}", speedup=ideal)
         lowest = found.maps[-1]
+        edits = (MoveStage(found.filter.id, "filter", before=lowest.id),)
+        predicted = expected(view, edits)
+        if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
+            return
         what = " and ".join(stage.label for stage in reversed(found.maps))
         yield RuleHit(
             stage=found.filter.id,
@@ -83,7 +80,7 @@ class FilterAfterExpensiveMap(Rule):
                 "wasted_ms_per_batch": (1 - kept) * mapped,
                 "interval_ms": interval,
             },
-            edits=(MoveStage(found.filter.id, "filter", before=lowest.id),),
+            edits=edits,
             predicted=predicted,
             semantics=found.semantics,
         )
@@ -158,10 +155,6 @@ class _FilterAfterMaps:
     def ms(self) -> float | None:
         """Time inside the maps per batch."""
         return _sum([stage.ms_per_batch for stage in self.maps])
-
-    def clock_ms(self, view: PipelineView) -> float | None:
-        """The same on the clock, threads counted."""
-        return _sum([wall_ms(view, stage) for stage in self.maps])
 
     def kept(self, view: PipelineView) -> float | None:
         """The share of the mapped elements that the filter keeps."""

@@ -11,7 +11,6 @@ from pipeprof.profiles.advise.cores import (
     ONE_CORE,
     STARVED,
     cores_at_work,
-    cpu_ms,
     room_to_wait,
     starved,
     worker_cores,
@@ -28,7 +27,7 @@ from pipeprof.profiles.advise.predicates import (
     worth,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import Timing, remaining_ms, timing
+from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
@@ -88,19 +87,8 @@ class GeneratorWaits(Rule):
         ms, blocked = stage.ms_per_batch or 0.0, stage.blocked_ms or 0.0
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        predicted = predict.more_calls(
-            at.interval_ms,
-            ms,
-            blocked_ms=blocked,
-            calls=calls,
-            threads=threads,
-            rest_ms=remaining_ms(view, at, [stage]),
-            floor_ms=at.floor_ms,
-            # It is Python: what it computes stays on one core.
-            cpu_ms=cpu_ms(view, at, one_core=True),
-            restart_ms=at.restart_ms,
-        )
-        if not worth(predicted):
+        predicted = predict.in_parallel(view, stage, calls, threads)
+        if predicted is None or not worth(predicted):
             return
         edits: list[PipelineEdit] = [_by_number(view, stage, calls)]
         if threads != pool:
@@ -135,6 +123,7 @@ class GeneratorWaits(Rule):
             predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
+                wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import MoveStage
-from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
@@ -72,8 +72,7 @@ class MapBeforeBatchScalar(Rule):
             if alone(view, cost) > call * self.threshold("cost-over-call"):
                 continue
             saved = (batch.size - 1) * call / 1000
-            text = f"{batch.size - 1} calls of {call:g} µs"
-            predicted = saving(view, text, saved, {stage.id, batch.stage.id})
+            predicted = on_batches(view, stage, batch)
             if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
             sentence = (

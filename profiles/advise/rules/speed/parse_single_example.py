@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
-from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
@@ -110,8 +110,7 @@ class ParseSingleExample(Rule):
                 continue
             each = min(cost, parse) * (1 - 1 / gain)
             saved = batch.size * each / 1000
-            text = f"{batch.size} records of {significant(min(cost, parse))} µs, {gain:g} times as fast"
-            predicted = saving(view, text, saved, {stage.id, batch.stage.id})
+            predicted = on_batches(view, stage, batch)
             if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
             sentence = (

@@ -77,9 +77,10 @@ class ThreadpoolCapsBlockingMap(Rule):
 
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
     ms, waited, used, calls = total_ms(maps), blocked_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
-    threads, predicted = larger_pool(view, at, maps, view.shared_threads)
-    if not worth(predicted):
+    found = larger_pool(view, maps, view.shared_threads)
+    if found is None or not worth(found[1]):
         return
+    threads, predicted = found
     yield RuleHit(
         stage=maps[0].id,
         sentence=(

@@ -78,9 +78,10 @@ class ThreadpoolTooSmall(Rule):
 
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[RuleHit]:
     ms, waited, used, calls = total_ms(maps), blocked_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
-    threads, predicted = larger_pool(view, at, maps, pool)
-    if not worth(predicted):
+    found = larger_pool(view, maps, pool)
+    if found is None or not worth(found[1]):
         return
+    threads, predicted = found
     yield RuleHit(
         stage=maps[0].id,
         sentence=(
