@@ -226,6 +226,13 @@ def prediction() -> str:
         one = figures[name]
         lines.append(f"| {words} | {one['rows']} | {_share(one['median_error'])} | {_share(one['ninetieth_error'])} |")
     host = f"Measured on {result['started'][:10]}, {result['host']['cores']} cores." if "started" in result else ""
+    wait, peak = figures.get("wait") or {}, figures.get("peak") or {}
+    if wait.get("rows"):
+        errors = f"{_share(wait['median_error'])} of a step, 90th percentile {_share(wait['ninetieth_error'])}"
+        lines += ["", f"The predicted wait of the step, {wait['rows']} rows: median error {errors}."]
+    if peak.get("rows"):
+        errors = f"{peak['median_bytes'] / 1e6:.0f} MB, 90th percentile {peak['ninetieth_bytes'] / 1e6:.0f} MB"
+        lines += [f"The predicted change of the peak of memory, {peak['rows']} rows: median error {errors}."]
     wrong = "; ".join(f"`{cell(name)}`" for name in figures["wrong"]) or "none"
     lines += ["", f"{host} Not judged: {figures['not_judged']}. Wrong by more than 1.5 times: {wrong}.".strip(), ""]
     lines += ["| pipeline | edit | | predicted | measured | error | step wait, ms | peak | |"]

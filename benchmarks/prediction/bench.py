@@ -14,7 +14,13 @@ prediction. The claim: over the judged rows, at least 40 of them, the median err
 percentile at most 25 %. The error is ``max(predicted / measured, measured / predicted) - 1``. Whatever is wrong by more
 than 1.5 times is listed by name. The part of the rows that are not judged is in the result.
 
-Needs two idle cores. Fifteen minutes.
+Two more figures are reported and judge nothing: the error of the predicted wait of the step, as a share of the measured
+time of a step, and that of the predicted change of the peak of memory, in bytes.
+
+An edit has blocks until its interval is narrow enough, at the numbers of rounds that are stated in `measure`, and until
+the time of its pipeline is over: what varies most has the most blocks.
+
+Needs two idle cores. Sixteen minutes.
 """
 
 from __future__ import annotations
@@ -79,6 +85,7 @@ def row_of(profile: Profile, half: str, edits: Sequence[PipelineEdit], found: Me
         return {**row, "judged": False, "why_not": f"cannot be applied: {found}"}
     speedup = found.speedup
     row["measured"] = {"speedup": speedup.value, "low": speedup.low, "high": speedup.high, "pairs": speedup.pairs}
+    interval = profile.steps.interval_ms.mean / speedup.value if profile.steps is not None else None
     if found.wait_ms is not None:
         row["measured"]["wait_ms"] = found.wait_ms[1]
     if found.peak_bytes is not None:
@@ -94,6 +101,10 @@ def row_of(profile: Profile, half: str, edits: Sequence[PipelineEdit], found: Me
     }
     ratio = expected.speedup / speedup.value
     row["error"] = max(ratio, 1 / ratio) - 1
+    if found.wait_ms is not None and interval:
+        row["wait_error"] = abs(expected.wait_ms - found.wait_ms[1]) / interval
+    if found.peak_bytes is not None and expected.peak_bytes is not None:
+        row["peak_error_bytes"] = abs(expected.peak_bytes - row["measured"]["peak_bytes"])
     row["judged"] = speedup.half_width <= JUDGED_WITHIN
     if not row["judged"]:
         row["why_not"] = f"the measured interval is ±{speedup.half_width:.0%}"
@@ -132,6 +143,10 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "median_error": quantile(judged, 0.5),
             "ninetieth_error": quantile(judged, 0.9),
         }
+    waits = [row["wait_error"] for row in rows if row["judged"] and "wait_error" in row]
+    peaks = [row["peak_error_bytes"] for row in rows if "peak_error_bytes" in row]
+    found["wait"] = {"rows": len(waits), "median_error": quantile(waits, 0.5), "ninetieth_error": quantile(waits, 0.9)}
+    found["peak"] = {"rows": len(peaks), "median_bytes": quantile(peaks, 0.5), "ninetieth_bytes": quantile(peaks, 0.9)}
     found["not_judged"] = sum(not row["judged"] for row in rows)
     found["wrong"] = [f"{row['pipeline']}: {row['edit']}" for row in rows if row["judged"] and row["error"] > WRONG - 1]
     return found

@@ -60,14 +60,14 @@ def flow_of(profile: Profile) -> Flow | None:
     default = all(options.get(path) is not False for path in _SWITCHES)
     busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
     flow = Flow(
-        parts=_with_locks(profile, parts),
+        parts=_with_runtime(_with_locks(profile, parts), _runtime_cpu_ms(profile, steps.interval_ms.mean)),
         step_ms=min(busy, running),
         floor_ms=min(profile.headspace.replayed_ms, running) if profile.headspace is not None else 0.0,
         restart_ms=restart,
         in_turn=steps.dispatch == "sync",
         cores=_cores(profile),
         pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
-        other_cpu_ms=_other_cpu_ms(profile, steps.interval_ms.mean),
+        other_cpu_ms=_loop_cpu_ms(profile),
         injects=default and options.get(INJECT) is not False,
         fuses=default and options.get(FUSE) is not False,
     )
@@ -230,7 +230,17 @@ def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         owner = stage.id if stage.id in known else _owner(stage.id, known)
         if owner is not None:
             inside[owner] = inside.get(owner, 0.0) + sum(cost.ms_per_batch for cost in stage.python or ())
-    return tuple(replace(part, lock_ms=min(part.held_ms, inside.get(part.id, 0.0)) * (share or 0.0)) for part in parts)
+    return tuple(replace(part, lock_ms=_lock_ms(part, inside.get(part.id, 0.0), share or 0.0)) for part in parts)
+
+
+def _lock_ms(part: Part, python_ms: float, share: float) -> float:
+    """Time per batch in which a part holds Python's lock.
+
+    The share is of the time in which anybody has it. A function that waits with the lock let go sees it taken by
+    others: unless it was taken nearly always, its own part of that is no longer than it has a core.
+    """
+    held = min(part.held_ms, python_ms) * share
+    return held if share >= _LOCKED_FROM else min(held, part.cpu_ms)
 
 
 def _without_lock_waits(flow: Flow, running_ms: float) -> Flow:
@@ -255,15 +265,27 @@ def _cores(profile: Profile) -> float:
     return min(cores, max(left, contention.worker_cores or 0.0, 1.0))
 
 
-def _other_cpu_ms(profile: Profile, interval_ms: float) -> float:
-    """CPU time per batch outside of the stages, without that of threads which work whether batches come or not."""
+def _loop_cpu_ms(profile: Profile) -> float:
+    """CPU time per batch of the loop with its step."""
+    return (profile.cpu.loop_ms or 0.0) if profile.cpu is not None else 0.0
+
+
+def _runtime_cpu_ms(profile: Profile, interval_ms: float) -> float:
+    """CPU time per batch that no stage has, without that of threads which work whether batches come or not."""
     cpu = profile.cpu
-    if cpu is None:
-        used = profile.contention.worker_cores if profile.contention is not None else None
-        inside = sum(_cpu_ms(stage) for stage in profile.stages or ())
-        return max(0.0, (used or 0.0) * interval_ms - inside)
-    loop = cpu.loop_ms or 0.0
-    return loop + max(0.0, cpu.runtime_ms - _BACKGROUND_CORES * interval_ms)
+    if cpu is not None:
+        return max(0.0, cpu.runtime_ms - _BACKGROUND_CORES * interval_ms)
+    used = profile.contention.worker_cores if profile.contention is not None else None
+    return max(0.0, (used or 0.0) * interval_ms - sum(_cpu_ms(stage) for stage in profile.stages or ()))
+
+
+def _with_runtime(parts: tuple[Part, ...], runtime_ms: float) -> tuple[Part, ...]:
+    """The parts with the CPU time of TensorFlow's runtime: it wakes threads for calls, and ends with the calls."""
+    own = sum(part.cpu_ms for part in parts)
+    if own <= 0:
+        held = sum(part.held_ms for part in parts)
+        return tuple(replace(part, cpu_ms=runtime_ms * part.held_ms / held) if held > 0 else part for part in parts)
+    return tuple(replace(part, cpu_ms=part.cpu_ms * (own + runtime_ms) / own) for part in parts)
 
 
 def _fitted(flow: Flow, running_ms: float) -> Flow:

@@ -7,7 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -156,6 +157,7 @@ def together(name: str, *beside: str) -> ModuleType:
     try:
         bench = loaded(f"{name}/bench.py")
         bench.cases_module = sys.modules["cases"]  # type: ignore[attr-defined]
+        bench.measure_module = sys.modules.get("measure")  # type: ignore[attr-defined]
     finally:
         sys.path.remove(folder)
         for other, module in before.items():
@@ -177,8 +179,30 @@ def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.Monk
     assert row["predicted"]["speedup"] == pytest.approx(1.0)
     assert row["error"] == pytest.approx(0.01)
     assert (row["measured"]["wait_ms"], row["measured"]["peak_bytes"]) == (2.5, 50)
+    assert row["peak_error_bytes"] == 50
+    assert row["wait_error"] >= 0.0
+    report = bench.summary([{**row, "pipeline": "a"}])
+    assert (report["wait"]["rows"], report["peak"]["median_bytes"]) == (1, 50)
     noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=Ratio(1.0, 0.8, 1.3, 12)))
     assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±25%")
     unknown = bench.row_of(profile, "chosen", [SetEnvironment("A", "1")], measured)
     assert (unknown["judged"], unknown["why_not"]) == (False, "the model does not know this edit")
     assert bench.row_of(profile, "chosen", edits, "no such stage")["why_not"] == "cannot be applied: no such stage"
+
+
+def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
+    bench = prediction()
+
+    class Team:
+        turns: ClassVar[dict[str, int]] = {}
+
+        def turn(self, name: str, _turn: object, *, seconds: float) -> object:
+            number = self.turns[name] = self.turns.get(name, 0) + 1
+            steps = {"base": 100, "steady": 200, "uneven": 100 if number % 2 else 400}[name]
+            return SimpleNamespace(steps=steps, seconds=seconds, wait_seconds=None, peak_bytes=1)
+
+    team = Team()
+    names = {"steady": ("chosen", 0), "uneven": ("drawn", 0)}
+    found = bench.measure_module._turns(team, names, 1.0)
+    assert (found["chosen", 0].speedup.pairs, found["chosen", 0].speedup.value) == (6, pytest.approx(2.0))
+    assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"]
