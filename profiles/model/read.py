@@ -12,6 +12,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.queue import burst_ms
+from pipeprof.profiles.time.limits.gil import limited_by_gil
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def flow_of(profile: Profile) -> Flow | None:
         flow = flow.changed(replace(end, waiting_ms=running))
     if not end.ahead:
         flow = replace(flow, injects=False)
-    flow = _fitted(_without_lock_waits(flow, running), running)
+    flow = _fitted(_without_lock_waits(flow, running, full=_lock_is_full(profile)), running)
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
 
@@ -243,17 +244,34 @@ def _lock_ms(part: Part, python_ms: float, share: float) -> float:
     return held if share >= _LOCKED_FROM else min(held, part.cpu_ms)
 
 
-def _without_lock_waits(flow: Flow, running_ms: float) -> Flow:
-    """The flow without the time in which calls of Python wait for each other's lock: it goes with the calls."""
-    if sum(part.lock_ms for part in flow.parts) < _LOCKED_FROM * running_ms:
+def _without_lock_waits(flow: Flow, running_ms: float, *, full: bool) -> Flow:
+    """The flow without the time in which calls of Python wait for each other's lock: it goes with the calls.
+
+    Args:
+        flow: As measured.
+        running_ms: A step, the starts of epochs not included.
+        full: Whether the lock was seen to set the pace: then it is held all of the time.
+    """
+    locked = sum(part.lock_ms for part in flow.parts)
+    if not locked or (not full and locked < _LOCKED_FROM * running_ms):
         return flow
-    parts = tuple(
-        replace(part, computing_ms=min(part.held_ms, max(part.lock_ms, part.cpu_ms)), waiting_ms=0.0)
-        if part.lock_ms > 0 and part.calls > ONE_CALL
-        else part
-        for part in flow.parts
+    longer = running_ms / locked if full else 1.0
+    return replace(flow, parts=tuple(_alone(part, longer) if part.lock_ms > 0 else part for part in flow.parts))
+
+
+def _alone(part: Part, longer: float) -> Part:
+    """A part that holds the lock so many times as long as was sampled; with several calls, what one alone takes."""
+    lock = min(part.held_ms, part.lock_ms * longer)
+    if part.calls <= ONE_CALL:
+        return replace(part, lock_ms=lock)
+    return replace(part, lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.cpu_ms)), waiting_ms=0.0)
+
+
+def _lock_is_full(profile: Profile) -> bool:
+    causes = profile.causes
+    return causes is not None and limited_by_gil(
+        causes.python_share, causes.worker_cores, causes.demanded_cores, causes.python_lock_share
     )
-    return replace(flow, parts=parts)
 
 
 def _cores(profile: Profile) -> float:
@@ -331,6 +349,9 @@ def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
     parts = [flow.by_id[name] for name in term.parts]
     if term.resource == "calls" and parts[0].calls <= flow.pool:
         return flow.changed(replace(parts[0], idle_ms=missing * term.threads))
+    if term.resource == "lock":
+        held = (replace(part, lock_ms=min(part.held_ms, part.lock_ms * (own + missing) / own)) for part in parts)
+        return flow.changed(*held)
     if term.resource != "serial":
         return flow.scaled(term.parts, (own + missing) / own) if own > 0 else flow
     starved = sum(part.starved_ms for part in parts)

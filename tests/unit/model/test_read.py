@@ -10,6 +10,7 @@ import pytest
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import flow_of
 
@@ -91,6 +92,41 @@ def test_calls_of_python_do_not_count_the_wait_for_each_other(recorded: Recorded
     )
     assert flow.terms()[0].resource == "lock"
     assert flow.by_id["stages.0"].held_ms == pytest.approx(10.0, rel=0.06)
+
+
+def test_a_lock_that_sets_the_pace_is_held_all_the_time_however_often_it_was_sampled(recorded: Recorded) -> None:
+    python = [PythonCost(function="add", ms_per_batch=6.0, share=1.0)]
+    flow = read(
+        recorded,
+        stage("source", "range", 0.1),
+        parallel("stages.0", 20.0, 4.0, cpu_ms_per_batch=10.5, blocked_ms_per_batch=9.0, python=python),
+        causes=Causes(python_share=1.0, worker_cores=1.05, demanded_cores=1.2, python_lock_share=0.7),
+        contention=Contention(worker_cores=1.05, others_cores=0.0),
+    )
+    assert (flow.terms()[0].resource, flow.interval_ms()) == ("lock", pytest.approx(10.0))
+    # Its CPU time is that of one call after the other: with one call at a time nothing is lost.
+    assert flow.by_id["stages.0"].held_ms == pytest.approx(10.5, rel=0.02)
+
+
+def test_a_lock_that_others_hold_is_no_time_of_a_function_that_waits(recorded: Recorded) -> None:
+    python = [PythonCost(function="sleep", ms_per_batch=9.5, share=1.0)]
+    flow = read(
+        recorded,
+        stage("source", "range", 0.1),
+        stage("stages.0", "map", 9.9, cpu_ms_per_batch=0.2, blocked_ms_per_batch=9.7, python=python),
+        causes=Causes(python_share=0.95, worker_cores=0.1, demanded_cores=0.1, python_lock_share=0.09),
+        contention=Contention(worker_cores=0.02, others_cores=0.0),
+    )
+    assert flow.by_id["stages.0"].lock_ms == pytest.approx(0.2, rel=0.05)
+
+
+def test_the_runtime_works_for_the_stages_and_ends_with_their_calls(recorded: Recorded) -> None:
+    account = CpuAccount(total_ms=8.0, stages_ms=5.0, loop_ms=0.4, runtime_ms=2.6 + 0.6, scale=1.0)
+    flow = read(recorded, stage("source", "range", 1.0), stage("stages.0", "map", 4.0), cpu=account)
+    assert flow.other_cpu_ms == pytest.approx(0.4)
+    assert [flow.by_id[name].cpu_ms for name in ("source", "stages.0")] == [
+        pytest.approx(ms * 7.6 / 5.0) for ms in (1.0, 4.0)
+    ]
 
 
 @pytest.mark.parametrize("sides", ["inputs", "datasets"])
