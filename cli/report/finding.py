@@ -17,7 +17,7 @@ from pipeprof.cli.report.findings import (
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
-from pipeprof.profiles.wording import significant, stage_label
+from pipeprof.profiles.wording import milliseconds, significant, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
@@ -63,14 +63,15 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     finding = (profile.findings or [])[number - 1]
     yield Heading(f"{number}. {finding.title}", _status(finding))
     own: Language = "YAML" if profile.target.kind == "spec" else "Python"
-    yield from describe_finding(finding, profile.stages or [], ("YAML", "Python") if complete else (own,))
+    step = profile.steps is not None and profile.steps.dispatch is not None
+    yield from describe_finding(finding, profile.stages or [], ("YAML", "Python") if complete else (own,), step=step)
     command = try_command(profile, finding)
     if command:
         yield Command("Try", command, indent=_INDENT, width=_LABEL)
 
 
 def describe_finding(
-    finding: Finding, stages: Sequence[Stage], languages: Sequence[Language] = ("YAML",)
+    finding: Finding, stages: Sequence[Stage], languages: Sequence[Language] = ("YAML",), *, step: bool = False
 ) -> Iterator[Block]:
     """Build everything but the title of a finding.
 
@@ -78,6 +79,7 @@ def describe_finding(
         finding: The finding.
         stages: To name its stage.
         languages: In which the fix is shown, where it exists; one that exists only in another is shown in that.
+        step: Whether the loop has a step, which may wait for batches.
     """
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
     if stage is not None or finding.stage:
@@ -97,7 +99,7 @@ def describe_finding(
     if finding.semantics:
         yield from _labelled("Data", SEMANTICS[finding.semantics])
     if finding.predicted is not None:
-        yield from _labelled("Predicted", _predicted(finding.predicted))
+        yield from _labelled("Predicted", _predicted(finding.predicted, step=step))
     yield from _measured(finding)
     if finding.evidence:
         yield from _labelled("Evidence", _evidence(finding.evidence))
@@ -138,12 +140,14 @@ def _code(label: str, text: str | None) -> Iterator[Block]:
         yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True)
 
 
-def _predicted(predicted: Predicted) -> str:
+def _predicted(predicted: Predicted, *, step: bool) -> str:
     effects = []
     if predicted.speedup is not None:
         effects.append(describe_speedup(predicted.speedup))
     if predicted.peak_rss_delta_bytes is not None:
         effects.append(describe_delta(predicted.peak_rss_delta_bytes))
+    if predicted.wait_ms is not None and step:
+        effects.append(f"the step waits {milliseconds(predicted.wait_ms)}")
     what = ", ".join(effects)
     return f"{what}: {predicted.formula}" if what and predicted.formula else what or predicted.formula or "unknown"
 

@@ -122,6 +122,16 @@ def report(profile: Profile, selection: Selection | None = None, **style: object
     return paint(build_report(profile, "pipeprof-out/x.json", selection), Style(**{"width": 80, **style}))
 
 
+def test_a_finding_in_full_has_the_predicted_wait_of_the_step(found: Profile) -> None:
+    first = next(finding for finding in found.findings or () if finding.predicted and finding.predicted.speedup)
+    assert first.predicted is not None
+    first.predicted.wait_ms = 2.5
+    assert "the step waits 2.50 ms" in full(found, width=200)
+    assert found.steps is not None
+    found.steps.dispatch = None
+    assert "the step waits" not in full(found, width=200)
+
+
 def full(profile: Profile, **style: object) -> str:
     return report(profile, Selection(sections=("findings",)), **style)
 
