@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.folders import locate
 from pipeprof.profiles.model.costs import DEFAULT, Costs
+from pipeprof.profiles.protocol.costs import MeasuredCosts
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -48,11 +49,12 @@ def installed_tensorflow() -> str | None:
 
 
 def lacks(host: Host) -> bool:
-    """Whether the costs of this machine are to be measured: they are not known, and there is a place to keep them."""
+    """Whether costs of this machine are to be measured: one is not known, and there is a place to keep them."""
     version, folder = installed_tensorflow(), _folder()
     if version is None or folder is None:
         return False
-    return key_of(host, version) not in _read()
+    known = _read().get(key_of(host, version), {})
+    return any(field.name not in known for field in fields(MeasuredCosts))
 
 
 def costs_of(profile: Profile) -> Costs:

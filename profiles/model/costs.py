@@ -10,6 +10,8 @@ from pipeprof.profiles.constants import (
     CACHED_ELEMENT_US,
     COPIED_BYTES_PER_US,
     EPOCH_START_US,
+    FEW_CALLS_US,
+    MANY_CALLS_US,
     MAP_CALL_US,
     SHORT_OP_US,
     THREAD_HAND_OVER_MS,
@@ -29,6 +31,9 @@ class Costs:
         row_us: An element put into a batch, its bytes excluded.
         cached_us: An element from a cache in memory.
         bytes_per_us: Copied into a batch.
+        few_calls_us: CPU time of a call of next to nothing, with as many calls at a time as cores: after each call
+            threads fall asleep, and are woken for the next one.
+        many_calls_us: The same with eight times as many calls at a time.
     """
 
     call_us: float = float(MAP_CALL_US)
@@ -39,6 +44,8 @@ class Costs:
     row_us: float = BATCH_ROW_US
     cached_us: float = CACHED_ELEMENT_US
     bytes_per_us: float = COPIED_BYTES_PER_US
+    few_calls_us: float = FEW_CALLS_US
+    many_calls_us: float = MANY_CALLS_US
 
 
 DEFAULT = Costs()

@@ -128,13 +128,13 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
     return Changed(replace(flow, restart_ms=restart), held)
 
 
-def _set_argument(flow: Flow, edit: SetArgument, _costs: Costs) -> Changed | None:
+def _set_argument(flow: Flow, edit: SetArgument, costs: Costs) -> Changed | None:
     part = _stage(flow, edit.stage)
     if part is None:
         return _set_inside(flow, edit)
     row = traits(part.op)
     if edit.argument == CALLS and row.maps:
-        return with_calls(flow, part, edit.value)
+        return with_calls(flow, part, edit.value, costs)
     if edit.argument == CALLS and row.batches:
         # It copies on other threads.
         many = _number(edit.value, flow.pool)
@@ -167,18 +167,37 @@ def _set_inside(flow: Flow, edit: SetArgument) -> Changed | None:
     return Changed(flow.changed(new), _bytes_of(inner, many))
 
 
-def with_calls(flow: Flow, part: Part, value: Any) -> Changed | None:
+def with_calls(flow: Flow, part: Part, value: Any, costs: Costs) -> Changed | None:
     """Return the pipeline with another number of calls of a function at a time, as ``num_parallel_calls`` says it."""
+    # One dataset of a map and a batch runs ahead of its reader, also with one call at a time.
+    fused = any(one.fused == part.id for one in flow.parts)
     if value is None:
         if part.stateful is None:
             return None if part.ahead and not part.tuned else Changed(flow)
-        # One dataset of a map and a batch runs ahead of its reader, also with one call at a time.
-        ahead = any(one.fused == part.id for one in flow.parts)
-        return Changed(flow.changed(replace(part, ahead=ahead, calls=ONE_CALL, tuned=False)))
+        return Changed(flow.changed(replace(part, ahead=fused, calls=ONE_CALL, tuned=False)))
     tuned = value == AUTOTUNE
     many = max(ONE_CALL, _number(value, flow.pool))
     new = replace(part, ahead=True, calls=many, tuned=tuned)
+    if part.ahead and part.calls <= max(flow.cores, flow.machine_cores) < many:
+        new = _awake(new, costs, fused=fused)
     return Changed(flow.changed(new), _bytes_of(part, many - (part.calls if part.ahead else 0.0)))
+
+
+def _awake(part: Part, costs: Costs, *, fused: bool) -> Part:
+    """A part with calls enough for its threads not to fall asleep between them: each call costs so much less.
+
+    What is left is no less than of a call of next to nothing. A map that is one dataset with its batch gives its
+    elements in any order: what its threads idle is the waking as well.
+    """
+    calls, few = part.calls_per_batch or 0.0, costs.few_calls_us
+    if not part.cpu_ms > 0 or not few > costs.many_calls_us:
+        return part
+    saved = min(calls * (few - costs.many_calls_us) / 1e3, part.cpu_ms * (1 - costs.many_calls_us / few))
+    left = 1 - saved / part.cpu_ms
+    idle = part.idle_ms if fused else 0.0
+    return replace(
+        part.scaled(left), waiting_ms=(part.waiting_ms + idle) * left, idle_ms=0.0 if fused else part.idle_ms
+    )
 
 
 def _vectorise(flow: Flow, edit: VectoriseMap, costs: Costs) -> Changed | None:

@@ -136,7 +136,8 @@ class Flow:
         floor_ms: A step with preloaded batches.
         restart_ms: What the starts of epochs take per step.
         in_turn: Whether the loop requests a batch only after its step: ``sync``.
-        cores: That the worker may use.
+        cores: That other processes leave to the worker.
+        machine_cores: That its threads may run on, others there or not; 0 for the same.
         pool: Threads that functions run on.
         other_cpu_ms: CPU time per batch outside of the parts.
         bursts: Part of the waiting by the queue formula that is expected, 0 for a steady producer.
@@ -150,6 +151,7 @@ class Flow:
     restart_ms: float = 0.0
     in_turn: bool = False
     cores: float = 1.0
+    machine_cores: float = 0.0
     pool: float = 1.0
     other_cpu_ms: float = 0.0
     bursts: float = 0.0

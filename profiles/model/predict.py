@@ -71,7 +71,7 @@ def predicted_in_parallel(flow: Flow, stage: str, calls: int, pool: int, costs: 
         costs: Fixed costs of this machine.
     """
     part = flow.by_id.get(stage)
-    changed = with_calls(flow, part, calls) if part is not None else None
+    changed = with_calls(flow, part, calls, costs) if part is not None else None
     after = apply(changed.flow, SetOption(POOL_OPTION, pool), costs) if changed is not None else None
     return _estimate(flow, changed.then(after)) if changed is not None and after is not None else None
 

@@ -67,6 +67,7 @@ def flow_of(profile: Profile) -> Flow | None:
         restart_ms=restart,
         in_turn=steps.dispatch == "sync",
         cores=_cores(profile),
+        machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
         pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
         other_cpu_ms=_loop_cpu_ms(profile),
         injects=default and options.get(INJECT) is not False,

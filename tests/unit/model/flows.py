@@ -9,7 +9,10 @@ from typing import Any
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import Flow, Part
 
-FREE = Costs(epoch_us=0, call_us=0, hand_over_us=0, op_us=0, row_us=0, cached_us=0, bytes_per_us=math.inf)
+FREE = Costs(
+    epoch_us=0, call_us=0, hand_over_us=0, op_us=0, row_us=0, cached_us=0, bytes_per_us=math.inf,
+    few_calls_us=0, many_calls_us=0,
+)  # fmt: skip
 """Nothing but what was measured costs anything."""
 
 

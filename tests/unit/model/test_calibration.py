@@ -14,7 +14,8 @@ from pipeprof.profiles.model.calibration import FILE, MOST_HOSTS, costs_of, keep
 from pipeprof.profiles.model.costs import DEFAULT
 
 HOST = Host(system="Linux", machine="x86_64", cpu_model="A", cores=2.0)
-MEASURED = {"row_us": 0.5, "call_us": 20.0, "hand_over_us": 3.0, "cached_us": 0.25}
+BEFORE = {"row_us": 0.5, "call_us": 20.0, "hand_over_us": 3.0, "cached_us": 0.25}
+MEASURED = {**BEFORE, "few_calls_us": 26.0, "many_calls_us": 7.0, "epoch_us": 900.0}
 
 
 @pytest.fixture
@@ -37,6 +38,14 @@ def test_costs_are_measured_once_for_a_machine(folder: Path, recorded: Callable[
     costs = costs_of(profile)
     assert (costs.row_us, costs.call_us, costs.op_us) == (0.5, 20.0, DEFAULT.op_us)
     assert [path.name for path in folder.iterdir()] == [FILE]
+
+
+def test_costs_of_an_older_version_are_measured_again(folder: Path, recorded: Callable[[str], Profile]) -> None:
+    del folder
+    keep(HOST, "2.21.0", BEFORE)
+    assert lacks(HOST)
+    costs = costs_of(profile_on(recorded, HOST, "2.21.0"))
+    assert (costs.call_us, costs.few_calls_us) == (20.0, DEFAULT.few_calls_us)
 
 
 def test_another_machine_and_another_version_have_their_own(folder: Path, recorded: Callable[[str], Profile]) -> None:
