@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from cases import CASES, DRAWN, Case, drawn
-from measure import Measured, measure, profile_of
+from measure import Measured, calibrate, measure, profile_of
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.profile import Profile
@@ -189,6 +189,7 @@ def main() -> int:
         if any(CASES[name].data for name in names) and not (folder / "data").exists():
             subprocess.run([sys.executable, BENCHMARKS / "public" / "data.py", folder / "data"], check=True)
         os.chdir(folder)
+        calibrate(f"{BENCHMARKS / CASES['healthy'].target}", folder)
         for name in names:
             try:
                 rows, facts = rows_of(name, CASES[name], folder)

@@ -18,6 +18,8 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
+from pipeprof.profiles.host.host import host_facts
+from pipeprof.profiles.model.calibration import lacks
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
@@ -63,6 +65,26 @@ def profile_of(target: str, step: str, out: Path) -> Profile:
         msg = f"no profile of {target}: {done.stderr[-400:]}"
         raise RuntimeError(msg)
     return Profile.model_validate_json(out.read_text(encoding="utf-8"))
+
+
+def calibrate(target: str, folder: Path) -> None:
+    """Let pipeprof measure the fixed costs of this machine, where it has not: at the end of a run that verifies."""
+    if not lacks(host_facts()):
+        return
+    run = [
+        "run",
+        target,
+        "--seconds",
+        "1",
+        "--budget",
+        "1",
+        "--no-lock",
+        "--quiet",
+        "--out",
+        str(folder / "costs.json"),
+    ]
+    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run, "--force"]
+    subprocess.run(program, capture_output=True, timeout=120, check=False)
 
 
 def measure(
