@@ -35,7 +35,7 @@ from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
-from pipeprof.profiles.model.calibration import keep, lacks
+from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
@@ -185,7 +185,7 @@ class _Run:
         )
         if problem is not None:
             name_owner(problem, profile.memory, profile.stages or ())
-        if self._observed.costs is not None:
+        if self._observed.costs is not None and measured_alone(profile):
             keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(

@@ -26,6 +26,8 @@ FILE = "pipeprof-costs.json"
 MOST_HOSTS = 64
 """Machines that share a folder of the network; the oldest entry goes first."""
 _MOST_BYTES = 1 << 16
+_OTHERS = 0.1
+"""Share of the cores that other processes may use while costs are measured."""
 _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-macos")
 
 
@@ -61,6 +63,12 @@ def costs_of(profile: Profile) -> Costs:
     """The fixed costs of the machine of a profile; constants where they were not measured."""
     known = _read().get(key_of(profile.host, profile.versions.get("tensorflow")))
     return replace(DEFAULT, **known) if known else DEFAULT
+
+
+def measured_alone(profile: Profile) -> bool:
+    """Whether other processes left the machine to the run that measured the costs: they are kept for good."""
+    others = profile.contention.others_cores if profile.contention is not None else None
+    return others is None or others <= _OTHERS * profile.host.cores
 
 
 def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> None:

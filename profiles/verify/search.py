@@ -122,7 +122,7 @@ def _together(profile: Profile) -> Iterator[_Guess]:
         edits = several_at_a_time(profile, stages)
         names = listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))
         yield _Guess(
-            f"Run {names} in parallel, all {len(stages)} stages that take turns",
+            f"Run {names} in parallel, all at once",
             f"{words_of(edits)}, in {len(stages)} stages",
             edits,
             "each .map(…, num_parallel_calls=…)",

@@ -9,6 +9,7 @@ import pytest
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileFile, ProfileWriter
+from pipeprof.profiles.harness import harness
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
@@ -20,6 +21,8 @@ SPEC = "version: 1\nsource: {range: {stop: 100000}}\nstages:\n  - batch: {batch_
 
 def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+    # Other tests use the cores.
+    monkeypatch.setattr(harness, "measured_alone", lambda _profile: True)
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     settings = RunSettings(
@@ -33,3 +36,5 @@ def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: py
     assert costs != DEFAULT
     assert costs.row_us > 0
     assert costs.call_us > 0
+    assert costs.few_calls_us > 0
+    assert costs.epoch_us > 0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.model import calibration
-from pipeprof.profiles.model.calibration import FILE, MOST_HOSTS, costs_of, keep, key_of, lacks
+from pipeprof.profiles.model.calibration import FILE, MOST_HOSTS, costs_of, keep, key_of, lacks, measured_alone
 from pipeprof.profiles.model.costs import DEFAULT
 
 HOST = Host(system="Linux", machine="x86_64", cpu_model="A", cores=2.0)
@@ -46,6 +47,15 @@ def test_costs_of_an_older_version_are_measured_again(folder: Path, recorded: Ca
     assert lacks(HOST)
     costs = costs_of(profile_on(recorded, HOST, "2.21.0"))
     assert (costs.call_us, costs.few_calls_us) == (20.0, DEFAULT.few_calls_us)
+
+
+@pytest.mark.parametrize(("others", "alone"), [(None, True), (0.1, True), (0.9, False)])
+def test_costs_are_kept_where_nobody_else_used_the_cores(
+    recorded: Callable[[str], Profile], others: float | None, alone: bool
+) -> None:
+    profile = profile_on(recorded, HOST, "2.21.0")
+    profile.contention = Contention(others_cores=others)
+    assert measured_alone(profile) is alone
 
 
 def test_another_machine_and_another_version_have_their_own(folder: Path, recorded: Callable[[str], Profile]) -> None:

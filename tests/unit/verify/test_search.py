@@ -303,4 +303,4 @@ def test_one_slow_side_is_tried_alone(recorded: Recorded) -> None:
     found = slow_sides(recorded)
     assert found.stages is not None
     found.stages[4].time_ms_per_batch, found.stages[4].blocked_ms_per_batch = 0.1, 0.0
-    assert "stages that take turns" not in " ".join(finding.title for finding in guesses(found))
+    assert "all at once" not in " ".join(finding.title for finding in guesses(found))
