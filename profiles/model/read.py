@@ -238,8 +238,8 @@ def _with_locks(profile: Profile, parts: tuple[Part, ...]) -> tuple[Part, ...]:
 def _lock_ms(part: Part, python_ms: float, share: float) -> float:
     """Time per batch in which a part holds Python's lock.
 
-    The share is of the time in which anybody has it. A function that waits with the lock let go sees it taken by
-    others: unless it was taken nearly always, its own part of that is no longer than it has a core.
+    The share counts the lock whoever has it. A function that waits without it finds it taken by others: unless that is
+    so nearly always, the part that the function has itself is no longer than it has a core.
     """
     held = min(part.held_ms, python_ms) * share
     return held if share >= _LOCKED_FROM else min(held, part.cpu_ms)
