@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ def rows_of(name: str, case: Case, folder: Path) -> tuple[list[dict[str, Any]], 
         "target": case.target,
         "step": case.step,
         "seconds": round(time.monotonic() - began, 1),
+        "costs": asdict(costs_of(profile)),
         "interval_ms": steps.interval_ms.mean if steps is not None else None,
         "contention": profile.contention.model_dump() if profile.contention is not None else None,
         "ceiling": profile.ceiling.model_dump() if profile.ceiling is not None else None,
@@ -189,6 +191,8 @@ def main() -> int:
         if any(CASES[name].data for name in names) and not (folder / "data").exists():
             subprocess.run([sys.executable, BENCHMARKS / "public" / "data.py", folder / "data"], check=True)
         os.chdir(folder)
+        # The costs of this machine as it is now, not those that somebody measured before.
+        os.environ["PIPEPROF_CACHE_DIR"] = str(folder / "costs")
         calibrate(f"{BENCHMARKS / CASES['healthy'].target}", folder)
         for name in names:
             try:

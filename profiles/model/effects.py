@@ -82,7 +82,8 @@ def _inside(
 
 
 def _more(before: Sequence[Part], after: Sequence[Part], name: str) -> float:
-    return sum(getattr(part, name) for part in after) - sum(getattr(part, name) for part in before)
+    times = [sum(float(getattr(part, name)) for part in parts) for parts in (before, after)]
+    return times[1] - times[0]
 
 
 def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
