@@ -248,7 +248,74 @@ class FixOptions:
     verbose: Verbose = False
 
 
-Options = TypeVar("Options", RunOptions, FixOptions)
+@dataclass(frozen=True)
+class CompareOptions:
+    """All options of ``pipeprof compare``, as typed."""
+
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="spec.yaml, file.py:function, git:REF[:PATH] or a saved profile.",
+            autocompletion=completion.targets,
+        ),
+    ]
+    b: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[B]", help="What A is compared with; git:REF is the other target at that ref.", show_default=False
+        ),
+    ] = None
+    pairs: Annotated[
+        str | None, typer.Option("--pairs", metavar="N", help="Pairs of fresh processes.  [default: 5]")
+    ] = None
+    b_sets: Annotated[
+        list[str] | None,
+        typer.Option("--b-set", metavar="PATH=VALUE", help="As --set, on B alone; without B, on A's spec. Repeatable."),
+    ] = None
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse saved profiles of other hosts or versions (exit code 6).")
+    ] = False
+    sets: Set = None
+    overlays: Overlay = None
+    env: Env = False
+    args: Arg = None
+    no_python: NoPython = False
+    step: Step = None
+    dispatch: Dispatch = None
+    seed: Seed = None
+    timeout: Timeout = None
+    max_time: MaxTime = None
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
+    ] = None
+    out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=f"Also write the report to a file ({' or '.join(extensions_of('compare'))}). Repeatable.",
+        ),
+    ] = None
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(names_of("compare")),
+            help="Output format on stdout.  [default: text]",
+            autocompletion=completion.one_of(*names_of("compare")),
+        ),
+    ] = None
+    json: Json = False
+    force: Force = False
+    color: Color = "auto"
+    no_lock: NoLock = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+Options = TypeVar("Options", RunOptions, FixOptions, CompareOptions)
 
 
 def typed_command(command: Callable[[Options], None], options: type[Options]) -> Callable[..., None]:

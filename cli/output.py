@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.cli.formats.registry import Output, extensions_of, lack_of, render
 from pipeprof.cli.options import choice, report_format
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
+
+
+class _Texts(Protocol):
+    """A document as text, in a format and a style, for a file or for stdout."""
+
+    def __call__(self, kind: str, style: Style, *, to_file: bool) -> str: ...
+
 
 _TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$", re.MULTILINE)
 """In every text report of a saved profile, the complete one and the default one."""
@@ -221,13 +228,32 @@ def write_reports(
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
+
+    def text(kind: str, style: Style, *, to_file: bool) -> str:
+        return as_text(profile, kind, style, saved, selection, to_file=to_file)
+
+    write_texts(text, outputs, color, saved)
+
+
+def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) -> None:
+    """Print a document and write the files; the document itself is saved already.
+
+    Args:
+        text: The document in a format.
+        outputs: Where it goes.
+        color: Value of ``--color``.
+        saved: Where the document is.
+
+    Raises:
+        OutputError: Stdout or a file could not be written; everything else was.
+    """
     from pipeprof.cli.text.style import Style, style_of
     from pipeprof.profiles.document.store import reason, write_atomically
 
     failed = []
     try:
         if outputs.stdout is not None:
-            write_stream(sys.stdout, as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved, selection))
+            write_stream(sys.stdout, text(outputs.stdout, style_of(sys.stdout, color), to_file=False))
     except OSError as error:
         failed.append(f"stdout ({why(error)})")
     for path, kind in outputs.files:
@@ -238,7 +264,7 @@ def write_reports(
             say(f"pipeprof: note: {path} is not written: {lack}{older}")
             continue
         try:
-            write_atomically(path, as_text(profile, kind, Style(), saved, selection, to_file=True).encode(), sync=True)
+            write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:

@@ -1,4 +1,4 @@
-"""The profile itself, as JSON."""
+"""The document itself, as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 def _render(output: Output) -> str:
     from pipeprof.profiles.document.store import encode
 
-    return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(output.profile).decode())
+    return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(output.document).decode())
 
 
-FORMAT = Format("json", (".json",), frozenset({"run", "show", "check", "fix"}), _render, order=2)
+FORMAT = Format("json", (".json",), frozenset({"run", "show", "check", "fix", "compare"}), _render, order=2)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.text.blocks import Block
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.judge.result import Result
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,22 @@ class Output:
     """What a format shows.
 
     Attributes:
-        profile: The whole document.
+        document: The whole document.
         blocks: The report on it, built on first use.
         style: Width, colour and characters, for text.
     """
 
-    profile: Profile
+    document: Profile | Result
     blocks: Callable[[], Iterable[Block]]
     style: Style
+
+    @property
+    def profile(self) -> Profile:
+        """The document of the commands whose document is a profile."""
+        from pipeprof.profiles.document.profile import Profile
+
+        assert isinstance(self.document, Profile)  # noqa: S101 - a format is for the commands that it names
+        return self.document
 
 
 @dataclass(frozen=True)

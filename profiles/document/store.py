@@ -11,7 +11,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
@@ -19,6 +19,7 @@ from pipeprof.pipelines.errors import PipeprofError, ProfileError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
 
 FOLDER = "pipeprof-out"
@@ -96,7 +97,7 @@ def latest_profile(*, cwd: Path | None = None) -> Path | None:
 
 
 class ProfileWriter:
-    """Writes one profile again and again to the first place that takes it.
+    """Writes one document again and again to the first place that takes it.
 
     A place that fails (read-only, full, gone) is given up for the next one, and :attr:`warnings` says so. Each write
     is a new file moved over the old one, so a reader finds the whole earlier or the whole later profile.
@@ -107,7 +108,7 @@ class ProfileWriter:
 
     Args:
         candidates: Files or places, best first.
-        transform: Applied to the profile before each write, e.g. a redaction.
+        transform: Applied to the document before each write, e.g. a redaction.
 
     Example:
         >>> writer = ProfileWriter(places("flowers", "20260731T101112Z"))  # doctest: +SKIP
@@ -115,9 +116,7 @@ class ProfileWriter:
         PosixPath('pipeprof-out/flowers-20260731T101112Z.json')
     """
 
-    def __init__(
-        self, candidates: Iterable[Path | ProfileFile], transform: Callable[[Profile], Profile] | None = None
-    ) -> None:
+    def __init__(self, candidates: Iterable[Path | ProfileFile], transform: Callable[[Any], Any] | None = None) -> None:
         self.path: Path | None = None
         self.warnings: list[str] = []
         self._places = [place if isinstance(place, ProfileFile) else ProfileFile(place) for place in candidates]
@@ -125,18 +124,18 @@ class ProfileWriter:
         self._linked = {place.path: place.path.resolve() for place in self._places if place.path.is_symlink()}
         self._transform = transform
 
-    def write(self, profile: Profile, *, final: bool = False) -> Path | None:
-        """Save the profile.
+    def write(self, document: Model, *, final: bool = False) -> Path | None:
+        """Save the document.
 
         Args:
-            profile: The whole document, complete or partial.
+            document: The whole one, complete or partial.
             final: Wait until the disk has it; do so once, at the end.
 
         Returns:
             Where it is now, or ``None`` if it could be written nowhere; this never raises for a bad disk, because
             the report must still be printed: see :meth:`require_saved`.
         """
-        data = encode(self._transform(profile) if self._transform else profile)
+        data = encode(self._transform(document) if self._transform else document)
         while self._places:
             place = self._places[0]
             try:
@@ -192,14 +191,14 @@ def reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-def encode(profile: Profile) -> bytes:
+def encode(document: Model) -> bytes:
     """The document as the bytes of its file: indented JSON in UTF-8 with a newline at the end."""
     try:
-        text = profile.model_dump_json(indent=2)
+        text = document.model_dump_json(indent=2)
     except ValueError:
         # File names that are not UTF-8 reach us as lone surrogates, which JSON cannot carry.
-        clean = json.loads(json.dumps(profile.model_dump(mode="python")), object_pairs_hook=_without_surrogates)
-        text = type(profile).model_validate(clean).model_dump_json(indent=2)
+        clean = json.loads(json.dumps(document.model_dump(mode="python")), object_pairs_hook=_without_surrogates)
+        text = type(document).model_validate(clean).model_dump_json(indent=2)
     return f"{text}\n".encode()
 
 

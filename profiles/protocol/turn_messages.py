@@ -46,6 +46,7 @@ class TurnEnded(WorkerMessage):
         peak_bytes: Largest resident memory of the process so far.
         settled: Whether the step time had settled, for a warm-up.
         restarts: How often the data set had ended and begun again so far.
+        read_bytes: What the process read from the disk in the turn; None where the system does not tell.
     """
 
     steps: int
@@ -55,3 +56,4 @@ class TurnEnded(WorkerMessage):
     peak_bytes: int | None
     settled: bool | None = None
     restarts: int | None = None
+    read_bytes: int | None = None

@@ -96,6 +96,10 @@ class JobMaker:
         other.planned = replace(self.planned, dispatch=dispatch)
         return other
 
+    def untouched(self) -> Job:
+        """A worker of the pipeline as the user made it."""
+        return self._job(self._settings.loaded, TurnsJob())
+
     def as_it_is(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change.
 
@@ -105,7 +109,7 @@ class JobMaker:
         untouched, rebuilt = BASELINES
         loaded = self._settings.loaded
         return {
-            untouched: self._job(loaded, TurnsJob()),
+            untouched: self.untouched(),
             rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec)),
         }
 

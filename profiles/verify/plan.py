@@ -69,6 +69,12 @@ class ChosenMode:
     why: str | None = None
 
 
+def uses_gpu(profile: Profile) -> bool:
+    """Whether the step may use a GPU, which one process has to itself."""
+    device = profile.device.kind if profile.device is not None else "none"
+    return bool(profile.host.gpus) and device not in SIMULATED
+
+
 def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
     """Choose how many processes of the pipeline exist at a time.
 
@@ -76,8 +82,7 @@ def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
         profile: Of the run: its peak of memory, its step and the GPUs count.
         limit_bytes: Memory that all of them may use together; None for any.
     """
-    device = profile.device.kind if profile.device is not None else "none"
-    if profile.host.gpus and device not in SIMULATED:
+    if uses_gpu(profile):
         return ChosenMode("sequential", "the step may use the GPU, which one process has to itself")
     peak = profile.memory.peak_bytes
     if peak is None or limit_bytes is None or AT_A_TIME["alternating"] * peak <= limit_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.graph.file_writers import file_writer
@@ -167,9 +168,12 @@ class TurnRun(JobRun):
             return found, False
 
     def _take(self, turn: TurnRequest, step: Any) -> TurnEnded:
-        cpu = time.process_time()
-        if turn.kind == "warm":
-            return self._warm(turn, step, cpu)
+        cpu, read = time.process_time(), procfs.io_read_bytes("self")
+        ended = self._warm(turn, step, cpu) if turn.kind == "warm" else self._block(turn, step, cpu)
+        now = procfs.io_read_bytes("self")
+        return replace(ended, read_bytes=now - read if now is not None and read is not None else None)
+
+    def _block(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         window = BlockWindow(turn, self._channel.stop.is_set)
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         if step is None:

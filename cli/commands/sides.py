@@ -1,0 +1,199 @@
+"""The two sides of a comparison: targets, targets at a git ref, and saved profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.cli.options import CompareOptions
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.judge.git_refs import RefTarget
+    from pipeprof.profiles.judge.result import Side
+
+LOOK_SECONDS = 4.0
+"""Length of the measurement of each side alone, which shows its stages."""
+
+
+@dataclass(frozen=True)
+class GivenSide:
+    """One side as it was given.
+
+    Attributes:
+        shown: What the report says of it.
+        settings: How it is measured; None for a saved profile.
+        profile: A saved profile; None for what is measured now.
+    """
+
+    shown: Side
+    settings: RunSettings | None = None
+    profile: Profile | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name, for files."""
+        loaded = self.settings.loaded if self.settings is not None else None
+        if loaded is not None and loaded.spec.name:
+            return loaded.spec.name
+        target = self.settings.target if self.settings is not None else None
+        if target is None:
+            return Path(self.shown.text).stem
+        return "-".join(filter(None, (target.path.stem, target.function)))
+
+
+def read_sides(given: CompareOptions, scratch: Path) -> tuple[GivenSide, GivenSide]:
+    """Read both sides; nothing runs.
+
+    Args:
+        given: The options.
+        scratch: A folder for trees of git refs.
+
+    Raises:
+        UsageError: A target is wrong, or an option does not fit it.
+        SpecError: A spec is wrong.
+        ProfileError: A saved profile or a git ref cannot be read.
+    """
+    from pipeprof.pipelines.errors import UsageError
+
+    first, second = given.a, given.b if given.b is not None else given.a
+    own = list(given.b_sets or ())
+    if own and not _is_spec(second, first):
+        msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
+        raise UsageError(msg)
+    a = _read(given, first, second, (), scratch / "a")
+    b = _read(given, second, first, own, scratch / "b")
+    return a, b
+
+
+def _is_spec(text: str, other: str) -> bool:
+    from pipeprof.profiles.judge.git_refs import parse_ref
+
+    ref = parse_ref(text)
+    if ref is not None:
+        return _is_spec(ref.path or other, "") if ref.path or parse_ref(other) is None else False
+    return text.endswith((".yaml", ".yml"))
+
+
+def _read(given: CompareOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
+    """Read one side.
+
+    Args:
+        given: The options.
+        text: The side as typed.
+        other: The other one, whose target a bare ``git:REF`` means.
+        own: Values of ``--b-set`` for this side.
+        folder: For the tree of a git ref.
+    """
+    from pipeprof.profiles.judge.git_refs import is_dirty, parse_ref
+    from pipeprof.profiles.judge.result import Side
+
+    ref = parse_ref(text)
+    if ref is None and text.endswith(".json"):
+        return _saved(text)
+    file, commit = (text, None) if ref is None else _at_ref(ref, text, other, folder)
+    target, loaded = _load(given, file, other, own)
+    shown = text if ref is None or ref.path else f"{text}:{other}"
+    side = Side(
+        text=shown + "".join(f" --set {one}" for one in own),
+        file=str(target.path) if ref is not None else None,
+        ref=commit,
+        dirty=is_dirty(target.path) if ref is None else None,
+    )
+    return GivenSide(side, _settings(given, target, loaded))
+
+
+def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, str]:
+    """Check out the tree of a ref; return the target in it and the commit.
+
+    A path is relative to the current folder, as other targets are; where that is not in a work tree, to the root.
+    """
+    from pipeprof.pipelines.errors import ProfileError, UsageError
+    from pipeprof.profiles.judge.git_refs import check_out, parse_ref
+
+    path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
+    if path is None:
+        msg = f"{text}: which target? The other side is none of the work tree: use {text}:PATH"
+        raise UsageError(msg)
+    file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
+    folder.mkdir()
+    near = Path(file)
+    tree = check_out(ref.ref, near if near.exists() else Path.cwd(), folder)
+    try:
+        inside = Path.cwd().joinpath(file).resolve().relative_to(tree.work_tree.resolve())
+    except ValueError:
+        inside = Path(file)
+    if not (tree.folder / inside).is_file():
+        msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
+        raise ProfileError(msg)
+    return f"{tree.folder / inside}{colon}{function}", tree.commit
+
+
+def _load(given: CompareOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
+    """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
+    from pipeprof.cli import options
+    from pipeprof.cli.commands.targets import Changes, load_target
+
+    is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
+    changes = Changes([*(given.sets or ()), *own], given.overlays or [], given.env)
+    return load_target(
+        file,
+        changes if is_spec or not with_spec else Changes(),
+        no_python=given.no_python,
+        step=options.step(given.step),
+        arguments=(given.args or []) if not is_spec or with_spec else [],
+    )
+
+
+def _settings(given: CompareOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
+    import sys
+
+    from pipeprof.cli import options
+    from pipeprof.profiles.harness.settings import RunSettings
+
+    return RunSettings(
+        target=target,
+        loaded=loaded,
+        command=["pipeprof", *sys.argv[1:]],
+        step=options.step(given.step),
+        dispatch=options.dispatch(given.dispatch),
+        seconds=LOOK_SECONDS,
+        seed=options.whole("--seed", given.seed, 0),
+        timeout=options.duration("--timeout", given.timeout),
+        max_time=options.duration("--max-time", given.max_time),
+        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
+        lock=not given.no_lock,
+    )
+
+
+def _saved(text: str) -> GivenSide:
+    """Read a saved profile.
+
+    Raises:
+        ProfileError: It cannot be read, or nothing was measured.
+    """
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.judge.result import Side
+
+    profile = load_profile(Path(text))
+    if profile.steps is None or not profile.steps.count:
+        msg = f"{text} has no measured steps: measure again with pipeprof run"
+        raise ProfileError(msg)
+    flow = profile.throughput
+    side = Side(
+        text=text,
+        saved=True,
+        target=profile.target,
+        host=profile.host,
+        versions=profile.versions,
+        verdict=profile.verdict.sentence if profile.verdict else None,
+        profile=text,
+        elements_per_batch=flow.elements_per_batch if flow else None,
+    )
+    return GivenSide(side, profile=profile)

@@ -1,0 +1,1 @@
+"""Reports of two pipelines side by side."""

@@ -1,0 +1,183 @@
+"""The report of a comparison: what B is, both sides, metrics with their intervals, and the stages that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
+from pipeprof.profiles.judge.words import describe_change, describe_interval, headline, value_text
+from pipeprof.profiles.wording import percent, place_of, significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.judge.result import Metric, Result, Side, StageChange
+
+_KEY = 6
+_COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
+_NO_STAGE = 0.01
+"""Share of the work below which a stage that is the same on both sides has no row."""
+
+
+def build_result(result: Result, saved: str | None, *, verbose: bool = False) -> Iterator[Block]:
+    """Build the report.
+
+    Args:
+        result: The document.
+        saved: Its path as it is to be shown, if there is one.
+        verbose: With all stages and pairs.
+    """
+    yield _headline(result)
+    for name, side in (("A", result.a), ("B", result.b)):
+        yield from _side(name, side)
+    for problem in result.errors:
+        yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
+    if result.metrics:
+        yield Heading("Metrics", _conditions(result))
+        yield _metrics(result.metrics)
+        yield from _resolution(result.metrics)
+    if result.data:
+        yield KeyValue("data", result.data, indent=2, width=_KEY)
+    yield from _stages(result.stages, verbose=verbose)
+    if result.changes:
+        yield Heading("Changes", "from A to B")
+        for change in result.changes:
+            yield Prose(change, hang=2)
+    yield from _causes(result)
+    if verbose:
+        yield from _pairs(result)
+    for warning in result.warnings:
+        yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
+    if saved:
+        yield Blank()
+        yield Command("Saved", saved, width=_KEY)
+
+
+def _headline(result: Result) -> Block:
+    label, rest, color = headline(result)
+    return Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
+
+
+def _side(name: str, side: Side) -> Iterator[Block]:
+    text = side.text
+    if side.target is not None and side.target.overrides:
+        text += "".join(f" --set {one}" for one in side.target.overrides if one not in side.text)
+    notes = []
+    if side.ref:
+        notes.append(f"commit {side.ref[:10]}")
+    if side.dirty:
+        notes.append("work tree with uncommitted changes")
+    if side.saved:
+        notes.append("saved profile, one process")
+    if side.file and side.file != side.text:
+        notes.append(side.file)
+    yield KeyValue(name, " · ".join([text, *notes]), width=_KEY)
+
+
+def _conditions(result: Result) -> str:
+    count = len(result.pairs)
+    if not count:
+        return "one process each, measured earlier: no interval"
+    how = "in turns" if result.order == "turns" else "one after the other"
+    step = f" · step {result.step}" if result.step and result.step != "none" else ""
+    return f"{count} pair{'s' if count > 1 else ''} of fresh processes, {how}{step}"
+
+
+def _metrics(metrics: Sequence[Metric]) -> Table:
+    return Table(
+        [
+            Column("", [metric.title if metric.stage is None else metric.stage for metric in metrics], right=False),
+            Column("A", [value_text(metric, metric.a) for metric in metrics]),
+            Column("±", [value_text(metric, _half(metric.a_spread)) for metric in metrics], keep=1, style="dim"),
+            Column("B", [value_text(metric, metric.b) for metric in metrics]),
+            Column("±", [value_text(metric, _half(metric.b_spread)) for metric in metrics], keep=1, style="dim"),
+            Column("B / A", [describe_change(metric) for metric in metrics], right=False),
+            Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
+            Column("B is", [_words(metric) for metric in metrics], right=False),
+        ]
+    )
+
+
+def _half(value: float | None) -> float | None:
+    return value / 2 if value is not None else None
+
+
+def _words(metric: Metric) -> str:
+    if metric.words == "no difference":
+        floor = percent(metric.floor) if metric.scale == "ratio" else value_text(metric, metric.floor)
+        return f"no difference > {floor}"
+    return metric.words
+
+
+def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
+    """What the session could have found, from processes of the same pipeline."""
+    known = [metric for metric in metrics if metric.resolution is not None and metric.level != "off"]
+    if known:
+        each = ", ".join(
+            f"{metric.title} {percent(metric.resolution or 0.0)}"
+            if metric.scale == "ratio"
+            else f"{metric.title} {value_text(metric, metric.resolution)}"
+            for metric in known
+        )
+        yield Legend([("", f"Processes of A itself show that this session finds changes from: {each}")])
+
+
+def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
+    shown = [stage for stage in stages if verbose or stage.status != "same" or _counts(stage)]
+    if not shown:
+        return
+    yield Heading("Stages", "CPU per batch and share of the work, of one process each")
+    yield Table(
+        [
+            Column("stage", [stage.name for stage in shown], right=False, shrink_to=12),
+            Column("A ms", [_ms(stage.a_cpu_ms_per_batch) for stage in shown]),
+            Column("share", [_share(stage.a_share) for stage in shown], keep=2),
+            Column("B ms", [_ms(stage.b_cpu_ms_per_batch) for stage in shown]),
+            Column("share", [_share(stage.b_share) for stage in shown], keep=2),
+            Column("", ["" if stage.status == "same" else stage.status for stage in shown], right=False),
+            Column("where", [place_of(stage.b or stage.a) or "" for stage in shown], right=False, keep=1, style="dim"),
+        ]
+    )
+
+
+def _counts(stage: StageChange) -> bool:
+    return max(stage.a_share or 0.0, stage.b_share or 0.0) >= _NO_STAGE
+
+
+def _ms(value: float | None) -> str:
+    return significant(value) if value is not None else ""
+
+
+def _share(value: float | None) -> str:
+    return percent(value) if value is not None else ""
+
+
+def _causes(result: Result) -> Iterator[Block]:
+    if result.why is None:
+        return
+    yield Heading("Why", "each difference alone, measured against A")
+    for cause in result.why:
+        low, high = cause.low, cause.high
+        interval = f" ({significant(low)}–{significant(high)})" if low is not None and high is not None else ""
+        change = f"{significant(cause.change)}×{interval}" if cause.change is not None else "not measured"
+        yield Prose(f"{' + '.join(cause.changes)}: {change}, {cause.words}{_reason(cause.reason)}", hang=2)
+
+
+def _reason(text: str | None) -> str:
+    return f" ({text})" if text else ""
+
+
+def _pairs(result: Result) -> Iterator[Block]:
+    names = [metric.name for metric in result.metrics if metric.level != "off"]
+    titles = {metric.name: metric for metric in result.metrics}
+    for name in names:
+        yield Heading("Pairs", titles[name].title)
+        cells = [
+            [value_text(titles[name], values.get(name)) for values in (pair.a, pair.b, pair.again or {})]
+            for pair in result.pairs
+        ]
+        yield Table(
+            [
+                Column("pair", [str(number + 1) for number in range(len(cells))]),
+                *(Column(title, [row[at] for row in cells]) for at, title in enumerate(("A", "B", "A′"))),
+            ]
+        )

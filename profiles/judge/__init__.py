@@ -1,0 +1,1 @@
+"""Two pipelines side by side, and the gate: processes in pairs, verdicts, results."""

@@ -1,0 +1,227 @@
+"""Verdicts on a metric from pairs of processes: pure functions.
+
+The unit is a pair: one process of each side, started at the same time and measured in turns. Of each pair, the
+logarithm of the ratio of its two values is taken (the difference, where 0 is a usual value). The interval is
+Student's, at 98 % over the pairs: 99 % on each side. One rule then gives every verdict. B has regressed where the
+whole interval is beyond the floor; it has not where the whole interval is before it; else it cannot be told.
+
+So both errors are bounded at the floor itself: a change of exactly the floor is called either way in 1 % of looks,
+and of two equal pipelines the wrong verdict needs the whole floor and the half-width of the interval.
+
+A gate looks several times, after `LOOKS`, and stops when each metric is decided. Its error at the floor is at most the
+sum over the looks; docs/compare.md has what a simulation and recorded processes give. Of several judged metrics,
+Holm's procedure bounds the error of all together (Holm 1979, Scandinavian Journal of Statistics 6).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from pipeprof.profiles.judge.metrics import Metric
+from pipeprof.profiles.verify.judging.ratio import student_t
+
+Verdict = Literal["regressed", "not regressed", "cannot tell"]
+Words = Literal["slower", "faster", "more", "less", "no difference", "cannot tell"]
+
+ERROR = 0.01
+"""On each side of an interval."""
+PAIRS = 5
+MAX_PAIRS = 15
+LOOKS = (5, 7, 9, 12, 15)
+"""Numbers of pairs after which a gate looks."""
+FAR = 200
+"""Pairs above which it is not worth saying how many more would settle a verdict."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The change of a metric from A to B, and its interval.
+
+    Attributes:
+        change: B over A, or B less A.
+        low: Lower end at 98 %; minus infinity (0 for a ratio) where one pair says nothing about the spread.
+        high: Upper end.
+        pairs: Their number.
+        worse: Mean on the scale of the decision (logarithm or difference), positive where B is worse.
+        error: Its standard error; infinite for one pair.
+    """
+
+    change: float
+    low: float
+    high: float
+    pairs: int
+    worse: float
+    error: float
+
+
+def changes(metric: Metric, a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """The change of each pair on the scale of the decision, positive where B is worse.
+
+    Args:
+        metric: What is compared.
+        a: Value of A in each pair; above 0 for a ratio.
+        b: Value of B in each pair.
+
+    Raises:
+        ValueError: The sides do not have as many values.
+
+    Example:
+        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> [round(one, 3) for one in changes(BY_NAME["step_ms"], [10.0], [11.0])]
+        [0.095]
+    """
+    sign = 1.0 if metric.higher_is_worse else -1.0
+    if metric.scale == "difference":
+        return [sign * (other - one) for one, other in zip(a, b, strict=True)]
+    return [sign * math.log(other / one) for one, other in zip(a, b, strict=True)]
+
+
+def estimate(metric: Metric, worse: Sequence[float]) -> Estimate | None:
+    """Average the changes of pairs; ``None`` without a pair.
+
+    Args:
+        metric: What is compared.
+        worse: As `changes` gives them.
+
+    Example:
+        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11])
+        >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
+        (1.105, 1.062, 1.151)
+    """
+    if not worse:
+        return None
+    mean = fmean(worse)
+    error = stdev(worse) / math.sqrt(len(worse)) if len(worse) > 1 else math.inf
+    half = _quantile(len(worse), ERROR) * error if len(worse) > 1 else math.inf
+    ends = sorted(_as_change(metric, value) for value in (mean - half, mean + half))
+    return Estimate(_as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
+
+
+def _as_change(metric: Metric, worse: float) -> float:
+    signed = worse if metric.higher_is_worse else -worse
+    if metric.scale == "difference":
+        return signed
+    return math.exp(signed) if signed < 700 else math.inf
+
+
+def _quantile(pairs: int, error: float) -> float:
+    return student_t(pairs - 1, 1 - 2 * error)
+
+
+def floor_of(metric: Metric, floor: float | None = None) -> float:
+    """The floor on the scale of the decision.
+
+    Args:
+        metric: What is compared.
+        floor: Another one than the metric's own, in its terms.
+    """
+    value = metric.floor if floor is None else floor
+    return value if metric.scale == "difference" else math.log1p(value)
+
+
+def verdict_of(found: Estimate, floor: float, error: float = ERROR) -> Verdict:
+    """Whether B has regressed by more than a floor.
+
+    Args:
+        found: The change.
+        floor: On the scale of the decision.
+        error: Of the interval on each side.
+
+    Example:
+        >>> verdict_of(Estimate(1.1, 1.08, 1.12, 5, 0.0953, 0.005), 0.03)
+        'regressed'
+    """
+    if found.pairs < 2:
+        return "cannot tell"
+    half = _quantile(found.pairs, error) * found.error
+    if found.worse - half > floor:
+        return "regressed"
+    half = _quantile(found.pairs, ERROR) * found.error
+    return "not regressed" if found.worse + half < floor else "cannot tell"
+
+
+def verdicts(found: Mapping[str, Estimate], floors: Mapping[str, float]) -> dict[str, Verdict]:
+    """The verdicts on several metrics together.
+
+    To call one of them regressed, Holm's procedure is followed: the clearest one has to hold at the error over their
+    number, the next one at the error over the number that is left, until one does not hold. That none has regressed
+    needs no correction: each has to be so by itself.
+
+    Args:
+        found: The change of each metric; all have as many pairs.
+        floors: Of each metric, on the scale of the decision.
+    """
+    given: dict[str, Verdict] = {name: verdict_of(one, floors[name]) for name, one in found.items()}
+    by_strength = sorted(found, key=lambda name: -_strength(found[name], floors[name]))
+    holds = True
+    for place, name in enumerate(by_strength):
+        if given[name] != "regressed":
+            continue
+        holds = holds and verdict_of(found[name], floors[name], ERROR / (len(found) - place)) == "regressed"
+        if not holds:
+            given[name] = "cannot tell"
+    return given
+
+
+def _strength(found: Estimate, floor: float) -> float:
+    """How many standard errors a change is beyond the floor."""
+    beyond = found.worse - floor
+    if found.error == 0:
+        return math.inf if beyond > 0 else -math.inf if beyond < 0 else 0.0
+    return beyond / found.error
+
+
+def words_of(metric: Metric, found: Estimate, floor: float) -> Words:
+    """State in words what B is, compared with A: better or worse where the whole interval is beyond the floor.
+
+    Args:
+        metric: What is compared.
+        found: The change.
+        floor: On the scale of the decision.
+    """
+    mirrored = Estimate(found.change, found.low, found.high, found.pairs, -found.worse, found.error)
+    worse, better = verdict_of(found, floor), verdict_of(mirrored, floor)
+    if "regressed" in {worse, better}:
+        is_worse = worse == "regressed"
+        if metric.is_speed:
+            return "slower" if is_worse else "faster"
+        return "more" if is_worse == metric.higher_is_worse else "less"
+    return "no difference" if (worse, better) == ("not regressed", "not regressed") else "cannot tell"
+
+
+def resolution(pairs: int, error: float, floor: float) -> float:
+    """The smallest change that would have been called a regression, on the scale of the decision.
+
+    A change of this size is found in 99 of 100 sessions: the floor, the half-width of the interval, and as much again
+    for where the mean may fall.
+
+    Args:
+        pairs: Their number, at least 2.
+        error: Standard error of the mean of the pairs of one pipeline with itself.
+        floor: On the same scale.
+    """
+    return floor + 2 * _quantile(pairs, ERROR) * error
+
+
+def pairs_to_settle(found: Estimate, floor: float) -> int | None:
+    """How many pairs in all would settle a verdict if the next ones are as those so far.
+
+    Args:
+        found: The change so far, of at least two pairs.
+        floor: On the scale of the decision.
+
+    Returns:
+        A number above that of now; None where it would be more than `FAR`.
+    """
+    if found.pairs < 2 or found.error == 0:
+        return None
+    spread, distance = found.error * math.sqrt(found.pairs), abs(found.worse - floor)
+    for pairs in range(found.pairs + 1, FAR + 1):
+        if _quantile(pairs, ERROR) * spread / math.sqrt(pairs) < distance:
+            return pairs
+    return None

@@ -1,0 +1,121 @@
+"""The tree of a git ref, checked out into a folder of its own: the user's work tree is never touched."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pipeprof.pipelines.errors import ProfileError
+
+PREFIX = "git:"
+_SECONDS = 120
+_CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out"})
+_CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
+
+
+@dataclass(frozen=True)
+class RefTarget:
+    """A target at a ref.
+
+    Attributes:
+        ref: As typed: a branch, a tag, a commit.
+        path: The target there; None for that of the other side.
+    """
+
+    ref: str
+    path: str | None
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """A tree on disk.
+
+    Attributes:
+        folder: Its root.
+        work_tree: Root of the user's work tree.
+        commit: Full hash.
+    """
+
+    folder: Path
+    work_tree: Path
+    commit: str
+
+
+def parse_ref(text: str) -> RefTarget | None:
+    """Read ``git:REF`` or ``git:REF:path``; None for another target.
+
+    Example:
+        >>> parse_ref("git:main:specs/a.yaml")
+        RefTarget(ref='main', path='specs/a.yaml')
+    """
+    if not text.startswith(PREFIX):
+        return None
+    ref, _, path = text.removeprefix(PREFIX).partition(":")
+    return RefTarget(ref, path or None)
+
+
+def check_out(ref: str, near: Path, into: Path) -> CheckedOut:
+    """Write the tree of a ref into a folder.
+
+    Args:
+        ref: A branch, a tag, a commit.
+        near: A file or folder in the work tree.
+        into: An empty folder.
+
+    Raises:
+        ProfileError: This is no git repository, or the ref does not exist.
+    """
+    folder = near if near.is_dir() else near.parent
+    root = Path(_git(folder, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ref=ref)
+    name = commit.decode().strip()
+    archive = _git(root, "archive", "--format=tar", name)
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(into, filter="data")
+    _link_data(root, into)
+    return CheckedOut(into, root, name)
+
+
+def _link_data(root: Path, into: Path) -> None:
+    """Let the tree have what git does not track, through links into the work tree: data is rarely in git.
+
+    Python files are left out: the code is that of the ref alone.
+    """
+    listed = _git(root, "ls-files", "-z", "--others", "--directory").decode(errors="surrogateescape")
+    for name in filter(None, listed.split("\0")):
+        path = Path(name.rstrip("/"))
+        if _CODE.isdisjoint(path.parts) and path.suffix not in _CODE_SUFFIXES and (into / path.parent).is_dir():
+            link = into / path
+            if not (link.exists() or link.is_symlink()):
+                link.symlink_to(root / path)
+
+
+def is_dirty(near: Path) -> bool | None:
+    """Whether the work tree differs from its last commit; None outside of git."""
+    try:
+        return bool(_git(near if near.is_dir() else near.parent, "status", "--porcelain", "--untracked-files=no"))
+    except ProfileError:
+        return None
+
+
+def _git(folder: Path, *arguments: str, ref: str | None = None) -> bytes:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS)
+    except FileNotFoundError:
+        msg = "git is not installed, which a target `git:REF` needs"
+        raise ProfileError(msg) from None
+    except subprocess.TimeoutExpired:
+        msg = f"git {arguments[0]} took longer than {_SECONDS} s"
+        raise ProfileError(msg) from None
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+    if ref is not None:
+        msg = f"git:{ref}: no such branch, tag or commit in {folder}"
+        raise ProfileError(msg)
+    msg = f"git {arguments[0]} failed: {said or f'exit status {done.returncode}'}"
+    raise ProfileError(msg)

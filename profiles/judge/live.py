@@ -1,0 +1,234 @@
+"""Two pipelines measured side by side: each alone for its profile, then both in pairs of fresh processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.harness import run_sample
+from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.settings import plan as resolve
+from pipeprof.profiles.host import limits
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.judge.result import PairValues, Result
+from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
+from pipeprof.profiles.judge.stages import stage_changes
+from pipeprof.profiles.judge.tabulate import rows_of
+from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify.jobs import JobMaker
+from pipeprof.profiles.verify.judging.same_data import check_data
+from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.judge.result import Level
+    from pipeprof.profiles.protocol.job import Job
+
+SideName: TypeAlias = Literal["a", "b"]
+PROCESSES = len(NAMES)
+_SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
+_FAILED = 5
+
+
+@dataclass(frozen=True)
+class LiveSide:
+    """A side that is measured now.
+
+    Attributes:
+        settings: What to measure and how.
+        writer: Saves its own profile.
+    """
+
+    settings: RunSettings
+    writer: ProfileWriter
+
+
+@dataclass
+class Plan:
+    """How long a session is and what it judges.
+
+    Attributes:
+        enough: Whether the pairs so far are enough; receives the result with its rows up to date.
+        floors: Other floors than the metrics' own, by name.
+        levels: What a regression of a metric means, by name.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+    """
+
+    enough: Callable[[Result], bool]
+    floors: Mapping[str, float] = field(default_factory=dict)
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    end_at: float | None = None
+
+
+def measure(
+    sides: Mapping[SideName, LiveSide],
+    result: Result,
+    plan: Plan,
+    progress: RunProgress,
+    save: Callable[[], None],
+) -> None:
+    """Measure two pipelines, and write into the result what was found.
+
+    The result is saved after each pair, so that nothing measured is lost. A side that fails, and an interruption, end
+    the session; the exit code is in the result.
+
+    Args:
+        sides: Both.
+        result: With its sides described.
+        plan: How long the session is.
+        progress: Receives what is measured.
+        save: Saves the result as it is.
+
+    Raises:
+        LockTimeoutError: Another pipeprof was measuring for too long.
+    """
+    settings = sides["a"].settings
+    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
+    run = _Comparison(sides, result, plan, progress, save)
+    try:
+        if settings.lock:
+            with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
+                run.run()
+        else:
+            run.run()
+    finally:
+        progress.close()
+
+
+class _Comparison:
+    """State of one measurement of two sides."""
+
+    def __init__(
+        self,
+        sides: Mapping[SideName, LiveSide],
+        result: Result,
+        plan: Plan,
+        progress: RunProgress,
+        save: Callable[[], None],
+    ) -> None:
+        self._sides = sides
+        self._result = result
+        self._plan = plan
+        self._progress = progress
+        self._save = save
+        self._profiles: dict[str, Profile] = {}
+        settings = sides["a"].settings
+        found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
+        self._limit = found.bytes if found is not None else None
+
+    def run(self) -> None:
+        for name in ("a", "b"):
+            if not self._look(name):
+                return
+        result = self._result
+        result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        self._save()
+        with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
+            session = Session(
+                team,
+                {name: self._job_maker(name) for name in ("a", "b")},
+                timeout=resolve(self._sides["a"].settings).timeout,
+                order="turns" if all(map(self._fits, self._profiles.values())) else "one by one",
+                tick=lambda done, total: self._progress.tick(None, float(done), float(total)),
+            )
+            try:
+                self._measure(session)
+            except SideFailedError as error:
+                self._fail(error.side, error.reason)
+            except InterruptedVerificationError:
+                result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
+                result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
+        self._save()
+
+    def _look(self, name: SideName) -> bool:
+        """Measure one side alone, for its stages; return whether that came to its end."""
+        side, shown = self._sides[name], getattr(self._result, name)
+        self._progress.note(f"{name.upper()}: {shown.text}")
+        profile = run_sample(replace(side.settings, lock=False), side.writer, self._progress)
+        self._profiles[name] = profile
+        flow = profile.throughput
+        shown.target, shown.host, shown.versions = profile.target, profile.host, profile.versions
+        shown.verdict = profile.verdict.sentence if profile.verdict else None
+        shown.profile = str(side.writer.path) if side.writer.path else None
+        shown.elements_per_batch = flow.elements_per_batch if flow else None
+        self._result.step = profile.device.text if profile.device else None
+        self._result.dispatch = profile.steps.dispatch if profile.steps else None
+        if profile.exit_code:
+            self._result.exit_code = profile.exit_code
+            said = shown.verdict or "it did not come to its end"
+            self._result.errors.append(Message(code="side-failed", message=f"{name.upper()}: {said}"))
+            return False
+        if profile.steps is None or not profile.steps.count:
+            self._fail(name, "no step was measured")
+            return False
+        return True
+
+    def _fits(self, profile: Profile) -> bool:
+        """Whether the processes of a pair may exist at the same time: memory for all, and no GPU between them."""
+        peak = profile.memory.peak_bytes
+        if plans.uses_gpu(profile):
+            return False
+        return peak is None or self._limit is None or PROCESSES * peak <= self._limit
+
+    def _job_maker(self, name: SideName) -> Callable[[], Job]:
+        side = self._sides[name]
+        maker = JobMaker(
+            side.settings,
+            None,
+            memory_limit=self._limit,
+            digest_seconds=plans.DIGEST_SECONDS,
+            data_progress=self._progress.data,
+            sha256=self._profiles[name].target.sha256,
+        )
+
+        def make() -> Job:
+            changed = maker.changed_file()
+            if changed is not None:
+                raise SideFailedError(name, f"{changed} has changed since the session began")
+            return maker.untouched()
+
+        return make
+
+    def _measure(self, session: Session) -> None:
+        result, began = self._result, time.monotonic()
+        longest = 0.0
+        while not result.pairs or not self._plan.enough(result):
+            number, at = len(result.pairs), time.monotonic()
+            if self._plan.end_at is not None and at + longest > self._plan.end_at:
+                result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
+                break
+            self._progress.phase(f"pair {number + 1}: three fresh processes", None)
+            pair = session.pair(number)
+            longest = max(longest, time.monotonic() - at)
+            self._take(pair, at - began)
+            result.order = session.order
+            self._save()
+
+    def _take(self, pair: Pair, at: float) -> None:
+        result = self._result
+        per_batch = {"a": result.a.elements_per_batch, "b": result.b.elements_per_batch}
+        result.pairs.append(
+            PairValues(
+                order=list(pair.order),
+                a=pair.a.values(per_batch["a"]),
+                b=pair.b.values(per_batch["b"]),
+                again=pair.again.values(per_batch["a"]),
+                started_s=round(at, 2),
+            )
+        )
+        if result.data is None:
+            # The two processes of A show what A itself reproduces.
+            result.data = check_data(pair.a.built, pair.again.built, pair.b.built, "same").words
+        result.metrics = rows_of(result.pairs, self._plan.floors, self._plan.levels)
+
+    def _fail(self, side: str, reason: str) -> None:
+        self._result.exit_code = _FAILED
+        self._result.errors.append(Message(code="side-failed", message=f"{side.upper()}: {reason}"))

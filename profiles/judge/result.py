@@ -1,0 +1,130 @@
+"""The result of a comparison or a gate: the second document of pipeprof (``pipeprof schema result``).
+
+Fields are added, never renamed; what could not be had is ``None``. Sides, metrics and pairs are as in DESIGN §6.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from pipeprof.profiles.document.base import Location, Model
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.judge.decide import Verdict, Words
+
+SCHEMA_VERSION: Final = 1
+Level = Literal["off", "warn", "error"]
+
+
+class Side(Model):
+    """One of the two pipelines."""
+
+    text: str = Field(description="As given on the command line.")
+    file: str | None = Field(None, description="The file that was measured: of a git ref, its copy's name in the ref.")
+    ref: str | None = Field(None, description="The commit, for a git ref.")
+    dirty: bool | None = Field(None, description="The work tree differed from its last commit; None outside of git.")
+    saved: bool = Field(False, description="A saved profile: one process, measured earlier.")
+    target: Target | None = None
+    host: Host | None = None
+    versions: dict[str, str | None] = Field(default_factory=dict)
+    verdict: str | None = Field(None, description="The sentence of its own profile.")
+    profile: str | None = Field(None, description="Where its own profile was saved.")
+    elements_per_batch: float | None = None
+
+
+class Metric(Model):
+    """One quantity on both sides."""
+
+    name: str
+    title: str
+    unit: str
+    a: float | None = Field(None, description="Median over the processes of A.")
+    b: float | None = None
+    a_spread: float | None = Field(None, description="Largest less smallest value of A's processes.")
+    b_spread: float | None = None
+    scale: Literal["ratio", "difference"] = Field(
+        "ratio", description="Whether `change` and its ends are B over A, or B less A."
+    )
+    change: float | None = None
+    low: float | None = Field(None, description="Lower end of the interval at 98 %; None for one process.")
+    high: float | None = None
+    pairs: int = 0
+    floor: float = Field(description="Smallest change that counts: a share for a ratio, in the unit for a difference.")
+    level: Level = Field("error", description="What a regression means for the gate; `off` is shown and not judged.")
+    limit: float | None = Field(None, description="An absolute budget: B may not exceed it.")
+    stage: str | None = Field(None, description="Of a budget for one stage: its name.")
+    verdict: Verdict = "cannot tell"
+    words: Words = Field("cannot tell", description="What B is, compared with A.")
+    resolution: float | None = Field(
+        None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
+    )
+    more_pairs: int | None = Field(None, description="How many more pairs would settle the verdict.")
+
+
+class PairValues(Model):
+    """The values of one pair of processes, by the names of metrics."""
+
+    order: list[str] = Field(description="In which the blocks of its processes were measured.")
+    a: dict[str, float]
+    b: dict[str, float]
+    again: dict[str, float] | None = Field(None, description="Of another process of A: what the machine makes of it.")
+    started_s: float | None = Field(None, description="Seconds since the session began.")
+
+
+class StageChange(Model):
+    """A stage on both sides."""
+
+    name: str
+    a: Location | None = None
+    b: Location | None = None
+    status: Literal["same", "changed", "only a", "only b"]
+    a_cpu_ms_per_batch: float | None = None
+    b_cpu_ms_per_batch: float | None = None
+    a_share: float | None = None
+    b_share: float | None = None
+    a_buffered_bytes: float | None = None
+    b_buffered_bytes: float | None = None
+
+
+class Cause(Model):
+    """What one difference of the two specs does (``--why``)."""
+
+    changes: list[str]
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: Verdict = "cannot tell"
+    words: Words = "cannot tell"
+    reason: str | None = None
+
+
+class Result(Model):
+    """The whole document."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["compare", "gate"]
+    tool: Tool
+    command: list[str] = Field(default_factory=list)
+    started: str | None = Field(None, description="UTC, ISO 8601.")
+    complete: bool = False
+    exit_code: int | None = None
+    a: Side
+    b: Side
+    order: Literal["turns", "one by one"] | None = Field(
+        None, description="How the processes of a pair shared the machine; None without live pairs."
+    )
+    step: str | None = None
+    dispatch: str | int | None = None
+    data: str | None = Field(None, description="Whether both sides give the same first batches, in words.")
+    metrics: list[Metric] = Field(default_factory=list)
+    pairs: list[PairValues] = Field(default_factory=list)
+    stages: list[StageChange] = Field(default_factory=list)
+    changes: list[str] = Field(default_factory=list, description="What differs between two specs.")
+    why: list[Cause] | None = None
+    verdict: Verdict = "cannot tell"
+    sentence: str | None = None
+    seconds: float | None = None
+    warnings: list[Message] = Field(default_factory=list)
+    errors: list[Message] = Field(default_factory=list)

@@ -1,0 +1,90 @@
+"""Two saved profiles side by side: the same table, of one process each. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.judge import decide
+from pipeprof.profiles.judge.metrics import METRICS
+from pipeprof.profiles.judge.result import Metric as Row
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+
+_HOST = ("name", "cpu_model", "cores", "memory_bytes", "system")
+
+
+def values_of(profile: Profile) -> dict[str, float]:
+    """The values of all metrics that a profile has, by name."""
+    steps, flow, memory = profile.steps, profile.throughput, profile.memory
+    per_batch = flow.elements_per_batch if flow else None
+    elements = steps.count * per_batch if steps and per_batch else None
+    has_device = steps is not None and steps.dispatch is not None
+    phases = {phase.name: phase.seconds for phase in profile.phases}
+    first = [phases.get(name) for name in ("build", "first_element")]
+    found: dict[str, float | None] = {
+        "step_ms": steps.interval_ms.mean if steps else None,
+        "elements_per_second": flow.elements_per_second if flow else None,
+        "wait_ms": steps.wait_ms.mean if steps and has_device else None,
+        "idle_share": profile.device.idle_share if profile.device and has_device else None,
+        "cpu_ms_per_element": _cpu_per_element(profile, per_batch),
+        "peak_bytes": memory.peak_bytes,
+        "first_batch_s": sum(value or 0.0 for value in first) if any(first) else None,
+        "disk_bytes_per_element": profile.disk.bytes / elements
+        if profile.disk and profile.disk.bytes is not None and elements
+        else None,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _cpu_per_element(profile: Profile, per_batch: float | None) -> float | None:
+    cpu = profile.cpu.total_ms if profile.cpu else None
+    return cpu / per_batch if cpu is not None and per_batch else None
+
+
+def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
+    """The table of two profiles, without intervals and verdicts.
+
+    One process of each says nothing of what processes of the same pipeline differ by.
+    """
+    one, other = values_of(a), values_of(b)
+    rows = []
+    for metric in METRICS:
+        if metric.name not in one or metric.name not in other:
+            continue
+        both = one[metric.name], other[metric.name]
+        if metric.scale == "ratio" and min(both) <= 0:
+            continue
+        found = decide.estimate(metric, decide.changes(metric, both[:1], both[1:]))
+        rows.append(
+            Row(
+                name=metric.name,
+                title=metric.title,
+                unit=metric.unit,
+                a=both[0],
+                b=both[1],
+                scale=metric.scale,
+                change=found.change if found else None,
+                floor=metric.floor,
+                level="error" if metric.judged else "off",
+            )
+        )
+    return rows
+
+
+def differences(a: Profile, b: Profile) -> Iterator[Message]:
+    """What makes two profiles no fair comparison: other hosts, other versions, another step."""
+    hosts = [name for name in _HOST if getattr(a.host, name) != getattr(b.host, name)]
+    if hosts:
+        listed = ", ".join(f"{name} {getattr(a.host, name)} and {getattr(b.host, name)}" for name in hosts)
+        yield Message(code="other-host", message=f"measured on different hosts: {listed}")
+    names = sorted({*a.versions, *b.versions})
+    versions = [name for name in names if a.versions.get(name) != b.versions.get(name)]
+    if versions:
+        listed = ", ".join(f"{name} {a.versions.get(name)} and {b.versions.get(name)}" for name in versions)
+        yield Message(code="other-versions", message=f"measured with different versions: {listed}")
+    steps = [profile.device.text if profile.device else None for profile in (a, b)]
+    if steps[0] != steps[1]:
+        yield Message(code="other-step", message=f"measured with different steps: {steps[0]} and {steps[1]}")

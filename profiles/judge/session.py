@@ -1,0 +1,172 @@
+"""A session: pairs of fresh processes of two pipelines, measured in turns.
+
+A pair is three processes, started at the same time: one of A, one of B, and one more of A. Each gets its blocks in the
+order A B A′, then backwards, while the others are stopped, so that a slow drift of the machine falls on all alike. B is
+compared with the mean of the two of A; what the two of A differ by is what this machine makes of the same pipeline (the
+resolution). Every other pair begins with the end of that order.
+
+Where three processes do not fit into memory, or the step uses a GPU, one runs after the other, each from its start to
+its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, FEWEST_STEPS, LONG_BLOCK, SETTLE_SECONDS
+from pipeprof.profiles.verify.team import MemberFailedError, Team
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+
+A, B, AGAIN = "A", "B", "A′"
+NAMES = (A, B, AGAIN)
+SIDE_OF = {A: "a", B: "b", AGAIN: "a"}
+BLOCKS = 4
+"""Of each process: the step interval is their median."""
+WARM_SECONDS = 1.5
+"""Of a warm-up, at most: it ends as soon as the step time has settled."""
+START_SECONDS = 60.0
+"""For TensorFlow to start, in three processes at once."""
+Order = Literal["turns", "one by one"]
+
+
+class SideFailedError(Exception):
+    """A process of one side did not come to its end: there is no verdict.
+
+    Attributes:
+        side: ``a`` or ``b``.
+        reason: In words.
+    """
+
+    def __init__(self, side: str, reason: str) -> None:
+        super().__init__(reason)
+        self.side = side
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The processes of a pair.
+
+    Attributes:
+        a: Of A.
+        b: Of B.
+        again: The other one of A.
+        order: In which their blocks were measured.
+    """
+
+    a: Process
+    b: Process
+    again: Process
+    order: tuple[str, ...]
+
+
+def schedule(number: int, blocks: int = BLOCKS) -> tuple[str, ...]:
+    """The order of the blocks of a pair.
+
+    Args:
+        number: Of the pair, from 0.
+        blocks: Of each process.
+
+    Example:
+        >>> schedule(0, 2), schedule(1, 1)
+        (('A', 'B', 'A′', 'A′', 'B', 'A'), ('A′', 'B', 'A'))
+    """
+    return tuple(name for turn in range(blocks) for name in (NAMES if (turn + number) % 2 == 0 else NAMES[::-1]))
+
+
+class Session:
+    """Measures pairs.
+
+    Args:
+        team: Of the processes.
+        jobs: Makes the job of a side, ``a`` or ``b``.
+        warm_seconds: Length of a warm-up, at most.
+        timeout: Seconds without a step after which a pipeline is taken to hang.
+        order: How the processes of a pair share the machine.
+        tick: Receives how many blocks of how many of a pair are done.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        jobs: Mapping[str, Callable[[], Job]],
+        *,
+        timeout: float,
+        warm_seconds: float = WARM_SECONDS,
+        order: Order = "turns",
+        tick: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        self._team = team
+        self._jobs = jobs
+        self._warm = TurnRequest("warm", warm_seconds)
+        self._timeout = timeout
+        self._tick = tick
+        self.order = order
+        self._intervals: dict[str, float] = {}
+
+    def pair(self, number: int) -> Pair:
+        """Measure one pair.
+
+        Args:
+            number: From 0: every other one runs backwards.
+
+        Raises:
+            SideFailedError: A process did not come to its end.
+            InterruptedVerificationError: The user wants an end.
+        """
+        order = schedule(number)
+        try:
+            built, blocks = self._in_turns(order) if self.order == "turns" else self._one_by_one(order)
+        except MemberFailedError as error:
+            if error.crowded and self.order == "turns":
+                self._team.end()
+                self.order = "one by one"
+                return self.pair(number)
+            raise SideFailedError(SIDE_OF[error.name], error.reason) from None
+        finally:
+            self._team.end()
+        found = {name: Process(built[name], tuple(blocks[name])) for name in NAMES}
+        return Pair(found[A], found[B], found[AGAIN], order)
+
+    def _in_turns(self, order: tuple[str, ...]) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+        built = self._start(NAMES)
+        blocks: dict[str, list[TurnEnded]] = {name: [] for name in NAMES}
+        for done, name in enumerate(order):
+            blocks[name].append(self._block(name))
+            self._tick(done + 1, len(order))
+        return built, blocks
+
+    def _one_by_one(self, order: tuple[str, ...]) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+        built: dict[str, Built] = {}
+        blocks: dict[str, list[TurnEnded]] = {}
+        for name in order[: len(NAMES)]:
+            built.update(self._start((name,)))
+            blocks[name] = [self._block(name) for _ in range(order.count(name))]
+            self._tick(sum(map(len, blocks.values())), len(order))
+            self._team.end(name)
+        return built, blocks
+
+    def _start(self, names: tuple[str, ...]) -> dict[str, Built]:
+        jobs = {name: self._jobs[SIDE_OF[name]]() for name in names}
+        built = self._team.start(jobs, seconds=self._timeout + START_SECONDS)
+        for name in names:
+            ended = self._team.turn(name, self._warm, seconds=self._timeout + self._warm.seconds)
+            if ended.steps:
+                self._intervals[name] = ended.seconds / ended.steps
+        return built
+
+    def _block(self, name: str) -> TurnEnded:
+        """Measure a block; all sides have blocks of as many steps."""
+        interval = max(self._intervals.values(), default=0.0)
+        steps = BLOCK_STEPS
+        if steps * interval > LONG_BLOCK:
+            steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
+        request = TurnRequest("block", BLOCK_SECONDS, steps, max(SETTLE_SECONDS, interval))
+        return self._team.turn(name, request, seconds=self._timeout + 2 * steps * interval)

@@ -1,0 +1,98 @@
+"""The stages of two pipelines side by side: aligned by name, then by structure. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.judge.result import StageChange
+from pipeprof.profiles.wording import stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.stages import Stage
+
+
+def align(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
+    """Pair the stages of two pipelines, in the order of the data.
+
+    Stages with the same name and op belong together; between those, stages with the same op in the same order do. A
+    stage that was moved is one that only A has and one that only B has, unless it has a name.
+
+    Args:
+        a: Stages of one pipeline in order.
+        b: Stages of the other one.
+    """
+    pairs: list[tuple[Stage | None, Stage | None]] = []
+    matcher = SequenceMatcher(None, [_key(stage) for stage in a], [_key(stage) for stage in b], autojunk=False)
+    for what, start, end, other_start, other_end in matcher.get_opcodes():
+        left, right = list(a[start:end]), list(b[other_start:other_end])
+        if what == "equal":
+            pairs += zip(left, right, strict=True)
+        else:
+            pairs += _by_op(left, right)
+    return _with_moved(pairs)
+
+
+def _key(stage: Stage) -> tuple[str, str, int]:
+    return stage_name(stage), stage.op, stage.depth
+
+
+def _by_op(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
+    """Pair stages of the same op; what is between them stays alone."""
+    pairs: list[tuple[Stage | None, Stage | None]] = []
+    keys = [[(stage.op, stage.depth) for stage in side] for side in (a, b)]
+    for what, start, end, other_start, other_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if what == "equal":
+            pairs += zip(a[start:end], b[other_start:other_end], strict=True)
+        else:
+            pairs += [(stage, None) for stage in a[start:end]]
+            pairs += [(None, stage) for stage in b[other_start:other_end]]
+    return pairs
+
+
+def _with_moved(pairs: Sequence[tuple[Stage | None, Stage | None]]) -> list[tuple[Stage | None, Stage | None]]:
+    """Pair stages that were left alone and have the same name, where B has them."""
+    lone = {_key(one): one for one, other in pairs if one is not None and other is None}
+    moved = {_key(other): lone[_key(other)] for one, other in pairs if one is None and other and _key(other) in lone}
+    found: list[tuple[Stage | None, Stage | None]] = []
+    for one, other in pairs:
+        if one is None and other is not None and _key(other) in moved:
+            found.append((moved[_key(other)], other))
+        elif not (one is not None and other is None and _key(one) in moved):
+            found.append((one, other))
+    return found
+
+
+def stage_changes(a: Sequence[Stage] | None, b: Sequence[Stage] | None) -> list[StageChange]:
+    """The rows of the result; none where one side's stages are not known.
+
+    Args:
+        a: Stages of one profile.
+        b: Stages of the other one.
+    """
+    if a is None or b is None:
+        return []
+    return [_row(one, other) for one, other in align(a, b)]
+
+
+def _row(one: Stage | None, other: Stage | None) -> StageChange:
+    known = other or one
+    assert known is not None  # noqa: S101 - for the type checker: a row has a stage
+    return StageChange(
+        name=stage_name(known),
+        a=one.location if one else None,
+        b=other.location if other else None,
+        status="only b" if one is None else "only a" if other is None else "changed" if _differ(one, other) else "same",
+        a_cpu_ms_per_batch=one.cpu_ms_per_batch if one else None,
+        b_cpu_ms_per_batch=other.cpu_ms_per_batch if other else None,
+        a_share=one.share if one else None,
+        b_share=other.share if other else None,
+        a_buffered_bytes=one.buffered_bytes if one else None,
+        b_buffered_bytes=other.buffered_bytes if other else None,
+    )
+
+
+def _differ(one: Stage, other: Stage) -> bool:
+    """Whether two stages are written or executed in another way."""
+    return any(getattr(one, name) != getattr(other, name) for name in ("op", "tf_op", "threads", "executed"))

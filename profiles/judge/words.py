@@ -1,0 +1,96 @@
+"""Results in words, the same in every report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.wording import milliseconds, percent, significant, size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.judge.result import Metric, Result
+
+
+_LABELS = {
+    "slower": ("B is slower:", "red"),
+    "faster": ("B is faster:", "green"),
+    "no difference": ("No difference:", ""),
+}
+
+
+def value_text(metric: Metric, value: float | None) -> str:
+    """A value of a metric with its unit; empty for none."""
+    if value is None:
+        return ""
+    if metric.unit == "ms":
+        return milliseconds(value)
+    if metric.unit == "B":
+        return size(value)
+    if metric.unit == "s":
+        return milliseconds(1e3 * value)
+    if metric.unit == "1/s":
+        return f"{significant(value)}/s"
+    return percent(value)
+
+
+def describe_change(metric: Metric) -> str:
+    """The change: ``1.12×``, or ``+3.1 ms`` of a difference."""
+    if metric.change is None:
+        return ""
+    return _one(metric, metric.change)
+
+
+def describe_interval(metric: Metric) -> str:
+    """The interval of the change; empty where one pair says nothing about it."""
+    if metric.low is None or metric.high is None:
+        return ""
+    if metric.scale == "ratio":
+        return f"{significant(metric.low)}–{significant(metric.high)}"
+    return f"{_one(metric, metric.low)} to {_one(metric, metric.high)}"
+
+
+def _one(metric: Metric, value: float) -> str:
+    if metric.scale == "ratio":
+        return f"{significant(value)}×"
+    return f"{'+' if value > 0 else ''}{value_text(metric, value)}"
+
+
+def main_metric(result: Result) -> Metric | None:
+    """The metric that says which side is faster: per element where batches differ, else per step."""
+    by_name = {metric.name: metric for metric in result.metrics}
+    sizes = {result.a.elements_per_batch, result.b.elements_per_batch}
+    name = "elements_per_second" if len(sizes) > 1 and None not in sizes else "step_ms"
+    return by_name.get(name) or by_name.get("step_ms")
+
+
+def headline(result: Result) -> tuple[str, str, str]:
+    """The result in one sentence: its first words, the rest, and a colour.
+
+    Example:
+        ``B is slower: 1.12× the step interval of A (1.09–1.15), 10.0 → 11.2 ms; peak memory: no difference above 3 %``
+    """
+    main = main_metric(result)
+    if result.errors and (main is None or result.exit_code):
+        return "No verdict", f": {result.errors[0].message}", "red"
+    if main is None:
+        return "No verdict", ": nothing was measured", "red"
+    memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
+    rest = f" {_sentence(main)}"
+    if memory is not None:
+        rest += f"; {_sentence(memory)}"
+    if not main.pairs:
+        return "Two saved profiles:", rest, ""
+    words = {"slower": ("B is slower:", "red"), "faster": ("B is faster:", "green")}
+    label, color = words.get(
+        main.words, ("No difference:", "") if main.words == "no difference" else ("Cannot tell:", "yellow")
+    )
+    return label, rest, color
+
+
+def _sentence(metric: Metric) -> str:
+    both = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}"
+    interval = describe_interval(metric)
+    change = f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
+    text = f"{metric.title} {both}, {change}"
+    if metric.words == "cannot tell" and metric.more_pairs is not None:
+        text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
+    return text

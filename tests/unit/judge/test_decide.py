@@ -1,0 +1,158 @@
+"""Verdicts on pairs: both errors at the floor, the mirror, scaling, and several metrics together."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.judge import decide
+from pipeprof.profiles.judge.metrics import BY_NAME, METRICS
+from pipeprof.profiles.judge.result import PairValues
+from pipeprof.profiles.judge.tabulate import rows_of
+
+STEP = BY_NAME["step_ms"]
+VALUES = st.floats(0.01, 1e6)
+PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=15)
+OPPOSITE = {
+    "slower": "faster",
+    "faster": "slower",
+    "more": "less",
+    "less": "more",
+    "no difference": "no difference",
+    "cannot tell": "cannot tell",
+}
+
+
+def judged(metric, a, b):
+    found = decide.estimate(metric, decide.changes(metric, a, b))
+    return found, decide.floor_of(metric)
+
+
+def pair(a: float, b: float, again: float) -> PairValues:
+    return PairValues(order=[], a={"step_ms": a}, b={"step_ms": b}, again={"step_ms": again})
+
+
+@given(PAIRS)
+def test_swapping_the_sides_mirrors_the_words(pairs):
+    a, b = zip(*pairs, strict=True)
+    for metric in METRICS:
+        one, floor = judged(metric, a, b)
+        other, _ = judged(metric, b, a)
+        assert decide.words_of(metric, other, floor) == OPPOSITE[decide.words_of(metric, one, floor)]
+
+
+# Powers of two: their products are exact.
+@given(PAIRS, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_scaling_both_sides_changes_no_relative_verdict(pairs, factor):
+    a, b = zip(*pairs, strict=True)
+    one, floor = judged(STEP, a, b)
+    other, _ = judged(STEP, [value * factor for value in a], [value * factor for value in b])
+    assert one == other
+    assert decide.verdict_of(one, floor) == decide.verdict_of(other, floor)
+
+
+@given(st.lists(VALUES, min_size=2, max_size=15))
+def test_identical_numbers_never_fail(values):
+    for metric in METRICS:
+        found, floor = judged(metric, values, values)
+        assert decide.verdict_of(found, floor) == "not regressed"
+        assert decide.words_of(metric, found, floor) == "no difference"
+
+
+def test_one_pair_says_nothing():
+    found, floor = judged(STEP, [10.0], [99.0])
+    assert decide.verdict_of(found, floor) == "cannot tell"
+    assert decide.words_of(STEP, found, floor) == "cannot tell"
+    assert decide.pairs_to_settle(found, floor) is None
+
+
+def test_sides_of_different_lengths_are_an_error():
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        decide.changes(STEP, [1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict", "words"),
+    [
+        (1.10, "regressed", "slower"),
+        (0.90, "not regressed", "faster"),
+        (1.00, "not regressed", "no difference"),
+        (1.03, "cannot tell", "cannot tell"),
+    ],
+)
+def test_each_verdict(factor, verdict, words):
+    a, b = [10.0, 10.1, 9.9, 10.0, 10.0], [factor * one for one in (10.0, 10.0, 10.0, 10.1, 9.9)]
+    found, floor = judged(STEP, a, b)
+    assert (decide.verdict_of(found, floor), decide.words_of(STEP, found, floor)) == (verdict, words)
+
+
+def test_throughput_regresses_downwards():
+    metric = BY_NAME["elements_per_second"]
+    found, floor = judged(metric, [100.0, 101.0, 99.0], [80.0, 81.0, 80.5])
+    assert decide.verdict_of(found, floor) == "regressed"
+    assert decide.words_of(metric, found, floor) == "slower"
+    assert found.change == pytest.approx(0.805, abs=0.01)
+
+
+def test_a_difference_is_judged_where_zero_is_usual():
+    metric = BY_NAME["wait_ms"]
+    found, floor = judged(metric, [0.0, 0.0, 0.0], [5.0, 5.1, 4.9])
+    assert found.change == pytest.approx(5.0)
+    assert decide.words_of(metric, found, floor) == "more"
+
+
+def test_more_judged_metrics_ask_for_more():
+    floor = decide.floor_of(STEP)
+    # Beyond the floor by 4 standard errors: enough for one metric (3.75), not for the clearest of five.
+    found = decide.Estimate(1.1, 1.0, 1.2, 5, floor + 0.04, 0.01)
+    alone = decide.verdicts({"a": found}, {"a": floor})
+    still = decide.Estimate(1.0, 0.99, 1.01, 5, 0.0, 0.001)
+    others = dict.fromkeys("bcde", still)
+    together = decide.verdicts({"a": found, **others}, dict.fromkeys("abcde", floor))
+    assert alone["a"] == "regressed"
+    assert together["a"] == "cannot tell"
+    assert all(together[name] == "not regressed" for name in others)
+
+
+def test_the_number_of_pairs_that_would_settle_it_does():
+    draw = random.Random(5)
+    worse = [0.06 + draw.gauss(0, 0.03) for _ in range(5)]
+    found, floor = decide.estimate(STEP, worse), decide.floor_of(STEP)
+    assert decide.verdict_of(found, floor) == "cannot tell"
+    needed = decide.pairs_to_settle(found, floor)
+    same = decide.Estimate(
+        found.change, 0, 0, needed, found.worse, found.error * math.sqrt(found.pairs) / math.sqrt(needed)
+    )
+    assert decide.verdict_of(same, floor) != "cannot tell"
+
+
+@pytest.mark.parametrize(("true", "wrong"), [(0.0, "regressed"), (0.10, "not regressed")])
+@pytest.mark.parametrize("spread", [0.005, 0.02, 0.05])
+def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread):
+    draw = random.Random(f"{true} {spread}")
+    floor, wrongs = decide.floor_of(STEP), 0
+    for _ in range(1000):
+        worse = [math.log1p(true) + draw.gauss(0, spread) for _ in range(decide.MAX_PAIRS)]
+        for look in decide.LOOKS:
+            verdict = decide.verdict_of(decide.estimate(STEP, worse[:look]), floor)
+            if verdict != "cannot tell":
+                break
+        wrongs += verdict == wrong
+    assert wrongs <= 10
+
+
+def test_rows_compare_b_with_both_processes_of_a():
+    rows = rows_of([pair(10.0, 12.0, 10.2), pair(10.1, 12.1, 10.0), pair(10.0, 12.0, 10.0)])
+    (row,) = rows
+    assert row.name == "step_ms"
+    assert row.change == pytest.approx(1.197, abs=0.002)
+    assert row.verdict == "regressed"
+    assert 0.03 < row.resolution < 0.12
+
+
+def test_a_metric_that_a_process_lacks_is_left_out():
+    one = pair(10.0, 12.0, 10.0)
+    one.b.pop("step_ms")
+    assert rows_of([pair(10.0, 12.0, 10.0), one]) == []
