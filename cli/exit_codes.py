@@ -23,6 +23,7 @@ OK = 0
 INTERNAL = 1
 USAGE = 2
 GATE = 3
+INCONCLUSIVE = 4
 HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
@@ -31,9 +32,10 @@ EXIT_CODES = (
     ExitCode(OK, "success"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
-    ExitCode(GATE, "`check --fail-on warning` has findings"),
+    ExitCode(GATE, "`gate` failed: a budget is exceeded; `check --fail-on warning` has findings"),
+    ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs, or a quieter machine, would tell"),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
-    ExitCode(6, "a saved profile is missing or invalid"),
+    ExitCode(6, "a saved profile or a git ref is missing, invalid or not comparable"),
     ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
     ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),

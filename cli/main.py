@@ -20,9 +20,9 @@ leave_out_current_folder()
 import typer  # noqa: E402
 
 from pipeprof.cli import exit_codes  # noqa: E402
-from pipeprof.cli.commands import check, compare, data, explain, fix, init, rules, run, schema, show  # noqa: E402
+from pipeprof.cli.commands import check, compare, data, explain, fix, gate, init, rules, run, schema, show  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
-from pipeprof.cli.options import CompareOptions, FixOptions, RunOptions, typed_command  # noqa: E402
+from pipeprof.cli.options import CompareOptions, FixOptions, GateOptions, RunOptions, typed_command  # noqa: E402
 from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def root(
 app.command("run", epilog=run.EPILOG)(typed_command(run.run, RunOptions))
 app.command("fix", epilog=fix.EPILOG)(typed_command(fix.fix, FixOptions))
 app.command("compare", epilog=compare.EPILOG)(typed_command(compare.compare, CompareOptions))
+app.command("gate", epilog=gate.EPILOG)(typed_command(gate.gate, GateOptions))
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("rules", epilog=rules.EPILOG)(rules.rules)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.options import CompareOptions
+    from pipeprof.cli.options import CompareOptions, GateOptions
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -47,12 +47,17 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(given: CompareOptions, scratch: Path) -> tuple[GivenSide, GivenSide]:
+def read_sides(
+    given: CompareOptions | GateOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
+) -> tuple[GivenSide, GivenSide]:
     """Read both sides; nothing runs.
 
     Args:
-        given: The options.
+        given: The options that both sides share.
+        first: A as typed.
+        second: B as typed.
         scratch: A folder for trees of git refs.
+        own: Values of ``--b-set``.
 
     Raises:
         UsageError: A target is wrong, or an option does not fit it.
@@ -61,8 +66,6 @@ def read_sides(given: CompareOptions, scratch: Path) -> tuple[GivenSide, GivenSi
     """
     from pipeprof.pipelines.errors import UsageError
 
-    first, second = given.a, given.b if given.b is not None else given.a
-    own = list(given.b_sets or ())
     if own and not _is_spec(second, first):
         msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
         raise UsageError(msg)
@@ -80,7 +83,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: CompareOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
+def _read(given: CompareOptions | GateOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
     """Read one side.
 
     Args:
@@ -134,7 +137,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
     return f"{tree.folder / inside}{colon}{function}", tree.commit
 
 
-def _load(given: CompareOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
+def _load(
+    given: CompareOptions | GateOptions, file: str, other: str, own: Sequence[str]
+) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
     from pipeprof.cli.commands.targets import Changes, load_target
@@ -150,7 +155,7 @@ def _load(given: CompareOptions, file: str, other: str, own: Sequence[str]) -> t
     )
 
 
-def _settings(given: CompareOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
+def _settings(given: CompareOptions | GateOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
     import sys
 
     from pipeprof.cli import options

@@ -11,4 +11,4 @@ def _render(output: Output) -> str:
     return paint(output.blocks(), output.style)
 
 
-FORMAT = Format("text", (".txt",), frozenset({"run", "show", "check", "fix", "compare"}), _render, order=1)
+FORMAT = Format("text", (".txt",), frozenset({"run", "show", "check", "fix", "compare", "gate"}), _render, order=1)

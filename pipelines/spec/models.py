@@ -21,6 +21,7 @@ from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, 
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
+from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.spec.step import Step, parse_step
 
 SUPPORTED_VERSIONS = (1,)
@@ -132,6 +133,7 @@ class Spec(Document):
     step: AnyStep = Field(default_factory=Step, description="Training step that consumes the batches.")
     measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
     ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
+    budgets: Budgets = Field(default_factory=Budgets, description="What `pipeprof gate` judges, by metric.")
 
     @field_validator("data", mode="before")
     @classmethod

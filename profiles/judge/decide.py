@@ -16,15 +16,16 @@ Holm's procedure bounds the error of all together (Holm 1979, Scandinavian Journ
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pipeprof.profiles.judge.metrics import Metric
 from pipeprof.profiles.verify.judging.ratio import student_t
 
 Verdict = Literal["regressed", "not regressed", "cannot tell"]
+Key = TypeVar("Key", bound=Hashable)
 Words = Literal["slower", "faster", "more", "less", "no difference", "cannot tell"]
 
 ERROR = 0.01
@@ -145,26 +146,24 @@ def verdict_of(found: Estimate, floor: float, error: float = ERROR) -> Verdict:
     return "not regressed" if found.worse + half < floor else "cannot tell"
 
 
-def verdicts(found: Mapping[str, Estimate], floors: Mapping[str, float]) -> dict[str, Verdict]:
-    """The verdicts on several metrics together.
+def verdicts(tests: Mapping[Key, tuple[Estimate, float]]) -> dict[Key, Verdict]:
+    """The verdicts on several changes together.
 
     To call one of them regressed, Holm's procedure is followed: the clearest one has to hold at the error over their
     number, the next one at the error over the number that is left, until one does not hold. That none has regressed
     needs no correction: each has to be so by itself.
 
     Args:
-        found: The change of each metric; all have as many pairs.
-        floors: Of each metric, on the scale of the decision.
+        tests: Changes with their floors on the scale of the decision; all have as many pairs.
     """
-    given: dict[str, Verdict] = {name: verdict_of(one, floors[name]) for name, one in found.items()}
-    by_strength = sorted(found, key=lambda name: -_strength(found[name], floors[name]))
+    given: dict[Key, Verdict] = {key: verdict_of(*test) for key, test in tests.items()}
     holds = True
-    for place, name in enumerate(by_strength):
-        if given[name] != "regressed":
+    for place, key in enumerate(sorted(tests, key=lambda key: -_strength(*tests[key]))):
+        if given[key] != "regressed":
             continue
-        holds = holds and verdict_of(found[name], floors[name], ERROR / (len(found) - place)) == "regressed"
+        holds = holds and verdict_of(*tests[key], ERROR / (len(tests) - place)) == "regressed"
         if not holds:
-            given[name] = "cannot tell"
+            given[key] = "cannot tell"
     return given
 
 

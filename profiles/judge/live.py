@@ -18,7 +18,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import stage_changes
-from pipeprof.profiles.judge.tabulate import rows_of
+from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged, rows_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.result import Level
     from pipeprof.profiles.protocol.job import Job
 
 SideName: TypeAlias = Literal["a", "b"]
@@ -57,14 +56,14 @@ class Plan:
 
     Attributes:
         enough: Whether the pairs so far are enough; receives the result with its rows up to date.
-        floors: Other floors than the metrics' own, by name.
-        levels: What a regression of a metric means, by name.
+        judged: What counts, by metric.
+        profiled: Measure each side alone first, for its stages.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
     enough: Callable[[Result], bool]
-    floors: Mapping[str, float] = field(default_factory=dict)
-    levels: Mapping[str, Level] = field(default_factory=dict)
+    judged: Mapping[str, Judged] = field(default_factory=lambda: BY_DEFAULT)
+    profiled: bool = True
     end_at: float | None = None
 
 
@@ -73,7 +72,7 @@ def measure(
     result: Result,
     plan: Plan,
     progress: RunProgress,
-    save: Callable[[], None],
+    save: Callable[[], object],
 ) -> None:
     """Measure two pipelines, and write into the result what was found.
 
@@ -112,7 +111,7 @@ class _Comparison:
         result: Result,
         plan: Plan,
         progress: RunProgress,
-        save: Callable[[], None],
+        save: Callable[[], object],
     ) -> None:
         self._sides = sides
         self._result = result
@@ -125,12 +124,9 @@ class _Comparison:
         self._limit = found.bytes if found is not None else None
 
     def run(self) -> None:
-        for name in ("a", "b"):
-            if not self._look(name):
-                return
+        if self._plan.profiled and not self._look_at_both():
+            return
         result = self._result
-        result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
-        self._save()
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             session = Session(
                 team,
@@ -147,6 +143,15 @@ class _Comparison:
                 result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
                 result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
         self._save()
+
+    def _look_at_both(self) -> bool:
+        """Measure each side alone; return whether both came to their end."""
+        for name in ("a", "b"):
+            if not self._look(name):
+                return False
+        self._result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        self._save()
+        return True
 
     def _look(self, name: SideName) -> bool:
         """Measure one side alone, for its stages; return whether that came to its end."""
@@ -186,7 +191,7 @@ class _Comparison:
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,
             data_progress=self._progress.data,
-            sha256=self._profiles[name].target.sha256,
+            sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
         def make() -> Job:
@@ -227,7 +232,7 @@ class _Comparison:
         if result.data is None:
             # The two processes of A show what A itself reproduces.
             result.data = check_data(pair.a.built, pair.again.built, pair.b.built, "same").words
-        result.metrics = rows_of(result.pairs, self._plan.floors, self._plan.levels)
+        result.metrics = rows_of(result.pairs, self._plan.judged)
 
     def _fail(self, side: str, reason: str) -> None:
         self._result.exit_code = _FAILED

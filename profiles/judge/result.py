@@ -51,14 +51,21 @@ class Metric(Model):
     low: float | None = Field(None, description="Lower end of the interval at 98 %; None for one process.")
     high: float | None = None
     pairs: int = 0
-    floor: float = Field(description="Smallest change that counts: a share for a ratio, in the unit for a difference.")
+    floor: float = Field(
+        description="Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."
+    )
     level: Level = Field("error", description="What a regression means for the gate; `off` is shown and not judged.")
-    limit: float | None = Field(None, description="An absolute budget: B may not exceed it.")
+    limit: float | None = Field(
+        None, description="An absolute budget that B is held against, in place of A; `change` is B over it."
+    )
     stage: str | None = Field(None, description="Of a budget for one stage: its name.")
     verdict: Verdict = "cannot tell"
     words: Words = Field("cannot tell", description="What B is, compared with A.")
     resolution: float | None = Field(
         None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
+    )
+    disturbed: bool = Field(
+        False, description="Processes of A itself differ by more than the floor: nothing can be told."
     )
     more_pairs: int | None = Field(None, description="How many more pairs would settle the verdict.")
 

@@ -41,8 +41,8 @@ def _key(stage: Stage) -> tuple[str, str, int]:
 def _by_op(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
     """Pair stages of the same op; what is between them stays alone."""
     pairs: list[tuple[Stage | None, Stage | None]] = []
-    keys = [[(stage.op, stage.depth) for stage in side] for side in (a, b)]
-    for what, start, end, other_start, other_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    one, other = ([(stage.op, stage.depth) for stage in side] for side in (a, b))
+    for what, start, end, other_start, other_end in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if what == "equal":
             pairs += zip(a[start:end], b[other_start:other_end], strict=True)
         else:

@@ -4,86 +4,97 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.profiles.judge import decide
 from pipeprof.profiles.judge.metrics import METRICS, Metric
 from pipeprof.profiles.judge.result import Metric as Row
-from pipeprof.profiles.judge.result import PairValues
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.result import Level
-
-Values = Mapping[str, float]
+    from pipeprof.profiles.judge.result import Level, PairValues
 
 
-def rows_of(
-    pairs: Sequence[PairValues],
-    floors: Mapping[str, float] | None = None,
-    levels: Mapping[str, Level] | None = None,
-) -> list[Row]:
+@dataclass(frozen=True)
+class Judged:
+    """What counts of a metric.
+
+    Attributes:
+        floor: Smallest change that counts; None for the metric's own.
+        limit: Value that B may not exceed (of what is better when larger: not fall below); None for any.
+        level: What a regression means.
+    """
+
+    floor: float | None = None
+    limit: float | None = None
+    level: Level = "error"
+
+
+BY_DEFAULT: Mapping[str, Judged] = {metric.name: Judged() for metric in METRICS if metric.judged}
+
+
+class _Columns(NamedTuple):
+    """The values of A, of B and of the other processes of A, pair by pair; no others in a session without them."""
+
+    a: list[float]
+    b: list[float]
+    again: list[float]
+
+
+class _Test(NamedTuple):
+    """A change and the floor that it is held against, on the scale of the decision."""
+
+    found: decide.Estimate
+    floor: float
+
+
+def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAULT) -> list[Row]:
     """Judge all metrics that every process of every pair has.
 
+    Where two processes of A itself differ by more than the floor, the machine makes differences out of nothing, and
+    nothing can be told.
+
     Args:
-        pairs: At least one.
-        floors: Other floors than the metrics' own, by name.
-        levels: What a regression of a metric means, by name; by default an error for those that are judged.
+        pairs: Of a session.
+        judged: What counts, by metric; the others have a row and no weight.
     """
-    floors, levels = floors or {}, levels or {}
-    rows, estimates, scaled = [], {}, {}
+    rows: list[Row] = []
+    tests: list[_Test] = []
+    disturbed: set[int] = set()
     for metric in METRICS:
         columns = _columns(metric, pairs)
         if columns is None:
             continue
-        a, b, again = columns
-        base = [_middle(metric, *both) for both in zip(a, again, strict=True)] if again else a
-        found = decide.estimate(metric, decide.changes(metric, base, b))
-        assert found is not None  # noqa: S101 - for the type checker: there is a pair
-        floor = decide.floor_of(metric, floors.get(metric.name))
-        estimates[metric.name], scaled[metric.name] = found, floor
-        level: Level = levels.get(metric.name, "error" if metric.judged else "off")
-        rows.append(
-            Row(
-                name=metric.name,
-                title=metric.title,
-                unit=metric.unit,
-                a=median([*a, *again]),
-                b=median(b),
-                a_spread=max([*a, *again]) - min([*a, *again]),
-                b_spread=max(b) - min(b),
-                scale=metric.scale,
-                change=found.change,
-                low=_finite(found.low),
-                high=_finite(found.high),
-                pairs=found.pairs,
-                floor=floors.get(metric.name, metric.floor),
-                level=level,
-                words=decide.words_of(metric, found, floor),
-                resolution=_resolution(metric, a, again, floor),
-            )
-        )
-    judged = {row.name for row in rows if row.level != "off"}
-    together = decide.verdicts({name: one for name, one in estimates.items() if name in judged}, scaled)
-    for row in rows:
-        found, floor = estimates[row.name], scaled[row.name]
-        row.verdict = together.get(row.name) or decide.verdict_of(found, floor)
-        if row.verdict == "cannot tell":
-            needed = decide.pairs_to_settle(found, floor)
-            row.more_pairs = needed - found.pairs if needed is not None else None
+        wanted = judged.get(metric.name, Judged(level="off"))
+        floor = decide.floor_of(metric, wanted.floor)
+        base = [_middle(metric, *both) for both in zip(columns.a, columns.again, strict=True)] if columns.again else []
+        tests.append(_test(metric, base or columns.a, columns.b, floor))
+        rows.append(_row(metric, columns, tests[-1], wanted))
+        if _differs_from_itself(metric, columns, floor):
+            disturbed.add(len(rows) - 1)
+        if wanted.limit is not None:
+            tests.append(_test(metric, [wanted.limit] * len(columns.b), columns.b, 0.0))
+            rows.append(_row(metric, _Columns([], columns.b, []), tests[-1], wanted))
+    counted = {number: test for number, test in enumerate(tests) if rows[number].level != "off"}
+    together = decide.verdicts(counted)
+    for number, (row, test) in enumerate(zip(rows, tests, strict=True)):
+        row.verdict = together.get(number) or decide.verdict_of(test.found, test.floor)
+        if number in disturbed:
+            row.verdict, row.words, row.disturbed = "cannot tell", "cannot tell", True
+        elif row.verdict == "cannot tell":
+            needed = decide.pairs_to_settle(test.found, test.floor)
+            row.more_pairs = needed - test.found.pairs if needed is not None else None
     return rows
 
 
-def _columns(metric: Metric, pairs: Sequence[PairValues]) -> tuple[list[float], list[float], list[float]] | None:
-    """The values of A, of B and of the other processes of A; None where one lacks the metric."""
-    sides = [[pair.a for pair in pairs], [pair.b for pair in pairs]]
-    if all(pair.again is not None for pair in pairs):
-        sides.append([pair.again for pair in pairs if pair.again is not None])
+def _columns(metric: Metric, pairs: Sequence[PairValues]) -> _Columns | None:
+    """The values of all processes; None where one lacks the metric."""
     lowest = -math.inf if metric.scale == "difference" else 0.0
-    columns = [[values.get(metric.name, math.nan) for values in side] for side in sides]
-    if not pairs or not all(value > lowest for column in columns for value in column):
-        return None
-    return columns[0], columns[1], columns[2] if len(columns) > len(("a", "b")) else []
+    sides = [pair.a for pair in pairs], [pair.b for pair in pairs], [pair.again for pair in pairs if pair.again]
+    a, b, again = ([values.get(metric.name, math.nan) for values in side] for side in sides)
+    found = _Columns(a, b, again if len(again) == len(pairs) else [])
+    return found if all(value > lowest for column in found for value in column) else None
 
 
 def _middle(metric: Metric, one: float, other: float) -> float:
@@ -91,12 +102,53 @@ def _middle(metric: Metric, one: float, other: float) -> float:
     return fmean((one, other)) if metric.scale == "difference" else math.sqrt(one * other)
 
 
-def _resolution(metric: Metric, a: Sequence[float], again: Sequence[float], floor: float) -> float | None:
+def _test(metric: Metric, a: Sequence[float], b: Sequence[float], floor: float) -> _Test:
+    found = decide.estimate(metric, decide.changes(metric, a, b))
+    assert found is not None  # noqa: S101 - for the type checker: there is a pair
+    return _Test(found, floor)
+
+
+def _row(metric: Metric, columns: _Columns, test: _Test, wanted: Judged) -> Row:
+    found, own = test.found, [*columns.a, *columns.again]
+    return Row(
+        name=metric.name,
+        title=metric.title,
+        unit=metric.unit,
+        a=median(own) if own else None,
+        b=median(columns.b),
+        a_spread=max(own) - min(own) if own else None,
+        b_spread=max(columns.b) - min(columns.b),
+        scale=metric.scale,
+        change=found.change,
+        low=_finite(found.low),
+        high=_finite(found.high),
+        pairs=found.pairs,
+        floor=(metric.floor if wanted.floor is None else wanted.floor) if own else 0.0,
+        limit=None if own else wanted.limit,
+        level=wanted.level,
+        words=decide.words_of(metric, found, test.floor),
+        resolution=_resolution(metric, columns, test.floor),
+    )
+
+
+def _same(metric: Metric, columns: _Columns) -> decide.Estimate | None:
+    """What the two processes of A differ by."""
+    if len(columns.again) < 2:
+        return None
+    return decide.estimate(metric, decide.changes(metric, columns.a, columns.again))
+
+
+def _differs_from_itself(metric: Metric, columns: _Columns, floor: float) -> bool:
+    same = _same(metric, columns)
+    return same is not None and decide.words_of(metric, same, floor) not in {"no difference", "cannot tell"}
+
+
+def _resolution(metric: Metric, columns: _Columns, floor: float) -> float | None:
     """The smallest change that the session would find, from what two processes of A differ by."""
-    same = decide.estimate(metric, decide.changes(metric, a, again)) if len(again) > 1 else None
+    same = _same(metric, columns)
     if same is None:
         return None
-    # B is compared with the mean of two processes of A: of three equal spreads, the half less than of two.
+    # B is compared with the mean of two processes of A: three equal spreads, one of them halved, instead of two.
     found = decide.resolution(same.pairs, same.error * math.sqrt(3) / 2, floor)
     return found if metric.scale == "difference" else math.expm1(found)
 

@@ -107,7 +107,7 @@ def test_more_judged_metrics_ask_for_more():
     floor = decide.floor_of(STEP)
     # Beyond the floor by 4 standard errors: enough for one metric (3.75), not for the clearest of five.
     found = decide.Estimate(1.1, 1.0, 1.2, 5, floor + 0.04, 0.01)
-    alone = decide.verdicts({"a": found}, {"a": floor})
+    alone = decide.verdicts({"a": (found, floor)})
     still = decide.Estimate(1.0, 0.99, 1.01, 5, 0.0, 0.001)
     others = dict.fromkeys("bcde", still)
     together = decide.verdicts({"a": found, **others}, dict.fromkeys("abcde", floor))

@@ -1,0 +1,71 @@
+"""``pipeprof gate``: fail where a pipeline has become slower or takes more memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import GateOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.judge.result import Result
+
+EPILOG = epilog(
+    "pipeprof gate spec.yaml --against git:main",
+    "pipeprof gate train.py:make_dataset --against git:main --step simulate:12ms --max-time 300",
+    "pipeprof gate spec.yaml --against other.yaml --max-step-ms 5% --max-peak-bytes 2GiB",
+)
+
+
+def gate(given: GateOptions) -> None:
+    """Fail where a pipeline has become slower, or takes more memory, than another one.
+
+    Both are measured now, in pairs of fresh processes, until the answer is clear. Exit code 0: passed; 3: failed; 4:
+    inconclusive.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from pipeprof.cli import options, output
+    from pipeprof.cli.commands.pairs import compared, end_of, live
+    from pipeprof.cli.commands.sides import read_sides
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.decide import MAX_PAIRS
+    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, judged_of, not_measured
+
+    options.choice("--color", given.color, options.COLORS)
+    most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
+    flags = options.budgets(given)
+    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="gate")
+    if given.against is None:
+        msg = "gate needs a pipeline to compare with: --against git:main, or another target"
+        raise UsageError(msg)
+    with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
+        a, b = read_sides(given, given.against, given.target, Path(folder))
+        for side in (a, b):
+            if side.settings is None:
+                msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
+                raise UsageError(msg)
+        loaded = b.settings.loaded if b.settings is not None else None
+        judged = judged_of(dict(loaded.spec.budgets) if loaded is not None else {}, flags)
+
+        def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
+            from pipeprof.profiles.document.messages import Message
+            from pipeprof.profiles.judge.live import Plan, measure
+
+            if b.shown.dirty:
+                note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
+                result.warnings.append(Message(code="dirty-tree", message=note))
+            enough = lambda so_far: has_seen_enough(so_far, most)  # noqa: E731
+            plan = Plan(enough=enough, judged=judged, profiled=False, end_at=end_of(b))
+            measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
+            if not result.errors:
+                conclude_gate(result, not_measured(result, judged))
+
+        result = compared("gate", (a, b), outputs, given, body)
+    raise typer.Exit(result.exit_code or 0)

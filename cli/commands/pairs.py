@@ -1,0 +1,99 @@
+"""A session of pairs for a command: the result, where it is saved, and its report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
+
+from pipeprof.cli import output
+from pipeprof.cli.formats.registry import Output, render
+from pipeprof.cli.result.report import build_result
+from pipeprof.cli.text.progress import progress_for
+from pipeprof.profiles.document.store import ProfileWriter, places
+from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.host.host import versions
+from pipeprof.profiles.judge.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pipeprof.cli.commands.sides import GivenSide
+    from pipeprof.cli.options import CompareOptions, GateOptions
+    from pipeprof.cli.output import Outputs
+    from pipeprof.cli.text.style import Style
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.judge.live import LiveSide
+
+
+def compared(
+    kind: Literal["compare", "gate"],
+    sides: tuple[GivenSide, GivenSide],
+    outputs: Outputs,
+    given: CompareOptions | GateOptions,
+    body: Callable[[Result, Callable[[], object], RunProgress], None],
+) -> Result:
+    """Make the result of two sides, save it whatever happens, and report it.
+
+    Args:
+        kind: Of the result.
+        sides: A and B.
+        outputs: Where the report goes.
+        given: The options of the command.
+        body: Measures; receives the result, what saves it, and the progress.
+
+    Raises:
+        PipeprofError: The result or a report could not be written.
+    """
+    a, b = sides
+    began, now = time.monotonic(), datetime.now(timezone.utc)
+    result = Result(
+        kind=kind,
+        tool=Tool(version=versions()["pipeprof"] or "unknown"),
+        command=["pipeprof", *sys.argv[1:]],
+        started=now.isoformat(timespec="seconds"),
+        a=a.shown,
+        b=b.shown,
+    )
+    writer = ProfileWriter(places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile))
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
+    try:
+        body(result, lambda: writer.write(result), progress)
+        result.complete = not result.errors
+    finally:
+        progress.close()
+        result.exit_code = result.exit_code or 0
+        result.seconds = round(time.monotonic() - began, 2)
+        writer.write(result, final=True)
+    for warning in writer.warnings:
+        from pipeprof.cli.streams import say
+
+        say(f"pipeprof: warning: {warning}")
+    _report(result, writer.path, outputs, given)
+    writer.require_saved()
+    return result
+
+
+def live(side: GivenSide) -> LiveSide:
+    """A side that is measured now, with a place for its own profile."""
+    from pipeprof.profiles.judge.live import LiveSide
+
+    assert side.settings is not None  # noqa: S101 - for the type checker: the caller has looked
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return LiveSide(side.settings, ProfileWriter(places(side.name, stamp)))
+
+
+def end_of(side: GivenSide) -> float | None:
+    """When the time of the command is over, in seconds of `time.monotonic`; None for never."""
+    limit = side.settings.max_time if side.settings is not None else None
+    return time.monotonic() + limit if limit is not None else None
+
+
+def _report(result: Result, saved: Path | None, outputs: Outputs, given: CompareOptions | GateOptions) -> None:
+    def text(kind: str, style: Style, *, to_file: bool) -> str:
+        blocks = build_result(result, output.shown_path(saved), verbose=given.verbose)
+        return render(kind, Output(result, lambda: blocks, style), to_file=to_file)
+
+    output.write_texts(text, outputs, given.color, saved)

@@ -1,0 +1,167 @@
+"""The ``budgets:`` of a spec: what the gate judges, and how much of a change it lets pass."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, WithJsonSchema
+
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.problems import mismatch
+from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
+
+Level = Literal["off", "warn", "error"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*s\s*")
+_FORMS = "a share such as 5%, {example}, off, or a mapping of change, limit and level"
+_EXAMPLES = {
+    "ms": "a limit such as 20ms",
+    "s": "a limit such as 2s",
+    "B": "a limit such as 2GiB",
+    "1/s": "a limit such as 800/s",
+}
+
+
+class Budget(Document):
+    """How much worse a metric may be than the baseline's, and how large (of a rate: how small) it may be at all."""
+
+    change: float | None = Field(default=None, description="Share that it may be worse, such as 5%.")
+    limit: float | None = Field(default=None, description="Value that it may not exceed; of a rate, not fall below.")
+    level: Level = Field(default="error", description="off: shown only; warn: exit code 0 with a warning; error: 3.")
+
+
+def parse_share(value: Any) -> float:
+    """A share written in percent.
+
+    Raises:
+        PydanticCustomError: It is none; a ValueError.
+
+    Example:
+        >>> parse_share("5%")
+        0.05
+    """
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise mismatch(value, "share", "a share such as 5%")
+    return float(match[1]) / 100
+
+
+def parse_limit(value: Any, unit: str) -> float:
+    """A value with its unit, in the unit in which the metric is stored.
+
+    Args:
+        value: As written.
+        unit: ``ms``, ``s``, ``B`` or ``1/s``; empty for a share.
+
+    Raises:
+        PydanticCustomError: It has another unit; a ValueError.
+
+    Example:
+        >>> parse_limit("0.02s", "ms"), parse_limit("2KiB", "B"), parse_limit("800/s", "1/s")
+        (20.0, 2048.0, 800.0)
+    """
+    if unit == "ms":
+        return 1e3 * parse_duration(value)
+    if unit == "s":
+        return parse_duration(value)
+    if unit == "B":
+        return float(parse_size(value))
+    if unit == "1/s":
+        match = _RATE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise mismatch(value, "rate", "a rate such as 800/s")
+        return float(match[1])
+    return parse_share(value)
+
+
+def parse_budget(value: Any, unit: str) -> Budget:
+    """Read a budget as it is written in a spec or after ``--max-METRIC``.
+
+    Args:
+        value: A share, a value with its unit, a level, or a mapping.
+        unit: Of the metric.
+
+    Raises:
+        PydanticCustomError: It is none of these; a ValueError.
+
+    Example:
+        >>> parse_budget("5%", "ms").change, parse_budget("20ms", "ms").limit, parse_budget("off", "B").level
+        (0.05, 20.0, 'off')
+    """
+    if isinstance(value, dict):
+        unknown = [key for key in value if key not in Budget.model_fields]
+        if unknown:
+            raise mismatch(unknown[0], "budget", "change, limit or level", Budget.model_fields)
+        level = value.get("level", "error")
+        if level not in LEVELS:
+            raise mismatch(level, "level", "off, warn or error", LEVELS)
+        change, limit = value.get("change"), value.get("limit")
+        return Budget.model_construct(
+            change=parse_share(change) if change is not None else None,
+            limit=parse_limit(limit, unit) if limit is not None else None,
+            level=level,
+        )
+    if value in LEVELS:
+        return Budget.model_construct(change=None, limit=None, level=value)
+    if value is False:
+        # YAML 1.1 reads `off` as no.
+        return Budget.model_construct(change=None, limit=None, level="off")
+    if isinstance(value, str) and "%" in value and unit:
+        return Budget.model_construct(change=parse_share(value), limit=None, level="error")
+    try:
+        return Budget.model_construct(change=None, limit=parse_limit(value, unit), level="error")
+    except ValueError:
+        expected = _FORMS.format(example=_EXAMPLES.get(unit, "off"))
+        raise mismatch(value, "budget", expected) from None
+
+
+_BUDGET_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "description": "A share such as 5%, a value with its unit, or a level."},
+        {"type": "number"},
+        {"const": False},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "change": {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$"},
+                "limit": {"type": ["string", "number"]},
+                "level": {"enum": list(LEVELS)},
+            },
+        },
+    ]
+}
+UNITS = {
+    "step_ms": "ms",
+    "elements_per_second": "1/s",
+    "wait_ms": "ms",
+    "idle_share": "",
+    "cpu_ms_per_element": "ms",
+    "peak_bytes": "B",
+    "first_batch_s": "s",
+    "disk_bytes_per_element": "B",
+}
+"""Units of the metrics, in which they are stored; a share has none."""
+_JSON = WithJsonSchema(_BUDGET_SCHEMA)
+Milliseconds = Annotated[Budget | None, Checked(partial(parse_budget, unit="ms")), _JSON]
+Seconds = Annotated[Budget | None, Checked(partial(parse_budget, unit="s")), _JSON]
+Bytes = Annotated[Budget | None, Checked(partial(parse_budget, unit="B")), _JSON]
+Rate = Annotated[Budget | None, Checked(partial(parse_budget, unit="1/s")), _JSON]
+Share = Annotated[Budget | None, Checked(partial(parse_budget, unit="")), _JSON]
+
+
+class Budgets(Document):
+    """Budgets of the gate, by metric."""
+
+    step_ms: Milliseconds = Field(default=None, description="Step interval, e.g. 5% or 20ms.")
+    elements_per_second: Rate = Field(default=None, description="Throughput, e.g. 5% or 800/s.")
+    wait_ms: Milliseconds = Field(default=None, description="Wait per step, e.g. 2ms.")
+    idle_share: Share = Field(default=None, description="Idle share of the device, e.g. 10%.")
+    cpu_ms_per_element: Milliseconds = Field(default=None, description="CPU time per element, e.g. 5%.")
+    peak_bytes: Bytes = Field(default=None, description="Peak memory, e.g. 5% or 2GiB.")
+    first_batch_s: Seconds = Field(default=None, description="Time until the first batch, e.g. 20% or 5s.")
+    disk_bytes_per_element: Bytes = Field(default=None, description="Bytes read from the disk per element, e.g. 1kB.")

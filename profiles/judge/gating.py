@@ -1,0 +1,94 @@
+"""What a gate judges, when it has seen enough, and what it ends with: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.judge.decide import LOOKS
+from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged
+from pipeprof.profiles.wording import listed
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.budgets import Budget
+    from pipeprof.profiles.judge.result import Result
+
+PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
+NOTHING, NOT_COMPARABLE = 5, 6
+"""Exit codes without a verdict: nothing was measured, or a metric is missing on one side."""
+
+
+def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget | None]) -> dict[str, Judged]:
+    """What counts of each metric: what is judged unasked, the budgets of a spec, and those of the command line.
+
+    Args:
+        budgets: Of the spec, by metric; None where it has none.
+        flags: Of the command line, which win.
+    """
+    found = dict(BY_DEFAULT)
+    for given in (budgets, flags):
+        for name, budget in given.items():
+            if budget is not None:
+                found[name] = Judged(floor=budget.change, limit=budget.limit, level=budget.level)
+    return found
+
+
+def looks_within(most: int) -> tuple[int, ...]:
+    """The numbers of pairs after which a gate looks.
+
+    Args:
+        most: Pairs after which it ends in any case.
+
+    Example:
+        >>> looks_within(15), looks_within(8), looks_within(3)
+        ((5, 7, 9, 12, 15), (5, 7, 8), (3,))
+    """
+    return (*(look for look in LOOKS if look < most), most)
+
+
+def has_seen_enough(result: Result, most: int) -> bool:
+    """Whether every metric that is judged is decided, at a look, or there may be no more pairs.
+
+    Args:
+        result: With its rows up to date.
+        most: Pairs after which it ends in any case.
+    """
+    count = len(result.pairs)
+    if count not in looks_within(most):
+        return count >= most
+    judged = [row for row in result.metrics if row.level != "off"]
+    return count >= most or all(row.verdict != "cannot tell" for row in judged)
+
+
+def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
+    """Write the verdict and the exit code into the result of a session that came to its end.
+
+    Without a pair, and where a metric that is to be judged was not measured, there is no verdict.
+
+    Args:
+        result: With its rows up to date.
+        lacking: Metrics that are to be judged and that some process lacks.
+    """
+    if not result.pairs or lacking:
+        what = f"{listed(lacking)}: not measured on both sides" if result.pairs else "nothing was measured"
+        result.errors.append(Message(code="not-measured", message=what))
+        result.exit_code = NOT_COMPARABLE if result.pairs else NOTHING
+        return
+    errors = [row for row in result.metrics if row.level == "error"]
+    if any(row.verdict == "regressed" for row in errors):
+        result.verdict, result.exit_code = "regressed", FAILED
+    elif any(row.verdict == "cannot tell" for row in errors):
+        result.verdict, result.exit_code = "cannot tell", INCONCLUSIVE
+    else:
+        result.verdict, result.exit_code = "not regressed", PASSED
+    for row in result.metrics:
+        if row.level == "warn" and row.verdict == "regressed":
+            message = f"{row.title} has regressed; its budget is a warning"
+            result.warnings.append(Message(code="budget", message=message))
+
+
+def not_measured(result: Result, judged: Mapping[str, Judged]) -> list[str]:
+    """Names of metrics that are to be judged and that some process lacks."""
+    measured = {row.name for row in result.metrics}
+    return [name for name, wanted in judged.items() if wanted.level != "off" and name not in measured]
