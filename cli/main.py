@@ -21,8 +21,9 @@ import typer  # noqa: E402
 
 from pipeprof.cli import exit_codes  # noqa: E402
 from pipeprof.cli.commands import check, compare, data, explain, fix, gate, init, rules, run, schema, show  # noqa: E402
+from pipeprof.cli.comparing.options import CompareOptions, GateOptions  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
-from pipeprof.cli.options import CompareOptions, FixOptions, GateOptions, RunOptions, typed_command  # noqa: E402
+from pipeprof.cli.options import FixOptions, RunOptions, typed_command  # noqa: E402
 from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pipeprof.cli.options import Arg, CheckFormat, Color, Env, Json, NoPython, O
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.commands.targets import Changes
+    from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
@@ -66,7 +66,7 @@ def check(
     Loads no TensorFlow.
     """
     from pipeprof.cli import options, streams
-    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
+    from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 

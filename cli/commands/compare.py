@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeprof.cli.comparing.options import CompareOptions
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import CompareOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeprof.cli.commands.sides import GivenSide
+    from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.result import Result
@@ -35,8 +35,8 @@ def compare(given: CompareOptions) -> None:
     from tempfile import TemporaryDirectory
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.pairs import compared, end_of, live
-    from pipeprof.cli.commands.sides import read_sides
+    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.judge.decide import PAIRS
 
@@ -54,9 +54,9 @@ def compare(given: CompareOptions) -> None:
             if a.settings is None or b.settings is None:
                 _compare_profiles(given, a, b, result, progress)
                 return
-            from pipeprof.profiles.judge.live import Plan, measure
+            from pipeprof.profiles.judge.live import SessionPlan, measure
 
-            plan = Plan(enough=lambda so_far: len(so_far.pairs) >= pairs, end_at=end_of(a))
+            plan = SessionPlan(enough=lambda so_far: len(so_far.pairs) >= pairs, end_at=end_of(a))
             measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
 
         result = compared("compare", (a, b), outputs, given, body)
@@ -79,7 +79,7 @@ def _compare_profiles(given: CompareOptions, a: GivenSide, b: GivenSide, result:
 
 
 def _profile(side: GivenSide, progress: RunProgress) -> Profile:
-    from pipeprof.cli.commands.pairs import live
+    from pipeprof.cli.comparing.session import live
     from pipeprof.pipelines.errors import PipelineFailedError
     from pipeprof.profiles.harness.harness import run_sample
 

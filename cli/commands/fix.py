@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from functools import partial
     from pathlib import Path
 
-    from pipeprof.cli.commands.targets import Changes
     from pipeprof.cli.output import Outputs
+    from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.rule import Semantics
@@ -49,7 +49,7 @@ def fix(given: FixOptions) -> None:
     """
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import refuse
-    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
+    from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeprof.cli.comparing.options import GateOptions, budgets
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import GateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +32,15 @@ def gate(given: GateOptions) -> None:
     from tempfile import TemporaryDirectory
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.pairs import compared, end_of, live
-    from pipeprof.cli.commands.sides import read_sides
+    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.judge.decide import MAX_PAIRS
     from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, judged_of, not_measured
 
     options.choice("--color", given.color, options.COLORS)
     most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
-    flags = options.budgets(given)
+    flags = budgets(given)
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="gate")
     if given.against is None:
         msg = "gate needs a pipeline to compare with: --against git:main, or another target"
@@ -56,13 +56,13 @@ def gate(given: GateOptions) -> None:
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             from pipeprof.profiles.document.messages import Message
-            from pipeprof.profiles.judge.live import Plan, measure
+            from pipeprof.profiles.judge.live import SessionPlan, measure
 
             if b.shown.dirty:
                 note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
                 result.warnings.append(Message(code="dirty-tree", message=note))
             enough = lambda so_far: has_seen_enough(so_far, most)  # noqa: E731
-            plan = Plan(enough=enough, judged=judged, profiled=False, end_at=end_of(b))
+            plan = SessionPlan(enough=enough, judged=judged, profiled=False, end_at=end_of(b))
             measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
             if not result.errors:
                 conclude_gate(result, not_measured(result, judged))

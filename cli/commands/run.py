@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipeprof.cli.commands.targets import Changes
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
+    from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -48,7 +48,7 @@ def run(given: RunOptions) -> None:
     from functools import partial
 
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
+    from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN

@@ -3,7 +3,7 @@
 The unit is a pair: one process of each side, started at the same time and measured in turns. Of each pair, the
 logarithm of the ratio of its two values is taken (the difference, where 0 is a usual value). The interval is
 Student's, at 98 % over the pairs: 99 % on each side. One rule then gives every verdict. B has regressed where the
-whole interval is beyond the floor; it has not where the whole interval is before it; else it cannot be told.
+whole interval is beyond the floor; it has not where the whole interval is before it; else there is no verdict.
 
 So both errors are bounded at the floor itself: a change of exactly the floor is called either way in 1 % of looks,
 and of two equal pipelines the wrong verdict needs the whole floor and the half-width of the interval.
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal, TypeVar
 
-from pipeprof.profiles.judge.metrics import Metric
+from pipeprof.profiles.judge.metrics import MetricKind
 from pipeprof.profiles.verify.judging.ratio import student_t
 
 Verdict = Literal["regressed", "not regressed", "cannot tell"]
@@ -39,7 +39,7 @@ FAR = 200
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeasuredChange:
     """The change of a metric from A to B, and its interval.
 
     Attributes:
@@ -59,7 +59,7 @@ class Estimate:
     error: float
 
 
-def changes(metric: Metric, a: Sequence[float], b: Sequence[float]) -> list[float]:
+def changes(metric: MetricKind, a: Sequence[float], b: Sequence[float]) -> list[float]:
     """The change of each pair on the scale of the decision, positive where B is worse.
 
     Args:
@@ -81,7 +81,7 @@ def changes(metric: Metric, a: Sequence[float], b: Sequence[float]) -> list[floa
     return [sign * math.log(other / one) for one, other in zip(a, b, strict=True)]
 
 
-def estimate(metric: Metric, worse: Sequence[float]) -> Estimate | None:
+def estimate(metric: MetricKind, worse: Sequence[float]) -> MeasuredChange | None:
     """Average the changes of pairs; ``None`` without a pair.
 
     Args:
@@ -100,10 +100,10 @@ def estimate(metric: Metric, worse: Sequence[float]) -> Estimate | None:
     error = stdev(worse) / math.sqrt(len(worse)) if len(worse) > 1 else math.inf
     half = _quantile(len(worse), ERROR) * error if len(worse) > 1 else math.inf
     ends = sorted(_as_change(metric, value) for value in (mean - half, mean + half))
-    return Estimate(_as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
+    return MeasuredChange(_as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
 
 
-def _as_change(metric: Metric, worse: float) -> float:
+def _as_change(metric: MetricKind, worse: float) -> float:
     signed = worse if metric.higher_is_worse else -worse
     if metric.scale == "difference":
         return signed
@@ -114,7 +114,7 @@ def _quantile(pairs: int, error: float) -> float:
     return student_t(pairs - 1, 1 - 2 * error)
 
 
-def floor_of(metric: Metric, floor: float | None = None) -> float:
+def floor_of(metric: MetricKind, floor: float | None = None) -> float:
     """The floor on the scale of the decision.
 
     Args:
@@ -125,7 +125,7 @@ def floor_of(metric: Metric, floor: float | None = None) -> float:
     return value if metric.scale == "difference" else math.log1p(value)
 
 
-def verdict_of(found: Estimate, floor: float, error: float = ERROR) -> Verdict:
+def verdict_of(found: MeasuredChange, floor: float, error: float = ERROR) -> Verdict:
     """Whether B has regressed by more than a floor.
 
     Args:
@@ -134,7 +134,7 @@ def verdict_of(found: Estimate, floor: float, error: float = ERROR) -> Verdict:
         error: Of the interval on each side.
 
     Example:
-        >>> verdict_of(Estimate(1.1, 1.08, 1.12, 5, 0.0953, 0.005), 0.03)
+        >>> verdict_of(MeasuredChange(1.1, 1.08, 1.12, 5, 0.0953, 0.005), 0.03)
         'regressed'
     """
     if found.pairs < 2:
@@ -146,7 +146,7 @@ def verdict_of(found: Estimate, floor: float, error: float = ERROR) -> Verdict:
     return "not regressed" if found.worse + half < floor else "cannot tell"
 
 
-def verdicts(tests: Mapping[Key, tuple[Estimate, float]]) -> dict[Key, Verdict]:
+def verdicts(tests: Mapping[Key, tuple[MeasuredChange, float]]) -> dict[Key, Verdict]:
     """The verdicts on several changes together.
 
     To call one of them regressed, Holm's procedure is followed: the clearest one has to hold at the error over their
@@ -167,7 +167,7 @@ def verdicts(tests: Mapping[Key, tuple[Estimate, float]]) -> dict[Key, Verdict]:
     return given
 
 
-def _strength(found: Estimate, floor: float) -> float:
+def _strength(found: MeasuredChange, floor: float) -> float:
     """How many standard errors a change is beyond the floor."""
     beyond = found.worse - floor
     if found.error == 0:
@@ -175,7 +175,7 @@ def _strength(found: Estimate, floor: float) -> float:
     return beyond / found.error
 
 
-def words_of(metric: Metric, found: Estimate, floor: float) -> Words:
+def words_of(metric: MetricKind, found: MeasuredChange, floor: float) -> Words:
     """State in words what B is, compared with A: better or worse where the whole interval is beyond the floor.
 
     Args:
@@ -183,7 +183,7 @@ def words_of(metric: Metric, found: Estimate, floor: float) -> Words:
         found: The change.
         floor: On the scale of the decision.
     """
-    mirrored = Estimate(found.change, found.low, found.high, found.pairs, -found.worse, found.error)
+    mirrored = MeasuredChange(found.change, found.low, found.high, found.pairs, -found.worse, found.error)
     worse, better = verdict_of(found, floor), verdict_of(mirrored, floor)
     if "regressed" in {worse, better}:
         is_worse = worse == "regressed"
@@ -207,7 +207,7 @@ def resolution(pairs: int, error: float, floor: float) -> float:
     return floor + 2 * _quantile(pairs, ERROR) * error
 
 
-def pairs_to_settle(found: Estimate, floor: float) -> int | None:
+def pairs_to_settle(found: MeasuredChange, floor: float) -> int | None:
     """How many pairs in all would settle a verdict if the next ones are as those so far.
 
     Args:

@@ -51,7 +51,7 @@ class LiveSide:
 
 
 @dataclass
-class Plan:
+class SessionPlan:
     """How long a session is and what it judges.
 
     Attributes:
@@ -70,7 +70,7 @@ class Plan:
 def measure(
     sides: Mapping[SideName, LiveSide],
     result: Result,
-    plan: Plan,
+    plan: SessionPlan,
     progress: RunProgress,
     save: Callable[[], object],
 ) -> None:
@@ -109,7 +109,7 @@ class _Comparison:
         self,
         sides: Mapping[SideName, LiveSide],
         result: Result,
-        plan: Plan,
+        plan: SessionPlan,
         progress: RunProgress,
         save: Callable[[], object],
     ) -> None:

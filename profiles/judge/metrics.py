@@ -10,7 +10,7 @@ Scale = Literal["ratio", "difference"]
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricKind:
     """One quantity of a process.
 
     Attributes:
@@ -39,14 +39,14 @@ class Metric:
 FLOOR = 0.03
 """Smallest share that counts (DESIGN §5): below it, processes of the same pipeline differ on shared machines."""
 
-METRICS: tuple[Metric, ...] = (
-    Metric("step_ms", "step interval", "ms", FLOOR, judged=True, is_speed=True),
-    Metric("elements_per_second", "throughput", "1/s", FLOOR, higher_is_worse=False, is_speed=True),
-    Metric("wait_ms", "wait per step", "ms", 0.1, scale="difference"),
-    Metric("idle_share", "idle share", "", 0.01, scale="difference"),
-    Metric("cpu_ms_per_element", "CPU per element", "ms", FLOOR),
-    Metric("peak_bytes", "peak memory", "B", FLOOR, judged=True),
-    Metric("first_batch_s", "first batch after", "s", 0.1, is_speed=True),
-    Metric("disk_bytes_per_element", "disk per element", "B", 1.0, scale="difference", exact=True),
+METRICS: tuple[MetricKind, ...] = (
+    MetricKind("step_ms", "step interval", "ms", FLOOR, judged=True, is_speed=True),
+    MetricKind("elements_per_second", "throughput", "1/s", FLOOR, higher_is_worse=False, is_speed=True),
+    MetricKind("wait_ms", "wait per step", "ms", 0.1, scale="difference"),
+    MetricKind("idle_share", "idle share", "", 0.01, scale="difference"),
+    MetricKind("cpu_ms_per_element", "CPU per element", "ms", FLOOR),
+    MetricKind("peak_bytes", "peak memory", "B", FLOOR, judged=True),
+    MetricKind("first_batch_s", "first batch after", "s", 0.1, is_speed=True),
+    MetricKind("disk_bytes_per_element", "disk per element", "B", 1.0, scale="difference", exact=True),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -65,7 +65,7 @@ class Metric(Model):
         None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
     )
     disturbed: bool = Field(
-        False, description="Processes of A itself differ by more than the floor: nothing can be told."
+        False, description="Processes of A itself differ by more than the floor: no verdict is possible."
     )
     more_pairs: int | None = Field(None, description="How many more pairs would settle the verdict.")
 

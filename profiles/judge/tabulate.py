@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.profiles.judge import decide
-from pipeprof.profiles.judge.metrics import METRICS, Metric
+from pipeprof.profiles.judge.metrics import METRICS, MetricKind
 from pipeprof.profiles.judge.result import Metric as Row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Columns(NamedTuple):
 class _Test(NamedTuple):
     """A change and the floor that it is held against, on the scale of the decision."""
 
-    found: decide.Estimate
+    found: decide.MeasuredChange
     floor: float
 
 
@@ -53,7 +53,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
     """Judge all metrics that every process of every pair has.
 
     Where two processes of A itself differ by more than the floor, the machine makes differences out of nothing, and
-    nothing can be told.
+    no verdict is possible.
 
     Args:
         pairs: Of a session.
@@ -88,7 +88,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
     return rows
 
 
-def _columns(metric: Metric, pairs: Sequence[PairValues]) -> _Columns | None:
+def _columns(metric: MetricKind, pairs: Sequence[PairValues]) -> _Columns | None:
     """The values of all processes; None where one lacks the metric."""
     lowest = -math.inf if metric.scale == "difference" else 0.0
     sides = [pair.a for pair in pairs], [pair.b for pair in pairs], [pair.again for pair in pairs if pair.again]
@@ -97,18 +97,18 @@ def _columns(metric: Metric, pairs: Sequence[PairValues]) -> _Columns | None:
     return found if all(value > lowest for column in found for value in column) else None
 
 
-def _middle(metric: Metric, one: float, other: float) -> float:
+def _middle(metric: MetricKind, one: float, other: float) -> float:
     """The value of A in a pair: the mean of its two processes on the scale of the decision."""
     return fmean((one, other)) if metric.scale == "difference" else math.sqrt(one * other)
 
 
-def _test(metric: Metric, a: Sequence[float], b: Sequence[float], floor: float) -> _Test:
+def _test(metric: MetricKind, a: Sequence[float], b: Sequence[float], floor: float) -> _Test:
     found = decide.estimate(metric, decide.changes(metric, a, b))
     assert found is not None  # noqa: S101 - for the type checker: there is a pair
     return _Test(found, floor)
 
 
-def _row(metric: Metric, columns: _Columns, test: _Test, wanted: Judged) -> Row:
+def _row(metric: MetricKind, columns: _Columns, test: _Test, wanted: Judged) -> Row:
     found, own = test.found, [*columns.a, *columns.again]
     return Row(
         name=metric.name,
@@ -131,19 +131,19 @@ def _row(metric: Metric, columns: _Columns, test: _Test, wanted: Judged) -> Row:
     )
 
 
-def _same(metric: Metric, columns: _Columns) -> decide.Estimate | None:
+def _same(metric: MetricKind, columns: _Columns) -> decide.MeasuredChange | None:
     """What the two processes of A differ by."""
     if len(columns.again) < 2:
         return None
     return decide.estimate(metric, decide.changes(metric, columns.a, columns.again))
 
 
-def _differs_from_itself(metric: Metric, columns: _Columns, floor: float) -> bool:
+def _differs_from_itself(metric: MetricKind, columns: _Columns, floor: float) -> bool:
     same = _same(metric, columns)
     return same is not None and decide.words_of(metric, same, floor) not in {"no difference", "cannot tell"}
 
 
-def _resolution(metric: Metric, columns: _Columns, floor: float) -> float | None:
+def _resolution(metric: MetricKind, columns: _Columns, floor: float) -> float | None:
     """The smallest change that the session would find, from what two processes of A differ by."""
     same = _same(metric, columns)
     if same is None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.options import CompareOptions, GateOptions
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -19,6 +18,35 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 4.0
 """Length of the measurement of each side alone, which shows its stages."""
+
+
+class SideOptions(Protocol):
+    """The options that both sides share; see `pipeprof.cli.options.RunOptions`."""
+
+    @property
+    def sets(self) -> list[str] | None: ...
+    @property
+    def overlays(self) -> list[str] | None: ...
+    @property
+    def env(self) -> bool: ...
+    @property
+    def args(self) -> list[str] | None: ...
+    @property
+    def no_python(self) -> bool: ...
+    @property
+    def step(self) -> str | None: ...
+    @property
+    def dispatch(self) -> str | None: ...
+    @property
+    def seed(self) -> str | None: ...
+    @property
+    def timeout(self) -> str | None: ...
+    @property
+    def max_time(self) -> str | None: ...
+    @property
+    def memory_limit(self) -> str | None: ...
+    @property
+    def no_lock(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +76,7 @@ class GivenSide:
 
 
 def read_sides(
-    given: CompareOptions | GateOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
+    given: SideOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
     """Read both sides; nothing runs.
 
@@ -83,7 +111,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: CompareOptions | GateOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
+def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
     """Read one side.
 
     Args:
@@ -137,12 +165,10 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
     return f"{tree.folder / inside}{colon}{function}", tree.commit
 
 
-def _load(
-    given: CompareOptions | GateOptions, file: str, other: str, own: Sequence[str]
-) -> tuple[ParsedTarget, LoadedSpec | None]:
+def _load(given: SideOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
-    from pipeprof.cli.commands.targets import Changes, load_target
+    from pipeprof.cli.targets.load import Changes, load_target
 
     is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
     changes = Changes([*(given.sets or ()), *own], given.overlays or [], given.env)
@@ -155,7 +181,7 @@ def _load(
     )
 
 
-def _settings(given: CompareOptions | GateOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
+def _settings(given: SideOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
     import sys
 
     from pipeprof.cli import options

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.cli import output
+from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.formats.registry import Output, render
-from pipeprof.cli.result.report import build_result
 from pipeprof.cli.text.progress import progress_for
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipeprof.cli.commands.sides import GivenSide
-    from pipeprof.cli.options import CompareOptions, GateOptions
+    from pipeprof.cli.comparing.options import CompareOptions, GateOptions
     from pipeprof.cli.output import Outputs
+    from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide

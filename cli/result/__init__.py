@@ -1,1 +1,0 @@
-"""Reports of two pipelines side by side."""

@@ -1,0 +1,1 @@
+"""Targets on the command line: one, or the two sides of a comparison."""
