@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeprof.cli.exit_codes import epilog
 
-DOCUMENTS = ("spec", "overlay", "profile")
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Model
+
+DOCUMENTS = ("spec", "overlay", "profile", "result")
 
 EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile]", help="Document type.")] = "spec",
+    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile|result]", help="Document type.")] = "spec",
 ) -> None:
-    """Print the JSON Schema of specs, overlays (-f) or saved profiles."""
+    """Print the JSON Schema of specs, overlays (-f), saved profiles or results of compare and gate."""
     import json
 
     from pipeprof.cli.options import choice
     from pipeprof.cli.streams import write_stdout
 
     kind = choice("schema", document, DOCUMENTS)
-    made = profile_schema() if kind == "profile" else _spec(overlay=kind == "overlay")
+    makers = {"profile": profile_schema, "result": result_schema}
+    made = makers[kind]() if kind in makers else _spec(overlay=kind == "overlay")
     write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "json")
 
 
@@ -37,8 +41,19 @@ def profile_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a saved profile; a newer version may add fields everywhere."""
     from pipeprof.profiles.document.profile import Profile
 
-    body = Profile.model_json_schema()
-    for model in (body, *body["$defs"].values()):
-        if model.get("additionalProperties") is False:
-            del model["additionalProperties"]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "pipeprof profile"}
+    return _published(Profile, "pipeprof profile")
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a result of ``compare`` or ``gate``; a newer version may add fields."""
+    from pipeprof.profiles.judge.result import Result
+
+    return _published(Result, "pipeprof result")
+
+
+def _published(model: type[Model], title: str) -> dict[str, Any]:
+    body = model.model_json_schema()
+    for part in (body, *body["$defs"].values()):
+        if part.get("additionalProperties") is False:
+            del part["additionalProperties"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": title}

@@ -1,0 +1,107 @@
+"""What a gate ends with."""
+
+import pytest
+
+from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
+from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, judged_of, looks_within, not_measured
+from pipeprof.profiles.judge.metrics import METRICS
+from pipeprof.profiles.judge.result import PairValues, Result, Side
+from pipeprof.profiles.judge.tabulate import Judged, rows_of
+
+
+def result(factor: float, *, pairs: int = 5, spread: float = 0.002, **budgets) -> Result:
+    wiggle = [(-1) ** number * spread * (1 + number / 9) for number in range(pairs)]
+    values = [
+        PairValues(
+            order=[],
+            a={"step_ms": 10.0, "peak_bytes": 1e9},
+            b={"step_ms": 10.0 * factor * (1 + one), "peak_bytes": 1e9},
+            again={"step_ms": 10.0 * (1 - one / 2), "peak_bytes": 1e9},
+        )
+        for one in wiggle
+    ]
+    judged = judged_of({}, {name: parse_budget(text, UNITS[name]) for name, text in budgets.items()})
+    rows = rows_of(values, judged)
+    return Result(kind="gate", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"), pairs=values, metrics=rows)
+
+
+@pytest.mark.parametrize(
+    ("factor", "budgets", "verdict", "code"),
+    [
+        (1.0, {}, "not regressed", 0),
+        (1.1, {}, "regressed", 3),
+        (1.03, {}, "cannot tell", 4),
+        (0.5, {}, "not regressed", 0),
+        (1.1, {"step_ms": "20%"}, "not regressed", 0),
+        (1.1, {"step_ms": "off"}, "not regressed", 0),
+        (1.0, {"step_ms": "9ms"}, "regressed", 3),
+        (1.0, {"step_ms": "11ms"}, "not regressed", 0),
+        (1.0, {"step_ms": {"limit": "9ms", "level": "warn"}}, "not regressed", 0),
+    ],
+)
+def test_each_end(factor, budgets, verdict, code):
+    found = result(factor, **budgets)
+    conclude_gate(found)
+    assert (found.verdict, found.exit_code) == (verdict, code)
+
+
+def test_a_budget_that_warns_passes_with_a_warning():
+    found = result(1.2, step_ms={"change": "5%", "level": "warn"})
+    conclude_gate(found)
+    assert found.exit_code == 0
+    assert [warning.code for warning in found.warnings] == ["budget"]
+
+
+def test_nothing_measured_neither_passes_nor_fails():
+    found = result(1.0)
+    found.pairs, found.metrics = [], []
+    conclude_gate(found)
+    assert (found.verdict, found.exit_code, found.errors[0].code) == ("cannot tell", 5, "not-measured")
+
+
+def test_a_metric_that_one_side_lacks_neither_passes_nor_fails():
+    found = result(1.0)
+    lacking = not_measured(found, {"wait_ms": Judged(), "idle_share": Judged(level="off"), "step_ms": Judged()})
+    assert lacking == ["wait_ms"]
+    conclude_gate(found, lacking)
+    assert (found.verdict, found.exit_code) == ("cannot tell", 6)
+
+
+def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided():
+    assert looks_within(15) == (5, 7, 9, 12, 15)
+    assert looks_within(6) == (5, 6)
+    assert not has_seen_enough(result(1.0, pairs=4), 15)
+    assert has_seen_enough(result(1.0, pairs=5), 15)
+    assert not has_seen_enough(result(1.0, pairs=6), 15)
+    assert not has_seen_enough(result(1.03, pairs=7), 15)
+    assert has_seen_enough(result(1.03, pairs=15), 15)
+
+
+def test_a_machine_that_makes_differences_out_of_nothing_gets_no_verdict():
+    found = result(1.2)
+    for pair in found.pairs:
+        pair.again = {"step_ms": 12.0, "peak_bytes": 1e9}
+    found.metrics = rows_of(found.pairs)
+    conclude_gate(found)
+    assert found.metrics[0].disturbed
+    assert found.exit_code == 4
+
+
+def test_budgets_have_the_metrics_and_units_of_sessions():
+    assert {metric.name: metric.unit for metric in METRICS} == UNITS
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "message"),
+    [
+        ("fast", "ms", "a share such as 5%, a limit such as 20ms"),
+        ("20ms", "B", "a limit such as 2GiB"),
+        ({"chance": "5%"}, "ms", "change, limit or level"),
+        ({"level": "loud"}, "ms", "off, warn or error"),
+        ({"change": 5}, "ms", "a share such as 5%"),
+    ],
+)
+def test_a_wrong_budget_is_refused_with_its_forms(text, unit, message):
+    with pytest.raises(ValueError, match=message):
+        parse_budget(text, unit)

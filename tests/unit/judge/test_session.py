@@ -1,0 +1,98 @@
+"""Sessions of pairs, with workers that are made up."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, schedule
+from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
+from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.verify.team import MemberFailedError, Team
+
+BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.5, 0.25)
+
+
+class Workers:
+    """Workers of which only so many fit into the memory, and one may fail."""
+
+    def __init__(self, room: int = 3, interval: float = 0.01, failing: str | None = None) -> None:
+        self.said: list[tuple[str, TurnRequest]] = []
+        self.alive: set[str] = set()
+        self._room = room
+        self._interval = interval
+        self._failing = failing
+
+    def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
+        assert seconds > 0
+        for name in jobs:
+            self.alive.add(name)
+            if len(self.alive) > self._room:
+                raise MemberFailedError(name, "reached the memory limit", crowded=True)
+        return dict.fromkeys(jobs, BUILT)
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        assert name in self.alive
+        assert seconds > 0
+        if name == self._failing:
+            raise MemberFailedError(name, "raised: no such file")
+        if request.kind == "block":
+            self.said.append((name, request))
+        return TurnEnded(request.steps, request.steps * self._interval, 0.1, 0.2, 1 << 30, read_bytes=0)
+
+    def end(self, *names: str) -> None:
+        self.alive -= set(names or self.alive)
+
+
+def session(workers: Workers) -> Session:
+    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
+    return Session(cast("Team", workers), jobs, timeout=60.0)
+
+
+def test_the_order_of_blocks_is_balanced_within_a_pair_and_turned_in_the_next():
+    assert schedule(0, 2) == (A, B, AGAIN, AGAIN, B, A)
+    assert schedule(1, 2) == (AGAIN, B, A, A, B, AGAIN)
+    for number in (0, 1):
+        order = schedule(number)
+        places = {name: sum(place for place, one in enumerate(order) if one == name) for name in NAMES}
+        assert len(set(places.values())) == 1
+
+
+def test_a_pair_is_three_processes_in_turns():
+    workers = Workers()
+    pair = session(workers).pair(0)
+    assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
+    assert workers.alive == set()
+    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 4
+    values = pair.b.values(elements_per_batch=32)
+    assert values["step_ms"] == pytest.approx(10.0)
+    assert values["elements_per_second"] == pytest.approx(3200.0)
+    assert values["first_batch_s"] == pytest.approx(0.75)
+    assert values["peak_bytes"] == 1 << 30
+    assert values["disk_bytes_per_element"] == 0
+    assert "elements_per_second" not in pair.b.values(elements_per_batch=None)
+
+
+def test_where_three_do_not_fit_one_runs_after_the_other():
+    workers = Workers(room=1)
+    one = session(workers)
+    pair = one.pair(0)
+    assert one.order == "one by one"
+    assert [name for name, _ in workers.said] == [A] * 4 + [B] * 4 + [AGAIN] * 4
+    assert len(pair.again.blocks) == 4
+
+
+@pytest.mark.parametrize(("failing", "side"), [(A, "a"), (AGAIN, "a"), (B, "b")])
+def test_a_side_that_fails_is_named(failing, side):
+    workers = Workers(failing=failing)
+    with pytest.raises(SideFailedError, match="raised: no such file") as error:
+        session(workers).pair(0)
+    assert error.value.side == side
+    assert workers.alive == set()
+
+
+@pytest.mark.parametrize(("interval", "steps"), [(0.01, 8), (0.5, 5), (2.0, 3)])
+def test_slow_steps_make_blocks_of_fewer(interval, steps):
+    workers = Workers(interval=interval)
+    session(workers).pair(0)
+    assert {request.steps for _, request in workers.said} == {steps}
