@@ -17,6 +17,8 @@ from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from pipeprof.pipelines.spec.step import Step as ParsedStep
     from pipeprof.profiles.advise.rule import Semantics
 
@@ -248,7 +250,7 @@ class FixOptions:
     verbose: Verbose = False
 
 
-Options = TypeVar("Options")
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 def typed_command(command: Callable[[Options], None], options: type[Options]) -> Callable[..., None]:

@@ -85,11 +85,9 @@ def _conditions(result: Result) -> str:
 def _metrics(metrics: Sequence[Metric]) -> Table:
     return Table(
         [
-            Column("", [metric.title if metric.stage is None else metric.stage for metric in metrics], right=False),
+            Column("", [_title(metric) for metric in metrics], right=False),
             Column("A", [value_text(metric, metric.a) for metric in metrics]),
-            Column("±", [value_text(metric, _half(metric.a_spread)) for metric in metrics], keep=1, style="dim"),
             Column("B", [value_text(metric, metric.b) for metric in metrics]),
-            Column("±", [value_text(metric, _half(metric.b_spread)) for metric in metrics], keep=1, style="dim"),
             Column("B / A", [describe_change(metric) for metric in metrics], right=False),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
             Column("B is", [_words(metric) for metric in metrics], right=False),
@@ -97,8 +95,8 @@ def _metrics(metrics: Sequence[Metric]) -> Table:
     )
 
 
-def _half(value: float | None) -> float | None:
-    return value / 2 if value is not None else None
+def _title(metric: Metric) -> str:
+    return metric.title if metric.limit is None else f"{metric.title}, at most {value_text(metric, metric.limit)}"
 
 
 def _words(metric: Metric) -> str:
@@ -118,7 +116,7 @@ def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
             else f"{metric.title} {value_text(metric, metric.resolution)}"
             for metric in known
         )
-        yield Legend([("", f"Processes of A itself show that this session finds changes from: {each}")])
+        yield Legend([("", f"Resolution, from two processes of A in each pair: {each}")])
 
 
 def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Problem
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.judge.result import Result
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
@@ -72,8 +73,33 @@ def _escaped(text: str, letters: dict[str, str]) -> str:
     return spell_brackets(escape("".join(letters.get(letter, letter) for letter in text)))
 
 
+def render_result(result: Result) -> str:
+    """One annotation for each regression, and for what cannot be decided; a notice where all has passed.
+
+    Args:
+        result: Of a gate.
+    """
+    from pipeprof.profiles.judge.words import headline, sentence_of
+
+    place = {"file": result.b.text.partition(":")[0] if result.b.ref is None else None}
+    lines = [_line("error", {**place, "title": problem.code}, problem.message) for problem in result.errors]
+    for metric in result.metrics:
+        if metric.level == "off" or metric.verdict == "not regressed":
+            continue
+        level = "error" if metric.verdict == "regressed" and metric.level == "error" else "warning"
+        title = f"{metric.title}: {metric.verdict}"
+        lines.append(_line(level, {**place, "title": title}, sentence_of(metric)))
+    lines += [_line("warning", {"title": warning.code}, warning.message) for warning in result.warnings]
+    label, rest, _ = headline(result)
+    return "".join(f"{line}\n" for line in lines or [_line("notice", {"title": "pipeprof gate"}, f"{label}{rest}")])
+
+
 def _render(output: Output) -> str:
-    return render_github(output.profile)
+    from pipeprof.profiles.document.profile import Profile
+
+    if isinstance(output.document, Profile):
+        return render_github(output.document)
+    return render_result(output.result)
 
 
-FORMAT = Format("github", (), frozenset({"check"}), _render, order=3)
+FORMAT = Format("github", (), frozenset({"check", "gate"}), _render, order=3)

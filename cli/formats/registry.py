@@ -42,6 +42,14 @@ class Output:
         assert isinstance(self.document, Profile)  # noqa: S101 - a format is for the commands that it names
         return self.document
 
+    @property
+    def result(self) -> Result:
+        """The document of `compare` and `gate`."""
+        from pipeprof.profiles.judge.result import Result
+
+        assert isinstance(self.document, Result)  # noqa: S101 - as above
+        return self.document
+
 
 @dataclass(frozen=True)
 class Format:

@@ -231,7 +231,9 @@ class _Comparison:
         )
         if result.data is None:
             # The two processes of A show what A itself reproduces.
-            result.data = check_data(pair.a.built, pair.again.built, pair.b.built, "same").words
+            found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")
+            words = found.words.replace("than before", "than A's")
+            result.data = f"A and B give the same: {words}" if found.same else f"B gives other data: {words}"
         result.metrics = rows_of(result.pairs, self._plan.judged)
 
     def _fail(self, side: str, reason: str) -> None:

@@ -17,6 +17,13 @@ _LABELS = {
 }
 
 
+_GATE = {
+    "not regressed": ("Passed:", "green"),
+    "regressed": ("Failed:", "red"),
+    "cannot tell": ("Inconclusive:", "yellow"),
+}
+
+
 def value_text(metric: Metric, value: float | None) -> str:
     """A value of a metric with its unit; empty for none."""
     if value is None:
@@ -66,7 +73,7 @@ def headline(result: Result) -> tuple[str, str, str]:
     """The result in one sentence: its first words, the rest, and a colour.
 
     Example:
-        ``B is slower: 1.12× the step interval of A (1.09–1.15), 10.0 → 11.2 ms; peak memory: no difference above 3 %``
+        ``B is slower: step interval 10.0 ms → 11.2 ms, 1.12× (1.10–1.14); peak memory 572 MiB → 572 MiB, …``
     """
     main = main_metric(result)
     if result.errors and (main is None or result.exit_code):
@@ -74,23 +81,37 @@ def headline(result: Result) -> tuple[str, str, str]:
     if main is None:
         return "No verdict", ": nothing was measured", "red"
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
-    rest = f" {_sentence(main)}"
+    rest = f" {sentence_of(main)}"
     if memory is not None:
-        rest += f"; {_sentence(memory)}"
+        rest += f"; {sentence_of(memory)}"
     if not main.pairs:
         return "Two saved profiles:", rest, ""
-    words = {"slower": ("B is slower:", "red"), "faster": ("B is faster:", "green")}
-    label, color = words.get(
-        main.words, ("No difference:", "") if main.words == "no difference" else ("Cannot tell:", "yellow")
-    )
+    if result.kind == "gate":
+        label, color = _GATE[result.verdict]
+        return label, f" {_why(result)}", color
+    label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
 
 
-def _sentence(metric: Metric) -> str:
+def _why(result: Result) -> str:
+    """What has regressed, else what cannot be decided, else all that was judged."""
+    judged = [metric for metric in result.metrics if metric.level != "off"]
+    errors = [metric for metric in judged if metric.level == "error"] or judged
+    named = [metric for metric in errors if metric.verdict == result.verdict] or errors
+    return f"{'; '.join(sentence_of(metric) for metric in named)}; {len(result.pairs)} pairs"
+
+
+def sentence_of(metric: Metric) -> str:
+    """A metric's values, its change with the interval, and what would settle it."""
+    if metric.limit is not None:
+        of = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
+        return f"{metric.title} {of}, {describe_change(metric)} ({describe_interval(metric)})"
     both = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}"
     interval = describe_interval(metric)
     change = f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
     text = f"{metric.title} {both}, {change}"
-    if metric.words == "cannot tell" and metric.more_pairs is not None:
+    if metric.disturbed:
+        return f"{text}; processes of A itself differ by more than the floor"
+    if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
         text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
     return text

@@ -1,0 +1,113 @@
+"""Markdown for a pull request, an issue or the summary of a CI job: the same blocks as in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.cli.streams import visible
+from pipeprof.cli.text.blocks import (
+    Alternatives,
+    Blank,
+    Block,
+    Code,
+    Command,
+    Heading,
+    KeyValue,
+    Legend,
+    Line,
+    Prose,
+    Table,
+)
+
+_SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]<>|#~"})
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """Blocks as GitHub's Markdown; texts of any origin stay texts.
+
+    Args:
+        blocks: The report.
+    """
+    return "\n\n".join(part for block in blocks for part in _parts(block)) + "\n"
+
+
+def _parts(block: Block) -> Iterator[str]:
+    match block:
+        case Heading():
+            yield f"### {_plain(block.title)}"
+            if block.rest:
+                yield _plain(block.rest)
+        case Prose():
+            yield _line(block.text)
+        case KeyValue():
+            yield f"**{_plain(block.key)}** {_plain(block.value)}"
+        case Command():
+            note = f" ({_plain(block.note)})" if block.note else ""
+            yield f"**{_plain(block.key)}** {_code(block.value)}{note}"
+        case Code():
+            yield _fenced(block.text)
+        case Table():
+            yield from _table(block)
+        case Legend():
+            yield " · ".join(_plain(note) for _, note in block.notes)
+        case Alternatives():
+            yield from (part for one in block.versions[0] for part in _parts(one))
+        case Blank():
+            return
+
+
+def _plain(text: str) -> str:
+    return visible(text).replace("\n", " ").translate(_SPECIAL)
+
+
+def _line(line: Line) -> str:
+    if isinstance(line, str):
+        return _plain(line).strip()
+    parts = []
+    for span in line:
+        text = _plain(span.text)
+        inner = text.strip()
+        bold = "bold" in span.style and inner
+        parts.append(text.replace(inner, f"**{inner}**") if bold else text)
+    return "".join(parts).strip()
+
+
+def _code(text: str) -> str:
+    fence = "`" * (_longest_run(text) + 1)
+    return f"{fence}{visible(text)}{fence}"
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return "\n".join([fence, *(visible(line) for line in text.splitlines()), fence])
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for letter in text:
+        run = run + 1 if letter == "`" else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _table(table: Table) -> Iterator[str]:
+    columns = [column for column in table.columns if column.title.strip() or any(column.cells)]
+    if not columns or not columns[0].cells:
+        return
+    rows = [[_plain(cell).strip() for cell in cells] for cells in zip(*(one.cells for one in columns), strict=True)]
+    lines = [
+        "| " + " | ".join(_plain(column.title).strip() for column in columns) + " |",
+        "| " + " | ".join("---:" if column.right else "---" for column in columns) + " |",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+    yield "\n".join(lines)
+    for blocks in table.below.values():
+        yield from (part for one in blocks for part in _parts(one))
+
+
+def _render(output: Output) -> str:
+    return markdown(output.blocks())
+
+
+FORMAT = Format("md", (".md",), frozenset({"run", "show", "fix", "compare", "gate"}), _render, order=4)

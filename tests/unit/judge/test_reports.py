@@ -1,0 +1,128 @@
+"""Results as people and programs read them."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from pipeprof.cli.comparing.report import build_result
+from pipeprof.cli.formats.github import render_result
+from pipeprof.cli.formats.junit import junit
+from pipeprof.cli.formats.markdown import markdown
+from pipeprof.cli.text.blocks import Code, Heading, Prose, Table
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.judge.gating import conclude_gate
+from pipeprof.profiles.judge.result import PairValues, Result, Side, StageChange
+from pipeprof.profiles.judge.tabulate import rows_of
+
+
+def result(kind: str = "compare", factor: float = 1.12, **fields) -> Result:
+    pairs = [
+        PairValues(
+            order=["A", "B", "A′"],
+            a={"step_ms": 10.0 + one, "peak_bytes": 600e6, "wait_ms": 0.0},
+            b={"step_ms": factor * (10.0 - one), "peak_bytes": 600e6 + 1e5 * one, "wait_ms": 1.5 + one},
+            again={"step_ms": 10.0 - one / 2, "peak_bytes": 600e6 - 1e5 * one, "wait_ms": 0.0},
+        )
+        for one in (0.0, 0.05, -0.05, 0.1, -0.1)
+    ]
+    found = Result(
+        kind=kind,
+        tool=Tool(version="0.1.0"),
+        a=Side(text="git:main:spec.yaml", ref="0123456789abcdef"),
+        b=Side(text="spec.yaml", dirty=True),
+        order="turns",
+        step="simulate: 8ms",
+        data="A and B give the same: the first 8 batches are equal byte by byte",
+        metrics=rows_of(pairs),
+        pairs=pairs,
+        seconds=61.0,
+        **fields,
+    )
+    if kind == "gate":
+        conclude_gate(found)
+    return found
+
+
+STAGES = [
+    StageChange(name="range", status="same", a_share=0.001, b_share=0.001),
+    StageChange(
+        name="decode",
+        status="changed",
+        b=Location(file="spec.yaml", line=12),
+        a_cpu_ms_per_batch=4.0,
+        b_cpu_ms_per_batch=6.0,
+        a_share=0.9,
+        b_share=0.95,
+    ),
+    StageChange(name="shuffle", status="only b", b_cpu_ms_per_batch=0.3, b_share=0.04),
+]
+
+
+def text(found: Result, width: int = 100) -> str:
+    return paint(build_result(found, "pipeprof-out/compare-spec.json"), Style(width=width))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("slower", result(stages=STAGES)),
+        ("faster", result(factor=0.8)),
+        ("no_difference", result(factor=1.0)),
+        ("gate_failed", result("gate")),
+        ("gate_passed", result("gate", factor=1.0)),
+        ("gate_inconclusive", result("gate", factor=1.03)),
+    ],
+)
+def test_the_report_is_the_golden_one(name, found, golden):
+    golden(f"compare/{name}.txt", text(found))
+
+
+def test_a_session_that_failed_has_no_verdict():
+    found = result()
+    found.errors = [Message(code="side-failed", message="B: raised: no such file")]
+    found.exit_code = 5
+    assert text(found).startswith("No verdict: B: raised: no such file")
+
+
+def test_markdown_has_the_same_facts_and_keeps_foreign_text_from_being_markup():
+    found = result(stages=STAGES)
+    found.stages[1].name = "a|b`*c*"
+    made = markdown(build_result(found, None))
+    assert made.startswith("**B is slower:** step interval")
+    assert "| step interval |" in made
+    assert "a\\|b\\`\\*c\\*" in made
+    assert made.count("\n| ---") == 2
+
+
+def test_code_in_markdown_is_fenced_by_more_than_it_contains():
+    made = markdown([Heading("Changes"), Code("```\nx"), Prose("<b>"), Table([])])
+    assert made == "### Changes\n\n````\n```\nx\n````\n\n\\<b\\>\n"
+
+
+@pytest.mark.parametrize(("factor", "tag"), [(1.12, "failure"), (1.0, "system-out"), (1.03, "skipped")])
+def test_junit_has_a_case_for_each_judged_metric(factor, tag):
+    suite = ET.fromstring(junit(result("gate", factor=factor)))
+    cases = {case.get("name"): case for case in suite}
+    assert set(cases) == {"step_ms", "peak_bytes"}
+    assert cases["step_ms"][0].tag == tag
+    assert suite.get("tests") == "2"
+    assert suite.get("failures") == str(int(tag == "failure"))
+
+
+def test_a_failed_session_is_an_error_in_junit():
+    found = result("gate")
+    found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
+    suite = ET.fromstring(junit(found))
+    assert suite.get("errors") == "1"
+    assert "\x1b" not in junit(found)
+
+
+def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
+    failed, passed = render_result(result("gate")), render_result(result("gate", factor=1.0))
+    assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::step interval")
+    assert passed.startswith("::notice title=pipeprof gate::Passed: ")
+    assert "::error" not in passed
