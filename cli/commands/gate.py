@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
-    "pipeprof gate train.py:make_dataset --against git:main --step simulate:12ms --max-time 300",
-    "pipeprof gate spec.yaml --against other.yaml --max-step-ms 5% --max-peak-bytes 2GiB",
+    "pipeprof gate train.py:make --against git:main --max-time 300",
+    "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
 )
 
 
@@ -52,7 +52,7 @@ def gate(given: GateOptions) -> None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
                 raise UsageError(msg)
         loaded = b.settings.loaded if b.settings is not None else None
-        judged = judged_of(dict(loaded.spec.budgets) if loaded is not None else {}, flags)
+        judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             from pipeprof.profiles.document.messages import Message

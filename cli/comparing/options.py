@@ -189,6 +189,6 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
         try:
             found[name] = parse_budget(text, unit)
         except ValueError as error:
-            msg = f"--max-{name.replace('_', '-')}: {getattr(error, 'message', None) or error}"
+            msg = f"--max-{name.replace('_', '-')}: {error}"
             raise UsageError(msg) from None
     return found

@@ -14,6 +14,7 @@ from pipeprof.cli.text.progress import progress_for
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.host.host import versions
+from pipeprof.profiles.judge.git_refs import is_dirty
 from pipeprof.profiles.judge.result import Result
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def compared(
         PipeprofError: The result or a report could not be written.
     """
     a, b = sides
+    for side in sides:
+        if side.settings is not None and side.shown.ref is None:
+            side.shown.dirty = is_dirty(side.settings.target.path)
     began, now = time.monotonic(), datetime.now(timezone.utc)
     result = Result(
         kind=kind,

@@ -91,7 +91,7 @@ def formats_of(command: str) -> tuple[Format, ...]:
 
     Example:
         >>> [one.name for one in formats_of("run")]
-        ['text', 'json', 'plan']
+        ['text', 'json', 'md', 'plan']
     """
     return tuple(format_ for format_ in all_formats() if command in format_.commands)
 
@@ -106,7 +106,7 @@ def extensions_of(command: str) -> dict[str, str]:
 
     Example:
         >>> extensions_of("run")
-        {'.json': 'json', '.plan.json': 'plan', '.txt': 'text'}
+        {'.json': 'json', '.md': 'md', '.plan.json': 'plan', '.txt': 'text'}
     """
     found = {extension: format_.name for format_ in formats_of(command) for extension in format_.extensions}
     return dict(sorted(found.items()))

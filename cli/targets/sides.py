@@ -156,7 +156,7 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
         own: Values of ``--b-set`` for this side.
         folder: For the tree of a git ref.
     """
-    from pipeprof.profiles.judge.git_refs import is_dirty, parse_ref
+    from pipeprof.profiles.judge.git_refs import parse_ref
     from pipeprof.profiles.judge.result import Side
 
     ref = parse_ref(text)
@@ -169,7 +169,6 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
         text=shown + "".join(f" --set {one}" for one in own),
         file=str(target.path) if ref is not None else None,
         ref=commit,
-        dirty=is_dirty(target.path) if ref is None else None,
     )
     return GivenSide(side, _settings(given, target, loaded))
 

@@ -165,3 +165,9 @@ class Budgets(Document):
     peak_bytes: Bytes = Field(default=None, description="Peak memory, e.g. 5% or 2GiB.")
     first_batch_s: Seconds = Field(default=None, description="Time until the first batch, e.g. 20% or 5s.")
     disk_bytes_per_element: Bytes = Field(default=None, description="Bytes read from the disk per element, e.g. 1kB.")
+
+    @property
+    def given(self) -> dict[str, Budget]:
+        """The budgets that the spec has, by metric."""
+        budgets = {name: getattr(self, name) for name in UNITS}
+        return {name: budget for name, budget in budgets.items() if budget is not None}

@@ -45,11 +45,11 @@ def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
     assert result.code == 0
     assert result.out.startswith("SPEC.YAML: ['STEPS'")
     assert (tmp_path / "a.shout").read_text() == result.out
-    assert "expected text, json, shout or plan" in pipeprof("show", "x.json", "--format", "html").err
+    assert "expected text, json, md, shout or plan" in pipeprof("show", "x.json", "--format", "html").err
 
 
 def test_no_format_is_left_of_the_test_before() -> None:
-    assert registry.names_of("run") == ("text", "json", "plan")
+    assert registry.names_of("run") == ("text", "json", "md", "plan")
     assert registry.names_of("check") == ("text", "json", "github")
 
 

@@ -26,7 +26,20 @@ from pipeprof.profiles.document.store import ProfileNotSavedError, load_profile
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 Pipeprof = Callable[..., Any]
 INPUT_BOUND = RECORDED / "input-bound.json"
-COMMANDS = ("run", "check", "show", "rules", "explain", "schema", "init", "data", "data list", "data rm")
+COMMANDS = (
+    "run",
+    "compare",
+    "gate",
+    "check",
+    "show",
+    "rules",
+    "explain",
+    "schema",
+    "init",
+    "data",
+    "data list",
+    "data rm",
+)
 
 SPEC = """\
 version: 1
@@ -70,10 +83,21 @@ def test_every_help_has_an_example_and_the_exit_codes(command: str, pipeprof: Pi
     assert max(len(line) for line in result.out.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("command", ["run", "check", "show", "rules", "explain", "schema"])
+@pytest.mark.parametrize("command", ["run", "compare", "gate", "check", "show", "rules", "explain", "schema"])
 def test_help_lists_the_whole_table(command: str, pipeprof: Pipeprof) -> None:
     listed = pipeprof(command, "--help").out.partition("Exit codes:")[2]
-    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [0, 1, 2, 3, 5, 6, 129, 130, 143]
+    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        129,
+        130,
+        143,
+    ]
 
 
 def family(base: type[errors.PipeprofError]) -> list[type[errors.PipeprofError]]:
@@ -90,7 +114,7 @@ def test_the_table_has_every_code_that_an_error_can_end_with() -> None:
     ("arguments", "message", "hint"),
     [
         (["chek"], "No such command 'chek'. Did you mean 'check'?", "pipeprof"),
-        (["gate", "a.yaml"], "No such command 'gate'.", "pipeprof"),
+        (["doctor", "a.yaml"], "No such command 'doctor'.", "pipeprof"),
         (["--foo"], "No such option: --foo", "pipeprof"),
         (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
         (["run", "a.yaml", "--sett"], "No such option: --sett. Did you mean --set?", "pipeprof run"),
@@ -322,7 +346,8 @@ def test_schema_of_a_spec(pipeprof: Pipeprof) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "expected"), [("result", "expected spec, overlay or profile"), ("profil", "did you mean profile?")]
+    ("document", "expected"),
+    [("findings", "expected spec, overlay, profile or result"), ("profil", "did you mean profile?")],
 )
 def test_schema_of_nothing(document: str, expected: str, pipeprof: Pipeprof) -> None:
     result = pipeprof("schema", document)

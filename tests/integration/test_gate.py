@@ -1,0 +1,88 @@
+"""A gate with real processes: a spec against its own commit, and a side that fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pipeprof.cli.commands.schema import result_schema
+
+SPEC = """version: 1
+name: numbers
+source: {range: {stop: 100000}}
+stages:
+  - map: {name: double, ops: [{tf.multiply: {y: 2}}]}
+  - batch: {batch_size: 64}
+  - repeat: {}
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeprof", *arguments, "--quiet", "--no-lock"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *user, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def test_a_spec_against_its_commit(repository: Path) -> None:
+    (repository / "spec.yaml").write_text(SPEC.replace("batch_size: 64", "batch_size: 128"))
+    done = run(
+        repository,
+        "gate",
+        "spec.yaml",
+        "--against",
+        "git:HEAD",
+        "--max-pairs",
+        "1",
+        "--out",
+        "gate.json",
+        "--out",
+        "gate.xml",
+    )
+    # One pair says nothing about the spread.
+    assert done.returncode == 4, done.stderr
+    assert done.stdout.startswith("Inconclusive: ")
+    document = json.loads((repository / "gate.json").read_text())
+    jsonschema.validate(document, result_schema())
+    assert document["complete"]
+    assert document["verdict"] == "cannot tell"
+    assert document["a"]["ref"]
+    assert document["b"]["dirty"] is True
+    assert [warning["code"] for warning in document["warnings"]] == ["dirty-tree"]
+    (pair,) = document["pairs"]
+    assert {"step_ms", "peak_bytes", "first_batch_s"} <= set(pair["a"]) & set(pair["b"]) & set(pair["again"])
+    assert document["data"].startswith("B gives other data: ")
+    assert "<skipped" in (repository / "gate.xml").read_text()
+
+
+def test_a_side_that_raises_has_no_verdict(repository: Path) -> None:
+    (repository / "fails.py").write_text("def make():\n    raise ValueError('no photos')\n")
+    done = run(repository, "gate", "fails.py:make", "--against", "spec.yaml", "--max-pairs", "1", "--json")
+    assert done.returncode == 5, done.stderr
+    document = json.loads(done.stdout)
+    assert not document["complete"]
+    assert document["errors"][0]["message"] == "B: raised: ValueError: no photos"
+    assert document["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [("git:nowhere", "no such branch, tag or commit"), ("git:HEAD:old.yaml", "old.yaml does not exist at HEAD")],
+)
+def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, ref: str, message: str) -> None:
+    done = run(repository, "gate", "spec.yaml", "--against", ref)
+    assert done.returncode == 6
+    assert message in done.stderr
+    assert done.stdout == ""

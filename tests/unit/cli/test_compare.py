@@ -1,0 +1,90 @@
+"""``compare`` and ``gate`` without a measurement: wrong options, and saved profiles side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.test_main import Pipeprof
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+SPEC = """version: 1
+source: {range: {stop: 100}}
+stages:
+  - batch: {batch_size: 8}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(SPEC)
+    Path("train.py").write_text("def make():\n    return None\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["compare", "a.yaml"], 2, "compare needs two pipelines"),
+        (["compare", "a.yaml", "b.yaml"], 2, "b.yaml: no such file — did you mean a.yaml?"),
+        (["compare", "a.yaml", "--b-set", "stages.0.batch_sizes=4"], 2, "batch_size"),
+        (["compare", "train.py:make", "--b-set", "stages.0.batch_size=4"], 2, "--b-set changes a spec"),
+        (["compare", "git:main", "git:dev"], 2, "which target?"),
+        (["compare", "a.yaml", "none.json"], 6, "none.json"),
+        (["compare", "a.yaml", "a.yaml", "--pairs", "0"], 2, "--pairs"),
+        (["gate", "a.yaml"], 2, "gate needs a pipeline to compare with"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "2GiB"], 2, "--max-step-ms: got '2GiB'"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "PDF output is not supported yet"),
+    ],
+)
+def test_what_is_wrong_is_stated_before_anything_runs(
+    arguments: list[str], code: int, message: str, pipeprof: Pipeprof
+) -> None:
+    result = pipeprof(*arguments)
+    assert result.code == code, result.err
+    assert result.out == ""
+    assert message in result.err
+
+
+def test_a_saved_profile_is_no_side_of_a_gate(pipeprof: Pipeprof) -> None:
+    result = pipeprof("gate", "a.yaml", "--against", str(RECORDED / "step-bound.json"))
+    assert result.code == 2
+    assert "is a saved profile, of one process" in result.err
+
+
+def test_a_wrong_budget_of_a_spec_has_its_line(pipeprof: Pipeprof) -> None:
+    Path("b.yaml").write_text(f"{SPEC}budgets:\n  step_ms: quick\n  speed: 5%\n")
+    result = pipeprof("check", "b.yaml")
+    assert result.code == 2
+    assert "b.yaml:6" in result.out
+    assert "a share such as 5%" in result.out
+    assert "speed" in result.out
+
+
+def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -> None:
+    one, other = (str(RECORDED / name) for name in ("jpeg-folder.json", "step-bound.json"))
+    result = pipeprof("compare", one, other, "--json")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert document["kind"] == "compare"
+    assert {"step_ms", "peak_bytes"} <= {metric["name"] for metric in document["metrics"]}
+    assert {metric["verdict"] for metric in document["metrics"]} == {"cannot tell"}
+    assert all(metric["low"] is None for metric in document["metrics"])
+    assert document["stages"]
+    assert list(Path("pipeprof-out").glob("compare-*.json"))
+
+
+def test_profiles_of_other_hosts_are_refused_when_asked(pipeprof: Pipeprof) -> None:
+    document = json.loads((RECORDED / "step-bound.json").read_text())
+    document["host"]["cpu_model"] = "another one"
+    document["versions"]["tensorflow"] = "2.0"
+    Path("other.json").write_text(json.dumps(document))
+    lenient = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json")
+    assert lenient.code == 0
+    assert "measured on different hosts" in lenient.out
+    strict = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json", "--strict")
+    assert strict.code == 6
+    assert "not comparable: measured on different hosts" in strict.err
