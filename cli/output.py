@@ -232,7 +232,12 @@ def write_reports(
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         return as_text(profile, kind, style, saved, selection, to_file=to_file)
 
-    write_texts(text, outputs, color, saved)
+    lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
+    for path, lack in lacking.items():
+        older = "; the file there is an older one" if path.exists() else ""
+        say(f"pipeprof: note: {path} is not written: {lack}{older}")
+    files = [(path, kind) for path, kind in outputs.files if path not in lacking]
+    write_texts(text, Outputs(outputs.stdout, files), color, saved)
 
 
 def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) -> None:
@@ -258,10 +263,6 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         failed.append(f"stdout ({why(error)})")
     for path, kind in outputs.files:
         if kind == "json" and saved is not None and path == saved:
-            continue
-        if (lack := lack_of(kind, profile)) is not None:
-            older = "; the file there is an older one" if path.exists() else ""
-            say(f"pipeprof: note: {path} is not written: {lack}{older}")
             continue
         try:
             write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
