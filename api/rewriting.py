@@ -30,12 +30,15 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
         TypeError: ``dataset`` is no dataset, or ``plan`` no path.
         PlanError: The file is no plan, or was made for another pipeline.
         CannotEditError: The dataset captures state that a copy would freeze (a ``tf.Variable``, a mutable table), or
-            holds 50 MB or more in memory; the message names stage and resource.
+            holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions); the message names
+            stage and resource.
     """
     from pipeprof.pipelines.build.context import BuildContext
     from pipeprof.pipelines.build.dataset import builder
     from pipeprof.pipelines.graph.edit.apply import apply_steps
+    from pipeprof.pipelines.graph.edit.errors import CannotEditError
     from pipeprof.pipelines.graph.edit.round_trip import editable
+    from pipeprof.pipelines.graph.observe.light_graph import too_large
 
     if not hasattr(dataset, "element_spec"):
         msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
@@ -47,6 +50,8 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
         warnings.warn(words, stacklevel=2)
     if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
+    if (reason := too_large(dataset)) is not None:
+        raise CannotEditError(reason)
     written = editable(dataset, in_memory=0).read().stages()
     misfit = describe_misfit(saved, {stage.address: stage.op for stage in written})
     if misfit is not None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 from pipeprof.pipelines.data.inspect.npy_header import MAGIC, check_header_length
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.inference.saved_rows import SavedRows, made_rows, saved_rows
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Tensor, array, literal
 from pipeprof.pipelines.ops.values.arrays import FilesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, MadeArray, NpyArray, NpzArray
@@ -78,6 +79,13 @@ class KnownFiles:
                 return _read_header(file)
         except (OSError, zipfile.BadZipFile, *_DAMAGE):
             return None
+
+    def rows(self, described: NpyArray) -> SavedRows | None:
+        """The rows of a saved array as records of its file; ``None`` where they are none, or it cannot be read."""
+        recipe = self.recipe(described.npy)
+        if recipe is not None:
+            return made_rows(recipe.dtype, tuple(recipe.shape)) if isinstance(recipe, Npy) else None
+        return saved_rows(self._base_dir / Path(described.npy).expanduser())
 
     def recipe(self, pattern: str) -> Recipe | None:
         """The recipe of a path such as ``data:NAME/…``."""

@@ -16,6 +16,7 @@ from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -99,6 +100,21 @@ class FunctionView:
 
 
 @dataclass(frozen=True)
+class SavedComponent:
+    """A component of a source whose array is in a file.
+
+    Attributes:
+        key: Its name in a dict, its index in a tuple; ``None`` where the element is no structure.
+        path: Of the file, as the spec writes it.
+        rows: The rows in it.
+    """
+
+    key: str | int | None
+    path: str
+    rows: SavedRows
+
+
+@dataclass(frozen=True)
 class StageView:
     """One stage of the pipeline.
 
@@ -123,6 +139,7 @@ class StageView:
         injected: Whether TensorFlow added it.
         measured: The stage in the profile.
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
+        saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
     """
 
     id: str
@@ -145,6 +162,7 @@ class StageView:
     injected: bool = False
     measured: Stage | None = None
     written: Mapping[str, Any] | None = None
+    saved: tuple[SavedComponent, ...] | None = None
 
     @property
     def label(self) -> str:

@@ -89,6 +89,7 @@ class JobRun:
         self._context: Any = None
         self._spec: Any = None
         self._source_bytes = 0
+        self._watched_from = SPARED_BYTES
         self._made: list[MadeSource] = []
         self._called: Called | None = None
         self._watch: SourceWatch | None = None
@@ -227,7 +228,7 @@ class JobRun:
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                watched = self._array_bytes() > SPARED_BYTES or len(self.job.user_files) > 1
+                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1
                 self._watch = SourceWatch() if watched else None
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
@@ -267,7 +268,9 @@ class JobRun:
         parsed = [[edit for text in step if (edit := from_document(json.loads(text))) is not None] for step in steps]
         building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
         held, room = self._source_bytes, self._room()
-        self.dataset = apply_steps(self.dataset, parsed, building=building, in_memory=held, room=room)
+        self.dataset = apply_steps(
+            self.dataset, parsed, building=building, in_memory=held, room=room, watch=self._watch
+        )
 
     def _array_bytes(self) -> int:
         return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0

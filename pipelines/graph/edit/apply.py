@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, stages_of
 from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
@@ -15,11 +15,16 @@ from pipeprof.pipelines.graph.edit.nested import join_nested
 from pipeprof.pipelines.graph.edit.plan import Plan, line_of, options_document, plan_edits
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, Scopes
+from pipeprof.pipelines.graph.observe.light_graph import light_again
+from pipeprof.pipelines.graph.observe.reading import LIGHT, without_tensors
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _PIPELINE = ""
 
@@ -33,6 +38,7 @@ def apply_edits(
     in_memory: int = 0,
     room: int | None = None,
     elements: Mapping[str, Any] | None = None,
+    watch: SourceWatch | None = None,
 ) -> Any:
     """Return a dataset with edits; without any, the dataset made again from its graph.
 
@@ -44,13 +50,14 @@ def apply_edits(
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
         elements: Structures (``element_spec``) after stages as written, by address, as far as they are known.
+        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: An edit is not possible on this pipeline; the message names the stage and the reason.
     """
     import tensorflow as tf
 
-    graph = editable(dataset, in_memory=in_memory, room=room)
+    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = graph.read()
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
@@ -72,7 +79,17 @@ def apply_edits(
         while is_option(graph.nodes[base_of(graph.root)].op):
             graph.root = graph.nodes[base_of(graph.root)].input[0]
     made = dataset_of_graph(graph, spec, dataset, *assembly.made)
-    return _with_options(made, options, plan, building) if plan.options else made
+    if not plan.options:
+        return made
+    light = getattr(made, LIGHT, None)
+    made = _with_options(made, options, plan, building)
+    if light is not None:
+        without = _with_options(without_tensors(light, spec), options, plan, building)
+        again = light_again(without, graph.held)
+        if isinstance(again, str):
+            raise CannotEditError(again)
+        setattr(made, LIGHT, again)
+    return made
 
 
 def apply_steps(
@@ -82,21 +99,23 @@ def apply_steps(
     building: Building,
     in_memory: int = 0,
     room: int | None = None,
+    watch: SourceWatch | None = None,
 ) -> Any:
     """Return a dataset with steps of edits: the addresses of a step are those of the pipeline that the one before made.
 
     Args:
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
         steps: Each as `apply_edits` takes it.
-        building: As for `apply_edits`, as are `in_memory` and `room`.
+        building: As for `apply_edits`, as are `in_memory`, `room` and `watch`.
         in_memory: Bytes in memory.
         room: Bytes that reading the graph may take.
+        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: As `apply_edits`.
     """
     for edits in steps:
-        dataset = apply_edits(dataset, edits, building=building, in_memory=in_memory, room=room)
+        dataset = apply_edits(dataset, edits, building=building, in_memory=in_memory, room=room, watch=watch)
     return dataset
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
+from pipeprof.pipelines.graph.observe.held import Held, LightGraph, variant_of
+from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import GraphDict
@@ -30,16 +32,19 @@ class EditableGraph:
 
     Args:
         graph: A ``GraphDef``; it is copied.
+        held: Large tensors that it has marks for.
 
     Attributes:
+        held: As given.
         nodes: Messages by name.
         functions: Messages of the library by name.
         root: The reference that the graph returns.
     """
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, held: Held | None = None) -> None:
         import tensorflow as tf
 
+        self.held = held or Held()
         own = tf.compat.v1.GraphDef()
         own.CopyFrom(graph)
         self._versions = own.versions
@@ -101,15 +106,41 @@ class EditableGraph:
         return list(found)
 
     def variant(self, end: str) -> Any:
+        """Return the variant tensor of the dataset at a reference without its large tensors: to be read, not run.
+
+        Raises:
+            CannotEditError: TensorFlow does not accept the graph.
+        """
+        return self._variant(LightGraph(self.graph_def(end)))
+
+    def real_variant(self, end: str) -> Any:
         """Return the variant tensor of the dataset at a reference.
+
+        Raises:
+            CannotEditError: TensorFlow does not accept the graph.
+        """
+        return self._variant(LightGraph(self.graph_def(end), self.held))
+
+    def real(self, dataset: Any) -> Any:
+        """Return a dataset that was made of one of `variant`, with the large tensors.
 
         Raises:
             CannotEditError: TensorFlow does not accept the graph.
         """
         import tensorflow as tf
 
+        if not self.held:
+            return dataset
+        light = light_again(dataset, self.held)
+        if isinstance(light, str):
+            raise CannotEditError(light)
+        return tf.data.experimental.from_variant(self._variant(light), dataset.element_spec)
+
+    def _variant(self, light: LightGraph) -> Any:
+        import tensorflow as tf
+
         try:
-            return tf.raw_ops.DatasetFromGraph(graph_def=self.graph_def(end).SerializeToString())
+            return variant_of(light)
         except (tf.errors.OpError, ValueError) as error:
             msg = f"TensorFlow does not accept the edited graph: {first_line(error)}"
             raise CannotEditError(msg) from error

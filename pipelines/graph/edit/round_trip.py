@@ -10,16 +10,21 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.observe.reading import serialised
+from pipeprof.pipelines.graph.observe.held import LightGraph
+from pipeprof.pipelines.graph.observe.light_graph import light_graph
+from pipeprof.pipelines.graph.observe.reading import LIGHT
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
-LARGEST_SOURCE_BYTES: Final = 50_000_000
-"""Sources in memory from which a pipeline is not made again: its tensors would be copied with the graph."""
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+
+MOST_COPIED_BYTES: Final = 50_000_000
+"""From so many bytes in the graph itself, a pipeline is not made again: they would be copied with it."""
 _VARIABLE: Final = re.compile(r"VarHandleOp|Variable(?:V2)?")
 _TABLE: Final = re.compile(r"Mutable\w*HashTable\w*")
 _GENERATOR: Final = re.compile(r"Rng\w+|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*")
@@ -29,65 +34,72 @@ _KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()
 
 
-def can_round_trip(dataset: Any, *, in_memory: int, room: int | None = None) -> str | None:
+def can_round_trip(
+    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
+) -> str | None:
     """Return why a dataset cannot be made again from its graph; None where it can.
 
     Args:
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
     """
     try:
-        editable(dataset, in_memory=in_memory, room=room)
+        editable(dataset, in_memory=in_memory, room=room, watch=watch)
     except CannotEditError as error:
         return str(error)
     return None
 
 
-def round_trip(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
+def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Any:
     """Make a dataset again from its graph, without a change.
 
     Args:
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
 
     Raises:
         CannotEditError: It holds too much in memory, or captures state that would be frozen.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room)
+    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
     return dataset_of_graph(graph, dataset.element_spec, dataset)
 
 
-def editable(dataset: Any, *, in_memory: int, room: int | None = None) -> EditableGraph:
-    """Return the graph of a dataset for edits.
+def editable(
+    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
+) -> EditableGraph:
+    """Return the graph of a dataset for edits; large tensors of its sources and captured by its functions are no part.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
 
     Raises:
         CannotEditError: It holds too much in memory, or captures state that would be frozen.
     """
     import tensorflow as tf
 
-    if in_memory >= LARGEST_SOURCE_BYTES:
-        raise CannotEditError(_holds(in_memory))
     if not tf.executing_eagerly():
         msg = "eager execution is disabled: a dataset is serialised only with it"
         raise CannotEditError(msg)
-    found = serialised(dataset, in_memory=in_memory, room=room)
+    found = light_graph(dataset, in_memory=in_memory, room=room, watch=watch)
     if isinstance(found, str):
         raise CannotEditError(found)
-    if (size := found.ByteSize()) >= LARGEST_SOURCE_BYTES:
-        raise CannotEditError(_holds(size))
-    graph = EditableGraph(found)
+    if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:
+        msg = (
+            f"{size / 1e6:,.0f} MB of its arrays are constants of its graph; from {MOST_COPIED_BYTES / 1e6:.0f} MB on "
+            "it is not made again from its graph, which would copy them"
+        )
+        raise CannotEditError(msg)
+    graph = EditableGraph(found.graph, found.held)
     _refuse_mutable_state(graph)
     _renew_state(graph)
     return graph
-
-
-def _holds(size: int) -> str:
-    return (
-        f"the pipeline holds {size / 1e6:,.0f} MB in memory; from {LARGEST_SOURCE_BYTES / 1e6:.0f} MB on "
-        "it is not made again from its graph, which would copy them"
-    )
 
 
 def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -> Any:
@@ -103,8 +115,10 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
     """
     import tensorflow as tf
 
-    made = tf.data.experimental.from_variant(graph.variant(graph.root), element_spec)
+    made = tf.data.experimental.from_variant(graph.real_variant(graph.root), element_spec)
     setattr(made, _KEEPS, originals)
+    if graph.held:
+        setattr(made, LIGHT, LightGraph(graph.graph_def(graph.root), graph.held))
     return made
 
 

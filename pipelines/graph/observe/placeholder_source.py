@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 
 _SLICES: Final = "TensorSliceDataset"
@@ -39,12 +40,14 @@ class StandIn:
         again: Variant tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
         constants: Bytes of constants left out of its functions.
+        held: Receives the tensors that are left out, with marks in their place; None where they are not needed again.
     """
 
     variant: Any = None
     again: dict[CreatedDataset, Any] = field(default_factory=dict)
     left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
     constants: int = 0
+    held: Held | None = None
 
     @property
     def saved(self) -> int:
@@ -52,16 +55,17 @@ class StandIn:
         return self.constants + sum(nbytes for _, nbytes in self.left_out.values())
 
 
-def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
+def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) -> StandIn | None:
     """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing.
 
     Args:
         made: Its last dataset.
-        slim: Copies a function without its constants.
+        slim: Copies a function without its constants; None to leave them in.
+        held: Receives the tensors that are left out.
     """
     import tensorflow as tf
 
-    found = StandIn()
+    found = StandIn(held=held)
     try:
         for dataset in inputs_first(made):
             found.again[dataset] = _recreate(dataset, found, slim)
@@ -96,7 +100,7 @@ def inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
             todo.extend((below, False) for below in one.reads if below is not None)
 
 
-def _recreate(made: CreatedDataset, found: StandIn, slim: Slim) -> Any:
+def _recreate(made: CreatedDataset, found: StandIn, slim: Slim | None) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
@@ -104,30 +108,40 @@ def _recreate(made: CreatedDataset, found: StandIn, slim: Slim) -> Any:
     reads = iter(made.reads)
     arguments = dict(made.arguments)
     if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
-        arguments["components"], found.left_out[made] = _one_element(arguments["components"])
+        given = arguments["components"]
+        arguments["components"], found.left_out[made] = _one_element(given)
+        if found.held is not None:
+            tensors = [_value(component, reads, found.again) for component in given]
+            arguments["metadata"] = found.held.slices(tensors, arguments.get("metadata"))
     if captured := _captured(made):
         found.left_out[made] = None, sum(large.nbytes for large in captured)
         for name, value in arguments.items():
             if name.endswith(_CAPTURES) and isinstance(value, list):
-                arguments[name] = [_one_value(item) if _holds(item) else item for item in value]
+                arguments[name] = [_captured_value(item, found.held) if _holds(item) else item for item in value]
     for name, op in _DUMMIES.items():
         if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
-    given = {name: _value(value, reads, found.again) for name, value in arguments.items()}
-    for name, value in given.items():
-        if isinstance(value, tf.types.experimental.ConcreteFunction) and (less := slim(value)) is not None:
-            given[name], nbytes = less
+    values = {name: _value(value, reads, found.again) for name, value in arguments.items()}
+    for name, value in values.items():
+        if slim is None or not isinstance(value, tf.types.experimental.ConcreteFunction):
+            continue
+        if (less := slim(value)) is not None:
+            values[name], nbytes = less
             found.constants += nbytes
-    return getattr(tf.raw_ops, made.op)(**given)
+    return getattr(tf.raw_ops, made.op)(**values)
 
 
 def _holds(value: Any) -> bool:
     return isinstance(value, Large) and value.nbytes > 0
 
 
-def _one_value(large: Large) -> Any:
+def _captured_value(large: Large, held: Held | None) -> Any:
     import tensorflow as tf
 
+    if held is not None:
+        if (tensor := large.tensor()) is None:
+            raise _NotAgainError
+        return held.stand_in(tensor)
     return tf.zeros([1] * (large.spec.shape.rank or 0), large.spec.dtype)
 
 
@@ -151,7 +165,7 @@ def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
     """Return the components cut to one element, with the number of elements and the bytes of all."""
     import tensorflow as tf
 
-    if Variant in components:
+    if any(component is Variant for component in components):
         raise _NotAgainError
     specs = [
         component.spec if isinstance(component, Large) else tf.TensorSpec.from_tensor(component)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.element_shapes import fill_shapes
+from pipeprof.pipelines.graph.observe.held import Held, LightGraph
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
@@ -28,6 +29,8 @@ SPARED_BYTES: Final = 100_000_000
 Reading took 9.3 s and 1.9 GB with 200 MB of constants, 0.8 s and 0.6 GB without them (TensorFlow 2.21).
 """
 COPIES: Final = 15
+LIGHT: Final = "pipeprof_light_graph"
+"""Attribute of a dataset that was made of a `LightGraph`, with that graph."""
 _IGNORE_EXTERNAL_STATE: Final = 1
 
 
@@ -99,11 +102,24 @@ def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWat
         room: Bytes that reading may take; None for any number.
         watch: What was seen while it was built.
     """
+    light: LightGraph | None = getattr(dataset, LIGHT, None)
+    if light is not None:
+        return without_tensors(light, dataset.element_spec), max(0, in_memory - light.held.saved(light.graph))
     if watch is not None and (in_memory > SPARED_BYTES or _too_large(in_memory, room)):
         small = watch.lines.stand_in(dataset)
         if small is not None:
             return small[0], max(0, in_memory - small[1])
     return dataset, in_memory
+
+
+def without_tensors(light: LightGraph, element_spec: Any) -> Any:
+    """Return the dataset of a graph without the tensors that were left out of it: to be read, not run."""
+    import tensorflow as tf
+
+    variant = tf.raw_ops.DatasetFromGraph(graph_def=light.graph.SerializeToString())
+    dataset = tf.data.experimental.from_variant(variant, element_spec)
+    setattr(dataset, LIGHT, light)
+    return dataset
 
 
 def read_written(
@@ -122,7 +138,7 @@ def read_written(
     reason = _too_large(in_memory, room)
     if reason:
         return _without_graph(reason)
-    graph = _read_variant(tf.data.experimental.to_variant(dataset))
+    graph = _read_variant(tf.data.experimental.to_variant(dataset), _held_of(dataset))
     mark_constants(graph, made)
     graph["keys"] = component_keys(dataset.element_spec)
     return graph
@@ -157,20 +173,22 @@ def read_executed(
         )
     except tf.errors.OpError as error:
         return _without_graph(f"TensorFlow could not finalise the dataset: {error.message}")
-    return _read_variant(variant)
+    return _read_variant(variant, _held_of(dataset))
 
 
 def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
     """Return the ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
 
     Args:
-        dataset: A ``tf.data.Dataset``.
+        dataset: A ``tf.data.Dataset``, or its variant tensor.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
     """
     import tensorflow as tf
 
-    return _too_large(in_memory, room) or serialise(tf.data.experimental.to_variant(dataset))
+    if (reason := _too_large(in_memory, room)) is not None:
+        return reason
+    return serialise(dataset if isinstance(dataset, tf.Tensor) else tf.data.experimental.to_variant(dataset))
 
 
 def serialise(variant: Any) -> Any:
@@ -189,7 +207,12 @@ def serialise(variant: Any) -> Any:
     return graph
 
 
-def _read_variant(variant: Any) -> GraphDict:
+def _held_of(dataset: Any) -> Held | None:
+    light: LightGraph | None = getattr(dataset, LIGHT, None)
+    return light.held if light is not None else None
+
+
+def _read_variant(variant: Any, held: Held | None = None) -> GraphDict:
     import tensorflow as tf
 
     graph = serialise(variant)
@@ -197,6 +220,10 @@ def _read_variant(variant: Any) -> GraphDict:
         return _without_graph(graph)
     read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
     fill_shapes(read)
+    sources = {node.name: slices for node, slices in held.sources(graph)} if held is not None else {}
+    for node in read["nodes"]:
+        if node["id"] in sources:
+            node["length"], node["held_bytes"] = sources[node["id"]].length, sources[node["id"]].nbytes
     return read
 
 

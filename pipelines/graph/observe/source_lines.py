@@ -21,6 +21,7 @@ from typing import Any
 
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
+from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
 from pipeprof.pipelines.graph.observe.without_constants import without_constants
@@ -189,6 +190,16 @@ class Lines:
         for one, variant in found.again.items():
             self._note(variant, one)
         return tf.data.experimental.from_variant(found.variant, dataset.element_spec), found.saved
+
+    def marked(self, dataset: Any) -> tuple[Any, Held, int] | None:
+        """Copy ``dataset`` with marks in the place of large arrays; return its variant, these and their bytes, or None.
+
+        Constants of functions stay where they are.
+        """
+        made = self.created(dataset)
+        held = Held()
+        found = stand_in(made, None, held) if made is not None else None
+        return (found.variant, held, found.saved) if found is not None else None
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""

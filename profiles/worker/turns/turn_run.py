@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.graph.file_writers import file_writer
+from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
@@ -43,6 +44,8 @@ class TurnRun(JobRun):
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
         self._making_peak = 0
+        # What is observed can be made again from its graph without a copy of its arrays.
+        self._watched_from = SHARED_FROM
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
@@ -138,7 +141,8 @@ class TurnRun(JobRun):
 
         replay = Replay(tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes)
         ops = dict(job.ops) if job.ops is not None else None
-        self.dataset = replay_stages(self.dataset, replay, ops=ops, in_memory=self._source_bytes, room=self._room())
+        held, room = self._source_bytes, self._room()
+        self.dataset = replay_stages(self.dataset, replay, ops=ops, in_memory=held, room=room, watch=self._watch)
 
     def _writes_files(self) -> str | None:
         """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""

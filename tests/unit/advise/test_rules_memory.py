@@ -28,14 +28,15 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import MoveStage, to_document
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, to_document
+from pipeprof.pipelines.inference.saved_rows import SavedRows
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.document.base import Dispatch, Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, ComponentView, ConstantView, PipelineView, StageView
+from pipeprof.profiles.view.view import INFINITE, ComponentView, ConstantView, PipelineView, SavedComponent, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -239,6 +240,54 @@ def test_a_price_that_is_hidden_is_not_told(view: PipelineView) -> None:
 def test_the_file_of_the_array_is_named() -> None:
     draft = only("from-tensor-slices-big-array", slices(500 * MB, written={"tensors": {"npy": "x.npy"}}))
     assert "np.load('x.npy', mmap_mode='r')" in as_python(draft.edits[0])
+
+
+ROWS = SavedRows("float32", (1024,), 122_070, 128)
+
+
+def test_rows_of_a_file_are_read_as_records_and_decoded_after_the_batch() -> None:
+    rows = slices(500 * MB)
+    saved = (SavedComponent(None, "data:x/data.npy", ROWS),)
+    source = replace(rows.stages[0], saved=saved)
+    view = line(source, shuffle("stages.0", 1000, source), batch("stages.1", 32, source))
+    draft = only("from-tensor-slices-big-array", view)
+    reads, decodes = draft.edits
+    assert reads == ReplaceStages(
+        ("source",),
+        (
+            NewStage(
+                "FixedLengthRecordDataset",
+                {"filenames": "data:x/data.npy", "record_bytes": 4096, "header_bytes": 128},
+            ),
+        ),
+        "read the rows of {stage} from the file, in the place of an array in memory",
+    )
+    ops = [{"tf.io.decode_raw": {"out_type": "float32"}}, {"tf.reshape": {"shape": [-1, 1024]}}]
+    assert decodes == InsertStage("map", {"ops": ops}, "stages.1")
+    assert draft.predicted is not None
+    # All of the array goes; what the shuffle holds is a copy then.
+    assert draft.predicted.peak_rss_delta_bytes == -round(4.1 * 500 * MB) + 1000 * 4096
+    assert draft.predicted.speedup is None
+    single = only("from-tensor-slices-big-array", line(source))
+    assert single.edits[1] == InsertStage("map", {"ops": [ops[0], {"tf.reshape": {"shape": [1024]}}]}, "source")
+
+
+def test_rows_of_several_files_are_zipped() -> None:
+    labels = SavedRows("uint8", (), 122_070, 128)
+    source = slices(500 * MB).stages[0]
+    saved = (SavedComponent("x", "x.npy", ROWS), SavedComponent("y", "y.npy", labels))
+    draft = only("from-tensor-slices-big-array", line(replace(source, saved=saved)))
+    reads, decodes = draft.edits
+    (zipped,) = reads.by
+    assert zipped.op == "zip"
+    assert list(zipped.arguments["datasets"]) == ["x", "y"]
+    assert zipped.arguments["datasets"]["y"]["source"] == {
+        "FixedLengthRecordDataset": {"filenames": "y.npy", "record_bytes": 1, "header_bytes": 128}
+    }
+    assert decodes.arguments["ops"][2:] == [
+        {"tf.io.decode_raw": {"out_type": "uint8", "on": "y"}},
+        {"tf.reshape": {"shape": [], "on": "y"}},
+    ]
 
 
 def test_an_input_that_is_made_is_not_named_as_a_path() -> None:

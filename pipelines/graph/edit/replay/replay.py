@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
@@ -27,6 +27,9 @@ from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
 _MARKS: Final = itertools.count()
 _AHEAD: Final = 2
@@ -59,7 +62,13 @@ class Replay:
 
 
 def replay_stages(
-    dataset: Any, replay: Replay, *, ops: Mapping[str, str] | None = None, in_memory: int = 0, room: int | None = None
+    dataset: Any,
+    replay: Replay,
+    *,
+    ops: Mapping[str, str] | None = None,
+    in_memory: int = 0,
+    room: int | None = None,
+    watch: SourceWatch | None = None,
 ) -> Any:
     """Return a dataset in which a replay of their outputs replaces stages.
 
@@ -69,11 +78,12 @@ def replay_stages(
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
+        watch: What was seen while the dataset was built.
 
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room)
+    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = graph.read()
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
@@ -109,13 +119,14 @@ class _Replaced:
         try:
             outputs = self._at(self.line[self.last])
             kept = outputs.take(elements := self._elements()).cache()
-            self._fill(kept, elements)
+            full = self.graph.real(kept)
+            self._fill(full, elements)
             made, mark = kept.repeat(), ""
             if self.first:
                 mark = f"pipeprof_replay_{next(_MARKS)}_"
                 drawn = self._at(self.line[self.first - 1]).skip(0, name=mark)
                 made = self._drawing(drawn, made)
-            elif (count := int(outputs.cardinality())) >= 0:
+            elif (count := int(self.graph.real(outputs).cardinality())) >= 0:
                 made = made.take(count)
             graph = serialise(tf.data.experimental.to_variant(made))
         except (tf.errors.OpError, ValueError, TypeError) as error:
@@ -127,7 +138,7 @@ class _Replaced:
         reference = self.graph.graft(graph, mark or "pipeprof_no_mark", cut)
         for inlet in ends:
             inlet.connect(self.graph, reference)
-        return dataset_of_graph(self.graph, dataset.element_spec, dataset, kept, made)
+        return dataset_of_graph(self.graph, dataset.element_spec, dataset, kept, full, made)
 
     def _at(self, stage: WrittenStage) -> Any:
         """The dataset of the pipeline up to a stage, its elements as a tuple of their components."""

@@ -11,6 +11,7 @@ from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh
+from pipeprof.profiles.advise.edits.file_rows import records_instead
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     free_name,
@@ -59,7 +60,8 @@ class FromTensorSlicesBigArray(Rule):
         "Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: "
         "send indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, "
         "about 0.1 ms more than slicing. If nothing can be batched first, read blocks of rows and unbatch "
-        "them; a single row costs about 60 µs. FixedLengthRecordDataset and TFRecord files work as well. If "
+        "them; a single row costs about 60 µs. Where a spec's array is a .npy file, FixedLengthRecordDataset reads its "
+        "rows without Python: run and fix try that. TFRecord files work as well. If "
         "the array must stay in memory: float32 instead of NumPy's default float64 halves every copy, and "
         "deleting the array after the dataset is built saves one."
     )
@@ -116,17 +118,21 @@ class FromTensorSlicesBigArray(Rule):
         )
         kept = "" if fewer else " and the freed copy that the allocator keeps"
         plan = _IndexPlan.of(view, stage)
-        held = _held_above(view, plan)
-        price = self._slower(view, plan)
+        records = records_instead(stage, plan.indexed)
+        held = _held_above(view, plan, indices=records is None)
+        price = self._slower(view, plan) if records is None else None
+        mapped = nbytes if records is None else 0
         more = f" + {size(held)} of rows in buffers, which are views of the array now" if held else ""
         own = _own_bytes(view, stage, weight)
+        stays = f" - {size(nbytes)}" if mapped else ""
         if own is not None:
-            less = f"-({size(own)} of the source at the peak - {size(nbytes)})"
+            less = f"-({size(own)} of the source at the peak{stays})"
         elif lower:
-            less = f"at most -({size(most)} - {size(nbytes)}), other stages included"
+            less = f"at most -({size(most)}{stays}), other stages included"
         else:
-            less = f"-({copies:g} - 1) × {size(nbytes)}"
-        saved = (most if own is None else own) - nbytes - held
+            less = f"-({copies:g} - 1) × {size(nbytes)}" if mapped else f"-{copies:g} × {size(nbytes)}"
+        saved = (most if own is None else own) - mapped - held
+        words = plan.words(self.threshold("row-cost"), self.threshold("call-cost"))
         return RuleHit(
             stage=stage.id,
             sentence=(
@@ -137,7 +143,7 @@ class FromTensorSlicesBigArray(Rule):
                 + (f"This run reached {size(most)} above TensorFlow itself. " if lower else "")
                 + ("The batch() after it does not change that." if batch else "A batch() would not change that.")
             ),
-            recommendation=f"{plan.words(self.threshold('row-cost'), self.threshold('call-cost'))}{narrower}",
+            recommendation=f"{words if records is None else plan.record_words}{narrower}",
             evidence={
                 "source_bytes": nbytes,
                 "steady_bytes": steady,
@@ -145,11 +151,13 @@ class FromTensorSlicesBigArray(Rule):
                 **({"float64_bytes": wide} if wide else {}),
                 **weight.evidence(),
             },
-            edits=(plan.rewrite(),),
+            edits=(plan.rewrite(),) if records is None else records,
+            title=None if records is None else "Read the rows from the file",
             predicted=Prediction(
-                f"{less}{more}; the system "
-                "may drop the pages of the mapped file, at most its own size, when memory runs low"
-                f"{price.words if price is not None else ''}",
+                f"{less}{more}"
+                + ("; the system may drop the pages of the mapped file, at most its own size, when memory runs low")
+                * bool(mapped)
+                + f"{price.words if price is not None else ''}",
                 speedup=price.speedup if price is not None else None,
                 peak_rss_delta_bytes=-max(0, round(saved)),
             ),
@@ -177,10 +185,16 @@ def _float64_bytes(stage: StageView, nbytes: int) -> int:
     return round(nbytes * sum(width or 0 for dtype, width in known if dtype == "float64") / total)
 
 
-def _held_above(view: PipelineView, plan: _IndexPlan) -> int:
-    """Bytes of rows in shuffles and caches after the new map; today they are views of the array."""
+def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
+    """Bytes of rows in shuffles and caches, which are views of the array now.
+
+    Args:
+        view: The pipeline.
+        plan: Of the change.
+        indices: Whether stages before the new map get indices, which are small, in the place of rows.
+    """
     row = plan.source.element_bytes or 0
-    ids = {other_stage.id for other_stage in plan.indexed}
+    ids = {other_stage.id for other_stage in plan.indexed} if indices else set()
     total = 0.0
     for prediction in memory_prediction(view).held:
         stage = view.by_id.get(prediction.stage)
@@ -280,6 +294,16 @@ class _IndexPlan:
         return (
             f"{begin}: {through}, read {self.block:,} rows in one call, and split these blocks with unbatch: the same "
             f"rows in the same order. A single row would cost about {row_cost:g} µs."
+        )
+
+    @property
+    def record_words(self) -> str:
+        """The plan where the rows are records of a file, in a few sentences."""
+        at_once = "the rows of a batch at once, in a map after it" if self.batch is not None else "each row in a map"
+        return (
+            f"Read the rows from the file as records of {self._row}, and decode {at_once}: the same rows in the same "
+            "order, and no copy of the array in memory. Each row is then copied twice instead of once, which costs "
+            "speed where nothing else does; TensorFlow does not know the number of records before it has read them."
         )
 
     @property

@@ -1,0 +1,175 @@
+"""Large tensors that a graph has marks for: the graph stays small, and a dataset made of it holds the same tensors.
+
+A graph has its tensors as constants: serialising a pipeline that holds 500 MB copies them several times, and so does
+making a dataset of the graph. What an edit changes does not depend on what is in them. So the graph has small tensors
+in their place, and the dataset is made by a function whose arguments are the large ones (worker and the user's own
+process only: needs TensorFlow).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+SLICES: Final = "TensorSliceDataset"
+_NUMBERS: Final = itertools.count()
+_FIELD: Final = b"\x7a"
+"""Tag of a field that a dataset's metadata do not have: TensorFlow keeps it, and the name is in another one."""
+_MARK: Final = b"pipeprof_held_"
+_FIRST_LENGTH: Final = 1 << 30
+"""Tensors without elements stand for captured ones: their second dimension says for which."""
+
+
+@dataclass(frozen=True)
+class HeldSlices:
+    """Tensors whose slices are a source's elements.
+
+    Attributes:
+        tensors: One for each component.
+        metadata: Of the source as it was.
+    """
+
+    tensors: tuple[Any, ...]
+    metadata: bytes
+
+    @property
+    def length(self) -> int:
+        """Number of slices."""
+        return int(self.tensors[0].shape[0])
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all in bytes."""
+        return sum(map(nbytes_of, self.tensors))
+
+
+@dataclass
+class Held:
+    """The tensors that are left out of graphs, by the marks in their place.
+
+    A mark stays with its node whatever happens to the graph: its node may be copied, renamed, serialised again.
+    """
+
+    _slices: dict[bytes, HeldSlices] = field(default_factory=dict)
+    _captured: dict[int, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether a tensor is left out."""
+        return bool(self._slices or self._captured)
+
+    def slices(self, tensors: Sequence[Any], metadata: bytes | str | None) -> bytes:
+        """Take the components of a source; return its metadata with a mark."""
+        before = metadata.encode() if isinstance(metadata, str) else bytes(metadata or b"")
+        mark = _MARK + b"%d_" % next(_NUMBERS)
+        self._slices[mark] = HeldSlices(tuple(tensors), before)
+        return before + _FIELD + bytes([len(mark)]) + mark
+
+    def stand_in(self, tensor: Any) -> Any:
+        """Take a tensor that a function captures; return one without elements to be captured in its place."""
+        import tensorflow as tf
+
+        length = _FIRST_LENGTH + next(_NUMBERS)
+        self._captured[length] = tensor
+        return tf.zeros([0, length], tensor.dtype)
+
+    def sources(self, graph: Any) -> Iterator[tuple[Any, HeldSlices]]:
+        """Yield the sources of a graph whose tensors are left out, each with these."""
+        for node in graph.node:
+            if node.op == SLICES and (found := self._of(bytes(node.attr["metadata"].s))) is not None:
+                yield node, found
+
+    def tensors(self, graph: Any) -> dict[str, Any]:
+        """Return the tensors that are left out of a graph, by the names of the constants in their place."""
+        found: dict[str, Any] = {}
+        for node, held in self.sources(graph):
+            found.update(zip((name.partition(":")[0] for name in node.input), held.tensors, strict=True))
+        for node in graph.node:
+            sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim] if node.op == "Const" else []
+            if len(sizes) == 2 and sizes[0] == 0 and sizes[1] in self._captured:
+                found[node.name] = self._captured[sizes[1]]
+        return found
+
+    def saved(self, graph: Any) -> int:
+        """Return the bytes of the tensors that are left out of a graph."""
+        return sum(map(nbytes_of, self.tensors(graph).values()))
+
+    def _of(self, metadata: bytes) -> HeldSlices | None:
+        if _MARK not in metadata:
+            return None
+        return next((held for mark, held in self._slices.items() if mark in metadata), None)
+
+
+@dataclass(frozen=True)
+class LightGraph:
+    """The graph of a dataset without its large tensors.
+
+    Attributes:
+        graph: A ``GraphDef``.
+        held: What is left out.
+    """
+
+    graph: Any
+    held: Held = field(default_factory=Held)
+
+
+def nbytes_of(tensor: Any) -> int:
+    """Return the size of a tensor of numbers in bytes."""
+    return int(tensor.dtype.size) * int(tensor.shape.num_elements() or 0)
+
+
+def variant_of(light: LightGraph) -> Any:
+    """Return the variant tensor of the dataset that a graph describes, with the tensors that are left out of it.
+
+    Raises:
+        tf.errors.OpError: TensorFlow does not accept the graph.
+        ValueError: As above.
+    """
+    import tensorflow as tf
+
+    tensors = light.held.tensors(light.graph) if light.held else {}
+    if not tensors:
+        return tf.raw_ops.DatasetFromGraph(graph_def=light.graph.SerializeToString())
+    graph = type(light.graph)()
+    graph.CopyFrom(light.graph)
+    for node, held in light.held.sources(graph):
+        node.attr["metadata"].s = held.metadata
+    returned = next(node for node in graph.node if node.op == "_Retval").input[0]
+    kept = [node for node in graph.node if node.op != "_Retval" and node.name not in tensors]
+    del graph.node[:]
+    graph.node.extend(kept)
+    _rename_functions(graph)
+
+    def made(*given: Any) -> Any:
+        with tf.device("CPU:0"):
+            inputs = {f"{name}:0": tensor for name, tensor in zip(tensors, given, strict=True)}
+            end = returned if ":" in returned else f"{returned}:0"
+            return tf.graph_util.import_graph_def(graph, input_map=inputs, return_elements=[end], name="")[0]
+
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors.values()]
+    return tf.compat.v1.wrap_function(made, specs)(*tensors.values())
+
+
+def _rename_functions(graph: Any) -> None:
+    """Give functions names that no other function of this process has: those that it has may differ in attributes."""
+    names = {
+        function.signature.name: f"{function.signature.name}_held_{next(_NUMBERS)}"
+        for function in graph.library.function
+    }
+    for function in graph.library.function:
+        function.signature.name = names[function.signature.name]
+    for gradient in graph.library.gradient:
+        gradient.function_name = names.get(gradient.function_name, gradient.function_name)
+        gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
+    for node in _all_nodes(graph):
+        node.op = names.get(node.op, node.op)
+        for value in node.attr.values():
+            if value.func.name in names:
+                value.func.name = names[value.func.name]
+            for called in value.list.func:
+                called.name = names.get(called.name, called.name)
+
+
+def _all_nodes(graph: Any) -> Iterable[Any]:
+    return itertools.chain(graph.node, *(function.node_def for function in graph.library.function))

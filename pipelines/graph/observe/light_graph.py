@@ -1,0 +1,166 @@
+"""The graph of a dataset without its large tensors: read from a copy without them, or cut out of the whole graph.
+
+Where the dataset was observed while it was built, TensorFlow's ops are called once more with marks in the place of
+large tensors, and nothing is copied. Elsewhere, as in a user's own script, the whole graph is serialised once and its
+constants are cut out; the tensors are those that the dataset holds already.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.graph.observe.held import SLICES, Held, LightGraph, nbytes_of
+from pipeprof.pipelines.graph.observe.reading import LIGHT, SERIALISABLE_BYTES, serialise, serialised
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+
+SHARED_FROM: Final = 1_000_000
+"""Bytes of tensors from which a pipeline is read without them; less is copied."""
+_MOST_VISITED: Final = 100_000
+_KINDS: Final = ("tensorflow.python.data.", "tensorflow.python.eager.")
+"""Modules of the objects in which a dataset keeps its tensors and functions."""
+
+
+def light_graph(
+    dataset: Any,
+    *,
+    in_memory: int = 0,
+    room: int | None = None,
+    watch: SourceWatch | None = None,
+    shared_from: int | None = None,
+) -> LightGraph | str:
+    """Return the graph of a dataset without its large tensors, or a text that says why there is none.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+        shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.
+    """
+    shared_from = SHARED_FROM if shared_from is None else shared_from
+    known: LightGraph | None = getattr(dataset, LIGHT, None)
+    if known is not None:
+        return known
+    marked = watch.lines.marked(dataset) if watch is not None and in_memory >= shared_from else None
+    if marked is not None:
+        variant, held, saved = marked
+        # Where nothing was missed, constants of functions are left: the process may hold more than its graph.
+        left = max(0, in_memory - saved)
+        if watch is not None and watch.note is None:
+            left = min(left, sum(constant.nbytes for constant in watch.lines.constants))
+        graph = serialised(variant, in_memory=left, room=room)
+        return graph if isinstance(graph, str) else LightGraph(graph, held)
+    found = serialised(dataset, in_memory=in_memory, room=room)
+    if isinstance(found, str) or found.ByteSize() < shared_from:
+        return found if isinstance(found, str) else LightGraph(found)
+    light = cut(found, list(tensors_of(dataset)), shared_from)
+    # Serialising the whole graph is what costs: once is enough.
+    setattr(dataset, LIGHT, light)
+    return light
+
+
+def light_again(dataset: Any, held: Held) -> LightGraph | str:
+    """Return the graph of a dataset that was made of a part of a light graph."""
+    import tensorflow as tf
+
+    found = serialise(tf.data.experimental.to_variant(dataset))
+    return found if isinstance(found, str) else LightGraph(found, held)
+
+
+def too_large(dataset: Any) -> str | None:
+    """Return why a dataset's graph cannot be serialised as a whole, in words; None where it can."""
+    if getattr(dataset, LIGHT, None) is not None:
+        return None
+    size = sum(map(nbytes_of, tensors_of(dataset)))
+    if size <= SERIALISABLE_BYTES:
+        return None
+    return f"the pipeline holds {size / 1e9:.1f} GB in memory; TensorFlow serialises a graph with up to 1 GB of arrays"
+
+
+def tensors_of(dataset: Any) -> Iterator[Any]:
+    """Yield the tensors of numbers that a dataset and those that it reads hold, each once."""
+    import tensorflow as tf
+
+    seen: set[int] = set()
+    todo: list[Any] = [dataset]
+    while todo and len(seen) < _MOST_VISITED:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, tf.Tensor):
+            if not tf.is_symbolic_tensor(one) and one.dtype.is_numpy_compatible and one.dtype != tf.string:
+                yield one
+        elif isinstance(one, tf.types.experimental.ConcreteFunction):
+            function: Any = one
+            todo.extend(function.captured_inputs)
+        elif isinstance(one, dict | list | tuple) or type(one).__module__.startswith(_KINDS):
+            todo.extend(inner for inner in gc.get_referents(one) if not isinstance(inner, type))
+
+
+def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
+    """Return a graph without the large constants of its sources and captured by its functions.
+
+    Args:
+        graph: A ``GraphDef``, which is changed.
+        tensors: What the dataset holds: a constant with the same contents is one of them.
+        shared_from: Bytes of a constant that is left out.
+    """
+    held = Held()
+    nodes = {node.name: node for node in graph.node}
+    constants = {
+        node.name for node in graph.node if node.op == "Const" and node.attr["value"].ByteSize() >= shared_from
+    }
+    for node in graph.node:
+        inputs = [reference.partition(":")[0] for reference in node.input]
+        if node.op == SLICES and constants.intersection(inputs) and all(nodes[one].op == "Const" for one in inputs):
+            given = [_tensor(nodes[one], tensors) for one in inputs]
+            node.attr["metadata"].s = held.slices(given, bytes(node.attr["metadata"].s))
+            for one, tensor in zip(inputs, given, strict=True):
+                _put(nodes[one], _one_row(tensor))
+        elif any(value.func.name or value.list.func for value in node.attr.values()):
+            for one in constants.intersection(inputs):
+                tensor = _tensor(nodes[one], tensors)
+                _put(nodes[one], held.stand_in(tensor))
+                constants.discard(one)
+    # What was cut out is freed only with the message that had it.
+    small = type(graph)()
+    small.ParseFromString(graph.SerializeToString())
+    return LightGraph(small, held)
+
+
+def _one_row(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.zeros([1, *tensor.shape[1:]], tensor.dtype)
+
+
+def _put(node: Any, tensor: Any) -> None:
+    import tensorflow as tf
+
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(tensor))
+
+
+def _tensor(node: Any, tensors: Sequence[Any]) -> Any:
+    """Return the tensor that a constant is: one of those given, or a new one."""
+    import numpy as np
+    import tensorflow as tf
+
+    contents = tf.make_ndarray(node.attr["value"].tensor)
+    for tensor in tensors:
+        alike = tensor.dtype == tf.dtypes.as_dtype(contents.dtype) and tuple(tensor.shape) == contents.shape
+        if alike and np.array_equal(_bits(tensor.numpy()), _bits(contents)):
+            return tensor
+    with tf.device("CPU:0"):
+        return tf.constant(contents)
+
+
+def _bits(array: Any) -> Any:
+    """The bytes of an array: numbers that are none are equal too."""
+    import numpy as np
+
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
