@@ -5,7 +5,8 @@ plain loops tell what that is worth: as it is, mended, mended, as it is, each in
 
 * ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
 * ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;
-* ``memory``: a finding with the bytes that can go; ``order``: one about the data;
+* ``memory``: a finding with the bytes that can go; ``saved``: a change that was measured and kept, with a lower peak;
+* ``order``: a finding about the data;
 * ``healthy``: no change is recommended, and no upper bound is given above 1.1.
 
 Needs two idle cores. Half an hour.
@@ -38,11 +39,13 @@ class Case:
         wanted: What has to be said of it.
         mended: Whether flawed.py has it without the flaw.
         kinds: The targets it exists as.
+        yaml: What has to be said of the spec, where that is more.
     """
 
     wanted: tuple[str, ...]
     mended: bool = True
     kinds: tuple[str, ...] = ("py", "yaml")
+    yaml: tuple[str, ...] = ()
 
 
 CASES = {
@@ -53,7 +56,8 @@ CASES = {
     "shuffle_after_batch": Case(("order", "memory"), mended=False),
     "zip_of_slow_sides": Case(("kept",)),
     "pool_too_small": Case(("kept",)),
-    "array_in_memory": Case(("memory",), mended=False),
+    "array_in_memory": Case(("memory",), mended=False, yaml=("saved",)),
+    "serial_map_of_an_array": Case(("kept",), kinds=("py",)),
     "python_map": Case(("ceiling",)),
     "healthy_parallel": Case(("healthy",), mended=False),
     "healthy_batched": Case(("healthy",), mended=False),
@@ -99,9 +103,9 @@ def best(findings: list[dict[str, Any]], status: str) -> float | None:
     return max(gains, default=None)
 
 
-def holds(case: Case, known: float | None, findings: list[dict[str, Any]]) -> bool:
+def holds(wanted_words: tuple[str, ...], known: float | None, findings: list[dict[str, Any]]) -> bool:
     """Whether the report says what it has to."""
-    for wanted in case.wanted:
+    for wanted in wanted_words:
         if wanted in {"kept", "ceiling"}:
             gain = best(findings, wanted)
             if gain is not None and known is not None and gain >= REACHED * known:
@@ -111,6 +115,10 @@ def holds(case: Case, known: float | None, findings: list[dict[str, Any]]) -> bo
         elif wanted == "memory":
             saved = [(one["measured"] or one["predicted"] or {}).get("peak_rss_delta_bytes") for one in findings]
             if any(number is not None and number < 0 for number in saved):
+                return True
+        elif wanted == "saved":
+            kept = [one["measured"] for one in findings if one["status"] == "kept"]
+            if any((measured["peak_rss_delta_bytes"] or 0) < 0 for measured in kept):
                 return True
         elif wanted == "healthy":
             bound = best(findings, "ceiling")
@@ -134,16 +142,17 @@ def main() -> int:
             for kind in case.kinds:
                 code, profile = profile_of(name, kind, Path(folder))
                 findings = said(profile)
+                wanted = (case.yaml if kind == "yaml" else ()) or case.wanted
                 row = {
                     "name": f"{name} ({kind})",
-                    "wanted": case.wanted,
+                    "wanted": wanted,
                     "known": known,
                     "plain": rates,
                     "exit_code": code,
                     "headline": (profile.get("verdict") or {}).get("headline"),
                     "verification": profile.get("verification"),
                     "findings": findings,
-                    "holds": code == 0 and holds(case, known, findings),
+                    "holds": code == 0 and holds(wanted, known, findings),
                 }
                 rows.append(row)
                 kept, bound = best(findings, "kept"), best(findings, "ceiling")

@@ -149,6 +149,26 @@ def array_in_memory() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(images).repeat().batch(32)
 
 
+def summed(row: tf.Tensor) -> tf.Tensor:
+    """The sum of a row with noise: stateful, so that TensorFlow leaves its map serial."""
+    return tf.reduce_sum(tf.random.uniform([50_000], seed=1)) + tf.reduce_sum(row)
+
+
+def rows_of_an_array() -> tf.data.Dataset:
+    """Slices of an array of 200 MB."""
+    return tf.data.Dataset.from_tensor_slices(np.ones((50_000, 1_000), np.float32)).repeat()
+
+
+def serial_map_of_an_array() -> tf.data.Dataset:
+    """A map of slices of a large array, one call at a time."""
+    return rows_of_an_array().map(summed).batch(16)
+
+
+def serial_map_of_an_array_mended() -> tf.data.Dataset:
+    """With parallel calls."""
+    return rows_of_an_array().map(summed, num_parallel_calls=AUTOTUNE).batch(16)
+
+
 def python_map() -> tf.data.Dataset:
     """A loop in Python for each element: no edit makes it faster."""
     return tf.data.Dataset.range(1 << 40).map(looped, num_parallel_calls=AUTOTUNE).batch(16)

@@ -25,11 +25,12 @@ def records_instead(source: StageView, indexed: Sequence[StageView]) -> tuple[Pi
     if not saved:
         return None
     batch = indexed[-1] if indexed and indexed[-1].op == "batch" else None
-    last = indexed[-1].id if indexed else source.id
-    decoded = [call for component in saved for call in _decoded(component, batch)]
+    decoding = {"ops": [call for component in saved for call in _decoded(component, batch)]}
+    if not indexed:
+        return (ReplaceStages((source.id,), (_source(saved), NewStage("map", decoding)), _SUMMARY),)
     return (
         ReplaceStages((source.id,), (_source(saved),), _SUMMARY),
-        InsertStage("map", {"ops": decoded}, after=last),
+        InsertStage("map", decoding, after=indexed[-1].id),
     )
 
 

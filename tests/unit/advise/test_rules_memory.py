@@ -269,7 +269,7 @@ def test_rows_of_a_file_are_read_as_records_and_decoded_after_the_batch() -> Non
     assert draft.predicted.peak_rss_delta_bytes == -round(4.1 * 500 * MB) + 1000 * 4096
     assert draft.predicted.speedup is None
     single = only("from-tensor-slices-big-array", line(source))
-    assert single.edits[1] == InsertStage("map", {"ops": [ops[0], {"tf.reshape": {"shape": [1024]}}]}, "source")
+    assert single.edits[0].by[1] == NewStage("map", {"ops": [ops[0], {"tf.reshape": {"shape": [1024]}}]})
 
 
 def test_rows_of_several_files_are_zipped() -> None:
@@ -277,8 +277,7 @@ def test_rows_of_several_files_are_zipped() -> None:
     source = slices(500 * MB).stages[0]
     saved = (SavedComponent("x", "x.npy", ROWS), SavedComponent("y", "y.npy", labels))
     draft = only("from-tensor-slices-big-array", line(replace(source, saved=saved)))
-    reads, decodes = draft.edits
-    (zipped,) = reads.by
+    zipped, decodes = draft.edits[0].by
     assert zipped.op == "zip"
     assert list(zipped.arguments["datasets"]) == ["x", "y"]
     assert zipped.arguments["datasets"]["y"]["source"] == {

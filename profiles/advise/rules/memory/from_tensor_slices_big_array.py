@@ -302,7 +302,7 @@ class _IndexPlan:
         at_once = "the rows of a batch at once, in a map after it" if self.batch is not None else "each row in a map"
         return (
             f"Read the rows from the file as records of {self._row}, and decode {at_once}: the same rows in the same "
-            "order, and no copy of the array in memory. Each row is then copied twice instead of once, which costs "
+            "order, and no copy of the array in memory. Each row is copied more often then, which costs "
             "speed where nothing else does; TensorFlow does not know the number of records before it has read them."
         )
 
