@@ -224,6 +224,8 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
     predicted = hit.predicted
     edits = [Edit(**to_document(edit)) for edit in hit.edits]
     patch, python = proposal(view, hit.edits)
+    if hit.by_hand is not None:
+        python = proposal(view, (hit.by_hand,))[1]
     return Finding(
         rule=rule.name,
         title=hit.title or rule.title,

@@ -98,6 +98,7 @@ class RuleHit:
         covers: Addresses of all stages that the hit is about, where that is more than `stage`.
         title: In place of the rule's, where it names a stage.
         location: The user's line, where no stage has it.
+        by_hand: Whose Python to show, where that is other code than the edits'.
     """
 
     sentence: str
@@ -111,6 +112,7 @@ class RuleHit:
     covers: tuple[str, ...] = ()
     title: str | None = None
     location: Location | None = None
+    by_hand: PipelineEdit | None = None
 
     @property
     def stages(self) -> frozenset[str]:

@@ -152,6 +152,7 @@ class FromTensorSlicesBigArray(Rule):
                 **weight.evidence(),
             },
             edits=(plan.rewrite(),) if records is None else records,
+            by_hand=plan.rewrite(),
             title=None if records is None else "Read the rows from the file",
             predicted=Prediction(
                 f"{less}{more}"
