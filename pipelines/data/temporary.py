@@ -45,14 +45,21 @@ def is_private(folder: Path) -> bool:
     return True
 
 
+def settled_temporary_folder() -> Path:
+    """The folder for temporary files; where Python finds none: shared memory, else one that cannot be written to."""
+    found = temporary_folder()
+    if found is not None:
+        return found
+    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else _NOWHERE
+
+
 def settle_temporary_folder() -> None:
-    """Set a temporary folder where Python finds none: shared memory, else one that cannot be written to.
+    """Set the temporary folder where Python finds none.
 
     TensorFlow needs the name of the folder for its import, even if it writes nothing there.
     """
     if temporary_folder() is None:
-        writable = os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
-        tempfile.tempdir = str(_SHARED_MEMORY if writable else _NOWHERE)
+        tempfile.tempdir = str(settled_temporary_folder())
 
 
 def nameless_file() -> IO[bytes]:

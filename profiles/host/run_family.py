@@ -6,6 +6,8 @@ run ends the group and then all that carry the mark, also stopped ones.
 
 Where the run's own process is killed, a second process does it: the guard, which does nothing but wait for the end of a
 pipe. The kernel ends the worker even before that, if it can be asked to.
+
+Temporary folders of a run have its mark in their names. Who ends the run removes those that its processes left.
 """
 
 from __future__ import annotations
@@ -13,17 +15,21 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from pipeprof.pipelines.data.processes import end_group
+from pipeprof.pipelines.data.temporary import settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.host.procfs import descendants, processes
 
 MARK = "PIPEPROF_RUN"
+FOLDER = "pipeprof-run-"
+"""Beginning of the names of temporary folders; the mark follows."""
 MOST_ROUNDS = 50
 """Looks for processes that the last look did not see: one that forks faster than it is killed ends them."""
 
@@ -73,7 +79,24 @@ class RunFamily:
 
 
 def end_family(mark: str, leader: int | None, proc: Path = PROC) -> None:
-    """Kill the group that `leader` leads, its descendants and all that carry the mark, until no more are found."""
+    """Kill the group that `leader` leads, its descendants and all that carry the mark, until no more are found.
+
+    Then remove the temporary folders that they left.
+    """
+    try:
+        _kill_family(mark, leader, proc)
+    finally:
+        for folder in settled_temporary_folder().glob(f"{folder_prefix(mark)}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def folder_prefix(mark: str | None = None) -> str:
+    """Beginning of the names of a run's temporary folders; without a mark: of the run that this process belongs to."""
+    marks = os.environ.get(MARK, "").split()
+    return f"{FOLDER}{mark or (marks[-1] if marks else os.getpid())}-"
+
+
+def _kill_family(mark: str, leader: int | None, proc: Path) -> None:
     found = set(descendants(leader, proc)) if leader is not None else set()
     if leader is not None:
         end_group(leader)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
@@ -24,7 +23,7 @@ from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pipeprof.profiles.protocol.job import Job
 
@@ -33,16 +32,6 @@ def _raise_oom_score() -> None:
     """Raise the OOM score, so that the kernel kills the worker first when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800")
-
-
-def remove_generated(modules: Mapping[str, object]) -> None:
-    """Remove the files of AutoGraph's modules, which it removes at an exit that this process does not take."""
-    for name, module in modules.items():
-        # Other modules are not asked: a lazy one would load.
-        file = getattr(module, "__file__", None) if is_generated(name) else None
-        if file is not None:
-            with contextlib.suppress(OSError):
-                Path(file).unlink()
 
 
 def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
@@ -83,6 +72,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The user's code may have closed them.
         with contextlib.suppress(ValueError, OSError, AttributeError):
             stream.flush()
-    remove_generated(dict(sys.modules))
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Oldest supported TensorFlow version."""
+"""TensorFlow, imported for a worker in a supported version."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import Any, Final
 
 from pipeprof.pipelines.errors import PipeprofError, UsageError
+from pipeprof.pipelines.target.generated_files import delete_generated_files
 
 OLDEST: Final = (2, 18)
 
@@ -16,7 +17,7 @@ class NoTensorFlowError(PipeprofError):
 
 
 def import_tensorflow() -> Any:
-    """TensorFlow, in a version that will do.
+    """TensorFlow, in a version that will do; from now on, files that AutoGraph generates are deleted.
 
     Raises:
         NoTensorFlowError: It cannot be imported.
@@ -32,6 +33,7 @@ def import_tensorflow() -> Any:
             msg = f"TensorFlow cannot be imported ({' '.join(str(error).split())}): repair it, e.g. {install}"
         raise NoTensorFlowError(msg) from error
     require_tensorflow(tf.__version__)
+    delete_generated_files()
     return tf
 
 

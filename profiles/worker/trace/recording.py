@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
+from pipeprof.profiles.host.run_family import folder_prefix
 from pipeprof.profiles.protocol.python_calls import PythonCalls
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.python_clock import PythonClock
@@ -244,7 +245,7 @@ class _Recording:
         self._profiler = tf.profiler.experimental
         level = _tracer_level(tf.__version__)
         options = self._profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
-        self._folder = tempfile.TemporaryDirectory(prefix="pipeprof-trace-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=folder_prefix(), ignore_cleanup_errors=True)
         if self._samplers:
             self._python.start()
             self._watching.start()

@@ -10,7 +10,7 @@ import pytest
 from unit.host.fake_proc import make_process
 
 from pipeprof.profiles.host import run_family
-from pipeprof.profiles.host.run_family import MARK, MOST_ROUNDS, RunFamily, end_family, marked
+from pipeprof.profiles.host.run_family import MARK, MOST_ROUNDS, RunFamily, end_family, folder_prefix, marked
 
 
 def process(proc: Path, pid: int, environment: bytes, **stat: object) -> None:
@@ -103,3 +103,14 @@ def test_without_a_guard_the_run_goes_on(monkeypatch):
     with RunFamily() as family:
         family.lead(1)
         assert family.environment[MARK].startswith("outer ")
+
+
+def test_temporary_folders_that_its_processes_left_are_removed(tmp_path, killed, monkeypatch):
+    monkeypatch.setattr(run_family, "settled_temporary_folder", lambda: tmp_path)
+    monkeypatch.setenv(MARK, "outer mine")
+    for name in (f"{folder_prefix()}x1", f"{folder_prefix('other')}x2", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trace").touch()
+    end_family("mine", None, tmp_path / "proc")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{folder_prefix('other')}x2", "mine"}
+    assert killed == []
