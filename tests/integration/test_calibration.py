@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.options import step
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileFile, ProfileWriter
@@ -26,7 +27,13 @@ def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: py
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     settings = RunSettings(
-        parse_target(str(spec)), check_spec(spec), ["pipeprof"], seconds=0.2, lock=False, calibrate=True
+        parse_target(str(spec)),
+        check_spec(spec),
+        ["pipeprof"],
+        step=step("simulate:10ms"),
+        seconds=0.2,
+        lock=False,
+        calibrate=True,
     )
     profile = run_sample(settings, ProfileWriter([ProfileFile(tmp_path / "profile.json")]), Silent())
     assert profile.exit_code == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,11 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.verify.jobs import JobMaker
+from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 SPECS = {
     "cache": ("stages: [{cache: {filename: rows}}]", "cache"),
@@ -77,6 +83,20 @@ def test_every_way_of_a_spec_to_write_files_is_seen(name: str, tmp_path: Path) -
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{text}\n")
     dataset = build(check_spec(path).spec, BuildContext(tmp_path))
     assert file_writer(read_written(dataset, in_memory=0)) == writer
+
+
+def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path: Path) -> None:
+    """What becomes of its answer: tests/unit/verify/test_team.py and test_trials.py."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{SPECS['cache'][0]}\n")
+    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
+    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
+    for job in jobs.as_it_is().values():
+        sent: list[Any] = []
+        TurnRun(job, SimpleNamespace(send=sent.append)).run()  # type: ignore[arg-type]
+        said = "the pipeline writes files (cache), which several processes cannot do at once"
+        assert sent[-1] == EditRefused(said)
+    assert [one.name for one in tmp_path.iterdir()] == ["spec.yaml"]
 
 
 def test_a_dataset_is_not_saved_while_several_processes_build_it(tmp_path: Path) -> None:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.forked import TESTS
 from integration.left_over import MARK, left
 
 PATIENCE = 120
 SESSION = Path(__file__).parent / "verification" / "session.py"
 
 
-def start(folder: Path, budget: float, *names: str) -> subprocess.Popen[str]:
+def start(folder: Path, budget: float, *names: str, forked: bool = True) -> subprocess.Popen[str]:
+    """Start a session; its workers are copies of it unless their own end is what it is about."""
     return subprocess.Popen(
-        [sys.executable, str(SESSION), str(folder), str(budget), *names],
+        [sys.executable, str(SESSION), str(folder), str(budget), *(["forked"] if forked else []), *names],
         cwd=folder,
-        env={**os.environ, MARK: str(folder)},
+        env={**os.environ, MARK: str(folder), "PYTHONPATH": TESTS},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,14 +87,6 @@ def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
     assert tried["findings"]["other-batches"]["status"] == "rejected"
 
 
-def test_a_pipeline_that_writes_files_is_not_run_four_times(tmp_path: Path) -> None:
-    out, err = start(tmp_path, 60, "parallel", "cached").communicate(timeout=PATIENCE)
-    assert out, err
-    found = json.loads(out)["findings"]["parallel"]
-    expected = "not tried: the pipeline writes files (cache), which several processes cannot do at once"
-    assert (found["status"], found["reason"]) == ("unverified", expected)
-
-
 def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) -> None:
     out, err = start(tmp_path, 60, "without-edit").communicate(timeout=PATIENCE)
     assert out, err
@@ -121,7 +115,7 @@ def test_what_a_prefetch_gains_is_stated_with_dispatch_sync_and_with_a_step_in_f
 
 
 def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
-    process = start(tmp_path, 600, "parallel")
+    process = start(tmp_path, 600, "parallel", forked=False)
     until(process, "tick")
     assert len(left(str(tmp_path))) > 4
     process.kill()

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from integration.forked import fork_workers
+
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import InsertStage, to_document
 from pipeprof.pipelines.spec.step import parse_step
@@ -79,12 +81,13 @@ class Progress:
 
 def main() -> None:
     folder, budget, *names = sys.argv[1:]
+    if "forked" in names:
+        fork_workers()
     # What is measured here does not matter.
     plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
     path = Path(folder, "spec.yaml")
-    cache = f"  - cache: {{filename: {folder}/rows}}\n" if "cached" in names else ""
     overlap = "overlap" in names
-    path.write_text(WAITING_SPEC if overlap else SPEC + cache)
+    path.write_text(WAITING_SPEC if overlap else SPEC)
     Path(folder, "waits.py").write_text(WAITS)
     step = parse_step("simulate:10ms") if overlap else None
     profile = Profile.model_validate_json(RECORDED.read_text())

@@ -45,12 +45,15 @@ class Workers:
         self._saved = saved
         self._draw = random.Random(1)
         self._noise = noise
+        self.refuses: str | None = None
 
     def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
         assert seconds > 0
         self.patience = seconds
         self.started += [name for name in jobs if name.startswith("A")]
         for name in jobs:
+            if name == self.refuses:
+                raise MemberFailedError(name, "the pipeline writes files (cache)", refused=True)
             self.alive.add(name)
             if len(self.alive) > self._room:
                 raise MemberFailedError(name, "reached the memory limit", crowded=len(self.alive) > 1)
@@ -162,6 +165,16 @@ def test_one_process_that_takes_more_than_there_is_rejects_nothing_but_itself(re
     trial, _ = tried(recorded, Workers(room=0), "sequential")
     assert (trial.status, trial.evidence) == ("unverified", None)
     assert trial.reason == "not tried: the pipeline as it is reached the memory limit"
+
+
+@pytest.mark.parametrize("name", ["A1", "B2"])
+def test_what_a_worker_refuses_was_not_tried(recorded: Recorded, name: str) -> None:
+    workers = Workers(speedup=2.0)
+    workers.refuses = name
+    trial, _ = tried(recorded, workers, "alternating")
+    assert (trial.status, trial.evidence) == ("unverified", None)
+    assert trial.reason == "not tried: the pipeline writes files (cache)"
+    assert workers.alive == set()
 
 
 def test_data_that_change_between_two_edits_are_not_blamed_on_the_second(recorded: Recorded) -> None:
