@@ -24,7 +24,6 @@ from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
-from pipeprof.profiles.worker.main import remove_generated
 from pipeprof.profiles.worker.search_spec import reseed
 from pipeprof.profiles.worker.versions import import_tensorflow
 
@@ -78,7 +77,6 @@ def main() -> int:
         os._exit(0)
     with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
         channel.write(encode_record(answer))
-    remove_generated(dict(sys.modules))
     sys.stdout.flush()
     sys.stderr.flush()
     # Do not wait for threads of TensorFlow or the user.
