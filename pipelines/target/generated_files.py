@@ -28,7 +28,7 @@ def delete_generated_files() -> None:
     @wraps(load_source)
     def load_and_delete(source: str, *arguments: object, **named: object) -> tuple[ModuleType, str]:
         module, file = load_source(source, *arguments, **named)
-        # For tracebacks, and for whoever asks for the source: entries without a time are kept without a file.
+        # Tracebacks and `inspect` read it. An entry that has no time is kept when its file is gone.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         for written in (file, getattr(module, "__cached__", None)):
             if written is not None:
