@@ -27,6 +27,24 @@ class MessageCode:
 
 
 _WARNINGS = {
+    "budget": (
+        "A metric has regressed whose budget is only a warning.",
+        "Nothing for the exit code; `level: error` makes it one.",
+    ),
+    "dirty-tree": (
+        "The work tree has changes that are not committed; it was measured as it is.",
+        "Commit them if the result is to belong to a commit.",
+    ),
+    "other-host": (
+        "Two saved profiles were measured on different hosts.",
+        "Measure both now: pipeprof compare with the targets.",
+    ),
+    "other-step": ("Two saved profiles were measured with different steps.", "Measure both with the same --step."),
+    "other-versions": (
+        "Two saved profiles were measured with different versions.",
+        "Measure both now: pipeprof compare with the targets.",
+    ),
+    "time-over": ("--max-time ended a session before its last pair.", "Raise it; the pairs so far are complete."),
     "cache-elsewhere": (
         "The folder of the data cache cannot be used; another one took its place.",
         "Free the folder, or set XDG_CACHE_HOME.",
@@ -134,6 +152,14 @@ _WARNINGS = {
     ),
 }
 _RUN_ERRORS = {
+    "not-measured": (
+        "A metric that is to be judged was not measured on both sides, or nothing was.",
+        "Give a --step where a wait is judged, or take the metric out of the budgets.",
+    ),
+    "side-failed": (
+        "One of two compared pipelines did not come to its end: there is no verdict.",
+        "Run that side alone: pipeprof run.",
+    ),
     "build": ("The pipeline could not be built.", "Correct the stage that the message names."),
     "no-tensorflow": ("TensorFlow is not installed, or cannot be imported.", "Install it: docs/install.md."),
     "channel-closed": (
@@ -168,6 +194,10 @@ _RUN_ERRORS = {
     "terminated": ("SIGTERM ended the run.", "Nothing: what was measured is in the saved profile."),
 }
 _SPEC_ERRORS = {
+    "budget": "A budget is no share, no value with its unit, and no level.",
+    "level": "The level of a budget is none of off, warn and error.",
+    "rate": "A rate is not written as a number per second.",
+    "share": "A share is not written in percent.",
     "argument-twice": "An argument is given twice.",
     "missing-source": "A pipeline has no source.",
     "name-twice": "A name is used twice.",

@@ -89,7 +89,7 @@ def test_no_steps(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["html", "github"])
 def test_formats_that_a_command_lacks_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--format: got '{name}', expected text, json or plan$"):
+    with pytest.raises(UsageError, match=f"--format: got '{name}', expected text, json, md or plan$"):
         options.report_format(name, json=False)
     assert options.report_format("github", json=False, command="check") == "github"
 
@@ -114,7 +114,7 @@ def test_formats() -> None:
     ],
 )
 def test_unknown_extensions(name: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"{expected}; use \.json, \.plan\.json or \.txt, or - for stdout$"):
+    with pytest.raises(UsageError, match=rf"{expected}; use \.json, \.md, \.plan\.json or \.txt, or - for stdout$"):
         plan_outputs([str(tmp_path / name)], None, json=False, force=True)
 
 
