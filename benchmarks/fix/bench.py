@@ -115,7 +115,7 @@ def grid(profile: Profile) -> dict[str, Steps]:
     bodies: dict[str, Steps] = {"": ()}
     if maps:
         bodies |= {f"calls={number}": (calls(number),) for number in (2, 16, AUTOTUNE)}
-        bodies["calls=16, pool=16"] = ((*calls(16), pool),)
+        bodies[f"calls=16, pool={pool.value}"] = ((*calls(16), pool),)
     for one, other in pairwise(line):
         if one.op == "map" and other.op == "batch":
             vectorised = (VectoriseMap(one.id, other.id),)
