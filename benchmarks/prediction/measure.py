@@ -138,24 +138,27 @@ def measure(
 
 
 def _turns(team: Team, names: Mapping[str, tuple[str, int]], patience: float) -> dict[tuple[str, int], Measured | str]:
-    """Give everybody a block in turns, forwards and backwards, until all intervals are narrow or the time is over."""
+    """Give everybody a block in turns, forwards and backwards, until all intervals are narrow or the time is over.
+
+    The pipeline as it is begins and ends each round: what varies in it varies in all ratios.
+    """
     block = TurnRequest("block", BLOCK_SECONDS, 4, 0.05)
     rounds: list[dict[str, Any]] = []
     until = time.monotonic() + TURNS_SECONDS
     left = list(names)
     while left and len(rounds) < LOOKS[-1] and (len(rounds) < LOOKS[0] or time.monotonic() < until):
-        order = [BASE, *left]
-        blocks = {}
-        for name in order if len(rounds) % 2 == 0 else reversed(order):
-            blocks[name] = team.turn(name, block, seconds=patience)
+        first = team.turn(BASE, block, seconds=patience)
+        order = left if len(rounds) % 2 == 0 else reversed(left)
+        blocks = {name: [team.turn(name, block, seconds=patience)] for name in order}
+        blocks[BASE] = [first, team.turn(BASE, block, seconds=patience)]
         rounds.append(blocks)
         if len(rounds) in LOOKS:
             left = [name for name in left if _ratio(rounds, name).half_width > NARROW]
     found: dict[tuple[str, int], Measured | str] = {}
     for name, place in names.items():
         taken = [blocks for blocks in rounds if name in blocks]
-        waits = [_wait_ms([blocks[one] for blocks in taken]) for one in (BASE, name)]
-        peaks = [taken[-1][one].peak_bytes for one in (BASE, name)]
+        waits = [_wait_ms([one for blocks in taken for one in blocks[who]]) for who in (BASE, name)]
+        peaks = [taken[-1][who][-1].peak_bytes for who in (BASE, name)]
         found[place] = Measured(
             _ratio(rounds, name),
             None if None in waits else (waits[0], waits[1]),
@@ -164,16 +167,16 @@ def _turns(team: Team, names: Mapping[str, tuple[str, int]], patience: float) ->
     return found
 
 
-def _ratio(rounds: Sequence[Mapping[str, Any]], name: str) -> Ratio:
+def _ratio(rounds: Sequence[Mapping[str, Sequence[Any]]], name: str) -> Ratio:
     """Steps per second of one over those of the pipeline as it is, in the rounds that have it."""
-    pairs = [
-        (blocks[name].steps / blocks[name].seconds) / (blocks[BASE].steps / blocks[BASE].seconds)
-        for blocks in rounds
-        if name in blocks
-    ]
+    pairs = [_rate(blocks[name]) / _rate(blocks[BASE]) for blocks in rounds if name in blocks]
     found = ratio_of(pairs)
     assert found is not None
     return found
+
+
+def _rate(blocks: Sequence[Any]) -> float:
+    return sum(block.steps for block in blocks) / sum(block.seconds for block in blocks)
 
 
 def _wait_ms(blocks: Sequence[Any]) -> float | None:

@@ -179,7 +179,8 @@ def with_calls(flow: Flow, part: Part, value: Any, costs: Costs) -> Changed | No
     tuned = value == AUTOTUNE
     many = max(ONE_CALL, _number(value, flow.pool))
     new = replace(part, ahead=True, calls=many, tuned=tuned)
-    if part.ahead and part.calls <= max(flow.cores, flow.machine_cores) < many:
+    cores = max(flow.cores, flow.machine_cores)
+    if part.ahead and round(part.calls) <= cores < many:
         new = _awake(new, costs, fused=fused)
     return Changed(flow.changed(new), _bytes_of(part, many - (part.calls if part.ahead else 0.0)))
 

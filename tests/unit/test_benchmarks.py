@@ -205,4 +205,4 @@ def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
     names = {"steady": ("chosen", 0), "uneven": ("drawn", 0)}
     found = bench.measure_module._turns(team, names, 1.0)
     assert (found["chosen", 0].speedup.pairs, found["chosen", 0].speedup.value) == (6, pytest.approx(2.0))
-    assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"]
+    assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"] / 2
