@@ -10,15 +10,17 @@ from pipeprof.cli.comparing.options import GateOptions, budgets
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
     from pipeprof.profiles.judge.result import Result
 
 EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
     "pipeprof gate train.py:make --against git:main --max-time 300",
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
+    "pipeprof gate spec.yaml --self-test",
 )
 
 
@@ -42,11 +44,14 @@ def gate(given: GateOptions) -> None:
     most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
     flags = budgets(given)
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="gate")
-    if given.against is None:
+    if given.against is None and not given.self_test:
         msg = "gate needs a pipeline to compare with: --against git:main, or another target"
         raise UsageError(msg)
+    if given.against is not None and given.self_test:
+        msg = "--self-test compares the target with itself: remove --against"
+        raise UsageError(msg)
     with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
-        a, b = read_sides(given, given.against, given.target, Path(folder))
+        a, b = read_sides(given, given.against or given.target, given.target, Path(folder))
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
@@ -56,16 +61,48 @@ def gate(given: GateOptions) -> None:
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             from pipeprof.profiles.document.messages import Message
+            from pipeprof.profiles.document.store import FOLDER
             from pipeprof.profiles.judge.live import SessionPlan, measure
+            from pipeprof.profiles.judge.self_test import latest_receipt
 
             if b.shown.dirty:
                 note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
                 result.warnings.append(Message(code="dirty-tree", message=note))
             enough = lambda so_far: has_seen_enough(so_far, most)  # noqa: E731
             plan = SessionPlan(enough=enough, judged=judged, profiled=False, end_at=end_of(b))
-            measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
-            if not result.errors:
-                conclude_gate(result, not_measured(result, judged))
+            sides: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
+            measure(sides, result, plan, progress, save)
+            if result.errors:
+                return
+            if given.self_test:
+                _test_itself(sides, result, plan, progress)
+                return
+            conclude_gate(result, not_measured(result, judged))
+            result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
 
-        result = compared("gate", (a, b), outputs, given, body)
+        result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
+
+
+def _test_itself(sides: Mapping[SideName, LiveSide], result: Result, plan: SessionPlan, progress: RunProgress) -> None:
+    """Measure the pipeline with a stall and an allocation against itself, after it was measured unchanged."""
+    from dataclasses import replace
+
+    from pipeprof.profiles.judge.gating import FAILED, PASSED
+    from pipeprof.profiles.judge.live import measure
+    from pipeprof.profiles.judge.self_test import faults_for, receipt_of
+
+    faults = faults_for(result)
+    changed = result.model_copy(deep=True, update={"pairs": [], "metrics": [], "errors": [], "warnings": []})
+    progress.note(
+        f"unchanged: {len(result.pairs)} pairs; now with {1e3 * faults[0]:.3g} ms in each step and more memory"
+    )
+    worse = replace(sides["b"], stall_seconds=faults[0], hold_bytes=faults[1])
+    measure({"a": sides["a"], "b": worse}, changed, plan, progress, lambda: None)
+    result.errors += changed.errors
+    if changed.errors:
+        result.exit_code = changed.exit_code
+        return
+    result.self_test = receipt_of(result, changed, faults, plan.judged)
+    result.verdict = "not regressed" if result.self_test.passed else "cannot tell"
+    result.exit_code = PASSED if result.self_test.passed else FAILED

@@ -114,6 +114,12 @@ class GateOptions:
             help="What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
         ),
     ] = None
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test", help="Try the gate: it must pass the target, and fail it with a stall and more memory."
+        ),
+    ] = False
     max_pairs: Annotated[
         str | None, typer.Option("--max-pairs", metavar="N", help="Pairs after which it gives up.  [default: 15]")
     ] = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
-from pipeprof.profiles.judge.words import describe_change, describe_interval, headline, value_text
+from pipeprof.profiles.judge.words import describe_change, describe_interval, describe_receipt, headline, value_text
 from pipeprof.profiles.wording import percent, place_of, significant
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     yield from _causes(result)
     if verbose:
         yield from _pairs(result)
+    if result.self_test is not None:
+        yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
+    elif result.kind == "gate":
+        yield KeyValue(
+            "Self-test", "never run: pipeprof gate TARGET --self-test shows what this gate can find", width=11
+        )
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     if saved:

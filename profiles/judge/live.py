@@ -12,6 +12,7 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.harness.settings import plan as resolve
+from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -44,10 +45,14 @@ class LiveSide:
     Attributes:
         settings: What to measure and how.
         writer: Saves its own profile.
+        stall_seconds: Put into each batch, by a self-test.
+        hold_bytes: Allocated and kept, by a self-test.
     """
 
     settings: RunSettings
     writer: ProfileWriter
+    stall_seconds: float = 0.0
+    hold_bytes: int = 0
 
 
 @dataclass
@@ -122,17 +127,22 @@ class _Comparison:
         settings = sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
+        host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
+        for side in (result.a, result.b):
+            side.host, side.versions = host, versions
 
     def run(self) -> None:
+        result = self._result
+        planned = resolve(self._sides["a"].settings)
+        result.step, result.dispatch = planned.step_text, planned.dispatch
         if self._plan.profiled and not self._look_at_both():
             return
-        result = self._result
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
             session = Session(
                 team,
                 {name: self._job_maker(name) for name in ("a", "b")},
-                timeout=resolve(self._sides["a"].settings).timeout,
-                order="turns" if all(map(self._fits, self._profiles.values())) else "one by one",
+                timeout=planned.timeout,
+                order="turns" if self._fit_together(planned.step.kind) else "one by one",
                 tick=lambda done, total: self._progress.tick(None, float(done), float(total)),
             )
             try:
@@ -160,12 +170,10 @@ class _Comparison:
         profile = run_sample(replace(side.settings, lock=False), side.writer, self._progress)
         self._profiles[name] = profile
         flow = profile.throughput
-        shown.target, shown.host, shown.versions = profile.target, profile.host, profile.versions
+        shown.target = profile.target
         shown.verdict = profile.verdict.sentence if profile.verdict else None
         shown.profile = str(side.writer.path) if side.writer.path else None
         shown.elements_per_batch = flow.elements_per_batch if flow else None
-        self._result.step = profile.device.text if profile.device else None
-        self._result.dispatch = profile.steps.dispatch if profile.steps else None
         if profile.exit_code:
             self._result.exit_code = profile.exit_code
             said = shown.verdict or "it did not come to its end"
@@ -176,12 +184,15 @@ class _Comparison:
             return False
         return True
 
-    def _fits(self, profile: Profile) -> bool:
-        """Whether the processes of a pair may exist at the same time: memory for all, and no GPU between them."""
-        peak = profile.memory.peak_bytes
-        if plans.uses_gpu(profile):
+    def _fit_together(self, step: str) -> bool:
+        """Whether the processes of a pair may exist at the same time: memory for all, and no GPU between them.
+
+        What a pipeline that was not measured before needs is seen when it runs: then one process follows the other.
+        """
+        if step not in plans.SIMULATED and hosts.gpus():
             return False
-        return peak is None or self._limit is None or PROCESSES * peak <= self._limit
+        peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
+        return self._limit is None or PROCESSES * max(peaks, default=0) <= self._limit
 
     def _job_maker(self, name: SideName) -> Callable[[], Job]:
         side = self._sides[name]
@@ -198,7 +209,7 @@ class _Comparison:
             changed = maker.changed_file()
             if changed is not None:
                 raise SideFailedError(name, f"{changed} has changed since the session began")
-            return maker.untouched()
+            return maker.untouched(side.stall_seconds, side.hold_bytes)
 
         return make
 

@@ -107,11 +107,28 @@ class Cause(Model):
     reason: str | None = None
 
 
+class SelfTest(Model):
+    """A gate that was tried on the user's own pipeline: what it found of a stall and an allocation."""
+
+    target: str = Field(description="As given on the command line.")
+    started: str
+    host: str | None = None
+    passed: bool
+    alarms: list[str] = Field(description="Metrics that it called regressed though nothing had changed.")
+    missed: list[str] = Field(description="Metrics that it did not call regressed though they were made worse.")
+    stall_ms: float = Field(description="Put into each step.")
+    hold_bytes: int = Field(description="Allocated and kept.")
+    detectable: dict[str, float] = Field(
+        description="By metric: the smallest change that the gate finds in 99 of 100 cases at these settings."
+    )
+    pairs: list[int] = Field(description="Of the unchanged and of the changed session.")
+
+
 class Result(Model):
     """The whole document."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    kind: Literal["compare", "gate"]
+    kind: Literal["compare", "gate", "self-test"]
     tool: Tool
     command: list[str] = Field(default_factory=list)
     started: str | None = Field(None, description="UTC, ISO 8601.")
@@ -131,7 +148,7 @@ class Result(Model):
     changes: list[str] = Field(default_factory=list, description="What differs between two specs.")
     why: list[Cause] | None = None
     verdict: Verdict = "cannot tell"
-    sentence: str | None = None
+    self_test: SelfTest | None = Field(None, description="Of `gate --self-test`, and the latest one of this target.")
     seconds: float | None = None
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Message] = Field(default_factory=list)

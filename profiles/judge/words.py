@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.wording import milliseconds, percent, significant, size
+from pipeprof.profiles.judge.metrics import BY_NAME
+from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.result import Metric, Result
+    from pipeprof.profiles.judge.result import Metric, Result, SelfTest
 
 
 _LABELS = {
@@ -86,11 +87,34 @@ def headline(result: Result) -> tuple[str, str, str]:
         rest += f"; {sentence_of(memory)}"
     if not main.pairs:
         return "Two saved profiles:", rest, ""
+    if result.self_test is not None and result.kind == "self-test":
+        return _self_test(result.self_test)
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
         return label, f" {_why(result)}", color
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
+
+
+def _self_test(found: SelfTest) -> tuple[str, str, str]:
+    """What a self-test says of the gate."""
+    faults = f"{milliseconds(found.stall_ms)} more in each step and {size(found.hold_bytes)} more memory"
+    if found.passed:
+        return "The gate works:", f" it passes the pipeline, and fails it with {faults}", "green"
+    wrong = [f"it failed the unchanged pipeline ({listed(found.alarms)})"] if found.alarms else []
+    wrong += [f"with {faults}, it did not fail it for {listed(found.missed)}"] if found.missed else []
+    return "The gate does not work here:", f" {'; '.join(wrong)}", "red"
+
+
+def describe_receipt(found: SelfTest) -> str:
+    """A self-test in one line, for the reports of later gates."""
+    changes = ", ".join(
+        f"{BY_NAME[name].title} {percent(value) if BY_NAME[name].scale == 'ratio' else significant(value)}"
+        for name, value in found.detectable.items()
+        if name in BY_NAME
+    )
+    outcome = "passed" if found.passed else "failed"
+    return f"{outcome} {found.started[:10]}; it finds changes from: {changes}"
 
 
 def _why(result: Result) -> str:

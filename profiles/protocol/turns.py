@@ -46,6 +46,8 @@ class TurnsJob:
         digest_seconds: After which no more of them are taken.
         environment: Variables that the process is started with.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
+        stall_seconds: Added to each batch, to see whether it is found.
+        hold_bytes: Allocated and kept, to see whether it is found.
     """
 
     edits: list[str] = field(default_factory=list)
@@ -54,6 +56,8 @@ class TurnsJob:
     digest_seconds: float = 1.5
     environment: list[tuple[str, str]] = field(default_factory=list)
     replay: ReplayJob | None = None
+    stall_seconds: float = 0.0
+    hold_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,15 @@ class JobMaker:
         other.planned = replace(self.planned, dispatch=dispatch)
         return other
 
-    def untouched(self) -> Job:
-        """A worker of the pipeline as the user made it."""
-        return self._job(self._settings.loaded, TurnsJob())
+    def untouched(self, stall_seconds: float = 0.0, hold_bytes: int = 0) -> Job:
+        """A worker of the pipeline as the user made it.
+
+        Args:
+            stall_seconds: Added to each batch.
+            hold_bytes: Allocated and kept.
+        """
+        turns = TurnsJob(stall_seconds=stall_seconds, hold_bytes=hold_bytes)
+        return self._job(self._settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change.

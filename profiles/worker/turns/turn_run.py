@@ -20,6 +20,7 @@ from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.turns.block import BlockWindow
 from pipeprof.profiles.worker.turns.digest import digest_of
+from pipeprof.profiles.worker.turns.faults import Stalled, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +159,9 @@ class TurnRun(JobRun):
         self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
-            self.feed = Feed(self.dataset, self._memory.between_epochs)
+            self._held = hold(self._turns.hold_bytes)
+            dataset = Stalled(self.dataset, self._turns.stall_seconds) if self._turns.stall_seconds else self.dataset
+            self.feed = Feed(dataset, self._memory.between_epochs)
             batch = self.feed.next()
             self._filled_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]

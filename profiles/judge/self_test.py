@@ -1,0 +1,92 @@
+"""A gate tried on the user's own pipeline: unchanged it must pass, with a stall and an allocation it must fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pipeprof.profiles.judge.metrics import FLOOR
+from pipeprof.profiles.judge.result import Metric, Result, SelfTest
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.judge.tabulate import Judged
+
+STALL = 0.10
+"""Of the step interval: the slow-down that a gate has to find (issue: at least 95 % of them)."""
+GROWTH = 0.20
+"""Of the peak of memory."""
+HELD = ("step_ms", "peak_bytes")
+"""What the faults make worse."""
+PREFIX = "self-test-"
+
+
+def faults_for(unchanged: Result) -> tuple[float, int]:
+    """The stall in seconds and the bytes to keep, from a session of the pipeline against itself.
+
+    Each is what a gate has to find, or what this session says that it can find, whichever is larger.
+
+    Args:
+        unchanged: The session.
+    """
+    rows = {row.name: row for row in unchanged.metrics if row.limit is None}
+    step, peak = rows.get("step_ms"), rows.get("peak_bytes")
+    return (
+        _size(step, STALL) * (step.a or 0.0) / 1e3 if step else 0.0,
+        round(_size(peak, GROWTH) * (peak.a or 0.0)) if peak else 0,
+    )
+
+
+def _size(row: Metric, least: float) -> float:
+    return max(least, row.floor + FLOOR, row.resolution or 0.0)
+
+
+def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], judged: Mapping[str, Judged]) -> SelfTest:
+    """What the two sessions say of the gate.
+
+    Args:
+        unchanged: The pipeline against itself.
+        changed: The pipeline with both faults against itself.
+        faults: The stall in seconds, the bytes that were kept.
+        judged: What the gate judges.
+    """
+    alarms = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "regressed"]
+    found = {row.name for row in changed.metrics if row.verdict == "regressed" and row.limit is None}
+    asked = [name for name in HELD if name in judged and judged[name].level != "off"]
+    missed = [name for name in asked if name not in found]
+    rows = [row for row in unchanged.metrics if row.resolution is not None and row.limit is None]
+    return SelfTest(
+        target=unchanged.b.text,
+        started=unchanged.started or "",
+        host=unchanged.b.host.name if unchanged.b.host else None,
+        passed=not alarms and not missed,
+        alarms=alarms,
+        missed=missed,
+        stall_ms=1e3 * faults[0],
+        hold_bytes=faults[1],
+        detectable={row.name: row.resolution or 0.0 for row in rows if row.level != "off"},
+        pairs=[len(unchanged.pairs), len(changed.pairs)],
+    )
+
+
+def latest_receipt(folder: Path, target: str) -> SelfTest | None:
+    """The latest self-test of a target that was saved in a folder; None without one.
+
+    Args:
+        folder: Where results are saved.
+        target: As given on the command line.
+    """
+    found = [receipt for receipt in _receipts(folder.glob(f"{PREFIX}*.json")) if receipt.target == target]
+    return max(found, key=lambda receipt: receipt.started, default=None)
+
+
+def _receipts(paths: Iterable[Path]) -> Iterable[SelfTest]:
+    for path in paths:
+        try:
+            document = json.loads(path.read_bytes())
+            yield SelfTest.model_validate(document["self_test"])
+        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+            continue
