@@ -67,24 +67,21 @@ Out = Annotated[
         help=f"Also write the report to a file ({' or '.join(extensions_of('run'))}); - is stdout. Repeatable.",
     ),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _format_of(command: str) -> Any:
+    """The option that chooses the format of a command's report."""
+    return typer.Option(
         "--format",
-        metavar="|".join(names_of("run")),
+        metavar="|".join(names_of(command)),
         help="Output format on stdout.  [default: text]",
-        autocompletion=completion.one_of(*names_of("run")),
-    ),
-]
-CheckFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="|".join(names_of("check")),
-        help="Output format on stdout.  [default: text]",
-        autocompletion=completion.one_of(*names_of("check")),
-    ),
-]
+        autocompletion=completion.one_of(*names_of(command)),
+    )
+
+
+Format = Annotated[str | None, _format_of("run")]
+CheckFormat = Annotated[str | None, _format_of("check")]
+FixFormat = Annotated[str | None, _format_of("fix")]
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
 Color = Annotated[
@@ -147,8 +144,8 @@ ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """All options of ``pipeprof run``, as typed."""
+class MeasuringOptions:
+    """Options that every command that measures has, as typed."""
 
     target: Target
     sets: Set = None
@@ -156,16 +153,29 @@ class RunOptions:
     env: Env = False
     args: Arg = None
     no_python: NoPython = False
+    step: Step = None
+    dispatch: Dispatch = None
+    seed: Seed = None
+    timeout: Timeout = None
+    max_time: MaxTime = None
+    json: Json = False
+    force: Force = False
+    color: Color = "auto"
+    redact: Redact = False
+    no_lock: NoLock = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+@dataclass(frozen=True)
+class RunOptions(MeasuringOptions):
+    """All options of ``pipeprof run``, as typed."""
+
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")] = None
-    step: Step = None
-    dispatch: Dispatch = None
     cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
-    seed: Seed = None
-    timeout: Timeout = None
-    max_time: MaxTime = None
     memory_limit: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
@@ -180,20 +190,12 @@ class RunOptions:
     section: Section = None
     out: Out = None
     form: Format = None
-    json: Json = False
-    force: Force = False
-    color: Color = "auto"
-    redact: Redact = False
-    no_lock: NoLock = False
-    quiet: Quiet = False
-    verbose: Verbose = False
 
 
 @dataclass(frozen=True)
-class FixOptions:
+class FixOptions(MeasuringOptions):
     """All options of ``pipeprof fix``, as typed."""
 
-    target: Target
     write: Annotated[
         bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
     ] = False
@@ -205,6 +207,7 @@ class FixOptions:
             help=f"Write the result to a file ({' or '.join(extensions_of('fix'))}). Repeatable.",
         ),
     ] = None
+    form: FixFormat = None
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -222,32 +225,6 @@ class FixOptions:
         str | None,
         typer.Option(metavar="SIZE", help="Memory that the pipeline may take, e.g. 8GiB.  [default: all available]"),
     ] = None
-    sets: Set = None
-    overlays: Overlay = None
-    env: Env = False
-    args: Arg = None
-    no_python: NoPython = False
-    step: Step = None
-    dispatch: Dispatch = None
-    seed: Seed = None
-    timeout: Timeout = None
-    max_time: MaxTime = None
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(names_of("fix")),
-            help="Output format on stdout.  [default: text]",
-            autocompletion=completion.one_of(*names_of("fix")),
-        ),
-    ] = None
-    json: Json = False
-    force: Force = False
-    color: Color = "auto"
-    redact: Redact = False
-    no_lock: NoLock = False
-    quiet: Quiet = False
-    verbose: Verbose = False
 
 
 Options = TypeVar("Options", bound="DataclassInstance")
@@ -265,6 +242,8 @@ def typed_command(command: Callable[[Options], None], options: type[Options]) ->
         command(options(**given))
 
     hints = get_type_hints(options, include_extras=True)
+    # In a help text, what only this command has comes first.
+    shared = {field.name for field in fields(MeasuringOptions)} - {"target"}
     parameters = [
         Parameter(
             field.name,
@@ -272,7 +251,7 @@ def typed_command(command: Callable[[Options], None], options: type[Options]) ->
             annotation=hints[field.name],
             default=Parameter.empty if field.default is MISSING else field.default,
         )
-        for field in fields(options)
+        for field in sorted(fields(options), key=lambda field: field.name in shared)
     ]
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = hints

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeprof.cli.exit_codes import HUNG_UP, epilog
+from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import FixOptions
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.cli.output import Outputs
+    from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
 
 DEFAULT_BUDGET = 60.0
@@ -47,9 +49,14 @@ def fix(given: FixOptions) -> None:
     Changes are measured side by side, the best is taken, and the search goes on from there. At the end, the best
     pipeline is measured against the one as it is. Without --write, no file of yours changes.
     """
+    import sys
+    import time
+    from contextlib import ExitStack
+
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.commands.run import refuse
+    from pipeprof.cli.commands.run import make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
 
@@ -71,19 +78,24 @@ def fix(given: FixOptions) -> None:
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
+    from pipeprof.profiles.harness.harness import run_sample
+
     budget = budget or DEFAULT_BUDGET
     chosen = settings(target=parsed, loaded=loaded, seconds=min(FIRST_SECONDS, FIRST_SHARE * budget))
     reread = _reread(parsed, changes) if loaded is not None else None
-    profile, writer = _search(given, chosen, outputs, budget, allow, reread)
-    try:
-        from pipeprof.cli.commands.run import finish
-
-        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
-        if given.write and loaded is not None:
-            _write_spec(profile, loaded)
-    except streams.OutputError:
-        if profile.exit_code != HUNG_UP:
-            raise
+    end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
+    writer = make_writer(parsed, loaded, outputs.profile, redact=given.redact)
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
+    with ExitStack() as ending:
+        try:
+            # A pipeline that needs more than it may is measured too: to need less is what the search is for.
+            profile = run_sample(replace(chosen, memory_limit=None), writer, progress)
+            # What was measured is reported, whatever ends the search.
+            ending.callback(_finish, given, profile, writer, outputs, selection, loaded)
+            if not profile.exit_code:
+                _search(profile, chosen, outputs, writer, progress, budget, allow, reread, end_at)
+        finally:
+            progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 
@@ -110,36 +122,45 @@ def _settings(given: FixOptions) -> partial[RunSettings]:
 
 
 def _search(  # noqa: PLR0917 - what a search has
-    given: FixOptions,
+    profile: Profile,
     settings: RunSettings,
     outputs: Outputs,
+    writer: ProfileWriter,
+    progress: RunProgress,
     budget: float,
     allow: Sequence[Semantics],
     reread: Reread | None,
-) -> tuple[Profile, ProfileWriter]:
-    """Measure the pipeline as it is, and search; the profile is saved."""
-    import sys
-    import time
-
-    from pipeprof.cli.commands.run import make_writer
-    from pipeprof.cli.text.progress import progress_for
+    end_at: float | None,
+) -> None:
+    """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
-    from pipeprof.profiles.harness.harness import run_sample
 
-    target = settings.target
-    writer = make_writer(target, settings.loaded, outputs.profile, redact=given.redact)
-    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
-    end_at = time.monotonic() + settings.max_time if settings.max_time is not None else None
+    def save() -> None:
+        writer.write(profile)
+
     try:
-        # A pipeline that needs more than it may is measured too: to need less is what the search is for.
-        profile = run_sample(replace(settings, memory_limit=None), writer, progress)
-        if not profile.exit_code:
-            search(profile, settings, budget, progress, allow=allow, reread=reread, end_at=end_at)
-            _add_python_diff(profile, target, outputs)
-            writer.write(profile, final=True)
+        search(profile, settings, budget, progress, allow=allow, reread=reread, end_at=end_at, save=save)
+        _add_python_diff(profile, settings.target, outputs)
     finally:
-        progress.close()
-    return profile, writer
+        writer.write(profile, final=True)
+
+
+def _finish(  # noqa: PLR0917 - what there is to write
+    given: FixOptions,
+    profile: Profile,
+    writer: ProfileWriter,
+    outputs: Outputs,
+    selection: Selection,
+    loaded: LoadedSpec | None,
+) -> None:
+    """Print and write everything, and change the spec itself, also where a report cannot be written."""
+    from pipeprof.cli.commands.run import finish
+
+    try:
+        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+    finally:
+        if given.write and loaded is not None:
+            _write_spec(profile, loaded)
 
 
 def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
@@ -186,6 +207,9 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.profiles.fix.python_diff import with_plan
     from pipeprof.profiles.fix.source_diff import edited_source
 
+    if _differs(parsed.path, profile.target.sha256):
+        streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
+        return
     before = parsed.path.read_bytes().decode("utf-8", errors="replace")
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
     steps = [[edit for one in step if (edit := from_document(one.model_dump())) is not None] for step in found.edits]
@@ -228,7 +252,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     streams.say(f"pipeprof: {path} was changed")
 
 
-def _differs(path: Path, sha256: str) -> bool:
+def _differs(path: Path, sha256: str | None) -> bool:
     import hashlib
 
     try:

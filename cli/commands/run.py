@@ -45,6 +45,7 @@ def run(given: RunOptions) -> None:
     """
     import sys
     import time
+    from contextlib import ExitStack
     from functools import partial
 
     from pipeprof.cli import options, output, streams
@@ -96,19 +97,15 @@ def run(given: RunOptions) -> None:
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     chosen = settings(target=parsed, loaded=loaded)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
-    try:
-        profile = run_sample(chosen, writer, progress)
-        if not given.no_verify and not profile.exit_code:
-            _verify(profile, chosen, budget, progress, changes, end_at)
-            writer.write(profile, final=True)
-    finally:
-        progress.close()
-    try:
-        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
-    except streams.OutputError:
-        # A closed terminal shows no report.
-        if profile.exit_code != HUNG_UP:
-            raise
+    with ExitStack() as ending:
+        try:
+            profile = run_sample(chosen, writer, progress)
+            # What was measured is reported, whatever ends what follows.
+            ending.callback(finish, profile, writer, outputs, selection, color=given.color, redact=given.redact)
+            if not given.no_verify and not profile.exit_code:
+                _verify(profile, chosen, budget, progress, changes, end_at, writer)
+        finally:
+            progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 
@@ -134,6 +131,7 @@ def _verify(  # noqa: PLR0917 - what a run has
     progress: RunProgress,
     changes: Changes,
     end_at: float | None,
+    writer: ProfileWriter,
 ) -> None:
     """Try what the findings propose."""
     import os
@@ -147,7 +145,18 @@ def _verify(  # noqa: PLR0917 - what a run has
         return check_spec(settings.target.path, sets, overlays=changes.overlays, environment=environment)
 
     seconds = budget if budget is not None else DEFAULT_BUDGET
-    verify(profile, settings, seconds, progress, reload=reload if settings.loaded is not None else None, end_at=end_at)
+    try:
+        verify(
+            profile,
+            settings,
+            seconds,
+            progress,
+            reload=reload if settings.loaded is not None else None,
+            end_at=end_at,
+            save=lambda: writer.write(profile),
+        )
+    finally:
+        writer.write(profile, final=True)
 
 
 def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
@@ -174,7 +183,12 @@ def finish(
         outputs = replace(outputs, stdout=None)
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
-    output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path, selection)
+    try:
+        output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path, selection)
+    except streams.OutputError:
+        # A closed terminal shows no report.
+        if profile.exit_code != HUNG_UP:
+            raise
     writer.require_saved()
 
 

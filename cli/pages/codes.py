@@ -105,6 +105,10 @@ _WARNINGS = {
         "The profile could not be saved where it belongs; it was saved elsewhere.",
         "Free space, or name a file with --out.",
     ),
+    "interrupted-after": (
+        "Ctrl-C or a signal ended the run when all was measured.",
+        "Findings were not tried: run it again, or with --no-verify.",
+    ),
     "not-settled": ("The rate was still changing when the warm-up ended.", "Measure longer: --seconds, or more data."),
     "repeated": (
         "The dataset ended and restarted while it was measured.",
@@ -146,6 +150,10 @@ _WARNINGS = {
         "Remove --step to use the function's own.",
     ),
     "unknown-rule": ("`ignore` names a rule that does not exist.", "Correct the name: pipeprof rules lists them."),
+    "verification-ended": (
+        "No more changes could be tried: another command was measuring, or no process could be started.",
+        "Read the message; the measurement itself is complete.",
+    ),
     "verification-interrupted": (
         "Ctrl-C or a signal ended the run while changes were tried.",
         "Findings that were not tried are predictions: run it again, or with a smaller --budget.",

@@ -214,3 +214,20 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
         elif isinstance(edit, VectoriseMap):
             found.update((edit.stage, edit.batch))
     return frozenset(found)
+
+
+def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by their dotted paths as groups inside groups, as a spec has them.
+
+    Example:
+        >>> nested_options({"threading.max_intra_op_parallelism": 1, "deterministic": False})
+        {'threading': {'max_intra_op_parallelism': 1}, 'deterministic': False}
+    """
+    found: dict[str, Any] = {}
+    for path, value in options.items():
+        at = found
+        *groups, last = path.split(".")
+        for group in groups:
+            at = at.setdefault(group, {})
+        at[last] = value
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
 from pipeprof.profiles.fix.laboratory import (
@@ -19,17 +20,18 @@ from pipeprof.profiles.fix.laboratory import (
     rivals_that_fit,
 )
 from pipeprof.profiles.fix.outcome import describe, write_best
+from pipeprof.profiles.fix.race import ChangedFileError
 from pipeprof.profiles.fix.search import Found, Search
 from pipeprof.profiles.fix.version import Reread, Version
-from pipeprof.profiles.harness.event_loop import Signals
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, LockTimeoutError, measuring_lock
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.team import InterruptedVerificationError
-from pipeprof.profiles.verify.trials import InterruptedTrialError
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.verify.trials import Trial
 
+EXIT_FAILED = 1
 LONG_BUILD_SECONDS = 10.0
 """From which the plan states how long building takes."""
-_SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 
 
 def fix(
@@ -52,6 +54,7 @@ def fix(
     allow: Collection[Semantics] = (),
     reread: Reread | None = None,
     end_at: float | None = None,
+    save: Callable[[], object] = lambda: None,
 ) -> None:
     """Search for the best version of a measured pipeline, and write the result into its profile.
 
@@ -63,24 +66,31 @@ def fix(
         allow: Classes of what the changes may change of the data, in addition to `same`.
         reread: Reads the spec with another text; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        save: Saves the profile, after each step.
     """
     began = time.monotonic()
-    fixing = _Fixing(profile, settings, budget, progress, allowed_classes(allow), reread, end_at)
     patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
-    try:
-        with (
-            measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None)
-            if settings.lock
-            else contextlib.nullcontext()
-        ):
-            fixing.run()
-    except LockTimeoutError as error:
-        fixing.result.reason = str(error)
-    finally:
-        progress.close()
-    before = sum(phase.seconds or 0.0 for phase in profile.phases)
-    fixing.result.wall_seconds = round(before + time.monotonic() - began, 2)
-    profile.fix = fixing.result
+    with Signals().installed() as signals:
+        fixing = _Fixing(profile, settings, budget, progress, allowed_classes(allow), reread, end_at, save, signals)
+        profile.fix = fixing.result
+        try:
+            with (
+                measuring_lock(settings.command, limit=patience, waiting=fixing.waiting)
+                if settings.lock
+                else contextlib.nullcontext()
+            ):
+                fixing.run()
+        except InterruptedVerificationError:
+            fixing.end("before anything was tried")
+        except (PipeprofError, OSError) as error:
+            # Another command that measures, a worker that cannot be started: what was measured until then stays.
+            fixing.end(str(system_fault(error) or error))
+        finally:
+            progress.close()
+            before = sum(phase.seconds or 0.0 for phase in profile.phases)
+            fixing.result.wall_seconds = round(before + time.monotonic() - began, 2)
+        if signals.exit_code is not None and not profile.exit_code:
+            profile.exit_code = signals.exit_code
 
 
 class _Fixing:
@@ -95,8 +105,14 @@ class _Fixing:
         allowed: frozenset[Semantics],
         reread: Reread | None,
         end_at: float | None,
+        save: Callable[[], object],
+        signals: Signals,
     ) -> None:
         self._profile = profile
+        self._save = save
+        self._signals = signals
+        self._search: Search | None = None
+        self._proof_mode: plans.Mode = "alternating"
         self._settings = settings
         self._budget = budget
         self._progress = progress
@@ -109,8 +125,8 @@ class _Fixing:
         self._mode = plans.mode_of(profile, self._machine)
         self._pace = self._pace_of(self._mode.mode)
         self.result = Fix(
-            status="nothing",
-            reason="",
+            status="interrupted",
+            reason="the search was ended from outside",
             seconds=round(measured_seconds(profile), 2),
             budget_seconds=budget,
             wall_seconds=0.0,
@@ -123,19 +139,20 @@ class _Fixing:
         profile, result = self._profile, self.result
         reason = plans.cannot_verify(profile)
         if reason is not None:
-            result.reason = f"not tried: {reason}"
+            result.status, result.reason = "nothing", f"not tried: {reason}"
             return
         most = rivals_that_fit(profile.memory.peak_bytes, self._machine)
         alone = self._mode.mode != "alternating" or not most
         most = MOST_RIVALS if alone else most
         self._announce(0 if alone else most)
-        with Signals().installed() as signals, TimedTeam(signals, self._machine).closing() as team:
+        with TimedTeam(self._signals, self._machine).closing() as team:
             jobs = JobMaker(
                 replace(self._settings, memory_limit=None),
                 None,
                 memory_limit=self._machine,
                 digest_seconds=self._pace.digest_seconds,
                 data_progress=self._progress.data,
+                sha256=profile.target.sha256,
             )
             lab = Laboratory(
                 team,
@@ -149,8 +166,9 @@ class _Fixing:
                 alone=alone,
                 fewer=self._pace_of,
                 end_at=self._end_at,
+                save=self._save_so_far,
             )
-            search = Search(
+            search = self._search = Search(
                 self._start,
                 profile,
                 lab,
@@ -159,28 +177,60 @@ class _Fixing:
                 limit_bytes=self._settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
             )
-            found = search.run()
-            result.steps = found.steps
             try:
+                found = search.run()
                 trial = self._prove(lab, found)
-            except (InterruptedTrialError, InterruptedVerificationError):
-                found.interrupted, trial = True, None
-            if found.interrupted:
-                profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
-            result.seconds = round(lab.seconds, 2)
-        describe(result, found, trial, lab.mode)
-        if result.status in {"fixed", "interrupted"} and found.best.steps:
-            write_best(result, found, self._start)
+            finally:
+                result.seconds = round(lab.seconds, 2)
+                self._proof_mode = lab.mode
+        if found.interrupted:
+            profile.exit_code = found.exit_code or self._signals.exit_code or EXIT_CODES["interrupted"]
+        self._describe(found, trial)
+
+    def waiting(self, _pid: int | None, _seconds: float) -> None:
+        """Let a signal end the wait for another command that measures.
+
+        Raises:
+            InterruptedVerificationError: One came.
+        """
+        if self._signals.asked is not None:
+            raise InterruptedVerificationError
+
+    def end(self, reason: str) -> None:
+        """Write into the result what there is where something ended the search."""
+        self._save_so_far()
+        if not self.result.edits:
+            self.result.reason = reason
+        self._profile.exit_code = self._profile.exit_code or self._signals.exit_code or EXIT_FAILED
+
+    def _save_so_far(self) -> None:
+        """Save the steps so far, and the best pipeline, as if the search were interrupted now."""
+        if self._search is not None:
+            found = replace(self._search.found, interrupted=True)
+            self._describe(found, None)
+        self._save()
+
+    def _describe(self, found: Found, trial: Trial | None) -> None:
+        self.result.steps = found.steps
+        describe(self.result, found, trial, self._proof_mode)
+        if self.result.status in {"fixed", "interrupted"} and found.best.steps:
+            write_best(self.result, found, self._start)
 
     def _pace_of(self, mode: plans.Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
         return pace_for(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
-        if not found.best.steps or found.interrupted:
+        if not found.best.steps or found.interrupted or found.changed is not None:
             return None
         semantics = max(found.semantics, key=CLASSES.index)
-        return lab.prove(found.best, semantics, for_memory=found.for_memory)
+        try:
+            return lab.prove(found.best, semantics, for_memory=found.for_memory)
+        except InterruptedVerificationError:
+            found.interrupted = True
+        except ChangedFileError as error:
+            found.changed = str(error)
+        return None
 
     def _announce(self, most: int) -> None:
         """State what comes: how long it measures, and how often the pipeline is built.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, Raced, Races, Rival
+from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, ChangedFileError, Raced, Races, Rival
+from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
@@ -46,7 +47,7 @@ PROOF_SHARE = 0.6
 """Of the budget that a proof by as many pairs as `run` takes may need."""
 GROWTH = 1.3
 """Of the peak that a changed pipeline is expected to need at most."""
-_STOPPED = frozenset({129, 130, 143})
+_STOPPED = frozenset(EXIT_CODES.values())
 
 
 class TimedTeam(Team):
@@ -82,6 +83,7 @@ class Laboratory:
         alone: Whether one process exists at a time.
         fewer: Makes the pace for fewer processes, where they take more memory than there is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        save: Saves what was found so far, before each measurement.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Laboratory:
         alone: bool = False,
         fewer: Callable[[Mode], Pace] | None = None,
         end_at: float | None = None,
+        save: Callable[[], object] = lambda: None,
     ) -> None:
         self.most = most
         self.mode: Mode = pace.mode
         """How many processes existed at a time in the proof."""
         self._fewer = fewer
+        self._save = save
         self._team = team
         self._pace = pace
         self._jobs = jobs
@@ -164,12 +168,14 @@ class Laboratory:
         best = f"; best so far {significant(self._gain)}×" if base.steps else ""
         many = f"{len(rivals)} change{'s' if len(rivals) > 1 else ''}"
         how = "one process at a time" if self._races.alone else "side by side"
-        self._progress.phase(f"race {self._number}: {many} {how}{best}", None)
+        self._begin(f"race {self._number}: {many} {how}{best}")
         entered = {
             name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory)
             for name, (candidate, version) in rivals.items()
         }
-        return self._races.run(lambda: self._baselines(base), entered)
+        raced = self._races.run(lambda: self._baselines(base), entered)
+        self._check_files()
+        return raced
 
     def same(self) -> Ratio | None:
         """The best one so far in one process over the same in another, in the latest race."""
@@ -184,7 +190,7 @@ class Laboratory:
         """Measure a pipeline alone, for its stages and findings."""
         self._races.rebase()
         self._base = None
-        self._progress.phase(f"looking at the best so far, {significant(self._gain)}×", None)
+        self._begin(f"looking at the best so far, {significant(self._gain)}×")
         settings = replace(
             self._settings,
             loaded=version.loaded,
@@ -197,17 +203,18 @@ class Laboratory:
         profile = run_sample(settings, ProfileWriter(()), Silent())
         self._looks += measured_seconds(profile)
         if profile.exit_code in _STOPPED:
-            raise InterruptedVerificationError
+            raise InterruptedVerificationError(profile.exit_code)
         return profile if profile.complete and not profile.exit_code else None
 
     def prove(self, best: Version, semantics: Semantics, *, for_memory: bool) -> Trial:
         """Measure the best pipeline against the one as it is, in one session.
 
         Raises:
-            InterruptedTrialError: The user wants an end.
+            InterruptedVerificationError: The user wants an end.
+            ChangedFileError: The pipeline is not the one that the search has found.
         """
         self._races.rebase()
-        self._progress.phase(f"proving {significant(self._gain)}× against the pipeline as it is", None)
+        self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
         until = self._team.measured + max(self.left(), self.proof_seconds) + self._pace.round_seconds
         trials = Trials(
             self._team,
@@ -220,9 +227,23 @@ class Laboratory:
             clock=lambda: self._team.measured,
         )
         try:
-            return trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
+            trial = trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
         finally:
             self.mode = trials.mode
+        self._check_files()
+        return trial
+
+    def _begin(self, words: str) -> None:
+        """Begin a measurement; what was found until now is saved, whatever ends this process."""
+        self._save()
+        self._progress.phase(words, None)
+        self._check_files()
+
+    def _check_files(self) -> None:
+        name = self._jobs.changed_file()
+        if name is not None:
+            msg = f"{name} has changed while fix was measuring"
+            raise ChangedFileError(msg)
 
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []

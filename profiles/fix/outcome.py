@@ -28,12 +28,13 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         mode: How many processes existed at a time in the proof.
     """
     if not found.best.steps:
-        result.status = "interrupted" if found.interrupted else "nothing"
-        result.reason = found.reason
+        result.status = "interrupted" if found.interrupted or found.changed else "nothing"
+        result.reason = found.reason or "no change was taken until then"
         return
     result.semantics = max(found.semantics, key=CLASSES.index)
     if trial is None or found.interrupted:
-        result.status, result.reason = "interrupted", "interrupted before the proof: only the steps were measured"
+        why = found.changed or "interrupted before the proof"
+        result.status, result.reason = "interrupted", f"{why}: only the steps were measured"
         return
     result.status = "fixed" if trial.status == "kept" else "not-proven"
     result.reason = trial.reason

@@ -85,6 +85,10 @@ class BaseFailedError(Exception):
     """The best pipeline so far cannot be run several times at once; the message is why."""
 
 
+class ChangedFileError(Exception):
+    """A file of the pipeline is not what it was when the pipeline was measured; the message names it."""
+
+
 class _CrowdedError(Exception):
     """All processes together took more memory than there is."""
 

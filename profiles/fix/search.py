@@ -11,7 +11,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep
 from pipeprof.profiles.fix.candidates import CLASSES, Candidate, candidates
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, saved_bytes
-from pipeprof.profiles.fix.race import BaseFailedError, Raced
+from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.team import InterruptedVerificationError
 
@@ -47,6 +47,7 @@ class Lab(Protocol):
 
         Raises:
             BaseFailedError: The best one so far cannot be run several times at once.
+            ChangedFileError: The pipeline is not the one that was measured.
             InterruptedVerificationError: The user wants an end.
         """
         ...
@@ -80,6 +81,8 @@ class Found:
         reason: Why it ended, in words.
         gain: Product of the factors of the steps taken.
         interrupted: The user wanted an end.
+        exit_code: Of the command, where something else than its own signals had to say it.
+        changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
     """
 
     best: Version
@@ -89,6 +92,8 @@ class Found:
     reason: str = ""
     gain: float = 1.0
     interrupted: bool = False
+    exit_code: int | None = None
+    changed: str | None = None
 
 
 class Search:
@@ -131,8 +136,10 @@ class Search:
         found = self.found
         try:
             found.reason = self._run()
-        except InterruptedVerificationError:
-            found.interrupted, found.reason = True, "interrupted"
+        except InterruptedVerificationError as error:
+            found.interrupted, found.reason, found.exit_code = True, "", error.exit_code
+        except ChangedFileError as error:
+            found.changed = found.reason = str(error)
         return found
 
     def _run(self) -> str:

@@ -42,6 +42,7 @@ ASKED: dict[int, Asked] = {
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "hung-up",
 }
+EXIT_CODES: dict[Asked, int] = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _STOPPABLE = ("warmup", "measure", "trace")
 
 
@@ -73,6 +74,11 @@ class Signals:
         self.read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._write_fd, False)
         os.set_blocking(self.read_fd, False)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of a command that a signal ended; None where none came."""
+        return EXIT_CODES[self.asked] if self.asked is not None else None
 
     def wake(self) -> None:
         """Wake the loop."""

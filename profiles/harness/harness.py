@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
+INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
     "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
     "--steps to measure less than one pass."
@@ -145,6 +146,16 @@ class _Run:
                 finally:
                     worker.end()
                     worker.close()
+            profile = self._conclude(worker, ended, sampler, oom)
+            if signals.exit_code is not None and not profile.exit_code:
+                # It came when all was measured.
+                profile.exit_code = signals.exit_code
+                profile.warnings.append(Message(code="interrupted-after", message=INTERRUPTED_AFTER))
+                self._writer.write(profile, final=True)
+        return profile
+
+    def _conclude(self, worker: WorkerProcess, ended: Ended, sampler: Sampler, oom: CgroupWatch) -> Profile:
+        """Make the profile of a worker that has ended."""
         self._facts.output = worker.output.users()
         around = Circumstances(
             limit=self._limit,

@@ -47,7 +47,15 @@ class MemberFailedError(Exception):
 
 
 class InterruptedVerificationError(Exception):
-    """The user wants an end."""
+    """The user wants an end.
+
+    Attributes:
+        exit_code: Of the command, where another one than this one's signals had to say it.
+    """
+
+    def __init__(self, exit_code: int | None = None) -> None:
+        super().__init__()
+        self.exit_code = exit_code
 
 
 @dataclass

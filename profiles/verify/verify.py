@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.harness.event_loop import Signals
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, LockTimeoutError, measuring_lock
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import ceiling
 from pipeprof.profiles.verify import plan as plans
@@ -25,7 +26,7 @@ from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.search import guesses, main_line, pays, runs_python
-from pipeprof.profiles.verify.team import Team
+from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
 from pipeprof.profiles.wording import listed, stage_name
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 COMBINED = "combined"
 """The rule of a finding that is several edits together."""
 _INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
-_SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 
 
 def verify(
@@ -51,6 +51,7 @@ def verify(
     *,
     reload: Reload | None,
     end_at: float | None = None,
+    save: Callable[[], object] = lambda: None,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -61,7 +62,25 @@ def verify(
         progress: Receives what is tried.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        save: Saves the profile, after each edit that was tried.
     """
+    with Signals().installed() as signals:
+        _verify(profile, settings, budget, progress, reload, end_at, save, signals)
+        if signals.exit_code is not None:
+            # Also where nothing was to be tried.
+            profile.exit_code = signals.exit_code
+
+
+def _verify(  # noqa: PLR0917 - what a verification has
+    profile: Profile,
+    settings: RunSettings,
+    budget: float,
+    progress: RunProgress,
+    reload: Reload | None,
+    end_at: float | None,
+    save: Callable[[], object],
+    signals: Signals,
+) -> None:
     findings = plans.to_try(profile)
     data = settings.loaded.data if settings.loaded is not None else None
     guessed = guesses(profile, data, profile.host.memory_limit_bytes)
@@ -73,42 +92,48 @@ def verify(
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    began = time.monotonic()
     patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
-    run = _Verification(profile, settings, budget, progress, reload)
+    run = _Verification(profile, settings, budget, progress, reload, save, signals)
     run.limit(end_at)
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     further = [finding for finding in further if run.can_try(finding)]
     progress.note(run.announce(len(findings) + len(further)))
     try:
         if settings.lock:
-            with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
+            with measuring_lock(settings.command, limit=patience, waiting=run.waiting):
                 run.run(findings, further, without_edit)
         else:
             run.run(findings, further, without_edit)
-    except LockTimeoutError as error:
-        for finding in findings:
-            finding.reason = f"not tried: {error}"
+    except InterruptedVerificationError:
+        run.interrupt(findings)
+    except (PipeprofError, OSError) as error:
+        # Another command that measures, a worker that cannot be started: what was measured until then stays.
+        run.fail(findings, str(system_fault(error) or error))
     finally:
         progress.close()
-    run.finish(time.monotonic() - began)
+    run.finish()
 
 
 class _Verification:
     """State of one verification."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a verification has
         self,
         profile: Profile,
         settings: RunSettings,
         budget: float,
         progress: RunProgress,
         reload: Reload | None,
+        save: Callable[[], object],
+        signals: Signals,
     ) -> None:
         self._profile = profile
+        self._save = save
+        self._signals = signals
         self._budget = budget
         self._progress = progress
-        self._until = time.monotonic() + budget * plans.OVER_BUDGET
+        self._began = time.monotonic()
+        self._until = self._began + budget * plans.OVER_BUDGET
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         self._mode = plans.mode_of(profile, self._limit)
@@ -141,7 +166,7 @@ class _Verification:
             further: Edits that are only worth a try; what helps becomes a finding.
             without_edit: Findings that are reported only if their stage's upper bound is a gain.
         """
-        with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
+        with Team(self._signals, self._limit).closing() as team:
             trials = Trials(
                 team,
                 self._pace,
@@ -151,22 +176,48 @@ class _Verification:
                 progress=self._progress,
                 fewer=self._pace_of,
             )
-            try:
-                for self._reached, finding in enumerate(findings):
-                    # The best one is tried whatever else is planned.
-                    self._try(trials, finding, self._reserved() if self._reached else 0.0)
-                self._reached = len(findings)
-                self._try_other_dispatch(trials, findings)
-                proposed = [*findings, *self._try_further(trials, further)]
-                self._try_combined(trials, proposed)
-                self._find_bounds(trials, [*findings, *further], without_edit)
-                self._try_other_dispatch(trials, proposed)
-            except InterruptedTrialError:
-                self._profile.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
-                self._profile.warnings.append(Message(code="verification-interrupted", message=_INTERRUPTED))
-                for finding in findings[self._reached :]:
-                    if finding.measured is None:
-                        finding.reason = "not tried: interrupted"
+            for self._reached, finding in enumerate(findings):
+                # The best one is tried whatever else is planned.
+                self._try(trials, finding, self._reserved() if self._reached else 0.0)
+            self._reached = len(findings)
+            self._try_other_dispatch(trials, findings)
+            proposed = [*findings, *self._try_further(trials, further)]
+            self._try_combined(trials, proposed)
+            self._find_bounds(trials, [*findings, *further], without_edit)
+            self._try_other_dispatch(trials, proposed)
+
+    def waiting(self, _pid: int | None, _seconds: float) -> None:
+        """Let a signal end the wait for another command that measures.
+
+        Raises:
+            InterruptedVerificationError: One came.
+        """
+        if self._signals.asked is not None:
+            raise InterruptedVerificationError
+
+    def interrupt(self, findings: Sequence[Finding]) -> None:
+        """Write into the profile that a signal ended the verification."""
+        self._profile.exit_code = self._signals.exit_code or EXIT_CODES["interrupted"]
+        self._profile.warnings.append(Message(code="verification-interrupted", message=_INTERRUPTED))
+        self.leave(findings, "not tried: interrupted")
+
+    def fail(self, findings: Sequence[Finding], why: str) -> None:
+        """Write into the profile why no more could be tried."""
+        message = f"Trying changes ended early, the measurement itself is complete: {why}."
+        self._profile.warnings.append(Message(code="verification-ended", message=message))
+        self.leave(findings, f"not tried: {why}")
+
+    def leave(self, findings: Sequence[Finding], reason: str) -> None:
+        """State why the findings that were not reached were not tried."""
+        for finding in findings[self._reached :]:
+            if finding.measured is None:
+                finding.reason = reason
+
+    def _begin(self, words: str) -> None:
+        """Begin the next trial; what was found until now is saved, whatever ends this process."""
+        self.finish()
+        self._save()
+        self._progress.phase(words, None)
 
     def can_try(self, finding: Finding) -> bool:
         """Whether the edit of a finding can be tried on this pipeline."""
@@ -193,11 +244,11 @@ class _Verification:
             text += f"; {plans.MODE_WORDS[self._mode.mode]}: {self._mode.why}"
         return f"{text} (--no-verify skips this)"
 
-    def finish(self, seconds: float) -> None:
+    def finish(self) -> None:
         """Write what was found into the profile."""
         profile = self._profile
         profile.verification = Verification(
-            seconds=round(seconds, 2),
+            seconds=round(time.monotonic() - self._began, 2),
             budget_seconds=self._budget,
             mode=self._mode.mode,
             mode_reason=self._mode.why,
@@ -232,7 +283,7 @@ class _Verification:
         except PipeprofError as error:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
-        self._progress.phase(f"trying {self._tried + 1}: {finding.title}", None)
+        self._begin(f"trying {self._tried + 1}: {finding.title}")
         try:
             self._measure(trials, finding, jobs, reserved)
         finally:
@@ -270,7 +321,7 @@ class _Verification:
             return
         names = [stage_name(stage) for stage in main_line(self._profile) if stage.id in stages]
         name = listed(names)
-        self._progress.phase(f"measuring how fast it is without {name}", None)
+        self._begin(f"measuring how fast it is without {name}")
         trial = trials.measure(self._jobs.replayed(job), None, for_memory=False)
         evidence = trial.evidence
         most = ceiling.bound_of(self._profile, evidence, self._pace.block.settle_seconds) if evidence else None
@@ -324,7 +375,7 @@ class _Verification:
             if other is not None and (found := as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
-        if same is not None:
+        if same is not None and math.isfinite(same.high):
             self._same = [same.value, same.low, same.high]
 
     def _try_further(self, trials: Trials, further: Sequence[Finding]) -> list[Finding]:
@@ -375,7 +426,7 @@ class _Verification:
         except PipeprofError:
             return  # The edits exclude each other.
         self._compare_with(trials, from_graph=False)
-        self._progress.phase(f"trying all {len(kept)} together", None)
+        self._begin(f"trying all {len(kept)} together")
         self._measure(trials, together, jobs)
         if together.status == "kept":
             self._profile.findings = [*(self._profile.findings or ()), together]
@@ -398,7 +449,7 @@ class _Verification:
             change = makes.change_of(finding)
             if change is None or finding.measured is None or not trials.fits(EARLY_PAIRS):
                 continue
-            self._progress.phase(f"{finding.title}: the other mode of dispatch", None)
+            self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
             found = as_measured(trial.evidence, other)
             if found is not None:

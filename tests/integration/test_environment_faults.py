@@ -238,6 +238,21 @@ def test_nothing_outlives_a_killed_parent_however_stubborn(name: str, tmp_path: 
     assert json.loads(saved.read_text())["complete"] is False
 
 
+def test_a_signal_when_all_was_measured_costs_no_report(tmp_path: Path) -> None:
+    late = (
+        "import os, signal\nfrom pipeprof.profiles.harness import harness\nfind = harness.findings_for\n"
+        "def signalled(*given, **options):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return find(*given, **options)\n"
+        "harness.findings_for = signalled\n"
+    )
+    program = [sys.executable, "-c", late + misbehaving("os._exit(3)")]
+    ended = run(tmp_path, program, target(tmp_path), "--out", str(tmp_path / "profile.json"))
+    assert ended.code == 5
+    assert "exited with status 3" in ended.out
+    assert ended.profile.exit_code == 5
+
+
 def wait_for(path: Path) -> None:
     """Until the file is there; the folder's events are not to be had everywhere."""
     pause = threading.Event()

@@ -15,6 +15,8 @@ import pytest
 from integration.forked import TESTS
 from integration.left_over import MARK, left
 
+from pipeprof.profiles.document.store import load_profile
+
 PATIENCE = 120
 SESSION = Path(__file__).parent / "verification" / "session.py"
 
@@ -114,9 +116,9 @@ def test_what_a_prefetch_gains_is_stated_with_dispatch_sync_and_with_a_step_in_f
     assert "the other mode of dispatch" not in err
 
 
-def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
-    process = start(tmp_path, 600, "parallel", forked=False)
-    until(process, "tick")
+def test_no_stopped_worker_outlives_a_parent_that_was_killed_and_what_was_tried_is_saved(tmp_path: Path) -> None:
+    process = start(tmp_path, 600, "other-batches", "parallel", forked=False)
+    until(process, "trying 2", "tick")
     assert len(left(str(tmp_path))) > 4
     process.kill()
     process.communicate(timeout=PATIENCE)
@@ -124,3 +126,8 @@ def test_no_stopped_worker_outlives_a_parent_that_was_killed(tmp_path: Path) -> 
     while left(str(tmp_path)):
         assert time.monotonic() < end
         time.sleep(0.05)
+    saved = load_profile(tmp_path / "saved.json")
+    found = {finding.rule: finding.status for finding in saved.findings or ()}
+    assert found == {"other-batches": "rejected", "parallel": "unverified"}
+    assert saved.verification is not None
+    assert saved.verification.tried == 1

@@ -73,15 +73,19 @@ def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int,
     job = {"entry": entry.model_dump(mode="json", exclude_none=True), "folder": str(folder), "parent": os.getpid()}
     failure: dict[str, Any] | None = None
     with nameless_file() as noise:
-        child = subprocess.Popen(
-            child_command(_MAKER),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=noise,
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-        )
+        try:
+            child = subprocess.Popen(
+                child_command(_MAKER),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=noise,
+                start_new_session=True,
+                text=True,
+                encoding="utf-8",
+            )
+        except (PermissionError, FileNotFoundError) as error:
+            msg = f"the process that generates {name} could not be started: {error.filename}: {error.strerror}"
+            raise DataError(msg) from error
         try:
             _send(child, json.dumps(job))
             for message in _messages(child):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, stages_of
+from pipeprof.pipelines.edits.edits import PipelineEdit, nested_options, stages_of
 from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
 from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
 from pipeprof.pipelines.graph.edit.elements import structured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.nested import join_nested
-from pipeprof.pipelines.graph.edit.plan import Plan, line_of, options_document, plan_edits
+from pipeprof.pipelines.graph.edit.plan import Plan, line_of, plan_edits
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, Scopes
 from pipeprof.pipelines.graph.observe.light_graph import light_again
@@ -122,7 +122,7 @@ def apply_steps(
 def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) -> Any:
     """Set options in addition to those that the pipeline had."""
     try:
-        stage = parse_stage({"with_options": {"options": options_document(plan.options)}})
+        stage = parse_stage({"with_options": {"options": nested_options(plan.options)}})
         added = stage.apply(dataset, building, "edit.options").options()
     except (ValueError, AttributeError, TypeError) as error:
         msg = f"TensorFlow does not accept {', '.join(plan.options)}: {error}"

@@ -7,7 +7,7 @@ that are inserted after the same one come in the order of their edits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,15 +228,3 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
     line.insert(target + 1, part)
     part.whole_batches = part.moved = True
     plan.changed.add(prefix)
-
-
-def options_document(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as a spec writes them: nested by the parts of their paths."""
-    found: dict[str, Any] = {}
-    for path, value in options.items():
-        *parents, last = path.split(".")
-        at = found
-        for parent in parents:
-            at = at.setdefault(parent, {})
-        at[last] = value
-    return found

@@ -19,6 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
+    nested_options,
 )
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml, python_text, yaml_text
 from pipeprof.profiles.advise.edits.snippets import (
@@ -81,7 +82,8 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
         yaml += one
         python += other
     if options:
-        yaml.append(_options_yaml({**view.options, **options}))
+        # Those that were set before among them: a spec has the key once.
+        yaml.append(f"options: {yaml_text(nested_options({**view.options, **options}))}")
         python += _options_python(options)
     return "\n".join(yaml) or None, "\n".join(python) or None
 
@@ -243,18 +245,6 @@ def _with_source(yaml: Sequence[str], new: Sequence[_Item]) -> list[str]:
     count = len(_item_yaml(new[0]))
     source = [f"  {line}" for line in yaml[:count]]
     return ["source:", *source, "stages:", *(f"  {line}" for line in yaml[count:])]
-
-
-def _options_yaml(options: Mapping[str, Any]) -> str:
-    """All options, those that were set before among them: a spec has the key once."""
-    nested: dict[str, Any] = {}
-    for path, value in options.items():
-        at = nested
-        *groups, last = path.split(".")
-        for group in groups:
-            at = at.setdefault(group, {})
-        at[last] = value
-    return f"options: {yaml_text(nested)}"
 
 
 def _options_python(options: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
+    nested_options,
 )
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.view.view import AUTOTUNE
@@ -53,69 +54,57 @@ def python_text(value: Any) -> str:
 
 def as_yaml(edit: PipelineEdit) -> str:
     """What an edit changes, in the words of a spec."""
-    match edit:
-        case InsertStage():
-            text = f"- {edit.op}: {yaml_text(edit.arguments)}   # {_where(edit)}"
-        case SetArgument():
-            text = f"- {edit.op}:   # {edit.stage}\n    {edit.argument}: {yaml_text(edit.value)}"
-        case MoveStage():
-            text = f"- {edit.op}: …   # {edit.stage}, moved before {edit.before}"
-        case MoveFilter():
-            text = f"- filter: {{ops: […]}}   # {edit.stage}, before {edit.before}: with the calls that it reads"
-        case ReplaceStages(by=()):
-            text = f"# remove {', '.join(edit.stages)}"
-        case ReplaceStages():
-            text = "\n".join(_stage_yaml(stage, index, edit) for index, stage in enumerate(edit.by))
-        case VectoriseMap():
-            text = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {edit.stage}, moved after {edit.batch}"
-        case SetOption():
-            text = f"options: {yaml_text(_nested(edit.path, edit.value))}"
-        case SetEnvironment():
-            text = f"# {shell_assignment(edit)} in the environment"
-        case HandWritten():
-            text = edit.yaml
-        case _:
-            raise TypeError(edit)
-    return text
+    return _texts(edit)[0]
 
 
 def as_python(edit: PipelineEdit) -> str:
     """What an edit changes, as a line of Python."""
+    return _texts(edit)[1]
+
+
+def _texts(edit: PipelineEdit) -> tuple[str, str]:
+    """An edit as YAML and as Python."""
     match edit:
         case InsertStage():
-            text = f"dataset = dataset{_call(edit.op, edit.arguments)}  # {_where(edit)}"
+            where = f"after {edit.after}" if edit.after else "at the end"
+            yaml = f"- {edit.op}: {yaml_text(edit.arguments)}   # {where}"
+            python = f"dataset = dataset{_call(edit.op, edit.arguments)}  # {where}"
         case SetArgument():
-            text = f".{edit.op}(…, {edit.argument}={python_text(edit.value)})  # {edit.stage}"
+            yaml = f"- {edit.op}:   # {edit.stage}\n    {edit.argument}: {yaml_text(edit.value)}"
+            python = f".{edit.op}(…, {edit.argument}={python_text(edit.value)})  # {edit.stage}"
         case MoveStage():
-            text = f".{edit.op}(…)  # {edit.stage}, moved before {edit.before}"
+            moved = f"{edit.stage}, moved before {edit.before}"
+            yaml, python = f"- {edit.op}: …   # {moved}", f".{edit.op}(…)  # {moved}"
         case MoveFilter():
-            text = (
-                f"dataset = dataset.filter(lambda *element: predicate(part_of_map(*element)))  # {edit.stage}, "
-                f"moved before {edit.before}"
-            )
+            yaml = f"- filter: {{ops: […]}}   # {edit.stage}, before {edit.before}: with the calls that it reads"
+            call = "filter(lambda *element: predicate(part_of_map(*element)))"
+            python = f"dataset = dataset.{call}  # {edit.stage}, moved before {edit.before}"
         case ReplaceStages(by=()):
-            text = f"# remove {', '.join(edit.stages)}"
+            yaml = python = f"# remove {', '.join(edit.stages)}"
         case ReplaceStages():
+            yaml = "\n".join(_stage_yaml(stage, index, edit) for index, stage in enumerate(edit.by))
             calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
             of = "tf.data.Dataset" if edit.stages[0].rpartition(".")[2] == "source" else "dataset"
-            text = f"dataset = {of}{calls}  # {edit.stages[0]}"
+            python = f"dataset = {of}{calls}  # {edit.stages[0]}"
         case VectoriseMap():
-            text = (
-                f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {edit.stage}, moved after "
-                f"{edit.batch}"
-            )
+            moved = f"{edit.stage}, moved after {edit.batch}"
+            yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {moved}"
+            python = f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {moved}"
         case SetOption():
-            text = (
+            yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
+            python = (
                 f"options = tf.data.Options(); options.{edit.path} = {python_text(edit.value)}; "
                 "dataset = dataset.with_options(options)"
             )
         case SetEnvironment():
-            text = f"# in the shell, the process reads it when it starts: {shell_assignment(edit)} python …"
+            assignment = shell_assignment(edit)
+            yaml = f"# {assignment} in the environment"
+            python = f"# in the shell, the process reads it when it starts: {assignment} python …"
         case HandWritten():
-            text = edit.python
+            yaml, python = edit.yaml, edit.python
         case _:
             raise TypeError(edit)
-    return text
+    return yaml, python
 
 
 def shell_assignment(edit: SetEnvironment) -> str:
@@ -128,19 +117,9 @@ def shell_assignment(edit: SetEnvironment) -> str:
     return f"{edit.variable}={shlex.quote(edit.value)}"
 
 
-def _where(edit: InsertStage) -> str:
-    return f"after {edit.after}" if edit.after else "at the end"
-
-
 def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:
     where = f"   # in place of {', '.join(edit.stages)}" if index == 0 else ""
     return f"- {stage.op}: {yaml_text(stage.arguments)}{where}"
-
-
-def _nested(path: str, value: Any) -> Any:
-    for group in reversed(path.split(".")):
-        value = {group: value}
-    return value
 
 
 def _call(op: str, arguments: Mapping[str, Any]) -> str:

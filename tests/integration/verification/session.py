@@ -16,6 +16,7 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.verify import plan
 from pipeprof.profiles.verify.verify import verify
@@ -134,7 +135,15 @@ def main() -> None:
         lock=False,
         **({"step": step, "dispatch": "sync"} if step else {}),
     )
-    verify(profile, settings, float(budget), Progress(), reload=lambda flags: check_spec(path, flags))
+    writer = ProfileWriter([Path(folder, "saved.json")])
+    verify(
+        profile,
+        settings,
+        float(budget),
+        Progress(),
+        reload=lambda flags: check_spec(path, flags),
+        save=lambda: writer.write(profile),
+    )
     found = {finding.rule: finding.model_dump() for finding in profile.findings}
     print(
         json.dumps(

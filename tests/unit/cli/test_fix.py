@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class Session:
     def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
         progress.phase("measure", 4.0)
         self.asked.append(settings)
+        self.profile.target.sha256 = hashlib.sha256(settings.target.path.read_bytes()).hexdigest()
         writer.write(self.profile, final=True)
         return self.profile
 
@@ -85,6 +87,7 @@ class Session:
         progress.note("searching")
         self.asked.append(settings)
         self.options = {**options, "budget": budget}
+        profile.fix = self.result
         self.meanwhile()
         if self.result.status == "interrupted":
             profile.exit_code = 130
@@ -214,3 +217,56 @@ def test_a_pipeline_that_fails_is_not_searched(pipeprof: Pipeprof, session: Sess
     session.profile.exit_code = 5
     assert pipeprof("fix", "spec.yaml").code == 5
     assert len(session.asked) == 1
+
+
+def test_what_was_measured_is_reported_and_saved_whatever_ends_the_search(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    def breaks() -> None:
+        msg = "a fault of the search"
+        raise ValueError(msg)
+
+    session.meanwhile = breaks
+    found = pipeprof("fix", "spec.yaml", "--out", "run.json", "--out", "new.yaml")
+    assert found.code == 1
+    assert "a fault of the search" in found.err
+    assert found.out.startswith("Fixed: ")
+    assert json.loads((tmp_path / "run.json").read_text())["fix"]["steps"]
+    assert (tmp_path / "new.yaml").read_text() == FASTER
+
+
+def test_each_step_of_the_search_is_saved(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    saved: list[int] = []
+
+    def step() -> None:
+        session.options["save"]()
+        saved.append(len(json.loads((tmp_path / "run.json").read_text())["fix"]["steps"]))
+
+    session.meanwhile = step
+    assert pipeprof("fix", "spec.yaml", "--out", "run.json").code == 0
+    assert saved == [2]
+
+
+def test_the_spec_is_changed_also_where_the_report_cannot_be_written(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "away").mkdir()
+    session.meanwhile = (tmp_path / "away").rmdir
+    found = pipeprof("fix", "spec.yaml", "--write", "--out", "away/new.yaml")
+    assert found.code == 1
+    assert "could not be written to away/new.yaml" in found.err
+    assert (tmp_path / "spec.yaml").read_text() == FASTER
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_python_file_that_was_edited_meanwhile_gets_a_plan_and_no_diff(
+    gone: bool, pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result()
+    path = tmp_path / "train.py"
+    session.meanwhile = path.unlink if gone else lambda: path.write_text("def make():\n    return other()\n")
+    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
+    assert found.code == 0
+    assert (tmp_path / "fast.plan.json").exists()
+    assert not (tmp_path / "fast.patch").exists()
+    assert "no diff: train.py was edited while fix was measuring" in found.err

@@ -16,6 +16,7 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, load_profile
 from pipeprof.profiles.harness.settings import RunSettings
@@ -30,6 +31,7 @@ class Harness:
     profile: Profile
     asked: list[RunSettings] = field(default_factory=list)
     budgets: list[float] = field(default_factory=list)
+    meanwhile: Callable[[Callable[[], object]], object] = lambda _save: None
 
     def __call__(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
         self.asked.append(settings)
@@ -44,6 +46,7 @@ class Harness:
         assert callable(options["reload"]) == (settings.loaded is not None)
         progress.close()
         self.budgets.append(budget)
+        self.meanwhile(options["save"])
 
 
 @pytest.fixture
@@ -214,3 +217,21 @@ def test_an_output_that_fails_after_the_measurement(
     assert (tmp_path / "b.json").exists()
     assert result.out
     assert (result.code, "full/a.txt" in result.err) == (1, True)
+
+
+def test_what_was_measured_is_reported_whatever_ends_the_trying(
+    harness: Harness, pipeprof: Pipeprof, tmp_path: Path
+) -> None:
+    def breaks(save: Callable[[], object]) -> None:
+        harness.profile.warnings.clear()
+        save()
+        assert load_profile(saved(tmp_path)).warnings == []
+        msg = "a fault of the trying"
+        raise ValueError(msg)
+
+    harness.profile.warnings.append(Message(code="repeated", message="so"))
+    harness.meanwhile = breaks
+    result = pipeprof("run", "spec.yaml")
+    assert result.code == 1
+    assert "a fault of the trying" in result.err
+    assert result.out == paint(build_report(harness.profile, str(saved(tmp_path).relative_to(tmp_path))), Style(80))

@@ -1,19 +1,23 @@
 """Makers that need no TensorFlow: the same recipe gives the same bytes, and they are what the recipe says."""
 
 import csv
+import errno
 import gzip
 import io
+import os
 import wave
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.make_images import run_in_threads
 from pipeprof.pipelines.data.makers.make_media import samples
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.make_text import ZipfWords
+from pipeprof.pipelines.data.makers.making import make_entry
 from pipeprof.pipelines.data.makers.progress import DataProgress
 from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
 
@@ -247,3 +251,14 @@ def test_progress_is_not_reported_more_often_than_it_can_be_read():
     assert reports[0] == (1, 1000)
     assert reports[-1] == (1000, 1000)
     assert 9 <= len(reports) <= 13
+
+
+def test_a_process_that_cannot_be_started_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/opt/python")
+
+    monkeypatch.setattr("pipeprof.pipelines.data.makers.making.subprocess.Popen", refuse)
+    entry = DataEntry.model_validate({"csv": {"rows": 3}})
+    with pytest.raises(DataError, match=r"generates table could not be started: /opt/python: Permission denied$"):
+        make_entry("table", entry, tmp_path / "made", lambda *_: None)
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from pipeprof.profiles.verify.judging.judge_edit import PAIRS
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
     pace = pace_for(profile, budget, 2.0, "sequential" if options.get("alone") else "alternating")
     team = SimpleNamespace(measured=0.0, end=lambda *_names: None)
-    jobs = SimpleNamespace(timeout=60.0)
+    jobs = SimpleNamespace(timeout=60.0, changed_file=lambda: None)
     spent = min(4.0, 0.1 * budget)
     return Laboratory(team, pace, jobs, None, None, budget=budget, spent=spent, most=4, **options)  # type: ignore[arg-type]
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
-from pipeprof.profiles.fix.race import BaseFailedError, Raced
+from pipeprof.profiles.fix.outcome import describe
+from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.search import Search
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.judging.ratio import Ratio
@@ -233,3 +234,27 @@ def test_a_pipeline_that_keeps_up_with_its_step_is_not_raced(recorded: Callable[
     found = search(recorded("step-bound"), lab).run()
     assert (lab.seen, found.best.steps) == ([], ())
     assert found.reason == "the step is the limit, not the pipeline"
+
+
+def test_a_file_that_changes_ends_the_search_with_the_best_so_far(
+    profile: Profile, recorded: Callable[[str], Profile]
+) -> None:
+    again = recorded("jpeg-folder")
+    again.findings = [finding("third", "stages.1")]
+    lab = FakeLab({"second": 2.0, "third": ChangedFileError("own.py has changed while fix was measuring")}, again)
+    found = search(profile, lab).run()
+    assert (len(found.best.steps), found.interrupted) == (1, False)
+    fix = Fix(status="nothing", reason="", seconds=1, budget_seconds=60, wall_seconds=1, allow=["same"])
+    describe(fix, found, None)
+    words = "own.py has changed while fix was measuring: only the steps were measured"
+    assert (fix.status, fix.reason) == ("interrupted", words)
+
+
+def test_a_signal_during_a_look_decides_the_exit_code(profile: Profile) -> None:
+    class Looking(FakeLab):
+        def look(self, version: Version) -> Profile | None:
+            del version
+            raise InterruptedVerificationError(143)
+
+    found = search(profile, Looking({"second": 2.0})).run()
+    assert (found.interrupted, found.exit_code, len(found.best.steps)) == (True, 143, 1)

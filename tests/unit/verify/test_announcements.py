@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +15,8 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest
@@ -40,7 +45,7 @@ def function(tmp_path: Path) -> Path:
 def verification(profile: Profile, path: Path) -> module._Verification:
     profile.target.sha256 = None
     settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
-    return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None)
+    return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None, lambda: None, Signals())
 
 
 def test_a_long_build_is_stated_first(recorded: Recorded, function: Path) -> None:
@@ -151,3 +156,43 @@ def test_what_overlap_gains_is_measured_in_the_other_mode(recorded: Recorded, fu
         "pairs": [1.0] * 12,
     }
     assert other.measured == {"speedup": 1.8}
+
+
+def test_a_signal_while_the_trying_is_planned_is_not_lost(
+    function: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(_profile: Profile) -> list[Finding]:
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    profile = recorded("input-bound")
+    monkeypatch.setattr(module.plans, "to_try", signalled)
+    monkeypatch.setattr(module, "guesses", lambda *_: [])
+    monkeypatch.setattr(module, "pays", lambda *_: False)
+    settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
+    module.verify(profile, settings, 60.0, Silent(), reload=None)
+    assert profile.exit_code == 143
+
+
+def test_a_worker_that_cannot_be_started_costs_only_what_is_not_tried(
+    function: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    profile = recorded("input-bound")
+    edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
+    data = {"rule": "serial-map-cpu", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
+    profile.target.sha256 = None
+    finding = Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})
+    profile.findings = [finding]
+    monkeypatch.setattr("pipeprof.profiles.verify.team.WorkerProcess", refuse)
+    monkeypatch.setattr(module, "guesses", lambda *_: [])
+    settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
+    saved: list[str | None] = []
+    module.verify(profile, settings, 60.0, Silent(), reload=None, save=lambda: saved.append(finding.reason))
+    assert saved == [None]
+    assert finding.reason is not None
+    assert finding.reason.startswith("not tried: too many open files: a process may have ")
+    assert "verification-ended" in [warning.code for warning in profile.warnings]
+    assert profile.exit_code == 0
