@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -109,14 +110,13 @@ class Commands:
         """Run a command line in a folder; nobody that it started is left."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        out, errors = folder / "said.out", folder / "said.err"
-        self._process.stdin.write(json.dumps([list(arguments), str(folder), str(out), str(errors)]) + "\n")
-        self._process.stdin.flush()
-        code, left = json.loads(self._process.stdout.readline())
+        with tempfile.TemporaryDirectory() as place:
+            said = [Path(place, name) for name in ("out", "errors")]
+            self._process.stdin.write(json.dumps([list(arguments), str(folder), *map(str, said)]) + "\n")
+            self._process.stdin.flush()
+            code, left = json.loads(self._process.stdout.readline())
+            texts = [path.read_text(encoding="utf-8") for path in said]
         assert left == []
-        texts = [path.read_text(encoding="utf-8") for path in (out, errors)]
-        for path in (out, errors):
-            path.unlink()
         return subprocess.CompletedProcess(list(arguments), code, *texts)
 
     def close(self) -> None:

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from integration.forked import LINUX, Commands
+from integration.forked import Commands
 from integration.left_over import MARK, left
 
 from pipeprof.profiles.document.profile import Profile
@@ -38,17 +38,6 @@ class Ended:
 
 def command(target: str, *options: str) -> list[str]:
     return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", "--no-verify", *options]
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands | None]:
-    """Runs command lines whose processes need not be started afresh."""
-    if not LINUX:
-        yield None
-        return
-    made = Commands()
-    yield made
-    made.close()
 
 
 def run(folder: Path, target: str, *options: str, commands: Commands | None = None) -> Ended:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import tensorflow as tf
 from absl import flags
+from integration.forked import Commands
 from integration.test_targets import USERS, Recorder, job, pipeprof, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
@@ -146,9 +147,12 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
         ),
     ],
 )
-def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
+def test_an_end_is_told_with_its_line_and_whose_it_was(
+    function: str, words: str, tmp_path: Path, commands: Commands | None
+) -> None:
     out = tmp_path / "p.json"
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", "--no-lock", "--no-verify", "-q", "--out", str(out))
+    options = ("--no-lock", "--no-verify", "-q", "--out", str(out))
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", *options, commands=commands)
     assert done.returncode == 5
     (problem,) = Profile.model_validate_json(out.read_text()).errors
     text = "sys.exit(" if function == "leaves" else "raise ValueError"
@@ -202,7 +206,7 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
     assert sizes.mean().element == text
 
 
-def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
+def test_without_eager_execution_there_is_one_sentence(tmp_path: Path, commands: Commands | None) -> None:
     done = pipeprof(
         tmp_path,
         "run",
@@ -212,6 +216,7 @@ def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
         "-q",
         "--out",
         str(tmp_path / "p.json"),
+        commands=commands,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
