@@ -117,12 +117,14 @@ def test_a_replay_comes_from_the_real_arrays() -> None:
 
 
 def test_arrays_that_are_constants_of_a_function_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.graph.edit.round_trip.MOST_COPIED_BYTES", 20_000)
+    monkeypatch.setattr("pipeprof.pipelines.graph.observe.light_graph.MOST_COPIED_BYTES", 200_000)
     dataset, watch = watched(lambda: tf.data.Dataset.range(8).map(lambda index: tf.gather(ROWS, index)))
     with pytest.raises(CannotEditError, match=r"0 MB of its arrays are constants of its graph; from 0 MB on"):
         round_trip(dataset, in_memory=LARGE, watch=watch)
-    captured, watch = watched()
-    assert plain(round_trip(captured, in_memory=LARGE, watch=watch))
+    with pytest.raises(CannotEditError, match=r"holds up to 2 MB in memory in a way that is not known"):
+        round_trip(dataset, in_memory=LARGE)
+    sliced, watch = watched()
+    assert plain(round_trip(sliced, in_memory=LARGE, watch=watch))
 
 
 def test_a_plan_is_applied_without_a_second_copy_of_the_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe.held import LightGraph
-from pipeprof.pipelines.graph.observe.light_graph import light_graph
+from pipeprof.pipelines.graph.observe.light_graph import MOST_COPIED_BYTES, copied, light_graph
 from pipeprof.pipelines.graph.observe.reading import LIGHT
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import is_dataset
@@ -23,8 +23,6 @@ from pipeprof.pipelines.ops.executed_ops import is_dataset
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
-MOST_COPIED_BYTES: Final = 50_000_000
-"""From so many bytes in the graph itself, a pipeline is not made again: they would be copied with it."""
 _VARIABLE: Final = re.compile(r"VarHandleOp|Variable(?:V2)?")
 _TABLE: Final = re.compile(r"Mutable\w*HashTable\w*")
 _GENERATOR: Final = re.compile(r"Rng\w+|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*")
@@ -91,11 +89,7 @@ def editable(
     if isinstance(found, str):
         raise CannotEditError(found)
     if (size := found.graph.ByteSize()) >= MOST_COPIED_BYTES:
-        msg = (
-            f"{size / 1e6:,.0f} MB of its arrays are constants of its graph; from {MOST_COPIED_BYTES / 1e6:.0f} MB on "
-            "it is not made again from its graph, which would copy them"
-        )
-        raise CannotEditError(msg)
+        raise CannotEditError(copied(size))
     graph = EditableGraph(found.graph, found.held)
     _refuse_mutable_state(graph)
     _renew_state(graph)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SHARED_FROM: Final = 1_000_000
 """Bytes of tensors from which a pipeline is read without them; less is copied."""
+MOST_COPIED_BYTES: Final = 50_000_000
+"""From so many bytes in the graph itself, a pipeline is not made again: they would be copied with it."""
 _MOST_VISITED: Final = 100_000
 _KINDS: Final = ("tensorflow.python.data.", "tensorflow.python.eager.")
 """Modules of the objects in which a dataset keeps its tensors and functions."""
@@ -45,15 +47,23 @@ def light_graph(
     known: LightGraph | None = getattr(dataset, LIGHT, None)
     if known is not None:
         return known
+    constants = sum(constant.nbytes for constant in watch.lines.constants) if watch is not None else 0
+    if constants >= MOST_COPIED_BYTES:
+        return copied(constants)
     marked = watch.lines.marked(dataset) if watch is not None and in_memory >= shared_from else None
     if marked is not None:
         variant, held, saved = marked
         # Where nothing was missed, constants of functions are left: the process may hold more than its graph.
         left = max(0, in_memory - saved)
         if watch is not None and watch.note is None:
-            left = min(left, sum(constant.nbytes for constant in watch.lines.constants))
+            left = min(left, constants)
         graph = serialised(variant, in_memory=left, room=room)
         return graph if isinstance(graph, str) else LightGraph(graph, held)
+    if in_memory >= MOST_COPIED_BYTES:
+        return (
+            f"the pipeline holds up to {in_memory / 1e6:,.0f} MB in memory in a way that is not known; from "
+            f"{MOST_COPIED_BYTES / 1e6:.0f} MB on it is not made again from its graph, which would copy them"
+        )
     found = serialised(dataset, in_memory=in_memory, room=room)
     if isinstance(found, str) or found.ByteSize() < shared_from:
         return found if isinstance(found, str) else LightGraph(found)
@@ -61,6 +71,14 @@ def light_graph(
     # Serialising the whole graph is what costs: once is enough.
     setattr(dataset, LIGHT, light)
     return light
+
+
+def copied(constants: int) -> str:
+    """Say that so many bytes of constants prevent a pipeline from being made again."""
+    return (
+        f"{constants / 1e6:,.0f} MB of its arrays are constants of its graph; from {MOST_COPIED_BYTES / 1e6:.0f} MB on "
+        "it is not made again from its graph, which would copy them"
+    )
 
 
 def light_again(dataset: Any, held: Held) -> LightGraph | str:
