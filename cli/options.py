@@ -17,8 +17,6 @@ from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from pipeprof.pipelines.spec.step import Step as ParsedStep
     from pipeprof.profiles.advise.rule import Semantics
 
@@ -227,7 +225,7 @@ class FixOptions(MeasuringOptions):
     ] = None
 
 
-Options = TypeVar("Options", bound="DataclassInstance")
+Options = TypeVar("Options")
 
 
 def typed_command(command: Callable[[Options], None], options: type[Options]) -> Callable[..., None]:

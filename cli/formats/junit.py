@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from pipeprof.cli.formats.registry import Format, Output
 from pipeprof.cli.streams import visible
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from pipeprof.profiles.judge.result import Metric, Result
 
 
@@ -18,6 +19,8 @@ def junit(result: Result) -> str:
     Args:
         result: Of a gate.
     """
+    from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
     judged = [metric for metric in result.metrics if metric.level != "off"]
     suite = Element("testsuite", name=f"pipeprof gate {visible(result.b.text)}", time=f"{result.seconds or 0:.2f}")
     for problem in result.errors:
@@ -34,6 +37,8 @@ def junit(result: Result) -> str:
 
 
 def _case(suite: Element, metric: Metric) -> None:
+    from xml.etree.ElementTree import SubElement
+
     from pipeprof.profiles.judge.words import sentence_of
 
     name = metric.name if metric.limit is None else f"{metric.name} limit"

@@ -11,7 +11,6 @@ from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
-from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
@@ -195,7 +194,11 @@ def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "n
     first = f"{significant(measured['speedup'])}× {dispatch_words(dispatch)}"
     if other:
         return f"{first}, {significant(other['speedup'])}× {dispatch_words(other['dispatch'])}"
-    wanted = other_dispatch(dispatch, step) if finding.status == "kept" and is_about_overlap(finding) else None
+    if finding.status != "kept":
+        return None
+    from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
+
+    wanted = other_dispatch(dispatch, step) if is_about_overlap(finding) else None
     return f"{first}; {dispatch_words(wanted)} it was not measured" if wanted is not None else None
 
 

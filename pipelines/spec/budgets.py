@@ -128,9 +128,19 @@ _BUDGET_SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "change": {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$"},
-                "limit": {"type": ["string", "number"]},
-                "level": {"enum": list(LEVELS)},
+                "change": {
+                    "type": "string",
+                    "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$",
+                    "description": "Share that it may be worse than the baseline's, such as 5%.",
+                },
+                "limit": {
+                    "type": ["string", "number"],
+                    "description": "Value that it may not exceed; of a rate, not fall below.",
+                },
+                "level": {
+                    "enum": list(LEVELS),
+                    "description": "off: shown only; warn: exit code 0 with a warning; error: exit code 3.",
+                },
             },
         },
     ]
