@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import typer
 
@@ -249,7 +249,7 @@ def typed_command(command: Callable[[Options], None], options: type[Options]) ->
             annotation=hints[field.name],
             default=Parameter.empty if field.default is MISSING else field.default,
         )
-        for field in sorted(fields(options), key=lambda field: field.name in shared)
+        for field in sorted(fields(cast("Any", options)), key=lambda field: field.name in shared)
     ]
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = hints

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.model.predict import change_text
 from pipeprof.profiles.view.thread_chains import timing
@@ -55,6 +54,9 @@ def batching(view: PipelineView, stage: StageView) -> BatchSavings | None:
 
 def on_batches(view: PipelineView, stage: StageView, batch: BatchSavings) -> Prediction | None:
     """Predict that a map's function is called for whole batches; ``None`` where the model does not know the stages."""
+    # Of a run alone: a check does not load the model.
+    from pipeprof.profiles.advise.predict import expected
+
     return expected(view, [VectoriseMap(stage.id, batch.stage.id)])
 
 

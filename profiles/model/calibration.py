@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.folders import locate
 from pipeprof.profiles.model.costs import DEFAULT, Costs
-from pipeprof.profiles.protocol.costs import MeasuredCosts
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -56,6 +55,8 @@ def lacks(host: Host) -> bool:
     if version is None or folder is None:
         return False
     known = _read().get(key_of(host, version), {})
+    from pipeprof.profiles.protocol.costs import MeasuredCosts
+
     return any(field.name not in known for field in fields(MeasuredCosts))
 
 

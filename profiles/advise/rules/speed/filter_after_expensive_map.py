@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
-from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Semantics, Threshold, trying
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
@@ -56,6 +55,8 @@ class FilterAfterExpensiveMap(Rule):
             return
         if not mapped or filtered is None:
             return
+        from pipeprof.profiles.advise.predict import expected
+
         lowest = found.maps[-1]
         edits = (MoveStage(found.filter.id, "filter", before=lowest.id),)
         predicted = expected(view, edits)
