@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.comparing.next_step import next_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.words import describe_change, describe_interval, describe_receipt, headline, value_text
 from pipeprof.profiles.wording import percent, place_of, significant
@@ -56,6 +57,8 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
+    if (following := next_command(result)) is not None:
+        yield Command("Next", following[0], width=_KEY, note=following[1])
 
 
 def _headline(result: Result) -> Block:

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from pipeprof.cli.comparing.next_step import next_command
 from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.formats.github import render_result
 from pipeprof.cli.formats.junit import junit
@@ -32,6 +33,7 @@ def result(kind: str = "compare", factor: float = 1.12, **fields) -> Result:
     found = Result(
         kind=kind,
         tool=Tool(version="0.1.0"),
+        command=["pipeprof", kind, "git:main", "spec.yaml", "--pairs=5"],
         a=Side(text="git:main:spec.yaml", ref="0123456789abcdef"),
         b=Side(text="spec.yaml", dirty=True),
         order="turns",
@@ -126,3 +128,27 @@ def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
     assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::step interval")
     assert passed.startswith("::notice title=pipeprof gate::Passed: ")
     assert "::error" not in passed
+
+
+@pytest.mark.parametrize(
+    ("found", "command"),
+    [
+        (result("gate"), "pipeprof compare git:main:spec.yaml spec.yaml"),
+        (result("gate", factor=1.0), None),
+        (result(), None),
+    ],
+)
+def test_what_is_next(found, command):
+    assert (next_command(found) or (None,))[0] == command
+
+
+def test_more_pairs_are_next_where_they_would_settle_it():
+    found = result(factor=1.02)
+    found.metrics[0].verdict, found.metrics[0].more_pairs = "cannot tell", 7
+    assert next_command(found) == ("pipeprof compare git:main spec.yaml --pairs 12", "would settle it")
+
+
+def test_a_side_that_failed_is_run_alone():
+    found = result()
+    found.errors = [Message(code="side-failed", message="B: raised: no such file")]
+    assert next_command(found) == ("pipeprof run spec.yaml", "shows why")
