@@ -13,6 +13,8 @@ from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Sectio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeprof.cli.output import Outputs
+    from pipeprof.cli.report.report import Selection
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import SavedProfile
 
@@ -57,6 +59,7 @@ def show(
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.redaction import redact_here
     from pipeprof.profiles.document.store import load_saved
+    from pipeprof.profiles.judge.saved_result import is_result
 
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
@@ -65,6 +68,9 @@ def show(
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     _require_one(paths, outputs.files, "--out")
     _require_one(paths, number, "--finding")
+    if any(map(is_result, paths)):
+        _show_result(paths, outputs, selection, color)
+        return
     saved = [load_saved(path) for path in paths]
     for path, one in zip(paths, saved, strict=True):
         _note_unknown(path, one)
@@ -86,6 +92,21 @@ def show(
         streams.write_stdout(f"[\n{joined}\n]\n", "json")
     else:
         streams.write_stdout("\n\n".join(texts))
+
+
+def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, color: str) -> None:
+    """Print the report of a result of compare or gate."""
+    from pipeprof.cli.comparing.session import write_result
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.saved_result import load_result
+
+    if len(paths) > 1:
+        msg = f"{paths[0]} and others: a result of compare or gate is shown alone"
+        raise UsageError(msg)
+    if selection.sections or selection.finding is not None or {"plan", "yaml", "patch"} & {outputs.stdout}:
+        msg = f"{paths[0]} is a result of compare or gate: it has no sections, findings or plan"
+        raise UsageError(msg)
+    write_result(load_result(paths[0]), paths[0], outputs, color, verbose=selection.verbose)
 
 
 def _find_latest() -> Path:

@@ -75,7 +75,7 @@ def compared(
         from pipeprof.cli.streams import say
 
         say(f"pipeprof: warning: {warning}")
-    _report(result, writer.path, outputs, given)
+    write_result(result, writer.path, outputs, given.color, verbose=given.verbose)
     writer.require_saved()
     return result
 
@@ -95,9 +95,22 @@ def end_of(side: GivenSide) -> float | None:
     return time.monotonic() + limit if limit is not None else None
 
 
-def _report(result: Result, saved: Path | None, outputs: Outputs, given: CompareOptions | GateOptions) -> None:
+def write_result(result: Result, saved: Path | None, outputs: Outputs, color: str, *, verbose: bool) -> None:
+    """Print the report of a result and write the files; the result itself is saved already.
+
+    Args:
+        result: The document.
+        saved: Where it is.
+        outputs: Where the report goes.
+        color: Value of ``--color``.
+        verbose: With all stages and pairs.
+
+    Raises:
+        OutputError: Stdout or a file could not be written; everything else was.
+    """
+
     def text(kind: str, style: Style, *, to_file: bool) -> str:
-        blocks = build_result(result, output.shown_path(saved), verbose=given.verbose)
+        blocks = build_result(result, output.shown_path(saved), verbose=verbose)
         return render(kind, Output(result, lambda: blocks, style), to_file=to_file)
 
-    output.write_texts(text, outputs, given.color, saved)
+    output.write_texts(text, outputs, color, saved)

@@ -245,7 +245,11 @@ def _saved(text: str) -> GivenSide:
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
     from pipeprof.profiles.judge.result import Side
+    from pipeprof.profiles.judge.saved_result import is_result
 
+    if is_result(Path(text)):
+        msg = f"{text} is a result of compare or gate, not a profile: pipeprof show {text}"
+        raise ProfileError(msg)
     profile = load_profile(Path(text))
     if profile.steps is None or not profile.steps.count:
         msg = f"{text} has no measured steps: measure again with pipeprof run"

@@ -11,7 +11,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
 
+_Document = TypeVar("_Document", bound="Model")
 FOLDER = "pipeprof-out"
 """Where a profile goes, below the current folder, unless the user says otherwise."""
 
@@ -298,8 +299,23 @@ def load_saved(path: Path) -> SavedProfile:
         ProfileError: The file is missing, is no profile, breaks the schema, or has the schema of a newer pipeprof; one
             sentence says which.
     """
-    from pipeprof.profiles.document.profile import SCHEMA_VERSION
+    from pipeprof.profiles.document.profile import SCHEMA_VERSION, Profile
 
+    profile, unknown = load_document(path, Profile, SCHEMA_VERSION)
+    return SavedProfile(profile, unknown)
+
+
+def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Document, tuple[str, ...]]:
+    """Read a saved document, and the dotted paths of its fields that this version does not know; see `load_saved`.
+
+    Args:
+        path: The file.
+        model: What it is to be.
+        newest: Largest schema version that is known.
+
+    Raises:
+        ProfileError: As `load_saved`.
+    """
     raw = _read(path)
     try:
         document = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
@@ -313,15 +329,15 @@ def load_saved(path: Path) -> SavedProfile:
         raise ProfileError(msg)
     if isinstance(version, bool):
         # In Python `True` is the number 1.
-        msg = f"{path} is not a valid profile: schema_version: input should be {SCHEMA_VERSION}"
+        msg = f"{path} is not a valid profile: schema_version: input should be {newest}"
         raise ProfileError(msg)
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version > newest:
         msg = (
-            f"{path} has schema version {version}, but this pipeprof reads versions up to {SCHEMA_VERSION}: "
+            f"{path} has schema version {version}, but this pipeprof reads versions up to {newest}: "
             "upgrade pipeprof to show it"
         )
         raise ProfileError(msg)
-    return _validated(path, document, raw)
+    return _validated(path, document, raw, model)
 
 
 class _NumberError(ValueError):
@@ -341,18 +357,18 @@ def _finite(text: str) -> float:
     return value
 
 
-def _validated(path: Path, document: dict[str, object], raw: bytes) -> SavedProfile:
-    """The profile that a document is, read from its text; its unknown fields are taken out of `document`."""
+def _validated(
+    path: Path, document: dict[str, object], raw: bytes, model: type[_Document]
+) -> tuple[_Document, tuple[str, ...]]:
+    """What a document is, read from its text; its unknown fields are taken out of `document`."""
     from pydantic import ValidationError
-
-    from pipeprof.profiles.document.profile import Profile
 
     unknown: list[str] = []
     text: str | bytes = raw
     while True:
         try:
             # In JSON a list may be a tuple; in a Python object strict rules forbid it.
-            return SavedProfile(Profile.model_validate_json(text, strict=True), tuple(unknown))
+            return model.model_validate_json(text, strict=True), tuple(unknown)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
         extra = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]

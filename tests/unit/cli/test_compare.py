@@ -88,3 +88,29 @@ def test_profiles_of_other_hosts_are_refused_when_asked(pipeprof: Pipeprof) -> N
     strict = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json", "--strict")
     assert strict.code == 6
     assert "not comparable: measured on different hosts" in strict.err
+
+
+def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> None:
+    one, other = (str(RECORDED / name) for name in ("jpeg-folder.json", "step-bound.json"))
+    first = pipeprof("compare", one, other, "--out", "result.json", "--out", "result.md")
+    assert first.code == 0, first.err
+    again = pipeprof("show", "result.json")
+    assert (again.code, again.out) == (0, first.out)
+    assert Path("result.md").read_text().startswith("**Two saved profiles:**")
+    assert pipeprof("show", "result.json", "--section", "memory").code == 2
+    refused = pipeprof("compare", one, "result.json")
+    assert refused.code == 6
+    assert "is a result of compare or gate, not a profile" in refused.err
+
+
+def test_show_without_a_file_shows_the_latest_result(pipeprof: Pipeprof) -> None:
+    one, other = (str(RECORDED / name) for name in ("jpeg-folder.json", "step-bound.json"))
+    first = pipeprof("compare", one, other)
+    assert pipeprof("show").out == first.out
+
+
+def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
+    Path("bad.json").write_text('{"tool": {"name": "pipeprof"}, "kind": "gate", "pairs": 3, "schema_version": 1}')
+    result = pipeprof("show", "bad.json")
+    assert result.code == 6
+    assert "bad.json is not a valid profile: " in result.err

@@ -1,0 +1,30 @@
+"""Results that were saved, read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+from pipeprof.profiles.document.store import MAX_BYTES, load_document
+from pipeprof.profiles.judge.result import SCHEMA_VERSION, Result
+
+_KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ``compare`` or ``gate``; anything else is for the reader of profiles."""
+    try:
+        document = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") in _KINDS and "pairs" in document
+
+
+def load_result(path: Path) -> Result:
+    """Read a saved result.
+
+    Raises:
+        ProfileError: It breaks the schema, or has the schema of a newer pipeprof.
+    """
+    return load_document(path, Result, SCHEMA_VERSION)[0]
