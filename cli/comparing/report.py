@@ -30,6 +30,8 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     yield _headline(result)
     for name, side in (("A", result.a), ("B", result.b)):
         yield from _side(name, side)
+    for warning in result.warnings:
+        yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     for problem in result.errors:
         yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
     if result.metrics:
@@ -52,8 +54,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield KeyValue(
             "Self-test", "never run: pipeprof gate TARGET --self-test shows what this gate can find", width=11
         )
-    for warning in result.warnings:
-        yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
@@ -99,7 +99,7 @@ def _metrics(metrics: Sequence[Metric]) -> Table:
             Column("B", [value_text(metric, metric.b) for metric in metrics]),
             Column("B / A", [describe_change(metric) for metric in metrics], right=False),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
-            Column("B is", [_words(metric) for metric in metrics], right=False),
+            Column("B is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False),
         ]
     )
 

@@ -9,11 +9,18 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge import decide
 from pipeprof.profiles.judge.metrics import METRICS
 from pipeprof.profiles.judge.result import Metric as Row
+from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
-_HOST = ("name", "cpu_model", "cores", "memory_bytes", "system")
+_HOST = {
+    "name": lambda host: str(host.name),
+    "processor": lambda host: str(host.cpu_model),
+    "cores": lambda host: f"{host.cores:g}",
+    "memory": lambda host: size(host.memory_bytes),
+    "system": lambda host: host.system,
+}
 
 
 def values_of(profile: Profile) -> dict[str, float]:
@@ -76,14 +83,17 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
 
 def differences(a: Profile, b: Profile) -> Iterator[Message]:
     """What makes two profiles no fair comparison: other hosts, other versions, another step."""
-    hosts = [name for name in _HOST if getattr(a.host, name) != getattr(b.host, name)]
-    if hosts:
-        listed = ", ".join(f"{name} {getattr(a.host, name)} and {getattr(b.host, name)}" for name in hosts)
+    hosts = {name: (text(a.host), text(b.host)) for name, text in _HOST.items()}
+    others = [f"{name} {one} and {other}" for name, (one, other) in hosts.items() if one != other]
+    if others:
+        listed = ", ".join(others)
         yield Message(code="other-host", message=f"measured on different hosts: {listed}")
     names = sorted({*a.versions, *b.versions})
     versions = [name for name in names if a.versions.get(name) != b.versions.get(name)]
     if versions:
-        listed = ", ".join(f"{name} {a.versions.get(name)} and {b.versions.get(name)}" for name in versions)
+        listed = ", ".join(
+            f"{name} {a.versions.get(name) or 'n/a'} and {b.versions.get(name) or 'n/a'}" for name in versions
+        )
         yield Message(code="other-versions", message=f"measured with different versions: {listed}")
     steps = [profile.device.text if profile.device else None for profile in (a, b)]
     if steps[0] != steps[1]:

@@ -86,7 +86,7 @@ def headline(result: Result) -> tuple[str, str, str]:
     if memory is not None:
         rest += f"; {sentence_of(memory)}"
     if not main.pairs:
-        return "Two saved profiles:", rest, ""
+        return "One process each, no verdict:", rest, ""
     if result.self_test is not None and result.kind == "self-test":
         return _self_test(result.self_test)
     if result.kind == "gate":

@@ -96,7 +96,7 @@ def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> Non
     assert first.code == 0, first.err
     again = pipeprof("show", "result.json")
     assert (again.code, again.out) == (0, first.out)
-    assert Path("result.md").read_text().startswith("**Two saved profiles:**")
+    assert Path("result.md").read_text().startswith("**One process each, no verdict:**")
     assert pipeprof("show", "result.json", "--section", "memory").code == 2
     refused = pipeprof("compare", one, "result.json")
     assert refused.code == 6
