@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,9 +14,11 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
     from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.tabulate import Judged
 
 EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
@@ -30,61 +34,103 @@ def gate(given: GateOptions) -> None:
     Both are measured now, in pairs of fresh processes, until the answer is clear. Exit code 0: passed; 3: failed; 4:
     inconclusive.
     """
-    from pathlib import Path
     from tempfile import TemporaryDirectory
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.cli.comparing.session import compared
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.judge.decide import MAX_PAIRS
-    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, judged_of, not_measured
+    from pipeprof.profiles.judge.gating import judged_of
 
     options.choice("--color", given.color, options.COLORS)
     most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
     flags = budgets(given)
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="gate")
-    if given.against is None and not given.self_test:
-        msg = "gate needs a pipeline to compare with: --against git:main, or another target"
-        raise UsageError(msg)
-    if given.against is not None and given.self_test:
-        msg = "--self-test compares the target with itself: remove --against"
-        raise UsageError(msg)
+    _check_ways(given)
     with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
-        a, b = read_sides(given, given.against or given.target, given.target, Path(folder))
+        first, second = given.against or given.target, given.target
+        if given.baseline is not None:
+            first, second = given.target, _reference(Path(folder))
+        a, b = read_sides(given, first, second, Path(folder))
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
                 raise UsageError(msg)
-        loaded = b.settings.loaded if b.settings is not None else None
+        of = a if given.baseline is not None else b
+        loaded = of.settings.loaded if of.settings is not None else None
         judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
-
-        def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
-            from pipeprof.profiles.document.messages import Message
-            from pipeprof.profiles.document.store import FOLDER
-            from pipeprof.profiles.judge.live import SessionPlan, measure
-            from pipeprof.profiles.judge.self_test import latest_receipt
-
-            if b.shown.dirty:
-                note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
-                result.warnings.append(Message(code="dirty-tree", message=note))
-            enough = lambda so_far: has_seen_enough(so_far, most)  # noqa: E731
-            plan = SessionPlan(enough=enough, judged=judged, profiled=False, end_at=end_of(b))
-            sides: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
-            measure(sides, result, plan, progress, save)
-            if result.errors:
-                return
-            if given.self_test:
-                _test_itself(sides, result, plan, progress)
-                return
-            conclude_gate(result, not_measured(result, judged))
-            result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
-
-        result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
+        if given.baseline is not None:
+            result = _with_baseline(given, Path(given.baseline), a, b, judged, most)
+        else:
+            body = partial(_against, given, (a, b), judged, most)
+            result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
 
 
-def _test_itself(sides: Mapping[SideName, LiveSide], result: Result, plan: SessionPlan, progress: RunProgress) -> None:
+def _check_ways(given: GateOptions) -> None:
+    """Refuse none or several of the ways to say what the target is compared with."""
+    from pipeprof.pipelines.errors import UsageError
+
+    ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
+    chosen = [name for name, value in ways.items() if value is not None]
+    if not chosen:
+        msg = "gate needs a pipeline to compare with: --against git:main, or another target"
+        raise UsageError(msg)
+    if len(chosen) > 1:
+        msg = f"{chosen[0]} and {chosen[1]} contradict each other: give one of them"
+        raise UsageError(msg)
+    if given.update_baseline and given.baseline is None:
+        msg = "--update-baseline needs the file: --baseline FILE"
+        raise UsageError(msg)
+
+
+def _against(  # noqa: PLR0917 - what a gate has
+    given: GateOptions,
+    sides: tuple[GivenSide, GivenSide],
+    judged: Mapping[str, Judged],
+    most: int,
+    result: Result,
+    save: Callable[[], object],
+    progress: RunProgress,
+) -> None:
+    """Measure both sides, and judge."""
+    from pipeprof.cli.comparing.session import end_of, live
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.store import FOLDER
+    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, not_measured
+    from pipeprof.profiles.judge.live import SessionPlan, measure
+    from pipeprof.profiles.judge.self_test import latest_receipt
+    from pipeprof.profiles.judge.tabulate import rows_of
+
+    a, b = sides
+    if b.shown.dirty:
+        note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
+        result.warnings.append(Message(code="dirty-tree", message=note))
+    plan = SessionPlan(
+        enough=lambda so_far: has_seen_enough(so_far, most),
+        rows=lambda pairs: rows_of(pairs, judged),
+        profiled=False,
+        end_at=end_of(b),
+    )
+    both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
+    measure(both, result, plan, progress, save)
+    if result.errors:
+        return
+    if given.self_test:
+        _test_itself(both, result, plan, progress, judged)
+        return
+    conclude_gate(result, not_measured(result, judged))
+    result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
+
+
+def _test_itself(
+    sides: Mapping[SideName, LiveSide],
+    result: Result,
+    plan: SessionPlan,
+    progress: RunProgress,
+    judged: Mapping[str, Judged],
+) -> None:
     """Measure the pipeline with a stall and an allocation against itself, after it was measured unchanged."""
     from dataclasses import replace
 
@@ -103,6 +149,58 @@ def _test_itself(sides: Mapping[SideName, LiveSide], result: Result, plan: Sessi
     if changed.errors:
         result.exit_code = changed.exit_code
         return
-    result.self_test = receipt_of(result, changed, faults, plan.judged)
+    result.self_test = receipt_of(result, changed, faults, judged)
     result.verdict = "not regressed" if result.self_test.passed else "cannot tell"
     result.exit_code = PASSED if result.self_test.passed else FAILED
+
+
+def _reference(folder: Path) -> str:
+    """The spec of the reference workload, in a folder of its own."""
+    from pipeprof.profiles.judge.baseline import write_reference
+
+    (folder / "reference").mkdir()
+    return str(write_reference(folder / "reference"))
+
+
+def _with_baseline(  # noqa: PLR0917 - what a gate has
+    given: GateOptions, path: Path, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], most: int
+) -> Result:
+    """Judge the target against a stored baseline, or measure one.
+
+    Raises:
+        ProfileError: The baseline is missing, or not comparable.
+    """
+    from pipeprof.cli import output
+    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.profiles.judge import baseline as stored
+    from pipeprof.profiles.judge.decide import PAIRS
+    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, not_measured
+    from pipeprof.profiles.judge.live import SessionPlan, measure
+
+    b.shown.text = stored.REFERENCE_NAME
+    known = None
+    if given.update_baseline:
+        output.check_file("--baseline", path, force=given.force, own=output.is_own_report)
+    else:
+        known = stored.load_baseline(path, a.shown.text)
+    out = [*(given.out or []), *([str(path)] if known is None else [])]
+    outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate")
+
+    def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
+        rows = partial(stored.rows_against, known.pairs if known is not None else (), judged=judged)
+        other = known is not None and stored.is_other_host(known.a.host, result.a.host)
+        plan = SessionPlan(
+            enough=lambda so_far: len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, most),
+            rows=lambda pairs: rows(pairs, other_host=other),
+            profiled=False,
+            end_at=end_of(a),
+        )
+        measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
+        if result.errors or known is None:
+            return
+        result.warnings += stored.differences(known.a, result.a)
+        lacking = not_measured(result, judged)
+        result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
+        conclude_gate(result, lacking)
+
+    return compared("gate" if known is not None else "baseline", (a, b), outputs, given, body)

@@ -114,6 +114,15 @@ class GateOptions:
             help="What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
         ),
     ] = None
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="A stored baseline, where both sides cannot be measured: second best."
+        ),
+    ] = None
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Measure the target and write --baseline; nothing is judged.")
+    ] = False
     self_test: Annotated[
         bool,
         typer.Option(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def compared(
-    kind: Literal["compare", "gate", "self-test"],
+    kind: Literal["compare", "gate", "self-test", "baseline"],
     sides: tuple[GivenSide, GivenSide],
     outputs: Outputs,
     given: CompareOptions | GateOptions,

@@ -103,6 +103,37 @@ def estimate(metric: MetricKind, worse: Sequence[float]) -> MeasuredChange | Non
     return MeasuredChange(_as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
 
 
+def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[float]) -> MeasuredChange | None:
+    """The change between processes of two sessions, by Welch's interval; ``None`` without two on each side.
+
+    Second best: what the machine does differently between the sessions is in it.
+
+    Args:
+        metric: What is compared; a ratio.
+        base: Values of the processes of the earlier session, above 0.
+        now: Those of the later one.
+
+    Example:
+        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> found = estimate_unpaired(BY_NAME["step_ms"], [10.0, 10.1, 9.9], [11.0, 11.1, 10.9])
+        >>> round(found.change, 2), found.pairs
+        (1.1, 4)
+    """
+    if min(len(base), len(now)) < 2:
+        return None
+    zeros = [1.0] * max(len(base), len(now))
+    one, other = changes(metric, zeros[: len(base)], base), changes(metric, zeros[: len(now)], now)
+    parts = [stdev(side) ** 2 / len(side) for side in (one, other)]
+    error = math.sqrt(sum(parts))
+    weights = [part**2 / (len(side) - 1) for part, side in zip(parts, (one, other), strict=True)]
+    freedom = error**4 / sum(weights) if sum(weights) > 0 else len(base) + len(now) - 2
+    pairs = max(2, int(freedom) + 1)
+    mean = fmean(other) - fmean(one)
+    half = _quantile(pairs, ERROR) * error
+    ends = sorted(_as_change(metric, value) for value in (mean - half, mean + half))
+    return MeasuredChange(_as_change(metric, mean), ends[0], ends[1], pairs, mean, error)
+
+
 def _as_change(metric: MetricKind, worse: float) -> float:
     signed = worse if metric.higher_is_worse else -worse
     if metric.scale == "difference":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.profiles.document.messages import Message
@@ -16,10 +16,11 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import stage_changes
-from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged, rows_of
+from pipeprof.profiles.judge.tabulate import rows_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -61,13 +62,13 @@ class SessionPlan:
 
     Attributes:
         enough: Whether the pairs so far are enough; receives the result with its rows up to date.
-        judged: What counts, by metric.
+        rows: Judges the pairs so far.
         profiled: Measure each side alone first, for its stages.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
     enough: Callable[[Result], bool]
-    judged: Mapping[str, Judged] = field(default_factory=lambda: BY_DEFAULT)
+    rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
     profiled: bool = True
     end_at: float | None = None
 
@@ -245,7 +246,7 @@ class _Comparison:
             found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")
             words = found.words.replace("than before", "than A's")
             result.data = f"A and B give the same: {words}" if found.same else f"B gives other data: {words}"
-        result.metrics = rows_of(result.pairs, self._plan.judged)
+        result.metrics = self._plan.rows(result.pairs)
 
     def _fail(self, side: str, reason: str) -> None:
         self._result.exit_code = _FAILED

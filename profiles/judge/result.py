@@ -64,6 +64,9 @@ class Metric(Model):
     resolution: float | None = Field(
         None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
     )
+    normalised: float | None = Field(
+        None, description="Of a stored baseline: the change after division by that of the reference workload."
+    )
     disturbed: bool = Field(
         False, description="Processes of A itself differ by more than the floor: no verdict is possible."
     )
@@ -128,7 +131,7 @@ class Result(Model):
     """The whole document."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    kind: Literal["compare", "gate", "self-test"]
+    kind: Literal["compare", "gate", "self-test", "baseline"]
     tool: Tool
     command: list[str] = Field(default_factory=list)
     started: str | None = Field(None, description="UTC, ISO 8601.")

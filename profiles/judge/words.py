@@ -79,19 +79,26 @@ def headline(result: Result) -> tuple[str, str, str]:
     main = main_metric(result)
     if result.errors and (main is None or result.exit_code):
         return "No verdict", f": {result.errors[0].message}", "red"
+    if result.kind == "baseline" and result.pairs:
+        return "Baseline:", f" {result.a.text}, {len(result.pairs)} pairs with the reference workload", ""
     if main is None:
         return "No verdict", ": nothing was measured", "red"
+    if result.kind == "self-test" and result.self_test is not None:
+        return _self_test(result.self_test)
+    return _judged(result, main)
+
+
+def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
+    """What a comparison or a gate says."""
+    if result.kind == "gate":
+        label, color = _GATE[result.verdict]
+        return label, f" {_why(result)}", color
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
     if memory is not None:
         rest += f"; {sentence_of(memory)}"
     if not main.pairs:
         return "One process each, no verdict:", rest, ""
-    if result.self_test is not None and result.kind == "self-test":
-        return _self_test(result.self_test)
-    if result.kind == "gate":
-        label, color = _GATE[result.verdict]
-        return label, f" {_why(result)}", color
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
 
@@ -134,6 +141,8 @@ def sentence_of(metric: Metric) -> str:
     interval = describe_interval(metric)
     change = f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
     text = f"{metric.title} {both}, {change}"
+    if metric.normalised is not None:
+        text += f", {significant(metric.normalised)}× after division by the reference workload's"
     if metric.disturbed:
         return f"{text}; processes of A itself differ by more than the floor"
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:

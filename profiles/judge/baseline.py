@@ -1,0 +1,181 @@
+"""A stored baseline: processes of an earlier session, and a reference workload that tells machines apart.
+
+The reference workload is a pipeline of pipeprof's own, measured in turns with the user's, in both sessions. A change of
+the machine changes both, so times are judged as they are and divided by the reference's; where the two disagree there
+is no verdict, and of a baseline from another host only the second counts. Memory is judged as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.judge import decide
+from pipeprof.profiles.judge.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.result import Metric as Row
+from pipeprof.profiles.judge.result import PairValues, Result, Side
+from pipeprof.profiles.judge.saved_result import is_result, load_result
+from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.subject import Host
+    from pipeprof.profiles.judge.decide import Verdict
+
+REFERENCE = """\
+version: 1
+name: reference
+description: Calls of a small function, one at a time, in batches.
+source: {range: {stop: 1000000000}}
+stages:
+  - map: {ops: [{tf.cast: {dtype: float32}}, tf.sqrt]}
+  - batch: {batch_size: 2048}
+options: {experimental_optimization: {map_parallelization: false, map_and_batch_fusion: false}}
+"""
+REFERENCE_NAME = "reference workload"
+REFERENCE_STEP = "step_ms"
+
+
+def write_reference(folder: Path) -> Path:
+    """Write the spec of the reference workload.
+
+    Args:
+        folder: An empty one.
+    """
+    path = folder / "reference.yaml"
+    path.write_text(REFERENCE, encoding="utf-8")
+    return path
+
+
+def load_baseline(path: Path, target: str) -> Result:
+    """Read a stored baseline.
+
+    Args:
+        path: The file.
+        target: What is to be judged, as given on the command line.
+
+    Raises:
+        ProfileError: It is missing, no baseline, of another schema or of another target.
+    """
+    update = f"measure one: pipeprof gate {target} --baseline {path} --update-baseline"
+    if not path.exists():
+        msg = f"{path}: no such baseline; {update}"
+        raise ProfileError(msg)
+    if not is_result(path):
+        msg = f"{path} is no baseline of pipeprof gate; {update}"
+        raise ProfileError(msg)
+    found = load_result(path)
+    if found.kind != "baseline" or not found.complete or not found.pairs:
+        msg = f"{path} is a result of {found.kind}, no complete baseline; {update}"
+        raise ProfileError(msg)
+    if found.a.text != target:
+        msg = f"{path} is the baseline of {found.a.text}, not of {target}"
+        raise ProfileError(msg)
+    return found
+
+
+def differences(baseline: Side, now: Side) -> Iterator[Message]:
+    """What makes a stored baseline a worse one: another host, other versions."""
+    if is_other_host(baseline.host, now.host):
+        text = "the baseline is from another host: times are compared after division by the reference workload's"
+        yield Message(code="other-host", message=text)
+    names = sorted({*baseline.versions, *now.versions})
+    others = [name for name in names if baseline.versions.get(name) != now.versions.get(name)]
+    if others:
+        yield Message(code="other-versions", message=f"the baseline has other versions of {', '.join(others)}")
+
+
+def is_other_host(one: Host | None, other: Host | None) -> bool:
+    """Whether two sessions ran on machines that differ."""
+    if one is None or other is None:
+        return True
+    return any(getattr(one, name) != getattr(other, name) for name in ("name", "cpu_model", "cores", "memory_bytes"))
+
+
+def rows_against(
+    baseline: Sequence[PairValues],
+    now: Sequence[PairValues],
+    judged: Mapping[str, Judged] = BY_DEFAULT,
+    *,
+    other_host: bool = False,
+) -> list[Row]:
+    """Judge all ratio metrics that every process of both sessions has.
+
+    Args:
+        baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
+        now: Those of the later one.
+        judged: What counts, by metric.
+        other_host: Times count only after division by the reference workload's.
+    """
+    rows = []
+    for metric in METRICS:
+        wanted = judged.get(metric.name, Judged(level="off"))
+        earlier, later = _values(metric.name, baseline), _values(metric.name, now)
+        raw = (
+            decide.estimate_unpaired(metric, earlier, later) if metric.scale == "ratio" and earlier and later else None
+        )
+        if raw is None:
+            continue
+        floor = decide.floor_of(metric, wanted.floor)
+        scaled = _scaled(metric, baseline, now) if metric.is_speed else None
+        counts = scaled if other_host and scaled is not None else raw
+        rows.append(
+            Row(
+                name=metric.name,
+                title=metric.title,
+                unit=metric.unit,
+                a=median(earlier),
+                b=median(later),
+                change=raw.change,
+                low=counts.low if counts is raw else None,
+                high=counts.high if counts is raw else None,
+                normalised=scaled.change if scaled is not None else None,
+                pairs=len(now),
+                floor=metric.floor if wanted.floor is None else wanted.floor,
+                level=wanted.level,
+                verdict=_verdict(raw, scaled, floor, other_host=other_host),
+                words=decide.words_of(metric, counts, floor),
+            )
+        )
+    return rows
+
+
+def _verdict(
+    raw: decide.MeasuredChange, scaled: decide.MeasuredChange | None, floor: float, *, other_host: bool
+) -> Verdict:
+    """The verdict of both: as it is, and divided by the reference workload's."""
+    if scaled is None:
+        return decide.verdict_of(raw, floor)
+    if other_host:
+        return decide.verdict_of(scaled, floor)
+    both = {decide.verdict_of(raw, floor), decide.verdict_of(scaled, floor)}
+    return both.pop() if len(both) == 1 else "cannot tell"
+
+
+def _values(name: str, pairs: Sequence[PairValues]) -> list[float]:
+    """The values of all processes of the pipeline; none where one lacks the metric."""
+    sides = [side for pair in pairs for side in (pair.a, pair.again) if side is not None]
+    found = [side.get(name, 0.0) for side in sides]
+    return found if all(value > 0 for value in found) else []
+
+
+def _scaled(
+    metric: MetricKind, baseline: Sequence[PairValues], now: Sequence[PairValues]
+) -> decide.MeasuredChange | None:
+    """The change after each process is divided by the reference workload of its pair; a rate is multiplied."""
+    sessions = []
+    for pairs in (baseline, now):
+        values = []
+        for pair in pairs:
+            reference = pair.b.get(REFERENCE_STEP, 0.0)
+            for side in (pair.a, pair.again):
+                if side is None or not side.get(metric.name) or reference <= 0:
+                    return None
+                values.append(
+                    side[metric.name] / reference if metric.higher_is_worse else side[metric.name] * reference
+                )
+        sessions.append(values)
+    return decide.estimate_unpaired(metric, *sessions)

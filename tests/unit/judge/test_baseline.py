@@ -1,0 +1,109 @@
+"""A stored baseline: what it is, and what is judged against it."""
+
+import random
+
+import pytest
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.document.subject import Host, Tool
+from pipeprof.profiles.judge.baseline import differences, is_other_host, load_baseline, rows_against
+from pipeprof.profiles.judge.result import PairValues, Result, Side
+
+HOST = Host(name="one", system="Linux", machine="x86_64", cores=2.0)
+
+
+def session(step: float, reference: float, *, peak: float = 1e9, seed: int = 1) -> list[PairValues]:
+    draw = random.Random(seed)
+
+    def near(value: float) -> float:
+        return value * draw.gauss(1, 0.004)
+
+    return [
+        PairValues(
+            order=[],
+            a={"step_ms": near(step), "peak_bytes": near(peak)},
+            b={"step_ms": near(reference)},
+            again={"step_ms": near(step), "peak_bytes": near(peak)},
+        )
+        for _ in range(5)
+    ]
+
+
+def verdicts(earlier: list[PairValues], now: list[PairValues], *, other_host: bool = False) -> dict[str, str]:
+    return {row.name: row.verdict for row in rows_against(earlier, now, other_host=other_host)}
+
+
+@pytest.mark.parametrize(
+    ("now", "other_host", "verdict"),
+    [
+        (session(10.0, 5.0, seed=2), False, "not regressed"),
+        (session(12.0, 5.0, seed=2), False, "regressed"),
+        # The machine became slower, not the pipeline: the two disagree.
+        (session(12.0, 6.0, seed=2), False, "cannot tell"),
+        # Another machine: only what is left after division counts.
+        (session(20.0, 10.0, seed=2), True, "not regressed"),
+        (session(24.0, 10.0, seed=2), True, "regressed"),
+    ],
+)
+def test_times_count_as_they_are_and_divided_by_the_reference(now, other_host, verdict):
+    found = verdicts(session(10.0, 5.0), now, other_host=other_host)
+    assert found["step_ms"] == verdict
+    assert found["peak_bytes"] == "not regressed"
+
+
+def test_memory_is_judged_as_it_is():
+    assert verdicts(session(10, 5), session(10, 5, peak=1.2e9, seed=2), other_host=True)["peak_bytes"] == "regressed"
+
+
+def test_the_same_numbers_never_fail():
+    one = session(10.0, 5.0)
+    assert set(verdicts(one, one).values()) == {"not regressed"}
+
+
+def test_a_metric_that_one_session_lacks_has_no_row():
+    now = session(10.0, 5.0, seed=2)
+    now[0].a.pop("peak_bytes")
+    assert set(verdicts(session(10.0, 5.0), now)) == {"step_ms"}
+
+
+def baseline(**fields) -> Result:
+    sides = {"a": Side(text="spec.yaml", host=HOST), "b": Side(text="reference workload")}
+    made = {"kind": "baseline", "complete": True, "pairs": session(10.0, 5.0), **sides, **fields}
+    return Result(tool=Tool(version="1"), **made)
+
+
+def test_a_baseline_is_read_back(tmp_path):
+    path = tmp_path / "base.json"
+    path.write_text(baseline().model_dump_json())
+    assert len(load_baseline(path, "spec.yaml").pairs) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such baseline; measure one: pipeprof gate spec.yaml --baseline"),
+        ("{", "is no baseline"),
+        ('{"tool": {"name": "other"}}', "is no baseline"),
+        (baseline(kind="gate").model_dump_json(), "is a result of gate"),
+        (baseline(complete=False).model_dump_json(), "no complete baseline"),
+        (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of spec.yaml"),
+        (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
+        (baseline().model_dump_json().replace('"order":[]', '"order":3'), "is not a valid profile: pairs.0.order"),
+    ],
+)
+def test_what_is_no_baseline_of_the_target_is_not_comparable(tmp_path, text, message):
+    path = tmp_path / "base.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ProfileError, match=message):
+        load_baseline(path, "spec.yaml")
+
+
+def test_another_host_and_other_versions_are_warnings():
+    other = HOST.model_copy(update={"cpu_model": "another"})
+    assert is_other_host(HOST, other)
+    assert not is_other_host(HOST, HOST)
+    one = Side(text="a", host=HOST, versions={"tensorflow": "2.20"})
+    now = Side(text="a", host=other, versions={"tensorflow": "2.21"})
+    assert [message.code for message in differences(one, now)] == ["other-host", "other-versions"]
+    assert list(differences(one, one)) == []
