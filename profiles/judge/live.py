@@ -16,6 +16,7 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.judge.changes import spec_changes
 from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
@@ -136,6 +137,9 @@ class _Comparison:
         result = self._result
         planned = resolve(self._sides["a"].settings)
         result.step, result.dispatch = planned.step_text, planned.dispatch
+        specs = [self._sides[name].settings.loaded for name in ("a", "b")]
+        if specs[0] is not None and specs[1] is not None:
+            result.changes = spec_changes(specs[0].data, specs[1].data)
         if self._plan.profiled and not self._look_at_both():
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
