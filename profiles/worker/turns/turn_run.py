@@ -199,7 +199,9 @@ class TurnRun(JobRun):
         def finished(looked: Looked) -> str | None:
             nonlocal settled
             if looked.median_ms is not None:
-                parameters = self._models.parameters(self.feed)
+                # A stalled feed has no iterator of TensorFlow's own.
+                stalled = self._turns.stall_seconds > 0
+                parameters = self._models.parameters(self.feed) if not stalled else None
                 reason = rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
                 settled = reason is not None and reason.startswith("settled")
                 if reason is not None:
