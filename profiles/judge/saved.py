@@ -13,14 +13,7 @@ from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-
-_HOST = {
-    "name": lambda host: str(host.name),
-    "processor": lambda host: str(host.cpu_model),
-    "cores": lambda host: f"{host.cores:g}",
-    "memory": lambda host: size(host.memory_bytes),
-    "system": lambda host: host.system,
-}
+    from pipeprof.profiles.document.subject import Host
 
 
 def values_of(profile: Profile) -> dict[str, float]:
@@ -83,8 +76,8 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
 
 def differences(a: Profile, b: Profile) -> Iterator[Message]:
     """What makes two profiles no fair comparison: other hosts, other versions, another step."""
-    hosts = {name: (text(a.host), text(b.host)) for name, text in _HOST.items()}
-    others = [f"{name} {one} and {other}" for name, (one, other) in hosts.items() if one != other]
+    one, other = _facts(a.host), _facts(b.host)
+    others = [f"{name} {one[name]} and {other[name]}" for name in one if one[name] != other[name]]
     if others:
         listed = ", ".join(others)
         yield Message(code="other-host", message=f"measured on different hosts: {listed}")
@@ -98,3 +91,14 @@ def differences(a: Profile, b: Profile) -> Iterator[Message]:
     steps = [profile.device.text if profile.device else None for profile in (a, b)]
     if steps[0] != steps[1]:
         yield Message(code="other-step", message=f"measured with different steps: {steps[0]} and {steps[1]}")
+
+
+def _facts(host: Host) -> dict[str, str]:
+    """What tells hosts apart, in words."""
+    return {
+        "name": str(host.name),
+        "processor": str(host.cpu_model),
+        "cores": f"{host.cores:g}",
+        "memory": size(host.memory_bytes),
+        "system": host.system,
+    }
