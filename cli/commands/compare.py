@@ -38,7 +38,7 @@ def compare(given: CompareOptions) -> None:
     from pipeprof.cli.comparing.session import compared, end_of, live
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.decide import PAIRS
+    from pipeprof.profiles.judge.verdicts.decide import PAIRS
 
     options.choice("--color", given.color, options.COLORS)
     pairs = options.whole("--pairs", given.pairs) or PAIRS

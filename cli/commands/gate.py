@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
     from pipeprof.profiles.judge.result import Result
-    from pipeprof.profiles.judge.tabulate import Judged
+    from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
@@ -40,8 +40,8 @@ def gate(given: GateOptions) -> None:
     from pipeprof.cli.comparing.session import compared
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.decide import MAX_PAIRS
-    from pipeprof.profiles.judge.gating import judged_of
+    from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
+    from pipeprof.profiles.judge.verdicts.gating import judged_of
 
     options.choice("--color", given.color, options.COLORS)
     most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
@@ -98,10 +98,10 @@ def _against(  # noqa: PLR0917 - what a gate has
     from pipeprof.cli.comparing.session import end_of, live
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.store import FOLDER
-    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, not_measured
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
-    from pipeprof.profiles.judge.tabulate import rows_of
+    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
+    from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
     a, b = sides
     if b.shown.dirty:
@@ -134,9 +134,9 @@ def _test_itself(
     """Measure the pipeline with a stall and an allocation against itself, after it was measured unchanged."""
     from dataclasses import replace
 
-    from pipeprof.profiles.judge.gating import FAILED, PASSED
     from pipeprof.profiles.judge.live import measure
     from pipeprof.profiles.judge.self_test import faults_for, receipt_of
+    from pipeprof.profiles.judge.verdicts.gating import FAILED, PASSED
 
     faults = faults_for(result)
     changed = result.model_copy(deep=True, update={"pairs": [], "metrics": [], "errors": [], "warnings": []})
@@ -173,9 +173,9 @@ def _with_baseline(  # noqa: PLR0917 - what a gate has
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, end_of, live
     from pipeprof.profiles.judge import baseline as stored
-    from pipeprof.profiles.judge.decide import PAIRS
-    from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, not_measured
     from pipeprof.profiles.judge.live import SessionPlan, measure
+    from pipeprof.profiles.judge.verdicts.decide import PAIRS
+    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
 
     b.shown.text = stored.REFERENCE_NAME
     known = None

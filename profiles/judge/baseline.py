@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge import decide
-from pipeprof.profiles.judge.metrics import METRICS, MetricKind
 from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.result import PairValues, Result, Side
 from pipeprof.profiles.judge.saved_result import is_result, load_result
-from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged
+from pipeprof.profiles.judge.verdicts import decide
+from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
-    from pipeprof.profiles.judge.decide import Verdict
+    from pipeprof.profiles.judge.verdicts.decide import Verdict
 
 REFERENCE = """\
 version: 1

@@ -21,7 +21,7 @@ from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import stage_changes
-from pipeprof.profiles.judge.tabulate import rows_of
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data

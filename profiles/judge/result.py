@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeprof.profiles.document.base import Location, Model
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.judge.decide import Verdict, Words
+from pipeprof.profiles.judge.verdicts.decide import Verdict, Words
 
 SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]

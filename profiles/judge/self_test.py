@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipeprof.profiles.judge.metrics import FLOOR
 from pipeprof.profiles.judge.result import Metric, Result, SelfTest
+from pipeprof.profiles.judge.verdicts.metrics import FLOOR
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.tabulate import Judged
+    from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 STALL = 0.10
 """Of the step interval: the slow-down that a gate has to find (issue: at least 95 % of them)."""

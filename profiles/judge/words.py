@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.judge.metrics import BY_NAME
+from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:

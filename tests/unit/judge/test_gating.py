@@ -4,10 +4,16 @@ import pytest
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.gating import conclude_gate, has_seen_enough, judged_of, looks_within, not_measured
-from pipeprof.profiles.judge.metrics import METRICS
 from pipeprof.profiles.judge.result import PairValues, Result, Side
-from pipeprof.profiles.judge.tabulate import Judged, rows_of
+from pipeprof.profiles.judge.verdicts.gating import (
+    conclude_gate,
+    has_seen_enough,
+    judged_of,
+    looks_within,
+    not_measured,
+)
+from pipeprof.profiles.judge.verdicts.metrics import METRICS
+from pipeprof.profiles.judge.verdicts.tabulate import Judged, rows_of
 
 
 def result(factor: float, *, pairs: int = 5, spread: float = 0.002, **budgets) -> Result:

@@ -15,9 +15,9 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.gating import conclude_gate
 from pipeprof.profiles.judge.result import PairValues, Result, Side, StageChange
-from pipeprof.profiles.judge.tabulate import rows_of
+from pipeprof.profiles.judge.verdicts.gating import conclude_gate
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
 
 def result(kind: str = "compare", factor: float = 1.12, **fields) -> Result:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.profiles.judge import decide
-from pipeprof.profiles.judge.metrics import METRICS, MetricKind
 from pipeprof.profiles.judge.result import Metric as Row
+from pipeprof.profiles.judge.verdicts import decide
+from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
 
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.result import Level, PairValues

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal, TypeVar
 
-from pipeprof.profiles.judge.metrics import MetricKind
+from pipeprof.profiles.judge.verdicts.metrics import MetricKind
 from pipeprof.profiles.verify.judging.ratio import student_t
 
 Verdict = Literal["regressed", "not regressed", "cannot tell"]
@@ -71,7 +71,7 @@ def changes(metric: MetricKind, a: Sequence[float], b: Sequence[float]) -> list[
         ValueError: The sides do not have as many values.
 
     Example:
-        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
         >>> [round(one, 3) for one in changes(BY_NAME["step_ms"], [10.0], [11.0])]
         [0.095]
     """
@@ -89,7 +89,7 @@ def estimate(metric: MetricKind, worse: Sequence[float]) -> MeasuredChange | Non
         worse: As `changes` gives them.
 
     Example:
-        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
         >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11])
         >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
         (1.105, 1.062, 1.151)
@@ -114,7 +114,7 @@ def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[f
         now: Those of the later one.
 
     Example:
-        >>> from pipeprof.profiles.judge.metrics import BY_NAME
+        >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
         >>> found = estimate_unpaired(BY_NAME["step_ms"], [10.0, 10.1, 9.9], [11.0, 11.1, 10.9])
         >>> round(found.change, 2), found.pairs
         (1.1, 4)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.decide import LOOKS
-from pipeprof.profiles.judge.tabulate import BY_DEFAULT, Judged
+from pipeprof.profiles.judge.verdicts.decide import LOOKS
+from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
