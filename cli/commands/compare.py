@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
 
 EPILOG = epilog(
     "pipeprof compare spec.yaml faster.yaml",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(

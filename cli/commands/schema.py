@@ -46,7 +46,7 @@ def profile_schema() -> dict[str, Any]:
 
 def result_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a result of ``compare`` or ``gate``; a newer version may add fields."""
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
 
     return _published(Result, "pipeprof result")
 

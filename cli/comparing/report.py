@@ -11,7 +11,7 @@ from pipeprof.profiles.judge.words import describe_change, describe_interval, de
 from pipeprof.profiles.wording import percent, place_of, significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.result import Metric, Result, Side, StageChange
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result, Side, StageChange
 
 _KEY = 6
 _COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}

@@ -15,7 +15,7 @@ from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge.git_refs import is_dirty
-from pipeprof.profiles.judge.result import Result
+from pipeprof.profiles.judge.verdicts.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable

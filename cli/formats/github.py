@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Problem
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}

@@ -10,7 +10,7 @@ from pipeprof.cli.streams import visible
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from pipeprof.profiles.judge.result import Metric, Result
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result
 
 
 def junit(result: Result) -> str:

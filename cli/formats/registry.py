@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.text.blocks import Block
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Output:
     @property
     def result(self) -> Result:
         """The document of `compare` and `gate`."""
-        from pipeprof.profiles.judge.result import Result
+        from pipeprof.profiles.judge.verdicts.result import Result
 
         assert isinstance(self.document, Result)  # noqa: S101 - as above
         return self.document

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.judge.git_refs import RefTarget
-    from pipeprof.profiles.judge.result import Side
+    from pipeprof.profiles.judge.verdicts.result import Side
 
 LOOK_SECONDS = 4.0
 """Length of the measurement of each side alone, which shows its stages."""
@@ -157,7 +157,7 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
         folder: For the tree of a git ref.
     """
     from pipeprof.profiles.judge.git_refs import parse_ref
-    from pipeprof.profiles.judge.result import Side
+    from pipeprof.profiles.judge.verdicts.result import Side
 
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
@@ -244,8 +244,8 @@ def _saved(text: str) -> GivenSide:
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
-    from pipeprof.profiles.judge.result import Side
     from pipeprof.profiles.judge.saved_result import is_result
+    from pipeprof.profiles.judge.verdicts.result import Side
 
     if is_result(Path(text)):
         msg = f"{text} is a result of compare or gate, not a profile: pipeprof show {text}"

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.result import Metric as Row
-from pipeprof.profiles.judge.result import PairValues, Result, Side
 from pipeprof.profiles.judge.saved_result import is_result, load_result
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.verdicts.result import Metric as Row
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.changes import spec_changes
-from pipeprof.profiles.judge.result import Metric as Row
-from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import stage_changes
+from pipeprof.profiles.judge.verdicts.result import Metric as Row
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker

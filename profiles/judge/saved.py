@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import METRICS
+from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:

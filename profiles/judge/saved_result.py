@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from pipeprof.profiles.document.store import MAX_BYTES, load_document
-from pipeprof.profiles.judge.result import SCHEMA_VERSION, Result
+from pipeprof.profiles.judge.verdicts.result import SCHEMA_VERSION, Result
 
 _KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipeprof.profiles.judge.result import Metric, Result, SelfTest
 from pipeprof.profiles.judge.verdicts.metrics import FLOOR
+from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest
 
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.tabulate import Judged

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.judge.result import StageChange
+from pipeprof.profiles.judge.verdicts.result import StageChange
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:

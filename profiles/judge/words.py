@@ -8,7 +8,7 @@ from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.result import Metric, Result, SelfTest
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest
 
 
 _LABELS = {

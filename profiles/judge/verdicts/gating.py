@@ -12,7 +12,7 @@ from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.budgets import Budget
-    from pipeprof.profiles.judge.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result
 
 PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
 NOTHING, NOT_COMPARABLE = 5, 6

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.profiles.judge.result import Metric as Row
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.verdicts.result import Metric as Row
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.result import Level, PairValues
+    from pipeprof.profiles.judge.verdicts.result import Level, PairValues
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.judge.baseline import differences, is_other_host, load_baseline, rows_against
-from pipeprof.profiles.judge.result import PairValues, Result, Side
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 
 HOST = Host(name="one", system="Linux", machine="x86_64", cores=2.0)
 

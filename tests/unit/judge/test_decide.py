@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.judge.result import PairValues
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS
+from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
 STEP = BY_NAME["step_ms"]

@@ -4,7 +4,6 @@ import pytest
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.gating import (
     conclude_gate,
     has_seen_enough,
@@ -13,6 +12,7 @@ from pipeprof.profiles.judge.verdicts.gating import (
     not_measured,
 )
 from pipeprof.profiles.judge.verdicts.metrics import METRICS
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import Judged, rows_of
 
 

@@ -15,8 +15,8 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.result import PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
 

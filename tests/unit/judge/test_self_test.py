@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.result import PairValues, Result, Side
 from pipeprof.profiles.judge.self_test import faults_for, latest_receipt, receipt_of
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, rows_of
 from pipeprof.profiles.judge.words import describe_receipt, headline
 
