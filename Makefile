@@ -19,7 +19,7 @@ EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
 # Tests run in three processes, as those that start others wait for them; a module stays in one, the longest come first.
-SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list
