@@ -100,7 +100,7 @@ def _against(  # noqa: PLR0917 - what a gate has
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
-    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
+    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
     from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
     a, b = sides
@@ -109,7 +109,7 @@ def _against(  # noqa: PLR0917 - what a gate has
         result.warnings.append(Message(code="dirty-tree", message=note))
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, most),
-        rows=lambda pairs: rows_of(pairs, judged),
+        rows=lambda pairs: rows_of(pairs, judged_for(result, judged)),
         profiled=False,
         end_at=end_of(b),
     )
@@ -120,7 +120,7 @@ def _against(  # noqa: PLR0917 - what a gate has
     if given.self_test:
         _test_itself(both, result, plan, progress, judged)
         return
-    conclude_gate(result, not_measured(result, judged))
+    conclude_gate(result, not_measured(result, judged_for(result, judged)))
     result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
 
 

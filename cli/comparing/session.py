@@ -66,9 +66,9 @@ def compared(
     try:
         body(result, lambda: writer.write(result), progress)
         result.complete = not result.errors
+        result.exit_code = result.exit_code or 0
     finally:
         progress.close()
-        result.exit_code = result.exit_code or 0
         result.seconds = round(time.monotonic() - began, 2)
         writer.write(result, final=True)
     for warning in writer.warnings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeprof.pipelines.errors import ProfileError
 
@@ -72,9 +73,11 @@ def check_out(ref: str, near: Path, into: Path) -> CheckedOut:
     root = Path(_git(folder, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ref=ref)
     name = commit.decode().strip()
-    archive = _git(root, "archive", "--format=tar", name)
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        tar.extractall(into, filter="data")
+    # With an index of its own; an archive would leave out what the repository does not export.
+    with TemporaryDirectory(prefix="pipeprof-index-") as folder_of_index:
+        index = {"GIT_INDEX_FILE": str(Path(folder_of_index, "index"))}
+        _git(root, "read-tree", name, environment=index)
+        _git(root, "checkout-index", "--all", f"--prefix={into.resolve()}/", environment=index)
     _link_data(root, into)
     return CheckedOut(into, root, name)
 
@@ -101,10 +104,11 @@ def is_dirty(near: Path) -> bool | None:
         return None
 
 
-def _git(folder: Path, *arguments: str, ref: str | None = None) -> bytes:
+def _git(folder: Path, *arguments: str, ref: str | None = None, environment: Mapping[str, str] | None = None) -> bytes:
+    own = {**os.environ, **(environment or {})}
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS)
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS, env=own)
     except FileNotFoundError:
         msg = "git is not installed, which a target `git:REF` needs"
         raise ProfileError(msg) from None

@@ -22,6 +22,7 @@ from pipeprof.profiles.judge.stages import stage_changes
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.words import conclude
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -152,6 +153,7 @@ class _Comparison:
             )
             try:
                 self._measure(session)
+                conclude(result)
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
@@ -235,6 +237,9 @@ class _Comparison:
 
     def _take(self, pair: Pair, at: float) -> None:
         result = self._result
+        for side, process in ((result.a, pair.a), (result.b, pair.b)):
+            if side.elements_per_batch is None and side.target is None:
+                side.elements_per_batch = process.elements_per_batch()
         per_batch = {"a": result.a.elements_per_batch, "b": result.b.elements_per_batch}
         result.pairs.append(
             PairValues(

@@ -32,6 +32,11 @@ class Process:
         found = {name: read(self, elements_per_batch) for name, read in _READ.items()}
         return {name: value for name, value in found.items() if value is not None}
 
+    def elements_per_batch(self) -> float | None:
+        """Elements of its first batches, on average; None where their tensors share no first dimension."""
+        counts = [len(batch.rows) for batch in self.built.batches]
+        return sum(counts) / len(counts) if counts and all(counts) else None
+
     def total(self, name: str) -> float | None:
         """The sum of a figure over all blocks; None where one of them lacks it."""
         given = [getattr(block, name) for block in self.blocks]

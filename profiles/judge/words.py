@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.judge.verdicts.gating import has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
@@ -65,9 +66,19 @@ def _one(metric: Metric, value: float) -> str:
 def main_metric(result: Result) -> Metric | None:
     """The metric that says which side is faster: per element where batches differ, else per step."""
     by_name = {metric.name: metric for metric in result.metrics}
-    sizes = {result.a.elements_per_batch, result.b.elements_per_batch}
-    name = "elements_per_second" if len(sizes) > 1 and None not in sizes else "step_ms"
+    name = "elements_per_second" if has_other_batches(result.a, result.b) else "step_ms"
     return by_name.get(name) or by_name.get("step_ms")
+
+
+def conclude(result: Result) -> None:
+    """Write the verdict of a comparison: that of the metric which says which side is faster.
+
+    Args:
+        result: With its rows up to date.
+    """
+    main = main_metric(result)
+    if main is not None:
+        result.verdict = main.verdict
 
 
 def headline(result: Result) -> tuple[str, str, str]:

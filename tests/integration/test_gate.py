@@ -62,7 +62,10 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
     assert document["b"]["dirty"] is True
     assert [warning["code"] for warning in document["warnings"]] == ["dirty-tree"]
     (pair,) = document["pairs"]
-    assert {"step_ms", "peak_bytes", "first_batch_s"} <= set(pair["a"]) & set(pair["b"]) & set(pair["again"])
+    assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (64, 128)
+    assert {"step_ms", "peak_bytes", "first_batch_s", "elements_per_second"} <= set(pair["a"]) & set(pair["b"]) & set(
+        pair["again"]
+    )
     assert document["data"].startswith("B gives other data: ")
     assert "<skipped" in (repository / "gate.xml").read_text()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isclose
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
@@ -12,7 +14,7 @@ from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.budgets import Budget
-    from pipeprof.profiles.judge.verdicts.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result, Side
 
 PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
 NOTHING, NOT_COMPARABLE = 5, 6
@@ -32,6 +34,28 @@ def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget |
             if budget is not None:
                 found[name] = Judged(floor=budget.change, limit=budget.limit, level=budget.level)
     return found
+
+
+def has_other_batches(a: Side, b: Side) -> bool:
+    """Whether a step of one side takes more elements than one of the other, so that step intervals do not compare."""
+    sizes = (a.elements_per_batch, b.elements_per_batch)
+    return None not in sizes and not isclose(sizes[0] or 0.0, sizes[1] or 0.0, rel_tol=0.01)
+
+
+def judged_for(result: Result, judged: Mapping[str, Judged]) -> dict[str, Judged]:
+    """What counts in a session: where batches have other sizes, throughput in place of the step interval.
+
+    A limit of the step interval stays what it is: it is about one side alone.
+
+    Args:
+        result: With the sizes of both sides' batches.
+        judged: As given.
+    """
+    step = judged.get("step_ms")
+    if step is None or step.level == "off" or not has_other_batches(result.a, result.b):
+        return dict(judged)
+    per_element = {"elements_per_second": judged.get("elements_per_second", replace(step, limit=None))}
+    return {**judged, "step_ms": replace(step, level="off" if step.limit is None else step.level), **per_element}
 
 
 def looks_within(most: int) -> tuple[int, ...]:

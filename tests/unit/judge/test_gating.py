@@ -7,6 +7,7 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.verdicts.gating import (
     conclude_gate,
     has_seen_enough,
+    judged_for,
     judged_of,
     looks_within,
     not_measured,
@@ -111,3 +112,18 @@ def test_budgets_have_the_metrics_and_units_of_sessions():
 def test_a_wrong_budget_is_refused_with_its_forms(text, unit, message):
     with pytest.raises(ValueError, match=message):
         parse_budget(text, unit)
+
+
+def test_larger_batches_are_no_regression():
+    found = result(2.0)
+    for pair in found.pairs:
+        for side, size in ((pair.a, 64), (pair.b, 128), (pair.again, 64)):
+            side["elements_per_second"] = 1e3 * size / side["step_ms"]
+    assert rows_of(found.pairs)[0].verdict == "regressed"
+    found.a.elements_per_batch, found.b.elements_per_batch = 64, 128
+    judged = judged_for(found, judged_of({}, {}))
+    found.metrics = rows_of(found.pairs, judged)
+    conclude_gate(found, not_measured(found, judged))
+    assert (found.verdict, found.exit_code) == ("not regressed", 0)
+    found.b.elements_per_batch = 64.2
+    assert judged_for(found, judged_of({}, {})) == judged_of({}, {})
