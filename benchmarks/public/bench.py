@@ -11,7 +11,8 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 * each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
   finding without a fix to try does not hold;
 * unexplained memory is at most 10 % of the rise or 30 MiB, whichever is larger;
-* elements per batch and per second are right within 5 and 20 %, or absent.
+* elements per batch and per second are right within 5 and 20 %, or absent;
+* a stage that a library makes has its function's name, the library's line that makes it and the user's line.
 
 Needs two idle cores. Fifteen minutes.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,15 @@ GAINS = 1.1
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
 SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
 """Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
+INSTALLED = "site-packages"
+"""Folder of the libraries of `installed`, by whose name Python's installers call theirs."""
 KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment in which the libraries can be imported."""
+    paths = [str(folder / INSTALLED), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def plain(folder: Path, target: str, *options: str) -> dict[str, Any]:
@@ -45,7 +55,7 @@ def plain(folder: Path, target: str, *options: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, HERE / "plain.py", target, "--seconds", str(SECONDS), *options],
         cwd=folder,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**environment(folder), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         timeout=PATIENCE,
         check=True,
@@ -69,7 +79,9 @@ def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
         str(out),
     ]
     program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
-    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        program, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     if done.returncode:
         print(done.stderr, file=sys.stderr)
     return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
@@ -93,6 +105,21 @@ def measure(folder: Path, case: Case) -> dict[str, Any]:
 def name_of(stage: dict[str, Any]) -> str:
     """Every name that the report gives a stage, and the text of its place."""
     return json.dumps([stage.get(key) for key in ("name", "function", "location", "library", "id")])
+
+
+def made_by_library(case: Case, profile: dict[str, Any]) -> bool:
+    """Whether each stage that a library makes names its function, the line that makes it, and the user's line."""
+    user = f"{case.target.partition(':')[0]}.py"
+    stages = {stage["name"]: stage for stage in profile["stages"] or [] if stage["name"]}
+    for name, (file, call) in case.made_by.items():
+        stage = stages.get(name) or {}
+        place, line = stage.get("library") or {}, (stage.get("location") or {}).get("file") or ""
+        if place.get("file") != file or Path(line).name != user:
+            return False
+        text = (HERE / "installed" / file).read_text(encoding="utf-8").splitlines()
+        if call not in text[place["line"] - 1]:
+            return False
+    return True
 
 
 def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -141,6 +168,7 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         "rows": per_batch is None or abs(per_batch / rows - 1) <= 0.05,
         "rate": per_second is None or abs(per_second / (throughput["batches_per_second"] * rows) - 1) <= 0.2,
         "order": "cache-after-shuffle" not in rules or bool(measured.get("epochs", {}).get("epochs_equal")),
+        "places": made_by_library(case, profile),
         "no_rule_failed": all(message["code"] != "rule-failed" for message in profile["warnings"]),
     }
     figures = {
@@ -176,6 +204,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "data").exists():
             subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
+        shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
         for name in options.case or CASES:
             case = CASES[name]
             try:

@@ -15,6 +15,7 @@ class Case:
         limits: The limits that the verdict may name, `None` for none. ``cpu`` is held against a plain loop on one core.
         fixes: By rule, the function with the fix as a person would write it.
         must: Rules that have to speak.
+        made_by: By name of a stage that a library makes, the library's file and what stands in its line that makes it.
         library: The file whose stage may be named in place of a user's function: the work is inside a library.
     """
 
@@ -23,6 +24,7 @@ class Case:
     limits: frozenset[str | None]
     fixes: dict[str, str] = field(default_factory=dict)
     must: frozenset[str] = frozenset()
+    made_by: dict[str, tuple[str, str]] = field(default_factory=dict)
     library: str | None = None
 
 
@@ -30,6 +32,12 @@ CPU = frozenset({"cpu"})
 CASES = {
     "keras_folder": Case("images:keras_folder", ("augment",), CPU, library="image_dataset"),
     "imagenet": Case("images:imagenet", ("parse_and_distort",), CPU),
+    "vision_models": Case(
+        "libraries:vision_models",
+        ("decode", "parse"),
+        CPU,
+        made_by=dict.fromkeys(("decode", "parse"), ("vision_models/reader.py", "dataset.map(")),
+    ),
     "two_views": Case("images:two_views", ("two_crops",), CPU),
     "detection": Case("images:detection", ("decode", "match_anchors"), CPU),
     "serial_decode": Case(

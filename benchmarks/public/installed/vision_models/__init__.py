@@ -1,0 +1,1 @@
+"""A library of image models as an installer would leave it: its input side alone."""
