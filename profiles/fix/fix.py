@@ -24,7 +24,7 @@ from pipeprof.profiles.fix.race import ChangedFileError
 from pipeprof.profiles.fix.search import Found, Search
 from pipeprof.profiles.fix.version import Reread, Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -69,13 +69,12 @@ def fix(
         save: Saves the profile, after each step.
     """
     began = time.monotonic()
-    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     with Signals().installed() as signals:
         fixing = _Fixing(profile, settings, budget, progress, allowed_classes(allow), reread, end_at, save, signals)
         profile.fix = fixing.result
         try:
             with (
-                measuring_lock(settings.command, limit=patience, waiting=fixing.waiting)
+                measuring_lock(settings.command, limit=settings.lock_patience, waiting=fixing.waiting)
                 if settings.lock
                 else contextlib.nullcontext()
             ):
@@ -116,6 +115,7 @@ class _Fixing:
         self._settings = settings
         self._budget = budget
         self._progress = progress
+        self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._allowed = allowed
         self._end_at = end_at
         self._start = Version((), settings.loaded, reread)
@@ -187,14 +187,15 @@ class _Fixing:
             profile.exit_code = found.exit_code or self._signals.exit_code or EXIT_CODES["interrupted"]
         self._describe(found, trial)
 
-    def waiting(self, _pid: int | None, _seconds: float) -> None:
-        """Let a signal end the wait for another command that measures.
+    def waiting(self, pid: int | None, seconds: float) -> None:
+        """Note who is waited for, and let a signal end the wait for another command that measures.
 
         Raises:
             InterruptedVerificationError: One came.
         """
         if self._signals.asked is not None:
             raise InterruptedVerificationError
+        self._note_waiting(pid, seconds)
 
     def end(self, reason: str) -> None:
         """Write into the result what there is where something ended the search."""

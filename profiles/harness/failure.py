@@ -119,6 +119,45 @@ class Failure:
     exit_code: int
 
 
+def describe_end(returncode: int | None, printed: str, oom: OomReport, address_space: int | None) -> str:
+    """State how a process ended that can say nothing any more, as in "it crashed with an abort (SIGABRT)".
+
+    Args:
+        returncode: Its exit status, or minus the signal; None where it closed its channel and goes on.
+        printed: The end of what it printed.
+        oom: Kills by the kernel for lack of memory since it was started.
+        address_space: The limit of virtual memory, in bytes; None for none.
+    """
+    if returncode is None or returncode == CHANNEL_LOST:
+        return "closed descriptors that it had not opened"
+    if address_space is not None and _REFUSED.search(printed):
+        return f"was refused memory by the system at the limit of {size(address_space)} for addresses (ulimit -v)"
+    if returncode >= 0:
+        return f"ended with exit status {returncode}"
+    number = -returncode
+    name = _name_of_signal(number)
+    if number == signal.SIGKILL:
+        return (
+            f"was killed by the kernel at {_whose_memory(oom)}" if oom.killed else f"was killed from outside ({name})"
+        )
+    if number == signal.SIGABRT and _REFUSED.search(printed):
+        return f"could not allocate memory ({name})"
+    crash = _CRASHES.get(number)
+    return f"crashed with {crash} ({name})" if crash else f"was ended from outside ({name})"
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _whose_memory(oom: OomReport) -> str:
+    most = f" of {size(oom.limit_bytes)}" if oom.limit_bytes else ""
+    return f"the memory limit{most} of its control group" if oom.by == "cgroup" else "the machine's memory"
+
+
 def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
     """Diagnose an end; None if the measurement was complete."""
     if ended.reason in _ASKED:
@@ -229,10 +268,7 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
     number = -ended.returncode
     if number == signal.SIGKILL and around.oom.killed:
         return _out_of_memory(ended, observed, around, "kernel")
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
+    name = _name_of_signal(number)
     frame = _typed_frame(users_frame_of_stacks(around.stacks))
     place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(number)
@@ -253,9 +289,7 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:
     limit = around.limit
     if by == "kernel":
-        most = f" of {size(around.oom.limit_bytes)}" if around.oom.limit_bytes else ""
-        whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
-        enforced = f"the kernel killed the worker at {whose}"
+        enforced = f"the kernel killed the worker at {_whose_memory(around.oom)}"
     elif by == "ulimit" and around.address_space is not None:
         enforced = f"the system refused memory at the limit of {size(around.address_space)} for addresses (ulimit -v)"
     elif by == "python":

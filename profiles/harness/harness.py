@@ -21,7 +21,7 @@ from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose, name_owner
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
@@ -75,19 +75,11 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
     """
     began = time.monotonic()
     planned = plan(settings)
-    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     if not settings.lock:
         return _Run(settings, planned, writer, progress, began).run()
 
-    told: set[int | None] = set()
-
-    def waiting(pid: int | None, _seconds: float) -> None:
-        if pid not in told:
-            told.add(pid)
-            who = f" (pid {pid})" if pid else ""
-            progress.note(f"waiting up to {patience:g} s for another pipeprof{who} to finish measuring")
-
-    with measuring_lock(settings.command, limit=patience, waiting=waiting) as state:
+    waiting = waiting_note(progress.note, settings.lock_patience)
+    with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
         run = _Run(settings, planned, writer, progress, began)
         if state.warning:
             run.warn("no-lock", state.warning)

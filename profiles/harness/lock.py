@@ -114,6 +114,30 @@ def _wait(
             return clock() - start
 
 
+def waiting_note(note: Callable[[str], object], limit: float) -> Callable[[int | None, float], None]:
+    """Make a receiver of the pauses of :func:`measuring_lock` that says who is waited for, once for each holder.
+
+    Args:
+        note: Receives the sentence.
+        limit: Seconds to wait at most.
+
+    Example:
+        >>> waiting = waiting_note(print, 60)
+        >>> waiting(17, 0.0), waiting(17, 0.25)
+        waiting up to 60 s for another pipeprof (pid 17) to finish measuring
+        (None, None)
+    """
+    named: set[int | None] = set()
+
+    def waiting(pid: int | None, _seconds: float) -> None:
+        if pid not in named:
+            named.add(pid)
+            who = f" (pid {pid})" if pid else ""
+            note(f"waiting up to {limit:g} s for another pipeprof{who} to finish measuring")
+
+    return waiting
+
+
 @contextmanager
 def measuring_lock(
     command: Sequence[str] = (),

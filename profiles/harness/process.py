@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WORKER = "pipeprof.profiles.worker.main"
 OUTPUT_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
+MOST_CHUNKS = 64
 MOST_LINES = 100
 MOST_LETTERS = 8_000
 _TENSORFLOWS_OWN = re.compile(
@@ -95,8 +96,11 @@ def _without_log(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _read_all(descriptor: int, into: WorkerOutput) -> bool:
-    """Read the available bytes; return whether more may come."""
-    while True:
+    """Read the available bytes, at most `MOST_CHUNKS` times 64 KiB; return whether more may come.
+
+    A child of the user's code may print faster than anybody can read, and must not keep the loop from all else.
+    """
+    for _ in range(MOST_CHUNKS):
         try:
             data = os.read(descriptor, 1 << 16)
         except BlockingIOError:
@@ -104,6 +108,7 @@ def _read_all(descriptor: int, into: WorkerOutput) -> bool:
         if not data:
             return False
         into.add(data)
+    return True
 
 
 def _start(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:

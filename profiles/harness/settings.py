@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class RunSettings:
     lock: bool = True
     calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
+
+    @property
+    def lock_patience(self) -> float:
+        """Seconds that the command waits for another one that measures."""
+        return self.max_time if self.max_time is not None else DEFAULT_LIMIT
 
 
 @dataclass(frozen=True)

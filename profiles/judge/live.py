@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
@@ -98,11 +98,11 @@ def measure(
         LockTimeoutError: Another pipeprof was measuring for too long.
     """
     settings = sides["a"].settings
-    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     run = _Comparison(sides, result, plan, progress, save)
     try:
         if settings.lock:
-            with measuring_lock(settings.command, limit=patience, waiting=lambda _pid, _seconds: None):
+            waiting = waiting_note(progress.note, settings.lock_patience)
+            with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting):
                 run.run()
         else:
             run.run()

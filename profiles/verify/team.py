@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import select
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
+from pipeprof.profiles.harness.failure import describe_end
 from pipeprof.profiles.harness.process import WorkerProcess
-from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host import limits, procfs
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""Signals that no fault of a program raises."""
 _Message = TypeVar("_Message", "Built", "TurnEnded")
 
 
@@ -35,14 +41,18 @@ class MemberFailedError(Exception):
         name: Of the worker.
         reason: In words.
         refused: The edit is not possible on this pipeline, which says nothing against it.
+        outside: Something from outside ended the worker, which says nothing against the edit either.
         crowded: All workers together took more memory than there is, which says nothing against one alone.
     """
 
-    def __init__(self, name: str, reason: str, *, refused: bool = False, crowded: bool = False) -> None:
+    def __init__(
+        self, name: str, reason: str, *, refused: bool = False, outside: bool = False, crowded: bool = False
+    ) -> None:
         super().__init__(reason)
         self.name = name
         self.reason = reason
         self.refused = refused
+        self.outside = outside
         self.crowded = crowded
 
 
@@ -92,6 +102,7 @@ class Team:
         self._limit = limit_bytes
         self._clock = clock
         self._members: dict[str, _Member] = {}
+        self._oom = CgroupWatch(Cgroup())
 
     def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines; each is stopped once it has.
@@ -138,7 +149,7 @@ class Team:
         while left:
             ready = {name for name in left if self._has_answer(self._members[name], Built)}
             if not ready and self._clock() < until:
-                self._pump(left)
+                until += self._pump(left)
                 continue
             yield from ready or tuple(left)
             left -= ready or left
@@ -184,29 +195,44 @@ class Team:
         member, until = self._members[name], self._clock() + seconds
         while not self._has_answer(member, kind):
             if self._clock() >= until:
-                self._fail(name, f"took longer than {seconds:.0f} s")
-            self._pump({name})
+                raise MemberFailedError(name, f"took longer than {seconds:.0f} s")
+            until += self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):
-                self._fail(name, f"raised: {_first_line(message)}")
+                raise MemberFailedError(name, f"raised: {_first_line(message)}")
             if isinstance(message, EditRefused):
                 raise MemberFailedError(name, message.reason, refused=True)
             if isinstance(message, kind):
                 member.worker.pause()
                 member.inbox.clear()
                 return message
-        self._fail(name, _how_it_ended(member.worker.returncode))
-        raise AssertionError
+        raise self._ended(member)
+
+    def _ended(self, member: _Member) -> MemberFailedError:
+        """The error of a worker that has ended without a word."""
+        returncode, oom = member.worker.returncode, self._oom.report()
+        reason = describe_end(returncode, member.worker.output.text(), oom, limits.address_space())
+        if returncode == -signal.SIGKILL and oom.killed:
+            return MemberFailedError(member.name, reason, crowded=len(self._members) > 1)
+        outside = returncode is not None and -returncode in _FROM_OUTSIDE
+        return MemberFailedError(member.name, reason, outside=outside)
 
     def _has_answer(self, member: _Member, kind: type[_Message]) -> bool:
         """Whether a worker has said what is waited for, or can say nothing any more."""
         return not member.open or any(isinstance(message, (kind, Raised, EditRefused)) for message in member.inbox)
 
-    def _pump(self, names: set[str]) -> None:
-        """Wait for some of the workers to say something, and look at the memory of all."""
+    def _pump(self, names: set[str]) -> float:
+        """Wait for some of the workers to say something, and look at the memory of all.
+
+        Returns:
+            The seconds for which this process was stopped meanwhile, by Ctrl-Z or with the whole machine: they do not
+            count for a worker.
+        """
         members = [self._members[name] for name in names if self._members[name].open]
         pipes = [number for member in members for number in (member.worker.messages, member.worker.printed)]
+        due = self._clock() + LOOK_SECONDS
         readable, _, _ = select.select([*pipes, self._signals.read_fd], [], [], LOOK_SECONDS)
+        late = self._clock() - due
         if self._signals.read_fd in readable:
             self._signals.rest()
         if self._signals.asked is not None:
@@ -222,17 +248,9 @@ class Team:
             took = "all pipelines together took" if crowded else "it took"
             reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
             raise MemberFailedError(name, reason, crowded=crowded)
-
-    def _fail(self, name: str, reason: str) -> None:
-        raise MemberFailedError(name, reason)
+        return late if late > SUSPENDED_SECONDS else 0.0
 
 
 def _first_line(message: Raised) -> str:
     text = message.message.strip().splitlines()
     return text[0] if text else "raised an error"
-
-
-def _how_it_ended(returncode: int | None) -> str:
-    if returncode is None:
-        return "closed its channel"
-    return f"was ended by signal {-returncode}" if returncode < 0 else f"ended with exit status {returncode}"

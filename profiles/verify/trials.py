@@ -247,6 +247,8 @@ class Trials:
             return Trial("unverified", f"not tried: {what}")
         if error.refused:
             return Trial("unverified", f"not tried: {error.reason}")
+        if error.outside:
+            return Trial("unverified", f"not tried to its end: the edited pipeline {error.reason}")
         return Trial("rejected", f"the edited pipeline {error.reason}")
 
     def _begin(self, jobs: Mapping[str, Job]) -> dict[str, Built]:

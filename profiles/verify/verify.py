@@ -12,7 +12,7 @@ from pipeprof.profiles.advise.advise import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -92,7 +92,6 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
     run = _Verification(profile, settings, budget, progress, reload, save, signals)
     run.limit(end_at)
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
@@ -100,7 +99,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     progress.note(run.announce(len(findings) + len(further)))
     try:
         if settings.lock:
-            with measuring_lock(settings.command, limit=patience, waiting=run.waiting):
+            with measuring_lock(settings.command, limit=settings.lock_patience, waiting=run.waiting):
                 run.run(findings, further, without_edit)
         else:
             run.run(findings, further, without_edit)
@@ -132,6 +131,7 @@ class _Verification:
         self._signals = signals
         self._budget = budget
         self._progress = progress
+        self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
         self._until = self._began + budget * plans.OVER_BUDGET
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
@@ -186,14 +186,15 @@ class _Verification:
             self._find_bounds(trials, [*findings, *further], without_edit)
             self._try_other_dispatch(trials, proposed)
 
-    def waiting(self, _pid: int | None, _seconds: float) -> None:
-        """Let a signal end the wait for another command that measures.
+    def waiting(self, pid: int | None, seconds: float) -> None:
+        """Note who is waited for, and let a signal end the wait for another command that measures.
 
         Raises:
             InterruptedVerificationError: One came.
         """
         if self._signals.asked is not None:
             raise InterruptedVerificationError
+        self._note_waiting(pid, seconds)
 
     def interrupt(self, findings: Sequence[Finding]) -> None:
         """Write into the profile that a signal ended the verification."""

@@ -47,6 +47,16 @@ def test_it_can_be_had_again_afterwards_also_after_an_error(tmp_path):
         assert json.loads((tmp_path / "measure.lock").read_text())["command"] == ["short"]
 
 
+def test_each_holder_is_named_once_to_the_one_that_waits():
+    notes = []
+    waiting = lock.waiting_note(notes.append, 60.0)
+    for pid in (None, 17, 17, 18, 17):
+        waiting(pid, 0.25)
+    assert notes == [
+        f"waiting up to 60 s for another pipeprof{who} to finish measuring" for who in ("", " (pid 17)", " (pid 18)")
+    ]
+
+
 def test_a_second_one_gives_up_after_the_limit(tmp_path):
     clock, told = Clock(), []
     with measuring_lock(folder=tmp_path):

@@ -183,6 +183,20 @@ def test_the_job_is_the_first_command(started):
     assert json.loads(os.read(commands, 1000)) == {"c": "look"}
 
 
+def test_one_that_prints_faster_than_it_is_read_does_not_keep_the_loop(started, monkeypatch):
+    worker, _ = started
+    reads = []
+
+    def endless(_descriptor, size):
+        reads.append(size)
+        assert len(reads) < 10_000
+        return b"y" * size
+
+    monkeypatch.setattr(processes.os, "read", lambda fd, size: endless(fd, size) if fd == worker.printed else b"")
+    assert worker.read_output() is True
+    assert len(reads) == processes.MOST_CHUNKS
+
+
 def test_variables_of_an_edit_are_set_before_the_worker_starts(monkeypatch):
     children = []
 

@@ -34,6 +34,9 @@ class Progress:
 
     def phase(self, name: str, seconds: float | None) -> None: ...
 
+    def note(self, text: str) -> None:
+        raise AssertionError(text)
+
 
 @pytest.fixture
 def function(tmp_path: Path) -> Path:
@@ -55,6 +58,20 @@ def test_a_long_build_is_stated_first(recorded: Recorded, function: Path) -> Non
         phase.seconds = 95.0 if phase.name == "build" else 0.0
     said = verification(profile, function).announce(1)
     assert "; building the pipeline took 95 s, which each process needs again" in said
+
+
+def test_it_is_said_for_whom_the_trials_wait_until_a_signal_ends_that(
+    recorded: Recorded, function: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(Progress, "note", lambda _self, text: notes.append(text))
+    run = verification(recorded("input-bound").model_copy(deep=True), function)
+    for seconds in (0.0, 0.25):
+        run.waiting(17, seconds)
+    assert notes == ["waiting up to 60 s for another pipeprof (pid 17) to finish measuring"]
+    run._signals.asked = "interrupted"
+    with pytest.raises(module.InterruptedVerificationError):
+        run.waiting(17, 0.5)
 
 
 def test_functions_with_effects_outside_are_announced(recorded: Recorded, function: Path) -> None:

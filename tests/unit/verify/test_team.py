@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeprof.profiles.host.cgroup import OomReport
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused
 from pipeprof.profiles.protocol.turns import BatchDigest
@@ -25,7 +27,7 @@ class Worker:
         self.messages, write = os.pipe()
         os.close(write)
         self.printed = self.messages
-        self.returncode = None
+        self.returncode: int | None = None
         self.state = "runs"
         self._said = [said]
 
@@ -34,6 +36,12 @@ class Worker:
         return said
 
     def read_output(self) -> None: ...
+
+    @property
+    def output(self) -> Any:
+        return SimpleNamespace(text=lambda: self.printed_text)
+
+    printed_text = ""
 
     def pause(self) -> None:
         self.state = "is stopped"
@@ -57,7 +65,25 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
     os.close(writer)
 
 
-def jobs(**said: WorkerMessage) -> Any:
+class Died(Worker):
+    """A process that a signal has ended before it said anything."""
+
+    def __init__(self, number: int, _family: object) -> None:
+        super().__init__(BUILT, _family)
+        self.returncode = -number
+        self._said = []
+
+
+def dead(made: Team, monkeypatch: pytest.MonkeyPatch, number: int, oom: OomReport, printed: str = "") -> Any:
+    monkeypatch.setattr(made, "_oom", SimpleNamespace(report=lambda: oom))
+    monkeypatch.setattr(Worker, "printed_text", printed)
+    monkeypatch.setattr(team, "WorkerProcess", lambda said, family: (Died if said == number else Worker)(said, family))
+    with pytest.raises(MemberFailedError) as caught:
+        made.start(jobs(A1=BUILT, B1=number), seconds=5.0)
+    return caught.value
+
+
+def jobs(**said: WorkerMessage | int) -> Any:
     return said
 
 
@@ -85,3 +111,43 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
         ("writes files", True),
     ]
     assert states(made) == {"A1": "is stopped"}
+
+
+def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    oom = OomReport(1, by="cgroup", scope="cgroup", limit_bytes=2 << 30)
+    error = dead(made, monkeypatch, signal.SIGKILL, oom)
+    assert error.reason == "was killed by the kernel at the memory limit of 2.00 GiB of its control group"
+    assert (error.name, error.crowded, error.outside) == ("B1", True, False)
+
+
+@pytest.mark.parametrize(
+    ("number", "printed", "reason", "outside"),
+    [
+        (signal.SIGKILL, "", "was killed from outside (SIGKILL)", True),
+        (signal.SIGTERM, "", "was ended from outside (SIGTERM)", True),
+        (signal.SIGSEGV, "", "crashed with a segmentation fault (SIGSEGV)", False),
+        (signal.SIGABRT, "", "crashed with an abort (SIGABRT)", False),
+        (signal.SIGABRT, "std::bad_alloc", "could not allocate memory (SIGABRT)", False),
+    ],
+)
+def test_what_ended_a_worker_is_named(
+    number: int, printed: str, reason: str, outside: bool, made: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = dead(made, monkeypatch, number, OomReport(0, scope="cgroup"), printed)
+    assert (error.reason, error.outside, error.crowded) == (reason, outside, False)
+
+
+def test_the_time_in_which_this_process_was_stopped_does_not_count(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Worker):
+        def __init__(self, said: WorkerMessage, family: object) -> None:
+            super().__init__(said, family)
+            self.looks = 0
+
+        def read_messages(self) -> list[WorkerMessage]:
+            self.looks += 1
+            return [] if self.looks == 1 else super().read_messages()
+
+    moments = iter([0.0, 0.0, 0.0, 1000.0, *[1000.0] * 20])
+    monkeypatch.setattr(made, "_clock", lambda: next(moments))
+    monkeypatch.setattr(team, "WorkerProcess", Late)
+    assert made.start(jobs(A1=BUILT), seconds=5.0) == {"A1": BUILT}
