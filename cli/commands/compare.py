@@ -21,6 +21,7 @@ EPILOG = epilog(
     "pipeprof compare spec.yaml faster.yaml",
     "pipeprof compare spec.yaml --b-set stages.0.num_parallel_calls=4",
     "pipeprof compare train.py:make_dataset git:main --step simulate:12ms",
+    "pipeprof compare spec.yaml git:main --why",
     "pipeprof compare before.json after.json",
 )
 
@@ -49,6 +50,10 @@ def compare(given: CompareOptions) -> None:
     with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
         second = given.b if given.b is not None else given.a
         a, b = read_sides(given, given.a, second, Path(folder), given.b_sets or ())
+        for side in (a, b):
+            if given.why and side.settings is None:
+                msg = f"--why measures, but {side.shown.text} is a saved profile: give the spec or the function"
+                raise UsageError(msg)
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             if a.settings is None or b.settings is None:
@@ -56,7 +61,9 @@ def compare(given: CompareOptions) -> None:
                 return
             from pipeprof.profiles.judge.live import SessionPlan, measure
 
-            plan = SessionPlan(enough=lambda so_far: len(so_far.pairs) >= pairs, end_at=end_of(a))
+            plan = SessionPlan(
+                enough=lambda so_far: len(so_far.pairs) >= pairs, why_rounds=pairs if given.why else 0, end_at=end_of(a)
+            )
             measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
 
         result = compared("compare", (a, b), outputs, given, body)

@@ -59,6 +59,10 @@ class CompareOptions:
         list[str] | None,
         typer.Option("--b-set", metavar="PATH=VALUE", help="As --set, on B alone; without B, on A's spec. Repeatable."),
     ] = None
+    why: Annotated[
+        bool,
+        typer.Option("--why", help="Also measure each difference of A and B alone, and name those that count."),
+    ] = False
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse saved profiles of other hosts or versions (exit code 6).")
     ] = False

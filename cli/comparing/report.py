@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.comparing.causes import causes
 from pipeprof.cli.comparing.next_step import next_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.words import describe_change, describe_interval, describe_receipt, headline, value_text
@@ -45,7 +46,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield Heading("Changes", "from A to B")
         for change in result.changes:
             yield Prose(change, hang=2)
-    yield from _causes(result)
+    yield from causes(result)
     if verbose:
         yield from _pairs(result)
     if result.self_test is not None:
@@ -156,21 +157,6 @@ def _ms(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return percent(value) if value is not None else ""
-
-
-def _causes(result: Result) -> Iterator[Block]:
-    if result.why is None:
-        return
-    yield Heading("Why", "each difference alone, measured against A")
-    for cause in result.why:
-        low, high = cause.low, cause.high
-        interval = f" ({significant(low)}–{significant(high)})" if low is not None and high is not None else ""
-        change = f"{significant(cause.change)}×{interval}" if cause.change is not None else "not measured"
-        yield Prose(f"{' + '.join(cause.changes)}: {change}, {cause.words}{_reason(cause.reason)}", hang=2)
-
-
-def _reason(text: str | None) -> str:
-    return f" ({text})" if text else ""
 
 
 def _pairs(result: Result) -> Iterator[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.profiles.document.messages import Message
@@ -17,11 +18,13 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.changes import spec_changes
+from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import stage_changes
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.versions import versions_between
 from pipeprof.profiles.judge.words import conclude
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
@@ -66,12 +69,14 @@ class SessionPlan:
         enough: Whether the pairs so far are enough; receives the result with its rows up to date.
         rows: Judges the pairs so far.
         profiled: Measure each side alone first, for its stages.
+        why_rounds: Rounds of each set of versions in the search for causes; 0 for no search.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
     enough: Callable[[Result], bool]
     rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
     profiled: bool = True
+    why_rounds: int = 0
     end_at: float | None = None
 
 
@@ -102,7 +107,9 @@ def measure(
     try:
         if settings.lock:
             waiting = waiting_note(progress.note, settings.lock_patience)
-            with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting):
+            with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
+                if state.warning:
+                    result.warnings.append(Message(code="no-lock", message=state.warning))
                 run.run()
         else:
             run.run()
@@ -154,6 +161,8 @@ class _Comparison:
             try:
                 self._measure(session)
                 conclude(result)
+                if self._plan.why_rounds:
+                    self._explain(session)
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
@@ -201,16 +210,30 @@ class _Comparison:
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
         return self._limit is None or PROCESSES * max(peaks, default=0) <= self._limit
 
-    def _job_maker(self, name: SideName) -> Callable[[], Job]:
-        side = self._sides[name]
-        maker = JobMaker(
-            side.settings,
+    def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
+        return JobMaker(
+            settings,
             None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,
             data_progress=self._progress.data,
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
+
+    def _explain(self, session: Session) -> None:
+        """Search the causes of what B is, as far as the difference can be made part by part."""
+        sides = {name: (side.settings, partial(self._jobs_of, name)) for name, side in self._sides.items()}
+        versions = versions_between(sides["a"], sides["b"])
+        if versions is None:
+            note = "A is a spec and B a Python function, or the other way round: their difference has no parts."
+            self._result.search = WhySearch(changes=[], note=note)
+            return
+        plan = WhyPlan(self._plan.why_rounds, self._plan.end_at, self._limit)
+        explain(self._result, versions, session, plan, self._progress, self._save)
+
+    def _job_maker(self, name: SideName) -> Callable[[], Job]:
+        side = self._sides[name]
+        maker = self._jobs_of(name, side.settings)
 
         def make() -> Job:
             changed = maker.changed_file()

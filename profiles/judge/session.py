@@ -11,7 +11,7 @@ its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -32,7 +32,7 @@ BLOCKS = 4
 WARM_SECONDS = 1.5
 """Of a warm-up, at most: it ends as soon as the step time has settled."""
 START_SECONDS = 60.0
-"""For TensorFlow to start, in three processes at once."""
+"""For TensorFlow to start, in three processes at once; more of them have more."""
 Order = Literal["turns", "one by one"]
 
 
@@ -67,26 +67,40 @@ class Pair:
     order: tuple[str, ...]
 
 
-def schedule(number: int, blocks: int = BLOCKS) -> tuple[str, ...]:
-    """The order of the blocks of a pair.
+@dataclass(frozen=True)
+class SessionRound:
+    """Processes that were measured together.
+
+    Attributes:
+        processes: By name.
+        order: In which their blocks were measured.
+    """
+
+    processes: Mapping[str, Process]
+    order: tuple[str, ...]
+
+
+def schedule(number: int, blocks: int = BLOCKS, names: Sequence[str] = NAMES) -> tuple[str, ...]:
+    """The order of the blocks of a round.
 
     Args:
-        number: Of the pair, from 0.
+        number: Of the round, from 0.
         blocks: Of each process.
+        names: Of the processes.
 
     Example:
         >>> schedule(0, 2), schedule(1, 1)
         (('A', 'B', 'A′', 'A′', 'B', 'A'), ('A′', 'B', 'A'))
     """
-    return tuple(name for turn in range(blocks) for name in (NAMES if (turn + number) % 2 == 0 else NAMES[::-1]))
+    return tuple(name for turn in range(blocks) for name in (names if (turn + number) % 2 == 0 else names[::-1]))
 
 
 class Session:
-    """Measures pairs.
+    """Measures pairs, and rounds of any processes.
 
     Args:
         team: Of the processes.
-        jobs: Makes the job of a side, ``a`` or ``b``.
+        jobs: Makes the job of a side of a pair, ``a`` or ``b``.
         warm_seconds: Length of a warm-up, at most.
         timeout: Seconds without a step after which a pipeline is taken to hang.
         order: How the processes of a pair share the machine.
@@ -121,50 +135,73 @@ class Session:
             SideFailedError: A process did not come to its end.
             InterruptedVerificationError: The user wants an end.
         """
-        order = schedule(number)
+        jobs = {name: self._jobs[side] for name, side in SIDE_OF.items()}
         try:
-            built, blocks = self._in_turns(order) if self.order == "turns" else self._one_by_one(order)
+            found = self.round(number, jobs)
+        except MemberFailedError as error:
+            raise SideFailedError(SIDE_OF[error.name], error.reason) from None
+        processes = found.processes
+        return Pair(processes[A], processes[B], processes[AGAIN], found.order)
+
+    def round(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> SessionRound:
+        """Measure processes together.
+
+        Args:
+            number: From 0: every other one runs backwards.
+            jobs: Makes the job of each process, by name, in the order of their blocks.
+
+        Raises:
+            MemberFailedError: A process did not come to its end.
+            InterruptedVerificationError: The user wants an end.
+        """
+        order = schedule(number, names=tuple(jobs))
+        try:
+            built, blocks = self._in_turns(order, jobs) if self.order == "turns" else self._one_by_one(order, jobs)
         except MemberFailedError as error:
             if error.crowded and self.order == "turns":
                 self._team.end()
                 self.order = "one by one"
-                return self.pair(number)
-            raise SideFailedError(SIDE_OF[error.name], error.reason) from None
+                return self.round(number, jobs)
+            raise
         finally:
             self._team.end()
-        found = {name: Process(built[name], tuple(blocks[name])) for name in NAMES}
-        return Pair(found[A], found[B], found[AGAIN], order)
+        return SessionRound({name: Process(built[name], tuple(blocks[name])) for name in jobs}, order)
 
-    def _in_turns(self, order: tuple[str, ...]) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
-        built = self._start(NAMES)
-        blocks: dict[str, list[TurnEnded]] = {name: [] for name in NAMES}
+    def _in_turns(
+        self, order: tuple[str, ...], jobs: Mapping[str, Callable[[], Job]]
+    ) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+        built = self._start(jobs)
+        blocks: dict[str, list[TurnEnded]] = {name: [] for name in jobs}
         for done, name in enumerate(order):
-            blocks[name].append(self._block(name))
+            blocks[name].append(self._block(name, jobs))
             self._tick(done + 1, len(order))
         return built, blocks
 
-    def _one_by_one(self, order: tuple[str, ...]) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+    def _one_by_one(
+        self, order: tuple[str, ...], jobs: Mapping[str, Callable[[], Job]]
+    ) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
         built: dict[str, Built] = {}
         blocks: dict[str, list[TurnEnded]] = {}
-        for name in order[: len(NAMES)]:
-            built.update(self._start((name,)))
-            blocks[name] = [self._block(name) for _ in range(order.count(name))]
+        for name in order[: len(jobs)]:
+            built.update(self._start({name: jobs[name]}))
+            blocks[name] = [self._block(name, jobs) for _ in range(order.count(name))]
             self._tick(sum(map(len, blocks.values())), len(order))
             self._team.end(name)
         return built, blocks
 
-    def _start(self, names: tuple[str, ...]) -> dict[str, Built]:
-        jobs = {name: self._jobs[SIDE_OF[name]]() for name in names}
-        built = self._team.start(jobs, seconds=self._timeout + START_SECONDS)
-        for name in names:
+    def _start(self, makers: Mapping[str, Callable[[], Job]]) -> dict[str, Built]:
+        jobs = {name: make() for name, make in makers.items()}
+        seconds = self._timeout + START_SECONDS * max(1.0, len(jobs) / len(NAMES))
+        built = self._team.start(jobs, seconds=seconds)
+        for name in jobs:
             ended = self._team.turn(name, self._warm, seconds=self._timeout + self._warm.seconds)
             if ended.steps:
                 self._intervals[name] = ended.seconds / ended.steps
         return built
 
-    def _block(self, name: str) -> TurnEnded:
-        """Measure a block; all sides have blocks of as many steps."""
-        interval = max(self._intervals.values(), default=0.0)
+    def _block(self, name: str, together: Iterable[str]) -> TurnEnded:
+        """Measure a block; all processes of a round have blocks of as many steps."""
+        interval = max((self._intervals.get(other, 0.0) for other in together), default=0.0)
         steps = BLOCK_STEPS
         if steps * interval > LONG_BLOCK:
             steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))

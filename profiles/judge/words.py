@@ -9,7 +9,7 @@ from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest
+    from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Metric, Result, SelfTest
 
 
 _LABELS = {
@@ -159,3 +159,55 @@ def sentence_of(metric: Metric) -> str:
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
         text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
     return text
+
+
+def describe_explanation(found: Explanation) -> str:
+    """What B is in the rounds of the search for causes.
+
+    Example:
+        ``step interval, B / A 1.52× (1.50–1.54): slower``
+    """
+    title = BY_NAME[found.metric].title
+    if found.disturbed:
+        return f"{title}: processes of A itself differ by more than the floor, so no cause is named"
+    if found.change is None:
+        return f"{title}: not measured"
+    return f"{title}, B / A {_factor(found.change, found.low, found.high)}: {found.words}"
+
+
+def describe_cause(cause: Cause) -> str:
+    """A part of the difference and what it does.
+
+    Example:
+        ``stages.map.num_parallel_calls: 4 → 1 · 1.49× (1.46–1.52), slower, 98 % of the change``
+    """
+    parts = " + ".join(cause.changes)
+    if cause.change is None:
+        return f"{parts} · {cause.words}: {cause.reason or 'not measured'}"
+    text = f"{parts} · {_factor(cause.change, cause.low, cause.high)}"
+    text += ", no difference above the floor" if cause.words == "no difference" else f", {cause.words}"
+    if cause.share is not None and cause.words not in {"no difference", "cannot tell"}:
+        text += f", {percent(cause.share)} of the change"
+    if cause.kind == "together":
+        alone = listed([f"{significant(value)}×" for value in cause.alone])
+        text += f"; they act together: each alone {alone}" if alone else "; they act together"
+    if cause.kind == "rest":
+        text += "; what the others leave"
+    return f"{text} ({cause.reason})" if cause.reason else text
+
+
+def describe_rest(found: Explanation) -> str | None:
+    """Whether the causes explain all of the change; None where that is no question."""
+    if found.rest is None or found.disturbed:
+        return None
+    left = _factor(found.rest, found.rest_low, found.rest_high)
+    if found.rest_words == "no difference":
+        return f"Together they explain the change: {left} is left."
+    if found.rest_words == "cannot tell":
+        return f"Whether they explain all of the change is not certain: {left} is left."
+    return f"They do not explain all of the change: {left} is left."
+
+
+def _factor(change: float, low: float | None, high: float | None) -> str:
+    interval = f" ({significant(low)}–{significant(high)})" if low is not None and high is not None else ""
+    return f"{significant(change)}×{interval}"

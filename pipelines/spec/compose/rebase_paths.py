@@ -51,14 +51,14 @@ def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, T
     home = origins.files[0].folder
     changes = [
         (address, text, folder)
-        for address, text in _paths(spec)
-        if (folder := _folder(address, origins, places)) != home and _is_relative(text)
+        for address, text in paths_of(spec)
+        if (folder := _folder(address, origins, places)) != home and is_relative(text)
     ]
     if not changes:
         return data
     moved = copy.deepcopy(data)
     for address, text, folder in changes:
-        _replace(moved, address, text, path_from(home, folder, text))
+        replace_path(moved, address, text, path_from(home, folder, text))
     return moved
 
 
@@ -81,7 +81,7 @@ def path_from(home: Path, folder: Path, text: str) -> str:
     return f"{glob.escape(below) if is_glob(rest) else below}/{rest}"
 
 
-def _paths(spec: Spec) -> Iterator[tuple[Address, str]]:
+def paths_of(spec: Spec) -> Iterator[tuple[Address, str]]:
     """The texts that name files, with their places in the data."""
     for leaf in leaves(spec):
         if isinstance(leaf.value, FilePatterns):
@@ -91,7 +91,8 @@ def _paths(spec: Spec) -> Iterator[tuple[Address, str]]:
             yield leaf.place, str(leaf.value)
 
 
-def _is_relative(text: str) -> bool:
+def is_relative(text: str) -> bool:
+    """Whether a path refers to the folder of the file that it is written in."""
     return not (has_scheme(text) or text.startswith(("data:", "~", "/")) or Path(text).is_absolute() or not text)
 
 
@@ -104,7 +105,7 @@ def _folder(address: Address, origins: Origins, places: Mapping[Address, TextPla
     return origins.files[0].folder
 
 
-def _replace(data: Any, address: Address, text: str, moved: str) -> None:
+def replace_path(data: Any, address: Address, text: str, moved: str) -> None:
     """Put ``moved`` for ``text`` at an address, or in the text nearest to it (``python:f.py:fn`` of a step)."""
     holder: Any = None
     last: str | int = 0

@@ -98,9 +98,9 @@ def estimate(metric: MetricKind, worse: Sequence[float]) -> MeasuredChange | Non
         return None
     mean = fmean(worse)
     error = stdev(worse) / math.sqrt(len(worse)) if len(worse) > 1 else math.inf
-    half = _quantile(len(worse), ERROR) * error if len(worse) > 1 else math.inf
-    ends = sorted(_as_change(metric, value) for value in (mean - half, mean + half))
-    return MeasuredChange(_as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
+    half = half_width(len(worse), error) if len(worse) > 1 else math.inf
+    ends = sorted(as_change(metric, value) for value in (mean - half, mean + half))
+    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
 
 
 def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[float]) -> MeasuredChange | None:
@@ -129,16 +129,27 @@ def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[f
     freedom = error**4 / sum(weights) if sum(weights) > 0 else len(base) + len(now) - 2
     pairs = max(2, int(freedom) + 1)
     mean = fmean(other) - fmean(one)
-    half = _quantile(pairs, ERROR) * error
-    ends = sorted(_as_change(metric, value) for value in (mean - half, mean + half))
-    return MeasuredChange(_as_change(metric, mean), ends[0], ends[1], pairs, mean, error)
+    half = half_width(pairs, error)
+    ends = sorted(as_change(metric, value) for value in (mean - half, mean + half))
+    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], pairs, mean, error)
 
 
-def _as_change(metric: MetricKind, worse: float) -> float:
+def as_change(metric: MetricKind, worse: float) -> float:
+    """A value on the scale of the decision as B over A, or B less A."""
     signed = worse if metric.higher_is_worse else -worse
     if metric.scale == "difference":
         return signed
     return math.exp(signed) if signed < 700 else math.inf
+
+
+def half_width(pairs: int, error: float) -> float:
+    """Half the length of the interval of a mean, from its standard error.
+
+    Args:
+        pairs: Their number, at least 2.
+        error: Standard error of the mean.
+    """
+    return _quantile(pairs, ERROR) * error
 
 
 def _quantile(pairs: int, error: float) -> float:
@@ -217,11 +228,15 @@ def words_of(metric: MetricKind, found: MeasuredChange, floor: float) -> Words:
     mirrored = MeasuredChange(found.change, found.low, found.high, found.pairs, -found.worse, found.error)
     worse, better = verdict_of(found, floor), verdict_of(mirrored, floor)
     if "regressed" in {worse, better}:
-        is_worse = worse == "regressed"
-        if metric.is_speed:
-            return "slower" if is_worse else "faster"
-        return "more" if is_worse == metric.higher_is_worse else "less"
+        return direction_of(metric, worse=worse == "regressed")
     return "no difference" if (worse, better) == ("not regressed", "not regressed") else "cannot tell"
+
+
+def direction_of(metric: MetricKind, *, worse: bool) -> Words:
+    """State in words what a clear change is."""
+    if metric.is_speed:
+        return "slower" if worse else "faster"
+    return "more" if worse == metric.higher_is_worse else "less"
 
 
 def resolution(pairs: int, error: float, floor: float) -> float:

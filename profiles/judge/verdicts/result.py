@@ -99,15 +99,68 @@ class StageChange(Model):
 
 
 class Cause(Model):
-    """What one difference of the two specs does (``--why``)."""
+    """What a part of the difference of the two sides does (``--why``)."""
 
-    changes: list[str]
-    change: float | None = None
-    low: float | None = None
+    changes: list[str] = Field(description="The part, in words: one change, or several that act together.")
+    metric: str = Field("step_ms", description="The metric that it changes.")
+    change: float | None = Field(None, description="A with the part over A.")
+    low: float | None = Field(None, description="Lower end of the interval at 98 %.")
     high: float | None = None
+    pairs: int = Field(0, description="Rounds in which it was measured.")
+    share: float | None = Field(
+        None, description="Of the logarithm of B over A; None where B does not differ from A for certain."
+    )
+    kind: Literal["alone", "together", "rest"] = Field(
+        "alone",
+        description="`together`: an interaction, whose effect is not that of its parts; `rest`: it cannot be measured "
+        "alone, and its effect is what the others leave.",
+    )
+    alone: list[float] = Field(
+        default_factory=list, description="Of an interaction: the change that each of its parts makes alone."
+    )
     verdict: Verdict = "cannot tell"
     words: Words = "cannot tell"
-    reason: str | None = None
+    reason: str | None = Field(None, description="Why its changes are measured together, or why it was not measured.")
+
+
+class Explanation(Model):
+    """What the causes explain of a metric (``--why``)."""
+
+    metric: str
+    change: float | None = Field(None, description="B over A, in the rounds of the search and the pairs before it.")
+    low: float | None = None
+    high: float | None = None
+    rounds: int = 0
+    words: Words = Field("cannot tell", description="What B is, compared with A.")
+    rest: float | None = Field(None, description="What the product of all causes leaves of the change.")
+    rest_low: float | None = None
+    rest_high: float | None = None
+    rest_words: Words = "cannot tell"
+    disturbed: bool = Field(
+        False, description="Processes of A itself differ by more than the floor: no cause is named."
+    )
+
+
+class Round(Model):
+    """Values of processes of A and of versions between A and B that were measured together."""
+
+    number: int = Field(description="Of the round, from 0; several groups of one where not all fit into memory.")
+    order: list[str] = Field(description="In which the blocks of its processes were measured.")
+    values: dict[str, dict[str, float]] = Field(description="By process, then by metric.")
+    started_s: float | None = Field(None, description="Seconds since the search began.")
+
+
+class WhySearch(Model):
+    """The search for the causes (``--why``)."""
+
+    changes: list[list[str]] = Field(description="The parts of the difference that can be made alone.")
+    versions: dict[str, list[int]] = Field(
+        default_factory=dict, description="By process: the parts, by their place in `changes`, that it has."
+    )
+    rounds: list[Round] = Field(default_factory=list)
+    explanations: list[Explanation] = Field(default_factory=list)
+    note: str | None = Field(None, description="Why nothing was searched.")
+    seconds: float | None = None
 
 
 class SelfTest(Model):
@@ -149,7 +202,8 @@ class Result(Model):
     pairs: list[PairValues] = Field(default_factory=list)
     stages: list[StageChange] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list, description="What differs between two specs.")
-    why: list[Cause] | None = None
+    why: list[Cause] | None = Field(None, description="What the parts of the difference do (`--why`).")
+    search: WhySearch | None = Field(None, description="How the causes were found (`--why`).")
     verdict: Verdict = "cannot tell"
     self_test: SelfTest | None = Field(None, description="Of `gate --self-test`, and the latest one of this target.")
     seconds: float | None = None

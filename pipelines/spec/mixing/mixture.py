@@ -1,0 +1,300 @@
+"""Two specs as one that has the parts of either: the difference as changes, and the data with some of them made.
+
+A change is the smallest part that keeps its meaning alone: one argument, one option, a stage that is inserted,
+removed or moved, stages that take each other's place, a function's body, a source, a recipe of `data:`. Whether the
+spec with it alone is valid is not asked here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, same
+from pipeprof.pipelines.spec.mixing.pair_stages import name_of, pair_stages
+from pipeprof.pipelines.spec.yaml.tree import operation_key
+
+UNMEASURED = frozenset({"name", "description", "extends", "ignore", "budgets"})
+"""Keys that change nothing about the pipeline."""
+_DROPPED = UNMEASURED - {"name"}
+"""Keys that may name stages which only one side has, or files that are merged already."""
+_WHOLE = frozenset({"step"})
+_SEED = "seed"
+_MOST = 60
+"""Characters of a value in words."""
+
+
+class _Missing:
+    """No value: the key is on the other side only."""
+
+
+_MISSING = _Missing()
+
+
+@dataclass(frozen=True)
+class _Same:
+    value: Any
+
+    def build(self, chosen: Collection[int]) -> Any:
+        del chosen
+        return self.value
+
+
+@dataclass(frozen=True)
+class _Choice:
+    number: int
+    a: Any
+    b: Any
+
+    def build(self, chosen: Collection[int]) -> Any:
+        return self.b if self.number in chosen else self.a
+
+
+@dataclass(frozen=True)
+class _Entries:
+    parts: Mapping[Any, _Part]
+
+    def build(self, chosen: Collection[int]) -> Any:
+        found = {key: part.build(chosen) for key, part in self.parts.items()}
+        return {key: value for key, value in found.items() if value is not _MISSING}
+
+
+@dataclass(frozen=True)
+class _Items:
+    parts: Sequence[_Part]
+
+    def build(self, chosen: Collection[int]) -> Any:
+        return [value for part in self.parts if (value := part.build(chosen)) is not _MISSING]
+
+
+@dataclass(frozen=True)
+class _Present:
+    """A stage that is there with a change, or without it."""
+
+    number: int
+    with_it: bool
+    part: _Part
+
+    def build(self, chosen: Collection[int]) -> Any:
+        return self.part.build(chosen) if (self.number in chosen) == self.with_it else _MISSING
+
+
+_Part = _Same | _Choice | _Entries | _Items | _Present
+
+
+@dataclass
+class Mixture:
+    """Two specs as one.
+
+    Attributes:
+        changes: What leads from A to B, each in words, in the order of the spec.
+
+    Args:
+        a: Data of one spec, everything merged.
+        b: Data of the other one; relative paths are relative to the same folder as those of A.
+
+    Example:
+        >>> mixture = Mixture({"stages": [{"batch": {"batch_size": 8}}]}, {"stages": [{"batch": {"batch_size": 16}}]})
+        >>> mixture.changes
+        ['stages.batch.batch_size: 8 → 16']
+        >>> mixture.data({0})
+        {'stages': [{'batch': {'batch_size': 16}}]}
+    """
+
+    a: Mapping[str, Any]
+    b: Mapping[str, Any]
+    changes: list[str] = field(default_factory=list, init=False)
+    _root: _Part = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find the changes."""
+        self._root = _Entries(dict(self._top()))
+
+    def data(self, chosen: Collection[int]) -> dict[str, Any]:
+        """The data of A with some changes made.
+
+        Args:
+            chosen: Places of the changes in `changes`.
+        """
+        found: dict[str, Any] = self._root.build(chosen)
+        return found
+
+    def _top(self) -> Iterator[tuple[str, _Part]]:
+        for key in dict.fromkeys([*self.a, *self.b]):
+            one, other = self.a.get(key, _MISSING), self.b.get(key, _MISSING)
+            if key in _DROPPED:
+                continue
+            if key == STAGES:
+                yield key, self._stages(one, other, key)
+            elif key == SOURCE:
+                yield key, self._operation(one, other, key)
+            elif key == "measure":
+                yield key, self._measure(one, other)
+            elif key == "data":
+                yield key, self._entries(one, other, key, deep=False)
+            elif key == "options":
+                yield key, self._entries(one, other, key, deep=True)
+            elif key == "name" or str(key).startswith("x-"):
+                yield key, _Same(one)
+            else:
+                yield key, self._value(one, other, key) if key not in _WHOLE else self._choice(one, other, key)
+
+    def _change(self, text: str) -> int:
+        self.changes.append(text)
+        return len(self.changes) - 1
+
+    def _choice(self, one: Any, other: Any, path: str) -> _Part:
+        if type(one) is type(other) and same(one, other):
+            return _Same(one)
+        return _Choice(self._change(f"{path}: {' → '.join(_texts(one, other))}"), one, other)
+
+    def _measure(self, one: Any, other: Any) -> _Part:
+        """Settings of a run, which pairs do not use; the seed decides about the data."""
+        known = [value if isinstance(value, dict) else {} for value in (one, other)]
+        seed = self._choice(known[0].get(_SEED, _MISSING), known[1].get(_SEED, _MISSING), "measure.seed")
+        return _Entries({**{key: _Same(value) for key, value in known[0].items()}, _SEED: seed})
+
+    def _entries(self, one: Any, other: Any, path: str, *, deep: bool) -> _Part:
+        """A mapping key by key; groups inside of it as well if it is `deep`."""
+        known = [{} if value is None or value is _MISSING else value for value in (one, other)]
+        if not all(isinstance(value, dict) for value in known):
+            return self._choice(one, other, path)
+        parts: dict[Any, _Part] = {}
+        for key in dict.fromkeys([*known[0], *known[1]]):
+            first, second = (value.get(key, _MISSING) for value in known)
+            if deep and isinstance(first if first is not _MISSING else second, dict):
+                parts[key] = self._entries(first, second, f"{path}.{key}", deep=True)
+            else:
+                parts[key] = self._choice(first, second, f"{path}.{key}")
+        return _Entries(parts)
+
+    def _stages(self, one: Any, other: Any, path: str) -> _Part:
+        lists = [value if isinstance(value, list) else [] for value in (one, other)]
+        paired = pair_stages(*lists)
+        paths = [_paths(stages, path) for stages in lists]
+        numbers = self._numbers_of_replaced(paired.replaced, paired.slots, paths)
+        from_b = {other: one for one, other in paired.moved.items()}
+        moves: dict[int, int] = {}
+        shared: dict[int, _Part] = {}
+        parts: list[_Part] = []
+        for at, (mine, theirs) in enumerate(paired.slots):
+            if mine is not None and theirs is not None:
+                parts.append(self._operation(lists[0][mine], lists[1][theirs], paths[0][mine]))
+                continue
+            stage = mine if mine is not None else from_b.get(theirs if theirs is not None else -1)
+            if stage is not None and stage in paired.moved:
+                if stage not in moves:
+                    target = paired.moved[stage]
+                    before = _stage_before(paths[1], target)
+                    moves[stage] = self._change(f"{paths[0][stage]}: moved {before}")
+                    shared[stage] = self._operation(lists[0][stage], lists[1][target], paths[0][stage])
+                parts.append(_Present(moves[stage], mine is None, shared[stage]))
+            elif mine is not None:
+                number = numbers.get(at)
+                number = self._change(f"{paths[0][mine]}: removed") if number is None else number
+                parts.append(_Present(number, False, _Same(lists[0][mine])))
+            elif theirs is not None:
+                number = numbers.get(at)
+                number = self._change(f"{paths[1][theirs]}: inserted") if number is None else number
+                parts.append(_Present(number, True, _Same(lists[1][theirs])))
+        return _Items(parts)
+
+    def _numbers_of_replaced(
+        self, replaced: Sequence[Sequence[int]], slots: Sequence[Any], paths: Sequence[Sequence[str]]
+    ) -> dict[int, int]:
+        """The change of each slot whose stages take each other's place."""
+        found: dict[int, int] = {}
+        for group in replaced:
+            gone = [paths[0][slots[at].a] for at in group if slots[at].a is not None]
+            come = [paths[1][slots[at].b].removeprefix("stages.") for at in group if slots[at].b is not None]
+            number = self._change(f"{', '.join(gone)}: replaced by {', '.join(come)}")
+            found.update(dict.fromkeys(group, number))
+        return found
+
+    def _operation(self, one: Any, other: Any, path: str) -> _Part:
+        """A source or a stage: argument by argument where both have the same op."""
+        key = operation_key(one)
+        if key is None or key != operation_key(other):
+            return self._choice(one, other, path)
+        return _Entries({**{each: _Same(one[each]) for each in one}, key: self._arguments(one[key], other[key], path)})
+
+    def _arguments(self, one: Any, other: Any, path: str) -> _Part:
+        known = [{} if value is None else value for value in (one, other)]
+        if not all(isinstance(value, dict) for value in known):
+            return self._choice(one, other, path)
+        parts: dict[Any, _Part] = {}
+        for key in dict.fromkeys([*known[0], *known[1]]):
+            first, second, place = known[0].get(key, _MISSING), known[1].get(key, _MISSING), f"{path}.{key}"
+            if key == "name" or str(key).startswith("x-"):
+                parts[key] = _Same(first)
+            elif key == STAGES and isinstance(first, list) and isinstance(second, list):
+                parts[key] = self._stages(first, second, place)
+            elif key == SOURCE and isinstance(first, dict) and isinstance(second, dict):
+                parts[key] = self._operation(first, second, place)
+            else:
+                parts[key] = self._value(first, second, place)
+        return _Entries(parts)
+
+    def _value(self, one: Any, other: Any, path: str) -> _Part:
+        """An argument: pipelines inside of it in their parts, anything else as a whole."""
+        if _is_pipeline(one) and _is_pipeline(other):
+            return self._arguments(one, other, path)
+        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other) and any(map(_is_pipeline, one)):
+            return _Items(
+                [
+                    self._value(first, second, f"{path}.{index}")
+                    for index, (first, second) in enumerate(zip(one, other, strict=True))
+                ]
+            )
+        if (
+            isinstance(one, dict)
+            and isinstance(other, dict)
+            and one.keys() == other.keys()
+            and any(map(_is_pipeline, one.values()))
+        ):
+            return _Entries({key: self._value(value, other[key], f"{path}.{key}") for key, value in one.items()})
+        return self._choice(one, other, path)
+
+
+def _is_pipeline(value: Any) -> bool:
+    return isinstance(value, dict) and (SOURCE in value or STAGES in value)
+
+
+def _paths(stages: Sequence[Any], path: str) -> list[str]:
+    """How each stage is named: by its name, else by its op, with a number where several have the same."""
+    seen: Counter[str] = Counter()
+    found = []
+    for stage in stages:
+        name = name_of(stage) or str(operation_key(stage) or "?")
+        seen[name] += 1
+        found.append(f"{path}.{name}" if seen[name] == 1 else f"{path}.{name}#{seen[name]}")
+    return found
+
+
+def _stage_before(paths: Sequence[str], index: int) -> str:
+    """Where a stage has come to."""
+    return f"after {paths[index - 1].removeprefix('stages.')}" if index else "to the first place"
+
+
+def _texts(one: Any, other: Any) -> tuple[str, str]:
+    """Two values in words; of two lists, the items that differ."""
+    if isinstance(one, list) and isinstance(other, list):
+        start = next(
+            (at for at, both in enumerate(zip(one, other, strict=False)) if not same(*both)), min(len(one), len(other))
+        )
+        end = 0
+        while end < min(len(one), len(other)) - start and same(one[-1 - end], other[-1 - end]):
+            end += 1
+        one, other = (value[start : len(value) - end] for value in (one, other))
+        one, other = (value[0] if len(value) == 1 else value or _MISSING for value in (one, other))
+    return _text(one), _text(other)
+
+
+def _text(value: Any) -> str:
+    if value is _MISSING:
+        return "not there"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

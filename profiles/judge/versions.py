@@ -1,0 +1,77 @@
+"""Pipelines between two sides: of two specs, and of two Python functions through their graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeprof.profiles.judge.session import SideFailedError
+from pipeprof.profiles.judge.why.spec_versions import SpecVersions
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.judge.explain import Versions
+    from pipeprof.profiles.judge.why.units import Subset
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.verify.jobs import JobMaker
+
+Measured: TypeAlias = "tuple[RunSettings, Callable[[RunSettings], JobMaker]]"
+"""How a side is measured, and what makes its jobs with other settings."""
+
+
+def versions_between(a: Measured, b: Measured) -> Versions | None:
+    """The pipelines between two sides; None where there are none.
+
+    Args:
+        a: One side.
+        b: The other one.
+    """
+    if a[0].loaded is not None and b[0].loaded is not None:
+        return _Specs(a, b, SpecVersions(a[0].loaded, b[0].loaded))
+    return None
+
+
+class _Specs:
+    """Pipelines between two specs, as jobs."""
+
+    rest: Subset = frozenset()
+
+    def __init__(self, a: Measured, b: Measured, specs: SpecVersions) -> None:
+        self._a = a
+        self._b = b
+        self._specs = specs
+
+    @property
+    def changes(self) -> Sequence[str]:
+        """What leads from A to B, in words."""
+        return self._specs.changes
+
+    def problem(self, chosen: Subset) -> str | None:
+        """Why A with some changes is no valid spec; None where it is."""
+        return self._specs.problem(chosen)
+
+    def job(self, chosen: Subset) -> Callable[[], Job]:
+        """What makes the job of A with some changes; with all of them, it is that of B."""
+        if len(chosen) == len(self.changes):
+            settings, make = self._b
+            return checked("b", make(settings))
+        settings, make = self._a
+        return checked("a", make(replace(settings, loaded=self._specs.loaded(chosen)) if chosen else settings))
+
+
+def checked(side: str, maker: JobMaker) -> Callable[[], Job]:
+    """What makes a job as long as the files of its side are what they were.
+
+    Args:
+        side: ``a`` or ``b``.
+        maker: Of its jobs.
+    """
+
+    def make() -> Job:
+        changed = maker.changed_file()
+        if changed is not None:
+            raise SideFailedError(side, f"{changed} has changed since the session began")
+        return maker.untouched()
+
+    return make

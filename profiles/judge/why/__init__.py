@@ -1,0 +1,1 @@
+"""Which differences of two pipelines make one slower: parts, the search for them, their shares."""
