@@ -14,7 +14,7 @@ from pipeprof.pipelines.spec.mixing.shared_paths import as_from
 A = {
     "version": 1,
     "name": "a",
-    "source": {"tf_record": {"filenames": "a/*.tfrecord"}},
+    "source": {"TFRecordDataset": {"filenames": "a/*.tfrecord"}},
     "stages": [
         {"shuffle": {"buffer_size": 100}},
         {"map": {"name": "decode", "ops": [{"tf.cast": {"dtype": "float32"}}, "tf.sqrt"]}},
@@ -26,7 +26,7 @@ A = {
 B = {
     "version": 1,
     "name": "b",
-    "source": {"tf_record": {"filenames": "a/*.tfrecord", "buffer_size": 1024}},
+    "source": {"TFRecordDataset": {"filenames": "a/*.tfrecord", "buffer_size": 1024}},
     "stages": [
         {"map": {"name": "decode", "ops": [{"tf.cast": {"dtype": "float32"}}, "tf.sin"], "num_parallel_calls": 1}},
         {"shuffle": {"buffer_size": 100}},
@@ -73,7 +73,11 @@ def test_what_is_not_measured_is_no_change():
 
 
 def test_pipelines_inside_of_stages_are_compared_stage_by_stage():
-    inner = {"source": {"tf_record": {"filenames": "{}"}}, "stages": [{"map": {"ops": ["tf.sqrt"]}}], "cycle_length": 2}
+    inner = {
+        "source": {"TFRecordDataset": {"filenames": "{}"}},
+        "stages": [{"map": {"ops": ["tf.sqrt"]}}],
+        "cycle_length": 2,
+    }
     other = {**inner, "stages": [{"map": {"ops": ["tf.sqrt"]}}, {"prefetch": {"buffer_size": 1}}]}
     mixture = Mixture({"stages": [{"interleave": inner}]}, {"stages": [{"interleave": other}]})
     assert mixture.changes == ["stages.interleave.stages.prefetch: inserted"]
@@ -138,13 +142,10 @@ def test_a_mixture_is_between_both(a, b, chosen):
     assert bool(mixture.changes) or nameless(a) == nameless(b)
     if not left:
         assert nameless(between) == nameless(b)
-    assert all(
-        stage in [*map(nameless, a["stages"]), *map(nameless, b["stages"])] or stage for stage in between["stages"]
-    )
 
 
 SPEC = """version: 1
-source: {text_line: {filenames: rows.txt}}
+source: {TextLineDataset: {filenames: rows.txt}}
 stages: [{batch: {batch_size: 2}}]
 """
 
@@ -157,5 +158,5 @@ def test_paths_of_another_folder_stay_where_they_lead_to_the_same(tmp_path: Path
         (tmp_path / name / "spec.yaml").write_text(SPEC)
     other = check_spec(tmp_path / "b" / "spec.yaml")
     moved = as_from(tmp_path / "a", other.base_dir, other.data, other.spec)
-    assert moved["source"]["text_line"]["filenames"] == path
-    assert other.data["source"]["text_line"]["filenames"] == "rows.txt"
+    assert moved["source"]["TextLineDataset"]["filenames"] == path
+    assert other.data["source"]["TextLineDataset"]["filenames"] == "rows.txt"
