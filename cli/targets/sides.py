@@ -186,6 +186,7 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
         msg = f"{text}: which target? The other side is none of the work tree: use {text}:PATH"
         raise UsageError(msg)
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
+    _refuse_module(text, path)
     folder.mkdir()
     near = Path(file)
     tree = check_out(ref.ref, near if near.exists() else Path.cwd(), folder)
@@ -197,6 +198,19 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
         msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
         raise ProfileError(msg)
     return f"{tree.folder / inside}{colon}{function}", tree.commit
+
+
+def _refuse_module(text: str, path: str) -> None:
+    """Refuse ``package.module:function`` at a ref: Python would import it from the work tree."""
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.target.modules import is_module_name
+
+    module, _, function = path.rpartition(":")
+    if module and is_module_name(module):
+        file = f"{module.replace('.', '/')}.py:{function}"
+        ref = text.removesuffix(f":{path}")
+        msg = f"{text}: {path} names a module, which Python imports from the work tree: name its file, {ref}:{file}"
+        raise UsageError(msg)
 
 
 def _load(given: SideOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.profiles.judge.session import SideFailedError
+from pipeprof.profiles.judge.why.graph_versions import GraphVersions
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def versions_between(a: Measured, b: Measured) -> Versions | None:
     """
     if a[0].loaded is not None and b[0].loaded is not None:
         return _Specs(a, b, SpecVersions(a[0].loaded, b[0].loaded))
+    if a[0].loaded is None and b[0].loaded is None:
+        return _Functions(a, b, GraphVersions(a[0].target, b[0].target))
     return None
 
 
@@ -60,18 +63,51 @@ class _Specs:
         return checked("a", make(replace(settings, loaded=self._specs.loaded(chosen)) if chosen else settings))
 
 
-def checked(side: str, maker: JobMaker) -> Callable[[], Job]:
+class _Functions:
+    """Pipelines between two Python functions, as jobs."""
+
+    def __init__(self, a: Measured, b: Measured, graphs: GraphVersions) -> None:
+        self._a = a
+        self._b = b
+        self._graphs = graphs
+
+    @property
+    def changes(self) -> Sequence[str]:
+        """What leads from A to B, in words."""
+        return self._graphs.changes
+
+    @property
+    def rest(self) -> Subset:
+        """What no edit of the graph makes."""
+        return self._graphs.rest
+
+    def problem(self, chosen: Subset) -> str | None:
+        """Nothing: whether an edit fits shows when it is made."""
+        del chosen
+
+    def job(self, chosen: Subset) -> Callable[[], Job]:
+        """What makes the job of A with some edits; it is made again from its graph, as an edited one is."""
+        if len(chosen) == len(self.changes):
+            settings, make = self._b
+            return checked("b", make(settings))
+        settings, make = self._a
+        maker, steps = make(settings), self._graphs.edits(chosen)
+        return checked("a", maker, lambda: maker.workers(["A"], None, steps)["A"])
+
+
+def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) -> Callable[[], Job]:
     """What makes a job as long as the files of its side are what they were.
 
     Args:
         side: ``a`` or ``b``.
         maker: Of its jobs.
+        job: Makes the job; None for that of the pipeline as its user made it.
     """
 
     def make() -> Job:
         changed = maker.changed_file()
         if changed is not None:
             raise SideFailedError(side, f"{changed} has changed since the session began")
-        return maker.untouched()
+        return job() if job is not None else maker.untouched()
 
     return make

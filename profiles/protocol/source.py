@@ -1,4 +1,4 @@
-"""Messages between harness and worker for comparing an edited Python text with a plan: one job, one answer."""
+"""Messages between harness and worker for comparing the graphs of functions: one job, one answer."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class GraphJob:
         path: Of the function's file.
         text: What the file is to contain instead of what it does; None for its own text.
         steps: Edits of the dataset's graph, step by step, each as JSON.
+        stages: Whether the answer has the stages as well.
     """
 
     parent_pid: int
@@ -27,6 +28,7 @@ class GraphJob:
     path: str
     text: str | None = None
     steps: list[list[str]] | None = None
+    stages: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class GraphAnswer:
         graph: The graph, packed; None without one.
         element: The structure of an element in words.
         failure: Why there is none.
+        stages: The graphs as written and as executed by their stages, packed; None where they were not wanted.
     """
 
     graph: str | None = None
     element: str = ""
     failure: str | None = None
+    stages: str | None = None
 
 
 def packed(graph: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import stdev
 from typing import TypeVar
 
 from pipeprof.profiles.judge.verdicts import decide
@@ -63,7 +64,8 @@ def left_over(
 ) -> MeasuredChange | None:
     """What the effect of all changes is beyond the sum of parts; None where one of them was not measured.
 
-    Where no two rounds have all of them, the errors are added up: what the parts have in common is not known.
+    Where no two rounds have all of them, rounds of the same versions are taken together: what a round adds to the sum
+    does not depend on other rounds.
     """
     weights = {whole: 1.0}
     for part in parts:
@@ -71,12 +73,30 @@ def left_over(
     together = contrast(kind, observations, weights)
     if together is not None and together.pairs > 1:
         return together
-    found = [contrast(kind, observations, {subset: 1.0}) for subset in (whole, *parts)]
-    known = [one for one in found if one is not None and one.pairs > 1]
-    if len(known) < len(found):
+    return _over_all_rounds(kind, observations, weights)
+
+
+def _over_all_rounds(
+    kind: MetricKind, observations: Sequence[Observation], weights: Mapping[Subset, float]
+) -> MeasuredChange | None:
+    """A sum of effects, each of them averaged over the rounds that have it, with Welch's interval."""
+    blocks: dict[frozenset[Subset], list[Observation]] = {}
+    for one in observations:
+        blocks.setdefault(frozenset(weights.keys() & one.effects.keys()), []).append(one)
+    # The spread of a single round is not known.
+    kept = {versions: rounds for versions, rounds in blocks.items() if versions and len(rounds) > 1}
+    times = {subset: sum(len(rounds) for versions, rounds in kept.items() if subset in versions) for subset in weights}
+    if not all(times.values()):
         return None
-    worse = known[0].worse - sum(one.worse for one in known[1:])
-    return with_ends(kind, worse, sum(one.error for one in known), min(one.pairs for one in known))
+    worse, parts = 0.0, []
+    for versions, rounds in kept.items():
+        values = [sum(weights[one] / times[one] * found.effects[one] for one in versions) for found in rounds]
+        worse += sum(values)
+        parts.append((len(values) * stdev(values) ** 2, len(values) - 1))
+    spread = sum(part for part, _ in parts)
+    freedom = sum(part**2 / own for part, own in parts)
+    pairs = max(2, int(spread**2 / freedom) + 1) if freedom > 0 else sum(len(rounds) for rounds in kept.values())
+    return with_ends(kind, worse, math.sqrt(spread), pairs)
 
 
 def with_ends(kind: MetricKind, worse: float, error: float, pairs: int) -> MeasuredChange:

@@ -115,8 +115,8 @@ class CauseSearch:
         if not measured and not rest:
             return sorted(found, key=lambda piece: min(piece.units))
         lacking = everything.difference(*(piece.units for piece in measured))
-        if lacking:
-            self._measure([everything, everything - lacking])
+        if lacking != everything or self._effect({everything: 1.0}) is None:
+            self._measure([everything, everything - lacking] if lacking else [])
         pieces = sorted(measured, key=lambda piece: min(piece.units))
         return [*pieces, Piece(lacking, "rest")] if lacking else pieces
 

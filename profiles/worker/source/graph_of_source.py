@@ -20,6 +20,7 @@ from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
@@ -57,7 +58,11 @@ def _answer(job: GraphJob) -> GraphAnswer:
     graph = GraphPair(tf, dataset, in_memory)
     if isinstance(graph.executed, str):
         return GraphAnswer(failure=graph.executed)
-    return GraphAnswer(packed(graph.executed), graph.element)
+    stages = None
+    if job.stages:
+        written = read_written(dataset, in_memory=in_memory)
+        stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
+    return GraphAnswer(packed(graph.executed), graph.element, stages=stages)
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def test_each_change_keeps_its_meaning_alone():
     assert mixture.changes == [
         "source.buffer_size: not there → 1024",
         "stages.batch: replaced by padded_batch",
-        "stages.shuffle: moved after decode",
+        "stages.decode: moved to the first place",
         'stages.decode.ops: "tf.sqrt" → "tf.sin"',
         "stages.decode.num_parallel_calls: not there → 1",
         "stages.cache: removed",

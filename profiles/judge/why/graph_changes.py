@@ -1,0 +1,96 @@
+"""The difference of two graphs as edits of the first one, as far as there are such edits: pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, ReplaceStages, SetArgument, SetOption
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.mixing.pair_stages import pair_stages
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
+
+@dataclass(frozen=True)
+class GraphChange:
+    """A change of a graph.
+
+    Attributes:
+        text: In words.
+        edits: That make it; their addresses are those of the first graph.
+    """
+
+    text: str
+    edits: tuple[PipelineEdit, ...]
+
+
+def graph_changes(a: PipelineView, b: PipelineView) -> list[GraphChange]:
+    """The parts of a difference that are edits: arguments, options, and stages that pass elements on.
+
+    What functions compute, sources, and stages with functions of their own are no part of it.
+
+    Args:
+        a: One pipeline.
+        b: The other one.
+    """
+    lines = _line(a), _line(b)
+    paired = pair_stages(*([{stage.op: {"name": stage.name}} for stage in line] for line in lines))
+    targets = {other: one for one, other in paired.moved.items()}
+    found: list[GraphChange] = []
+    last = "source"
+    for one, other in paired.slots:
+        mine = lines[0][one] if one is not None else None
+        theirs = lines[1][other] if other is not None else None
+        if mine is not None and theirs is not None:
+            found += _arguments(mine, theirs)
+            last = mine.id
+        elif theirs is not None and other in targets:
+            moved = lines[0][targets[other]]
+            if _can_be_made(theirs):
+                edits = (ReplaceStages((moved.id,), ()), InsertStage(theirs.op, theirs.arguments, last))
+                found.append(GraphChange(f"{_title(moved)}: moved", edits))
+        elif theirs is not None and _can_be_made(theirs):
+            edit = InsertStage(theirs.op, theirs.arguments, last)
+            found.append(GraphChange(f"{_title(theirs)}: inserted", (edit,)))
+        elif mine is not None and one not in paired.moved and traits(mine.op).passes:
+            found.append(GraphChange(f"{_title(mine)}: removed", (ReplaceStages((mine.id,), ()),)))
+    return [*found, *_options(a.options, b.options)]
+
+
+def _line(view: PipelineView) -> Sequence[StageView]:
+    """The stages of the pipeline itself that follow its source."""
+    return [
+        stage for stage in view.stages if stage.depth == 0 and not stage.injected and stage.id.startswith("stages.")
+    ]
+
+
+def _title(stage: StageView) -> str:
+    return stage.name or stage.op
+
+
+def _can_be_made(stage: StageView) -> bool:
+    return traits(stage.op).passes and stage.function is None
+
+
+def _arguments(one: StageView, other: StageView) -> Iterator[GraphChange]:
+    for name in dict.fromkeys([*one.arguments, *other.arguments]):
+        before, after = one.arguments.get(name), other.arguments.get(name)
+        if before != after:
+            text = f"{_title(one)}.{name}: {_text(before)} → {_text(after)}"
+            yield GraphChange(text, (SetArgument(one.id, one.op, name, after),))
+
+
+def _options(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[GraphChange]:
+    for path in dict.fromkeys([*one, *other]):
+        before, after = one.get(path), other.get(path)
+        # An option cannot be taken away from a graph.
+        if before != after and after is not None:
+            yield GraphChange(f"options.{path}: {_text(before)} → {_text(after)}", (SetOption(path, after),))
+
+
+def _text(value: Any) -> str:
+    return "not there" if value is None else json.dumps(value, ensure_ascii=False, default=str)

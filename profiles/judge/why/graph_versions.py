@@ -1,0 +1,96 @@
+"""Pipelines between two Python functions: edits of the graph of the first, and what no edit makes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.harness.describe_function import ask_worker
+from pipeprof.profiles.judge.why.graph_changes import GraphChange, graph_changes
+from pipeprof.profiles.judge.why.units import Subset
+from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
+from pipeprof.profiles.view.from_graph import view_of_graphs
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.view.view import PipelineView
+
+PATIENCE = 120.0
+"""Seconds in which a function has returned its dataset and the graph is read."""
+_WORKER = "source.graph_of_source"
+REST = "the rest"
+Ask: TypeAlias = "Callable[[GraphJob], GraphAnswer]"
+
+
+class GraphVersions:
+    """Pipelines between two functions.
+
+    Attributes:
+        changes: What leads from A to B, in words; the rest is the last one, where there is one.
+        rest: The place of the rest in `changes`.
+        steps: Edits of A's graph for each change but the rest.
+
+    Args:
+        a: One function.
+        b: The other one.
+        ask: Calls a function in a process of its own, and reads its graph.
+    """
+
+    def __init__(self, a: ParsedTarget, b: ParsedTarget, ask: Ask | None = None) -> None:
+        self._ask = ask or ask_for_graph
+        jobs = [
+            GraphJob(os.getpid(), str(one), list(one.arguments), str(one.path.resolve()), stages=True) for one in (a, b)
+        ]
+        answers = [self._ask(job) for job in jobs]
+        failure = next((answer.failure for answer in answers if answer.failure is not None), None)
+        found = [] if failure is not None else graph_changes(*map(_view, answers))
+        left = failure if failure is not None else self._left(jobs[0], found, answers[0], answers[1])
+        self.steps = [change.edits for change in found]
+        self.changes = [change.text for change in found]
+        self.rest: Subset = frozenset()
+        if left is not None:
+            self.rest = frozenset({len(found)})
+            self.changes.append(f"{REST} ({left})")
+
+    def edits(self, chosen: Subset) -> list[list[str]]:
+        """The steps of edits of some changes, each edit as JSON."""
+        edits = [edit for number in sorted(chosen) for edit in self.steps[number]]
+        return [as_documents(edits)] if edits else []
+
+    def _left(self, job: GraphJob, found: Sequence[GraphChange], a: GraphAnswer, b: GraphAnswer) -> str | None:
+        """What the edits do not make, in words; None where the edited graph is that of B."""
+        answer = a
+        if found:
+            steps = [as_documents([edit for change in found for edit in change.edits])]
+            answer = self._ask(replace(job, steps=steps, stages=False))
+        if answer.failure is not None or answer.graph is None or b.graph is None:
+            return "not all differences can be made in the graph"
+        if answer.element != b.element:
+            return f"elements are {answer.element} and {b.element}"
+        different = differences(unpacked(answer.graph), unpacked(b.graph))
+        return different[0].what if different else None
+
+
+def as_documents(edits: Sequence[PipelineEdit]) -> list[str]:
+    """Edits for a job."""
+    return [json.dumps(to_document(edit)) for edit in edits]
+
+
+def ask_for_graph(job: GraphJob) -> GraphAnswer:
+    """Call a function in a process of its own, and read its graph."""
+    text, _, code = ask_worker(_WORKER, encode_record(job), seconds=PATIENCE)
+    if not text:
+        return GraphAnswer(failure=f"its process ended ({code}) before it could answer")
+    return decode_record(GraphAnswer, json.loads(text))
+
+
+def _view(answer: GraphAnswer) -> PipelineView:
+    written, executed = (StageGraph.from_dict(graph) for graph in unpacked(answer.stages or ""))
+    return view_of_graphs(written, executed, [], by_address=False)

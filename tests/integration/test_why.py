@@ -1,0 +1,75 @@
+"""The causes of a difference with real workers, interrupted: what was measured is saved, and no process is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+from integration.forked import TESTS
+from integration.left_over import MARK, left
+
+from pipeprof.cli.commands.schema import result_schema
+
+PATIENCE = 280
+MODULE = "import time\n\n\ndef wait(x):\n    time.sleep(0.002)\n    return x\n"
+SPEC = """version: 1
+source: {range: {stop: 100000000}}
+stages:
+  - map: {name: wait, num_parallel_calls: 8, ops: [{tf.numpy_function: {func: "slow.py:wait", Tout: int64}}]}
+  - batch: {batch_size: 8}
+"""
+# How sure a difference must be is as for users; blocks, warm-ups and the looks at each side are shorter.
+COMPARE = """\
+from integration.forked import fork_workers
+from pipeprof.cli.main import main
+from pipeprof.cli.targets import sides
+from pipeprof.profiles.judge import session
+
+sides.LOOK_SECONDS, session.WARM_SECONDS, session.BLOCK_SECONDS, session.BLOCKS = 0.3, 0.1, 0.05, 2
+fork_workers()
+main()
+"""
+
+
+def test_an_interrupted_search_has_the_pairs_and_its_rounds(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(MODULE)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    changes = ["--b-set", "stages.wait.num_parallel_calls=1", "--b-set", "options.deterministic=false"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMPARE, "compare", "spec.yaml", *changes, "--why", "--pairs", "3", "--no-lock"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": TESTS, "PYTHONUNBUFFERED": "1", MARK: str(tmp_path)},
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "why: round 2" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, "".join(said) + err
+    assert "Interrupted; the pairs so far are complete." in out
+    (saved,) = (tmp_path / "pipeprof-out").glob("compare-*.json")
+    document = json.loads(saved.read_text())
+    jsonschema.validate(document, result_schema())
+    assert not document["complete"]
+    assert len(document["pairs"]) == 3
+    assert document["search"]["changes"] == [
+        ["stages.wait.num_parallel_calls: 8 → 1"],
+        ["options.deterministic: not there → false"],
+    ]
+    (first, *_) = document["search"]["rounds"]
+    assert set(first["values"]) == {"A", "V1", "V2", "V3", "A′"}
+    assert {tuple(cause["changes"]) for cause in document["why"]} == {
+        tuple(texts) for texts in document["search"]["changes"]
+    }
+    assert left(str(tmp_path)) == []
