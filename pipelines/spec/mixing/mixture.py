@@ -56,10 +56,11 @@ class _Choice:
 @dataclass(frozen=True)
 class _Entries:
     parts: Mapping[Any, _Part]
+    optional: bool = False
 
     def build(self, chosen: Collection[int]) -> Any:
-        found = {key: part.build(chosen) for key, part in self.parts.items()}
-        return {key: value for key, value in found.items() if value is not _MISSING}
+        found = {key: value for key, part in self.parts.items() if (value := part.build(chosen)) is not _MISSING}
+        return found if found or not self.optional else _MISSING
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ class Mixture:
         """Settings of a run, which pairs do not use; the seed decides about the data."""
         known = [value if isinstance(value, dict) else {} for value in (one, other)]
         seed = self._choice(known[0].get(_SEED, _MISSING), known[1].get(_SEED, _MISSING), "measure.seed")
-        return _Entries({**{key: _Same(value) for key, value in known[0].items()}, _SEED: seed})
+        parts = {**{key: _Same(value) for key, value in known[0].items()}, _SEED: seed}
+        return _Entries(parts, optional=one is _MISSING)
 
     def _entries(self, one: Any, other: Any, path: str, *, deep: bool) -> _Part:
         """A mapping key by key; groups inside of it as well if it is `deep`."""
@@ -169,7 +171,7 @@ class Mixture:
                 parts[key] = self._entries(first, second, f"{path}.{key}", deep=True)
             else:
                 parts[key] = self._choice(first, second, f"{path}.{key}")
-        return _Entries(parts)
+        return _Entries(parts, optional=one is _MISSING or other is _MISSING)
 
     def _stages(self, one: Any, other: Any, path: str) -> _Part:
         lists = [value if isinstance(value, list) else [] for value in (one, other)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
@@ -44,37 +44,76 @@ def pair_stages(a: Sequence[Any], b: Sequence[Any]) -> PairedStages:
         >>> pair_stages([{"batch": {}}], [{"cache": None}, {"batch": {}}]).slots
         (PairedStage(a=None, b=0), PairedStage(a=0, b=1))
     """
+    blocks = list(_blocks(a, b))
+    gaps = [block for block in blocks if isinstance(block, _Gap)]
+    moved = _moved(gaps, a, b)
     slots: list[PairedStage] = []
-    gaps: list[list[int]] = []
+    replaced: list[tuple[int, ...]] = []
+    for block in blocks:
+        if isinstance(block, _Gap):
+            group = _emit(block, moved, a, b, slots)
+            replaced += [group] if group else []
+        else:
+            slots.append(block)
+    return PairedStages(tuple(slots), moved, tuple(replaced))
+
+
+class _Gap(NamedTuple):
+    """Stages of A and of B between stages that both have."""
+
+    a: Sequence[int]
+    b: Sequence[int]
+
+
+def _blocks(a: Sequence[Any], b: Sequence[Any]) -> Iterator[PairedStage | _Gap]:
+    """Stages of the same name and op, between them those of the same op, and what is left."""
     for tag, start, end, other, other_end in _opcodes([_key(stage) for stage in a], [_key(stage) for stage in b]):
         if tag == "equal":
-            slots += map(PairedStage, range(start, end), range(other, other_end))
+            yield from map(PairedStage, range(start, end), range(other, other_end))
             continue
         for kind, low, high, low_b, high_b in _opcodes(
             [_op(stage) for stage in a[start:end]], [_op(stage) for stage in b[other:other_end]]
         ):
             mine, theirs = range(start + low, start + high), range(other + low_b, other + high_b)
             if kind == "equal":
-                slots += map(PairedStage, mine, theirs)
-                continue
-            first = len(slots)
-            slots += [PairedStage(index, None) for index in mine]
-            slots += [PairedStage(None, index) for index in theirs]
-            gaps.append(list(range(first, len(slots))))
-    moved = _moved(slots, a, b)
-    taken = {PairedStage(one, None) for one in moved} | {PairedStage(None, other) for other in moved.values()}
-    replaced = [_exchanged([at for at in gap if slots[at] not in taken], slots, a, b) for gap in gaps]
-    return PairedStages(tuple(slots), moved, tuple(filter(None, replaced)))
+                yield from map(PairedStage, mine, theirs)
+            else:
+                yield _Gap(mine, theirs)
+
+
+def _emit(
+    gap: _Gap, moved: Mapping[int, int], a: Sequence[Any], b: Sequence[Any], slots: list[PairedStage]
+) -> tuple[int, ...]:
+    """Add the stages of a gap; return the slots of those that take each other's place.
+
+    These are at one place, so that stages before and after them stay before and after them, whichever are chosen.
+    """
+    own = [index for index in gap.a if index not in moved and not traits(_op(a[index])).passes]
+    other = [index for index in gap.b if index not in moved.values() and not traits(_op(b[index])).passes]
+    if not own or not other:
+        slots += [PairedStage(index, None) for index in gap.a]
+        slots += [PairedStage(None, index) for index in gap.b]
+        return ()
+    slots += [PairedStage(index, None) for index in gap.a if index < own[0]]
+    slots += [PairedStage(None, index) for index in gap.b if index < other[0]]
+    first = len(slots)
+    slots += [PairedStage(index, None) for index in gap.a if own[0] <= index <= own[-1]]
+    slots += [PairedStage(None, index) for index in gap.b if other[0] <= index <= other[-1]]
+    members = {*(PairedStage(index, None) for index in own), *(PairedStage(None, index) for index in other)}
+    found = tuple(at for at in range(first, len(slots)) if slots[at] in members)
+    slots += [PairedStage(index, None) for index in gap.a if index > own[-1]]
+    slots += [PairedStage(None, index) for index in gap.b if index > other[-1]]
+    return found
 
 
 def _opcodes(a: Sequence[Any], b: Sequence[Any]) -> list[tuple[str, int, int, int, int]]:
     return list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
 
 
-def _moved(slots: Sequence[PairedStage], a: Sequence[Any], b: Sequence[Any]) -> dict[int, int]:
+def _moved(gaps: Sequence[_Gap], a: Sequence[Any], b: Sequence[Any]) -> dict[int, int]:
     """Pair stages that were left alone: of the same name, of the same content, or that pass elements on."""
-    mine = [slot.a for slot in slots if slot.b is None and slot.a is not None]
-    theirs = [slot.b for slot in slots if slot.a is None and slot.b is not None]
+    mine = [index for gap in gaps for index in gap.a]
+    theirs = [index for gap in gaps for index in gap.b]
     found: dict[int, int] = {}
     for fits in (_same_name, _same_content, _both_pass):
         for one in mine:
@@ -97,17 +136,6 @@ def _same_content(one: Any, other: Any) -> bool:
 
 def _both_pass(one: Any, other: Any) -> bool:
     return _op(one) == _op(other) and traits(_op(one)).passes
-
-
-def _exchanged(gap: Sequence[int], slots: Sequence[PairedStage], a: Sequence[Any], b: Sequence[Any]) -> tuple[int, ...]:
-    """Stages at one place that give other elements: those of A and those of B are one change, not two."""
-    found = [at for at in gap if not traits(_op(_stage(slots[at], a, b))).passes]
-    sides = {slots[at].a is None for at in found}
-    return tuple(found) if len(sides) == 2 else ()
-
-
-def _stage(slot: PairedStage, a: Sequence[Any], b: Sequence[Any]) -> Any:
-    return a[slot.a] if slot.a is not None else b[slot.b or 0]
 
 
 def _op(stage: Any) -> str:

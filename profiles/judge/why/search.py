@@ -27,7 +27,7 @@ from pipeprof.profiles.judge.why.effects import (
 from pipeprof.profiles.judge.why.units import Subset
 
 MOST_ALONE = 6
-"""Changes of which each is measured alone from the start; more are measured in halves first."""
+"""Up to so many changes are measured each alone from the start; more are measured in halves first."""
 MOST_CANDIDATES = 4
 """Changes that are tried in pairs: 6 pairs."""
 Measure: TypeAlias = "Callable[[Sequence[Subset]], Sequence[Observation]]"
@@ -70,7 +70,7 @@ class CauseSearch:
     Args:
         kind: What is to be explained.
         measure: Measures versions.
-        most_alone: Units of which each is measured alone from the start.
+        most_alone: Up to so many units are measured each alone from the start.
     """
 
     kind: MetricKind

@@ -22,6 +22,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text(SPEC)
     Path("train.py").write_text("def make():\n    return None\n")
+    Path("pkg").mkdir()
+    Path("pkg/__init__.py").touch()
+    Path("pkg/train.py").write_text("def make():\n    return None\n")
 
 
 @pytest.mark.parametrize(
