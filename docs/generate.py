@@ -336,6 +336,13 @@ def profile_schema() -> Schema:
     return published()
 
 
+def result_schema() -> Schema:
+    """The schema of results of `compare` and `gate`, as `pipeprof schema result` prints it."""
+    from pipeprof.cli.commands.schema import result_schema as published
+
+    return published()
+
+
 def as_json(value: Any, depth: int = 0) -> str:
     """JSON with what fits on a line on one line, so that a change shows as few lines."""
     text = json.dumps(value, ensure_ascii=False)
@@ -382,6 +389,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schema/pipeprof.schema.json": lambda: as_json(editor_schemas()[0]) + "\n",
     "schema/pipeprof.overlay.schema.json": lambda: as_json(editor_schemas()[1]) + "\n",
     "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
+    "schema/result.schema.json": lambda: as_json(result_schema()) + "\n",
 }
 
 

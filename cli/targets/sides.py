@@ -132,9 +132,14 @@ def read_sides(
     if own and not _is_spec(second, first):
         msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
         raise UsageError(msg)
+    from pipeprof.profiles.judge.git_refs import parse_ref
+
+    # A target that a ref takes over from the other side is refused where it was typed.
+    if parse_ref(first) is not None and parse_ref(second) is None:
+        b = _read(given, second, first, own, scratch / "b")
+        return _read(given, first, second, (), scratch / "a"), b
     a = _read(given, first, second, (), scratch / "a")
-    b = _read(given, second, first, own, scratch / "b")
-    return a, b
+    return a, _read(given, second, first, own, scratch / "b")
 
 
 def _is_spec(text: str, other: str) -> bool:
@@ -156,6 +161,7 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
         own: Values of ``--b-set`` for this side.
         folder: For the tree of a git ref.
     """
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.profiles.judge.git_refs import parse_ref
     from pipeprof.profiles.judge.verdicts.result import Side
 
@@ -163,7 +169,12 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
     if ref is None and text.endswith(".json"):
         return _saved(text)
     file, commit = (text, None) if ref is None else _at_ref(ref, text, other, folder)
-    target, loaded = _load(given, file, other, own)
+    try:
+        target, loaded = _load(given, file, other, own)
+    except SpecError as error:
+        if ref is None:
+            raise
+        raise error.with_file_names(lambda name: _name_at_ref(name, ref, folder)) from None
     shown = text if ref is None or ref.path else f"{text}:{other}"
     side = Side(
         text=shown + "".join(f" --set {one}" for one in own),
@@ -185,6 +196,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
     if path is None:
         msg = f"{text}: which target? The other side is none of the work tree: use {text}:PATH"
         raise UsageError(msg)
+    if not ref.ref:
+        msg = f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit"
+        raise UsageError(msg)
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
     _refuse_module(text, path)
     folder.mkdir()
@@ -198,6 +212,13 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
         msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
         raise ProfileError(msg)
     return f"{tree.folder / inside}{colon}{function}", tree.commit
+
+
+def _name_at_ref(name: str, ref: RefTarget, folder: Path) -> str:
+    """A file of a ref's tree as a target names it; other files as they are."""
+    path = Path(name)
+    inside = path.is_relative_to(folder)
+    return f"git:{ref.ref}:{path.relative_to(folder)}" if inside else name
 
 
 def _refuse_module(text: str, path: str) -> None:

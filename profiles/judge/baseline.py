@@ -65,7 +65,8 @@ def load_baseline(path: Path, target: str) -> Result:
         msg = f"{path}: no such baseline; {update}"
         raise ProfileError(msg)
     if not is_result(path):
-        msg = f"{path} is no baseline of pipeprof gate; {update}"
+        what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
+        msg = f"{path} {what}; {update}{'' if path.is_dir() else ' --force'}"
         raise ProfileError(msg)
     found = load_result(path)
     if found.kind != "baseline" or not found.complete or not found.pairs:

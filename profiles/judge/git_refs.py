@@ -119,7 +119,10 @@ def _git(folder: Path, *arguments: str, ref: str | None = None, environment: Map
         return done.stdout
     said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
     if ref is not None:
-        msg = f"git:{ref}: no such branch, tag or commit in {folder}"
+        msg = f"git:{ref}: no such branch, tag or commit in {folder.resolve()}"
+        raise ProfileError(msg)
+    if "not a git repository" in said:
+        msg = f"{folder.resolve()} is in no git repository, which a target `git:REF` needs"
         raise ProfileError(msg)
     msg = f"git {arguments[0]} failed: {said or f'exit status {done.returncode}'}"
     raise ProfileError(msg)

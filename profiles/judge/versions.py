@@ -84,6 +84,7 @@ class _Functions:
     def problem(self, chosen: Subset) -> str | None:
         """Nothing: whether an edit fits shows when it is made."""
         del chosen
+        return None
 
     def job(self, chosen: Subset) -> Callable[[], Job]:
         """What makes the job of A with some edits; it is made again from its graph, as an edited one is."""

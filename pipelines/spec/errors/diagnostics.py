@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MAX_DIAGNOSTICS: Final = 50
 """How many diagnostics are shown; a last line counts the others."""
@@ -134,9 +134,18 @@ class SpecError(UsageError):
             source_lines: the lines of the file, to show; of several files by name.
         """
         found = sorted(diagnostics, key=_sort_key)
+        self._all, self._lines = found, source_lines
         self.diagnostics: list[Diagnostic] = found[:MAX_DIAGNOSTICS]
         self.hidden = len(found) - len(self.diagnostics)
         super().__init__(self._render(source_lines))
+
+    def with_file_names(self, name: Callable[[str], str]) -> SpecError:
+        """Return the same error with other names of the files, such as those of a copy."""
+        lines = self._lines
+        if isinstance(lines, Mapping):
+            lines = {name(file): texts for file, texts in lines.items()}
+        found = [replace(one, file=name(one.file)) if one.file is not None else one for one in self._all]
+        return SpecError(found, lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"errors": [...], "hidden": n}`` for JSON output."""

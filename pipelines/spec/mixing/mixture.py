@@ -150,7 +150,8 @@ class Mixture:
     def _choice(self, one: Any, other: Any, path: str) -> _Part:
         if type(one) is type(other) and same(one, other):
             return _Same(one)
-        return _Choice(self._change(f"{path}: {' → '.join(_texts(one, other))}"), one, other)
+        place, before, after = _narrowed(path, one, other)
+        return _Choice(self._change(f"{place}: {_text(before)} → {_text(after)}"), one, other)
 
     def _measure(self, one: Any, other: Any) -> _Part:
         """Settings of a run, which pairs do not use; the seed decides about the data."""
@@ -281,18 +282,25 @@ def _stage_before(paths: Sequence[str], index: int) -> str:
     return f"after {paths[index - 1].removeprefix('stages.')}" if index else "to the first place"
 
 
-def _texts(one: Any, other: Any) -> tuple[str, str]:
-    """Two values in words; of two lists, the items that differ."""
+def _narrowed(path: str, one: Any, other: Any) -> tuple[str, Any, Any]:
+    """The part of two values that differs, with its path: of lists the items, of mappings the entries."""
     if isinstance(one, list) and isinstance(other, list):
-        start = next(
-            (at for at, both in enumerate(zip(one, other, strict=False)) if not same(*both)), min(len(one), len(other))
-        )
-        end = 0
-        while end < min(len(one), len(other)) - start and same(one[-1 - end], other[-1 - end]):
-            end += 1
-        one, other = (value[start : len(value) - end] for value in (one, other))
-        one, other = (value[0] if len(value) == 1 else value or _MISSING for value in (one, other))
-    return _text(one), _text(other)
+        shorter = min(len(one), len(other))
+        start = next((at for at in range(shorter) if not same(one[at], other[at])), shorter)
+        end = next((at for at in range(shorter - start) if not same(one[-1 - at], other[-1 - at])), shorter - start)
+        left = [value[start : len(value) - end] for value in (one, other)]
+        if len(left[0]) == len(left[1]) == 1:
+            return _narrowed(path, left[0][0], left[1][0])
+        first, second = (value[0] if len(value) == 1 else value or _MISSING for value in left)
+        return path, first, second
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() & other.keys():
+        differ = [key for key in dict.fromkeys([*one, *other]) if not same(one.get(key), other.get(key))]
+        if len(differ) == 1:
+            return _narrowed(f"{path}.{differ[0]}", *(value.get(differ[0], _MISSING) for value in (one, other)))
+        if differ:
+            first, second = ({key: value[key] for key in differ if key in value} for value in (one, other))
+            return path, first or _MISSING, second or _MISSING
+    return path, one, other
 
 
 def _text(value: Any) -> str:

@@ -35,6 +35,10 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["compare", "a.yaml", "--b-set", "stages.0.batch_sizes=4"], 2, "batch_size"),
         (["compare", "train.py:make", "--b-set", "stages.0.batch_size=4"], 2, "--b-set changes a spec"),
         (["compare", "git:main", "git:dev"], 2, "which target?"),
+        (["compare", "a.yaml", "git:"], 2, "git: names no ref: expected git:REF or git:REF:PATH"),
+        (["gate", "none.yaml", "--against", "git:main"], 2, "none.yaml: no such file"),
+        (["gate", "a.yaml", "--baseline", "train.py"], 6, "or only a part of one; measure one: pipeprof gate a.yaml"),
+        (["gate", "a.yaml", "--baseline", "pkg"], 6, "pkg is a folder; measure one"),
         (["compare", "pkg.train:make", "git:main"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", "git:main:pkg.train:make"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", str(RECORDED / "step-bound.json"), "--why"], 2, "--why measures, but"),
@@ -124,3 +128,16 @@ def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
     result = pipeprof("show", "bad.json")
     assert result.code == 6
     assert "bad.json is not a valid profile: " in result.err
+
+
+def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
+    from pipeprof.cli.targets.sides import _name_at_ref
+    from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+    from pipeprof.profiles.judge.git_refs import RefTarget
+
+    found = Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown key `old`")
+    error = SpecError([found], {"/tmp/refs/a/specs/b.yaml": ["version: 1", "old: 3"]})
+    again = error.with_file_names(lambda name: _name_at_ref(name, RefTarget("main", None), Path("/tmp/refs/a")))
+    assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
+    assert "old: 3" in str(again)
+    assert _name_at_ref("base.yaml", RefTarget("main", None), Path("/tmp/refs/a")) == "base.yaml"

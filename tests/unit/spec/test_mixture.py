@@ -67,6 +67,23 @@ def test_each_change_keeps_its_meaning_alone():
     ]
 
 
+def test_a_change_inside_of_a_function_is_named_by_its_place():
+    resize = {"tf.image.resize": {"size": [8, 8], "method": "area"}}
+    other = {"tf.image.resize": {"size": [8, 8], "method": "bicubic"}}
+    more = {"tf.image.resize": {"size": [8, 8], "method": "area", "antialias": True, "name": "r"}}
+    texts = [
+        Mixture({"stages": [{"map": {"ops": ["tf.sin", one]}}]}, {"stages": [{"map": {"ops": ["tf.sin", two, *rest]}}]})
+        .changes[0]
+        .removeprefix("stages.map.ops")
+        for one, two, rest in ((resize, other, []), (resize, more, []), (resize, resize, ["tf.sqrt"]))
+    ]
+    assert texts == [
+        '.tf.image.resize.method: "area" → "bicubic"',
+        '.tf.image.resize: not there → {"antialias": true, "name": "r"}',
+        ': not there → "tf.sqrt"',
+    ]
+
+
 def test_what_is_not_measured_is_no_change():
     assert Mixture(A, {**A, "name": "c", "measure": {"seconds": 1}, "ignore": [], "budgets": {}}).changes == []
     assert Mixture(A, {**A, "measure": {"seed": 4}}).changes == ["measure.seed: not there → 4"]
