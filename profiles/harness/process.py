@@ -98,7 +98,7 @@ def _without_log(lines: Iterable[str]) -> Iterator[str]:
 def _read_all(descriptor: int, into: WorkerOutput) -> bool:
     """Read the available bytes, at most `MOST_CHUNKS` times 64 KiB; return whether more may come.
 
-    A child of the user's code may print faster than anybody can read, and must not keep the loop from all else.
+    A child of the pipeline may print faster than this can be read; the loop has signals and limits to look at, too.
     """
     for _ in range(MOST_CHUNKS):
         try:
