@@ -3,7 +3,7 @@
 What is held against the profile of each:
 
 * ``share``: the stages of the function that costs most have a share of the CPU time within 0.10 of what a plain loop
-  takes less without it;
+  takes less where it does nothing, the calls of a function that does nothing included: both are measured;
 * ``top_function``: of all functions, each with its stages together, that one has the most work;
 * ``top_stage``: the verdict's stage, or else the one with the most work, is of the function that costs most;
 * ``threads``: no stage takes more time than its threads have, and all together no more CPU time than the process;
@@ -30,7 +30,8 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     for stage in stages:
         shares[_function(stage)] += stage["share"] or 0.0
     top = max(shares, key=lambda name: shares[name])
-    true = 1 - truth["without_ms"] / truth["whole_ms"]
+    calls = max(0.0, truth["idle_ms"] - truth["without_ms"])
+    true = (truth["whole_ms"] - truth["without_ms"] + calls) / truth["whole_ms"]
     share = shares[truth["costly"]]
     waits = verdict["limit"] in ("io", "latency")
     figures = {

@@ -3,10 +3,10 @@
 ``mixture``: four sources of text, each parsed, cleaned, tokenised and cut into chunks by ten stages of its own; sampled
 from in turn, packed in windows, padded: more than fifty stages. ``trajectories``: records parsed, cut into their steps
 by ``from_tensor_slices`` inside a ``flat_map``, noise added to each, shuffled. The truth is a plain loop: what a batch
-takes less of CPU time where a function does nothing and gives as many elements of the same size. The loops with it and
-without it take turns, so that a machine that gets slower slows down both, and begin when TensorFlow has tuned the
-parallel calls: before that a mixture takes a seventh to a quarter less CPU time. The truth goes to the file that
-PIPEPROF_BENCHMARK_TRUTH names.
+takes less of CPU time where a function does nothing and gives as many elements of the same size, and what it takes more
+with another stage that does nothing, because the first one still calls its function. The loops take turns, so that a
+machine that gets slower slows down all of them, and begin when TensorFlow has tuned the parallel calls: before that a
+mixture takes a seventh to a quarter less CPU time. The truth goes to the file that PIPEPROF_BENCHMARK_TRUTH names.
 """
 
 from __future__ import annotations
@@ -65,16 +65,25 @@ def chunks(record: dict[str, Any]) -> Any:
     return DATASET.from_tensor_slices({"tokens": tf.reshape(padded, [rows, CHUNK])})
 
 
-def text_source(number: int, cheap: str | None) -> Any:
-    """One source of the mixture: twelve stages."""
+def unchanged(element: dict[str, Any]) -> dict[str, Any]:
+    """What it is given: the stage costs the calls alone."""
+    return element
+
+
+def text_source(number: int, cheap: str | None, *, idle: bool) -> Any:
+    """One source of the mixture: twelve stages, and one that does nothing."""
     tokenize = as_many_ids if cheap == "tokenize" else letters_to_ids
     calls = tf.data.AUTOTUNE if number % 2 else None
-    return (
+    records = (
         DATASET.from_tensor_slices(tuple(map(list, zip(*map(with_length, texts(number, 300)), strict=True))))
         .map(lambda text, words: {"text": text, "words": words}, name=f"rekey_{number}")
         .map(lambda record: record | {"text": tf.strings.lower(record["text"])}, name=f"lower_{number}")
         .filter(lambda record: tf.strings.length(record["text"]) > 10, name=f"filled_{number}")
-        .map(tokenize, num_parallel_calls=calls, name=f"tokenize_{number}")
+    )
+    if idle:
+        records = records.map(unchanged, num_parallel_calls=calls)
+    return (
+        records.map(tokenize, num_parallel_calls=calls, name=f"tokenize_{number}")
         .map(lambda record: {"tokens": tf.concat([record["tokens"], [1]], 0)}, name=f"end_{number}")
         .flat_map(chunks, name=f"chunk_{number}")
         .filter(lambda record: tf.math.count_nonzero(record["tokens"]) > 8, name=f"long_{number}")
@@ -95,9 +104,9 @@ def packed(window: dict[str, Any]) -> dict[str, Any]:
     return {name: tf.boolean_mask(window[name], keep)[: 2 * CHUNK] for name in ("targets", "inputs")}
 
 
-def mixture(cheap: str | None = None) -> Any:
+def mixture(cheap: str | None = None, *, idle: bool = False) -> Any:
     """More than fifty stages."""
-    sources = [text_source(number, cheap) for number in range(4)]
+    sources = [text_source(number, cheap, idle=idle) for number in range(4)]
     return (
         DATASET.sample_from_datasets(sources, [0.4, 0.3, 0.2, 0.1], seed=1)
         .group_by_window(lambda record: tf.cast(record["n"] // 64, tf.int64), lambda _, window: window.batch(2), 2)
@@ -144,17 +153,18 @@ def plain(step: dict[str, Any]) -> dict[str, Any]:
     return {"seen": tf.zeros([SIDE, SIDE, 3]), "moves": step["moves"]}
 
 
-def trajectories(cheap: str | None = None) -> Any:
+def trajectories(cheap: str | None = None, *, idle: bool = False) -> Any:
     """Steps of trajectories."""
     files = DATASET.list_files(str(Path.cwd() / "*.tfrecord")).repeat()
-    return (
+    steps = (
         files.interleave(tf.data.TFRecordDataset, cycle_length=4)
         .map(parsed, name="parse")
         .flat_map(DATASET.from_tensor_slices, name="steps")
-        .map(plain if cheap == "noise" else noisy, name="noise")
-        .shuffle(500)
-        .batch(64)
-        .prefetch(tf.data.AUTOTUNE)
+    )
+    if idle:
+        steps = steps.map(unchanged)
+    return (
+        steps.map(plain if cheap == "noise" else noisy, name="noise").shuffle(500).batch(64).prefetch(tf.data.AUTOTUNE)
     )
 
 
@@ -169,14 +179,14 @@ def planted() -> Any:
     """The pipeline that the environment names; its truth is written on the way."""
     make, costly, prepare = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]]
     prepare()
-    whole, without = plain_loop.in_turn(
-        make(), make(cheap=costly), rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_SECONDS
-    )
+    variants = make(), make(cheap=costly), make(cheap=costly, idle=True)
+    whole, without, idle = plain_loop.in_turn(*variants, rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_SECONDS)
     truth = {
         "costly": costly,
         "whole_ms": statistics.median(whole),
         "without_ms": statistics.median(without),
-        "rounds_ms": [whole, without],
+        "idle_ms": statistics.median(idle),
+        "rounds_ms": [whole, without, idle],
     }
     plain_loop.write_truth(truth)
     return make()

@@ -167,8 +167,16 @@ def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | No
     if stage is not None and _is_blocked(stage) and (blocked := _blocked(causes, profile, top)) is not None:
         # Its threads wanted no core.
         return blocked
-    waits = f"CPU: others use it; the worker's threads wait for a core {percent(found.waited)} of the time"
-    return Bottleneck("cpu", stage, f"{waits}{_most_work(top)}")
+    waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
+    return Bottleneck("cpu", stage, f"CPU: {_users(causes, profile)}; {waits}{_most_work(top)}")
+
+
+def _users(causes: Causes, profile: Profile) -> str:
+    """State who uses the cores: where the worker uses more than the others, it waits for itself as well."""
+    used, others = causes.worker_cores, profile.contention.others_cores if profile.contention is not None else None
+    if used is None or others is None or others >= used:
+        return "others use it"
+    return f"the worker uses {used:.1f} of {profile.host.cores:g} cores, other processes {others:.1f}"
 
 
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:

@@ -244,12 +244,23 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
         return free_pipeline_text(headspace.share)
     if steps.dispatch is None:
         return ""
+    if _is_noise(profile, headspace, steps):
+        return ""
     brings = f"{significant(headspace.speedup, 2)}× faster, if the pipeline cost nothing"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)
         return f"{brings} (with preloaded batches a step still takes {step})"
     return brings
+
+
+def _is_noise(profile: Profile, headspace: Headspace, steps: Steps) -> bool:
+    """Whether other processes, and not the pipeline, may be why preloaded batches came faster than it waits for data.
+
+    The two are measured one after the other: what disturbs may end in between, and counts most where steps are short.
+    """
+    disturbed = find_disturbance(profile.contention, profile.host) is not None
+    return disturbed and headspace.share > wait_within_epochs(steps) + STEP_BOUND_BELOW
 
 
 def _is_healthy(profile: Profile) -> bool:
@@ -308,7 +319,9 @@ def _not_reached(profile: Profile) -> str:
     last = profile.phases[-1] if profile.phases else None
     if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
         return "batch"
-    return "measured step"
+    # A second Ctrl-C does not wait for the steps that the worker has measured.
+    hurried = last.name == "measure" and profile.exit_code in _ENDED_BY_SIGNAL
+    return "reported step" if hurried else "measured step"
 
 
 def _known_of_start(profile: Profile) -> str:
