@@ -82,6 +82,13 @@ CheckFormat = Annotated[str | None, _format_of("check")]
 FixFormat = Annotated[str | None, _format_of("fix")]
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
+FixForce = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted.",
+    ),
+]
 Color = Annotated[
     str,
     typer.Option(
@@ -215,10 +222,20 @@ class FixOptions(MeasuringOptions):
             autocompletion=completion.one_of(*ALLOWED),
         ),
     ] = None
+    convert_to: Annotated[
+        str | None,
+        typer.Option(
+            "--convert-to",
+            metavar="FOLDER",
+            help="Also try to read elements from files instead of making them in each epoch: they are written into "
+            "this folder, new or empty, once. The original data stay as they are.",
+        ),
+    ] = None
     budget: Annotated[
         str | None,
         typer.Option(metavar="SECONDS", help="How long to measure; starts and builds come on top.  [default: 60]"),
     ] = None
+    force: FixForce = False
     memory_limit: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Memory that the pipeline may take, e.g. 8GiB.  [default: all available]"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
@@ -40,6 +41,7 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
     "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
     "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
+    "pipeprof fix spec.yaml --convert-to /data/fast --out faster.yaml",
 )
 
 
@@ -75,6 +77,7 @@ def fix(given: FixOptions) -> None:
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
     _check_outputs(given, outputs, loaded)
+    convert_to = _conversion(given)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
@@ -93,11 +96,29 @@ def fix(given: FixOptions) -> None:
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, outputs, selection, loaded)
             if not profile.exit_code:
-                _search(profile, chosen, outputs, writer, progress, budget, allow, reread, end_at)
+                _search(profile, chosen, outputs, writer, progress, budget, allow, reread, end_at, convert_to)
         finally:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _conversion(given: FixOptions) -> ConvertTarget | None:
+    """Where converted data go; a folder that cannot be used is refused before anything is measured."""
+    if given.convert_to is None:
+        return None
+    from pathlib import Path
+
+    from pipeprof.profiles.convert.folder import ConvertTarget, check_folder
+
+    if not given.convert_to.strip():
+        from pipeprof.pipelines.errors import UsageError
+
+        msg = "--convert-to: got an empty name, expected a new or empty folder"
+        raise UsageError(msg)
+    target = ConvertTarget(Path(given.convert_to).expanduser().absolute(), given.force)
+    check_folder(target)
+    return target
 
 
 def _settings(given: FixOptions) -> partial[RunSettings]:
@@ -131,6 +152,7 @@ def _search(  # noqa: PLR0917 - what a search has
     allow: Sequence[Semantics],
     reread: Reread | None,
     end_at: float | None,
+    convert_to: ConvertTarget | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
@@ -139,7 +161,17 @@ def _search(  # noqa: PLR0917 - what a search has
         writer.write(profile)
 
     try:
-        search(profile, settings, budget, progress, allow=allow, reread=reread, end_at=end_at, save=save)
+        search(
+            profile,
+            settings,
+            budget,
+            progress,
+            allow=allow,
+            reread=reread,
+            end_at=end_at,
+            save=save,
+            convert_to=convert_to,
+        )
         _add_python_diff(profile, settings.target, outputs)
     finally:
         writer.write(profile, final=True)

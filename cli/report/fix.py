@@ -11,7 +11,7 @@ from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.wording import significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Fix, FixStep
+    from pipeprof.profiles.document.findings import Converted, Fix, FixStep
     from pipeprof.profiles.document.profile import Profile
 
 _KEY = 10
@@ -84,8 +84,20 @@ def _facts(fix: Fix) -> Iterator[Block]:
     data = (fix.measured or {}).get("data")
     if data and fix.semantics is not None:
         yield KeyValue("data", f"{EFFECTS[fix.semantics][0]}; {data}", indent=2, width=_KEY)
+    if fix.converted is not None:
+        yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
+
+
+def _converted(converted: Converted) -> str:
+    """What was written into files, and whether the best pipeline reads them."""
+    if converted.path is None:
+        return f"not converted: {converted.reason}"
+    many = f"{converted.elements:,} elements of {converted.name}" if converted.elements is not None else converted.name
+    took = f", {size(converted.bytes)} in {seconds(converted.seconds or 0.0)}"
+    use = "" if converted.used else "; the result does not read them: delete the folder if you do not need it"
+    return f"{many}{took}, in {converted.path}{use}"
 
 
 def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:

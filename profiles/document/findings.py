@@ -177,6 +177,29 @@ class FixStep(Model):
     data: str | None = Field(None, description="Comparison of the first batches, in words.")
 
 
+class Converted(Model):
+    """What a part of the pipeline gives, written into files (`--convert-to`)."""
+
+    folder: str = Field(description="As it was named on the command line, absolute.")
+    stage: str | None = Field(None, description="Address of the stage whose elements are in the files.")
+    name: str | None = Field(None, description="Of that stage.")
+    replaces: list[str] = Field(default_factory=list, description="Addresses of the stages that files replace.")
+    form: Literal["elements", "rows"] | None = Field(
+        None,
+        description="`elements`: as `tf.data.Dataset.save` writes them. `rows`: of arrays, in `.npy` files. `None` "
+        "where nothing was written.",
+    )
+    path: str | None = Field(None, description="Folder with the files.")
+    elements: int | None = None
+    bytes: int | None = None
+    seconds: float | None = Field(None, description="Of converting, with the start of its process.")
+    compared: int | None = Field(
+        None, description="First elements that were the same in two epochs of the pipeline and in the files."
+    )
+    used: bool = Field(default=False, description="Whether the best pipeline reads the files.")
+    reason: str | None = Field(None, description="Why nothing was written.")
+
+
 class Fix(Model):
     """A search for the best proven pipeline."""
 
@@ -191,6 +214,7 @@ class Fix(Model):
     budget_seconds: float
     wall_seconds: float = Field(description="The run and the search, starts of processes and builds included.")
     allow: list[str] = Field(description="What the changes may change of the data.")
+    converted: Converted | None = Field(None, description="`None` without `--convert-to`.")
     steps: list[FixStep] = Field(default_factory=list)
     edits: list[list[Edit]] = Field(
         default_factory=list,

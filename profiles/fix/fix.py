@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Fix
+from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
+from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
 from pipeprof.profiles.fix.laboratory import (
     MOST_RIVALS,
     Laboratory,
@@ -35,6 +36,7 @@ from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
@@ -55,6 +57,7 @@ def fix(
     reread: Reread | None = None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
+    convert_to: ConvertTarget | None = None,
 ) -> None:
     """Search for the best version of a measured pipeline, and write the result into its profile.
 
@@ -67,10 +70,12 @@ def fix(
         reread: Reads the spec with another text; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each step.
+        convert_to: Where files go that the pipeline may read instead of doing its work anew; None for no conversion.
     """
     began = time.monotonic()
     with Signals().installed() as signals:
-        fixing = _Fixing(profile, settings, budget, progress, allowed_classes(allow), reread, end_at, save, signals)
+        allowed = allowed_classes(allow)
+        fixing = _Fixing(profile, settings, budget, progress, allowed, reread, end_at, save, signals, convert_to)
         profile.fix = fixing.result
         try:
             with (
@@ -83,7 +88,8 @@ def fix(
             fixing.end("before anything was tried")
         except (PipeprofError, OSError) as error:
             # Another command that measures, a worker that cannot be started: what was measured until then stays.
-            fixing.end(str(system_fault(error) or error))
+            fault = system_fault(error) or error
+            fixing.end(str(fault), fault.exit_code if isinstance(fault, PipeprofError) else EXIT_FAILED)
         finally:
             progress.close()
             before = sum(phase.seconds or 0.0 for phase in profile.phases)
@@ -106,8 +112,10 @@ class _Fixing:
         end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
+        convert_to: ConvertTarget | None,
     ) -> None:
         self._profile = profile
+        self._convert_to = convert_to
         self._save = save
         self._signals = signals
         self._search: Search | None = None
@@ -168,6 +176,7 @@ class _Fixing:
                 end_at=self._end_at,
                 save=self._save_so_far,
             )
+            further = self._converted(jobs, lab)
             search = self._search = Search(
                 self._start,
                 profile,
@@ -176,6 +185,7 @@ class _Fixing:
                 allowed=self._allowed,
                 limit_bytes=self._settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
+                further=further,
             )
             try:
                 found = search.run()
@@ -187,6 +197,25 @@ class _Fixing:
             profile.exit_code = found.exit_code or self._signals.exit_code or EXIT_CODES["interrupted"]
         self._describe(found, trial)
 
+    def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:
+        """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
+        if self._convert_to is None:
+            return lambda _: ()
+        if not lab.fits(1):
+            reason = f"the budget is too small to prove a change: --budget {lab.least_budget}"
+            self.result.converted = Converted(folder=str(self._convert_to.folder), reason=reason)
+            return lambda _: ()
+        return convert_for(
+            self.result,
+            self._profile,
+            self._convert_to,
+            jobs.untouched(),
+            loaded=self._settings.loaded,
+            progress=self._progress,
+            signals=self._signals,
+            end_at=self._end_at,
+        )
+
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
 
@@ -197,12 +226,17 @@ class _Fixing:
             raise InterruptedVerificationError
         self._note_waiting(pid, seconds)
 
-    def end(self, reason: str) -> None:
-        """Write into the result what there is where something ended the search."""
+    def end(self, reason: str, exit_code: int = EXIT_FAILED) -> None:
+        """Write into the result what there is where something ended the search.
+
+        Args:
+            reason: Why, in words.
+            exit_code: Of the command, if no signal ended it.
+        """
         self._save_so_far()
         if not self.result.edits:
             self.result.reason = reason
-        self._profile.exit_code = self._profile.exit_code or self._signals.exit_code or EXIT_FAILED
+        self._profile.exit_code = self._profile.exit_code or self._signals.exit_code or exit_code
 
     def _save_so_far(self) -> None:
         """Save the steps so far, and the best pipeline, as if the search were interrupted now."""
@@ -216,6 +250,7 @@ class _Fixing:
         describe(self.result, found, trial, self._proof_mode)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             write_best(self.result, found, self._start)
+        mark_use(self.result)
 
     def _pace_of(self, mode: plans.Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -107,6 +107,7 @@ class Search:
         allowed: What the changes may change of the data.
         limit_bytes: Memory that the pipeline may take.
         short_of_memory: Memory is what it has too little of.
+        further: Further changes to try on a pipeline, before all others.
     """
 
     def __init__(
@@ -119,7 +120,9 @@ class Search:
         allowed: Collection[Semantics],
         limit_bytes: int | None = None,
         short_of_memory: bool = False,
+        further: Callable[[Profile], Sequence[Candidate]] = lambda _: (),
     ) -> None:
+        self._further = further
         self._lab = lab
         self._kind: TargetKind = kind
         self._allowed = allowed
@@ -199,7 +202,7 @@ class Search:
     def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
         group: dict[str, tuple[Candidate, Version]] = {}
         listed = candidates(self._profile, self._kind, self._allowed, for_memory=self._aim.memory)
-        for candidate in listed:
+        for candidate in (*self._further(self._profile), *listed):
             if candidate.key in self._done:
                 continue
             if len(group) >= self._lab.most:

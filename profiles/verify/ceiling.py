@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
-from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.verify.bound_advice import advice_for
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.judging.judge_edit import in_words
@@ -53,7 +53,8 @@ def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 
-    These are the bottleneck, and stages that run Python, where no change of them was kept.
+    These are the bottleneck, and stages that run Python, where no change of them was kept and there is something to do
+    about them: a stage that only passes on what others make has no bound of its own.
 
     Args:
         profile: Of the run.
@@ -73,6 +74,7 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
         for address in finding.measured["replayed"]
     }
     found = [stage for stage in line if stage.id == named or _is_costly_python(stage)]
+    found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
     return [(stage.id,) for stage in found if stage.id not in settled]
 
@@ -229,28 +231,20 @@ def bottleneck_finding(profile: Profile, address: str, tried: Sequence[Finding])
         tried: Findings whose edits were tried without gain, at any stage.
     """
     stage = next(stage for stage in main_line(profile) if stage.id == address)
-    name, inside = stage_name(stage), inside_of(stage)
+    name, inside, advice = stage_name(stage), inside_of(stage), advice_for(profile, stage)
     here = sum(finding.status == "rejected" and on_main_line(finding.stage) == address for finding in tried)
     what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
     return Finding(
         rule=RULE,
-        title=f"Make {name} cheaper",
+        title=advice.title if advice is not None else name,
         family="speed",
         stage=stage.id,
         location=stage.location,
         sentence=". ".join(part for part in (what, f"Inside: {inside}" if inside else "") if part) or None,
-        change=_advice(stage),
-        recommendation=_advice(stage),
+        change=advice.text if advice is not None else None,
+        recommendation=advice.text if advice is not None else None,
         status="unverified",
     )
-
-
-def _advice(stage: Stage) -> str:
-    if traits(stage.op).wrapped and traits(stage.op).computes:
-        return "store its elements in files that TensorFlow reads, or make several of it side by side"
-    if runs_python(stage):
-        return "write its Python as TensorFlow ops, or do its work once, before the run"
-    return "do less in it, or do its work once, before the run"
 
 
 def inside_of(stage: Stage) -> str:

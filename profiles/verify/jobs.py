@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
 
 _ENVIRONMENT = SetEnvironment.__name__
+Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
+"""The pipeline without a change, as a trial is compared with it."""
 Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
 """Reads a spec with further ``--set`` values."""
 
@@ -118,6 +120,22 @@ class JobMaker:
             untouched: self.untouched(),
             rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec)),
         }
+
+    def both_untouched(self) -> dict[str, Job]:
+        """The two workers of the pipeline without a change, none of them made again from its graph."""
+        return {name: self.untouched() for name in BASELINES}
+
+    def baseline(self, wanted: Baseline) -> tuple[Baseline, Callable[[], dict[str, Job]]]:
+        """Return what to compare with, by the name that it has for this kind of target, and what makes its jobs.
+
+        Args:
+            wanted: ``as-it-is`` for edits, ``from-graph`` for replays, ``untouched`` for changes of the process alone.
+        """
+        if wanted == "untouched" and not self.is_spec:
+            return "untouched", self.both_untouched
+        if wanted == "from-graph" and self.is_spec:
+            return "from-graph", self.from_graph
+        return "as-it-is", self.as_it_is
 
     def from_graph(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change, as what a replay is compared with.

@@ -202,10 +202,10 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None) 
     """
     if finding.family == "correctness":
         return "it is about the data, not about speed or memory"
-    if finding.semantics not in TRIED:
-        return "may change values: run does not try it"
     if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
+    if finding.semantics not in TRIED:
+        return "may change values: run does not try it"
     if not has_edit:
         return "no edit can be applied to this pipeline without your code: try it by hand"
     return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.advise.advise import ordered
+from pipeprof.profiles.advise.advise import ordered, pays_in_step
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
@@ -18,7 +18,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import ceiling
+from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.verify.jobs import Reload
+    from pipeprof.profiles.verify.jobs import Baseline, Reload
 
 COMBINED = "combined"
 """The rule of a finding that is several edits together."""
@@ -153,7 +153,7 @@ class _Verification:
         self._same: list[float] = []
         self._bounds: list[str] = []
         self._bounded: set[tuple[str, ...]] = set()
-        self._from_graph = False
+        self._baseline: Baseline = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try findings in their order while there is time, then further edits, then those that were kept together.
@@ -271,14 +271,15 @@ class _Verification:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
-        if reason is not None and finding.family == "speed" and stages:
+        if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             self._bound(trials, finding, stages, f"not tried: {reason}; ")
             return
         reason = reason or self._changed() or trials.too_long(self._budget)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
-        self._compare_with(trials, from_graph=False)
+        # What only the process has is compared without a copy of the graph, which not every pipeline allows.
+        self._compare_with(trials, "as-it-is" if change.flags or change.edits else "untouched")
         try:
             jobs = self._jobs.edited(change)
         except PipeprofError as error:
@@ -296,11 +297,12 @@ class _Verification:
         name = self._jobs.changed_file()
         return f"{name} has changed since the run: measure again" if name is not None else None
 
-    def _compare_with(self, trials: Trials, *, from_graph: bool) -> None:
+    def _compare_with(self, trials: Trials, baseline: Baseline) -> None:
         """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
-        if self._jobs.is_spec and self._from_graph != from_graph:
-            self._from_graph = from_graph
-            trials.rebase(self._jobs.from_graph if from_graph else self._jobs.as_it_is)
+        chosen, make = self._jobs.baseline(baseline)
+        if self._baseline != chosen:
+            self._baseline = chosen
+            trials.rebase(make)
 
     def _bound(self, trials: Trials, finding: Finding, stages: Sequence[str], before: str = "") -> None:
         """Measure the pipeline with stages replaced by a replay, and write into a finding what that says.
@@ -316,7 +318,7 @@ class _Verification:
         if isinstance(job, str):
             finding.reason = f"{before}no upper bound: {job}"
             return
-        self._compare_with(trials, from_graph=True)
+        self._compare_with(trials, "from-graph")
         if (reason := trials.too_long(self._budget)) is not None:
             finding.reason = f"{before}no upper bound: {reason}"
             return
@@ -327,6 +329,7 @@ class _Verification:
         evidence = trial.evidence
         most = ceiling.bound_of(self._profile, evidence, self._pace.block.settle_seconds) if evidence else None
         ceiling.write_bound(finding, trial, stages, most, name)
+        bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
         if finding.status == "unverified":
@@ -426,7 +429,7 @@ class _Verification:
             jobs = self._jobs.edited(change)
         except PipeprofError:
             return  # The edits exclude each other.
-        self._compare_with(trials, from_graph=False)
+        self._compare_with(trials, "as-it-is")
         self._begin(f"trying all {len(kept)} together")
         self._measure(trials, together, jobs)
         if together.status == "kept":
@@ -456,7 +459,7 @@ class _Verification:
             if found is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
-        self._from_graph = False
+        self._baseline = "as-it-is"
 
 
 _CLASSES = ("same", "order", "randomness", "values")

@@ -35,6 +35,10 @@ def _raise_oom_score() -> None:
 
 
 def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
+    if job.store is not None:
+        from pipeprof.profiles.worker.storing.store_run import StoreRun
+
+        return StoreRun(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

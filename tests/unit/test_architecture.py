@@ -73,6 +73,7 @@ ROWS = {
         {"advise"},
         {"harness"},
         {"verify"},
+        {"convert"},
         {"fix"},
         {"judge"},
     ),

@@ -18,7 +18,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.verify.jobs import Change, JobMaker, graph_edits
+from pipeprof.profiles.verify.jobs import Baseline, Change, JobMaker, graph_edits
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 MOVE = MoveStage("stages.1", "batch", "stages.0")
@@ -69,6 +69,16 @@ def test_the_graph_is_left_alone_where_only_variables_change(tmp_path: Path) -> 
     assert [
         (job.turns.environment, job.turns.round_trip) for job in jobs.edited(change).values() if job.turns is not None
     ] == [([("MALLOC_ARENA_MAX", "2")], False)] * 2
+
+
+def test_variables_alone_are_compared_with_a_pipeline_whose_graph_is_left_alone(tmp_path: Path) -> None:
+    def rebuilt(spec: bool, wanted: Baseline) -> tuple[str, list[bool]]:
+        chosen, make = maker(tmp_path, spec=spec).baseline(wanted)
+        return chosen, [job.turns.round_trip for job in make().values() if job.turns is not None]
+
+    assert rebuilt(False, "untouched") == ("untouched", [False, False])
+    assert rebuilt(False, "as-it-is") == ("as-it-is", [False, True])
+    assert rebuilt(False, "from-graph") == ("as-it-is", [False, True])
 
 
 def test_variables_and_edits_of_the_graph_go_together(tmp_path: Path) -> None:

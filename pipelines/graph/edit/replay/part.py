@@ -1,0 +1,104 @@
+"""The part of a live dataset up to a stage, as a dataset of its own, and the files that its graph names."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
+from pipeprof.pipelines.graph.edit.elements import structured, unstructured
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.plan import line_of
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.ops.traits import traits
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+
+_WILD: Final = re.compile(r"[*?\[]")
+_LONGEST_NAME: Final = 4096
+_MOST_NAMES: Final = 10_000
+"""Texts in a graph that are looked up as names of files."""
+
+
+def part_up_to(
+    dataset: Any,
+    address: str,
+    *,
+    ops: Mapping[str, str] | None = None,
+    in_memory: int = 0,
+    room: int | None = None,
+    watch: SourceWatch | None = None,
+) -> Any:
+    """Return the dataset that gives what a stage gives.
+
+    Its elements are structured as those of the whole dataset where no stage after it changes that; else they are tuples
+    of their components, which is what the functions of the later stages get.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        address: Of the stage, outside of all functions.
+        ops: For a spec, its ops by address; None for a Python function.
+        in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
+        room: Bytes that reading the graph may take; None for any number.
+        watch: What was seen while the dataset was built.
+
+    Raises:
+        CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
+    """
+    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
+    written = graph.read()
+    if written.root is None:
+        raise CannotEditError(written.reason or "the graph returns no dataset")
+    line = [stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""]
+    place = next((place for place, stage in enumerate(line) if stage.address == address), None)
+    if place is None:
+        msg = "the pipeline has no stage at this address"
+        raise CannotEditError(msg, address)
+    head = line[place].head
+    if head not in graph.nodes:
+        msg = "it is made in a function that the graph calls"
+        raise CannotEditError(msg, address)
+    element = graph.element_at(head)
+    kept = all(traits(stage.op).same_components for stage in line[place + 1 :])
+    spec = structured(dataset.element_spec, element) if kept else None
+    graph.root = head
+    return dataset_of_graph(graph, unstructured(element) if spec is None else spec, dataset)
+
+
+def input_folders(graph: EditableGraph) -> list[Path]:
+    """Return the folders of files that the texts of a graph name, patterns included, as far as they exist."""
+    nodes = itertools.chain(graph.nodes.values(), *(function.node_def for function in graph.functions.values()))
+    texts = itertools.islice((text for node in nodes for text in _texts(node)), _MOST_NAMES)
+    return sorted({folder for text in texts if (folder := folder_of(text)) is not None})
+
+
+def _texts(node: Any) -> Iterator[bytes]:
+    if node.op == "Const":
+        yield from node.attr["value"].tensor.string_val
+
+
+def folder_of(text: bytes) -> Path | None:
+    """Return the folder of a file or of a pattern of files; None for a text that names none.
+
+    Example:
+        >>> folder_of(b"/dev/null"), folder_of(b"/dev/nul[l]"), folder_of(b"label"), folder_of(b"")
+        (PosixPath('/dev'), PosixPath('/dev'), None, None)
+    """
+    try:
+        name = text.decode()
+    except UnicodeDecodeError:
+        return None
+    if not name or "\0" in name or len(name) > _LONGEST_NAME:
+        return None
+    wild = _WILD.search(name)
+    path = Path(name[: wild.start()].rpartition("/")[0] + "/") if wild is not None else Path(name)
+    try:
+        if wild is None and not path.is_dir():
+            return path.parent.resolve() if path.is_file() else None
+        return path.resolve() if path.is_dir() and path != Path("/") else None
+    except OSError:
+        return None

@@ -1,0 +1,152 @@
+"""A conversion: what a part of a measured pipeline gives, written into a folder that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.spec.paths import source_files
+from pipeprof.profiles.convert.folder import ConvertTarget
+from pipeprof.profiles.convert.replacement import Files, form_for
+from pipeprof.profiles.convert.writing import FileWriting, Writer
+from pipeprof.profiles.protocol.job import Job, as_pairs
+from pipeprof.profiles.protocol.store import StoredForm, StoreJob
+from pipeprof.profiles.verify.file_points import Point
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.harness.progress import RunProgress
+
+_STAGES = "stages"
+Start = Callable[[Job], Writer]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A conversion that has been made.
+
+    Attributes:
+        files: What the pipeline can read instead.
+        elements: That they have.
+        bytes: Of all of them.
+        seconds: That it took, with the start of its process.
+        compared: First elements that were the same in two epochs and in the files.
+    """
+
+    files: Files
+    elements: int
+    bytes: int
+    seconds: float
+    compared: int
+
+
+@dataclass(frozen=True)
+class ConversionPlan:
+    """What is converted.
+
+    Attributes:
+        profile: Of a complete run of the pipeline as it is.
+        point: Where.
+        target: The user's folder.
+        job: Of a worker of the pipeline as it is.
+        loaded: The spec; None for a Python target.
+    """
+
+    profile: Profile
+    point: Point
+    target: ConvertTarget
+    job: Job
+    loaded: LoadedSpec | None = None
+
+
+def convert(
+    plan: ConversionPlan,
+    start: Start,
+    *,
+    progress: RunProgress,
+    interrupted: Callable[[], bool],
+    end_at: float | None = None,
+) -> Conversion:
+    """Write what a part of a pipeline gives into files.
+
+    Args:
+        plan: What is converted.
+        start: Starts a worker.
+        progress: Receives how far it is.
+        interrupted: Whether the user wants an end.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+
+    Raises:
+        NotConvertedError: What it gives cannot be kept in files.
+        InterruptedConversionError: The user wants an end.
+        PipeprofError: The folder cannot be used, or the disk is too small.
+    """
+    profile, point, loaded = plan.profile, plan.point, plan.loaded
+    form = form_for(profile, point)
+    writing = FileWriting(
+        plan.target,
+        point.name,
+        lambda folder: start(job_for(plan, folder, form)),
+        progress,
+        interrupted,
+        inputs=input_folders(loaded, plan.job) if loaded is not None else (),
+        end_at=end_at,
+    )
+    written = writing.run({"target": profile.target.text, "stages": list(point.stages), "form": form})
+    files = Files(point, str(plan.target.data), form, stages_before(profile, point))
+    return Conversion(files, written.elements, written.bytes, written.seconds, written.compared)
+
+
+def job_for(plan: ConversionPlan, folder: Path, form: StoredForm) -> Job:
+    """Return the job of the worker that writes; a spec is cut after the point, so that its elements have their names.
+
+    Args:
+        plan: What is converted.
+        folder: That is written.
+        form: Of the files.
+    """
+    point, loaded = plan.point, plan.loaded
+    if loaded is None:
+        store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at)
+        return replace(plan.job, turns=None, store=store)
+    ops = [(stage.id, stage.op) for stage in plan.profile.stages or () if stage.origin == "written"]
+    store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, ops)
+    return replace(plan.job, turns=None, store=store, data=as_pairs(cut(loaded.data, len(point.stages) - 1)))
+
+
+def cut(data: dict[str, Any], stages: int) -> dict[str, Any]:
+    """Return a spec's data with its first stages alone.
+
+    Example:
+        >>> cut({"source": {"range": {"stop": 3}}, "stages": [{"batch": {"batch_size": 2}}]}, 0)
+        {'source': {'range': {'stop': 3}}}
+    """
+    kept = {key: value for key, value in data.items() if key != _STAGES}
+    return {**kept, _STAGES: data[_STAGES][:stages]} if stages else kept
+
+
+def input_folders(loaded: LoadedSpec, job: Job) -> list[Path]:
+    """Return the folders of a spec's own files; of several folders side by side, also the one that they are in."""
+    folders = {name: Path(folder) for name, folder in job.data_dirs.items()}
+    return with_common(path.resolve().parent for path in source_files(loaded.spec, loaded.base_dir, folders))
+
+
+def with_common(folders: Iterable[Path]) -> list[Path]:
+    """Return folders, and the one that all of them are directly in, where there are several.
+
+    Example:
+        >>> [str(folder) for folder in with_common([Path("/a/b"), Path("/a/c"), Path("/a/b")])]
+        ['/a', '/a/b', '/a/c']
+    """
+    found = set(folders)
+    parents = {folder.parent for folder in found}
+    return sorted(found | (parents if len(found) > 1 and len(parents) == 1 else set()))
+
+
+def stages_before(profile: Profile, point: Point) -> tuple[tuple[str, str | None], ...]:
+    """Return op and name of each stage that files replace."""
+    by_id = {stage.id: stage for stage in profile.stages or ()}
+    return tuple((by_id[address].op, by_id[address].name) for address in point.stages)

@@ -1,0 +1,209 @@
+"""The folder that converted data go to: what is refused, room on the disk, and a partial result that never stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeprof.pipelines.errors import PipeprofError, UsageError
+from pipeprof.profiles.wording import size
+
+DATA: Final = "elements"
+"""Folder with the files, inside the user's."""
+DESCRIPTION: Final = "converted.json"
+"""File that says what the files are, and that pipeprof wrote them."""
+_PARTIAL: Final = re.compile(r"\.pipeprof-partial-(\d+)")
+_RESERVE_BYTES: Final = 200_000_000
+_RESERVE_SHARE: Final = 0.1
+"""Of the estimated bytes: the first elements may be smaller than the others."""
+
+
+class FolderError(UsageError):
+    """The folder cannot be used (exit code 2); the message says why and what to do."""
+
+
+class NoRoomError(PipeprofError):
+    """There is not enough room for converted data (exit code 1)."""
+
+
+@dataclass(frozen=True)
+class ConvertTarget:
+    """Where converted data go.
+
+    Attributes:
+        folder: The user's, absolute.
+        force: Whether converted data that are there may be replaced.
+    """
+
+    folder: Path
+    force: bool = False
+
+    @property
+    def data(self) -> Path:
+        """Where the files are once they are complete."""
+        return self.folder / DATA
+
+
+def check_folder(target: ConvertTarget) -> None:
+    """Refuse a folder that has something else in it, before anything is measured.
+
+    Raises:
+        FolderError: It is a file, has files in it, or cannot be written to.
+    """
+    folder = target.folder
+    try:
+        entries = [entry for entry in folder.iterdir() if not _is_left_over(entry)] if folder.exists() else []
+    except NotADirectoryError:
+        msg = f"--convert-to: {folder} is a file: name a new or empty folder"
+        raise FolderError(msg) from None
+    except OSError as error:
+        msg = f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder"
+        raise FolderError(msg) from None
+    others = sorted(entry.name for entry in entries if entry.name not in {DATA, DESCRIPTION})
+    if others:
+        msg = f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder"
+        raise FolderError(msg)
+    if entries and not (folder / DESCRIPTION).is_file():
+        msg = f"--convert-to: {folder / DATA} was not written by pipeprof: name a new or empty folder"
+        raise FolderError(msg)
+    if entries and not target.force:
+        msg = f"--convert-to: {folder} has converted data: --force replaces them, or name a new folder"
+        raise FolderError(msg)
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        msg = f"--convert-to: {folder} cannot be made: {parent} cannot be written to"
+        raise FolderError(msg)
+
+
+def check_distance(folder: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a folder with original data in it, or next to it.
+
+    Args:
+        folder: For converted data, absolute.
+        inputs: Folders in which the pipeline's own files are, absolute.
+
+    Raises:
+        FolderError: A pattern of the pipeline could take converted data for its input, or the other way round.
+    """
+    folder = folder.resolve()
+    for own in inputs:
+        if folder == own or own in folder.parents or folder in own.parents:
+            where = "is" if folder == own else "is inside" if own in folder.parents else "contains"
+            msg = f"--convert-to: {folder} {where} {own}, a folder of the original data: name a folder outside of it"
+            raise FolderError(msg)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free on a folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+def check_room(name: str, folder: Path, needed: int, *, free: Callable[[Path], int] = free_bytes) -> None:
+    """Refuse to write what does not fit; older files that are replaced take their room until then.
+
+    Args:
+        name: Of what is written, for the message.
+        folder: It exists.
+        needed: Estimated bytes.
+        free: Bytes that are free on a folder's disk.
+
+    Raises:
+        NoRoomError: There is not enough room on its disk.
+    """
+    there, whole = free(folder), with_reserve(needed)
+    if there < whole:
+        msg = (
+            f"{name} needs {size(whole)} in files including a reserve, but {folder} has only {size(there)} free; "
+            "free some space, or name a folder on a larger disk"
+        )
+        raise NoRoomError(msg)
+
+
+def full(name: str, folder: Path) -> NoRoomError:
+    """The error of a disk that became full while files were written."""
+    return NoRoomError(f"the disk became full while {name} was written to {folder}: nothing of it was kept")
+
+
+def with_reserve(needed: int) -> int:
+    """Add the reserve to estimated bytes.
+
+    Example:
+        >>> with_reserve(1_000_000_000)
+        1300000000
+    """
+    return round(needed * (1 + _RESERVE_SHARE)) + _RESERVE_BYTES
+
+
+@contextlib.contextmanager
+def partial_folder(target: ConvertTarget) -> Iterator[Path]:
+    """Give a path for files that are written; whatever ends the body, nothing of it stays.
+
+    Raises:
+        FolderError: The folder cannot be made.
+    """
+    made = _make(target.folder)
+    for entry in target.folder.iterdir():
+        if _is_left_over(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+    partial = target.folder / f".pipeprof-partial-{os.getpid()}"
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; return those that were not there, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"--convert-to: {folder} cannot be made ({error.strerror})"
+        raise FolderError(msg) from None
+    return missing
+
+
+def complete(target: ConvertTarget, partial: Path, description: dict[str, object]) -> None:
+    """Give complete files their name; older ones go.
+
+    Args:
+        target: Where they go.
+        partial: Where they are.
+        description: Of them, as JSON.
+
+    Raises:
+        OSError: The disk is full, or the folder is gone.
+    """
+    old = target.folder / f".pipeprof-partial-{os.getpid()}-old"
+    with contextlib.suppress(FileNotFoundError):
+        target.data.rename(old)
+    partial.rename(target.data)
+    shutil.rmtree(old, ignore_errors=True)
+    text = json.dumps({"tool": "pipeprof", **description}, indent=1, ensure_ascii=False) + "\n"
+    (target.folder / DESCRIPTION).write_text(text, encoding="utf-8")
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files in a folder, as far as they can be read."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).stat().st_size
+    return total
+
+
+def _is_left_over(entry: Path) -> bool:
+    """Whether files are those of a conversion whose process is gone."""
+    found = _PARTIAL.match(entry.name)
+    return found is not None and not Path(f"/proc/{found[1]}").exists()

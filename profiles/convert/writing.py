@@ -1,0 +1,224 @@
+"""A worker writes elements into a folder: refused before it begins, watched while it writes, nothing half-done after.
+
+The process that writes, the disk and the clock come from outside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pipeprof.profiles.convert.folder import (
+    ConvertTarget,
+    bytes_below,
+    check_distance,
+    check_room,
+    complete,
+    free_bytes,
+    full,
+    partial_folder,
+)
+from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.protocol.store import Stored, StoreEstimated
+from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.wording import size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.protocol.messages import WorkerMessage
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the disk."""
+LEAST_FREE_BYTES = 50_000_000
+"""On the disk while files are written: below it, other programs would fail with this one."""
+LINE_SECONDS = 5.0
+LINE_SHARE = 0.1
+"""Of the time so far that passes until the next line, so that an hour has some thirty of them."""
+_FULL = ("No space left", "Disk quota exceeded")
+_Message = TypeVar("_Message", "StoreEstimated", "Stored")
+
+
+class NotConvertedError(Exception):
+    """What a part of the pipeline gives cannot be kept in files; the message is why, in one sentence."""
+
+
+class InterruptedConversionError(Exception):
+    """The user wants an end."""
+
+
+class Writer(Protocol):
+    """The process that writes."""
+
+    def wait(self, seconds: float) -> list[WorkerMessage] | None:
+        """Return what it has said within so many seconds; None once it has ended."""
+        ...
+
+    def go(self) -> None:
+        """Let it write."""
+        ...
+
+    def end(self) -> str:
+        """End it; return how it ended, in words."""
+        ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files that are complete.
+
+    Attributes:
+        elements: That they have.
+        bytes: Of all of them.
+        seconds: From the start of the process that wrote them to its end.
+        compared: First elements that were the same in two epochs and in the files.
+    """
+
+    elements: int
+    bytes: int
+    seconds: float
+    compared: int
+
+
+@dataclass
+class FileWriting:
+    """One conversion.
+
+    Args:
+        target: Where the files go.
+        name: Of the stage whose elements are written.
+        start: Starts the process that writes into a folder, which does not exist yet.
+        inputs: Folders of the original data, as far as they are known.
+        progress: Receives how far it is.
+        interrupted: Whether the user wants an end.
+        end_at: When the time of the whole command is over, in seconds of `clock`; None for never.
+        clock: Seconds that only grow.
+        free: Bytes that are free on a folder's disk.
+    """
+
+    target: ConvertTarget
+    name: str
+    start: Callable[[Path], Writer]
+    progress: RunProgress
+    interrupted: Callable[[], bool]
+    inputs: Iterable[Path] = ()
+    end_at: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    free: Callable[[Path], int] = free_bytes
+
+    def run(self, description: dict[str, object]) -> Written:
+        """Write the files.
+
+        Args:
+            description: Of what they are, to be kept with them.
+
+        Raises:
+            NotConvertedError: The elements cannot be kept in files, or the process failed.
+            InterruptedConversionError: The user wants an end.
+            FolderError: The folder belongs to the original data.
+            NoRoomError: The disk is too small, or became full.
+        """
+        began = self.clock()
+        check_distance(self.target.folder, self.inputs)
+        with partial_folder(self.target) as partial:
+            writer = self.start(partial)
+            try:
+                estimated = self._await(writer, StoreEstimated, lambda: None)
+                check_distance(self.target.folder, [Path(folder) for folder in estimated.sources])
+                check_room(self.name, self.target.folder, estimated.bytes, free=self.free)
+                self.progress.note(self._announcement(estimated))
+                self.progress.phase(f"converting {self.name}", None)
+                follow = _Followed(self, partial, estimated.bytes)
+                writer.go()
+                stored = self._await(writer, Stored, follow.look)
+            finally:
+                writer.end()
+            written = Written(stored.elements, bytes_below(partial), self.clock() - began, estimated.compared)
+            complete(self.target, partial, {**description, "elements": written.elements, "bytes": written.bytes})
+        return written
+
+    def _announcement(self, estimated: StoreEstimated) -> str:
+        return (
+            f"converting: {estimated.elements:,} elements of {self.name}, about {size(estimated.bytes)}, "
+            f"into {self.target.data}"
+        )
+
+    def _await(self, writer: Writer, kind: type[_Message], look: Callable[[], None]) -> _Message:
+        while True:
+            messages = writer.wait(LOOK_SECONDS)
+            if self.interrupted():
+                raise InterruptedConversionError
+            for message in messages or ():
+                if isinstance(message, kind):
+                    return message
+                self._refuse(message)
+            if messages is None:
+                msg = f"the process that wrote the files {writer.end()}"
+                raise NotConvertedError(msg)
+            if self.end_at is not None and self.clock() >= self.end_at:
+                msg = "the time of the command (--max-time) was over"
+                raise NotConvertedError(msg)
+            look()
+
+    def _refuse(self, message: WorkerMessage) -> None:
+        if isinstance(message, EditRefused):
+            raise NotConvertedError(message.reason)
+        if isinstance(message, Raised):
+            lines = message.message.strip().splitlines()
+            text = lines[0] if lines else "an error"
+            if any(words in message.message for words in _FULL) or self.free(self.target.folder) < LEAST_FREE_BYTES:
+                raise full(self.name, self.target.folder)
+            msg = f"the pipeline raised while its elements were written: {text}"
+            raise NotConvertedError(msg)
+
+
+class _Followed:
+    """How far the files are.
+
+    Args:
+        writing: The conversion.
+        partial: Where the files are.
+        total: Estimated bytes.
+    """
+
+    def __init__(self, writing: FileWriting, partial: Path, total: int) -> None:
+        self._writing = writing
+        self._partial = partial
+        self._total = max(1, total)
+        self._began = writing.clock()
+        self._next = LINE_SECONDS
+
+    def look(self) -> None:
+        """Report how far it is, and end it before the disk is full.
+
+        Raises:
+            NoRoomError: It is nearly full.
+        """
+        writing = self._writing
+        if writing.free(writing.target.folder) < LEAST_FREE_BYTES:
+            raise full(writing.name, writing.target.folder)
+        done, spent = bytes_below(self._partial), writing.clock() - self._began
+        share = min(1.0, done / self._total)
+        writing.progress.tick(None, share * self._total, float(self._total))
+        if spent >= self._next:
+            self._next = spent + max(LINE_SECONDS, LINE_SHARE * spent)
+            writing.progress.note(progress_words(done, self._total, spent))
+
+
+def progress_words(done: int, total: int, spent: float) -> str:
+    """State how far a conversion is, and when it ends at this rate.
+
+    Args:
+        done: Bytes that are written.
+        total: Estimated bytes.
+        spent: Seconds so far.
+
+    Example:
+        >>> progress_words(100 << 20, 400 << 20, 10.0)
+        'converting: 100 MiB of about 400 MiB (25 %), ETA 30 s'
+    """
+    share = min(1.0, done / total) if total else 1.0
+    left = f", ETA {spent * (1 - share) / share:.0f} s" if 0 < share < 1 else ""
+    return f"converting: {size(done)} of about {size(total)} ({share:.0%}){left}".replace("%)", " %)")

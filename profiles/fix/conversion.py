@@ -1,0 +1,132 @@
+"""Files that a conversion has written, as what a search tries and as what its result says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.convert.convert import Conversion, ConversionPlan, convert
+from pipeprof.profiles.convert.folder import ConvertTarget
+from pipeprof.profiles.convert.process import WriterProcess
+from pipeprof.profiles.convert.replacement import edits_for
+from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
+from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.fix.candidates import Candidate
+from pipeprof.profiles.verify.file_points import choose_point
+from pipeprof.profiles.verify.team import InterruptedVerificationError
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.harness.event_loop import Signals
+    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.protocol.job import Job
+
+RULE = "converted"
+"""Stands for the rule of what a conversion proposes."""
+Proposals = Callable[["Profile"], Sequence[Candidate]]
+"""Further changes to try on a pipeline as it is now."""
+
+
+def convert_for(
+    result: Fix,
+    profile: Profile,
+    target: ConvertTarget,
+    job: Job,
+    *,
+    loaded: LoadedSpec | None,
+    progress: RunProgress,
+    signals: Signals,
+    end_at: float | None = None,
+) -> Proposals:
+    """Write what a part of the pipeline gives into files, and write into the result what came of it.
+
+    Args:
+        result: Of the search.
+        profile: Of the pipeline as it is.
+        target: The user's folder.
+        job: Of a worker of it.
+        loaded: The spec; None for a Python target.
+        progress: Receives how far it is.
+        signals: The user's.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+
+    Returns:
+        What to try: nothing where no part of the pipeline can be kept in files.
+
+    Raises:
+        InterruptedVerificationError: The user wants an end.
+        PipeprofError: The folder cannot be used, or the disk is too small.
+    """
+    result.converted = Converted(folder=str(target.folder))
+    point = choose_point(profile)
+    try:
+        if isinstance(point, str):
+            raise NotConvertedError(point)
+        made = convert(
+            ConversionPlan(profile, point, target, job, loaded),
+            lambda changed: WriterProcess(changed, signals),
+            progress=progress,
+            interrupted=lambda: signals.asked is not None,
+            end_at=end_at,
+        )
+    except InterruptedConversionError:
+        result.converted.reason = "interrupted: nothing of it was kept"
+        raise InterruptedVerificationError from None
+    except NotConvertedError as error:
+        result.converted.reason = str(error)
+        progress.note(f"not converted: {error}")
+        return lambda _: ()
+    result.converted = describe(made, target)
+    near = loaded.base_dir if loaded is not None else None
+    return lambda now: proposals(made, now, near)
+
+
+def describe(made: Conversion, target: ConvertTarget) -> Converted:
+    """A conversion as the profile has it."""
+    files = made.files
+    return Converted(
+        folder=str(target.folder),
+        stage=files.point.stages[-1],
+        name=files.point.name,
+        replaces=list(files.point.stages),
+        form=files.form,
+        path=files.path,
+        elements=made.elements,
+        bytes=made.bytes,
+        seconds=round(made.seconds, 2),
+        compared=made.compared,
+    )
+
+
+def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Candidate]:
+    """The files as a change of a pipeline; nothing where earlier changes have taken the stages that they replace.
+
+    Args:
+        made: The conversion.
+        profile: Of the pipeline as it is now.
+        near: Folder of a spec; None for a Python target.
+    """
+    edits = edits_for(made.files, profile, near)
+    if edits is None:
+        return []
+    name = made.files.point.name
+    return [
+        Candidate(
+            title=f"Read what {name} gives from files",
+            change=f"stages up to {name} → files in {made.files.path}",
+            edits=edits,
+            for_memory=made.files.point.for_memory,
+            rule=RULE,
+            stage=made.files.point.stages[-1],
+        )
+    ]
+
+
+def mark_use(result: Fix) -> None:
+    """Write into the result whether its best pipeline reads the files."""
+    if result.converted is None or result.converted.path is None:
+        return
+    taken = any(step.rule == RULE and step.result == "taken" for step in result.steps)
+    result.converted.used = taken and result.status in {"fixed", "interrupted"}

@@ -1,0 +1,115 @@
+"""What one can do about a stage that is the limit and that no edit makes faster, by its kind: pure functions.
+
+A stage that holds no code of the user's and only passes on what others make has no advice: others have it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.verify.file_points import Point, choose_point
+from pipeprof.profiles.verify.search import runs_python
+from pipeprof.profiles.wording import size, stage_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+
+_SOURCE = "source"
+_FLAG = "--convert-to"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do.
+
+    Attributes:
+        title: In a few words.
+        text: In one sentence, without its dot.
+    """
+
+    title: str
+    text: str
+
+
+def advice_for(profile: Profile, stage: Stage) -> Advice | None:
+    """Return what one can do about a stage; None where it does nothing that could be less.
+
+    Args:
+        profile: Of the run.
+        stage: Outside of all functions.
+    """
+    name, row = stage_name(stage), traits(stage.op)
+    if row.combines:
+        return _of_sides(profile, stage)
+    if (text := _of_function(stage)) is not None:
+        return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
+    found: Advice | None = None
+    if row.stacks:
+        copied = f", now {size(stage.bytes_out_per_batch)} per batch" if stage.bytes_out_per_batch else ""
+        text = f"copy fewer bytes into a batch{copied}: smaller elements, or types such as uint8 that the step casts"
+        found = Advice(f"Copy less in {name}", text)
+    elif row.unbatches:
+        text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
+        found = Advice(f"Give fewer elements in {name}", text)
+    elif stage.id == _SOURCE and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
+        text = "read less: smaller records, no compression, or several files at a time if there are several"
+        found = Advice(f"Read less in {name}", text)
+    return found
+
+
+def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
+    """What to do about a stage that waits for others: it is the costliest of them."""
+    inside = [other for other in profile.stages or () if other.id.startswith(f"{stage.id}.") and other.share]
+    side = max(inside, key=lambda other: other.share or 0.0, default=None)
+    text = _of_function(side) if side is not None else None
+    if side is None or text is None:
+        return None
+    name = stage_name(stage)
+    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
+
+
+def _of_function(stage: Stage) -> str | None:
+    """What to do about a stage that runs the user's code; None for other stages."""
+    row = traits(stage.op)
+    if row.function is None and not row.opaque:
+        return None
+    if row.wrapped and row.computes:
+        return "store its elements in files that TensorFlow reads, or make several of it side by side"
+    if runs_python(stage):
+        return "write its Python as TensorFlow ops, or do its work once, before the run"
+    return "do less in it, or do its work once, before the run"
+
+
+def in_files(profile: Profile, stage: Stage, text: str) -> str:
+    """Add the command that does a stage's work once, where what it gives can be kept in files.
+
+    Args:
+        profile: Of the run.
+        stage: Outside of all functions.
+        text: The other advice.
+    """
+    point = choose_point(profile)
+    if not isinstance(point, Point) or point.for_memory or stage.id not in point.stages:
+        return text
+    return f"{text}; pipeprof fix {shlex.quote(profile.target.text)} {_FLAG} FOLDER does it once"
+
+
+def add_command(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
+    """Add that command to a finding whose upper bound is a gain, unless it has it already.
+
+    Args:
+        profile: Of the run.
+        finding: Its change is written again.
+        stages: Addresses of what a replay has replaced.
+    """
+    text = finding.change or finding.recommendation
+    last = next((stage for stage in profile.stages or () if stage.id == stages[-1]), None)
+    if finding.status == "ceiling" and text and last is not None and _FLAG not in text:
+        finding.change = in_files(profile, last, text)

@@ -1,0 +1,1 @@
+"""What a part of a pipeline gives, written into files."""

@@ -1,0 +1,105 @@
+"""What a stage that is the limit gets as advice: something that fits its kind, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.verify.bound_advice import add_command, advice_for
+from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds
+
+COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does it once"
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.verdict is not None
+    found.verdict.bound, found.verdict.stage, found.headspace = "input", "stages.0", Headspace.of(20.0, 2.0, 4)
+    found.target.text, found.findings = "my pipe.py:make", []
+    return found
+
+
+def stage(address: str, op: str, share: float = 0.0, **given: Any) -> Stage:
+    return Stage(id=address, op=op, origin="written", share=share, cpu_ms_per_batch=100 * share, **given)
+
+
+def advice(profile: Profile, *stages: Stage, at: str = "stages.0") -> tuple[str, str] | None:
+    profile.stages = list(stages)
+    found = advice_for(profile, next(one for one in stages if one.id == at))
+    return (found.title, found.text) if found is not None else None
+
+
+@pytest.mark.parametrize("op", ["shuffle", "repeat", "cache", "take", "prefetch", "enumerate"])
+def test_a_stage_that_only_passes_elements_on_gets_none_and_no_bound(profile: Profile, op: str) -> None:
+    assert advice(profile, stage("source", "range"), stage("stages.0", op, 0.9)) is None
+    assert further_bounds(profile, []) == []
+
+
+@pytest.mark.parametrize("op", ["range", "from_tensor_slices", "list_files", "random"])
+def test_a_source_that_costs_next_to_nothing_gets_none(profile: Profile, op: str) -> None:
+    assert advice(profile, stage("source", op, 0.9), at="source") is None
+
+
+def test_a_batch_copies_bytes(profile: Profile) -> None:
+    found = advice(profile, stage("source", "range"), stage("stages.0", "batch", 0.9, bytes_out_per_batch=19_267_584.0))
+    assert found == (
+        "Copy less in batch",
+        "copy fewer bytes into a batch, now 18.4 MiB per batch: smaller elements, or types such as uint8 that the step "
+        "casts",
+    )
+
+
+def test_unbatch_and_files_have_their_own_words(profile: Profile) -> None:
+    found = advice(profile, stage("source", "range"), stage("stages.0", "unbatch", 0.9))
+    assert found is not None
+    assert found[0] == "Give fewer elements in unbatch"
+    found = advice(profile, stage("source", "TFRecordDataset", 0.9), at="source")
+    assert found is not None
+    assert found[0] == "Read less in TFRecordDataset"
+
+
+def test_a_zip_is_its_costliest_side(profile: Profile) -> None:
+    sides = [
+        stage("source", "zip", 0.01),
+        stage("source.inputs.0.source", "range", 0.0),
+        stage("source.inputs.0.stages.0", "map", 0.9, name="load", random=True),
+        stage("source.inputs.1.source", "range", 0.05),
+    ]
+    assert advice(profile, *sides, at="source") == (
+        "Make load in zip cheaper",
+        "do less in it, or do its work once, before the run",
+    )
+    assert advice(profile, sides[0], sides[1], stage("source.inputs.1.source", "shuffle", 0.5), at="source") is None
+    assert advice(profile, sides[0], at="source") is None
+
+
+def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
+    decode = stage("stages.0", "map", 0.9, name="decode", random=False)
+    found = advice(profile, stage("source", "range", 0.01), decode)
+    assert found == ("Make decode cheaper", f"do less in it, or do its work once, before the run{COMMAND}")
+    decode.random = True
+    found = advice(profile, stage("source", "range", 0.01), decode)
+    assert found == ("Make decode cheaper", "do less in it, or do its work once, before the run")
+
+
+def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:
+    profile.stages = [stage("source", "range", 0.01), stage("stages.0", "map", 0.9, name="decode")]
+    finding = Finding(rule="py-function-gil", title="a", status="ceiling", change="write TensorFlow ops")
+    for _ in range(2):
+        add_command(profile, finding, ["stages.0"])
+        assert finding.change == f"write TensorFlow ops{COMMAND}"
+    other = Finding(rule="py-function-gil", title="a", status="unverified", change="write TensorFlow ops")
+    add_command(profile, other, ["stages.0"])
+    assert other.change == "write TensorFlow ops"
+
+
+def test_the_finding_of_a_bound_has_the_advice(profile: Profile) -> None:
+    profile.stages = [stage("source", "range", 0.01), stage("stages.0", "padded_batch", 0.9)]
+    assert further_bounds(profile, []) == [("stages.0",)]
+    assert bottleneck_finding(profile, "stages.0", []).title == "Copy less in padded_batch"
