@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.judge.words import main_metric
+
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.result import Result
 
@@ -30,6 +32,10 @@ def next_command(result: Result) -> tuple[str, str] | None:
     needed = len(result.pairs) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
         return _with_option(result.command, _PAIRS[result.kind], str(needed)), "would settle it"
+    if result.kind == "compare" and len(result.changes) > 1 and result.search is None and result.command:
+        main = main_metric(result)
+        if main is not None and main.words in {"slower", "faster"}:
+            return shlex.join([*result.command, "--why"]), "names the change that counts"
     if result.kind == "gate" and result.verdict == "regressed" and result.b.ref is None:
         return f"pipeprof compare {shlex.quote(result.a.text)} {shlex.quote(result.b.text)}", "shows the stages"
     return None

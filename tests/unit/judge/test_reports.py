@@ -152,3 +152,13 @@ def test_a_side_that_failed_is_run_alone():
     found = result()
     found.errors = [Message(code="side-failed", message="B: raised: no such file")]
     assert next_command(found) == ("pipeprof run spec.yaml", "shows why")
+
+
+def test_after_a_change_of_several_parts_the_next_command_names_the_one_that_counts():
+    found = result(changes=["stages.batch.batch_size: 8 → 16", "stages.cache: removed"])
+    assert next_command(found) == (
+        "pipeprof compare git:main spec.yaml --pairs=5 --why",
+        "names the change that counts",
+    )
+    assert next_command(result(changes=["stages.cache: removed"])) is None
+    assert next_command(result(factor=1.0, changes=found.changes)) is None
