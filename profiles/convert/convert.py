@@ -110,10 +110,10 @@ def job_for(plan: ConversionPlan, folder: Path, form: StoredForm) -> Job:
     """
     point, loaded = plan.point, plan.loaded
     if loaded is None:
-        store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at)
+        store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python))
         return replace(plan.job, turns=None, store=store)
     ops = [(stage.id, stage.op) for stage in plan.profile.stages or () if stage.origin == "written"]
-    store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, ops)
+    store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python), ops)
     return replace(plan.job, turns=None, store=store, data=as_pairs(cut(loaded.data, len(point.stages) - 1)))
 
 

@@ -6,7 +6,7 @@ why this part of the pipeline cannot be kept in files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -25,6 +25,7 @@ class StoreJob:
         folder: Where they go; the worker makes it.
         form: Of the files.
         count_at: Address of a stage before it that gives as many elements and takes less time.
+        python: Names of the stages up to it that run Python, which may give other elements in each epoch.
         ops: For a spec, its ops by address; its pipeline ends with that stage. None for a Python function.
     """
 
@@ -33,6 +34,7 @@ class StoreJob:
     folder: str
     form: StoredForm = "elements"
     count_at: str | None = None
+    python: list[str] = field(default_factory=list)
     ops: list[tuple[str, str]] | None = None
 
 

@@ -165,7 +165,12 @@ def test_a_spec_reads_what_its_first_stages_gave(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "at", "count_at", "words"),
     [
-        ("counted", "stages.0", "source", "f gives other elements in the second epoch, from element 1 on"),
+        (
+            "counted",
+            "stages.0",
+            "source",
+            "f gives other elements in the second epoch (Python in g), from element 1 on",
+        ),
         ("ragged", "stages.1", "source", "f gives ragged tensors, which are not kept in files"),
         ("endless", "source", None, "f gives 1,024 elements and more: an end was not found within 0 s"),
     ],
@@ -175,7 +180,7 @@ def test_what_cannot_be_kept_is_refused_with_the_stage(
 ) -> None:
     monkeypatch.setattr(store_run, "COUNTING_SECONDS", 0.0)
     folder = tmp_path / "elements"
-    _, said = of_function(module, function, StoreJob(at, "f", str(folder), count_at=count_at))
+    _, said = of_function(module, function, StoreJob(at, "f", str(folder), count_at=count_at, python=["g"]))
     assert said[EditRefused].reason.startswith(words)
     assert not folder.exists()
 

@@ -75,9 +75,10 @@ class StoreRun(TurnRun):
         again = self._first(part, len(first.digests))
         differing = first_difference(first.digests, again.digests)
         if differing is not None:
+            python = f" (Python in {' and '.join(store.python)})" if store.python else ""
             msg = (
-                f"{store.name} gives other elements in the second epoch, from element {differing + 1} on: files would "
-                "give those of one epoch again and again"
+                f"{store.name} gives other elements in the second epoch{python}, from element {differing + 1} on: "
+                "files would give those of one epoch again and again"
             )
             raise CannotEditError(msg)
         components = len(tf.nest.flatten(part.element_spec))

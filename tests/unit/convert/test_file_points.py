@@ -81,7 +81,9 @@ def test_a_pipeline_that_keeps_up_is_left_alone_unless_its_array_is_large(pipeli
     array = stage("source", "from_tensor_slices", 1.0, cardinality=100_000, bytes_per_element=3072.0)
     keeping_up = pipeline(array, DECODE)
     assert keeping_up.verdict is not None
-    keeping_up.verdict.bound = "step"
+    keeping_up.verdict.bound, keeping_up.target.kind = "step", "function"
+    assert str(choose_point(keeping_up)).startswith("the array is made by your function before the dataset exists")
+    keeping_up.target.kind = "spec"
     point = choose_point(keeping_up)
     assert isinstance(point, Point)
     assert (point.stages, point.for_memory) == (("source",), True)
