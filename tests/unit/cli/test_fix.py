@@ -13,7 +13,8 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import SetArgument, to_document
 from pipeprof.pipelines.edits.plan import read_plan
-from pipeprof.profiles.document.findings import Edit, Fix, FixStep
+from pipeprof.profiles.convert.folder import ConvertTarget
+from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.outcome import unified
@@ -203,6 +204,9 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
         (["-"], "fix needs a file"),
         (["spec.yaml", "--out", "a.sarif"], "SARIF output is not supported yet"),
+        (["spec.yaml", "--convert-to", "spec.yaml"], "spec.yaml is a file: name a new or empty folder"),
+        (["spec.yaml", "--convert-to", ".", "--force"], "is not empty"),
+        (["spec.yaml", "--convert-to", " "], "--convert-to: got an empty name"),
     ],
 )
 def test_what_can_not_work_is_refused_before_anything_runs(
@@ -211,6 +215,36 @@ def test_what_can_not_work_is_refused_before_anything_runs(
     found = pipeprof("fix", *words)
     assert (found.code, session.asked) == (2, [])
     assert said in found.err
+
+
+def test_files_go_where_the_user_says_and_are_in_the_report(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fast"
+    session.result.converted = Converted(
+        folder=str(folder),
+        name="decode",
+        path=f"{folder}/elements",
+        elements=1200,
+        bytes=10 << 20,
+        seconds=4.0,
+        used=True,
+    )
+    found = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast", "--force")
+    assert found.code == 0
+    assert session.options["convert_to"] == ConvertTarget(folder, force=True)
+    text = " ".join(found.out.split())
+    assert "files 1,200 elements of decode, 10.0 MiB in 4" in text
+    assert "fast/elements took" in text
+    session.result.converted.used = False
+    assert "delete the folder" in pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
+    session.result.converted = Converted(folder=str(folder), reason="shuffle gives another order in each epoch")
+    assert "not converted: shuffle gives another order" in pipeprof("fix", "spec.yaml", "-q").out
+    assert session.options["convert_to"] is None
+
+
+def test_run_never_converts(pipeprof: Pipeprof) -> None:
+    assert pipeprof("run", "spec.yaml", "--convert-to", "fast").code == 2
 
 
 def test_a_pipeline_that_fails_is_not_searched(pipeprof: Pipeprof, session: Session) -> None:
