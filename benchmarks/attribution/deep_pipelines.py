@@ -4,7 +4,7 @@
 from in turn, packed in windows, padded: more than fifty stages. ``trajectories``: records parsed, cut into their steps
 by ``from_tensor_slices`` inside a ``flat_map``, noise added to each, shuffled. The truth is a plain loop: what a batch
 takes less of CPU time where a function does nothing and gives as many elements of the same size, and what it takes more
-with another stage that does nothing, because the first one still calls its function. The loops take turns, so that a
+with one more stage that does nothing, because the first one still calls its function and makes its results. The loops take turns, so that a
 machine that gets slower slows down all of them, and begin when TensorFlow has tuned the parallel calls: before that a
 mixture takes a seventh to a quarter less CPU time. The truth goes to the file that PIPEPROF_BENCHMARK_TRUTH names.
 """
@@ -162,7 +162,7 @@ def trajectories(cheap: str | None = None, *, idle: bool = False) -> Any:
         .flat_map(DATASET.from_tensor_slices, name="steps")
     )
     if idle:
-        steps = steps.map(unchanged)
+        steps = steps.map(plain)
     return (
         steps.map(plain if cheap == "noise" else noisy, name="noise").shuffle(500).batch(64).prefetch(tf.data.AUTOTUNE)
     )
