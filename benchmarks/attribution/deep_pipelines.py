@@ -4,9 +4,10 @@
 from in turn, packed in windows, padded: more than fifty stages. ``trajectories``: records parsed, cut into their steps
 by ``from_tensor_slices`` inside a ``flat_map``, noise added to each, shuffled. The truth is a plain loop: what a batch
 takes less of CPU time where a function does nothing and gives as many elements of the same size, and what it takes more
-with one more stage that does nothing, because the first one still calls its function and makes its results. The loops take turns, so that a
-machine that gets slower slows down all of them, and begin when TensorFlow has tuned the parallel calls: before that a
-mixture takes a seventh to a quarter less CPU time. The truth goes to the file that PIPEPROF_BENCHMARK_TRUTH names.
+with one more stage that does nothing, because the first one still calls its function and makes its results. The loops
+take turns, so that a machine that gets slower slows down all of them, and begin when TensorFlow has tuned the parallel
+calls: before that a mixture takes a seventh to a quarter less CPU time. The truth goes to the file that
+PIPEPROF_BENCHMARK_TRUTH names.
 """
 
 from __future__ import annotations
