@@ -158,7 +158,7 @@ class ProfileWriter:
         """
         if self.path is None:
             tried = "; ".join(self.warnings) or "no place was tried"
-            msg = f"the profile could be written nowhere: {tried}; free some space or give --out another file"
+            msg = f"the profile could be written nowhere: {tried}; give --out a file in another place"
             raise ProfileNotSavedError(msg)
         return self.path
 
