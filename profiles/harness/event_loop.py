@@ -56,6 +56,7 @@ class Ended:
         stacks: Whether stacks of its threads were printed.
         last: The last sample of its memory.
         suspended: It was found hanging because something had stopped the process.
+        successor: The command line of the program that its code put in its place.
     """
 
     reason: Reason
@@ -63,6 +64,7 @@ class Ended:
     stacks: bool = False
     last: Sample | None = None
     suspended: bool = False
+    successor: str | None = None
 
 
 class Signals:
@@ -148,6 +150,7 @@ class Watch:
     _silent_at: float | None = None
     _answers_before: int = 0
     _suspended: bool = False
+    _successor: str | None = None
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
@@ -162,7 +165,7 @@ class Watch:
         reason = self._stop or "exit"
         if self.observed.done and not self._outlasts_done(reason):
             reason = "exit"
-        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended)
+        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended, self._successor)
 
     def _outlasts_done(self, reason: Reason) -> bool:
         """Whether a reason stands although the worker sent its last message."""
@@ -195,6 +198,7 @@ class Watch:
         if messages is None:
             self._close(self.worker.messages)
             self._silent_at = self.clock() + SILENT_SECONDS
+            self._successor = self.worker.successor
             return
         for message in messages:
             self.observed.take(message)
@@ -256,6 +260,7 @@ class Watch:
             self._stop_gently("max-time", now)
         elif self._silent_at is not None and now >= self._silent_at:
             self._stop, self._kill_at = "silent", now
+            self._successor = self._successor or self.worker.successor
         elif self.observed.trace_until is not None and now >= self.observed.trace_until:
             # The worker sent all other results before the trace.
             self._stop, self._kill_at = "long-trace", now

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
 _LARGE_BUFFER = 50_000_000
 """Bytes from which a buffer is named in a report of lacking memory."""
+_MOST_COMMAND = 200
+"""Characters of a command line in a message."""
 EXIT_INTERNAL = 1
 EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 129, 130, 143
 _ASKED = {
@@ -200,7 +202,13 @@ def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failu
     return _exception_failure(observed, error, around)
 
 
-def _channel_closed(observed: Observed) -> Failure:
+def _channel_closed(observed: Observed, successor: str | None) -> Failure:
+    if successor is not None:
+        text = (
+            f"The pipeline's code replaced the worker process by another program in phase {_where(observed)}: look for "
+            f"os.exec…() in front of `{successor[:_MOST_COMMAND]}`."
+        )
+        return _plain("exited", text, EXIT_PIPELINE)
     text = (
         f"The pipeline's code closed descriptors that it had not opened, in phase {_where(observed)}, and with them "
         "the pipe on which the worker reports: look for os.close() and os.closerange()."
@@ -253,8 +261,8 @@ def _frames(error: Raised) -> list[ErrorFrame]:
 
 
 def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    if ended.reason == "silent" or ended.returncode == CHANNEL_LOST:
-        return _channel_closed(observed)
+    if ended.successor is not None or ended.reason == "silent" or ended.returncode == CHANNEL_LOST:
+        return _channel_closed(observed, ended.successor)
     if ended.returncode >= 0 and not observed.phases:
         said = next((line.strip() for line in reversed(around.printed.splitlines()) if line.strip()), "it said nothing")
         text = f"The worker process could not start (exit status {ended.returncode}): {said}"

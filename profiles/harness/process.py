@@ -157,6 +157,7 @@ class WorkerProcess:
         for descriptor in (to_worker, from_worker, prints, stacks):
             os.close(descriptor)
         self.pid = self._process.pid
+        self._command_line = procfs.command_line(self.pid)
         family.lead(self.pid)
         self._end = HarnessEnd(self._commands)
         self.output = WorkerOutput()
@@ -212,6 +213,12 @@ class WorkerProcess:
         """Return whether a signal or a debugger has stopped the process."""
         found = procfs.stat(self.pid)
         return found is not None and found.state in ("T", "t")
+
+    @property
+    def successor(self) -> str | None:
+        """The command line of another program that runs in the worker's process: its code called exec()."""
+        now = procfs.command_line(self.pid)
+        return now if now is not None and self._command_line is not None and now != self._command_line else None
 
     def dump_stacks(self) -> None:
         """Make the worker print the stacks of all threads, even while the GIL is held."""

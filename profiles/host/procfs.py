@@ -179,6 +179,12 @@ def libraries(pid: Pid, proc: Path = PROC) -> dict[str, int]:
     return {mapped: size for mapped, size in found.items() if mapped in runs}
 
 
+def command_line(pid: Pid, proc: Path = PROC) -> str | None:
+    """Return the words with which a process was started; ``None`` where there are none, as for one that has ended."""
+    text = read_text(f"{proc}/{pid}/cmdline") or ""
+    return " ".join(text.rstrip("\0").split("\0")) or None
+
+
 def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
     """Return bytes fetched from storage for the process and the children it has reaped.
 

@@ -127,6 +127,9 @@ CASES = {
     "all descriptors closed, then waits": Case(
         "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that it had not"
     ),
+    "another program in the worker's place": Case(
+        "os.execv('/bin/sleep', ['sleep', '3600'])", 5, "exited", "replaced the worker process by another program"
+    ),
     "TensorFlow not installed": Case(
         "from pipeprof.profiles.worker.versions import import_tensorflow\n"
         "sys.modules['tensorflow'] = None\nimport_tensorflow()",

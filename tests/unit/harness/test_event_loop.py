@@ -226,6 +226,16 @@ def test_a_worker_that_goes_on_without_its_pipe_is_ended(scene):
     assert (ended.reason, seconds) == ("silent", pytest.approx(1 + watches.SILENT_SECONDS, abs=0.1))
 
 
+def test_a_worker_that_another_program_has_replaced_is_recognised(scene):
+    def replaced():
+        scene.worker.successor = "/bin/sleep 3600"
+        scene.worker.hang_up()
+
+    scene.at(1, replaced)
+    ended, _ = scene.run()
+    assert (ended.reason, ended.successor) == ("silent", "/bin/sleep 3600")
+
+
 def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
     scene.at(1, scene.worker.close_output)
     scene.says(5, Done())

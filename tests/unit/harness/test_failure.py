@@ -196,6 +196,17 @@ def test_a_worker_whose_pipe_was_closed_says_so(ended):
     assert "closed descriptors that it had not opened, in phase measure after 1,234 steps" in failure.problem.message
 
 
+@pytest.mark.parametrize("ended", [Ended("silent", -9), Ended("exit", 0), Ended("exit", CHANNEL_LOST)])
+def test_a_worker_that_another_program_has_replaced_says_so(ended):
+    ended.successor = "python train.py"
+    failure = failed(ended, observed(*MEASURING))
+    assert (failure.exit_code, failure.problem.code) == (5, "exited")
+    assert failure.problem.message == (
+        "The pipeline's code replaced the worker process by another program in phase measure after 1,234 steps: look "
+        "for os.exec…() in front of `python train.py`."
+    )
+
+
 # Raised
 
 

@@ -175,6 +175,16 @@ def started(monkeypatch):
     children[0].close()
 
 
+@pytest.mark.parametrize(
+    ("now", "successor"), [("python -u -c worker", None), ("sleep 3600", "sleep 3600"), (None, None)]
+)
+def test_another_program_in_the_workers_process_is_seen(started, monkeypatch, now, successor):
+    worker, _ = started
+    monkeypatch.setattr(worker, "_command_line", "python -u -c worker")
+    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: now)
+    assert worker.successor == successor
+
+
 def test_the_job_is_the_first_command(started):
     worker, child = started
     commands, _, _ = child.inherited

@@ -34,6 +34,14 @@ def test_stat_in_seconds(proc, monkeypatch):
     assert procfs.stat(42, proc) == procfs.Stat("S", 1, 2.0, 0.3, 777)
 
 
+def test_the_words_of_a_command(proc):
+    (proc / "42" / "cmdline").write_bytes(b"python\0-c\0import x\0")
+    assert procfs.command_line(42, proc) == "python -c import x"
+    (proc / "42" / "cmdline").write_bytes(b"")
+    assert procfs.command_line(42, proc) is None
+    assert procfs.command_line(99, proc) is None
+
+
 @pytest.mark.parametrize("name", ["a b", "x) S 1 (", ")", "tf_data (1)"])
 def test_a_name_may_look_like_fields(tmp_path, name):
     make_process(tmp_path, 42, name=name)

@@ -167,6 +167,7 @@ class FakeWorker:
         self.at_end: Callable[[], None] = lambda: None
         self.stack_dumps = 0
         self.is_suspended = False
+        self.successor: str | None = None
         self.ended = 0
         self.output = b""
 
