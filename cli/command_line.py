@@ -126,6 +126,9 @@ def _write_words(options: Mapping[str, Any]) -> Iterator[str]:
             if value is not None:
                 yield str(value)
             continue
+        if value is False and parameter.secondary_opts:
+            yield parameter.secondary_opts[0]
+            continue
         if value is None or value is False or value == parameter.default:
             continue
         flag = max(parameter.opts, key=len)

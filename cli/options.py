@@ -57,17 +57,9 @@ Arg = Annotated[
     ),
 ]
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that run Python code.")]
-Out = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--out",
-        metavar="FILE",
-        help=f"Also write the report to a file ({' or '.join(extensions_of('run'))}); - is stdout. Repeatable.",
-    ),
-]
 
 
-def _format_of(command: str) -> Any:
+def format_of(command: str) -> Any:
     """The option that chooses the format of a command's report."""
     return typer.Option(
         "--format",
@@ -77,9 +69,19 @@ def _format_of(command: str) -> Any:
     )
 
 
-Format = Annotated[str | None, _format_of("run")]
-CheckFormat = Annotated[str | None, _format_of("check")]
-FixFormat = Annotated[str | None, _format_of("fix")]
+def out_of(command: str, what: str = "Also write the report to a file ({}); - is stdout. Repeatable.") -> Any:
+    """The option that names the files of a command's report.
+
+    Args:
+        command: Its name.
+        what: Help text with a gap for the extensions.
+    """
+    return typer.Option("--out", metavar="FILE", help=what.format(" or ".join(extensions_of(command))))
+
+
+Out = Annotated[list[str] | None, out_of("run")]
+Format = Annotated[str | None, format_of("run")]
+CheckFormat = Annotated[str | None, format_of("check")]
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
 FixForce = Annotated[
@@ -98,7 +100,18 @@ Color = Annotated[
         autocompletion=completion.one_of(*COLORS),
     ),
 ]
-Redact = Annotated[bool, typer.Option("--redact", help="Remove home folders, host name and user name.")]
+Redact = Annotated[
+    bool | None,
+    typer.Option(
+        "--redact/--no-redact",
+        help="Remove paths, names and secrets.  [default: in html, md, junit, github and sarif]",
+        show_default=False,
+    ),
+]
+MemoryOfAll = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Print the complete report, and the phases with their times on stderr.")
@@ -148,11 +161,10 @@ ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """What a change may do to the data: nothing, or one of the others."""
 
 
-@dataclass(frozen=True)
-class MeasuringOptions:
+@dataclass(frozen=True, kw_only=True)
+class SharedOptions:
     """Options that every command that measures has, as typed."""
 
-    target: Target
     sets: Set = None
     overlays: Overlay = None
     env: Env = False
@@ -163,19 +175,21 @@ class MeasuringOptions:
     seed: Seed = None
     timeout: Timeout = None
     max_time: MaxTime = None
+    memory_limit: MemoryOfAll = None
     json: Json = False
     force: Force = False
     color: Color = "auto"
-    redact: Redact = False
+    redact: Redact = None
     no_lock: NoLock = False
     quiet: Quiet = False
     verbose: Verbose = False
 
 
-@dataclass(frozen=True)
-class RunOptions(MeasuringOptions):
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
+    target: Target
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
@@ -197,22 +211,16 @@ class RunOptions(MeasuringOptions):
     form: Format = None
 
 
-@dataclass(frozen=True)
-class FixOptions(MeasuringOptions):
+@dataclass(frozen=True, kw_only=True)
+class FixOptions(SharedOptions):
     """All options of ``pipeprof fix``, as typed."""
 
+    target: Target
     write: Annotated[
         bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
     ] = False
-    out: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help=f"Write the result to a file ({' or '.join(extensions_of('fix'))}). Repeatable.",
-        ),
-    ] = None
-    form: FixFormat = None
+    out: Annotated[list[str] | None, out_of("fix", "Write the result to a file ({}). Repeatable.")] = None
+    form: Annotated[str | None, format_of("fix")] = None
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -258,7 +266,7 @@ def typed_command(command: Callable[[Options], None], options: type[Options]) ->
 
     hints = get_type_hints(options, include_extras=True)
     # In a help text, what only this command has comes first.
-    shared = {field.name for field in fields(MeasuringOptions)} - {"target"}
+    shared = {field.name for field in fields(SharedOptions)}
     parameters = [
         Parameter(
             field.name,

@@ -6,19 +6,24 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from pipeprof.cli.formats.registry import Output, extensions_of, lack_of, render
+from pipeprof.cli.formats.registry import Output, extensions_of, is_redacted, lack_of, render
 from pipeprof.cli.options import choice, report_format
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeprof.cli.formats.remarks import Remark
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.text.style import Style
+    from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.judge.verdicts.result import Result
+
+_Document = TypeVar("_Document", bound="Model")
 
 
 class _Texts(Protocol):
@@ -27,8 +32,12 @@ class _Texts(Protocol):
     def __call__(self, kind: str, style: Style, *, to_file: bool) -> str: ...
 
 
-_TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$", re.MULTILINE)
-"""In every text report of a saved profile, the complete one and the default one."""
+_OWN_REPORT = re.compile(
+    rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$|^<!-- pipeprof -->$"
+    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof gate |^ +\"name\": \"pipeprof\",$",
+    re.MULTILINE,
+)
+"""In every report: the end of those for reading, the beginning of those for programs."""
 _TAIL_BYTES = 8192
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists, and pipeprof did not write it; use --force to overwrite it"
@@ -41,10 +50,12 @@ class Outputs:
     Attributes:
         stdout: Format for stdout, or nothing.
         files: Files with their formats, in the order given.
+        redact: Whether to take out what tells about a machine or a person; None for where the format does so.
     """
 
     stdout: str | None = "text"
     files: list[tuple[Path, str]] = field(default_factory=list)
+    redact: bool | None = None
 
     @property
     def profile(self) -> Path | None:
@@ -53,7 +64,13 @@ class Outputs:
 
 
 def plan_outputs(
-    out: Sequence[str] | None, form: str | None, *, json: bool, force: bool, command: str = "run"
+    out: Sequence[str] | None,
+    form: str | None,
+    *,
+    json: bool,
+    force: bool,
+    command: str = "run",
+    redact: bool | None = None,
 ) -> Outputs:
     """Check all outputs before anything is measured.
 
@@ -63,6 +80,7 @@ def plan_outputs(
         json: ``--json`` was given.
         force: Files that pipeprof did not write may be overwritten.
         command: Name of the command whose formats can be chosen.
+        redact: ``--redact`` or ``--no-redact`` was given.
 
     Raises:
         UsageError: A format is unknown, a folder does not exist, or a file was not written by pipeprof.
@@ -71,7 +89,7 @@ def plan_outputs(
     files = [(Path(text), format_of(text, command)) for text in out or [] if text != "-"]
     for path, _ in files:
         check_file("--out", path, force=force, own=is_own_report, taken=_FOREIGN)
-    return Outputs(stdout, files)
+    return Outputs(stdout, files, redact)
 
 
 def format_of(text: str, command: str = "run") -> str:
@@ -150,15 +168,16 @@ def same_file(one: Path, other: Path) -> bool:
 
 
 def is_own_report(path: Path) -> bool:
-    """Whether pipeprof wrote the file, as a profile or as a text report, so that it may be overwritten."""
+    """Whether pipeprof wrote the file, as a document or as a report, so that it may be overwritten."""
     from pipeprof.profiles.document.store import is_own_file
 
     if is_own_file(path):
         return True
     try:
         with path.open("rb") as file:
+            start = file.read(_TAIL_BYTES)
             file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
-            return _TEXT_REPORT.search(file.read()) is not None
+            return any(_OWN_REPORT.search(part) for part in (start, file.read()))
     except OSError:
         return False
 
@@ -180,13 +199,45 @@ def as_text(
     saved: Path | None,
     selection: Selection | None = None,
     *,
+    redact: bool | None = None,
     to_file: bool = False,
 ) -> str:
     """Render the profile, or the selected part of its report, in one of the formats."""
-    from pipeprof.cli.report.report import build_report
+    from pipeprof.cli.report.report import Selection, build_report
 
-    output = Output(profile, lambda: build_report(profile, shown_path(saved), selection), style)
+    shown, path = prepare(profile, saved, hidden=is_redacted(kind, redact))
+    output = Output(
+        shown,
+        lambda: build_report(shown, path, selection),
+        style,
+        complete=lambda: build_report(shown, path, Selection(verbose=True)),
+        remarks=lambda: remarks_here(shown),
+    )
     return render(kind, output, to_file=to_file)
+
+
+def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
+    """A document and the path of its file as they are to be shown.
+
+    Args:
+        document: A profile or a result.
+        saved: Its file, if there is one.
+        hidden: Without what tells about this machine and its user.
+    """
+    from pipeprof.cli.private import hide_here, redact_here
+
+    path = shown_path(saved)
+    if not hidden:
+        return document, path
+    return redact_here(document), hide_here(path) if path is not None else None
+
+
+def remarks_here(document: Profile | Result) -> list[Remark]:
+    """A document as remarks on lines of files of the repository that the current folder is in."""
+    from pipeprof.cli.pages.remarks import Checkout, remarks_on
+    from pipeprof.cli.private import place_in_repository
+
+    return remarks_on(document, Checkout(*place_in_repository()))
 
 
 def select(
@@ -230,14 +281,14 @@ def write_reports(
     """
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
-        return as_text(profile, kind, style, saved, selection, to_file=to_file)
+        return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
     lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
     for path, lack in lacking.items():
         older = "; the file there is an older one" if path.exists() else ""
         say(f"pipeprof: note: {path} is not written: {lack}{older}")
     files = [(path, kind) for path, kind in outputs.files if path not in lacking]
-    write_texts(text, Outputs(outputs.stdout, files), color, saved)
+    write_texts(text, replace(outputs, files=files), color, saved)
 
 
 def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) -> None:

@@ -40,7 +40,7 @@ def without_commands(text: str, form: str = "text") -> str:
     """
     if form == "github":
         return text
-    return spell_in_json(text) if form == "json" else spell_commands(text)
+    return spell_in_json(text) if form in {"json", "sarif"} else spell_commands(text)
 
 
 def write_stdout(text: str, form: str = "text") -> None:

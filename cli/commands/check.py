@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
-from pipeprof.cli.options import Arg, CheckFormat, Color, Env, Json, NoPython, Overlay, Set, Target
+from pipeprof.cli.options import Arg, CheckFormat, Color, Env, Json, NoPython, Overlay, Redact, Set, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def check(
     form: CheckFormat = None,
     json: Json = False,
     color: Color = "auto",
+    redact: Redact = None,
 ) -> None:
     """Check a target without running it: errors, memory, rules.
 
@@ -66,6 +67,7 @@ def check(
     Loads no TensorFlow.
     """
     from pipeprof.cli import options, streams
+    from pipeprof.cli.private import hide_here
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -89,7 +91,10 @@ def check(
             # stdout is for the spec or the Python code: it may be a file.
             raise
         streams.write_stdout(
-            _list_errors(error, color) if kind == "text" else _encoded(_with_errors(target, changes, error), kind), kind
+            _list_errors(error, color)
+            if kind == "text"
+            else _encoded(_with_errors(target, changes, error), kind, redact=redact),
+            kind,
         )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
@@ -108,7 +113,8 @@ def check(
         unread = loaded is not None and advice.findings is None
         exit_code = INTERNAL if unread else GATE if advice.findings else OK
     if kind == "text":
-        streams.write_stdout(_as_text(target, loaded, advice, color, asked=limit is not None))
+        text = _as_text(target, loaded, advice, color, asked=limit is not None)
+        streams.write_stdout(hide_here(text) if redact else text)
     else:
         profile = _document(
             target,
@@ -120,7 +126,7 @@ def check(
             advice=advice,
             exit_code=exit_code,
         )
-        streams.write_stdout(_encoded(profile, kind), kind)
+        streams.write_stdout(_encoded(profile, kind, redact=redact), kind)
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -212,12 +218,12 @@ def _uncounted(advice: StaticAdvice) -> list[Message]:
     return [Message(code="memory-not-predicted", message=f"Not predicted: {name}") for name in advice.open]
 
 
-def _encoded(profile: Profile, kind: str) -> str:
+def _encoded(profile: Profile, kind: str, *, redact: bool | None) -> str:
     """Encode the profile in a machine-readable format."""
-    from pipeprof.cli.formats.registry import Output, render
+    from pipeprof.cli import output
     from pipeprof.cli.text.style import Style
 
-    return render(kind, Output(profile, lambda: (), Style()))
+    return output.as_text(profile, kind, Style(), None, redact=redact)
 
 
 def _document(

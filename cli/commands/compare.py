@@ -43,7 +43,9 @@ def compare(given: CompareOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     pairs = options.whole("--pairs", given.pairs) or PAIRS
-    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="compare")
+    outputs = output.plan_outputs(
+        given.out, given.form, json=given.json, force=given.force, command="compare", redact=given.redact
+    )
     if given.b is None and not given.b_sets:
         msg = "compare needs two pipelines: give another target, or --b-set PATH=VALUE to change the first one"
         raise UsageError(msg)

@@ -12,9 +12,9 @@ from pipeprof.cli.options import FixOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from functools import partial
     from pathlib import Path
 
+    from pipeprof.cli.commands.run import Measuring
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""
@@ -56,16 +54,19 @@ def fix(given: FixOptions) -> None:
     from contextlib import ExitStack
 
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.commands.run import make_writer, refuse
+    from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
 
     options.choice("--color", given.color, options.COLORS)
-    settings = _settings(given)
+    settings = settings_of(given)
     budget, allow = options.duration("--budget", given.budget), options.classes(given.allow)
-    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="fix")
+    outputs = output.plan_outputs(
+        given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
+    )
     selection = output.select(outputs, verbose=given.verbose)
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
@@ -87,16 +88,17 @@ def fix(given: FixOptions) -> None:
     chosen = settings(target=parsed, loaded=loaded, seconds=min(FIRST_SECONDS, FIRST_SHARE * budget))
     reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
-    writer = make_writer(parsed, loaded, outputs.profile, redact=given.redact)
+    writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     with ExitStack() as ending:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             profile = run_sample(replace(chosen, memory_limit=None), writer, progress)
             # What was measured is reported, whatever ends the search.
-            ending.callback(_finish, given, profile, writer, outputs, selection, loaded)
+            ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
-                _search(profile, chosen, outputs, writer, progress, budget, allow, reread, end_at, convert_to)
+                measuring = Measuring(chosen, writer, progress, end_at)
+                _search(profile, measuring, budget, allow, outputs=outputs, reread=reread, convert_to=convert_to)
         finally:
             progress.close()
     refuse(profile, loaded)
@@ -121,75 +123,52 @@ def _conversion(given: FixOptions) -> ConvertTarget | None:
     return target
 
 
-def _settings(given: FixOptions) -> partial[RunSettings]:
-    """The settings of the first run, but for its target."""
-    import sys
-    from functools import partial
-
-    from pipeprof.cli import options
-    from pipeprof.profiles.harness.settings import RunSettings
-
-    return partial(
-        RunSettings,
-        command=["pipeprof", *sys.argv[1:]],
-        step=options.step(given.step),
-        dispatch=options.dispatch(given.dispatch),
-        seed=options.whole("--seed", given.seed, 0),
-        timeout=options.duration("--timeout", given.timeout),
-        max_time=options.duration("--max-time", given.max_time),
-        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
-        lock=not given.no_lock,
-    )
-
-
-def _search(  # noqa: PLR0917 - what a search has
+def _search(
     profile: Profile,
-    settings: RunSettings,
-    outputs: Outputs,
-    writer: ProfileWriter,
-    progress: RunProgress,
+    run: Measuring,
     budget: float,
     allow: Sequence[Semantics],
+    *,
+    outputs: Outputs,
     reread: Reread | None,
-    end_at: float | None,
     convert_to: ConvertTarget | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
 
     def save() -> None:
-        writer.write(profile)
+        run.writer.write(profile)
 
     try:
         search(
             profile,
-            settings,
+            run.settings,
             budget,
-            progress,
+            run.progress,
             allow=allow,
             reread=reread,
-            end_at=end_at,
+            end_at=run.end_at,
             save=save,
             convert_to=convert_to,
         )
-        _add_python_diff(profile, settings.target, outputs)
+        _add_python_diff(profile, run.settings.target, outputs)
     finally:
-        writer.write(profile, final=True)
+        run.writer.write(profile, final=True)
 
 
-def _finish(  # noqa: PLR0917 - what there is to write
+def _finish(
     given: FixOptions,
     profile: Profile,
     writer: ProfileWriter,
-    outputs: Outputs,
-    selection: Selection,
     loaded: LoadedSpec | None,
+    *,
+    report: tuple[Outputs, Selection],
 ) -> None:
     """Print and write everything, and change the spec itself, also where a report cannot be written."""
     from pipeprof.cli.commands.run import finish
 
     try:
-        finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
+        finish(profile, writer, *report, color=given.color)
     finally:
         if given.write and loaded is not None:
             _write_spec(profile, loaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from pipeprof.cli.comparing.options import GateOptions, budgets
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pipeprof.cli.targets.sides import GivenSide
+    from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
     from pipeprof.profiles.judge.verdicts.result import Result
@@ -26,6 +28,21 @@ EPILOG = epilog(
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
     "pipeprof gate spec.yaml --self-test",
 )
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a gate is asked.
+
+    Attributes:
+        given: The options.
+        judged: What counts, by metric.
+        most: Pairs after which it ends.
+    """
+
+    given: GateOptions
+    judged: Mapping[str, Judged]
+    most: int
 
 
 def gate(given: GateOptions) -> None:
@@ -46,7 +63,9 @@ def gate(given: GateOptions) -> None:
     options.choice("--color", given.color, options.COLORS)
     most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
     flags = budgets(given)
-    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, command="gate")
+    outputs = output.plan_outputs(
+        given.out, given.form, json=given.json, force=given.force, command="gate", redact=given.redact
+    )
     _check_ways(given)
     with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
         first, second = given.against or given.target, given.target
@@ -60,12 +79,29 @@ def gate(given: GateOptions) -> None:
         of = a if given.baseline is not None else b
         loaded = of.settings.loaded if of.settings is not None else None
         judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
+        if loaded is not None:
+            _check_stages(loaded, flags)
+        question = _Question(given, judged, most)
         if given.baseline is not None:
-            result = _with_baseline(given, Path(given.baseline), a, b, judged, most)
+            result = _with_baseline(question, Path(given.baseline), a, b)
         else:
-            body = partial(_against, given, (a, b), judged, most)
+            body = partial(_against, question, (a, b))
             result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
+
+
+def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
+    """Refuse budgets of the command line for stages that a spec does not have."""
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.budgets import stage_of
+    from pipeprof.pipelines.spec.models import names_of_stages
+    from pipeprof.pipelines.suggest import did_you_mean
+
+    names = names_of_stages(loaded.spec)
+    for stage in filter(None, map(stage_of, flags)):
+        if stage not in names:
+            msg = f"--max-stage-ms: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}"
+            raise UsageError(msg)
 
 
 def _check_ways(given: GateOptions) -> None:
@@ -85,41 +121,50 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(msg)
 
 
-def _against(  # noqa: PLR0917 - what a gate has
-    given: GateOptions,
+def _against(
+    question: _Question,
     sides: tuple[GivenSide, GivenSide],
-    judged: Mapping[str, Judged],
-    most: int,
     result: Result,
     save: Callable[[], object],
     progress: RunProgress,
 ) -> None:
     """Measure both sides, and judge."""
     from pipeprof.cli.comparing.session import end_of, live
+    from pipeprof.pipelines.spec.budgets import stage_of
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
-    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
+    from pipeprof.profiles.judge.verdicts.gating import (
+        conclude_gate,
+        has_other_batches,
+        has_seen_enough,
+        judged_for,
+        not_measured,
+    )
     from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
-    a, b = sides
+    (a, b), judged = sides, question.judged
     if b.shown.dirty:
         note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
         result.warnings.append(Message(code="dirty-tree", message=note))
     plan = SessionPlan(
-        enough=lambda so_far: has_seen_enough(so_far, most),
+        enough=lambda so_far: has_seen_enough(so_far, question.most),
         rows=lambda pairs: rows_of(pairs, judged_for(result, judged)),
         profiled=False,
+        metrics=judged,
         end_at=end_of(b),
     )
     both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
     measure(both, result, plan, progress, save)
     if result.errors:
         return
-    if given.self_test:
+    if question.given.self_test:
         _test_itself(both, result, plan, progress, judged)
         return
+    if has_other_batches(a.shown, b.shown) and any(map(stage_of, judged)):
+        note = "the batches of the two sides have other sizes: what a stage takes per batch is not compared"
+        result.warnings.append(Message(code="other-batches", message=note))
     conclude_gate(result, not_measured(result, judged_for(result, judged)))
     result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
 
@@ -162,9 +207,7 @@ def _reference(folder: Path) -> str:
     return str(write_reference(folder / "reference"))
 
 
-def _with_baseline(  # noqa: PLR0917 - what a gate has
-    given: GateOptions, path: Path, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], most: int
-) -> Result:
+def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) -> Result:
     """Judge the target against a stored baseline, or measure one.
 
     Raises:
@@ -177,6 +220,7 @@ def _with_baseline(  # noqa: PLR0917 - what a gate has
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
 
+    given, judged = question.given, question.judged
     b.shown.text = stored.REFERENCE_NAME
     known = None
     if given.update_baseline:
@@ -184,15 +228,19 @@ def _with_baseline(  # noqa: PLR0917 - what a gate has
     else:
         known = stored.load_baseline(path, a.shown.text)
     out = [*(given.out or []), *([str(path)] if known is None else [])]
-    outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate")
+    outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
 
     def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
         rows = partial(stored.rows_against, known.pairs if known is not None else (), judged=judged)
         other = known is not None and stored.is_other_host(known.a.host, result.a.host)
         plan = SessionPlan(
-            enough=lambda so_far: len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, most),
+            enough=lambda so_far: (
+                len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
+            ),
             rows=lambda pairs: rows(pairs, other_host=other),
             profiled=False,
+            metrics=judged,
+            timed=("a",),
             end_at=end_of(a),
         )
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)

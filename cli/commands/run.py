@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +12,6 @@ from pipeprof.cli.options import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
@@ -37,6 +36,23 @@ EPILOG = epilog(
 )
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """A measurement that goes on.
+
+    Attributes:
+        settings: What is measured and how.
+        writer: Saves the profile.
+        progress: Receives what is being measured.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+    """
+
+    settings: RunSettings
+    writer: ProfileWriter
+    progress: RunProgress
+    end_at: float | None
+
+
 def run(given: RunOptions) -> None:
     """Measure a pipeline and report its bottleneck.
 
@@ -50,33 +66,24 @@ def run(given: RunOptions) -> None:
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
-    from pipeprof.profiles.harness.settings import RunSettings
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
     if budget is not None and given.no_verify:
         msg = "--budget limits the verification that --no-verify switches off: give one of them"
         raise UsageError(msg)
-    step = options.step(given.step)
     settings = partial(
-        RunSettings,
-        command=["pipeprof", *sys.argv[1:]],
-        step=step,
-        dispatch=options.dispatch(given.dispatch),
+        settings_of(given),
         seconds=options.duration("--seconds", given.seconds),
         steps=options.whole("--steps", given.steps),
-        seed=options.whole("--seed", given.seed, 0),
         cold=True if given.cold else None,
-        timeout=options.duration("--timeout", given.timeout),
-        max_time=options.duration("--max-time", given.max_time),
-        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
-        lock=not given.no_lock,
         calibrate=not given.no_verify,
     )
-    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force)
+    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
@@ -85,7 +92,7 @@ def run(given: RunOptions) -> None:
         raise UsageError(msg)
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
-        given.target, changes, no_python=given.no_python, step=step, arguments=given.args or []
+        given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
     _check_plan(given, outputs, loaded)
     for note in loaded.notes if loaded is not None else ():
@@ -93,7 +100,7 @@ def run(given: RunOptions) -> None:
 
     from pipeprof.profiles.harness.harness import run_sample
 
-    writer = make_writer(parsed, loaded, outputs.profile, redact=given.redact)
+    writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     chosen = settings(target=parsed, loaded=loaded)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
@@ -101,9 +108,9 @@ def run(given: RunOptions) -> None:
         try:
             profile = run_sample(chosen, writer, progress)
             # What was measured is reported, whatever ends what follows.
-            ending.callback(finish, profile, writer, outputs, selection, color=given.color, redact=given.redact)
+            ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if not given.no_verify and not profile.exit_code:
-                _verify(profile, chosen, budget, progress, changes, end_at, writer)
+                _verify(profile, Measuring(chosen, writer, progress, end_at), budget, changes)
         finally:
             progress.close()
     refuse(profile, loaded)
@@ -124,15 +131,7 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(  # noqa: PLR0917 - what a run has
-    profile: Profile,
-    settings: RunSettings,
-    budget: float | None,
-    progress: RunProgress,
-    changes: Changes,
-    end_at: float | None,
-    writer: ProfileWriter,
-) -> None:
+def _verify(profile: Profile, run: Measuring, budget: float | None, changes: Changes) -> None:
     """Try what the findings propose."""
     import os
 
@@ -142,49 +141,46 @@ def _verify(  # noqa: PLR0917 - what a run has
     def reload(flags: Sequence[str]) -> LoadedSpec:
         environment = os.environ if changes.env else None
         sets = [*changes.sets, *flags]
-        return check_spec(settings.target.path, sets, overlays=changes.overlays, environment=environment)
+        return check_spec(run.settings.target.path, sets, overlays=changes.overlays, environment=environment)
 
     seconds = budget if budget is not None else DEFAULT_BUDGET
     try:
         verify(
             profile,
-            settings,
+            run.settings,
             seconds,
-            progress,
-            reload=reload if settings.loaded is not None else None,
-            end_at=end_at,
-            save=lambda: writer.write(profile),
+            run.progress,
+            reload=reload if run.settings.loaded is not None else None,
+            end_at=run.end_at,
+            save=lambda: run.writer.write(profile),
         )
     finally:
-        writer.write(profile, final=True)
+        run.writer.write(profile, final=True)
 
 
-def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
+def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:
     """Make the writer of a run's profile."""
     from datetime import datetime, timezone
 
-    from pipeprof.profiles.document.redaction import redact_here
+    from pipeprof.cli.private import redact_here
     from pipeprof.profiles.document.store import ProfileWriter, places
 
     name = (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return ProfileWriter(places(name, stamp, out), redact_here if redact else None)
+    return ProfileWriter(places(name, stamp, outputs.profile), redact_here if outputs.redact else None)
 
 
-def finish(
-    profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str, redact: bool
-) -> None:
+def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str) -> None:
     """Print and write everything, then raise if the profile could not be saved."""
     from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
-    from pipeprof.profiles.document.redaction import redact_here
 
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
     try:
-        output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path, selection)
+        output.write_reports(profile, outputs, color, writer.path, selection)
     except streams.OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:

@@ -46,7 +46,7 @@ def show(
     out: Out = None,
     force: Force = False,
     color: Color = "auto",
-    redact: Redact = False,
+    redact: Redact = None,
 ) -> None:
     """Print the report of saved profiles.
 
@@ -57,18 +57,19 @@ def show(
     from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
-    from pipeprof.profiles.document.redaction import redact_here
     from pipeprof.profiles.document.store import load_saved
-    from pipeprof.profiles.judge.saved_result import is_result
+    from pipeprof.profiles.judge.saved_result import kind_of_result
 
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
-    outputs = output.plan_outputs(out, form, json=json, force=force)
-    selection = output.select(outputs, verbose=verbose, sections=section, finding=number)
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
+    kinds = [kind for path in paths if (kind := kind_of_result(path)) is not None]
+    command = "show" if not kinds else "compare" if kinds[0] == "compare" else "gate"
+    outputs = output.plan_outputs(out, form, json=json, force=force, command=command, redact=redact)
+    selection = output.select(outputs, verbose=verbose, sections=section, finding=number)
     _require_one(paths, outputs.files, "--out")
     _require_one(paths, number, "--finding")
-    if any(map(is_result, paths)):
+    if kinds:
         _show_result(paths, outputs, selection, color)
         return
     saved = [load_saved(path) for path in paths]
@@ -77,14 +78,12 @@ def show(
     documents = [profile.profile for profile in saved]
     if number is not None:
         _require_finding(documents[0], number)
-    if redact:
-        documents = [redact_here(document) for document in documents]
     if len(documents) == 1:
         output.write_reports(documents[0], outputs, color, paths[0], selection)
         return
     style = style_of(sys.stdout, color)
     texts = [
-        output.as_text(document, outputs.stdout or "text", style, path, selection)
+        output.as_text(document, outputs.stdout or "text", style, path, selection, redact=redact)
         for document, path in zip(documents, paths, strict=True)
     ]
     if outputs.stdout == "json":
@@ -103,8 +102,8 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
     if len(paths) > 1:
         msg = f"{paths[0]} and others: a result of compare or gate is shown alone"
         raise UsageError(msg)
-    if selection.sections or selection.finding is not None or {"plan", "yaml", "patch"} & {outputs.stdout}:
-        msg = f"{paths[0]} is a result of compare or gate: it has no sections, findings or plan"
+    if selection.sections or selection.finding is not None:
+        msg = f"{paths[0]} is a result of compare or gate: it has no sections or findings"
         raise UsageError(msg)
     write_result(load_result(paths[0]), paths[0], outputs, color, verbose=selection.verbose)
 

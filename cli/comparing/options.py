@@ -8,34 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli import completion
-from pipeprof.cli.formats.registry import extensions_of, names_of
-from pipeprof.cli.options import (
-    Arg,
-    Color,
-    Dispatch,
-    Env,
-    Force,
-    Json,
-    MaxTime,
-    NoLock,
-    NoPython,
-    Overlay,
-    Quiet,
-    Seed,
-    Set,
-    Step,
-    Target,
-    Timeout,
-    Verbose,
-)
+from pipeprof.cli.options import SharedOptions, Target, format_of, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.budgets import Budget
 
 
-@dataclass(frozen=True)
-class CompareOptions:
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(SharedOptions):
     """All options of ``pipeprof compare``, as typed."""
 
     a: Annotated[
@@ -66,47 +47,12 @@ class CompareOptions:
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse saved profiles of other hosts or versions (exit code 6).")
     ] = False
-    sets: Set = None
-    overlays: Overlay = None
-    env: Env = False
-    args: Arg = None
-    no_python: NoPython = False
-    step: Step = None
-    dispatch: Dispatch = None
-    seed: Seed = None
-    timeout: Timeout = None
-    max_time: MaxTime = None
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
-    ] = None
-    out: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help=f"Also write the report to a file ({' or '.join(extensions_of('compare'))}). Repeatable.",
-        ),
-    ] = None
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(names_of("compare")),
-            help="Output format on stdout.  [default: text]",
-            autocompletion=completion.one_of(*names_of("compare")),
-        ),
-    ] = None
-    json: Json = False
-    force: Force = False
-    color: Color = "auto"
-    no_lock: NoLock = False
-    quiet: Quiet = False
-    verbose: Verbose = False
+    out: Annotated[list[str] | None, out_of("compare")] = None
+    form: Annotated[str | None, format_of("compare")] = None
 
 
-@dataclass(frozen=True)
-class GateOptions:
+@dataclass(frozen=True, kw_only=True)
+class GateOptions(SharedOptions):
     """All options of ``pipeprof gate``, as typed."""
 
     target: Target
@@ -150,46 +96,17 @@ class GateOptions:
     max_first_batch_s: Annotated[
         str | None, typer.Option(metavar="BUDGET", help="Time until the first batch, e.g. 20% or 5s.")
     ] = None
+    max_stage_ms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max-stage-ms", metavar="STAGE=BUDGET", help="Time in a stage per batch, e.g. decode=10%. Repeatable."
+        ),
+    ] = None
     max_disk_bytes_per_element: Annotated[
         str | None, typer.Option(metavar="BUDGET", help="Bytes read from the disk per element.")
     ] = None
-    sets: Set = None
-    overlays: Overlay = None
-    env: Env = False
-    args: Arg = None
-    no_python: NoPython = False
-    step: Step = None
-    dispatch: Dispatch = None
-    seed: Seed = None
-    timeout: Timeout = None
-    max_time: MaxTime = None
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
-    ] = None
-    out: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help=f"Also write the report to a file ({' or '.join(extensions_of('gate'))}). Repeatable.",
-        ),
-    ] = None
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(names_of("gate")),
-            help="Output format on stdout.  [default: text]",
-            autocompletion=completion.one_of(*names_of("gate")),
-        ),
-    ] = None
-    json: Json = False
-    force: Force = False
-    color: Color = "auto"
-    no_lock: NoLock = False
-    quiet: Quiet = False
-    verbose: Verbose = False
+    out: Annotated[list[str] | None, out_of("gate")] = None
+    form: Annotated[str | None, format_of("gate")] = None
 
 
 def budgets(given: GateOptions) -> dict[str, Budget | None]:
@@ -198,16 +115,27 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     Raises:
         UsageError: One is no budget of its metric.
     """
-    from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
+    from pipeprof.pipelines.spec.budgets import STAGE_UNITS, UNITS, stage_metric
 
     found: dict[str, Budget | None] = {}
     for name, unit in UNITS.items():
         text = getattr(given, f"max_{name}", None)
-        if text is None:
-            continue
-        try:
-            found[name] = parse_budget(text, unit)
-        except ValueError as error:
-            msg = f"--max-{name.replace('_', '-')}: {error}"
-            raise UsageError(msg) from None
+        if text is not None:
+            found[name] = _budget(f"--max-{name.replace('_', '-')}", text, unit)
+    for one in given.max_stage_ms or ():
+        stage, equals, text = one.rpartition("=")
+        if not (equals and stage and text):
+            msg = f"--max-stage-ms: got {one!r}, expected a stage and its budget such as decode=10%"
+            raise UsageError(msg)
+        found[stage_metric(stage)] = _budget("--max-stage-ms", text, STAGE_UNITS["time_ms"])
     return found
+
+
+def _budget(flag: str, text: str, unit: str) -> Budget:
+    from pipeprof.pipelines.spec.budgets import parse_budget
+
+    try:
+        return parse_budget(text, unit)
+    except ValueError as error:
+        msg = f"{flag}: {error}"
+        raise UsageError(msg) from None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeprof.cli import output
 from pipeprof.cli.comparing.report import build_result
-from pipeprof.cli.formats.registry import Output, render
+from pipeprof.cli.formats.registry import Output, is_redacted, render
+from pipeprof.cli.private import redact_here
 from pipeprof.cli.text.progress import progress_for
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
@@ -61,7 +62,10 @@ def compared(
         a=a.shown,
         b=b.shown,
     )
-    writer = ProfileWriter(places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile))
+    writer = ProfileWriter(
+        places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
+        redact_here if outputs.redact else None,
+    )
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         body(result, lambda: writer.write(result), progress)
@@ -110,7 +114,14 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
     """
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
-        blocks = build_result(result, output.shown_path(saved), verbose=verbose)
-        return render(kind, Output(result, lambda: blocks, style), to_file=to_file)
+        shown, path = output.prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
+        one = Output(
+            shown,
+            lambda: build_result(shown, path, verbose=verbose),
+            style,
+            complete=lambda: build_result(shown, path, verbose=True),
+            remarks=lambda: output.remarks_here(shown),
+        )
+        return render(kind, one, to_file=to_file)
 
     output.write_texts(text, outputs, color, saved)

@@ -56,4 +56,4 @@ def _render(output: Output) -> str:
     return junit(output.result)
 
 
-FORMAT = Format("junit", (".xml",), frozenset({"gate"}), _render, order=6, exact=True)
+FORMAT = Format("junit", (".xml",), frozenset({"gate"}), _render, order=6, exact=True, redacted=True)

@@ -20,6 +20,8 @@ from pipeprof.cli.text.blocks import (
     Table,
 )
 
+OWN = "<!-- pipeprof -->"
+"""Ends a file, so that the next report may replace it; no reader sees it."""
 _SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]<>|#~"})
 
 
@@ -107,7 +109,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _render(output: Output) -> str:
-    return markdown(output.blocks())
+    return f"{markdown(output.blocks())}\n{OWN}\n"
 
 
-FORMAT = Format("md", (".md",), frozenset({"run", "show", "fix", "compare", "gate"}), _render, order=4)
+FORMAT = Format("md", (".md",), frozenset({"run", "show", "fix", "compare", "gate"}), _render, order=4, redacted=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.streams import without_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from pipeprof.cli.formats.remarks import Remark
     from pipeprof.cli.text.blocks import Block
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
@@ -28,11 +29,15 @@ class Output:
         document: The whole document.
         blocks: The report on it, built on first use.
         style: Width, colour and characters, for text.
+        complete: The report with all its numbers, for formats that have room for it.
+        remarks: The document as remarks on lines of files, for reviews of code.
     """
 
     document: Profile | Result
     blocks: Callable[[], Iterable[Block]]
     style: Style
+    complete: Callable[[], Iterable[Block]] | None = None
+    remarks: Callable[[], Sequence[Remark]] = tuple
 
     @property
     def profile(self) -> Profile:
@@ -62,6 +67,7 @@ class Format:
         render: The output as text.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
+        redacted: Others may read it: what tells about a machine or a person is taken out unless the user wants it.
         lack: Why there is nothing to write of a profile, in words; None where there is something.
     """
 
@@ -71,6 +77,7 @@ class Format:
     render: Callable[[Output], str]
     order: int = 50
     exact: bool = False
+    redacted: bool = False
     lack: Callable[[Profile], str | None] = lambda _profile: None
 
 
@@ -91,7 +98,7 @@ def formats_of(command: str) -> tuple[Format, ...]:
 
     Example:
         >>> [one.name for one in formats_of("run")]
-        ['text', 'json', 'md', 'plan']
+        ['text', 'json', 'github', 'md', 'html', 'sarif', 'plan']
     """
     return tuple(format_ for format_ in all_formats() if command in format_.commands)
 
@@ -106,7 +113,7 @@ def extensions_of(command: str) -> dict[str, str]:
 
     Example:
         >>> extensions_of("run")
-        {'.json': 'json', '.md': 'md', '.plan.json': 'plan', '.txt': 'text'}
+        {'.html': 'html', '.json': 'json', '.md': 'md', '.plan.json': 'plan', '.sarif': 'sarif', '.txt': 'text'}
     """
     found = {extension: format_.name for format_ in formats_of(command) for extension in format_.extensions}
     return dict(sorted(found.items()))
@@ -120,6 +127,16 @@ def lack_of(name: str, profile: Profile) -> str | None:
         profile: What the file is to show.
     """
     return next(format_ for format_ in all_formats() if format_.name == name).lack(profile)
+
+
+def is_redacted(name: str, wanted: bool | None) -> bool:
+    """Whether a format shows a redacted document.
+
+    Args:
+        name: Of the format.
+        wanted: What the user says; None for what is usual in the format.
+    """
+    return next(format_ for format_ in all_formats() if format_.name == name).redacted if wanted is None else wanted
 
 
 def render(name: str, output: Output, *, to_file: bool = False) -> str:

@@ -39,10 +39,18 @@ _WARNINGS = {
         "Two saved profiles were measured on different hosts.",
         "Measure both now: pipeprof compare with the targets.",
     ),
+    "other-batches": (
+        "The batches of the two sides have other sizes: what a stage takes per batch is not compared.",
+        "Give the stage a limit, which is about one side alone, or compare pipelines with the same batches.",
+    ),
     "other-step": ("Two saved profiles were measured with different steps.", "Measure both with the same --step."),
     "other-versions": (
         "Two saved profiles were measured with different versions.",
         "Measure both now: pipeprof compare with the targets.",
+    ),
+    "stage-not-timed": (
+        "A stage that has a budget has no time on one side: it is missing, fused with another, or not in the model.",
+        "Name another stage; without its time the gate has no verdict on it.",
     ),
     "time-over": ("--max-time ended a session before its last pair.", "Raise it; the pairs so far are complete."),
     "cache-elsewhere": (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeprof.cli.options import SharedOptions
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.judge.git_refs import RefTarget
@@ -18,70 +20,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 4.0
 """Length of the measurement of each side alone, which shows its stages."""
-
-
-class SideOptions(Protocol):
-    """The options that both sides share; see `pipeprof.cli.options.RunOptions`."""
-
-    @property
-    def sets(self) -> list[str] | None:
-        """Of ``--set``."""
-        ...
-
-    @property
-    def overlays(self) -> list[str] | None:
-        """Of ``-f``."""
-        ...
-
-    @property
-    def env(self) -> bool:
-        """Of ``--env``."""
-        ...
-
-    @property
-    def args(self) -> list[str] | None:
-        """Of ``--arg``."""
-        ...
-
-    @property
-    def no_python(self) -> bool:
-        """Of ``--no-python``."""
-        ...
-
-    @property
-    def step(self) -> str | None:
-        """Of ``--step``."""
-        ...
-
-    @property
-    def dispatch(self) -> str | None:
-        """Of ``--dispatch``."""
-        ...
-
-    @property
-    def seed(self) -> str | None:
-        """Of ``--seed``."""
-        ...
-
-    @property
-    def timeout(self) -> str | None:
-        """Of ``--timeout``."""
-        ...
-
-    @property
-    def max_time(self) -> str | None:
-        """Of ``--max-time``."""
-        ...
-
-    @property
-    def memory_limit(self) -> str | None:
-        """Of ``--memory-limit``."""
-        ...
-
-    @property
-    def no_lock(self) -> bool:
-        """Of ``--no-lock``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +49,7 @@ class GivenSide:
 
 
 def read_sides(
-    given: SideOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
+    given: SharedOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
     """Read both sides; nothing runs.
 
@@ -151,7 +89,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
+def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
     """Read one side.
 
     Args:
@@ -161,6 +99,7 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
         own: Values of ``--b-set`` for this side.
         folder: For the tree of a git ref.
     """
+    from pipeprof.cli.targets.settings import settings_of
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.profiles.judge.git_refs import parse_ref
     from pipeprof.profiles.judge.verdicts.result import Side
@@ -179,9 +118,24 @@ def _read(given: SideOptions, text: str, other: str, own: Sequence[str], folder:
     side = Side(
         text=shown + "".join(f" --set {one}" for one in own),
         file=str(target.path) if ref is not None else None,
+        location=_where(target, loaded) if ref is None else None,
         ref=commit,
     )
-    return GivenSide(side, _settings(given, target, loaded))
+    return GivenSide(side, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
+
+
+def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
+    """The line where a pipeline is written: the first stage of a spec, the definition of a function."""
+    from pipeprof.pipelines.target.bindings import bindings_of
+    from pipeprof.profiles.document.base import Location
+
+    if loaded is not None:
+        at = loaded.locate("stages.0" if loaded.spec.stages else "source")
+        return Location(file=at.file, line=at.line, column=at.column) if at is not None and at.line else None
+    name = (target.function or "").partition(".")[0]
+    found = [one.node for one in bindings_of(target.path).all if one.name == name]
+    line = getattr(found[-1], "lineno", None) if found else None
+    return Location(file=str(target.path), line=line) if line else None
 
 
 def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, str]:
@@ -234,7 +188,7 @@ def _refuse_module(text: str, path: str) -> None:
         raise UsageError(msg)
 
 
-def _load(given: SideOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
+def _load(given: SharedOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
     from pipeprof.cli.targets.load import Changes, load_target
@@ -247,27 +201,6 @@ def _load(given: SideOptions, file: str, other: str, own: Sequence[str]) -> tupl
         no_python=given.no_python,
         step=options.step(given.step),
         arguments=(given.args or []) if not is_spec or with_spec else [],
-    )
-
-
-def _settings(given: SideOptions, target: ParsedTarget, loaded: LoadedSpec | None) -> RunSettings:
-    import sys
-
-    from pipeprof.cli import options
-    from pipeprof.profiles.harness.settings import RunSettings
-
-    return RunSettings(
-        target=target,
-        loaded=loaded,
-        command=["pipeprof", *sys.argv[1:]],
-        step=options.step(given.step),
-        dispatch=options.dispatch(given.dispatch),
-        seconds=LOOK_SECONDS,
-        seed=options.whole("--seed", given.seed, 0),
-        timeout=options.duration("--timeout", given.timeout),
-        max_time=options.duration("--max-time", given.max_time),
-        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
-        lock=not given.no_lock,
     )
 
 

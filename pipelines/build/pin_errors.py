@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from pipeprof.pipelines.errors import PipelineFailedError, PlainError
+from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, PlainError
 
 _LONGEST = 400
 
@@ -131,7 +131,8 @@ def short_message(problem: BaseException) -> str:
         raised = [line for line in lines[1:] if re.match(r"[A-Z]\w*(Error|Exception|Warning|Interrupt|Exit)?: ", line)]
         lines = [raised[-1]] if raised else lines[-1:]
     message = " ".join(lines[:2]) if lines else ""
-    if isinstance(problem, PlainError):
+    if isinstance(problem, PlainError | PipeprofError):
+        # Sentences of our own, such as that a Python file is gone, need no name of a class.
         return message
     name = type(problem).__name__
     message = message if message.startswith(f"{name}: ") else f"{name}: {message}" if message else name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import fnmatch
 import glob
 import itertools
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from pipeprof.pipelines.data.inspect.npy_header import MAGIC, check_header_length
+from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.saved_rows import SavedRows, made_rows, saved_rows
@@ -74,9 +73,9 @@ class KnownFiles:
         try:
             if isinstance(described, NpzArray):
                 with zipfile.ZipFile(path) as archive, archive.open(f"{described.key}.npy") as member:
-                    return _read_header(member)
+                    return _tensor_of(member)
             with path.open("rb") as file:
-                return _read_header(file)
+                return _tensor_of(file)
         except (OSError, zipfile.BadZipFile, *_DAMAGE):
             return None
 
@@ -171,15 +170,11 @@ def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
     )
 
 
-def _read_header(file: IO[bytes]) -> Tensor | None:
-    """Shape and dtype from the header of NumPy's format, which is a Python literal."""
-    check_header_length(file)
-    magic = file.read(8)
-    if magic[:6] != MAGIC:
+def _tensor_of(file: IO[bytes]) -> Tensor | None:
+    """Shape and dtype from the header of NumPy's format."""
+    header = read_header(file)
+    if header is None:
         return None
-    form = "<H" if magic[6] == 1 else "<I"
-    (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
-    header = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] >= 3 else "latin1"))
     dtype, shape = _tensorflows(header["descr"]), tuple(header["shape"])
     sizes = all(isinstance(size, int) and size >= 0 for size in shape)
     return Tensor(dtype, shape) if dtype is not None and sizes else None

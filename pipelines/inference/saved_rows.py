@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from pipeprof.pipelines.data.inspect.npy_header import MAGIC, check_header_length
+from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS
 
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "b": "bool"}
@@ -43,7 +42,7 @@ def saved_rows(path: Path) -> SavedRows | None:
     """The rows in a ``.npy`` file; ``None`` where they are no records that TensorFlow decodes, or it cannot be read."""
     try:
         with path.open("rb") as file:
-            header = _header(file)
+            header = read_header(file)
             at, size = file.tell(), path.stat().st_size
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error):
         return None
@@ -63,17 +62,6 @@ def made_rows(dtype: str, shape: tuple[int, ...]) -> SavedRows | None:
     header: dict[str, Any] = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return _rows(header["descr"], shape, len(file.getvalue()))
-
-
-def _header(file: IO[bytes]) -> dict[str, Any] | None:
-    check_header_length(file)
-    magic = file.read(8)
-    if magic[:6] != MAGIC:
-        return None
-    form = "<H" if magic[6] == 1 else "<I"
-    (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
-    found = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] >= 3 else "latin1"))
-    return found if isinstance(found, dict) else None
 
 
 def _rows(descr: Any, shape: Any, header_bytes: int) -> SavedRows | None:

@@ -164,6 +164,38 @@ Rate = Annotated[Budget | None, Checked(partial(parse_budget, unit="1/s")), _JSO
 Share = Annotated[Budget | None, Checked(partial(parse_budget, unit="")), _JSON]
 
 
+STAGE_UNITS = {"time_ms": "ms"}
+"""Units of the metrics of one stage."""
+
+
+def stage_metric(stage: str, metric: str = "time_ms") -> str:
+    """The name of a stage's metric in JSON.
+
+    Example:
+        >>> stage_metric("decode")
+        'stages.decode.time_ms'
+    """
+    return f"stages.{stage}.{metric}"
+
+
+def stage_of(metric: str) -> str | None:
+    """The stage that a metric is about; None for one of the whole pipeline.
+
+    Example:
+        >>> stage_of("stages.stages.1.time_ms"), stage_of("step_ms")
+        ('stages.1', None)
+    """
+    return metric.removeprefix("stages.").rpartition(".")[0] if metric.startswith("stages.") else None
+
+
+class StageBudgets(Document):
+    """Budgets of one stage, by metric."""
+
+    time_ms: Milliseconds = Field(
+        default=None, description="Time in the stage per batch, of all its threads, e.g. 10% or 5ms."
+    )
+
+
 class Budgets(Document):
     """Budgets of the gate, by metric."""
 
@@ -175,9 +207,14 @@ class Budgets(Document):
     peak_bytes: Bytes = Field(default=None, description="Peak memory, e.g. 5% or 2GiB.")
     first_batch_s: Seconds = Field(default=None, description="Time until the first batch, e.g. 20% or 5s.")
     disk_bytes_per_element: Bytes = Field(default=None, description="Bytes read from the disk per element, e.g. 1kB.")
+    stages: dict[str, StageBudgets] = Field(
+        default_factory=dict, description="Budgets of single stages, by name or address."
+    )
 
     @property
     def given(self) -> dict[str, Budget]:
         """The budgets that the spec has, by metric."""
         budgets = {name: getattr(self, name) for name in UNITS}
+        for stage, given in self.stages.items():
+            budgets |= {stage_metric(stage, name): getattr(given, name) for name in STAGE_UNITS}
         return {name: budget for name, budget in budgets.items() if budget is not None}

@@ -156,6 +156,7 @@ class Spec(Document):
         problems = Problems()
         _check_unique_names(self, problems)
         _check_ignored_stages(self, problems)
+        _check_budgeted_stages(self, problems)
         _check_last_stages(self, problems)
         problems.raise_if_any()
         return self
@@ -200,6 +201,21 @@ def _check_unique_names(spec: Spec, problems: Problems) -> None:
             message = f"duplicate name {placed.name!r} (first at {first})"
             problems.add((*placed.place, "name"), error(message, "duplicate_name", got=placed.name), placed.name)
         seen.setdefault(placed.name, placed.address)
+
+
+def names_of_stages(spec: Spec) -> set[str]:
+    """Names by which a budget may mean a stage: its own, its address, and its op where no other stage has it."""
+    placed = spec.placed()
+    ops = [each.op.op for each in placed]
+    names = {each.name for each in placed if each.name}
+    return names | {each.address for each in placed} | {op for op in ops if ops.count(op) == 1}
+
+
+def _check_budgeted_stages(spec: Spec, problems: Problems) -> None:
+    names = names_of_stages(spec)
+    for stage in spec.budgets.stages:
+        if stage not in names:
+            problems.add(("budgets", "stages", stage), unknown("stage", stage, sorted(names)), stage)
 
 
 def _check_ignored_stages(spec: Spec, problems: Problems) -> None:

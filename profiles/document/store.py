@@ -181,7 +181,8 @@ class ProfileWriter:
         earlier = self.path
         self.path = None
         self._places.pop(0)
-        left = "" if earlier is None else ", an earlier state of the profile stays there"
+        kept = ", an earlier state of the profile stays there" if place.path.is_file() else ", which is gone"
+        left = kept if earlier is not None else ""
         self.warnings.append(f"cannot write {place.path} ({reason(error)}){left}")
         if earlier is None and place.makes_folder:
             _remove_if_empty(place.path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+
+from pipeprof.pipelines.static.edit.chain import returns_of
 
 
 def with_plan(text: str, function: str, plan: str) -> str | None:
@@ -49,16 +50,5 @@ def _only_return(text: str, function: str) -> ast.Return | None:
     except (SyntaxError, ValueError):
         return None
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
-    returns = list(_returns(found[0])) if len(found) == 1 else []
+    returns = list(returns_of(found[0])) if len(found) == 1 else []
     return returns[0] if len(returns) == 1 and returns[0] is found[0].body[-1] else None
-
-
-def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:
-    """The returns of a function itself, not those of functions in it."""
-    left: list[ast.AST] = list(function.body)
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.Return):
-            yield node
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            left.extend(ast.iter_child_nodes(node))

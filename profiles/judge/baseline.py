@@ -13,10 +13,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.saved_result import is_result, load_result
 from pipeprof.profiles.judge.verdicts import decide
-from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.verdicts.metrics import MetricKind, kinds_of
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
@@ -112,7 +113,7 @@ def rows_against(
         other_host: Times count only after division by the reference workload's.
     """
     rows = []
-    for metric in METRICS:
+    for metric in kinds_of(judged):
         wanted = judged.get(metric.name, Judged(level="off"))
         earlier, later = _values(metric.name, baseline), _values(metric.name, now)
         raw = (
@@ -128,6 +129,7 @@ def rows_against(
                 name=metric.name,
                 title=metric.title,
                 unit=metric.unit,
+                stage=stage_of(metric.name),
                 a=median(earlier),
                 b=median(later),
                 change=raw.change,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
@@ -20,7 +21,13 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.changes import spec_changes
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
-from pipeprof.profiles.judge.stages import stage_changes
+from pipeprof.profiles.judge.stages import (
+    find_stage,
+    lacking_stages,
+    rows_of_process,
+    stage_changes,
+    stage_values,
+)
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
@@ -32,10 +39,12 @@ from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.judge.process import Process
     from pipeprof.profiles.protocol.job import Job
 
 SideName: TypeAlias = Literal["a", "b"]
@@ -70,6 +79,8 @@ class SessionPlan:
         rows: Judges the pairs so far.
         profiled: Measure each side alone first, for its stages.
         why_rounds: Rounds of each set of versions in the search for causes; 0 for no search.
+        metrics: Names of what is judged: where some are about single stages, those are timed in each process.
+        timed: Sides whose stages these are.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
@@ -77,6 +88,8 @@ class SessionPlan:
     rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
     profiled: bool = True
     why_rounds: int = 0
+    metrics: Collection[str] = ()
+    timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
 
 
@@ -134,6 +147,8 @@ class _Comparison:
         self._progress = progress
         self._save = save
         self._profiles: dict[str, Profile] = {}
+        self._places: dict[str, Location | None] = {}
+        self._timed = plan.timed if any(stage_of(metric) is not None for metric in plan.metrics) else ()
         settings = sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
@@ -156,6 +171,7 @@ class _Comparison:
                 {name: self._job_maker(name) for name in ("a", "b")},
                 timeout=planned.timeout,
                 order="turns" if self._fit_together(planned.step.kind) else "one by one",
+                timed=self._timed,
                 tick=lambda done, total: self._progress.tick(None, float(done), float(total)),
             )
             try:
@@ -239,7 +255,7 @@ class _Comparison:
             changed = maker.changed_file()
             if changed is not None:
                 raise SideFailedError(name, f"{changed} has changed since the session began")
-            return maker.untouched(side.stall_seconds, side.hold_bytes)
+            return maker.untouched(side.stall_seconds, side.hold_bytes, times_stages=name in self._timed)
 
         return make
 
@@ -263,22 +279,39 @@ class _Comparison:
         for side, process in ((result.a, pair.a), (result.b, pair.b)):
             if side.elements_per_batch is None and side.target is None:
                 side.elements_per_batch = process.elements_per_batch()
-        per_batch = {"a": result.a.elements_per_batch, "b": result.b.elements_per_batch}
-        result.pairs.append(
-            PairValues(
-                order=list(pair.order),
-                a=pair.a.values(per_batch["a"]),
-                b=pair.b.values(per_batch["b"]),
-                again=pair.again.values(per_batch["a"]),
-                started_s=round(at, 2),
-            )
-        )
+        processes: dict[str, tuple[SideName, Process]] = {
+            "a": ("a", pair.a),
+            "b": ("b", pair.b),
+            "again": ("a", pair.again),
+        }
+        values = {}
+        for key, (name, process) in processes.items():
+            side = result.a if name == "a" else result.b
+            values[key] = process.values(side.elements_per_batch) | self._stage_values(name, process)
+        result.pairs.append(PairValues(order=list(pair.order), **values, started_s=round(at, 2)))
         if result.data is None:
             # The two processes of A show what A itself reproduces.
             found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")
             words = found.words.replace("than before", "than A's")
             result.data = f"A and B give the same: {words}" if found.same else f"B gives other data: {words}"
         result.metrics = self._plan.rows(result.pairs)
+        for row in result.metrics:
+            row.location = self._places.get(row.name)
+
+    def _stage_values(self, name: SideName, process: Process) -> dict[str, float]:
+        """The times of the stages that are judged; what is missing is a warning, once for each side."""
+        if process.graphs is None:
+            return {}
+        rows = rows_of_process(process.graphs, self._sides[name].settings.loaded)
+        if not self._result.pairs:
+            for text in lacking_stages(rows, self._plan.metrics):
+                message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
+                if message not in self._result.warnings:
+                    self._result.warnings.append(message)
+        if name == self._timed[-1]:
+            found = {one: find_stage(rows, stage) for one in self._plan.metrics if (stage := stage_of(one)) is not None}
+            self._places = {one: stages[0].location for one, stages in found.items() if stages}
+        return stage_values(rows, self._plan.metrics)
 
     def _fail(self, side: str, reason: str) -> None:
         self._result.exit_code = _FAILED

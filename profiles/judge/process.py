@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.messages import Graphs
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 
 
@@ -18,10 +19,12 @@ class Process:
     Attributes:
         built: What it said once it had built its pipeline.
         blocks: Its measured turns, in their order; at least one.
+        graphs: Its graphs, with the model as it was in all blocks; None where stages are not timed.
     """
 
     built: Built
     blocks: tuple[TurnEnded, ...]
+    graphs: Graphs | None = None
 
     def values(self, elements_per_batch: float | None) -> dict[str, float]:
         """The values of all metrics that it has, by name.

@@ -12,13 +12,19 @@ from pipeprof.profiles.judge.verdicts.result import SCHEMA_VERSION, Result
 _KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
 
 
-def is_result(path: Path) -> bool:
-    """Whether a file is a result of ``compare`` or ``gate``; anything else is for the reader of profiles."""
+def kind_of_result(path: Path) -> str | None:
+    """The kind of a result of ``compare`` or ``gate``; None for anything else, which is for the reader of profiles."""
     try:
         document = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("kind") in _KINDS and "pairs" in document
+        return None
+    kind = document.get("kind") if isinstance(document, dict) and "pairs" in document else None
+    return kind if isinstance(kind, str) and kind in _KINDS else None
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ``compare`` or ``gate``."""
+    return kind_of_result(path) is not None
 
 
 def load_result(path: Path) -> Result:

@@ -11,7 +11,7 @@ its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +22,7 @@ from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.messages import Graphs
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 
 A, B, AGAIN = "A", "B", "A′"
@@ -104,6 +105,7 @@ class Session:
         warm_seconds: Length of a warm-up, at most.
         timeout: Seconds without a step after which a pipeline is taken to hang.
         order: How the processes of a pair share the machine.
+        timed: Sides whose processes send their stages after their last block.
         tick: Receives how many blocks of how many of a pair are done.
     """
 
@@ -115,6 +117,7 @@ class Session:
         timeout: float,
         warm_seconds: float = WARM_SECONDS,
         order: Order = "turns",
+        timed: Collection[str] = (),
         tick: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> None:
         self._team = team
@@ -122,6 +125,8 @@ class Session:
         self._warm = TurnRequest("warm", warm_seconds)
         self._timeout = timeout
         self._tick = tick
+        self._timed = timed
+        self._graphs: dict[str, Graphs] = {}
         self.order = order
         self._intervals: dict[str, float] = {}
 
@@ -165,7 +170,8 @@ class Session:
             raise
         finally:
             self._team.end()
-        return SessionRound({name: Process(built[name], tuple(blocks[name])) for name in jobs}, order)
+        found = {name: Process(built[name], tuple(blocks[name]), self._graphs.get(name)) for name in jobs}
+        return SessionRound(found, order)
 
     def _in_turns(
         self, order: tuple[str, ...], jobs: Mapping[str, Callable[[], Job]]
@@ -175,6 +181,9 @@ class Session:
         for done, name in enumerate(order):
             blocks[name].append(self._block(name, jobs))
             self._tick(done + 1, len(order))
+        # At the end of all blocks: reading graphs takes memory and time that are not the pipeline's.
+        for name in jobs:
+            self._ask_for_stages(name)
         return built, blocks
 
     def _one_by_one(
@@ -186,8 +195,13 @@ class Session:
             built.update(self._start({name: jobs[name]}))
             blocks[name] = [self._block(name, jobs) for _ in range(order.count(name))]
             self._tick(sum(map(len, blocks.values())), len(order))
+            self._ask_for_stages(name)
             self._team.end(name)
         return built, blocks
+
+    def _ask_for_stages(self, name: str) -> None:
+        if SIDE_OF.get(name) in self._timed:
+            self._graphs[name] = self._team.stages(name, seconds=self._timeout + START_SECONDS)
 
     def _start(self, makers: Mapping[str, Callable[[], Job]]) -> dict[str, Built]:
         jobs = {name: make() for name, make in makers.items()}

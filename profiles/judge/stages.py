@@ -1,16 +1,24 @@
-"""The stages of two pipelines side by side: aligned by name, then by structure. Pure functions."""
+"""The stages of two pipelines side by side: aligned by name, then by structure; and those of one process of a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.spec.budgets import stage_of
+from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.profiles.harness.harness import written_stages
+from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.judge.verdicts.result import StageChange
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.messages import Graphs
 
 
 def align(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, Stage | None]]:
@@ -96,3 +104,92 @@ def _row(one: Stage | None, other: Stage | None) -> StageChange:
 def _differ(one: Stage, other: Stage) -> bool:
     """Whether two stages are written or executed in another way."""
     return any(getattr(one, name) != getattr(other, name) for name in ("op", "tf_op", "threads", "executed"))
+
+
+def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
+    """The stages of one process of a pair, with their times in all its blocks.
+
+    Args:
+        graphs: What the process said of itself.
+        loaded: The spec; None for a Python function.
+    """
+    parsed, placed = ParsedGraphs.of(graphs), written_stages(loaded)
+
+    def place(rows: list[Stage]) -> None:
+        locate(rows, parsed)
+        shorten(rows)
+
+    rows, _ = explain_stages(
+        parsed.written,
+        parsed.executed,
+        segments=[(segment.first, segment.last) for segment in parsed.segments],
+        batches=sum(segment.batches for segment in parsed.segments),
+        seconds=0.0,
+        cores=1.0,
+        names={address: stage.name for address, stage in placed.items()},
+        locations={address: stage.location for address, stage in placed.items() if stage.location},
+        by_address=loaded is not None,
+        ops={address: stage.op for address, stage in placed.items()} if loaded is not None else None,
+        locate=place if loaded is None else None,
+    )
+    return rows
+
+
+def find_stage(rows: Sequence[Stage], name: str) -> list[Stage]:
+    """The stages that a budget means: by address, by name, else by an op that no other stage has.
+
+    One function may make several stages: all of them have its name.
+
+    Args:
+        rows: Of one pipeline.
+        name: As in the budget.
+    """
+    written = [row for row in rows if row.origin == "written"]
+    for found in (
+        [row for row in written if row.id == name],
+        [row for row in written if row.name == name],
+        [row for row in written if row.op == name],
+    ):
+        if found:
+            return found if found[0].op != name or len(found) == 1 else []
+    return []
+
+
+def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, float]:
+    """The values of the metrics that are about one stage, by name; without those that were not measured.
+
+    Args:
+        rows: Of one process.
+        metrics: Names of metrics; those of the whole pipeline are skipped.
+    """
+    values = {}
+    for metric in metrics:
+        stage = stage_of(metric)
+        times = [row.time_ms_per_batch for row in find_stage(rows, stage)] if stage is not None else []
+        known = [time for time in times if time is not None]
+        if known:
+            values[metric] = sum(known)
+    return values
+
+
+def lacking_stages(rows: Sequence[Stage], metrics: Iterable[str]) -> list[str]:
+    """Why a stage of a budget has no time, one sentence each.
+
+    Args:
+        rows: Of one process.
+        metrics: Names of metrics.
+    """
+    found = []
+    names = list(dict.fromkeys(stage_name(row) for row in rows if row.origin == "written"))
+    for metric in metrics:
+        stage = stage_of(metric)
+        if stage is None or metric in stage_values(rows, [metric]):
+            continue
+        meant = find_stage(rows, stage)
+        if not meant:
+            found.append(f"no stage {stage!r}: it has {', '.join(names)}{did_you_mean(stage, names)}")
+        elif meant[0].fused_with is not None:
+            found.append(f"{stage!r} has no time of its own: TensorFlow fused it with {meant[0].fused_with}")
+        else:
+            found.append(f"the time of {stage!r} is not known: TensorFlow's model does not show it")
+    return found

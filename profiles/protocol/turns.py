@@ -46,6 +46,7 @@ class TurnsJob:
         digest_seconds: After which no more of them are taken.
         environment: Variables that the process is started with.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
+        times_stages: Read TensorFlow's model in each block, for the time of each stage.
         stall_seconds: Added to each batch, to see whether it is found.
         hold_bytes: Allocated and kept, to see whether it is found.
     """
@@ -56,6 +57,7 @@ class TurnsJob:
     digest_seconds: float = 1.5
     environment: list[tuple[str, str]] = field(default_factory=list)
     replay: ReplayJob | None = None
+    times_stages: bool = False
     stall_seconds: float = 0.0
     hold_bytes: int = 0
 
@@ -65,7 +67,8 @@ class TurnRequest:
     """One turn.
 
     Attributes:
-        kind: ``warm`` runs until the step time has settled, at most for `seconds`; ``block`` measures.
+        kind: ``warm`` runs until the step time has settled, at most for `seconds`; ``block`` measures; ``stages``
+            requests the graphs, with the model as it was in all blocks so far.
         seconds: Length of the measured part.
         steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
@@ -73,8 +76,8 @@ class TurnRequest:
             many as the job says.
     """
 
-    kind: Literal["warm", "block"]
-    seconds: float
+    kind: Literal["warm", "block", "stages"]
+    seconds: float = 0.0
     steps: int = 1
     settle_seconds: float = 0.0
     dispatch: int | Literal["sync"] | None = None

@@ -16,7 +16,7 @@ from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.protocol.messages import Graphs, Raised
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.turns import TurnRequest
 
@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that no fault of a program raises."""
-_Message = TypeVar("_Message", "Built", "TurnEnded")
+_Message = TypeVar("_Message", "Built", "Graphs", "TurnEnded")
 
 
 class MemberFailedError(Exception):
@@ -165,10 +165,25 @@ class Team:
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
+        return self._ask(name, request, TurnEnded, seconds)
+
+    def stages(self, name: str, *, seconds: float) -> Graphs:
+        """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
+
+        Args:
+            name: Of the worker.
+            seconds: After which it is taken to hang.
+
+        Raises:
+            MemberFailedError: It gave none.
+        """
+        return self._ask(name, TurnRequest("stages"), Graphs, seconds)
+
+    def _ask(self, name: str, request: TurnRequest, kind: type[_Message], seconds: float) -> _Message:
         worker = self._members[name].worker
         worker.send_turn(request)
         worker.resume()
-        return self._await(name, TurnEnded, seconds)
+        return self._await(name, kind, seconds)
 
     def end(self, *names: str) -> None:
         """End workers; all without names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.user_frames import text_of
 
 LONGEST = 400
@@ -37,9 +38,11 @@ def underlying(error: BaseException) -> BaseException:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the class and the first line of an error."""
+    """Return the class and the first line of an error; a sentence of our own needs no class."""
     error = underlying(error)
     if isinstance(error, SystemExit):
         return f"sys.exit({'' if error.code is None else text_of(error.code, repr)})"
     said = essence(text_of(error))
+    if isinstance(error, PipeprofError) and said:
+        return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

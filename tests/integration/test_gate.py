@@ -46,10 +46,16 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
         "git:HEAD",
         "--max-pairs",
         "1",
+        "--max-stage-ms",
+        "double=50%",
         "--out",
         "gate.json",
         "--out",
         "gate.xml",
+        "--out",
+        "gate.sarif",
+        "--out",
+        "gate.html",
     )
     # One pair says nothing about the spread.
     assert done.returncode == 4, done.stderr
@@ -60,12 +66,20 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
     assert document["verdict"] == "cannot tell"
     assert document["a"]["ref"]
     assert document["b"]["dirty"] is True
-    assert [warning["code"] for warning in document["warnings"]] == ["dirty-tree"]
+    assert [warning["code"] for warning in document["warnings"]] == ["dirty-tree", "other-batches"]
     (pair,) = document["pairs"]
     assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (64, 128)
     assert {"step_ms", "peak_bytes", "first_batch_s", "elements_per_second"} <= set(pair["a"]) & set(pair["b"]) & set(
         pair["again"]
     )
+    for side in ("a", "b", "again"):
+        assert 0 < pair[side]["stages.double.time_ms"] < pair[side]["step_ms"]
+    (row,) = [metric for metric in document["metrics"] if metric["stage"]]
+    assert (row["name"], row["location"]["line"]) == ("stages.double.time_ms", 5)
+    assert document["b"]["location"] == {"file": "spec.yaml", "line": 5, "column": 5, "call": None}
+    sarif = (repository / "gate.sarif").read_text()
+    assert "spec.yaml" in sarif
+    assert str(repository) not in sarif + (repository / "gate.html").read_text()
     assert document["data"].startswith("B gives other data: ")
     assert "<skipped" in (repository / "gate.xml").read_text()
 

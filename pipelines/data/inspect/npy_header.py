@@ -1,9 +1,10 @@
-"""The header of NumPy's format: check of its length before it is read."""
+"""The header of NumPy's format, read without NumPy; its length is checked first."""
 
 from __future__ import annotations
 
+import ast
 import struct
-from typing import IO, Final
+from typing import IO, Any, Final
 
 MAGIC: Final = b"\x93NUMPY"
 MOST_BYTES: Final = 1 << 20
@@ -25,3 +26,21 @@ def check_header_length(file: IO[bytes]) -> None:
     if length > MOST_BYTES:
         msg = f"damaged: its header claims to be {length:,} bytes long"
         raise ValueError(msg)
+
+
+def read_header(file: IO[bytes]) -> dict[str, Any] | None:
+    """Read a header, which is a Python literal; the file is left at the first row. None for what is no header.
+
+    Raises:
+        ValueError: It is damaged.
+        SyntaxError: As above.
+        struct.error: As above.
+    """
+    check_header_length(file)
+    magic = file.read(8)
+    if magic[:6] != MAGIC:
+        return None
+    form = "<H" if magic[6] == 1 else "<I"
+    (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
+    found = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] >= 3 else "latin1"))
+    return found if isinstance(found, dict) else None

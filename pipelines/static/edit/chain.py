@@ -89,7 +89,7 @@ def read_function(text: str, name: str) -> DatasetFunction:
         msg = f"the file is not valid Python: {error}"
         raise CannotEditSourceError(msg) from None
     function = _definition(tree, name)
-    returns = list(_returns(function))
+    returns = list(returns_of(function))
     last = function.body[-1]
     if len(returns) != 1 or not isinstance(last, ast.Return) or last.value is None:
         msg = f"{name} does not end with its only return"
@@ -113,7 +113,7 @@ def _definition(tree: ast.Module, name: str) -> ast.FunctionDef:
     return found[0]
 
 
-def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:
+def returns_of(function: ast.FunctionDef) -> Iterator[ast.Return]:
     """The returns of a function itself, not those of functions in it."""
     left: list[ast.AST] = list(function.body)
     while left:

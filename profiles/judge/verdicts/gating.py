@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isclose
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.verdicts.decide import LOOKS
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
@@ -45,14 +46,20 @@ def has_other_batches(a: Side, b: Side) -> bool:
 def judged_for(result: Result, judged: Mapping[str, Judged]) -> dict[str, Judged]:
     """What counts in a session: where batches have other sizes, throughput in place of the step interval.
 
-    A limit of the step interval stays what it is: it is about one side alone.
+    A limit stays what it is: it is about one side alone. What a stage takes per batch is not compared then.
 
     Args:
         result: With the sizes of both sides' batches.
         judged: As given.
     """
+    if not has_other_batches(result.a, result.b):
+        return dict(judged)
+    judged = {
+        name: replace(one, level="off") if stage_of(name) is not None and one.limit is None else one
+        for name, one in judged.items()
+    }
     step = judged.get("step_ms")
-    if step is None or step.level == "off" or not has_other_batches(result.a, result.b):
+    if step is None or step.level == "off":
         return dict(judged)
     per_element = {"elements_per_second": judged.get("elements_per_second", replace(step, limit=None))}
     return {**judged, "step_ms": replace(step, level="off" if step.limit is None else step.level), **per_element}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from pipeprof.pipelines.spec.budgets import stage_of
 
 Scale = Literal["ratio", "difference"]
 """How two values are compared: B over A, or B less A where 0 is a usual value."""
@@ -49,4 +52,21 @@ METRICS: tuple[MetricKind, ...] = (
     MetricKind("first_batch_s", "first batch after", "s", 0.1, is_speed=True),
     MetricKind("disk_bytes_per_element", "disk per element", "B", 1.0, scale="difference", exact=True),
 )
+
+
+def kinds_of(names: Iterable[str]) -> tuple[MetricKind, ...]:
+    """All metrics of a session: those of the whole pipeline, then those of single stages.
+
+    Args:
+        names: Of what is judged.
+
+    Example:
+        >>> [kind.title for kind in kinds_of(["step_ms", "stages.decode.time_ms"])][-1]
+        'decode, time per batch'
+    """
+    stages = [(name, stage) for name in names if (stage := stage_of(name)) is not None]
+    own = tuple(MetricKind(name, f"{stage}, time per batch", "ms", FLOOR, is_speed=True) for name, stage in stages)
+    return (*METRICS, *own)
+
+
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -23,6 +23,9 @@ class Side(Model):
 
     text: str = Field(description="As given on the command line.")
     file: str | None = Field(None, description="The file that was measured: of a git ref, its copy's name in the ref.")
+    location: Location | None = Field(
+        None, description="Where it is written: the first stage of a spec, the line that defines a function."
+    )
     ref: str | None = Field(None, description="The commit, for a git ref.")
     dirty: bool | None = Field(None, description="The work tree differed from its last commit; None outside of git.")
     saved: bool = Field(False, description="A saved profile: one process, measured earlier.")
@@ -59,6 +62,7 @@ class Metric(Model):
         None, description="An absolute budget that B is held against, in place of A; `change` is B over it."
     )
     stage: str | None = Field(None, description="Of a budget for one stage: its name.")
+    location: Location | None = Field(None, description="The line of that stage in B.")
     verdict: Verdict = "cannot tell"
     words: Words = Field("cannot tell", description="What B is, compared with A.")
     resolution: float | None = Field(

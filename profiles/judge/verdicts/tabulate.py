@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.judge.verdicts import decide
-from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind
+from pipeprof.profiles.judge.verdicts.metrics import METRICS, MetricKind, kinds_of
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
     rows: list[Row] = []
     tests: list[_Test] = []
     disturbed: set[int] = set()
-    for metric in METRICS:
+    for metric in kinds_of(judged):
         columns = _columns(metric, pairs)
         if columns is None:
             continue
@@ -125,6 +126,7 @@ def _row(metric: MetricKind, columns: _Columns, test: _Test, wanted: Judged) -> 
         pairs=found.pairs,
         floor=(metric.floor if wanted.floor is None else wanted.floor) if own else 0.0,
         limit=None if own else wanted.limit,
+        stage=stage_of(metric.name),
         level=wanted.level,
         words=decide.words_of(metric, found, test.floor),
         resolution=_resolution(metric, columns, test.floor),

@@ -93,6 +93,12 @@ class ModelLog:
         self._stretch += 1
         self._begin_stretch(steps, None)
 
+    def resume(self, feed: Feed, steps: int) -> None:
+        """Go on after `steps` measured steps; what happened since the latest look is in no segment."""
+        self._keep_ends()
+        self._stretch += 1
+        self._begin_stretch(steps, take_snapshot(feed.iterator))
+
     def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
         start = self._take_look(steps, snapshot)
         self._ends.add(start.number)

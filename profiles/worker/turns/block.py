@@ -28,9 +28,12 @@ class BlockWindow:
     Args:
         turn: Its length.
         stop: Whether it has to end early.
+        look: Called with the number of counted steps: when counting begins, and at each look after that.
     """
 
-    def __init__(self, turn: TurnRequest, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, turn: TurnRequest, stop: Callable[[], bool], look: Callable[[int], None] = lambda _steps: None
+    ) -> None:
         self.sizes: CountedSizes = NoSizes()
         self._turn = turn
         self._stop = stop
@@ -42,6 +45,9 @@ class BlockWindow:
         self.steps = 0
         self.ns = 0
         self.wait_ns = 0
+        self._look = look
+        if not self._settle_ns:
+            look(0)
         self.check_at = time.perf_counter_ns() + CHECK_NS
 
     def most(self) -> int | None:
@@ -68,10 +74,13 @@ class BlockWindow:
         if self._settled_ns < self._settle_ns or (self._settle_ns and not self._settled_steps):
             self._settled_ns += ns
             self._settled_steps += steps
+            if self._settled_ns >= self._settle_ns and self._settled_steps:
+                self._look(0)
             return
         self.steps += steps
         self.ns += ns
         self.wait_ns += wait_ns
+        self._look(self.steps)
 
     def _is_over(self) -> bool:
         self.check_at = time.perf_counter_ns() + CHECK_NS

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
@@ -25,6 +28,7 @@ from pipeprof.profiles.worker.turns.faults import Stalled, hold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.load_function import Called
@@ -45,6 +49,7 @@ class TurnRun(JobRun):
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
         self._making_peak = 0
+        self._timed_steps = 0
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
 
@@ -73,6 +78,9 @@ class TurnRun(JobRun):
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
+            if turn.kind == "stages":
+                self._send_stages()
+                continue
             if turn.dispatch is not None and step is not None:
                 step = self._step_in(turn.dispatch)
             self._channel.send(self._take(turn, step))
@@ -181,14 +189,36 @@ class TurnRun(JobRun):
         return replace(ended, read_bytes=now - read if now is not None and read is not None else None)
 
     def _block(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
-        window = BlockWindow(turn, self._channel.stop.is_set)
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        feed = self.feed
+        assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        before = self._timed_steps
+        # A stalled feed has no iterator of TensorFlow's own.
+        timed = self._turns.times_stages and not self._turns.stall_seconds
+        window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
+        feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
         if step is None:
-            drain(self.feed, window)
+            drain(feed, window)
         else:
-            follow(self.feed, step, window)
+            follow(feed, step, window)
+        feed.on_restart = lambda: None
+        self._timed_steps += window.steps
         wait = window.wait_ns / 1e9 if step is not None else None
         return self._ended(window.steps, window.ns / 1e9, wait, cpu)
+
+    def _look(self, feed: Feed, steps: int) -> None:
+        """Read the model when a block begins to count, and at each look after that."""
+        if steps:
+            self._models.observe(feed, self._timed_steps + steps)
+        else:
+            self._models.resume(feed, self._timed_steps)
+
+    def _send_stages(self) -> None:
+        """Send the graphs with what the model said in all blocks; without a graph, the reason."""
+        try:
+            self._graphs()
+        except Exception as error:
+            unread: GraphDict = {"root": None, "reason": first_line(error), "nodes": []}
+            self._channel.send(Graphs(unread, unread, self._models.segments()))
 
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled."""
@@ -219,3 +249,7 @@ class TurnRun(JobRun):
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         restarts = self.feed.ended if self.feed is not None else None
         return TurnEnded(steps, seconds, wait, used, whole_peak, settled, restarts)
+
+
+def _no_look(_steps: int) -> None:
+    """Look at nothing."""

@@ -49,7 +49,7 @@ def test_every_flag_is_kept_and_every_output_dropped(recorded: Recorded) -> None
 def test_the_flags_of_this_test_are_all_flags() -> None:
     function = parse_run(["f.py:make", "--arg", "n=1"])
     given = asdict(parse_run(shlex.split(EVERY_FLAG)))
-    default = asdict(RunOptions("spec.yaml"))
+    default = asdict(RunOptions(target="spec.yaml"))
     unchanged = {name for name in given if given[name] == default[name]} - {"target"}
     assert unchanged == OUTPUTS | {"args"}
     assert function.args == ["n=1"]
@@ -87,7 +87,7 @@ def test_overrides_need_a_spec(recorded: Recorded) -> None:
 def test_without_a_command_line_the_document_names_the_changes(command: list[str], recorded: Recorded) -> None:
     profile = recorded("no-model")
     profile.command = command
-    assert recover_options(profile) == replace(RunOptions("spec.yaml"), sets=["options.autotune.enabled=false"])
+    assert recover_options(profile) == replace(RunOptions(target="spec.yaml"), sets=["options.autotune.enabled=false"])
     assert rerun(profile) == "pipeprof run spec.yaml --set options.autotune.enabled=false"
 
 

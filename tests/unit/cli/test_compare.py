@@ -51,6 +51,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["gate", "a.yaml", "--baseline", "train.py", "--update-baseline"], 2, "the file exists; use --force"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "2GiB"], 2, "--max-step-ms: got '2GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "10%"], 2, "expected a stage and its budget"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "batch=1GiB"], 2, "--max-stage-ms: got '1GiB'"),
+        (
+            ["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "bach=10%"],
+            2,
+            "a.yaml has no stage 'bach' — did you mean batch?",
+        ),
         (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "PDF output is not supported yet"),
     ],
 )
@@ -141,3 +148,31 @@ def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
     assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
     assert "old: 3" in str(again)
     assert _name_at_ref("base.yaml", RefTarget("main", None), Path("/tmp/refs/a")) == "base.yaml"
+
+
+def test_budgets_of_stages_in_a_spec(pipeprof: Pipeprof) -> None:
+    budgets = "budgets:\n  stages:\n    batch: {time_ms: 10%}\n    stages.0: {time_ms: {limit: 2ms, level: warn}}\n"
+    Path("b.yaml").write_text(SPEC + budgets)
+    assert pipeprof("check", "b.yaml").code == 0
+    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    bach: {{time_ms: 10%}}\n")
+    found = pipeprof("check", "b.yaml")
+    assert found.code == 2
+    assert "b.yaml:7" in found.out
+    assert "unknown stage 'bach'" in found.out
+    assert "batch" in found.out.partition("help:")[2]
+    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    batch: {{busy: 10%}}\n")
+    assert "expected time_ms" in pipeprof("check", "b.yaml").out
+
+
+def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> None:
+    from pipeprof.cli.comparing.options import GateOptions, budgets
+    from pipeprof.pipelines.check import check_spec
+
+    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    batch: {{time_ms: 10%}}\n")
+    given = budgets(GateOptions(target="b.yaml", max_stage_ms=["batch=20%", "stages.0=3ms"], max_step_ms="5%"))
+    assert {name: (one.change, one.limit) for name, one in given.items() if one is not None} == {
+        "step_ms": (0.05, None),
+        "stages.batch.time_ms": (0.2, None),
+        "stages.stages.0.time_ms": (None, 3.0),
+    }
+    assert check_spec(Path("b.yaml"), []).spec.budgets.given["stages.batch.time_ms"].change == 0.1

@@ -45,12 +45,15 @@ def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
     assert result.code == 0
     assert result.out.startswith("SPEC.YAML: ['STEPS'")
     assert (tmp_path / "a.shout").read_text() == result.out
-    assert "expected text, json, md, shout or plan" in pipeprof("show", "x.json", "--format", "html").err
+    assert (
+        "expected text, json, github, md, html, sarif, shout or plan"
+        in pipeprof("show", "x.json", "--format", "pdf").err
+    )
 
 
 def test_no_format_is_left_of_the_test_before() -> None:
-    assert registry.names_of("run") == ("text", "json", "md", "plan")
-    assert registry.names_of("check") == ("text", "json", "github")
+    assert registry.names_of("run") == ("text", "json", "github", "md", "html", "sarif", "plan")
+    assert registry.names_of("check") == ("text", "json", "github", "sarif")
 
 
 @pytest.mark.parametrize("module", [registry])

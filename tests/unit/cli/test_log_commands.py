@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from pipeprof.cli.formats.github import render_github
+from pipeprof.cli.formats.registry import Output
+from pipeprof.cli.pages.remarks import Checkout, remarks_on
 from pipeprof.cli.streams import without_commands
 from pipeprof.cli.text.blocks import Code, Column, Command, Heading, KeyValue, Prose, Table
 from pipeprof.cli.text.paint import paint
@@ -50,6 +52,10 @@ def test_yaml_stays_the_same_document():
         written = without_commands("\n".join(line.text for line in lines))
         assert not LIKE_A_COMMAND.search(written)
         assert yaml.safe_load(written) == {"description": text}
+
+
+def annotations(profile):
+    return render_github(Output(profile, tuple, Style(), remarks=lambda: remarks_on(profile, Checkout())))
 
 
 def hostile(recorded, command):
@@ -102,12 +108,12 @@ def test_every_kind_of_block_is_harmless():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_annotations_are_the_only_commands_of_their_format(command, recorded):
-    lines = render_github(hostile(recorded, command)).splitlines()
-    assert all(re.match(r"::(error|warning)( [a-z]|::)", line) for line in lines)
+    lines = annotations(hostile(recorded, command)).splitlines()
+    assert all(re.match(r"::(error|warning|notice)( [a-z]|::)", line) for line in lines)
     assert not any("##" in line and re.search(r"##[A-Za-z]*\[", line) for line in lines)
     calm = recorded("input-bound")
     calm.errors, calm.warnings, calm.findings, calm.target.text = [], [], [], command
-    assert not LIKE_A_COMMAND.search(render_github(calm))
+    assert not LIKE_A_COMMAND.search(annotations(calm))
 
 
 @pytest.mark.parametrize("flags", [[], ["--show"], ["--python"], ["--json"]])

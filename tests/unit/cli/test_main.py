@@ -131,7 +131,7 @@ def test_usage_errors_are_one_sentence(arguments: list[str], message: str, hint:
 @pytest.mark.parametrize(
     "option",
     [
-        "--format=html",
+        "--format=pdf",
         "--format=jsn",
         "--color=sometimes",
         "--seconds=0",
@@ -147,7 +147,7 @@ def test_usage_errors_are_one_sentence(arguments: list[str], message: str, hint:
         f"--steps={10**30}",
         "--seed=-1",
         f"--seed={10**30}",
-        "--out=report.html",
+        "--out=report.pdf",
         "--out=no/report.json",
         "--out=spec.yaml",
         "--set=stages.9.x=1",

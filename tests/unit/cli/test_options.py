@@ -87,9 +87,11 @@ def test_no_steps(text: str) -> None:
         options.step(text)
 
 
-@pytest.mark.parametrize("name", ["html", "github"])
+@pytest.mark.parametrize("name", ["pdf", "junit"])
 def test_formats_that_a_command_lacks_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--format: got '{name}', expected text, json, md or plan$"):
+    with pytest.raises(
+        UsageError, match=f"--format: got '{name}', expected text, json, github, md, html, sarif or plan$"
+    ):
         options.report_format(name, json=False)
     assert options.report_format("github", json=False, command="check") == "github"
 
@@ -107,14 +109,16 @@ def test_formats() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.html", "HTML output is not supported yet"),
-        ("a.sarif", "SARIF output is not supported yet"),
+        ("a.docx", "DOCX output is not supported yet"),
+        ("a.xml", "XML output is not supported yet"),
         ("a.jsonl", "JSONL output is not supported yet"),
         ("a", "the file has no extension"),
     ],
 )
 def test_unknown_extensions(name: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"{expected}; use \.json, \.md, \.plan\.json or \.txt, or - for stdout$"):
+    with pytest.raises(
+        UsageError, match=rf"{expected}; use \.html, \.json, \.md, \.plan\.json, \.sarif or \.txt, or -"
+    ):
         plan_outputs([str(tmp_path / name)], None, json=False, force=True)
 
 

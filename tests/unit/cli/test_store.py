@@ -13,7 +13,7 @@ import pytest
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.redaction import redact
+from pipeprof.profiles.document.redaction import Private, redact
 from pipeprof.profiles.document.store import (
     ProfileFile,
     ProfileNotSavedError,
@@ -242,9 +242,9 @@ def test_redaction(recorded: Recorded) -> None:
     profile.target.text = "/home/grace/p/spec.yaml"
     profile.output = "on lab-7 as ada: /Users/joan/x /root/y /roots lab-70"
     before = encode(profile)
-    hidden = redact(profile, home="/srv/people/ada", user="ada")
-    assert hidden.command[2] == "~/p/spec.yaml"
-    assert hidden.target.text == "~/p/spec.yaml"
+    hidden = redact(profile, Private(home="/srv/people/ada", names=("ada",)))
+    assert hidden.command[2] == "~/…/spec.yaml"
+    assert hidden.target.text == "~/…/spec.yaml"
     assert hidden.output == "on (redacted) as (redacted): ~/x ~/y /roots lab-70"
     assert hidden.host.name is None
     assert encode(profile) == before
@@ -254,7 +254,7 @@ def test_redaction(recorded: Recorded) -> None:
 def test_redaction_leaves_the_vocabulary_alone(user: str, recorded: Recorded) -> None:
     profile = recorded("input-bound")
     profile.host.name = user
-    hidden = redact(profile, user=user)
+    hidden = redact(profile, Private(names=(user,)))
     assert hidden.stages == profile.stages or user in str(profile.stages)
     assert [phase.name for phase in hidden.phases] == [phase.name for phase in profile.phases]
     assert hidden.device is not None
@@ -263,3 +263,14 @@ def test_redaction_leaves_the_vocabulary_alone(user: str, recorded: Recorded) ->
 
 def test_examples_in_the_docstrings() -> None:
     assert doctest.testmod(store).failed == 0
+
+
+def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tmp_path: Path) -> None:
+    folder, other = tmp_path / "gone", tmp_path / "other.json"
+    folder.mkdir()
+    writer = ProfileWriter([folder / "a.json", other])
+    assert writer.write(profile) == folder / "a.json"
+    (folder / "a.json").unlink()
+    folder.rmdir()
+    assert writer.write(profile) == other
+    assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]

@@ -8,6 +8,7 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.judge.baseline import differences, is_other_host, load_baseline, rows_against
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
+from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 HOST = Host(name="one", system="Linux", machine="x86_64", cores=2.0)
 
@@ -107,3 +108,18 @@ def test_another_host_and_other_versions_are_warnings():
     now = Side(text="a", host=other, versions={"tensorflow": "2.21"})
     assert [message.code for message in differences(one, now)] == ["other-host", "other-versions"]
     assert list(differences(one, one)) == []
+
+
+@pytest.mark.parametrize(("now", "verdict"), [(1.0, "not regressed"), (1.3, "regressed")])
+def test_a_stage_is_judged_against_the_baseline(now, verdict):
+    name = "stages.decode.time_ms"
+
+    def timed(factor: float, seed: int) -> list[PairValues]:
+        pairs = session(10.0, 5.0, seed=seed)
+        for pair in pairs:
+            for side in (pair.a, pair.again):
+                side[name] = factor * side["step_ms"] / 2
+        return pairs
+
+    rows = rows_against(timed(1.0, 1), timed(now, 2), {name: Judged(floor=0.1)})
+    assert [(row.stage, row.verdict) for row in rows if row.name == name] == [("decode", verdict)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
+from pipeprof.pipelines.spec.budgets import UNITS, parse_budget, stage_metric
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.verdicts.gating import (
     conclude_gate,
@@ -127,3 +127,66 @@ def test_larger_batches_are_no_regression():
     assert (found.verdict, found.exit_code) == ("not regressed", 0)
     found.b.elements_per_batch = 64.2
     assert judged_for(found, judged_of({}, {})) == judged_of({}, {})
+
+
+def with_stage(factor: float, budget: object) -> Result:
+    """A session whose pipelines differ in one stage alone."""
+    wiggle = [(-1) ** number * 0.004 * (1 + number / 9) for number in range(5)]
+    name = stage_metric("decode")
+    same = {"step_ms": 10.0, "peak_bytes": 1e9}
+    values = [
+        PairValues(
+            order=[],
+            a={**same, name: 5.0},
+            b={**same, name: 5.0 * factor * (1 + one)},
+            again={**same, name: 5.0 * (1 - one / 2)},
+        )
+        for one in wiggle
+    ]
+    judged = judged_of({name: parse_budget(budget, "ms")}, {})
+    rows = rows_of(values, judged)
+    return Result(kind="gate", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"), pairs=values, metrics=rows)
+
+
+@pytest.mark.parametrize(
+    ("factor", "budget", "verdict", "code"),
+    [
+        (1.2, "10%", "regressed", 3),
+        (1.2, "30%", "not regressed", 0),
+        (1.2, "off", "not regressed", 0),
+        (1.2, {"change": "10%", "level": "warn"}, "not regressed", 0),
+        (1.0, "4ms", "regressed", 3),
+        (1.0, "6ms", "not regressed", 0),
+    ],
+)
+def test_a_budget_of_a_stage_is_judged_like_any_other(factor, budget, verdict, code):
+    found = with_stage(factor, budget)
+    conclude_gate(found)
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    rows = [row for row in found.metrics if row.stage == "decode"]
+    assert rows
+    assert {row.title for row in rows} == {"decode, time per batch"}
+
+
+def test_a_stage_that_warns_passes_with_a_warning():
+    found = with_stage(1.2, {"change": "10%", "level": "warn"})
+    conclude_gate(found)
+    assert [warning.message for warning in found.warnings] == [
+        "decode, time per batch has regressed; its budget is a warning"
+    ]
+
+
+def test_without_the_time_of_a_stage_there_is_no_verdict():
+    found = result(1.0)
+    judged = judged_of({stage_metric("decode"): parse_budget("10%", "ms")}, {})
+    assert not_measured(found, judged) == ["stages.decode.time_ms"]
+    conclude_gate(found, not_measured(found, judged))
+    assert found.exit_code == 6
+
+
+def test_stages_per_batch_are_not_compared_where_batches_differ():
+    found = result(1.0)
+    found.a.elements_per_batch, found.b.elements_per_batch = 32.0, 64.0
+    judged = {stage_metric("decode"): Judged(floor=0.1), stage_metric("read"): Judged(limit=4.0)}
+    levels = {name: one.level for name, one in judged_for(found, judged).items()}
+    assert levels == {"stages.decode.time_ms": "off", "stages.read.time_ms": "error"}

@@ -6,9 +6,11 @@ import pytest
 
 from pipeprof.cli.comparing.next_step import next_command
 from pipeprof.cli.comparing.report import build_result
-from pipeprof.cli.formats.github import render_result
+from pipeprof.cli.formats.github import render_github
 from pipeprof.cli.formats.junit import junit
 from pipeprof.cli.formats.markdown import markdown
+from pipeprof.cli.formats.registry import Output
+from pipeprof.cli.pages.remarks import Checkout, remarks_on
 from pipeprof.cli.text.blocks import Code, Heading, Prose, Table
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -62,6 +64,10 @@ STAGES = [
     ),
     StageChange(name="shuffle", status="only b", b_cpu_ms_per_batch=0.3, b_share=0.04),
 ]
+
+
+def annotations(found: Result) -> str:
+    return render_github(Output(found, tuple, Style(), remarks=lambda: remarks_on(found, Checkout())))
 
 
 def text(found: Result, width: int = 100) -> str:
@@ -124,7 +130,7 @@ def test_a_failed_session_is_an_error_in_junit():
 
 
 def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
-    failed, passed = render_result(result("gate")), render_result(result("gate", factor=1.0))
+    failed, passed = (annotations(result("gate", factor=factor)) for factor in (1.12, 1.0))
     assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::step interval")
     assert passed.startswith("::notice title=pipeprof gate::Passed: ")
     assert "::error" not in passed

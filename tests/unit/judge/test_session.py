@@ -5,11 +5,14 @@ from typing import Any, cast
 
 import pytest
 
+from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, schedule
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
+UNREAD: GraphDict = {"root": None, "reason": "it was not read", "nodes": []}
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.5, 0.25)
 
 
@@ -19,6 +22,7 @@ class Workers:
     def __init__(self, room: int = 3, interval: float = 0.01, failing: str | None = None) -> None:
         self.said: list[tuple[str, TurnRequest]] = []
         self.alive: set[str] = set()
+        self.asked: list[tuple[str, int]] = []
         self._room = room
         self._interval = interval
         self._failing = failing
@@ -40,13 +44,19 @@ class Workers:
             self.said.append((name, request))
         return TurnEnded(request.steps, request.steps * self._interval, 0.1, 0.2, 1 << 30, read_bytes=0)
 
+    def stages(self, name: str, *, seconds: float) -> Graphs:
+        assert name in self.alive
+        assert seconds > 0
+        self.asked.append((name, len(self.said)))
+        return Graphs(UNREAD, UNREAD)
+
     def end(self, *names: str) -> None:
         self.alive -= set(names or self.alive)
 
 
-def session(workers: Workers) -> Session:
+def session(workers: Workers, timed: tuple[str, ...] = ()) -> Session:
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    return Session(cast("Team", workers), jobs, timeout=60.0)
+    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed)
 
 
 def test_the_order_of_blocks_is_balanced_within_a_pair_and_turned_in_the_next():
@@ -96,3 +106,21 @@ def test_slow_steps_make_blocks_of_fewer(interval, steps):
     workers = Workers(interval=interval)
     session(workers).pair(0)
     assert {request.steps for _, request in workers.said} == {steps}
+
+
+@pytest.mark.parametrize(("room", "asked_at"), [(3, [12, 12, 12]), (1, [4, 8, 12])])
+def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_at):
+    workers = Workers(room=room)
+    pair = session(workers, ("a", "b")).pair(0)
+    assert workers.asked == list(zip(NAMES, asked_at, strict=True))
+    assert None not in (pair.a.graphs, pair.b.graphs, pair.again.graphs)
+
+
+def test_only_the_sides_whose_stages_count_are_asked():
+    workers = Workers()
+    pair = session(workers, ("a",)).pair(0)
+    assert [name for name, _ in workers.asked] == [A, AGAIN]
+    assert pair.b.graphs is None
+    workers = Workers()
+    session(workers).pair(0)
+    assert workers.asked == []

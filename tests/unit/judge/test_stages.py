@@ -1,7 +1,7 @@
 """Stages of two pipelines, aligned."""
 
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.judge.stages import align, stage_changes
+from pipeprof.profiles.judge.stages import align, find_stage, lacking_stages, stage_changes, stage_values
 
 
 def stage(op: str, name: str | None = None, **fields) -> Stage:
@@ -43,3 +43,44 @@ def test_another_implementation_is_a_change():
     (row,) = stage_changes(a, b)
     assert (row.status, row.a_cpu_ms_per_batch, row.b_cpu_ms_per_batch) == ("changed", 4.0, 5.0)
     assert stage_changes(None, b) == []
+
+
+def timed(address: str, op: str, name: str | None = None, ms: float | None = None, **fields) -> Stage:
+    return Stage(id=address, op=op, name=name, origin="written", time_ms_per_batch=ms, **fields)
+
+
+ROWS = [
+    timed("source", "range", ms=0.1),
+    timed("stages.0", "map", "decode", 4.0),
+    timed("stages.1", "map", "augment", 2.0),
+    timed("stages.2", "map", "augment", 1.0),
+    timed("stages.3", "batch", None, 0.5),
+    timed("stages.4", "map", "normalise", fused_with="stages.3"),
+    timed("stages.5", "cache"),
+]
+
+
+def test_a_budget_means_a_stage_by_address_name_or_op():
+    assert [row.id for row in find_stage(ROWS, "stages.1")] == ["stages.1"]
+    assert [row.id for row in find_stage(ROWS, "decode")] == ["stages.0"]
+    assert [row.id for row in find_stage(ROWS, "augment")] == ["stages.1", "stages.2"]
+    assert [row.id for row in find_stage(ROWS, "batch")] == ["stages.3"]
+    # Several stages have this op: it names none of them.
+    assert find_stage(ROWS, "map") == []
+
+
+def test_the_values_of_stages():
+    metrics = ["step_ms", *(f"stages.{name}.time_ms" for name in ("decode", "augment", "batch", "cache", "none"))]
+    assert stage_values(ROWS, metrics) == {
+        "stages.decode.time_ms": 4.0,
+        "stages.augment.time_ms": 3.0,
+        "stages.batch.time_ms": 0.5,
+    }
+
+
+def test_why_a_stage_has_no_time():
+    names = ("decode", "decod", "normalise", "cache")
+    unknown, fused, hidden = lacking_stages(ROWS, [f"stages.{name}.time_ms" for name in names])
+    assert unknown.endswith("has range, decode, augment, batch, normalise, cache — did you mean decode?")
+    assert fused == "'normalise' has no time of its own: TensorFlow fused it with stages.3"
+    assert hidden.startswith("the time of 'cache' is not known")

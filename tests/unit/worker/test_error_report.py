@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof import pipelines
-from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.build.pin_errors import BuildError, pin_errors
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.user_frames import UserFrame, innermost_users_frame, users_frame_of_stacks
 from pipeprof.profiles.worker import error_report
@@ -403,3 +403,12 @@ def test_the_users_exception_is_shown_and_not_autographs() -> None:
     raised = StagingError("in user code:\n\n  File x.py\n\n  SchemaError: column label is missing in row 3")
     raised.__context__ = SchemaError("label", 3)
     assert first_line(raised) == "SchemaError: column label is missing in row 3"
+
+
+def test_a_sentence_of_our_own_has_no_name_of_a_class() -> None:
+    gone = UsageError("python: augment.py does not exist: it was there when the spec was checked")
+    assert first_line(gone) == str(gone)
+    with pytest.raises(BuildError) as pinned, pin_errors("stages.0", []):
+        raise gone
+    assert pinned.value.message == str(gone)
+    assert first_line(ValueError("no")) == "ValueError: no"

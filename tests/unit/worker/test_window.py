@@ -8,12 +8,14 @@ import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
 from pipeprof.profiles.protocol.messages import Beat, Measured
+from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Feed, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
+from pipeprof.profiles.worker.turns import block as blocks
 
 
 @dataclass
@@ -301,3 +303,15 @@ def test_the_time_between_looks_can_be_chosen(bench):
     window = on.open(check_ns=400 * MS)
     drain(on.feed, window)
     assert [looked.steps for looked in on.looks] == [400, 400]
+
+
+@pytest.mark.parametrize(("settle", "looks"), [(0.005, [0, 2]), (0.0, [0, 2, 4])])
+def test_a_block_looks_when_counting_begins_and_after_that(
+    settle: float, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(blocks, "time", FakeTime())
+    block = blocks.BlockWindow(TurnRequest("block", 0.01, 1, settle), lambda: False, seen.append)
+    assert not block.drained(0, [3 * MS, 6 * MS])
+    assert block.drained(6 * MS, [9 * MS, 16 * MS]) or settle
+    assert seen == looks

@@ -1,0 +1,191 @@
+"""A document as remarks on lines of files: errors, findings and regressions for those who review the code."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.formats.remarks import Level, Place, Remark
+from pipeprof.cli.pages.codes import CODES
+from pipeprof.cli.report.findings import describe_measured
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.judge.words import sentence_of
+from pipeprof.profiles.wording import stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.messages import Message, Problem
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result
+
+GATE = "gate/"
+"""Before the name of a metric: the code of its regression."""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Where files are for a CI system, which names them from the root of the repository.
+
+    Attributes:
+        root: The repository; None outside of one.
+        folder: The current folder, from the root on.
+    """
+
+    root: str | None = None
+    folder: str = "."
+
+    def name(self, file: str) -> str | None:
+        """The name of a file from the root on; None for one outside.
+
+        Args:
+            file: Absolute, or relative to the current folder.
+
+        Example:
+            >>> Checkout("/w", "training").name("../specs/a.yaml"), Checkout("/w").name("/w/a.yaml")
+            ('specs/a.yaml', 'a.yaml')
+        """
+        if file.startswith(("~", "…", "<")):
+            return None
+        if posixpath.isabs(file):
+            inside = self.root is not None and file.startswith(f"{self.root}/")
+            found = posixpath.relpath(file, self.root) if inside else None
+        else:
+            found = posixpath.normpath(posixpath.join(self.folder, file))
+        return None if found is None or found == "." or found.startswith("..") else found
+
+
+def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
+    """All remarks on a document: errors first, then findings or metrics, then warnings.
+
+    Args:
+        document: A profile or a result.
+        checkout: Where the files that it names are.
+    """
+    from pipeprof.profiles.document.profile import Profile
+
+    found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)
+    return [replace(remark, about=_about(remark.code)) for remark in found]
+
+
+def _about(code: str) -> tuple[str, str, str]:
+    """What a rule or code is about, why it matters, and what to do."""
+    rule = rules().get(code)
+    if rule is not None:
+        return rule.title, " ".join(rule.why.split()), " ".join(rule.fix.split())
+    if code in CODES:
+        return CODES[code].meaning, CODES[code].meaning, CODES[code].action
+    if code.startswith(GATE):
+        name = code.removeprefix(GATE)
+        why = f"The gate judges {name}: the change from the pipeline before, in pairs of fresh processes."
+        return f"{name} is worse than before", why, "Compare the stages of both: pipeprof compare A B."
+    return "", "", ""
+
+
+def _on_profile(profile: Profile, checkout: Checkout) -> Iterator[Remark]:
+    stages = {stage.id: stage for stage in profile.stages or ()}
+    for problem in profile.errors:
+        yield _error(problem, checkout)
+    for finding in profile.findings or ():
+        if finding.status != "rejected":
+            yield _finding(finding, stages, checkout)
+    for warning in profile.warnings:
+        at = next((stages[id_] for id_ in warning.stages if id_ in stages), None)
+        yield _warning(warning, _of_stage(at, checkout))
+
+
+def _error(problem: Problem, checkout: Checkout) -> Remark:
+    place = None
+    if problem.flag is None and problem.file is not None:
+        end = problem.column + problem.length if problem.column and problem.length else None
+        place = _place(checkout, problem.file, problem.line, problem.column, end)
+    elif problem.flag is None:
+        # The innermost line of the user's own files that is in the repository.
+        places = (_place(checkout, frame.file, frame.line) for frame in reversed(problem.frames))
+        place = next((one for one in places if one is not None), None)
+    text = f"{problem.flag}: {problem.message}" if problem.flag else problem.message
+    return Remark(problem.code, "error", problem.code, text, place, problem.address or "")
+
+
+def _finding(finding: Finding, stages: dict[str, Stage], checkout: Checkout) -> Remark:
+    at = stages.get(finding.stage or "")
+    place = finding.location or (at.location if at is not None else None)
+    level, proof = _proof(finding)
+    parts = (finding.title, finding.sentence, finding.recommendation, proof)
+    return Remark(
+        finding.rule,
+        level,
+        finding.rule,
+        " ".join(f"{part.rstrip('.')}." for part in parts if part),
+        _place(checkout, place.file, place.line, place.column) if place is not None else None,
+        stage_name(at) if at is not None else "",
+    )
+
+
+def _proof(finding: Finding) -> tuple[Level, str]:
+    """How sure a finding is, as a level and in words."""
+    measured = describe_measured(finding.measured) if finding.measured else ""
+    if finding.status == "kept":
+        return "warning", f"Proven: {measured}" if measured else "Proven by measuring"
+    if finding.status == "ceiling":
+        return "note", f"Suspicion with a measured upper bound: at most {measured}" if measured else "Suspicion"
+    if finding.family == "correctness":
+        return "warning", "Certain from the pipeline as it is written; not measured"
+    return "note", "Suspicion: the change was not measured"
+
+
+def _of_stage(stage: Stage | None, checkout: Checkout) -> Place | None:
+    place = stage.location if stage is not None else None
+    return _place(checkout, place.file, place.line, place.column) if place is not None else None
+
+
+def _warning(warning: Message, place: Place | None) -> Remark:
+    return Remark(warning.code, "warning", warning.code, warning.message, place, on_run=True)
+
+
+def _place(
+    checkout: Checkout, file: str, line: int | None, column: int | None = None, end: int | None = None
+) -> Place | None:
+    name = checkout.name(file)
+    return Place(name, line or None, column or None, end) if name is not None else None
+
+
+def _on_result(result: Result, checkout: Checkout) -> Iterator[Remark]:
+    place = _of_side(result, checkout)
+    for problem in result.errors:
+        yield Remark(problem.code, "error", problem.code, problem.message, place)
+    for metric in result.metrics if result.kind == "gate" else ():
+        if metric.level != "off" and metric.verdict != "not regressed":
+            yield _regression(metric, place, checkout)
+    for warning in result.warnings:
+        yield _warning(warning, None)
+
+
+def _regression(metric: Metric, place: Place | None, checkout: Checkout) -> Remark:
+    level: Level = "error" if metric.verdict == "regressed" and metric.level == "error" else "warning"
+    at = metric.location
+    if at is not None:
+        place = _place(checkout, at.file, at.line, at.column) or place
+    limit = " limit" if metric.limit is not None else ""
+    return Remark(
+        f"{GATE}{metric.name}",
+        level,
+        f"{metric.title}: {metric.verdict}",
+        sentence_of(metric),
+        place,
+        f"{metric.name}{limit}",
+    )
+
+
+def _of_side(result: Result, checkout: Checkout) -> Place | None:
+    """Where B is written; of a git ref, no line of the work tree."""
+    side = result.b
+    if side.ref is not None:
+        return None
+    if side.location is not None:
+        return _place(checkout, side.location.file, side.location.line)
+    file = side.text.partition(" --set ")[0]
+    file = file.rpartition(":")[0] if ".py:" in file else file
+    return _place(checkout, file, None) if file.endswith((".py", ".yaml", ".yml")) else None

@@ -1,0 +1,215 @@
+"""What reports for others do not show: paths, names, secrets; and the formats in which that is usual."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.cli.private import private_of, repository_root
+from pipeprof.profiles.document.redaction import HIDDEN, Hider, Private, is_secret_name, redact
+from pipeprof.profiles.document.store import encode
+from tests.unit.cli.test_main import Pipeprof
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+HOME, ROOT = "/srv/people/ada", "/srv/people/ada/work/app"
+PRIVATE = Private(
+    root=ROOT,
+    folder=f"{ROOT}/training",
+    home=HOME,
+    names=("ada", "lab-7", "lab-7.example.org"),
+    values={"HF_TOKEN": "tok-0123456789"},
+)
+PIECES = st.sampled_from(
+    (
+        HOME,
+        ROOT,
+        "/",
+        "//",
+        " ",
+        ":",
+        "=",
+        "ada",
+        "lab-7",
+        "tok-0123456789",
+        "file://",
+        "https://",
+        "me:pw@",
+        "api_key=",
+        "/home/grace",
+        "/root",
+        "~",
+        "…",
+        HIDDEN,
+        "x.py",
+        "data",
+        "\n",
+        "'",
+        '"',
+        ",",
+    )
+)
+TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (f"{ROOT}/training/spec.yaml:3", "spec.yaml:3"),
+        (f"--out={ROOT}/reports/a.md", "--out=../reports/a.md"),
+        (f"in {HOME}/sets/flowers/*.jpg", "in ~/…/*.jpg"),
+        ("/home/grace/x and /Users/joan/a/b/c.py", "~/x and ~/…/c.py"),
+        ("'/mnt/acme/records/train-*.tfrecord'", "'…/train-*.tfrecord'"),
+        ("file:///mnt/acme/a.bin", "file:…/a.bin"),
+        ("/usr/lib/python3/site-packages/keras/src/utils.py:7", "…/keras/src/utils.py:7"),
+        ("/proc/self/status", "/proc/self/status"),
+        ("20 ms/step, 3 / 4, gs://bucket/a/b, B/A", "20 ms/step, 3 / 4, gs://bucket/a/b, B/A"),
+        ("https://me:pw@host.org/a/b", f"https://{HIDDEN}@host.org/a/b"),
+        ("https://host.org/a?sig=abc&b=1", f"https://host.org/a?sig={HIDDEN}&b=1"),
+        ("--arg api_key=abc --arg max_tokens=128", f"--arg api_key={HIDDEN} --arg max_tokens=128"),
+        ('{"password": "a b"}', f'{{"password": {HIDDEN}}}'),
+        ("ghp_0123456789abcdefghij0123", HIDDEN),
+        ("Bearer abcdefgh0123", f"Bearer {HIDDEN}"),
+        ("it says tok-0123456789", f"it says {HIDDEN}"),
+        ("on lab-7.example.org as ada", f"on {HIDDEN} as {HIDDEN}"),
+        ("Canada, lab-70, adapt", "Canada, lab-70, adapt"),
+    ],
+)
+def test_what_is_hidden_of_a_text(text: str, hidden: str) -> None:
+    assert Hider(PRIVATE).text(text) == hidden
+
+
+@given(TEXTS)
+def test_what_is_hidden_stays_as_it_is(text: str) -> None:
+    hider = Hider(PRIVATE)
+    once = hider.text(text)
+    assert hider.text(once) == once
+
+
+@given(TEXTS)
+def test_no_path_below_the_home_folder_and_no_secret_survives(text: str) -> None:
+    hidden = Hider(PRIVATE).text(f"{text} {HOME}/{text} {text}")
+    rest = hidden.replace(HOME, "", hidden.count(f"{HOME}-") + hidden.count(f"{HOME}."))
+    assert f"{HOME}/" not in rest
+    assert " tok-0123456789 " not in Hider(PRIVATE).text(f"{text} tok-0123456789 {text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("HF_TOKEN", True),
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("db.password", True),
+        ("PWD", False),
+        ("max_tokens", False),
+        ("tokenizer", False),
+        ("key_func", False),
+    ],
+)
+def test_names_of_secrets(name: str, secret: bool) -> None:
+    assert is_secret_name(name) is secret
+
+
+def test_a_path_with_spaces_is_one() -> None:
+    hider = Hider(PRIVATE)
+    assert hider.path("/mnt/My Data/acme/a b.yaml") == "…/a b.yaml"
+    assert hider.path(f"{ROOT}/my specs/a.yaml") == "../my specs/a.yaml"
+    assert hider.path("specs/ada/a.yaml") == "specs/ada/a.yaml"
+
+
+def test_a_whole_document(recorded) -> None:
+    profile = recorded("input-bound")
+    profile.command = ["pipeprof", "run", f"{ROOT}/a.yaml", "--password", "hunter2", "--arg", "token=t0k"]
+    profile.target.variables = {"BUCKET": "acme-internal", "SIZE": "12"}
+    profile.target.arguments = {"api_key": "k", "size": "12"}
+    profile.output = "reading acme-internal"
+    profile.host.name = "machine-9"
+    profile.verdict.headline = "Input-bound on machine-9: 12 ms"
+    found = redact(profile, PRIVATE)
+    assert found.command == ["pipeprof", "run", "../a.yaml", "--password", HIDDEN, "--arg", f"token={HIDDEN}"]
+    assert found.target.variables == {"BUCKET": None, "SIZE": None}
+    assert found.target.arguments == {"api_key": HIDDEN, "size": "12"}
+    assert found.output == f"reading {HIDDEN}"
+    assert found.verdict.headline == f"Input-bound on {HIDDEN}: 12 ms"
+    assert found.host.name is None
+    assert redact(found, PRIVATE) == found
+
+
+def test_the_repository_of_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / "app" / "training"
+    inside.mkdir(parents=True)
+    assert repository_root(inside) is None or not repository_root(inside).is_relative_to(tmp_path)
+    (tmp_path / "app" / ".git").mkdir()
+    assert repository_root(inside) == tmp_path / "app"
+    private = private_of(inside, tmp_path, {"A_TOKEN": "x" * 9, "B": "y"}, ("ada",))
+    assert (private.root, private.folder, private.values) == (
+        str(tmp_path / "app"),
+        str(inside),
+        {"A_TOKEN": "x" * 9},
+    )
+    # A home folder that is a work tree says too much.
+    (tmp_path / ".git").mkdir()
+    other = tmp_path / "other"
+    assert private_of(other, tmp_path, {}, ()).root == str(other)
+    assert private_of(tmp_path, tmp_path, {}, ()).root is None
+
+
+@pytest.fixture
+def hostile(recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A saved profile that says what it should not."""
+    monkeypatch.chdir(tmp_path)
+    profile = recorded("input-bound")
+    profile.host.name = "machine-9"
+    profile.warnings[:] = []
+    profile.output = "on machine-9 in /home/grace/secret/place"
+    profile.verdict.headline = "Input-bound on machine-9: /home/grace/secret/place"
+    path = tmp_path / "profile.json"
+    path.write_bytes(encode(profile))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "flags", "shown"),
+    [
+        ("text", (), True),
+        ("json", (), True),
+        ("md", (), False),
+        ("html", (), False),
+        ("sarif", (), False),
+        ("text", ("--redact",), False),
+        ("json", ("--redact",), False),
+        ("md", ("--no-redact",), True),
+        ("html", ("--no-redact",), True),
+    ],
+)
+def test_formats_for_others_are_redacted_unless_asked(
+    form: str, flags: tuple[str, ...], shown: bool, hostile: Path, pipeprof: Pipeprof
+) -> None:
+    found = pipeprof("show", hostile, "--format", form, *flags)
+    assert found.code == 0, found.err
+    assert ("machine-9" in found.out) is shown
+    assert ("grace" in found.out) is shown
+
+
+def test_each_file_of_one_command_is_redacted_by_itself(hostile: Path, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    names = ("a.json", "a.md", "a.html", "a.sarif", "a.txt")
+    found = pipeprof("show", hostile, *(word for name in names for word in ("--out", name)))
+    assert found.code == 0, found.err
+    assert ["machine-9" in (tmp_path / name).read_text() for name in names] == [True, False, False, False, True]
+    again = pipeprof("show", hostile, *(word for name in names for word in ("--out", name)))
+    assert again.code == 0, again.err
+    json.loads((tmp_path / "a.sarif").read_text())
+
+
+def test_a_secret_of_the_environment_is_hidden(
+    hostile: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(hostile.read_text())
+    document["verdict"]["headline"] = "Input-bound: opened with s3cr3t-of-mine"
+    hostile.write_text(json.dumps(document))
+    monkeypatch.setenv("SERVICE_PASSWORD", "s3cr3t-of-mine")
+    assert "s3cr3t-of-mine" in pipeprof("show", hostile).out
+    assert "s3cr3t-of-mine" not in pipeprof("show", hostile, "--format", "md").out
