@@ -18,7 +18,6 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.judge.changes import spec_changes
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
 from pipeprof.profiles.judge.stages import (
@@ -32,6 +31,7 @@ from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.versions import versions_between
+from pipeprof.profiles.judge.why.spec_versions import SpecVersions
 from pipeprof.profiles.judge.words import conclude
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
@@ -162,7 +162,7 @@ class _Comparison:
         result.step, result.dispatch = planned.step_text, planned.dispatch
         specs = [self._sides[name].settings.loaded for name in ("a", "b")]
         if specs[0] is not None and specs[1] is not None:
-            result.changes = spec_changes(specs[0].data, specs[1].data)
+            result.changes = SpecVersions(specs[0], specs[1]).changes
         if self._plan.profiled and not self._look_at_both():
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:

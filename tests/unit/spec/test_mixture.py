@@ -1,5 +1,6 @@
 """Two specs as one: the changes between them, and the data with some of them."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,26 @@ def test_pipelines_inside_of_stages_are_compared_stage_by_stage():
     mixture = Mixture({"source": {"zip": {"datasets": zipped}}}, {"source": {"zip": {"datasets": other_zip}}})
     assert mixture.changes == ["source.datasets.1.source.stop: 9 → 8"]
     assert mixture.data({0}) == {"source": {"zip": {"datasets": other_zip}}}
+
+
+def test_several_stages_of_one_op_are_numbered():
+    one = {"stages": [{"batch": {"batch_size": 2}}, {"batch": {"batch_size": 4}}]}
+    other = {"stages": [{"batch": {"batch_size": 2}}, {"batch": {"batch_size": 8}}]}
+    assert Mixture(one, other).changes == ["stages.batch#2.batch_size: 4 → 8"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["source", "stages", "options", "step", "data", "measure"]), VALUES))
+def test_any_data_is_compared(data):
+    assert Mixture(data, copy.deepcopy(data)).changes == []
+    mixture = Mixture(data, A)
+    mixture.data(range(len(mixture.changes)))
 
 
 def test_a_moved_stage_may_change_as_well():
