@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -108,6 +109,11 @@ def _obstacles(profile: Profile, stage: Stage) -> Iterator[str]:
     name, row = stage_label(stage), traits(stage.op)
     if stage.cardinality == _ENDLESS:
         yield f"{name} gives elements without end"
+    if stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles and not row.shuffles:
+        yield (
+            f"{name} shuffles its files anew in each epoch: with shuffle=False, and a shuffle after the costly stages, "
+            "what these give can be kept"
+        )
     if row.repeats:
         yield f"{name} repeats its elements"
     if row.stores:

@@ -43,6 +43,13 @@ def test_what_prevents_it_is_named(pipeline: Pipeline, first: Stage, words: str)
     assert words in reason
 
 
+def test_files_that_are_listed_in_another_order_each_time_are_named(pipeline: Pipeline) -> None:
+    shuffled = stage("source", "list_files", 0.1, tf_op="ShuffleDatasetV3")
+    assert str(choose_point(pipeline(shuffled, DECODE, BATCH))).startswith("list_files shuffles its files anew")
+    listed = stage("source", "list_files", 0.1, tf_op="TensorSliceDataset")
+    assert isinstance(choose_point(pipeline(listed, DECODE, BATCH)), Point)
+
+
 def test_what_is_random_inside_a_stage_counts(pipeline: Pipeline) -> None:
     outer = stage("stages.0", "interleave", 1.0, name="read")
     inner = stage("stages.0.stages.0", "map", 80.0, name="noise", random=True)

@@ -94,11 +94,14 @@ def folder_of(text: bytes) -> Path | None:
         return None
     if not name or "\0" in name or len(name) > _LONGEST_NAME:
         return None
+    if not name.strip("./"):
+        # A separator, as of tf.strings.split.
+        return None
     wild = _WILD.search(name)
     path = Path(name[: wild.start()].rpartition("/")[0] + "/") if wild is not None else Path(name)
     try:
         if wild is None and not path.is_dir():
             return path.parent.resolve() if path.is_file() else None
-        return path.resolve() if path.is_dir() and path != Path("/") else None
+        return path.resolve() if "/" in name and path.is_dir() and path != Path("/") else None
     except OSError:
         return None
