@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.convert.convert import Conversion, ConversionPlan, convert
 from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.convert.process import WriterProcess
@@ -78,6 +79,9 @@ def convert_for(
         result.converted.reason = str(error)
         progress.note(f"not converted: {error}")
         return lambda _: ()
+    except PipeprofError as error:
+        result.converted.reason = str(error)
+        raise
     result.converted = describe(made, target)
     near = loaded.base_dir if loaded is not None else None
     return lambda now: proposals(made, now, near)
