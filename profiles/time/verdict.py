@@ -162,7 +162,9 @@ def _headline(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bottlene
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")
-        text = f"{word} even so{colon}{rest}" if bound == "step" else f"Perhaps {word.lower()}{colon}{rest}"
+        # What rests on preloaded batches was measured later, when more or less may have been disturbed.
+        certain = bound == "step" and wait_within_epochs(steps) < STEP_BOUND_BELOW
+        text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
     return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps)}."
 
 

@@ -623,6 +623,13 @@ def test_every_verdict_of_a_disturbed_measurement_is_qualified(wait_share: float
     assert beside_others(wait_share, dispatch).headline == f"Disturbed: other processes used 1.4 of 2 cores. {words}"
 
 
+def test_a_disturbed_verdict_that_rests_on_preloaded_batches_is_a_perhaps() -> None:
+    assert beside_others(0.3, headspace=worth(0.02)).headline.endswith(
+        "Perhaps step-bound: the device waits for data 30 % of the time (7.3 of every 24 ms), and barely less with "
+        "preloaded batches."
+    )
+
+
 def test_a_disturbed_measurement_is_never_healthy() -> None:
     found = beside_others(0.01, headspace=worth(0.02))
     assert "nothing to change" not in [detail.label for detail in found.details]
