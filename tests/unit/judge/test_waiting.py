@@ -12,6 +12,7 @@ import pytest
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import live
@@ -31,11 +32,11 @@ def test_it_is_said_for_whom_a_comparison_waits(tmp_path: Path, monkeypatch: pyt
     ran: list[str] = []
 
     @contextmanager
-    def held_by_another(_command: object, *, limit: float, waiting: Callable[..., None]) -> Iterator[None]:
+    def held_by_another(_command: object, *, limit: float, waiting: Callable[..., None]) -> Iterator[LockState]:
         assert limit == 20.0
         waiting(17, 0.0)
         waiting(17, 0.25)
-        yield
+        yield LockState(True)
 
     class Comparison:
         def __init__(self, *_given: object) -> None: ...
