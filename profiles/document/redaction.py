@@ -195,9 +195,9 @@ def _outside(found: re.Match[str]) -> str:
 
 
 def _shortened(path: str) -> str:
-    inside = _PACKAGES.sub("", path)
-    kept = inside if inside != path else posixpath.basename(path.rstrip("/"))
-    return f"…/{kept}"
+    # Anchored: a search would begin anew at each character of a long text without spaces.
+    packages = _PACKAGES.match(path)
+    return f"…/{path[packages.end() :] if packages else posixpath.basename(path.rstrip('/'))}"
 
 
 def _folder(path: str | None) -> str | None:

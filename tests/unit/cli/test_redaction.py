@@ -213,3 +213,8 @@ def test_a_secret_of_the_environment_is_hidden(
     monkeypatch.setenv("SERVICE_PASSWORD", "s3cr3t-of-mine")
     assert "s3cr3t-of-mine" in pipeprof("show", hostile).out
     assert "s3cr3t-of-mine" not in pipeprof("show", hostile, "--format", "md").out
+
+
+def test_a_long_text_without_spaces_is_read_once() -> None:
+    # Hours, were a search to begin anew at each of its characters.
+    assert Hider(PRIVATE).text("/a" * 100_000) == "…/a"
