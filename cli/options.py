@@ -82,6 +82,8 @@ def out_of(command: str, what: str = "Also write the report to a file ({}); - is
 Out = Annotated[list[str] | None, out_of("run")]
 Format = Annotated[str | None, format_of("run")]
 CheckFormat = Annotated[str | None, format_of("check")]
+RulesFormat = Annotated[str | None, format_of("rules")]
+"""Of `rules` and `explain`."""
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
 FixForce = Annotated[

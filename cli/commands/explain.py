@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Format, Json
+from pipeprof.cli.options import Color, Json, RulesFormat
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Rule
@@ -37,7 +37,7 @@ def explain(
         ),
     ],
     *,
-    form: Format = None,
+    form: RulesFormat = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
@@ -59,7 +59,7 @@ def explain(
     from pipeprof.profiles.advise.advise import GATE
 
     choice("--color", color, COLORS)
-    kind = report_format(form, json=json)
+    kind = report_format(form, json=json, command="rules")
     if rule in CODES:
         document = {"name": rule, **asdict(CODES[rule])}
         text = encoder.dumps(document, indent=2) + "\n" if kind == "json" else ""

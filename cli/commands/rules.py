@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Format, Json
+from pipeprof.cli.options import Color, Json, RulesFormat
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EPILOG = epilog("pipeprof rules", "pipeprof rules --json | jq '.rules[].name'")
 
 
-def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> None:
+def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto") -> None:
     """List all rules: what they detect, and what their fixes change.
 
     Loads no TensorFlow. `pipeprof explain RULE` explains one rule.
@@ -31,7 +31,7 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
 
     choice("--color", color, COLORS)
     known = list(all_rules().values())
-    if report_format(form, json=json) == "json":
+    if report_format(form, json=json, command="rules") == "json":
         document = {
             "rules": [as_dict(rule) for rule in known],
             "gate": [threshold_dict(threshold) for threshold in GATE],

@@ -16,4 +16,6 @@ def _render(output: Output) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(output.document).decode())
 
 
-FORMAT = Format("json", (".json",), frozenset({"run", "show", "check", "fix", "compare", "gate"}), _render, order=2)
+FORMAT = Format(
+    "json", (".json",), frozenset({"run", "show", "check", "fix", "compare", "gate", "rules"}), _render, order=2
+)

@@ -6,7 +6,6 @@ and not about the pipeline is a notification of the run. Files are named from th
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -110,6 +109,8 @@ def _locations(remark: Remark) -> list[dict[str, Any]] | None:
 
 def _fingerprint(remark: Remark) -> str:
     """A hash that stays the same while the lines of the file move."""
+    import hashlib
+
     parts = (remark.code, remark.place.file if remark.place is not None else "", remark.key)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 

@@ -11,4 +11,6 @@ def _render(output: Output) -> str:
     return paint(output.blocks(), output.style)
 
 
-FORMAT = Format("text", (".txt",), frozenset({"run", "show", "check", "fix", "compare", "gate"}), _render, order=1)
+FORMAT = Format(
+    "text", (".txt",), frozenset({"run", "show", "check", "fix", "compare", "gate", "rules"}), _render, order=1
+)
