@@ -1,0 +1,109 @@
+"""Decisions drawn from recorded pairs: pure functions.
+
+A decision is a session of up to 15 pairs. Each of its pairs is one that was recorded, of processes that were measured
+in turns at the same time, so that the load of that time is in all of them; which pairs, and in which order, is drawn.
+A slow-down or growth is put into the recorded values of B as a factor.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rules import RULES
+
+from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS, Verdict
+from pipeprof.profiles.judge.verdicts.gating import looks_within
+from pipeprof.profiles.judge.verdicts.result import PairValues
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+
+Recorded = Mapping[str, Any]
+NAMES = ("step_ms", "peak_bytes")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says of one drawn session.
+
+    Attributes:
+        verdicts: By metric.
+        pairs: It took.
+        seconds: They took when they were recorded.
+    """
+
+    verdicts: dict[str, Verdict]
+    pairs: int
+    seconds: float
+
+    def failed(self, name: str | None = None) -> bool:
+        """Whether a metric, or any of them, is called regressed."""
+        return any(verdict == "regressed" for key, verdict in self.verdicts.items() if name in (None, key))
+
+    def inconclusive(self) -> bool:
+        """Whether the gate can neither pass nor fail."""
+        return not self.failed() and "cannot tell" in self.verdicts.values()
+
+
+def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
+    """Let the gate decide on recorded pairs, in their order, until it has seen enough.
+
+    Args:
+        pairs: At least `MAX_PAIRS`.
+        factors: What B's values are multiplied by, by metric.
+    """
+    values = [
+        PairValues(
+            order=[],
+            a={name: pair["a"][name] for name in NAMES},
+            b={name: pair["b"][name] * factors.get(name, 1.0) for name in NAMES},
+            again={name: pair["again"][name] for name in NAMES},
+        )
+        for pair in pairs[:MAX_PAIRS]
+    ]
+    verdicts: dict[str, Verdict] = {}
+    look = 0
+    for look in looks_within(min(MAX_PAIRS, len(values))):
+        verdicts = {row.name: row.verdict for row in rows_of(values[:look])}
+        if "cannot tell" not in verdicts.values():
+            break
+    return Decision(verdicts, look, sum(pair["seconds"] for pair in pairs[:look]))
+
+
+def sessions(bank: Sequence[Recorded], count: int, seed: int, *, roles: bool) -> Iterator[list[Recorded]]:
+    """Draw sessions.
+
+    Args:
+        bank: Recorded pairs of one pipeline.
+        count: Of sessions.
+        seed: Of the drawing.
+        roles: Whether any process of a pair may take the place of B; else only A's two are drawn.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a simulation
+    for _ in range(count):
+        drawn = chance.sample(list(bank), min(MAX_PAIRS, len(bank)))
+        session: list[Recorded] = []
+        for pair in drawn:
+            names = ["a", "b", "again"]
+            if roles:
+                chance.shuffle(names)
+            elif chance.random() < 0.5:
+                names = ["again", "b", "a"]
+            session.append({**pair, "a": pair[names[0]], "b": pair[names[1]], "again": pair[names[2]]})
+        yield session
+
+
+def others(session: Sequence[Recorded], slower: float) -> dict[str, bool]:
+    """Which other tools would call B slower, each on as many runs as it takes.
+
+    Args:
+        session: As `sessions` draws it: as many runs of each side as it has pairs.
+        slower: Share that B's blocks are made slower by.
+    """
+    found: dict[str, bool] = {}
+    for name, (runs, rule) in RULES.items():
+        a = [pair["a"]["blocks_ms"] for pair in session[:runs]]
+        b = [[(1 + slower) * value for value in pair["b"]["blocks_ms"]] for pair in session[:runs]]
+        found[name] = rule(a, b)
+    return found

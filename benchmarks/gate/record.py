@@ -1,0 +1,179 @@
+"""Records pairs of processes, and live decisions of the gate, of four pipelines under load that changes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from load import Load
+
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.store import ProfileWriter, places
+from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.judge.live import LiveSide, SessionPlan, measure
+from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.session import Pair, Session
+from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
+from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
+from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.verify.jobs import JobMaker
+from pipeprof.profiles.verify.plan import DIGEST_SECONDS
+from pipeprof.profiles.verify.team import Team
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES, PUBLIC = ROOT / "examples", ROOT / "benchmarks" / "public"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pipeline.
+
+    Attributes:
+        target: As the gate takes it.
+        step: What takes the batches; None for the spec's own.
+    """
+
+    target: str
+    step: str | None = None
+
+    def settings(self) -> RunSettings:
+        """What is measured."""
+        target = parse_target(self.target)
+        loaded = load_spec(target.path) if target.function is None else None
+        return RunSettings(target, loaded, step=parse_step(self.step) if self.step else None, lock=False)
+
+
+CASES = {
+    "jpeg_folder": Case(f"{EXAMPLES}/jpeg_folder/spec.yaml"),
+    "tfrecord_shards": Case(f"{EXAMPLES}/tfrecord_shards/spec.yaml", "none"),
+    "text_padded": Case(f"{EXAMPLES}/text_padded/per_batch.yaml"),
+    "csv_lines": Case(f"{PUBLIC}/tables.py:csv_lines_batched", "simulate:2ms"),
+}
+LIVE: tuple[tuple[float, float], ...] = (
+    (0.0, 0.0),
+    (0.10, 0.20),
+    (0.0, 0.0),
+    (0.05, 0.05),
+    (0.20, 0.20),
+    (0.0, 0.0),
+    (0.10, 0.05),
+    (0.03, 0.0),
+    (0.0, 0.0),
+    (0.10, 0.20),
+)
+"""Of each pipeline: what its step interval and its peak memory are made larger by, as shares."""
+
+
+def _process(process: Process) -> dict[str, Any]:
+    values = process.values(None)
+    blocks = [round(1e3 * block.seconds / block.steps, 4) for block in process.blocks if block.steps]
+    return {"step_ms": round(values["step_ms"], 4), "peak_bytes": values["peak_bytes"], "blocks_ms": blocks}
+
+
+def record_bank(case: Case, pairs: int, seed: int, show: Callable[[str], object]) -> list[dict[str, Any]]:
+    """Measure a pipeline against itself, pair by pair, each under another load.
+
+    Args:
+        case: The pipeline.
+        pairs: Of three processes each.
+        seed: Of the load.
+        show: Receives how far it is.
+
+    Returns:
+        For each pair: the load, the seconds it took, and of each process its step interval, peak and blocks.
+    """
+    found: list[dict[str, Any]] = []
+    maker = JobMaker(
+        case.settings(), None, memory_limit=None, digest_seconds=DIGEST_SECONDS, data_progress=lambda *_: None
+    )
+    jobs = {"a": maker.untouched, "b": maker.untouched}
+    with (
+        Load(seed).closing() as load,
+        Signals().installed() as signals,
+        Team(signals, None).closing() as team,
+    ):
+        session = Session(team, jobs, timeout=maker.timeout)
+        for number in range(pairs):
+            load.change()
+            began = time.monotonic()
+            pair: Pair = session.pair(number)
+            seconds = round(time.monotonic() - began, 2)
+            sides = {"a": pair.a, "b": pair.b, "again": pair.again}
+            row = {name: _process(process) for name, process in sides.items()}
+            found.append({"load": load.kind, "seconds": seconds, **row})
+            show(f"pair {number + 1} of {pairs}, {load.kind}, {seconds} s")
+    return found
+
+
+def record_live(
+    case: Case, bank: Sequence[dict[str, Any]], faults: tuple[float, float], seed: int, folder: Path
+) -> dict[str, Any]:
+    """Let the gate decide, live, with a stall in each step and memory that is held, or without.
+
+    Args:
+        case: The pipeline.
+        bank: Of the same pipeline: its step interval and its peak.
+        faults: What the step interval and the peak are made larger by, as shares.
+        seed: Of the load.
+        folder: For files.
+
+    Returns:
+        What was put in, the verdicts, pairs, seconds, and the values of each pair.
+    """
+    stall, growth = faults
+    step_ms = median(row[side]["step_ms"] for row in bank for side in ("a", "again"))
+    peak = median(row[side]["peak_bytes"] for row in bank for side in ("a", "again"))
+    settings = case.settings()
+
+    def side(stall_seconds: float = 0.0, hold_bytes: int = 0) -> LiveSide:
+        return LiveSide(settings, ProfileWriter(places("side", "0", folder / "side.json")), stall_seconds, hold_bytes)
+
+    result = Result(kind="gate", tool=Tool(version="0"), a=Side(text="A"), b=Side(text="B"))
+    with Load(seed).closing() as load:
+        kinds: list[str] = []
+
+        def enough(so_far: Result) -> bool:
+            if has_seen_enough(so_far, MAX_PAIRS):
+                return True
+            load.change()
+            kinds.append(load.kind)
+            return False
+
+        load.change()
+        kinds.append(load.kind)
+        began = time.monotonic()
+        sides = {"a": side(), "b": side(stall * step_ms / 1e3, round(growth * peak))}
+        measure(sides, result, SessionPlan(enough=enough, profiled=False), Silent(), lambda: None)  # type: ignore[arg-type]
+        seconds = time.monotonic() - began
+    conclude_gate(result)
+    names = ("step_ms", "peak_bytes")
+    return {
+        "slower": stall,
+        "larger": growth,
+        "exit_code": result.exit_code,
+        "verdicts": {row.name: row.verdict for row in result.metrics if row.level != "off"},
+        "changes": {row.name: row.change for row in result.metrics if row.level != "off"},
+        "pairs": len(result.pairs),
+        "seconds": round(seconds, 1),
+        "loads": kinds,
+        "errors": [error.message for error in result.errors],
+        "values": [
+            {name: {key: getattr(pair, name)[key] for key in names} for name in ("a", "b", "again")}
+            for pair in result.pairs
+        ],
+    }
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed at the end."""
+    return tempfile.TemporaryDirectory(prefix="pipeprof-gate-")
