@@ -60,6 +60,17 @@ def test_of_a_fast_pipeline_a_sample_counts(time):
     assert mean.mean() == pytest.approx(sum(sizes) / len(sizes), rel=0.02)
 
 
+def test_what_the_sums_take_counts_as_reading(time):
+    class Slow(Random):
+        def randint(self, low: int, high: int) -> int:
+            time.ns += 1500
+            return super().randint(low, high)
+
+    mean = SampledMean(reader(time, 300), stride=2, _random=Slow(1))
+    assert pass_through(mean, [32.0] * 100_000, 50_000).stride == 12
+    assert mean.spent_ns == mean.seen * 1800
+
+
 def test_a_sample_meets_the_last_batches_of_epochs_as_often_as_there_are(time):
     """Twenty batches in an epoch, and one in about twenty is read: neither always the last one nor never."""
     sizes = [64.0] * 19 + [4.0]
