@@ -86,6 +86,7 @@ def versions(monkeypatch: Any, after_edits: str, failure: str | None = None) -> 
 
 class _Difference:
     what = "Mul and Add"
+    seed = None
 
 
 def test_where_the_edits_make_the_other_graph_nothing_is_left(monkeypatch: Any) -> None:
