@@ -62,10 +62,10 @@ def kinds_of(names: Iterable[str]) -> tuple[MetricKind, ...]:
 
     Example:
         >>> [kind.title for kind in kinds_of(["step_ms", "stages.decode.time_ms"])][-1]
-        'decode, time per batch'
+        'time in decode'
     """
     stages = [(name, stage) for name in names if (stage := stage_of(name)) is not None]
-    own = tuple(MetricKind(name, f"{stage}, time per batch", "ms", FLOOR, is_speed=True) for name, stage in stages)
+    own = tuple(MetricKind(name, f"time in {stage}", "ms", FLOOR, is_speed=True) for name, stage in stages)
     return (*METRICS, *own)
 
 

@@ -165,15 +165,13 @@ def test_a_budget_of_a_stage_is_judged_like_any_other(factor, budget, verdict, c
     assert (found.verdict, found.exit_code) == (verdict, code)
     rows = [row for row in found.metrics if row.stage == "decode"]
     assert rows
-    assert {row.title for row in rows} == {"decode, time per batch"}
+    assert {row.title for row in rows} == {"time in decode"}
 
 
 def test_a_stage_that_warns_passes_with_a_warning():
     found = with_stage(1.2, {"change": "10%", "level": "warn"})
     conclude_gate(found)
-    assert [warning.message for warning in found.warnings] == [
-        "decode, time per batch has regressed; its budget is a warning"
-    ]
+    assert [warning.message for warning in found.warnings] == ["time in decode has regressed; its budget is a warning"]
 
 
 def test_without_the_time_of_a_stage_there_is_no_verdict():
