@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BUSY = "while True: pass"
+_BEGIN = """
+import os, random, time
+parent = os.getppid()
+"""
+_BUSY = """
+while os.getppid() == parent: pass
+"""
 _HALF = """
-import time
-while True:
+while os.getppid() == parent:
     end = time.perf_counter() + 0.05
     while time.perf_counter() < end: pass
     time.sleep(0.05)
 """
 _COPIES = """
-import numpy, time
+import numpy
 one = numpy.ones(8_000_000)
-while True:
+while os.getppid() == parent:
     other = one.copy()
     time.sleep(0.02)
 """
 _BURSTS = """
-import random, time
 chance = random.Random(1)
-while True:
+while os.getppid() == parent:
     end = time.perf_counter() + chance.uniform(0.1, 1.5)
     while time.perf_counter() < end: pass
     time.sleep(chance.uniform(0.2, 3.0))
@@ -60,7 +64,7 @@ class Load:
         self.kind = self._chance.choices(list(KINDS), WEIGHTS)[0]
         source = KINDS[self.kind]
         if source is not None:
-            self._process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen([sys.executable, "-c", _BEGIN + source], stdin=subprocess.DEVNULL)
 
     def _end(self) -> None:
         if self._process is not None:

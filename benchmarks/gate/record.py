@@ -127,6 +127,9 @@ def record_live(
         seed: Of the load.
         folder: For files.
 
+    Raises:
+        KeyboardInterrupt: The user wants an end.
+
     Returns:
         What was put in, the verdicts, pairs, seconds, and the values of each pair.
     """
@@ -155,6 +158,8 @@ def record_live(
         sides = {"a": side(), "b": side(stall * step_ms / 1e3, round(growth * peak))}
         measure(sides, result, SessionPlan(enough=enough, profiled=False), Silent(), lambda: None)  # type: ignore[arg-type]
         seconds = time.monotonic() - began
+    if any(error.code == "interrupted" for error in result.errors):
+        raise KeyboardInterrupt
     conclude_gate(result)
     names = ("step_ms", "peak_bytes")
     return {

@@ -140,7 +140,8 @@ def _why(result: Result) -> str:
     judged = [metric for metric in result.metrics if metric.level != "off"]
     errors = [metric for metric in judged if metric.level == "error"] or judged
     named = [metric for metric in errors if metric.verdict == result.verdict] or errors
-    return f"{'; '.join(sentence_of(metric) for metric in named)}; {len(result.pairs)} pairs"
+    pairs = "1 pair" if len(result.pairs) == 1 else f"{len(result.pairs)} pairs"
+    return f"{'; '.join(sentence_of(metric) for metric in named)}; {pairs}"
 
 
 def sentence_of(metric: Metric) -> str:

@@ -38,7 +38,7 @@ def graph_changes(a: PipelineView, b: PipelineView) -> list[GraphChange]:
         b: The other one.
     """
     lines = _line(a), _line(b)
-    paired = pair_stages(*([{stage.op: {"name": stage.name}} for stage in line] for line in lines))
+    paired = pair_stages(*([{stage.op: {"name": _known_by(stage)}} for stage in line] for line in lines))
     targets = {other: one for one, other in paired.moved.items()}
     found: list[GraphChange] = []
     last = "source"
@@ -66,6 +66,12 @@ def _line(view: PipelineView) -> Sequence[StageView]:
     return [
         stage for stage in view.stages if stage.depth == 0 and not stage.injected and stage.id.startswith("stages.")
     ]
+
+
+def _known_by(stage: StageView) -> str | None:
+    """What tells a stage from others of its op: its name, else what its function is made of."""
+    ops = stage.function.ops if stage.function is not None else None
+    return stage.name or (", ".join(sorted(ops)) if ops else None)
 
 
 def _title(stage: StageView) -> str:

@@ -109,3 +109,20 @@ def test_without_a_graph_all_of_it_is_the_rest(monkeypatch: Any) -> None:
     found, _ = versions(monkeypatch, "b", failure="the graph is too large")
     assert found.changes == ["the rest (the graph is too large)"]
     assert found.rest == frozenset({0})
+
+
+def test_maps_without_names_are_known_by_their_functions() -> None:
+    def of(*maps: tuple[str, int | None]) -> PipelineView:
+        made = [
+            StageView(
+                id=f"stages.{number}",
+                op="map",
+                arguments={"num_parallel_calls": calls} if calls else {},
+                function=FunctionView(ops=frozenset({op})),
+            )
+            for number, (op, calls) in enumerate(maps)
+        ]
+        return PipelineView(kind="measured", stages=(StageView(id="source", op="range"), *made), options={})
+
+    found = graph_changes(of(("Sqrt", 8)), of(("Cast", None), ("Sqrt", 2)))
+    assert [change.text for change in found] == ["map.num_parallel_calls: 8 → 2"]
