@@ -109,13 +109,20 @@ class _Pair:
     """TensorFlow's name of this input of a dataset; empty where it is not known."""
 
 
-def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
+def differences(
+    first: PlainGraph, second: PlainGraph, sides: tuple[str, str] = ("in the function", "in the spec")
+) -> list[Difference]:
     """List differences of two graphs in structure, ops or arguments, from the sources on, up to a maximum.
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
+
+    Args:
+        first: One graph.
+        second: The other one.
+        sides: Where each is, in the words of a difference.
     """
-    walk = _GraphComparison()
+    walk = _GraphComparison(sides)
     walk.todo.append(
         _Pair(
             _CallScope(first, first["nodes"]), first["root"], _CallScope(second, second["nodes"]), second["root"], None
@@ -125,12 +132,9 @@ def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
     return walk.found[::-1]
 
 
-def _difference_text(first: object, second: object) -> str:
-    return f"{first} in the function, {second} in the spec"
-
-
 class _GraphComparison:
-    def __init__(self) -> None:
+    def __init__(self, sides: tuple[str, str]) -> None:
+        self._sides = sides
         self.todo: list[_Pair] = []
         self.found: list[Difference] = []
         self._seen: set[tuple[Any, ...]] = set()
@@ -141,12 +145,15 @@ class _GraphComparison:
         while self.todo and len(self.found) < _MOST:
             self._compare(self.todo.pop())
 
+    def _text(self, first: object, second: object) -> str:
+        return f"{first} {self._sides[0]}, {second} {self._sides[1]}"
+
     def _compare(self, pair: _Pair) -> None:
         first = pair.first.follow(pair.first_reference)
         second = pair.second.follow(pair.second_reference)
         if isinstance(first, int) or isinstance(second, int):
             if first != second:
-                self._add_difference(pair.owner, f"different inputs: {_difference_text(_word(first), _word(second))}")
+                self._add_difference(pair.owner, f"different inputs: {self._text(_word(first), _word(second))}")
             return
         key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
         if key in self._seen:
@@ -155,11 +162,11 @@ class _GraphComparison:
         one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
         owner = _owner(other) or pair.owner
         if one["op"] != other["op"]:
-            self._add_difference(owner, _difference_text(one["op"], other["op"]))
+            self._add_difference(owner, self._text(one["op"], other["op"]))
             return
         if one["op"] != "Const" and first[2] != second[2]:
             self._add_difference(
-                owner, f"different results of {one['op']}: {_difference_text(first[2] or 0, second[2] or 0)}"
+                owner, f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             )
             return
         if pair.argument == _SEED and one["op"] == "Const":
@@ -172,7 +179,7 @@ class _GraphComparison:
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
             self._add_difference(
-                owner, f"number of inputs of {one['op']}: {_difference_text(len(plain_one), len(plain_other))}"
+                owner, f"number of inputs of {one['op']}: {self._text(len(plain_one), len(plain_other))}"
             )
             return
         # A shuffle that keeps its order has no state that two iterators could share.
@@ -191,14 +198,14 @@ class _GraphComparison:
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
                 shown = _value_text(a.get(name)), _value_text(b.get(name))
-                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _difference_text(*shown)
+                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else self._text(*shown)
                 self._add_difference(owner, f"{what}: {both}")
 
     def _compare_seeds(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the second seed of a stage, which its ``seed`` argument is; the first one is the whole pipeline's."""
         first, second = _whole_number(one), _whole_number(other)
         if first != second:
-            self.found.append(Difference(owner or "", f"random seed: {_difference_text(first, second)}", first))
+            self.found.append(Difference(owner or "", f"random seed: {self._text(first, second)}", first))
 
     def _compare_states(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the sharing of states: two states that are one in one graph must be one in the other."""
@@ -206,7 +213,7 @@ class _GraphComparison:
             return
         if any((one[2] == a) != (other[2] == b) for a, b in self._states):
             op = str(other[2]).partition("/")[0]
-            self._add_difference(owner, f"{op}: shared by several datasets in the function, separate in the spec")
+            self._add_difference(owner, f"{op}: {self._text('shared by several datasets', 'separate')}")
         self._states.add((one[2], other[2]))
 
     def _functions(
@@ -228,12 +235,12 @@ class _GraphComparison:
         if len(one["returns"]) != len(other["returns"]):
             self._add_difference(
                 owner,
-                f"number of results of a function: {_difference_text(len(one['returns']), len(other['returns']))}",
+                f"number of results of a function: {self._text(len(one['returns']), len(other['returns']))}",
             )
             return
         if len(one["controls"]) != len(other["controls"]):
             ops = [sorted(function["nodes"][name]["op"] for name in function["controls"]) for function in (one, other)]
-            self._add_difference(owner, f"further ops in a function: {_difference_text(*ops)}")
+            self._add_difference(owner, f"further ops in a function: {self._text(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]

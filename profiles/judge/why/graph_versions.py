@@ -74,9 +74,9 @@ class GraphVersions:
             return "not all differences can be made in the graph"
         if answer.element != b.element:
             return f"elements are {answer.element} and {b.element}"
+        left = differences(unpacked(answer.graph), unpacked(b.graph), ("in A", "in B"))
         # The seeds of a new stage are TensorFlow's to choose.
-        different = [one.what for one in differences(unpacked(answer.graph), unpacked(b.graph)) if one.seed is None]
-        return different[0] if different else None
+        return next((one.what for one in left if one.seed is None), None)
 
 
 def as_documents(edits: Sequence[PipelineEdit]) -> list[str]:
