@@ -30,7 +30,7 @@ from record import CASES, LIVE, PUBLIC, ROOT, record_bank, record_live, scratch
 
 SLOWER = (0.03, 0.05, 0.10, 0.20)
 LARGER = (0.05, 0.20)
-SESSIONS = 1000
+SESSIONS = 500
 MOST_ALARMS, LEAST_FOUND, FOUND_AT, MOST_SECONDS = 0.01, 0.95, 0.10, 90.0
 CLAIM = (
     f"at most {MOST_ALARMS:.0%} of unchanged sessions fail, at least {LEAST_FOUND:.0%} of those {FOUND_AT:.0%} slower "

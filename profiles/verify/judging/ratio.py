@@ -6,6 +6,7 @@ on a loaded machine with two cores, 30 pairs of 0.35 s had a ratio within 0.6 % 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def ratio_of(ratios: Sequence[float]) -> Ratio | None:
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
 
 
+@functools.cache
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t distribution.
 
