@@ -30,7 +30,7 @@ class CompareOptions(SharedOptions):
     b: Annotated[
         str | None,
         typer.Argument(
-            metavar="[B]", help="What A is compared with; git:REF is the other target at that ref.", show_default=False
+            metavar="B", help="What A is compared with; git:REF is the other target at that ref.", show_default=False
         ),
     ] = None
     pairs: Annotated[
