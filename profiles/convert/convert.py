@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +117,7 @@ def job_for(plan: ConversionPlan, folder: Path, form: StoredForm) -> Job:
     return replace(plan.job, turns=None, store=store, data=as_pairs(cut(loaded.data, len(point.stages) - 1)))
 
 
-def cut(data: dict[str, Any], stages: int) -> dict[str, Any]:
+def cut(data: Mapping[str, Any], stages: int) -> Mapping[str, Any]:
     """Return a spec's data with its first stages alone.
 
     Example:

@@ -196,6 +196,8 @@ class WorkerProcess:
                 return found
             if not data:
                 return found or None
+            # Right after its start, a process may have no command line yet.
+            self._command_line = self._command_line or procfs.command_line(self.pid)
             found += self._end.feed(data)
 
     def read_output(self) -> bool:

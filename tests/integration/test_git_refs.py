@@ -60,7 +60,7 @@ def test_a_ref_that_does_not_exist_is_named(repository, tmp_path):
 
 
 def test_outside_of_git_there_is_no_ref(tmp_path):
-    with pytest.raises(ProfileError, match="not a git repository"):
+    with pytest.raises(ProfileError, match="is in no git repository"):
         check_out("main", tmp_path, tmp_path)
 
 

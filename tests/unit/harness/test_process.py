@@ -185,6 +185,18 @@ def test_another_program_in_the_workers_process_is_seen(started, monkeypatch, no
     assert worker.successor == successor
 
 
+def test_a_command_line_that_comes_late_is_read_with_the_first_message(started, monkeypatch):
+    worker, child = started
+    monkeypatch.setattr(worker, "_command_line", None)
+    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "python -u -c worker")
+    _, messages, _ = child.inherited
+    assert worker.read_messages() == []
+    os.write(messages, b'{"m": "Done"}\n')
+    assert len(worker.read_messages()) == 1
+    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "sleep 3600")
+    assert worker.successor == "sleep 3600"
+
+
 def test_the_job_is_the_first_command(started):
     worker, child = started
     commands, _, _ = child.inherited

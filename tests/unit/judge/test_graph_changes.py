@@ -79,7 +79,9 @@ def versions(monkeypatch: Any, after_edits: str, failure: str | None = None) -> 
         return GraphAnswer(packed(what), "int64", failure, packed(job.target) if job.stages else None)
 
     monkeypatch.setattr(graph_versions, "_view", lambda answer: views[graph_versions.unpacked(answer.stages)])
-    monkeypatch.setattr(graph_versions, "differences", lambda one, other, _sides: [] if one == other else [_Difference()])
+    monkeypatch.setattr(
+        graph_versions, "differences", lambda one, other, _sides: [] if one == other else [_Difference()]
+    )
     targets = [ParsedTarget("function", Path(name), "make") for name in ("a.py", "b.py")]
     return GraphVersions(*targets, ask), asked
 
