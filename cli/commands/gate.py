@@ -232,18 +232,22 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
 
     def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
         rows = partial(stored.rows_against, known.pairs if known is not None else (), judged=judged)
-        other = known is not None and stored.is_other_host(known.a.host, result.a.host)
         plan = SessionPlan(
             enough=lambda so_far: (
                 len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
             ),
-            rows=lambda pairs: rows(pairs, other_host=other),
+            # The host of now is known once the session has begun.
+            rows=lambda pairs: rows(
+                pairs, other_host=known is not None and stored.is_other_host(known.a.host, result.a.host)
+            ),
             profiled=False,
             metrics=judged,
             timed=("a",),
             end_at=end_of(a),
         )
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
+        # The other side is the reference workload: what differs from it says nothing about the target.
+        result.data, result.changes = None, []
         if result.errors or known is None:
             return
         result.warnings += stored.differences(known.a, result.a)
@@ -251,4 +255,4 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
         conclude_gate(result, lacking)
 
-    return compared("gate" if known is not None else "baseline", (a, b), outputs, given, body)
+    return compared("gate" if known is not None else "baseline", (a, b), outputs, given, body, name=a.name)

@@ -26,8 +26,16 @@ def next_command(result: Result) -> tuple[str, str] | None:
     if failed is not None:
         side = result.a if failed.message.startswith("A") else result.b
         return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if side.ref is None else None
+    if result.kind == "baseline" and result.pairs and not result.errors:
+        words = [word for word in result.command if word not in {"--update-baseline", "--force"}]
+        return (shlex.join(words), "judges against it") if words else None
     if not result.metrics or not result.pairs or (result.self_test is not None and result.kind == "self-test"):
         return None
+    return _after_pairs(result)
+
+
+def _after_pairs(result: Result) -> tuple[str, str] | None:
+    """What follows from the verdicts of a comparison or a gate."""
     more = [metric.more_pairs for metric in result.metrics if metric.level != "off" and metric.more_pairs]
     needed = len(result.pairs) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
@@ -36,7 +44,9 @@ def next_command(result: Result) -> tuple[str, str] | None:
         main = main_metric(result)
         if main is not None and main.words in {"slower", "faster"}:
             return shlex.join([*result.command, "--why"]), "names the change that counts"
-    if result.kind == "gate" and result.verdict == "regressed" and result.b.ref is None:
+    # Against a stored baseline there is no other pipeline to measure.
+    stored = any(metric.normalised is not None for metric in result.metrics)
+    if result.kind == "gate" and result.verdict == "regressed" and result.b.ref is None and not stored:
         return f"pipeprof compare {shlex.quote(result.a.text)} {shlex.quote(result.b.text)}", "shows the stages"
     return None
 

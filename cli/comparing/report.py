@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,9 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
     elif result.kind == "gate":
         yield KeyValue(
-            "Self-test", "never run: pipeprof gate TARGET --self-test shows what this gate can find", width=11
+            "Self-test",
+            f"never run: pipeprof gate {shlex.quote(result.b.text)} --self-test shows what this gate can find",
+            width=11,
         )
     if saved:
         yield Blank()

@@ -36,6 +36,8 @@ def compared(
     outputs: Outputs,
     given: CompareOptions | GateOptions,
     body: Callable[[Result, Callable[[], object], RunProgress], None],
+    *,
+    name: str | None = None,
 ) -> Result:
     """Make the result of two sides, save it whatever happens, and report it.
 
@@ -45,6 +47,7 @@ def compared(
         outputs: Where the report goes.
         given: The options of the command.
         body: Measures; receives the result, what saves it, and the progress.
+        name: Of the file of the result; that of B if not given.
 
     Raises:
         PipeprofError: The result or a report could not be written.
@@ -63,7 +66,7 @@ def compared(
         b=b.shown,
     )
     writer = ProfileWriter(
-        places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
+        places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
         redact_here if outputs.redact else None,
     )
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)

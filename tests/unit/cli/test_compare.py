@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeprof.cli.comparing import session
+from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
@@ -176,3 +181,52 @@ def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> 
         "stages.stages.0.time_ms": (None, 3.0),
     }
     assert check_spec(Path("b.yaml"), []).spec.budgets.given["stages.batch.time_ms"].change == 0.1
+
+
+def measured(step_ms: float, reference_ms: float) -> Any:
+    """A session on this host, of a target and of the reference workload."""
+
+    def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
+        result.a.host = result.b.host = Host(name="here", system="Linux", machine="x86_64", cores=2.0)
+        result.data, result.changes = "B gives other data", ["source.stop: 100 → 1000000000"]
+        while not result.pairs or not plan.enough(result):
+            factor = 1 + 0.002 * (len(result.pairs) % 3)
+            own = {"step_ms": step_ms * factor, "peak_bytes": 1e9}
+            other = {"step_ms": reference_ms * factor}
+            result.pairs.append(PairValues(order=[], a=own, b=other, again=dict(own)))
+            result.metrics = plan.rows(result.pairs)
+        save()
+
+    return measure
+
+
+@pytest.fixture
+def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "is_dirty", lambda _path: None)
+
+
+@pytest.mark.usefixtures("_no_git")
+def test_a_baseline_is_written_and_what_is_judged_against_it_names_the_target(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
+    written = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline")
+    assert written.code == 0, written.err
+    assert "other data" not in written.out
+    assert "source.stop" not in written.out
+    same = pipeprof("gate", "a.yaml", "--baseline", "base.json")
+    assert same.code == 0, same.out
+    assert "other data" not in same.out
+    assert "pipeprof gate a.yaml --self-test" in same.out
+    assert list(Path("pipeprof-out").glob("gate-a-*.json"))
+
+
+@pytest.mark.usefixtures("_no_git")
+def test_on_the_host_of_the_baseline_both_times_count(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
+    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
+    for step_ms, reference_ms, code in ((12.0, 5.0, 3), (12.0, 6.0, 4)):
+        monkeypatch.setattr(live, "measure", measured(step_ms, reference_ms))
+        result = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--max-pairs", "5")
+        assert result.code == code, result.out
+        assert "pipeprof compare" not in result.out
