@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.judge.words import main_metric
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.result import Result
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
+_OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
+_SWITCHES = frozenset({"--update-baseline", "--json", "--force"})
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
 
@@ -27,7 +29,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
         side = result.a if failed.message.startswith("A") else result.b
         return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if side.ref is None else None
     if result.kind == "baseline" and result.pairs and not result.errors:
-        words = [word for word in result.command if word not in {"--update-baseline", "--force"}]
+        words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
     if not result.metrics or not result.pairs or (result.self_test is not None and result.kind == "self-test"):
         return None
@@ -51,6 +53,25 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
     return None
 
 
+def self_test_command(result: Result) -> str:
+    """The command that tries the gate on its target, with the step and the arguments of this one.
+
+    Args:
+        result: Of a gate.
+
+    Example:
+        >>> from pipeprof.profiles.document.subject import Tool
+        >>> from pipeprof.profiles.judge.verdicts.result import Result, Side
+        >>> words = ["pipeprof", "gate", "a.yaml", "--against", "git:main", "--step", "simulate:9ms", "--json"]
+        >>> sides = {"a": Side(text="git:main"), "b": Side(text="a.yaml")}
+        >>> self_test_command(Result(kind="gate", tool=Tool(version="1"), command=words, **sides))
+        'pipeprof gate a.yaml --step simulate:9ms --self-test'
+    """
+    if result.command[1:2] != ["gate"]:
+        return f"pipeprof gate {shlex.quote(result.b.text)} --self-test"
+    return shlex.join([*_without(result.command, _OF_THIS_GATE, _SWITCHES), "--self-test"])
+
+
 def _with_option(command: Sequence[str], flag: str, value: str) -> str:
     """A command with another value of an option.
 
@@ -58,10 +79,16 @@ def _with_option(command: Sequence[str], flag: str, value: str) -> str:
         >>> _with_option(["pipeprof", "gate", "a.yaml", "--max-pairs", "5"], "--max-pairs", "9")
         'pipeprof gate a.yaml --max-pairs 9'
     """
+    return shlex.join([*_without(command, {flag}), flag, value])
+
+
+def _without(command: Sequence[str], options: Collection[str], switches: Collection[str] = frozenset()) -> list[str]:
+    """A command without options that have a value, and without switches that have none."""
     words, skip = [], False
     for word in command:
-        if skip or word == flag or word.startswith(f"{flag}="):
-            skip = word == flag
+        if skip or word.partition("=")[0] in options:
+            skip = word in options and not skip
             continue
-        words.append(word)
-    return shlex.join([*words, flag, value])
+        if word not in switches:
+            words.append(word)
+    return words

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.comparing.causes import causes
-from pipeprof.cli.comparing.next_step import next_command
+from pipeprof.cli.comparing.next_step import next_command, self_test_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.words import describe_change, describe_interval, describe_receipt, headline, value_text
 from pipeprof.profiles.wording import percent, place_of, significant
@@ -55,7 +54,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     elif result.kind == "gate":
         yield KeyValue(
             "Self-test",
-            f"never run: pipeprof gate {shlex.quote(result.b.text)} --self-test shows what this gate can find",
+            f"never run: {self_test_command(result)} shows what this gate can find",
             width=11,
         )
     if saved:

@@ -21,6 +21,8 @@ from pipeprof.profiles.judge.verdicts.gating import conclude_gate
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
+COMMANDS = {"gate": ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]}
+
 
 def result(kind: str = "compare", factor: float = 1.12, **fields) -> Result:
     pairs = [
@@ -35,7 +37,7 @@ def result(kind: str = "compare", factor: float = 1.12, **fields) -> Result:
     found = Result(
         kind=kind,
         tool=Tool(version="0.1.0"),
-        command=["pipeprof", kind, "git:main", "spec.yaml", "--pairs=5"],
+        command=COMMANDS.get(kind, ["pipeprof", kind, "git:main", "spec.yaml", "--pairs=5"]),
         a=Side(text="git:main:spec.yaml", ref="0123456789abcdef"),
         b=Side(text="spec.yaml", dirty=True),
         order="turns",
