@@ -49,7 +49,7 @@ types: $(STAMP)/installed $(STAMP)/dev
 	@$(BIN)/mypy -p pipeprof
 
 .PHONY: verify
-verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; take an hour and a half
+verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; take four hours
 	@$(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
 .PHONY: coverage

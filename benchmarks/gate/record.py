@@ -20,7 +20,7 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.judge.live import LiveSide, SessionPlan, measure
+from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
 from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.session import Pair, Session
 from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
@@ -155,8 +155,8 @@ def record_live(
         load.change()
         kinds.append(load.kind)
         began = time.monotonic()
-        sides = {"a": side(), "b": side(stall * step_ms / 1e3, round(growth * peak))}
-        measure(sides, result, SessionPlan(enough=enough, profiled=False), Silent(), lambda: None)  # type: ignore[arg-type]
+        sides: dict[SideName, LiveSide] = {"a": side(), "b": side(stall * step_ms / 1e3, round(growth * peak))}
+        measure(sides, result, SessionPlan(enough=enough, profiled=False), Silent(), lambda: None)
         seconds = time.monotonic() - began
     if any(error.code == "interrupted" for error in result.errors):
         raise KeyboardInterrupt
