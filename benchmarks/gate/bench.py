@@ -108,7 +108,7 @@ def conclude(raw: dict[str, Any]) -> dict[str, Any]:
             }
             for name, key in zip(NAMES, ("slower", "larger"), strict=True)
         },
-        "live_seconds_median": median([one["seconds"] for one in decided] or [float("inf")]),
+        "live_seconds_median": median(one["seconds"] for one in decided) if decided else None,
         "others_false_alarms": {
             rule: average(curves, "unchanged_any_role", "others", rule)
             for rule in next(iter(curves.values()))["unchanged"]["others"]
@@ -124,8 +124,8 @@ def conclude(raw: dict[str, Any]) -> dict[str, Any]:
         max(figures["false_alarms_drawn"], figures["false_alarms_drawn_any_role"]) <= MOST_ALARMS
         and figures["live_false_alarms"] <= MOST_ALARMS * len(unchanged)
         and figures["found_step"][f"{FOUND_AT:.0%}"] >= LEAST_FOUND
+        and len(decided) >= len(LIVE) * len(CASES)
         and figures["live_seconds_median"] <= MOST_SECONDS
-        and len(live) >= len(LIVE) * len(CASES)
     )
     return {"claim": CLAIM, "holds": holds, "figures": figures, "raw": raw}
 
