@@ -215,8 +215,10 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     """
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
+    from pipeprof.profiles.judge.self_test import latest_receipt
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
 
@@ -254,5 +256,6 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         lacking = not_measured(result, judged)
         result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
         conclude_gate(result, lacking)
+        result.self_test = latest_receipt(Path(FOLDER), result.b.text)
 
     return compared("gate" if known is not None else "baseline", (a, b), outputs, given, body, name=a.name)
