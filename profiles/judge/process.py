@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import median
+from statistics import geometric_mean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,9 +52,13 @@ class Process:
 
 
 def _step_ms(process: Process, _elements: float | None) -> float | None:
-    """The median of the blocks: one that something else has disturbed has no weight."""
+    """The geometric mean of the blocks.
+
+    The ratio of two processes is then the mean of the ratios of their blocks, turn by turn: what slows the machine for a
+    while slows the blocks of one turn alike, and leaves their ratio as it is. A step that is slow now and then counts.
+    """
     rates = [block.seconds / block.steps for block in process.blocks if block.steps and block.seconds > 0]
-    return 1e3 * median(rates) if rates else None
+    return 1e3 * geometric_mean(rates) if rates else None
 
 
 def _elements_per_second(process: Process, elements: float | None) -> float | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 STALL = 0.10
-"""Of the step interval: the slow-down that a gate has to find (issue: at least 95 % of them)."""
+"""Of the step interval: the slow-down that a gate has to find in 95 of 100 sessions at least."""
 GROWTH = 0.20
 """Of the peak of memory."""
 HELD = ("step_ms", "peak_bytes")

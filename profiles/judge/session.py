@@ -1,9 +1,10 @@
 """A session: pairs of fresh processes of two pipelines, measured in turns.
 
-A pair is three processes, started at the same time: one of A, one of B, and one more of A. Each gets its blocks in the
-order A B A′, then backwards, while the others are stopped, so that a slow drift of the machine falls on all alike. B is
-compared with the mean of the two of A; what the two of A differ by is what this machine makes of the same pipeline (the
-resolution). Every other pair begins with the end of that order.
+A pair is three processes, started at the same time: one of A, one of B, and one more of A. They have short blocks in
+turns, in the order A B A′, then backwards, while the others are stopped: what the machine does to one of them it does
+to the others half a second later, and in the ratios of blocks of the same turn it cancels. B is compared with the mean
+of the two of A; what the two of A differ by is what this machine makes of the same pipeline (the resolution). Every
+other pair begins with the end of that order.
 
 Where three processes do not fit into memory, or the step uses a GPU, one runs after the other, each from its start to
 its end.
@@ -13,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, FEWEST_STEPS, LONG_BLOCK, SETTLE_SECONDS
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 if TYPE_CHECKING:
@@ -28,13 +28,23 @@ if TYPE_CHECKING:
 A, B, AGAIN = "A", "B", "A′"
 NAMES = (A, B, AGAIN)
 SIDE_OF = {A: "a", B: "b", AGAIN: "a"}
-BLOCKS = 4
-"""Of each process: the step interval is their median."""
-WARM_SECONDS = 1.5
+MOST_BLOCKS = 12
+"""Of each process."""
+FEWEST_BLOCKS = 4
+"""Of each process, where blocks are long; even, so that no process is always the first one."""
+BLOCK_SECONDS = 0.15
+BLOCK_STEPS = 3
+"""Of a block, at least: the interval is measured from step to step."""
+SETTLE_SECONDS = 0.03
+"""Of a block, not counted: threads have just been started again."""
+PROCESS_SECONDS = 3.0
+"""That all blocks of a process take, where fewer of them are enough for it."""
+WARM_SECONDS = 1.0
 """Of a warm-up, at most: it ends as soon as the step time has settled."""
 START_SECONDS = 60.0
 """For TensorFlow to start, in three processes at once; more of them have more."""
 Order = Literal["turns", "one by one"]
+_Measured: TypeAlias = "tuple[dict[str, Built], dict[str, list[TurnEnded]], tuple[str, ...]]"
 
 
 class SideFailedError(Exception):
@@ -81,7 +91,21 @@ class SessionRound:
     order: tuple[str, ...]
 
 
-def schedule(number: int, blocks: int = BLOCKS, names: Sequence[str] = NAMES) -> tuple[str, ...]:
+def blocks_of(interval: float) -> int:
+    """How many blocks each process of a round has.
+
+    Args:
+        interval: Longest step interval of the processes, in seconds.
+
+    Example:
+        >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
+        [12, 8, 4, 4]
+    """
+    block = max(BLOCK_SECONDS, BLOCK_STEPS * interval) + max(SETTLE_SECONDS, interval)
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
+
+
+def schedule(number: int, blocks: int = MOST_BLOCKS, names: Sequence[str] = NAMES) -> tuple[str, ...]:
     """The order of the blocks of a round.
 
     Args:
@@ -159,9 +183,10 @@ class Session:
             MemberFailedError: A process did not come to its end.
             InterruptedVerificationError: The user wants an end.
         """
-        order = schedule(number, names=tuple(jobs))
         try:
-            built, blocks = self._in_turns(order, jobs) if self.order == "turns" else self._one_by_one(order, jobs)
+            built, blocks, order = (
+                self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
+            )
         except MemberFailedError as error:
             if error.crowded and self.order == "turns":
                 self._team.end()
@@ -173,10 +198,9 @@ class Session:
         found = {name: Process(built[name], tuple(blocks[name]), self._graphs.get(name)) for name in jobs}
         return SessionRound(found, order)
 
-    def _in_turns(
-        self, order: tuple[str, ...], jobs: Mapping[str, Callable[[], Job]]
-    ) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+    def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built = self._start(jobs)
+        order = schedule(number, self._blocks_each(jobs), tuple(jobs))
         blocks: dict[str, list[TurnEnded]] = {name: [] for name in jobs}
         for done, name in enumerate(order):
             blocks[name].append(self._block(name, jobs))
@@ -184,20 +208,27 @@ class Session:
         # At the end of all blocks: reading graphs takes memory and time that are not the pipeline's.
         for name in jobs:
             self._ask_for_stages(name)
-        return built, blocks
+        return built, blocks, order
 
-    def _one_by_one(
-        self, order: tuple[str, ...], jobs: Mapping[str, Callable[[], Job]]
-    ) -> tuple[dict[str, Built], dict[str, list[TurnEnded]]]:
+    def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built: dict[str, Built] = {}
         blocks: dict[str, list[TurnEnded]] = {}
-        for name in order[: len(jobs)]:
+        order: list[str] = []
+        for name in schedule(number, 1, tuple(jobs)):
             built.update(self._start({name: jobs[name]}))
-            blocks[name] = [self._block(name, jobs) for _ in range(order.count(name))]
-            self._tick(sum(map(len, blocks.values())), len(order))
+            each = self._blocks_each([name])
+            blocks[name] = [self._block(name, jobs) for _ in range(each)]
+            order += [name] * each
+            self._tick(len(blocks), len(jobs))
             self._ask_for_stages(name)
             self._team.end(name)
-        return built, blocks
+        return built, blocks, tuple(order)
+
+    def _blocks_each(self, names: Collection[str]) -> int:
+        return blocks_of(self._longest_interval(names))
+
+    def _longest_interval(self, names: Iterable[str]) -> float:
+        return max((self._intervals.get(name, 0.0) for name in names), default=0.0)
 
     def _ask_for_stages(self, name: str) -> None:
         if SIDE_OF.get(name) in self._timed:
@@ -215,9 +246,6 @@ class Session:
 
     def _block(self, name: str, together: Iterable[str]) -> TurnEnded:
         """Measure a block; all processes of a round have blocks of as many steps."""
-        interval = max((self._intervals.get(other, 0.0) for other in together), default=0.0)
-        steps = BLOCK_STEPS
-        if steps * interval > LONG_BLOCK:
-            steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
-        request = TurnRequest("block", BLOCK_SECONDS, steps, max(SETTLE_SECONDS, interval))
-        return self._team.turn(name, request, seconds=self._timeout + 2 * steps * interval)
+        interval = self._longest_interval(together)
+        request = TurnRequest("block", BLOCK_SECONDS, BLOCK_STEPS, max(SETTLE_SECONDS, interval))
+        return self._team.turn(name, request, seconds=self._timeout + 2 * BLOCK_STEPS * interval)

@@ -73,7 +73,7 @@ def looks_within(most: int) -> tuple[int, ...]:
 
     Example:
         >>> looks_within(15), looks_within(8), looks_within(3)
-        ((5, 7, 9, 12, 15), (5, 7, 8), (3,))
+        ((4, 6, 8, 11, 15), (4, 6, 8), (3,))
     """
     return (*(look for look in LOOKS if look < most), most)
 

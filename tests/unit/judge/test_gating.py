@@ -76,12 +76,12 @@ def test_a_metric_that_one_side_lacks_neither_passes_nor_fails():
 
 
 def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided():
-    assert looks_within(15) == (5, 7, 9, 12, 15)
-    assert looks_within(6) == (5, 6)
-    assert not has_seen_enough(result(1.0, pairs=4), 15)
-    assert has_seen_enough(result(1.0, pairs=5), 15)
-    assert not has_seen_enough(result(1.0, pairs=6), 15)
-    assert not has_seen_enough(result(1.03, pairs=7), 15)
+    assert looks_within(15) == (4, 6, 8, 11, 15)
+    assert looks_within(7) == (4, 6, 7)
+    assert not has_seen_enough(result(1.0, pairs=3), 15)
+    assert has_seen_enough(result(1.0, pairs=4), 15)
+    assert not has_seen_enough(result(1.0, pairs=5), 15)
+    assert not has_seen_enough(result(1.03, pairs=6), 15)
     assert has_seen_enough(result(1.03, pairs=15), 15)
 
 

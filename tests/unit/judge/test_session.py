@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, schedule
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
@@ -73,7 +74,7 @@ def test_a_pair_is_three_processes_in_turns():
     pair = session(workers).pair(0)
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
-    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 4
+    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 12
     values = pair.b.values(elements_per_batch=32)
     assert values["step_ms"] == pytest.approx(10.0)
     assert values["elements_per_second"] == pytest.approx(3200.0)
@@ -88,8 +89,9 @@ def test_where_three_do_not_fit_one_runs_after_the_other():
     one = session(workers)
     pair = one.pair(0)
     assert one.order == "one by one"
-    assert [name for name, _ in workers.said] == [A] * 4 + [B] * 4 + [AGAIN] * 4
-    assert len(pair.again.blocks) == 4
+    assert [name for name, _ in workers.said] == [A] * 12 + [B] * 12 + [AGAIN] * 12
+    assert len(pair.again.blocks) == 12
+    assert pair.order == tuple(name for name, _ in workers.said)
 
 
 @pytest.mark.parametrize(("failing", "side"), [(A, "a"), (AGAIN, "a"), (B, "b")])
@@ -101,14 +103,27 @@ def test_a_side_that_fails_is_named(failing, side):
     assert workers.alive == set()
 
 
-@pytest.mark.parametrize(("interval", "steps"), [(0.01, 8), (0.5, 5), (2.0, 3)])
-def test_slow_steps_make_blocks_of_fewer(interval, steps):
+@pytest.mark.parametrize(("interval", "blocks", "settle"), [(0.01, 12, 0.03), (0.08, 8, 0.08), (2.0, 4, 2.0)])
+def test_slow_steps_make_fewer_blocks(interval, blocks, settle):
     workers = Workers(interval=interval)
-    session(workers).pair(0)
-    assert {request.steps for _, request in workers.said} == {steps}
+    pair = session(workers).pair(1)
+    assert pair.order == schedule(1, blocks)
+    assert {request.steps for _, request in workers.said} == {3}
+    assert {request.settle_seconds for _, request in workers.said} == {settle}
 
 
-@pytest.mark.parametrize(("room", "asked_at"), [(3, [12, 12, 12]), (1, [4, 8, 12])])
+def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
+    def process(share, slow):
+        blocks = [TurnEnded(10, share * slow[turn], None, 1.0, 1 << 30) for turn in range(6)]
+        return Process(BUILT, tuple(blocks)).values(None)["step_ms"]
+
+    slow = [1.0, 1.0, 3.0, 2.0, 1.0, 1.0]
+    assert process(1.1, slow) / process(1.0, slow) == pytest.approx(1.1)
+    # A step that is slow now and then counts.
+    assert process(1.0, [1.0, 1.0, 1.0, 1.0, 1.0, 2.0]) > 1.1 * process(1.0, [1.0] * 6)
+
+
+@pytest.mark.parametrize(("room", "asked_at"), [(3, [36, 36, 36]), (1, [12, 24, 36])])
 def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_at):
     workers = Workers(room=room)
     pair = session(workers, ("a", "b")).pair(0)
