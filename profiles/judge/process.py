@@ -54,8 +54,8 @@ class Process:
 def _step_ms(process: Process, _elements: float | None) -> float | None:
     """The geometric mean of the blocks.
 
-    The ratio of two processes is then the mean of the ratios of their blocks, turn by turn: what slows the machine for a
-    while slows the blocks of one turn alike, and leaves their ratio as it is. A step that is slow now and then counts.
+    The ratio of two processes is then the mean of the ratios of their blocks, turn by turn: what slows the machine for
+    a while slows the blocks of one turn alike and leaves their ratio as it is. A step that is slow now and then counts.
     """
     rates = [block.seconds / block.steps for block in process.blocks if block.steps and block.seconds > 0]
     return 1e3 * geometric_mean(rates) if rates else None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.profiles.judge.process import Process
+from pipeprof.profiles.judge.turns import Turn, TurnClock, are_enough, undisturbed
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
@@ -105,8 +106,19 @@ def blocks_of(interval: float) -> int:
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
 
 
+def order_of(turn: int, number: int, names: Sequence[str] = NAMES) -> tuple[str, ...]:
+    """The order of the processes in a turn.
+
+    Args:
+        turn: Of the round, from 0.
+        number: Of the round, from 0.
+        names: Of the processes.
+    """
+    return tuple(names) if (turn + number) % 2 == 0 else tuple(names[::-1])
+
+
 def schedule(number: int, blocks: int = MOST_BLOCKS, names: Sequence[str] = NAMES) -> tuple[str, ...]:
-    """The order of the blocks of a round.
+    """The order of the blocks of a round without a disturbance.
 
     Args:
         number: Of the round, from 0.
@@ -117,7 +129,7 @@ def schedule(number: int, blocks: int = MOST_BLOCKS, names: Sequence[str] = NAME
         >>> schedule(0, 2), schedule(1, 1)
         (('A', 'B', 'A′', 'A′', 'B', 'A'), ('A′', 'B', 'A'))
     """
-    return tuple(name for turn in range(blocks) for name in (names if (turn + number) % 2 == 0 else names[::-1]))
+    return tuple(name for turn in range(blocks) for name in order_of(turn, number, names))
 
 
 class Session:
@@ -131,6 +143,7 @@ class Session:
         order: How the processes of a pair share the machine.
         timed: Sides whose processes send their stages after their last block.
         tick: Receives how many blocks of how many of a pair are done.
+        clock: Makes the clock that tells what of a turn went elsewhere.
     """
 
     def __init__(
@@ -143,12 +156,14 @@ class Session:
         order: Order = "turns",
         timed: Collection[str] = (),
         tick: Callable[[int, int], None] = lambda _done, _total: None,
+        clock: Callable[[], TurnClock] = TurnClock,
     ) -> None:
         self._team = team
         self._jobs = jobs
         self._warm = TurnRequest("warm", warm_seconds)
         self._timeout = timeout
         self._tick = tick
+        self._clock = clock
         self._timed = timed
         self._graphs: dict[str, Graphs] = {}
         self.order = order
@@ -200,15 +215,21 @@ class Session:
 
     def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built = self._start(jobs)
-        order = schedule(number, self._blocks_each(jobs), tuple(jobs))
-        blocks: dict[str, list[TurnEnded]] = {name: [] for name in jobs}
-        for done, name in enumerate(order):
-            blocks[name].append(self._block(name, jobs))
-            self._tick(done + 1, len(order))
+        wanted, clock = self._blocks_each(jobs), self._clock()
+        turns: list[Turn] = []
+        while not are_enough(turns, wanted):
+            order = order_of(len(turns), number, tuple(jobs))
+            blocks: dict[str, TurnEnded] = {}
+            for name in order:
+                blocks[name] = self._block(name, jobs)
+                self._tick(len(jobs) * len(turns) + len(blocks), len(jobs) * max(wanted, len(turns) + 1))
+            turns.append(Turn(order, blocks, clock.elsewhere(sum(one.cpu_seconds for one in blocks.values()))))
         # At the end of all blocks: reading graphs takes memory and time that are not the pipeline's.
         for name in jobs:
             self._ask_for_stages(name)
-        return built, blocks, order
+        counted = undisturbed(turns)
+        order = tuple(name for turn in counted for name in turn.order)
+        return built, {name: [turn.blocks[name] for turn in counted] for name in jobs}, order
 
     def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built: dict[str, Built] = {}

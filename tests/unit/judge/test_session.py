@@ -1,13 +1,15 @@
 """Sessions of pairs, with workers that are made up."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.profiles.host.machine import SystemTimes
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, schedule
+from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, order_of, schedule
+from pipeprof.profiles.judge.turns import Turn, TurnClock, are_enough, undisturbed
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
@@ -57,7 +59,21 @@ class Workers:
 
 def session(workers: Workers, timed: tuple[str, ...] = ()) -> Session:
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed)
+    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed, clock=Quiet)
+
+
+class Quiet(TurnClock):
+    """The clock of a machine on which nothing else computes, but in some turns."""
+
+    def __init__(self, disturbed: Collection[int] = ()) -> None:
+        super().__init__(lambda: None)
+        self._disturbed = disturbed
+        self._turn = -1
+
+    def elsewhere(self, cpu_seconds: float) -> float:
+        assert cpu_seconds == pytest.approx(0.6)
+        self._turn += 1
+        return 0.4 if self._turn in self._disturbed else 0.01
 
 
 def test_the_order_of_blocks_is_balanced_within_a_pair_and_turned_in_the_next():
@@ -121,6 +137,36 @@ def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
     assert process(1.1, slow) / process(1.0, slow) == pytest.approx(1.1)
     # A step that is slow now and then counts.
     assert process(1.0, [1.0, 1.0, 1.0, 1.0, 1.0, 2.0]) > 1.1 * process(1.0, [1.0] * 6)
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "measured", "counted"),
+    [((), 12, 12), ((3,), 13, 12), ((0, 1, 2), 15, 12), (range(4, 12), 18, 10), (range(18), 12, 12)],
+)
+def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, counted):
+    workers = Workers()
+    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
+    one = Session(cast("Team", workers), jobs, timeout=60.0, clock=lambda: Quiet(disturbed))
+    pair = one.pair(0)
+    assert len(workers.said) == 3 * measured
+    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == counted
+    # Load that does not change leaves nothing out.
+    kept = [turn for turn in range(measured) if turn not in disturbed or counted == measured]
+    assert pair.order == tuple(name for turn in kept for name in order_of(turn, 0))
+
+
+def test_where_nothing_is_known_of_the_machine_every_turn_counts():
+    turns = [Turn((), {}) for _ in range(4)]
+    assert undisturbed(turns) == turns
+    assert are_enough(turns, 4)
+
+
+def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():
+    times = iter([SystemTimes(0, 0), SystemTimes(200, 30, idle=40), SystemTimes(400, 30, idle=240), None])
+    clock = TurnClock(lambda: next(times), ticks_per_second=100)
+    assert clock.elsewhere(cpu_seconds=1.0) == pytest.approx(0.3)
+    assert clock.elsewhere(cpu_seconds=0.1) == 0.0
+    assert clock.elsewhere(cpu_seconds=0.1) is None
 
 
 @pytest.mark.parametrize(("room", "asked_at"), [(3, [36, 36, 36]), (1, [12, 24, 36])])

@@ -1,0 +1,99 @@
+"""Turns of a round: how much of the cores something else took in each, and which of them count.
+
+A turn is one block of each process, half a second in all. A neighbour that computes for a second, or a hypervisor that
+gives the cores to another machine, falls on some blocks of a turn and not on the others. Such turns are left out, for
+all processes alike and whatever their blocks took, and others are measured in their place. Load that does not change
+is in every turn, and leaves none out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.host.machine import SystemTimes, system_times
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.turn_messages import TurnEnded
+
+BEYOND_USUAL = 0.10
+"""Share of the cores that something else takes beyond what it takes in the quietest quarter, in a turn left out."""
+MOST_TURNS = 1.5
+"""Turns of a round, as a multiple of those that are wanted."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One block of each process.
+
+    Attributes:
+        order: Of the processes.
+        blocks: By process.
+        elsewhere: Share of the cores' time that other processes and other machines took; None where not known.
+    """
+
+    order: tuple[str, ...]
+    blocks: Mapping[str, TurnEnded]
+    elsewhere: float | None = None
+
+
+class TurnClock:
+    """Tells what of a turn went elsewhere.
+
+    Args:
+        read: Gives the times of all cores.
+        ticks_per_second: Of these times.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], SystemTimes | None] = system_times,
+        ticks_per_second: float = os.sysconf("SC_CLK_TCK"),
+    ) -> None:
+        self._read = read
+        self._ticks = ticks_per_second
+        self._before = read()
+
+    def elsewhere(self, cpu_seconds: float) -> float | None:
+        """The share of the cores' time since the last call that was neither idle nor used by the processes.
+
+        Args:
+            cpu_seconds: CPU time of the processes since then.
+        """
+        before, now = self._before, self._read()
+        self._before = now
+        if before is None or now is None or now.total <= before.total:
+            return None
+        total = now.total - before.total
+        used = total - (now.idle - before.idle) - cpu_seconds * self._ticks
+        return min(1.0, max(0.0, used / total))
+
+
+def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns that count: those in which not much more went elsewhere than in the quietest quarter of all turns.
+
+    Args:
+        turns: Of a round, in their order.
+
+    Example:
+        >>> shares = (0.02, 0.0, 0.6, 0.03)
+        >>> [turn.elsewhere for turn in undisturbed([Turn((), {}, share) for share in shares])]
+        [0.02, 0.0, 0.03]
+    """
+    shares = [turn.elsewhere for turn in turns if turn.elsewhere is not None]
+    if len(shares) < len(turns):
+        return list(turns)
+    usual = sorted(shares)[len(shares) // 4] if shares else 0.0
+    return [turn for turn in turns if turn.elsewhere is not None and turn.elsewhere <= usual + BEYOND_USUAL]
+
+
+def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
+    """Whether no more turns are measured.
+
+    Args:
+        turns: So far.
+        wanted: Number of turns that count.
+    """
+    return len(turns) >= wanted and (len(undisturbed(turns)) >= wanted or len(turns) >= int(MOST_TURNS * wanted))
