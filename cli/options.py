@@ -155,7 +155,12 @@ Dispatch = Annotated[
 Seed = Annotated[str | None, typer.Option("--seed", metavar="N", help="Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
     str | None,
-    typer.Option("--timeout", metavar="SECONDS", help="Give up when no step finishes for this long.  [default: 120]"),
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Give up when no step finishes, or the pipeline is not built, for this long; 5 times as long while a"
+        " function that builds it takes more memory.  [default: 120]",
+    ),
 ]
 MaxTime = Annotated[str | None, typer.Option("--max-time", metavar="SECONDS", help="Time limit for the whole command.")]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]

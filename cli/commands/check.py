@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
-from pipeprof.cli.options import Arg, CheckFormat, Color, Env, Json, NoPython, Overlay, Redact, Set, Target
+from pipeprof.cli.options import (
+    Arg,
+    CheckFormat,
+    Color,
+    Env,
+    Force,
+    Json,
+    NoPython,
+    Overlay,
+    Redact,
+    Set,
+    Target,
+    out_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.text.style import Style
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
@@ -31,6 +46,7 @@ EPILOG = epilog(
     "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --json | jq .errors",
+    "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check spec.yaml --python > pipeline.py",
 )
 
@@ -56,8 +72,10 @@ def check(
         str | None,
         typer.Option(metavar="SIZE", help="Memory available to a run, e.g. 8GiB.  [default: all available]"),
     ] = None,
+    out: Annotated[list[str] | None, out_of("check")] = None,
     form: CheckFormat = None,
     json: Json = False,
+    force: Force = False,
     color: Color = "auto",
     redact: Redact = None,
 ) -> None:
@@ -66,8 +84,7 @@ def check(
     Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
     Loads no TensorFlow.
     """
-    from pipeprof.cli import options, streams
-    from pipeprof.cli.private import hide_here
+    from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -76,7 +93,12 @@ def check(
     if fail_on is not None:
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)
-    kind = options.report_format(form, json=json, command="check")
+    outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
+    kind = outputs.stdout or "text"
+    if (python or show) and outputs.files:
+        asked = "--python prints Python" if python else "--show prints the spec"
+        msg = f"{asked}, and --out writes the report: give one of them"
+        raise UsageError(msg)
     if python and (show or kind != "text"):
         other = "--show" if show else f"--format {form}" if form else "--json"
         msg = f"--python prints Python, and {other} prints something else: give one of them"
@@ -90,12 +112,8 @@ def check(
         if kind == "text" and (python or show):
             # stdout is for the spec or the Python code: it may be a file.
             raise
-        streams.write_stdout(
-            _list_errors(error, color)
-            if kind == "text"
-            else _encoded(_with_errors(target, changes, error), kind, redact=redact),
-            kind,
-        )
+        found = error
+        _write(outputs, color, lambda style: _list_errors(found, style), lambda: _with_errors(target, changes, found))
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
@@ -112,11 +130,11 @@ def check(
         # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
         unread = loaded is not None and advice.findings is None
         exit_code = INTERNAL if unread else GATE if advice.findings else OK
-    if kind == "text":
-        text = _as_text(target, loaded, advice, color, asked=limit is not None)
-        streams.write_stdout(hide_here(text) if redact else text)
-    else:
-        profile = _document(
+    _write(
+        outputs,
+        color,
+        lambda style: _as_text(target, loaded, advice, style, asked=limit is not None),
+        lambda: _document(
             target,
             parsed.kind,
             changes,
@@ -125,25 +143,43 @@ def check(
             loaded=loaded,
             advice=advice,
             exit_code=exit_code,
-        )
-        streams.write_stdout(_encoded(profile, kind, redact=redact), kind)
+        ),
+    )
     if exit_code:
         raise typer.Exit(exit_code)
 
 
-def _list_errors(error: SpecError, color: str) -> str:
-    """List every error with its place, then their number."""
-    import sys
+def _write(outputs: Outputs, color: str, text: Callable[[Style], str], document: Callable[[], Profile]) -> None:
+    """Print the report and write the files.
 
+    Args:
+        outputs: Where it goes.
+        color: Value of ``--color``.
+        text: Renders it as text.
+        document: Makes what the other formats show.
+    """
+    from pipeprof.cli import output, streams
+    from pipeprof.cli.private import hide_here
+
+    def rendered(kind: str, style: Style, *, to_file: bool) -> str:
+        if kind != "text":
+            return output.as_text(document(), kind, style, None, redact=outputs.redact, to_file=to_file)
+        plain = text(style)
+        return streams.without_commands(hide_here(plain) if outputs.redact else plain)
+
+    output.write_texts(rendered, outputs, color, None)
+
+
+def _list_errors(error: SpecError, style: Style) -> str:
+    """List every error with its place, then their number."""
     from pipeprof.cli.text.diagnostics import color_errors
-    from pipeprof.cli.text.style import style_of
     from pipeprof.pipelines.spec.errors.diagnostics import escape
 
     count = len(error.diagnostics) + error.hidden
     files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}
     (file,) = files if len(files) == 1 else (None,)
     where = f" in {escape(file)}" if file else ""
-    text = color_errors(str(error)) if style_of(sys.stdout, color).color else str(error)
+    text = color_errors(str(error)) if style.color else str(error)
     return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
 
 
@@ -216,14 +252,6 @@ def _uncounted(advice: StaticAdvice) -> list[Message]:
     from pipeprof.profiles.document.messages import Message
 
     return [Message(code="memory-not-predicted", message=f"Not predicted: {name}") for name in advice.open]
-
-
-def _encoded(profile: Profile, kind: str, *, redact: bool | None) -> str:
-    """Encode the profile in a machine-readable format."""
-    from pipeprof.cli import output
-    from pipeprof.cli.text.style import Style
-
-    return output.as_text(profile, kind, Style(), None, redact=redact)
 
 
 def _document(
@@ -327,13 +355,10 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str, *, asked: bool = False
+    text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, style: Style, *, asked: bool = False
 ) -> str:
-    import sys
-
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.paint import paint
-    from pipeprof.cli.text.style import style_of
 
     blocks = describe_check(
         text,
@@ -345,7 +370,7 @@ def _as_text(
         findings=advice.findings if advice is not None else None,
         warnings=advice.messages if advice is not None else (),
     )
-    return paint(blocks, style_of(sys.stdout, color))
+    return paint(blocks, style)
 
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:

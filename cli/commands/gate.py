@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
-    from pipeprof.profiles.judge.verdicts.result import Result
+    from pipeprof.profiles.judge.verdicts.result import Result, Side
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(
@@ -130,27 +130,17 @@ def _against(
 ) -> None:
     """Measure both sides, and judge."""
     from pipeprof.cli.comparing.session import end_of, live
-    from pipeprof.pipelines.spec.budgets import stage_of
-    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
-    from pipeprof.profiles.judge.verdicts.gating import (
-        conclude_gate,
-        has_other_batches,
-        has_seen_enough,
-        judged_for,
-        not_measured,
-    )
+    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
     from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
     (a, b), judged = sides, question.judged
-    if b.shown.dirty:
-        note = f"{b.shown.text} has uncommitted changes: it is measured as it is"
-        result.warnings.append(Message(code="dirty-tree", message=note))
+    _warn_of_changes(b, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
-        rows=lambda pairs: rows_of(pairs, judged_for(result, judged)),
+        rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),
         profiled=False,
         metrics=judged,
         end_at=end_of(b),
@@ -162,11 +152,29 @@ def _against(
     if question.given.self_test:
         _test_itself(both, result, plan, progress, judged)
         return
-    if has_other_batches(a.shown, b.shown) and any(map(stage_of, judged)):
+    _warn_of_batches(a.shown, b.shown, result, judged)
+    conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
+    result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
+
+
+def _warn_of_changes(side: GivenSide, result: Result) -> None:
+    """Warn where the work tree of what is judged has uncommitted changes."""
+    from pipeprof.profiles.document.messages import Message
+
+    if side.shown.dirty:
+        note = f"{side.shown.text} has uncommitted changes: it is measured as it is"
+        result.warnings.append(Message(code="dirty-tree", message=note))
+
+
+def _warn_of_batches(a: Side, b: Side, result: Result, judged: Iterable[str]) -> None:
+    """Warn where batches of other sizes leave stages unjudged."""
+    from pipeprof.pipelines.spec.budgets import stage_of
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.judge.verdicts.gating import has_other_batches
+
+    if has_other_batches(a, b) and any(map(stage_of, judged)):
         note = "the batches of the two sides have other sizes: what a stage takes per batch is not compared"
         result.warnings.append(Message(code="other-batches", message=note))
-    conclude_gate(result, not_measured(result, judged_for(result, judged)))
-    result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
 
 
 def _test_itself(
@@ -216,11 +224,12 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, end_of, live
     from pipeprof.profiles.document.store import FOLDER
+    from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
-    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, not_measured
+    from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
 
     given, judged = question.given, question.judged
     b.shown.text = stored.REFERENCE_NAME
@@ -229,18 +238,28 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         output.check_file("--baseline", path, force=given.force, own=output.is_own_report)
     else:
         known = stored.load_baseline(path, a.shown.text)
+        assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
+        planned = resolve(a.settings)
+        stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
     out = [*(given.out or []), *([str(path)] if known is None else [])]
     outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
 
     def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
-        rows = partial(stored.rows_against, known.pairs if known is not None else (), judged=judged)
+        _warn_of_changes(a, result)
+        # The host of now and the size of its batches are known once the session has begun.
         plan = SessionPlan(
             enough=lambda so_far: (
                 len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
             ),
-            # The host of now is known once the session has begun.
-            rows=lambda pairs: rows(
-                pairs, other_host=known is not None and stored.is_other_host(known.a.host, result.a.host)
+            rows=lambda pairs: (
+                stored.rows_against(
+                    known.pairs,
+                    pairs,
+                    judged_for(known.a, result.a, judged),
+                    other_host=stored.is_other_host(known.a.host, result.a.host),
+                )
+                if known is not None
+                else []
             ),
             profiled=False,
             metrics=judged,
@@ -253,7 +272,8 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         if result.errors or known is None:
             return
         result.warnings += stored.differences(known.a, result.a)
-        lacking = not_measured(result, judged)
+        _warn_of_batches(known.a, result.a, result, judged)
+        lacking = not_measured(result, judged_for(known.a, result.a, judged))
         result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
         conclude_gate(result, lacking)
         result.self_test = latest_receipt(Path(FOLDER), result.b.text)

@@ -1,7 +1,8 @@
 """Findings as SARIF 2.1.0, the format of code scanning: rules, results on lines, and fingerprints.
 
 A proven finding is a ``warning``, a suspicion a ``note``; messages say which of the two. What is about the measurement
-and not about the pipeline is a notification of the run. Files are named from the root of the repository.
+and not about the pipeline is a notification of the run, and so is what has no place in the repository: GitHub refuses
+a whole file for one result without a location. Files are named from the root of the repository.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ def sarif(output: Output) -> dict[str, Any]:
     """
     document = output.document
     remarks = numbered(output.remarks())
-    results = [remark for remark in remarks if not remark.on_run]
+    results = [remark for remark in remarks if _is_result(remark)]
     codes = list(dict.fromkeys(remark.code for remark in results))
     failed = document.exit_code in {1, 2, 5, 6}
     invocation = {
         "executionSuccessful": not failed,
         "commandLine": visible(" ".join(document.command)),
-        "toolExecutionNotifications": [_notification(remark) for remark in remarks if remark.on_run],
+        "toolExecutionNotifications": [_notification(remark) for remark in remarks if not _is_result(remark)],
     }
     if document.exit_code is not None:
         invocation["exitCode"] = document.exit_code
@@ -49,6 +50,10 @@ def sarif(output: Output) -> dict[str, Any]:
         "results": [_result(remark, codes) for remark in results],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _is_result(remark: Remark) -> bool:
+    return remark.place is not None and not remark.on_run
 
 
 def _driver(version: str, codes: Sequence[str], results: Sequence[Remark]) -> dict[str, Any]:

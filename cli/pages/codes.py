@@ -195,7 +195,7 @@ _RUN_ERRORS = {
         'Move the call of sys.exit, or the command line, under `if __name__ == "__main__"`.',
     ),
     "hung": (
-        "No step finished for --timeout seconds.",
+        "No step finished for --timeout seconds, or the pipeline was not built by then.",
         "Look at the last frames; raise --timeout if the pipeline is only slow.",
     ),
     "hung-up": ("The terminal was closed.", "Use nohup or tmux; what was measured is in the saved profile."),

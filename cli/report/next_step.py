@@ -154,7 +154,8 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         return None
     if problem.code == "hung":
         timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT
-        return _command(rerun(profile, timeout=_write_duration(5 * timeout)), "in case a batch only takes longer")
+        slow = "building" if profile.phases and profile.phases[-1].name == "build" else "a batch"
+        return _command(rerun(profile, timeout=_write_duration(5 * timeout)), f"in case {slow} only takes longer")
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":

@@ -185,7 +185,7 @@ class Watch:
         readable, _, _ = select.select([*pipes, self.signals.read_fd], [], [], wait)
         if (late := self.clock() - due) > SUSPENDED_SECONDS:
             # This process was stopped, by Ctrl-Z or with the whole machine: the worker's silence says nothing.
-            self.observed.heard += wait + late
+            self.observed.excuse(wait + late)
         if self.signals.read_fd in readable:
             self.signals.rest()
         if self.worker.printed in readable and not self.worker.read_output():
@@ -272,7 +272,7 @@ class Watch:
 
     @property
     def _hangs_at(self) -> float:
-        return self.observed.heard + self.observed.patience(self.timeout)
+        return self.observed.hangs_at(self.timeout)
 
     def _ask(self, reason: Reason, until: float) -> None:
         """End the worker, after one last query of its state."""

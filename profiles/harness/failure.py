@@ -11,6 +11,7 @@ from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
 from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.harness.received import GROWING_TIMES
 from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
@@ -397,7 +398,11 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
     who = "Starting takes too long" if observed.phase == "import" else "The pipeline hangs"
     if ended.suspended:
         who = "The process was stopped (SIGSTOP, or a debugger) and not continued"
-    text = f"{who}: no progress for {seconds:g} s{option} in phase {_where(observed)}.{place}"
+    progress = f"no progress for {seconds:g} s{option} in phase {_where(observed)}"
+    if observed.grows_at_its_end(around.timeout):
+        seconds = GROWING_TIMES * around.timeout
+        progress = f"it was still building after {seconds:g} s ({GROWING_TIMES} × --timeout), with growing memory"
+    text = f"{who}: {progress}.{place}"
     problem = Problem(code="hung", message=text)
     if frame:
         problem.file, problem.line = frame.file, frame.line

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 STARTING_SECONDS = 60.0
 """How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""
+GROWING_TIMES = 5
+"""How many timeouts a function may take to build the pipeline while its memory grows.
+
+One that reads a large array grows and comes to its end; an endless recursion grows as well.
+"""
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Observed:
         error: What it raised.
         done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
+        grew: When the memory of a build last grew, in seconds of `clock`.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -108,6 +114,7 @@ class Observed:
     error: Raised | None = None
     done: bool = False
     heard: float = 0.0
+    grew: float = 0.0
 
     def __post_init__(self) -> None:
         """Start the wait for the first sign of life."""
@@ -126,6 +133,28 @@ class Observed:
                 busy machine or a slow disk and is not the pipeline's doing.
         """
         return max(timeout, STARTING_SECONDS) if self.phase == "import" else timeout
+
+    def hangs_at(self, timeout: float) -> float:
+        """Return when the worker is taken to hang, in seconds of `clock`.
+
+        Args:
+            timeout: That of the pipeline, in seconds.
+        """
+        longest = self.heard + GROWING_TIMES * timeout
+        return max(self.heard + self.patience(timeout), min(self.grew + timeout, longest))
+
+    def grows_at_its_end(self, timeout: float) -> bool:
+        """Return whether a build had all the time that growing memory gives it.
+
+        Args:
+            timeout: That of the pipeline, in seconds.
+        """
+        return self.grew + timeout >= self.heard + GROWING_TIMES * timeout
+
+    def excuse(self, seconds: float) -> None:
+        """Leave out a time in which the worker could not be heard."""
+        self.heard += seconds
+        self.grew += seconds
 
     @property
     def complete(self) -> bool:
@@ -151,6 +180,9 @@ class Observed:
             if message.memory is not None and message.phase is not None:
                 self.memory_look = MemoryLook(message.phase, message.memory, message.model)
             return
+        if isinstance(message, BuildMemory):
+            self.build_memory, self.grew = message, self.clock()
+            return
         self.heard = self.clock()
         match message:
             case PhaseBegan():
@@ -173,8 +205,6 @@ class Observed:
                 self.memory_look = message
             case Sketch():
                 self.sketch = message
-            case BuildMemory():
-                self.build_memory = message
             case Graphs():
                 self.graphs = ParsedGraphs.of(message)
             case TraceBegan():

@@ -7,6 +7,7 @@ is no verdict, and of a baseline from another host only the second counts. Memor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -21,10 +22,12 @@ from pipeprof.profiles.judge.verdicts.metrics import MetricKind, kinds_of
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
+from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
     from pipeprof.profiles.judge.verdicts.decide import Verdict
+    from pipeprof.profiles.judge.verdicts.result import Level
 
 REFERENCE = """\
 version: 1
@@ -61,22 +64,59 @@ def load_baseline(path: Path, target: str) -> Result:
     Raises:
         ProfileError: It is missing, no baseline, of another schema or of another target.
     """
-    update = f"measure one: pipeprof gate {target} --baseline {path} --update-baseline"
+    update = _update_command(path, target)
     if not path.exists():
-        msg = f"{path}: no such baseline; {update}"
+        msg = f"{path}: no such baseline; measure one: {update}"
         raise ProfileError(msg)
     if not is_result(path):
         what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
-        msg = f"{path} {what}; {update}{'' if path.is_dir() else ' --force'}"
+        msg = f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}"
         raise ProfileError(msg)
     found = load_result(path)
     if found.kind != "baseline" or not found.complete or not found.pairs:
-        msg = f"{path} is a result of {found.kind}, no complete baseline; {update}"
+        msg = f"{path} is a result of {found.kind}, no complete baseline; measure one: {update} --force"
         raise ProfileError(msg)
     if found.a.text != target:
         msg = f"{path} is the baseline of {found.a.text}, not of {target}"
         raise ProfileError(msg)
     return found
+
+
+def check_comparable(
+    path: Path, found: Result, judged: Mapping[str, Judged], step: str, dispatch: str | int | None
+) -> None:
+    """Refuse a baseline that cannot answer, before anything is measured.
+
+    Args:
+        path: Its file.
+        found: What it holds.
+        judged: What counts, by metric.
+        step: The step of now, in words.
+        dispatch: That of now.
+
+    Raises:
+        ProfileError: It has another step, or lacks a metric that is to be judged.
+    """
+    again = f"measure it again: {_update_command(path, found.a.text)}"
+    steps = [
+        one + (f", dispatch {how}" if how is not None else "")
+        for one, how in ((found.step or "none", found.dispatch), (step, dispatch))
+    ]
+    if steps[0] != steps[1]:
+        msg = f"{path} was measured with step {steps[0]}, this is step {steps[1]}: not comparable"
+        raise ProfileError(msg)
+    wanted = [kind for kind in kinds_of(judged) if kind.name in judged and judged[kind.name].level != "off"]
+    lacking = [kind.title for kind in wanted if not _values(kind, found.pairs)]
+    if lacking:
+        msg = f"{path} has no {listed(lacking)}, which the gate is to judge; {again} with the same budgets, and --force"
+        raise ProfileError(msg)
+    if any(pair.b.get(REFERENCE_STEP, 0.0) <= 0 for pair in found.pairs):
+        msg = f"{path} has no times of the {REFERENCE_NAME}; {again} --force"
+        raise ProfileError(msg)
+
+
+def _update_command(path: Path, target: str) -> str:
+    return f"pipeprof gate {target} --baseline {path} --update-baseline"
 
 
 def differences(baseline: Side, now: Side) -> Iterator[Message]:
@@ -104,7 +144,7 @@ def rows_against(
     *,
     other_host: bool = False,
 ) -> list[Row]:
-    """Judge all ratio metrics that every process of both sessions has.
+    """Judge all metrics that every process of both sessions has.
 
     Args:
         baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
@@ -115,20 +155,20 @@ def rows_against(
     rows = []
     for metric in kinds_of(judged):
         wanted = judged.get(metric.name, Judged(level="off"))
-        earlier, later = _values(metric.name, baseline), _values(metric.name, now)
-        raw = (
-            decide.estimate_unpaired(metric, earlier, later) if metric.scale == "ratio" and earlier and later else None
-        )
+        earlier, later = _values(metric, baseline), _values(metric, now)
+        raw = decide.estimate_unpaired(metric, earlier, later) if earlier and later else None
         if raw is None:
             continue
         floor = decide.floor_of(metric, wanted.floor)
-        scaled = _scaled(metric, baseline, now) if metric.is_speed else None
+        scaled = _scaled(metric, baseline, now) if _is_time(metric) else None
         counts = scaled if other_host and scaled is not None else raw
+        unknown = other_host and scaled is None and metric.scale == "difference" and not metric.exact
         rows.append(
             Row(
                 name=metric.name,
                 title=metric.title,
                 unit=metric.unit,
+                scale=metric.scale,
                 stage=stage_of(metric.name),
                 a=median(earlier),
                 b=median(later),
@@ -139,11 +179,41 @@ def rows_against(
                 pairs=len(now),
                 floor=metric.floor if wanted.floor is None else wanted.floor,
                 level=wanted.level,
-                verdict=_verdict(raw, scaled, floor, other_host=other_host),
-                words=decide.words_of(metric, counts, floor),
+                verdict="cannot tell" if unknown else _verdict(raw, scaled, floor, other_host=other_host),
+                words="cannot tell" if unknown else decide.words_of(metric, counts, floor),
             )
         )
+        if wanted.limit is not None:
+            rows.append(_limit_row(metric, later, wanted.limit, wanted.level, len(now)))
     return rows
+
+
+def _limit_row(metric: MetricKind, values: Sequence[float], limit: float, level: Level, pairs: int) -> Row:
+    """Judge a value that must not be exceeded, whatever the baseline has."""
+    found = decide.estimate(metric, decide.changes(metric, [limit] * len(values), values))
+    assert found is not None  # noqa: S101 - for the type checker: there are values
+    return Row(
+        name=metric.name,
+        title=metric.title,
+        unit=metric.unit,
+        scale=metric.scale,
+        stage=stage_of(metric.name),
+        b=median(values),
+        change=found.change,
+        low=found.low,
+        high=found.high,
+        pairs=pairs,
+        floor=0.0,
+        limit=limit,
+        level=level,
+        verdict=decide.verdict_of(found, 0.0),
+        words=decide.words_of(metric, found, 0.0),
+    )
+
+
+def _is_time(metric: MetricKind) -> bool:
+    """Whether a ratio of a metric changes with the speed of the machine."""
+    return metric.is_speed or (metric.unit == "ms" and metric.scale == "ratio")
 
 
 def _verdict(
@@ -158,11 +228,12 @@ def _verdict(
     return both.pop() if len(both) == 1 else "cannot tell"
 
 
-def _values(name: str, pairs: Sequence[PairValues]) -> list[float]:
+def _values(metric: MetricKind, pairs: Sequence[PairValues]) -> list[float]:
     """The values of all processes of the pipeline; none where one lacks the metric."""
     sides = [side for pair in pairs for side in (pair.a, pair.again) if side is not None]
-    found = [side.get(name, 0.0) for side in sides]
-    return found if all(value > 0 for value in found) else []
+    lowest = -math.inf if metric.scale == "difference" else 0.0
+    found = [side.get(metric.name, math.nan) for side in sides]
+    return found if all(value > lowest for value in found) else []
 
 
 def _scaled(

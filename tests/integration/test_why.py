@@ -67,7 +67,7 @@ def test_an_interrupted_search_keeps_the_pairs(tmp_path: Path) -> None:
     assert len(document["pairs"]) == 1
     assert document["search"]["changes"] == [
         ["stages.double.num_parallel_calls: 2 → 1"],
-        ["options.deterministic: not there → false"],
+        ["options.deterministic: not set → false"],
     ]
     assert document["search"]["versions"] == {"V1": [0], "V2": [1], "V3": [0, 1]}
     assert {tuple(cause["changes"]) for cause in document["why"]} == {

@@ -66,9 +66,11 @@ class _Entries:
 @dataclass(frozen=True)
 class _Items:
     parts: Sequence[_Part]
+    optional: bool = False
 
     def build(self, chosen: Collection[int]) -> Any:
-        return [value for part in self.parts if (value := part.build(chosen)) is not _MISSING]
+        found = [value for part in self.parts if (value := part.build(chosen)) is not _MISSING]
+        return found if found or not self.optional else _MISSING
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,12 @@ class Mixture:
         if type(one) is type(other) and same(one, other):
             return _Same(one)
         place, before, after = _narrowed(path, one, other)
-        return _Choice(self._change(f"{place}: {_text(before)} → {_text(after)}"), one, other)
+        text = f"{_text(before)} → {_text(after)}"
+        if before is _MISSING and one is not _MISSING:
+            text = f"added {_text(after)}"
+        if after is _MISSING and other is not _MISSING:
+            text = f"removed {_text(before)}"
+        return _Choice(self._change(f"{place}: {text}"), one, other)
 
     def _measure(self, one: Any, other: Any) -> _Part:
         """Settings of a run, which pairs do not use; the seed decides about the data."""
@@ -191,8 +198,8 @@ class Mixture:
             if stage is not None and stage in paired.moved:
                 if stage not in moves:
                     target = paired.moved[stage]
-                    before = _stage_before(paths[1], target)
-                    moves[stage] = self._change(f"{paths[0][stage]}: moved {before}")
+                    where = _stage_before(paths[1], target, path)
+                    moves[stage] = self._change(f"{paths[0][stage]}: moved {where}")
                     shared[stage] = self._operation(lists[0][stage], lists[1][target], paths[0][stage])
                 parts.append(_Present(moves[stage], mine is None, shared[stage]))
             elif mine is not None:
@@ -201,9 +208,11 @@ class Mixture:
                 parts.append(_Present(number, False, _Same(lists[0][mine])))
             elif theirs is not None:
                 number = numbers.get(at)
-                number = self._change(f"{paths[1][theirs]}: inserted") if number is None else number
+                if number is None:
+                    where = _stage_before(paths[1], theirs, path)
+                    number = self._change(f"{paths[1][theirs]}: added {_call(lists[1][theirs])} {where}")
                 parts.append(_Present(number, True, _Same(lists[1][theirs])))
-        return _Items(parts)
+        return _Items(parts, optional=not isinstance(one, list) or not isinstance(other, list))
 
     def _numbers_of_replaced(
         self, replaced: Sequence[Sequence[int]], slots: Sequence[Any], paths: Sequence[Sequence[str]]
@@ -233,7 +242,7 @@ class Mixture:
             first, second, place = known[0].get(key, _MISSING), known[1].get(key, _MISSING), f"{path}.{key}"
             if key == "name" or str(key).startswith("x-"):
                 parts[key] = _Same(first)
-            elif key == STAGES and isinstance(first, list) and isinstance(second, list):
+            elif key == STAGES and all(value is _MISSING or isinstance(value, list) for value in (first, second)):
                 parts[key] = self._stages(first, second, place)
             elif key == SOURCE and isinstance(first, dict) and isinstance(second, dict):
                 parts[key] = self._operation(first, second, place)
@@ -277,9 +286,17 @@ def _paths(stages: Sequence[Any], path: str) -> list[str]:
     return found
 
 
-def _stage_before(paths: Sequence[str], index: int) -> str:
+def _stage_before(paths: Sequence[str], index: int, path: str) -> str:
     """Where a stage has come to."""
-    return f"after {paths[index - 1].removeprefix('stages.')}" if index else "to the first place"
+    return f"after {paths[index - 1].removeprefix(f'{path}.')}" if index else "after the source"
+
+
+def _call(stage: Any) -> str:
+    """A stage as a call, without its name."""
+    op = operation_key(stage)
+    arguments = stage[op] if op is not None and isinstance(stage[op], dict) else {}
+    text = ", ".join(f"{key}={_text(value)}" for key, value in arguments.items() if key != "name")
+    return _cut(f"{op}({text})")
 
 
 def _narrowed(path: str, one: Any, other: Any) -> tuple[str, Any, Any]:
@@ -305,6 +322,9 @@ def _narrowed(path: str, one: Any, other: Any) -> tuple[str, Any, Any]:
 
 def _text(value: Any) -> str:
     if value is _MISSING:
-        return "not there"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+        return "not set"
+    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

@@ -43,16 +43,17 @@ def has_other_batches(a: Side, b: Side) -> bool:
     return None not in sizes and not isclose(sizes[0] or 0.0, sizes[1] or 0.0, rel_tol=0.01)
 
 
-def judged_for(result: Result, judged: Mapping[str, Judged]) -> dict[str, Judged]:
+def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judged]:
     """What counts in a session: where batches have other sizes, throughput in place of the step interval.
 
     A limit stays what it is: it is about one side alone. What a stage takes per batch is not compared then.
 
     Args:
-        result: With the sizes of both sides' batches.
+        a: One side, with the size of its batches.
+        b: The other one.
         judged: As given.
     """
-    if not has_other_batches(result.a, result.b):
+    if not has_other_batches(a, b):
         return dict(judged)
     judged = {
         name: replace(one, level="off") if stage_of(name) is not None and one.limit is None else one

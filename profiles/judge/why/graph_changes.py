@@ -52,10 +52,10 @@ def graph_changes(a: PipelineView, b: PipelineView) -> list[GraphChange]:
             moved = lines[0][targets[other]]
             if _can_be_made(theirs):
                 edits = (ReplaceStages((moved.id,), ()), InsertStage(theirs.op, theirs.arguments, last))
-                found.append(GraphChange(f"{_title(moved)}: moved", edits))
+                found.append(GraphChange(f"{_title(moved)}: moved {_place(lines[1], other)}", edits))
         elif theirs is not None and _can_be_made(theirs):
             edit = InsertStage(theirs.op, theirs.arguments, last)
-            found.append(GraphChange(f"{_title(theirs)}: inserted", (edit,)))
+            found.append(GraphChange(f"{_title(theirs)}: added {_call(theirs)} {_place(lines[1], other)}", (edit,)))
         elif mine is not None and one not in paired.moved and traits(mine.op).passes:
             found.append(GraphChange(f"{_title(mine)}: removed", (ReplaceStages((mine.id,), ()),)))
     return [*found, *_options(a.options, b.options)]
@@ -76,6 +76,15 @@ def _known_by(stage: StageView) -> str | None:
 
 def _title(stage: StageView) -> str:
     return stage.name or stage.op
+
+
+def _place(line: Sequence[StageView], index: int) -> str:
+    return f"after {_title(line[index - 1])}" if index else "after the source"
+
+
+def _call(stage: StageView) -> str:
+    arguments = ", ".join(f"{key}={_text(value)}" for key, value in stage.arguments.items() if value is not None)
+    return f"{stage.op}({arguments})"
 
 
 def _can_be_made(stage: StageView) -> bool:
@@ -99,4 +108,4 @@ def _options(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Graph
 
 
 def _text(value: Any) -> str:
-    return "not there" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)

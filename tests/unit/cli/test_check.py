@@ -263,3 +263,37 @@ def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> N
     assert result.code == 0
     assert "rules" not in result.out
     assert json.loads(pipeprof("check", "train.py:make", "--json").out)["findings"] is None
+
+
+def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
+    for _ in range(2):
+        done = pipeprof("check", "spec.yaml", "--fail-on", "warning", "--out", "c.json", "--out", "c.sarif")
+        assert done.code == 3, done.err
+    assert "some-mixing" in done.out
+    assert json.loads(Path("c.json").read_text())["exit_code"] == 3
+    (found,) = json.loads(Path("c.sarif").read_text())["runs"][0]["results"]
+    assert found["ruleId"] == "some-mixing"
+    assert pipeprof("check", "spec.yaml", "--json", "--out", "c.txt").out.startswith("{")
+    assert "mix (shuffle)" in Path("c.txt").read_text()
+    spec.write_text("version: 1\nsource: {rang: {}}\n")
+    assert pipeprof("check", "spec.yaml", "--out", "c.sarif").code == 2
+    assert json.loads(Path("c.sarif").read_text())["runs"][0]["invocations"][0]["exitCode"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--python", "--out", "c.json"], "--python prints Python, and --out writes the report"),
+        (["--show", "--out", "c.json"], "--show prints the spec, and --out writes the report"),
+        (["--out", "spec.yaml"], "YAML output is not supported yet; use .json, .sarif or .txt"),
+        (["--out", "c.html"], "HTML output is not supported yet"),
+        (["--out", "own.txt"], "pipeprof did not write it"),
+    ],
+)
+@pytest.mark.usefixtures("spec")
+def test_what_check_cannot_write_is_refused(options: list[str], message: str, pipeprof: Pipeprof) -> None:
+    Path("own.txt").write_text("mine")
+    found = pipeprof("check", "spec.yaml", *options)
+    assert (found.code, found.out) == (2, "")
+    assert message in found.err
+    assert Path("own.txt").read_text() == "mine"

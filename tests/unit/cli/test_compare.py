@@ -183,7 +183,7 @@ def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> 
     assert check_spec(Path("b.yaml"), []).spec.budgets.given["stages.batch.time_ms"].change == 0.1
 
 
-def measured(step_ms: float, reference_ms: float) -> Any:
+def measured(step_ms: float, reference_ms: float, batch: float | None = None) -> Any:
     """A session on this host, of a target and of the reference workload."""
 
     def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
@@ -192,6 +192,8 @@ def measured(step_ms: float, reference_ms: float) -> Any:
         while not result.pairs or not plan.enough(result):
             factor = 1 + 0.002 * (len(result.pairs) % 3)
             own = {"step_ms": step_ms * factor, "peak_bytes": 1e9}
+            if batch is not None:
+                result.a.elements_per_batch, own["elements_per_second"] = batch, 1e3 * batch / own["step_ms"]
             other = {"step_ms": reference_ms * factor}
             result.pairs.append(PairValues(order=[], a=own, b=other, again=dict(own)))
             result.metrics = plan.rows(result.pairs)
@@ -234,3 +236,46 @@ def test_on_the_host_of_the_baseline_both_times_count(pipeprof: Pipeprof, monkey
         result = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--max-pairs", "5")
         assert result.code == code, result.out
         assert "pipeprof compare" not in result.out
+
+
+@pytest.mark.usefixtures("_no_git")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--step", "simulate:5ms"],
+            "base.json was measured with step none, this is step simulate: 5ms, dispatch sync",
+        ),
+        (["--max-wait-ms", "2ms"], "base.json has no wait per step, which the gate is to judge; measure it again"),
+    ],
+)
+def test_a_baseline_that_cannot_answer_is_refused(
+    options: list[str], message: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
+    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
+    monkeypatch.setattr(live, "measure", lambda *_: pytest.fail("it was measured"))
+    refused = pipeprof("gate", "a.yaml", "--baseline", "base.json", *options)
+    assert refused.code == 6
+    assert message in refused.err
+
+
+@pytest.mark.usefixtures("_no_git")
+def test_against_a_baseline_with_other_batches_throughput_counts(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "measure", measured(10.0, 5.0, batch=64))
+    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
+    monkeypatch.setattr(live, "measure", measured(20.0, 5.0, batch=128))
+    result = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--max-pairs", "5")
+    assert result.code == 0, result.out
+    assert "throughput" in result.out
+
+
+def test_a_work_tree_with_changes_is_a_warning_against_a_baseline_too(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "is_dirty", lambda _path: True)
+    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
+    for option in ("--update-baseline", "--max-pairs=5"):
+        assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--baseline", "base.json", option).out

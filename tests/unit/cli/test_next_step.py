@@ -18,9 +18,11 @@ from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.profiles.document.findings import Finding, VerdictDetail
+from pipeprof.profiles.document.measured import Phase
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.vocabulary import PhaseName
 
 Recorded = Callable[[str], Profile]
 
@@ -284,6 +286,14 @@ def test_after_a_failure(code: str, flags: str, expected: str | None, recorded: 
     assert (command.line if command else None) == expected
     if command is not None:
         assert differences(parse_run(profile.command[2:]), command.line, SAVED) == []
+
+
+@pytest.mark.parametrize(("phase", "slow"), [("build", "building"), ("measure", "a batch")])
+def test_what_may_only_be_slow_is_named(phase: PhaseName, slow: str, recorded: Recorded) -> None:
+    profile = with_flags(recorded("interrupted"), "")
+    profile.phases = [Phase(name="import"), Phase(name=phase)]
+    profile.errors = [Problem(code="hung", message="…")]
+    assert chosen(profile).purpose == f"in case {slow} only takes longer"
 
 
 @pytest.mark.parametrize(("code", "seconds"), [("interrupted", "4"), ("max-time", "2")])

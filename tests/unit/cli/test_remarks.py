@@ -114,7 +114,7 @@ SARIF = {
                         "type": "array",
                         "items": {
                             "type": "object",
-                            "required": ["message", "ruleId", "ruleIndex", "level", "partialFingerprints"],
+                            "required": ["message", "ruleId", "ruleIndex", "level", "partialFingerprints", "locations"],
                             "properties": {
                                 "message": _TEXT,
                                 "level": _LEVEL,
@@ -132,7 +132,7 @@ SARIF = {
         },
     },
 }
-"""What SARIF 2.1.0 requires of the parts that are written, and no more than those."""
+"""What SARIF 2.1.0 requires of the parts that are written, no more; and a location, which GitHub requires."""
 
 
 VALID = jsonschema.Draft7Validator(SARIF)
@@ -173,6 +173,11 @@ def made(document: Any, checkout: Checkout = CHECKOUT) -> dict[str, Any]:
 
 def results(document: Any, checkout: Checkout = CHECKOUT) -> list[dict[str, Any]]:
     return made(document, checkout)["runs"][0]["results"]
+
+
+def notifications(document: dict[str, Any]) -> list[tuple[str, str]]:
+    (invocation,) = document["runs"][0]["invocations"]
+    return [(one["descriptor"]["id"], one["level"]) for one in invocation["toolExecutionNotifications"]]
 
 
 def annotations(document: Any, checkout: Checkout = CHECKOUT) -> list[str]:
@@ -276,8 +281,10 @@ def test_files_are_named_from_the_root_of_the_repository(file: str, name: str | 
 
 def test_without_a_repository_no_absolute_path_is_shown() -> None:
     document = profile(stages=[stage(file="/srv/x/spec.yaml")], findings=[finding()])
-    assert "locations" not in results(document, Checkout())[0]
-    assert "/srv" not in json.dumps(results(document, Checkout()))
+    found = made(document, Checkout())
+    assert found["runs"][0]["results"] == []
+    assert notifications(found) == [("no-prefetch", "warning")]
+    assert "/srv" not in json.dumps(found["runs"][0]["invocations"])
 
 
 def test_fingerprints_stay_while_lines_move_and_differ_between_findings() -> None:
@@ -299,7 +306,8 @@ def test_a_regression_is_on_the_line_of_the_pipeline() -> None:
         "::error file=training/spec.yaml,line=4,title=step interval%3A regressed::"
     )
     at_ref = gate(b=Side(text="git:dev:spec.yaml", ref="1" * 40))
-    assert "locations" not in results(at_ref)[0]
+    assert results(at_ref) == []
+    assert notifications(made(at_ref)) == [("gate/step_ms", "error")]
 
 
 def test_a_gate_that_passed_has_no_results() -> None:

@@ -10,12 +10,32 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, error, measured, phase, sample
+from unit.worker.fakes import (
+    FakeSampler,
+    FakeSeconds,
+    FakeWorker,
+    beat,
+    drained,
+    error,
+    measured,
+    phase,
+    phase_end,
+    sample,
+)
 
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
-from pipeprof.profiles.harness.received import STARTING_SECONDS, Observed
-from pipeprof.profiles.protocol.messages import Answer, Done, Trace, TraceBegan, Waiting, WorkerMessage, encode_message
+from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
+from pipeprof.profiles.protocol.messages import (
+    Answer,
+    BuildMemory,
+    Done,
+    Trace,
+    TraceBegan,
+    Waiting,
+    WorkerMessage,
+    encode_message,
+)
 
 TIMEOUT = 60.0
 START = 100.0
@@ -298,6 +318,52 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
     scene.says(30, beat(1))
     _, seconds = scene.run()
     assert seconds == pytest.approx(90, abs=0.3)
+
+
+def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
+    scene.says(1, phase("build"))
+    for seconds in (50, 100, 150):
+        scene.says(seconds, BuildMemory(python_peak=seconds, python=seconds))
+    scene.says(205, phase_end("build"), Done())
+    scene.ends(206)
+    ended, _ = scene.run()
+    assert (ended.reason, scene.worker.commands) == ("exit", [])
+
+
+def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
+    scene.says(1, phase("build"))
+    scene.says(50, BuildMemory(python_peak=1, python=1))
+    ended, _ = scene.run()
+    assert (ended.reason, scene.asked_at) == ("hung", [("look", 50 + TIMEOUT)])
+
+
+def test_a_build_that_grows_without_end_is_ended(scene):
+    scene.says(10, phase("build"))
+    for seconds in range(11, 3000, 20):
+        scene.says(seconds, BuildMemory(python_peak=seconds, python=seconds))
+    ended, _ = scene.run()
+    assert (ended.reason, scene.asked_at) == ("hung", [("look", 10 + GROWING_TIMES * TIMEOUT)])
+
+
+def test_growth_while_it_was_built_gives_a_step_no_more_time(scene):
+    scene.says(1, phase("build"))
+    scene.says(40, BuildMemory(python_peak=1, python=1))
+    scene.says(45, phase_end("build"), phase("first_element"))
+    ended, _ = scene.run()
+    assert (ended.reason, scene.asked_at) == ("hung", [("look", 45 + TIMEOUT)])
+
+
+def test_a_stop_of_this_process_is_no_time_of_a_build_that_grows(scene):
+    def stopped() -> None:
+        scene.clock.now += 600
+
+    scene.says(1, phase("build"))
+    scene.says(50, BuildMemory(python_peak=1, python=1))
+    scene.at(55, stopped)
+    scene.says(700, phase_end("build"), Done())
+    scene.ends(701)
+    ended, _ = scene.run()
+    assert (ended.reason, scene.worker.commands) == ("exit", [])
 
 
 def test_the_start_of_tensorflow_has_more_time_than_the_pipeline(scene):

@@ -13,6 +13,7 @@ from unit.advise.views import pipeline, stage
 from unit.worker.fakes import (
     GIB,
     MIB,
+    FakeSeconds,
     beat,
     drained,
     error,
@@ -35,7 +36,7 @@ from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.messages import STOPPED, Answer, Done, WorkerMessage
+from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, WorkerMessage
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.view.view import PipelineView
 
@@ -610,6 +611,23 @@ def test_a_stopped_process_is_not_the_pipelines_hang():
 def test_a_start_that_hangs_is_not_the_pipelines():
     failure = failed(Ended("hung", -9), observed(phase("import")), timeout=3.0)
     assert failure.problem.message == "Starting takes too long: no progress for 60 s in phase import."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (15, "it was still building after 15 s (5 × --timeout), with growing memory."),
+        (13, "it was still building after 15 s (5 × --timeout), with growing memory."),
+        (11, "no progress for 3 s (--timeout) in phase build."),
+    ],
+)
+def test_a_build_that_grew_until_its_time_was_over(seconds, words):
+    clock = FakeSeconds()
+    seen = observed(phase("import"), phase("build"), clock=clock)
+    clock.now += seconds
+    seen.take(BuildMemory(python_peak=1, python=1))
+    failure = failed(Ended("hung", -9), seen, timeout=3.0)
+    assert failure.problem.message == f"The pipeline hangs: {words}"
 
 
 def test_a_hang_without_an_answer_is_found_in_the_stacks():

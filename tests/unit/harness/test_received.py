@@ -9,6 +9,7 @@ from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.messages import (
     Answer,
+    BuildMemory,
     Done,
     Graphs,
     Libraries,
@@ -65,6 +66,13 @@ def test_an_answer_is_no_progress(seen, clock):
     seen.take(ANSWER)
     assert seen.heard == 100
     assert (seen.answers, seen.answer) == (1, ANSWER)
+
+
+def test_growing_memory_alone_is_no_progress(seen, clock):
+    clock.now = 150
+    seen.take(BuildMemory(python_peak=1, python=1))
+    assert (seen.heard, seen.grew) == (100, 150)
+    assert seen.build_memory is not None
 
 
 def test_the_latest_answer_counts(seen):

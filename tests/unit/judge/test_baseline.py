@@ -1,12 +1,19 @@
 """A stored baseline: what it is, and what is judged against it."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Host, Tool
-from pipeprof.profiles.judge.baseline import differences, is_other_host, load_baseline, rows_against
+from pipeprof.profiles.judge.baseline import (
+    check_comparable,
+    differences,
+    is_other_host,
+    load_baseline,
+    rows_against,
+)
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
@@ -56,6 +63,51 @@ def test_memory_is_judged_as_it_is():
     assert verdicts(session(10, 5), session(10, 5, peak=1.2e9, seed=2), other_host=True)["peak_bytes"] == "regressed"
 
 
+@pytest.mark.parametrize(("limit", "verdict"), [(0.9e9, "regressed"), (1.1e9, "not regressed")])
+def test_a_limit_counts_whatever_the_baseline_has(limit, verdict):
+    rows = rows_against(session(10, 5), session(10, 5, seed=2), {"peak_bytes": Judged(limit=limit)}, other_host=True)
+    change, own = (row for row in rows if row.name == "peak_bytes")
+    assert (change.limit, change.verdict) == (None, "not regressed")
+    assert (own.limit, own.a, own.floor, own.verdict) == (limit, None, 0.0, verdict)
+
+
+def with_values(name: str, value: float, seed: int = 1) -> list[PairValues]:
+    draw = random.Random(seed)
+    pairs = session(10.0, 5.0, seed=seed)
+    for side in (side for pair in pairs for side in (pair.a, pair.again)):
+        side[name] = value * draw.gauss(1, 0.004)
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "other_host", "verdict"),
+    [
+        ("wait_ms", 1.0, False, "not regressed"),
+        ("wait_ms", 1.5, False, "regressed"),
+        # No reference workload says what another machine adds to a wait.
+        ("wait_ms", 1.0, True, "cannot tell"),
+        ("disk_bytes_per_element", 1.0, True, "not regressed"),
+        ("cpu_ms_per_element", 1.5, False, "regressed"),
+    ],
+)
+def test_other_metrics_are_judged_when_asked(name, now, other_host, verdict):
+    rows = rows_against(with_values(name, 1.0), with_values(name, now, 2), {name: Judged()}, other_host=other_host)
+    (row,) = (row for row in rows if row.name == name)
+    assert (row.verdict, row.level) == (verdict, "error")
+
+
+def test_cpu_time_of_another_host_is_divided_by_the_reference_workloads():
+    name = "cpu_ms_per_element"
+    now = with_values(name, 2.0, 2)
+    for pair in now:
+        pair.b["step_ms"] *= 2
+    (row,) = (
+        row for row in rows_against(with_values(name, 1.0), now, {name: Judged()}, other_host=True) if row.name == name
+    )
+    assert row.verdict == "not regressed"
+    assert row.normalised == pytest.approx(1.0, rel=0.01)
+
+
 def test_the_same_numbers_never_fail():
     one = session(10.0, 5.0)
     assert set(verdicts(one, one).values()) == {"not regressed"}
@@ -85,7 +137,7 @@ def test_a_baseline_is_read_back(tmp_path):
         (None, "no such baseline; measure one: pipeprof gate spec.yaml --baseline"),
         ("{", "is no baseline"),
         ('{"tool": {"name": "other"}}', "is no baseline"),
-        (baseline(kind="gate").model_dump_json(), "is a result of gate"),
+        (baseline(kind="gate").model_dump_json(), "is a result of gate, no complete baseline; .* --force"),
         (baseline(complete=False).model_dump_json(), "no complete baseline"),
         (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of spec.yaml"),
         (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
@@ -98,6 +150,35 @@ def test_what_is_no_baseline_of_the_target_is_not_comparable(tmp_path, text, mes
         path.write_text(text)
     with pytest.raises(ProfileError, match=message):
         load_baseline(path, "spec.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "judged", "message"),
+    [
+        ({}, {"wait_ms": Judged()}, r"base.json has no wait per step, which the gate is to judge; measure it again: "),
+        (
+            {},
+            {"stages.decode.time_ms": Judged(), "disk_bytes_per_element": Judged()},
+            "no disk per element and time in decode",
+        ),
+        ({"step": "none", "dispatch": None}, {}, "was measured with step none, this is step simulate:5ms, dispatch 1"),
+        ({"step": "simulate:5ms", "dispatch": "sync"}, {}, "step simulate:5ms, dispatch sync, this is"),
+        (
+            {"pairs": [pair.model_copy(update={"b": {}}) for pair in session(10, 5)]},
+            {"step_ms": Judged()},
+            "has no times of the reference workload; .* --force",
+        ),
+    ],
+)
+def test_a_baseline_that_cannot_answer_is_refused_before_anything_is_measured(fields, judged, message):
+    found = baseline(**{"step": "simulate:5ms", "dispatch": 1, **fields})
+    with pytest.raises(ProfileError, match=message):
+        check_comparable(Path("base.json"), found, judged, "simulate:5ms", 1)
+
+
+def test_a_baseline_of_the_same_step_with_all_that_is_judged_is_taken():
+    judged = {"step_ms": Judged(), "wait_ms": Judged(level="off")}
+    check_comparable(Path("base.json"), baseline(step="none"), judged, "none", None)
 
 
 def test_another_host_and_other_versions_are_warnings():

@@ -121,12 +121,12 @@ def test_larger_batches_are_no_regression():
             side["elements_per_second"] = 1e3 * size / side["step_ms"]
     assert rows_of(found.pairs)[0].verdict == "regressed"
     found.a.elements_per_batch, found.b.elements_per_batch = 64, 128
-    judged = judged_for(found, judged_of({}, {}))
+    judged = judged_for(found.a, found.b, judged_of({}, {}))
     found.metrics = rows_of(found.pairs, judged)
     conclude_gate(found, not_measured(found, judged))
     assert (found.verdict, found.exit_code) == ("not regressed", 0)
     found.b.elements_per_batch = 64.2
-    assert judged_for(found, judged_of({}, {})) == judged_of({}, {})
+    assert judged_for(found.a, found.b, judged_of({}, {})) == judged_of({}, {})
 
 
 def with_stage(factor: float, budget: object) -> Result:
@@ -186,5 +186,5 @@ def test_stages_per_batch_are_not_compared_where_batches_differ():
     found = result(1.0)
     found.a.elements_per_batch, found.b.elements_per_batch = 32.0, 64.0
     judged = {stage_metric("decode"): Judged(floor=0.1), stage_metric("read"): Judged(limit=4.0)}
-    levels = {name: one.level for name, one in judged_for(found, judged).items()}
+    levels = {name: one.level for name, one in judged_for(found.a, found.b, judged).items()}
     assert levels == {"stages.decode.time_ms": "off", "stages.read.time_ms": "error"}

@@ -48,19 +48,19 @@ def test_arguments_options_and_stages_that_pass_elements_on_are_edits() -> None:
     found = {change.text: change.edits for change in graph_changes(a, b)}
     assert found == {
         "shuffle: removed": (ReplaceStages(("stages.0",), ()),),
-        "map.num_parallel_calls: 4 → not there": (SetArgument("stages.1", "map", "num_parallel_calls", None),),
+        "map.num_parallel_calls: 4 → not set": (SetArgument("stages.1", "map", "num_parallel_calls", None),),
         "batch.batch_size: 8 → 16": (SetArgument("stages.2", "batch", "batch_size", 16),),
-        "prefetch: inserted": (InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.2"),),
-        "options.deterministic: true → false": (SetOption("deterministic", False),),
-        "options.threading.private_threadpool_size: not there → 2": (
-            SetOption("threading.private_threadpool_size", 2),
+        'prefetch: added prefetch(buffer_size="AUTOTUNE") after batch': (
+            InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.2"),
         ),
+        "options.deterministic: true → false": (SetOption("deterministic", False),),
+        "options.threading.private_threadpool_size: not set → 2": (SetOption("threading.private_threadpool_size", 2),),
     }
 
 
 def test_a_moved_stage_is_one_change() -> None:
     (change,) = graph_changes(view(SOURCE, SHUFFLE, MAP, BATCH), view(SOURCE, MAP, BATCH, SHUFFLE))
-    assert change.text == "shuffle: moved"
+    assert change.text == "shuffle: moved after batch"
     assert change.edits == (ReplaceStages(("stages.0",), ()), InsertStage("shuffle", {"buffer_size": 10}, "stages.2"))
 
 
@@ -93,7 +93,7 @@ class _Difference:
 
 def test_where_the_edits_make_the_other_graph_nothing_is_left(monkeypatch: Any) -> None:
     found, asked = versions(monkeypatch, "b")
-    assert found.changes == ["map.num_parallel_calls: 4 → not there"]
+    assert found.changes == ["map.num_parallel_calls: 4 → not set"]
     assert found.rest == frozenset()
     assert [job.steps is not None for job in asked] == [False, False, True]
     ((edit,),) = found.edits(frozenset({0}))
@@ -103,7 +103,7 @@ def test_where_the_edits_make_the_other_graph_nothing_is_left(monkeypatch: Any) 
 
 def test_what_no_edit_makes_is_the_rest(monkeypatch: Any) -> None:
     found, _ = versions(monkeypatch, "c")
-    assert found.changes == ["map.num_parallel_calls: 4 → not there", "the rest (Mul and Add)"]
+    assert found.changes == ["map.num_parallel_calls: 4 → not set", "the rest (Mul and Add)"]
     assert found.rest == frozenset({1})
 
 

@@ -50,6 +50,9 @@ def test_a_stage_whose_place_decides_about_shapes_is_joined_with_it(tmp_path: Pa
     units = units_of(len(between.changes), between.problem)
     texts = [[between.changes[number] for number in sorted(unit.members)] for unit in units]
     assert texts == [
-        ["stages.batch: inserted", "stages.map: inserted"],
+        [
+            "stages.batch: added batch(batch_size=8, drop_remainder=true) after the source",
+            'stages.map: added map(ops=[{"tf.reshape": {"shape": [8, 1]}}]) after batch',
+        ],
         ["stages.prefetch.buffer_size: 1 → 2"],
     ]

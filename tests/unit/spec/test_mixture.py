@@ -47,15 +47,15 @@ def unnamed(data):
 def test_each_change_keeps_its_meaning_alone():
     mixture = Mixture(A, B)
     assert mixture.changes == [
-        "source.buffer_size: not there → 1024",
+        "source.buffer_size: not set → 1024",
         "stages.batch: replaced by padded_batch",
-        "stages.decode: moved to the first place",
+        "stages.decode: moved after the source",
         'stages.decode.ops: "tf.sqrt" → "tf.sin"',
-        "stages.decode.num_parallel_calls: not there → 1",
+        "stages.decode.num_parallel_calls: not set → 1",
         "stages.cache: removed",
-        "stages.prefetch: inserted",
+        "stages.prefetch: added prefetch(buffer_size=2) after padded_batch",
         "options.threading.private_threadpool_size: 4 → 1",
-        "options.deterministic: true → not there",
+        "options.deterministic: true → not set",
     ]
     assert same(mixture.data(()), A)
     assert same(unnamed(mixture.data(range(9))), unnamed(B))
@@ -80,14 +80,14 @@ def test_a_change_inside_of_a_function_is_named_by_its_place():
     ]
     assert texts == [
         '.tf.image.resize.method: "area" → "bicubic"',
-        '.tf.image.resize: not there → {"antialias": true, "name": "r"}',
-        ': not there → "tf.sqrt"',
+        '.tf.image.resize: added {"antialias": true, "name": "r"}',
+        ': added "tf.sqrt"',
     ]
 
 
 def test_what_is_not_measured_is_no_change():
     assert Mixture(A, {**A, "name": "c", "measure": {"seconds": 1}, "ignore": [], "budgets": {}}).changes == []
-    assert Mixture(A, {**A, "measure": {"seed": 4}}).changes == ["measure.seed: not there → 4"]
+    assert Mixture(A, {**A, "measure": {"seed": 4}}).changes == ["measure.seed: not set → 4"]
 
 
 def test_pipelines_inside_of_stages_are_compared_stage_by_stage():
@@ -98,12 +98,38 @@ def test_pipelines_inside_of_stages_are_compared_stage_by_stage():
     }
     other = {**inner, "stages": [{"map": {"ops": ["tf.sqrt"]}}, {"prefetch": {"buffer_size": 1}}]}
     mixture = Mixture({"stages": [{"interleave": inner}]}, {"stages": [{"interleave": other}]})
-    assert mixture.changes == ["stages.interleave.stages.prefetch: inserted"]
+    assert mixture.changes == ["stages.interleave.stages.prefetch: added prefetch(buffer_size=1) after map"]
     zipped = [{"source": {"range": {"stop": 9}}}, {"source": {"range": {"stop": 9}}}]
     other_zip = [zipped[0], {"source": {"range": {"stop": 8}}}]
     mixture = Mixture({"source": {"zip": {"datasets": zipped}}}, {"source": {"zip": {"datasets": other_zip}}})
     assert mixture.changes == ["source.datasets.1.source.stop: 9 → 8"]
     assert mixture.data({0}) == {"source": {"zip": {"datasets": other_zip}}}
+
+
+def test_stages_of_a_pipeline_that_has_none_are_added_one_by_one():
+    bare = {"source": {"range": {"stop": 9}}}
+    inner = {**bare, "stages": [{"map": {"name": "root", "ops": ["tf.sqrt"]}}, {"batch": {"batch_size": 4}}]}
+    for one, other, path in (
+        (bare, inner, "stages."),
+        (
+            {"stages": [{"flat_map": {"map_func": bare}}]},
+            {"stages": [{"flat_map": {"map_func": inner}}]},
+            "stages.flat_map.map_func.stages.",
+        ),
+    ):
+        mixture = Mixture(one, other)
+        assert mixture.changes == [
+            f'{path}root: added map(ops=["tf.sqrt"]) after the source',
+            f"{path}batch: added batch(batch_size=4) after root",
+        ]
+        assert same(mixture.data(()), one)
+        assert same(mixture.data((0, 1)), other)
+        assert Mixture(other, one).changes == [f"{path}root: removed", f"{path}batch: removed"]
+
+
+def test_a_long_value_is_cut():
+    (change,) = Mixture({}, {"stages": [{"map": {"ops": ["tf.sqrt"] * 20}}]}).changes
+    assert change == 'stages.map: added map(ops=["tf.sqrt", "tf.sqrt", "tf.sqrt", "tf.sqrt", "tf.sq… after the source'
 
 
 def test_several_stages_of_one_op_are_numbered():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.elements import structured, unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.plan import line_of
-from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.graph.edit.replay.line import read_line
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
@@ -49,21 +49,18 @@ def part_up_to(
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
-    written = graph.read()
-    if written.root is None:
-        raise CannotEditError(written.reason or "the graph returns no dataset")
-    line = [stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""]
-    place = next((place for place, stage in enumerate(line) if stage.address == address), None)
+    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    graph, stages = line.graph, line.stages
+    place = next((place for place, stage in enumerate(stages) if stage.address == address), None)
     if place is None:
         msg = "the pipeline has no stage at this address"
         raise CannotEditError(msg, address)
-    head = line[place].head
+    head = stages[place].head
     if head not in graph.nodes:
         msg = "it is made in a function that the graph calls"
         raise CannotEditError(msg, address)
     element = graph.element_at(head)
-    kept = all(traits(stage.op).same_components for stage in line[place + 1 :])
+    kept = all(traits(stage.op).same_components for stage in stages[place + 1 :])
     spec = structured(dataset.element_spec, element) if kept else None
     graph.root = head
     return dataset_of_graph(graph, unstructured(element) if spec is None else spec, dataset)

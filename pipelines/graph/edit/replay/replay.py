@@ -20,9 +20,9 @@ from pipeprof.pipelines.graph.edit.assemble import Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.elements import unstructured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
-from pipeprof.pipelines.graph.edit.plan import line_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
-from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
+from pipeprof.pipelines.graph.edit.replay.line import read_line
+from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed
@@ -83,15 +83,11 @@ def replay_stages(
     Raises:
         CannotEditError: That is not possible on this pipeline; the message names the stage and the reason.
     """
-    graph = editable(dataset, in_memory=in_memory, room=room, watch=watch)
-    written = graph.read()
-    if written.root is None:
-        raise CannotEditError(written.reason or "the graph returns no dataset")
-    line = [stage for stage in written.stages(by_address=ops is not None, ops=ops) if line_of(stage.address) == ""]
-    reason = why_no_replay([(stage.address, stage.op) for stage in line], replay.stages)
+    line = read_line(dataset, ops=ops, in_memory=in_memory, room=room, watch=watch)
+    reason = why_no_replay([(stage.address, stage.op) for stage in line.stages], replay.stages)
     if reason is not None:
         raise CannotEditError(reason, next(iter(replay.stages), None))
-    return _Replaced(graph, line, written.nodes, written.options, replay).make(dataset)
+    return _Replaced(line.graph, line.stages, line.written.nodes, line.written.options, replay).make(dataset)
 
 
 @dataclass
