@@ -234,6 +234,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     given, judged = question.given, question.judged
     b.shown.text = stored.REFERENCE_NAME
     known = None
+    is_simulated = False
     if given.update_baseline:
         output.check_file("--baseline", path, force=given.force, own=output.is_own_report)
     else:
@@ -241,6 +242,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
         planned = resolve(a.settings)
         stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
+        is_simulated = planned.step.kind == "simulate"
     out = [*(given.out or []), *([str(path)] if known is None else [])]
     outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
 
@@ -256,7 +258,10 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
                     known.pairs,
                     pairs,
                     judged_for(known.a, result.a, judged),
-                    other_host=stored.is_other_host(known.a.host, result.a.host),
+                    stored.Against(
+                        other_host=stored.is_other_host(known.a.host, result.a.host),
+                        simulated=is_simulated,
+                    ),
                 )
                 if known is not None
                 else []

@@ -95,12 +95,14 @@ def _conditions(result: Result) -> str:
 
 
 def _metrics(metrics: Sequence[Metric]) -> Table:
+    divided = [f"{significant(one.normalised)}×" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False),
             Column("A", [value_text(metric, metric.a) for metric in metrics]),
             Column("B", [value_text(metric, metric.b) for metric in metrics]),
             Column("B / A", [describe_change(metric) for metric in metrics], right=False),
+            *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
             Column("B is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False),
         ]

@@ -330,12 +330,12 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
         raise ProfileError(msg)
     if isinstance(version, bool):
         # In Python `True` is the number 1.
-        msg = f"{path} is not a valid profile: schema_version: input should be {newest}"
+        msg = f"{path} is not a valid {model.__name__.lower()}: schema_version: input should be {newest}"
         raise ProfileError(msg)
     if isinstance(version, int) and version > newest:
         msg = (
             f"{path} has schema version {version}, but this pipeprof reads versions up to {newest}: "
-            "upgrade pipeprof to show it"
+            "upgrade pipeprof to read it"
         )
         raise ProfileError(msg)
     return _validated(path, document, raw, model)
@@ -378,7 +378,8 @@ def _validated(
         if fault is not None or not dropped:
             first = fault or faults[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"
-            msg = f"{path} is not a valid profile: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+            what = model.__name__.lower()
+            msg = f"{path} is not a valid {what}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
             raise ProfileError(msg)
         unknown += [".".join(map(str, place)) for place in dropped]
         text = json.dumps(document)

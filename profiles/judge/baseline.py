@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.budgets import stage_of
@@ -26,7 +27,6 @@ from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
-    from pipeprof.profiles.judge.verdicts.decide import Verdict
     from pipeprof.profiles.judge.verdicts.result import Level
 
 REFERENCE = """\
@@ -41,6 +41,10 @@ options: {experimental_optimization: {map_parallelization: false, map_and_batch_
 """
 REFERENCE_NAME = "reference workload"
 REFERENCE_STEP = "step_ms"
+_OF_THE_STEP = frozenset({"step_ms", "elements_per_second"})
+_WAITS = 0.2
+"""Share of the step interval that the device waits, from which the pipeline may set the pace."""
+_Said = TypeVar("_Said", bound=str)
 
 
 def write_reference(folder: Path) -> Path:
@@ -137,12 +141,24 @@ def is_other_host(one: Host | None, other: Host | None) -> bool:
     return any(getattr(one, name) != getattr(other, name) for name in ("name", "cpu_model", "cores", "memory_bytes"))
 
 
+@dataclass(frozen=True)
+class Against:
+    """How two sessions are compared.
+
+    Attributes:
+        other_host: They ran on machines that differ: times count only after division by the reference workload's.
+        simulated: The step is simulated, so no machine makes it faster or slower.
+    """
+
+    other_host: bool = False
+    simulated: bool = False
+
+
 def rows_against(
     baseline: Sequence[PairValues],
     now: Sequence[PairValues],
     judged: Mapping[str, Judged] = BY_DEFAULT,
-    *,
-    other_host: bool = False,
+    how: Against = Against(),
 ) -> list[Row]:
     """Judge all metrics that every process of both sessions has.
 
@@ -150,7 +166,7 @@ def rows_against(
         baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
         now: Those of the later one.
         judged: What counts, by metric.
-        other_host: Times count only after division by the reference workload's.
+        how: How the sessions are compared.
     """
     rows = []
     for metric in kinds_of(judged):
@@ -160,9 +176,9 @@ def rows_against(
         if raw is None:
             continue
         floor = decide.floor_of(metric, wanted.floor)
-        scaled = _scaled(metric, baseline, now) if _is_time(metric) else None
-        counts = scaled if other_host and scaled is not None else raw
-        unknown = other_host and scaled is None and metric.scale == "difference" and not metric.exact
+        scaled = _normalised(metric, baseline, now, simulated=how.simulated) if _is_time(metric) else []
+        counts = scaled if how.other_host and not _is_the_same_anywhere(metric) else [raw, *scaled]
+        shown = raw in counts
         rows.append(
             Row(
                 name=metric.name,
@@ -173,19 +189,24 @@ def rows_against(
                 a=median(earlier),
                 b=median(later),
                 change=raw.change,
-                low=counts.low if counts is raw else None,
-                high=counts.high if counts is raw else None,
-                normalised=scaled.change if scaled is not None else None,
+                low=raw.low if shown else None,
+                high=raw.high if shown else None,
+                normalised=scaled[0].change if scaled else None,
                 pairs=len(now),
                 floor=metric.floor if wanted.floor is None else wanted.floor,
                 level=wanted.level,
-                verdict="cannot tell" if unknown else _verdict(raw, scaled, floor, other_host=other_host),
-                words="cannot tell" if unknown else decide.words_of(metric, counts, floor),
+                verdict=_agreed({decide.verdict_of(found, floor) for found in counts}),
+                words=_agreed({decide.words_of(metric, found, floor) for found in counts}),
             )
         )
         if wanted.limit is not None:
             rows.append(_limit_row(metric, later, wanted.limit, wanted.level, len(now)))
     return rows
+
+
+def _agreed(found: set[_Said]) -> _Said | Literal["cannot tell"]:
+    """What all ways to compare say."""
+    return found.pop() if len(found) == 1 else "cannot tell"
 
 
 def _limit_row(metric: MetricKind, values: Sequence[float], limit: float, level: Level, pairs: int) -> Row:
@@ -212,20 +233,13 @@ def _limit_row(metric: MetricKind, values: Sequence[float], limit: float, level:
 
 
 def _is_time(metric: MetricKind) -> bool:
-    """Whether a ratio of a metric changes with the speed of the machine."""
+    """Whether the ratio of a metric changes with the speed of the machine."""
     return metric.is_speed or (metric.unit == "ms" and metric.scale == "ratio")
 
 
-def _verdict(
-    raw: decide.MeasuredChange, scaled: decide.MeasuredChange | None, floor: float, *, other_host: bool
-) -> Verdict:
-    """The verdict of both: as it is, and divided by the reference workload's."""
-    if scaled is None:
-        return decide.verdict_of(raw, floor)
-    if other_host:
-        return decide.verdict_of(scaled, floor)
-    both = {decide.verdict_of(raw, floor), decide.verdict_of(scaled, floor)}
-    return both.pop() if len(both) == 1 else "cannot tell"
+def _is_the_same_anywhere(metric: MetricKind) -> bool:
+    """Whether a metric does not depend on the speed of the machine."""
+    return not _is_time(metric) and (metric.scale == "ratio" or metric.exact)
 
 
 def _values(metric: MetricKind, pairs: Sequence[PairValues]) -> list[float]:
@@ -236,20 +250,52 @@ def _values(metric: MetricKind, pairs: Sequence[PairValues]) -> list[float]:
     return found if all(value > lowest for value in found) else []
 
 
-def _scaled(
-    metric: MetricKind, baseline: Sequence[PairValues], now: Sequence[PairValues]
-) -> decide.MeasuredChange | None:
-    """The change after each process is divided by the reference workload of its pair; a rate is multiplied."""
-    sessions = []
-    for pairs in (baseline, now):
-        values = []
-        for pair in pairs:
-            reference = pair.b.get(REFERENCE_STEP, 0.0)
-            for side in (pair.a, pair.again):
-                if side is None or not side.get(metric.name) or reference <= 0:
-                    return None
-                values.append(
-                    side[metric.name] / reference if metric.higher_is_worse else side[metric.name] * reference
-                )
-        sessions.append(values)
-    return decide.estimate_unpaired(metric, *sessions)
+def _normalised(
+    metric: MetricKind, baseline: Sequence[PairValues], now: Sequence[PairValues], *, simulated: bool
+) -> list[decide.MeasuredChange]:
+    """The change after each process is put on the machine of the baseline, by the reference workload of its pair.
+
+    A simulated step lasts as long on any machine, and only the wait for the pipeline changes. Where the device waits
+    for good, the pipeline alone may set the pace, whose whole interval changes: then both count.
+    """
+    references = [[pair.b.get(REFERENCE_STEP, 0.0) for pair in pairs] for pairs in (baseline, now)]
+    if not all(references) or min(map(min, references)) <= 0:
+        return []
+    kept_steps = [True] if simulated and metric.name in _OF_THE_STEP else [False]
+    if kept_steps[0] and max(map(_waiting_share, (baseline, now))) > _WAITS:
+        kept_steps.append(False)
+    unit, found = median(references[0]), []
+    for keeps in kept_steps:
+        sessions = [
+            [
+                _on_host_of_baseline(metric, side, reference / unit, keeps_step=keeps)
+                for pair, reference in zip(pairs, known, strict=True)
+                for side in (pair.a, pair.again)
+                if side is not None
+            ]
+            for pairs, known in zip((baseline, now), references, strict=True)
+        ]
+        change = decide.estimate_unpaired(metric, *sessions)
+        found += [change] if change is not None else []
+    return found
+
+
+def _on_host_of_baseline(metric: MetricKind, side: Mapping[str, float], slower: float, *, keeps_step: bool) -> float:
+    """The value of a process as it would be on the machine of the baseline.
+
+    Args:
+        metric: What is compared.
+        side: Values of the process.
+        slower: How many times longer the reference workload took next to it than in the baseline.
+        keeps_step: The step is as long on any machine.
+    """
+    if keeps_step:
+        interval = side["step_ms"]
+        wait = min(side.get("wait_ms", interval), interval)
+        slower = interval / (interval - wait + wait / slower)
+    return side[metric.name] / slower if metric.higher_is_worse else side[metric.name] * slower
+
+
+def _waiting_share(pairs: Sequence[PairValues]) -> float:
+    sides = [side for pair in pairs for side in (pair.a, pair.again) if side is not None]
+    return median(side.get("wait_ms", 0.0) / side["step_ms"] for side in sides)

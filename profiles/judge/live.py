@@ -239,13 +239,17 @@ class _Comparison:
     def _explain(self, session: Session) -> None:
         """Search the causes of what B is, as far as the difference can be made part by part."""
         sides = {name: (side.settings, partial(self._jobs_of, name)) for name, side in self._sides.items()}
-        versions = versions_between(sides["a"], sides["b"])
+        versions = versions_between(sides["a"], sides["b"], (self._names("a"), self._names("b")))
         if versions is None:
             note = "A is a spec and B a Python function, or the other way round: their difference has no parts."
             self._result.search = WhySearch(changes=[], note=note)
             return
         plan = WhyPlan(self._plan.why_rounds, self._plan.end_at, self._limit)
         explain(self._result, versions, session, plan, self._progress, self._save)
+
+    def _names(self, side: SideName) -> dict[str, str]:
+        stages = self._profiles[side].stages if side in self._profiles else None
+        return {stage.id: stage.name for stage in stages or () if stage.name}
 
     def _job_maker(self, name: SideName) -> Callable[[], Job]:
         side = self._sides[name]

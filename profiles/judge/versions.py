@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.profiles.judge.session import SideFailedError
+from pipeprof.profiles.judge.why.graph_changes import Names
 from pipeprof.profiles.judge.why.graph_versions import GraphVersions
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
 
@@ -21,17 +22,18 @@ Measured: TypeAlias = "tuple[RunSettings, Callable[[RunSettings], JobMaker]]"
 """How a side is measured, and what makes its jobs with other settings."""
 
 
-def versions_between(a: Measured, b: Measured) -> Versions | None:
+def versions_between(a: Measured, b: Measured, names: tuple[Names, Names] = ({}, {})) -> Versions | None:
     """The pipelines between two sides; None where there are none.
 
     Args:
         a: One side.
         b: The other one.
+        names: Of the stages of both, as their profiles have them.
     """
     if a[0].loaded is not None and b[0].loaded is not None:
         return _Specs(a, b, SpecVersions(a[0].loaded, b[0].loaded))
     if a[0].loaded is None and b[0].loaded is None:
-        return _Functions(a, b, GraphVersions(a[0].target, b[0].target))
+        return _Functions(a, b, GraphVersions(a[0].target, b[0].target, names=names))
     return None
 
 

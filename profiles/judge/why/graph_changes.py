@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
@@ -28,7 +28,11 @@ class GraphChange:
     edits: tuple[PipelineEdit, ...]
 
 
-def graph_changes(a: PipelineView, b: PipelineView) -> list[GraphChange]:
+Names: TypeAlias = "Mapping[str, str]"
+"""Of stages by their address, as a report has them."""
+
+
+def graph_changes(a: PipelineView, b: PipelineView, names: tuple[Names, Names] = ({}, {})) -> list[GraphChange]:
     """The parts of a difference that are edits: arguments, options, and stages that pass elements on.
 
     What functions compute, sources, and stages with functions of their own are no part of it.
@@ -36,28 +40,31 @@ def graph_changes(a: PipelineView, b: PipelineView) -> list[GraphChange]:
     Args:
         a: One pipeline.
         b: The other one.
+        names: Of the stages of both, where the graph has none.
     """
     lines = _line(a), _line(b)
+    titles = [
+        [stage.name or known.get(stage.id) or stage.op for stage in line]
+        for line, known in zip(lines, names, strict=True)
+    ]
     paired = pair_stages(*([{stage.op: {"name": _known_by(stage)}} for stage in line] for line in lines))
     targets = {other: one for one, other in paired.moved.items()}
     found: list[GraphChange] = []
     last = "source"
     for one, other in paired.slots:
-        mine = lines[0][one] if one is not None else None
-        theirs = lines[1][other] if other is not None else None
-        if mine is not None and theirs is not None:
-            found += _arguments(mine, theirs)
-            last = mine.id
-        elif theirs is not None and other in targets:
-            moved = lines[0][targets[other]]
-            if _can_be_made(theirs):
-                edits = (ReplaceStages((moved.id,), ()), InsertStage(theirs.op, theirs.arguments, last))
-                found.append(GraphChange(f"{_title(moved)}: moved {_place(lines[1], other)}", edits))
-        elif theirs is not None and _can_be_made(theirs):
-            edit = InsertStage(theirs.op, theirs.arguments, last)
-            found.append(GraphChange(f"{_title(theirs)}: added {_call(theirs)} {_place(lines[1], other)}", (edit,)))
-        elif mine is not None and one not in paired.moved and traits(mine.op).passes:
-            found.append(GraphChange(f"{_title(mine)}: removed", (ReplaceStages((mine.id,), ()),)))
+        if one is not None and other is not None:
+            found += _arguments(titles[0][one], lines[0][one], lines[1][other])
+            last = lines[0][one].id
+        elif other is not None and _can_be_made(theirs := lines[1][other]):
+            title, place = titles[1][other], _place(titles[1], other)
+            insert = InsertStage(theirs.op, theirs.arguments, last)
+            if other in targets:
+                removed = ReplaceStages((lines[0][targets[other]].id,), ())
+                found.append(GraphChange(f"{title}: moved {place}", (removed, insert)))
+            else:
+                found.append(GraphChange(f"{title}: added {_call(theirs)} {place}", (insert,)))
+        elif one is not None and one not in paired.moved and traits(lines[0][one].op).passes:
+            found.append(GraphChange(f"{titles[0][one]}: removed", (ReplaceStages((lines[0][one].id,), ()),)))
     return [*found, *_options(a.options, b.options)]
 
 
@@ -74,12 +81,8 @@ def _known_by(stage: StageView) -> str | None:
     return stage.name or (", ".join(sorted(ops)) if ops else None)
 
 
-def _title(stage: StageView) -> str:
-    return stage.name or stage.op
-
-
-def _place(line: Sequence[StageView], index: int) -> str:
-    return f"after {_title(line[index - 1])}" if index else "after the source"
+def _place(titles: Sequence[str], index: int) -> str:
+    return f"after {titles[index - 1]}" if index else "after the source"
 
 
 def _call(stage: StageView) -> str:
@@ -91,11 +94,11 @@ def _can_be_made(stage: StageView) -> bool:
     return traits(stage.op).passes and stage.function is None
 
 
-def _arguments(one: StageView, other: StageView) -> Iterator[GraphChange]:
+def _arguments(title: str, one: StageView, other: StageView) -> Iterator[GraphChange]:
     for name in dict.fromkeys([*one.arguments, *other.arguments]):
         before, after = one.arguments.get(name), other.arguments.get(name)
         if before != after:
-            text = f"{_title(one)}.{name}: {_text(before)} → {_text(after)}"
+            text = f"{title}.{name}: {_text(before)} → {_text(after)}"
             yield GraphChange(text, (SetArgument(one.id, one.op, name, after),))
 
 

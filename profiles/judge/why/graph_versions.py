@@ -12,7 +12,7 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.harness.describe_function import ask_worker
-from pipeprof.profiles.judge.why.graph_changes import GraphChange, graph_changes
+from pipeprof.profiles.judge.why.graph_changes import GraphChange, Names, graph_changes
 from pipeprof.profiles.judge.why.units import Subset
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
@@ -41,16 +41,19 @@ class GraphVersions:
         a: One function.
         b: The other one.
         ask: Calls a function in a process of its own, and reads its graph.
+        names: Of the stages of both, as their profiles have them.
     """
 
-    def __init__(self, a: ParsedTarget, b: ParsedTarget, ask: Ask | None = None) -> None:
+    def __init__(
+        self, a: ParsedTarget, b: ParsedTarget, ask: Ask | None = None, names: tuple[Names, Names] = ({}, {})
+    ) -> None:
         self._ask = ask or ask_for_graph
         jobs = [
             GraphJob(os.getpid(), str(one), list(one.arguments), str(one.path.resolve()), stages=True) for one in (a, b)
         ]
         answers = [self._ask(job) for job in jobs]
         failure = next((answer.failure for answer in answers if answer.failure is not None), None)
-        found = [] if failure is not None else graph_changes(*map(_view, answers))
+        found = [] if failure is not None else graph_changes(_view(answers[0]), _view(answers[1]), names)
         left = failure if failure is not None else self._left(jobs[0], found, answers[0], answers[1])
         self.steps = [change.edits for change in found]
         self.changes = [change.text for change in found]

@@ -139,7 +139,7 @@ def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
     Path("bad.json").write_text('{"tool": {"name": "pipeprof"}, "kind": "gate", "pairs": 3, "schema_version": 1}')
     result = pipeprof("show", "bad.json")
     assert result.code == 6
-    assert "bad.json is not a valid profile: " in result.err
+    assert "bad.json is not a valid result: " in result.err
 
 
 def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:

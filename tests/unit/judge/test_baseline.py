@@ -8,6 +8,7 @@ import pytest
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.judge.baseline import (
+    Against,
     check_comparable,
     differences,
     is_other_host,
@@ -38,7 +39,7 @@ def session(step: float, reference: float, *, peak: float = 1e9, seed: int = 1) 
 
 
 def verdicts(earlier: list[PairValues], now: list[PairValues], *, other_host: bool = False) -> dict[str, str]:
-    return {row.name: row.verdict for row in rows_against(earlier, now, other_host=other_host)}
+    return {row.name: row.verdict for row in rows_against(earlier, now, how=Against(other_host=other_host))}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_memory_is_judged_as_it_is():
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.9e9, "regressed"), (1.1e9, "not regressed")])
 def test_a_limit_counts_whatever_the_baseline_has(limit, verdict):
-    rows = rows_against(session(10, 5), session(10, 5, seed=2), {"peak_bytes": Judged(limit=limit)}, other_host=True)
+    rows = rows_against(session(10, 5), session(10, 5, seed=2), {"peak_bytes": Judged(limit=limit)}, Against(True))
     change, own = (row for row in rows if row.name == "peak_bytes")
     assert (change.limit, change.verdict) == (None, "not regressed")
     assert (own.limit, own.a, own.floor, own.verdict) == (limit, None, 0.0, verdict)
@@ -91,7 +92,7 @@ def with_values(name: str, value: float, seed: int = 1) -> list[PairValues]:
     ],
 )
 def test_other_metrics_are_judged_when_asked(name, now, other_host, verdict):
-    rows = rows_against(with_values(name, 1.0), with_values(name, now, 2), {name: Judged()}, other_host=other_host)
+    rows = rows_against(with_values(name, 1.0), with_values(name, now, 2), {name: Judged()}, Against(other_host))
     (row,) = (row for row in rows if row.name == name)
     assert (row.verdict, row.level) == (verdict, "error")
 
@@ -102,10 +103,50 @@ def test_cpu_time_of_another_host_is_divided_by_the_reference_workloads():
     for pair in now:
         pair.b["step_ms"] *= 2
     (row,) = (
-        row for row in rows_against(with_values(name, 1.0), now, {name: Judged()}, other_host=True) if row.name == name
+        row for row in rows_against(with_values(name, 1.0), now, {name: Judged()}, Against(True)) if row.name == name
     )
     assert row.verdict == "not regressed"
     assert row.normalised == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "reference", "verdict"),
+    [
+        # The step is as long on any machine, and so is an interval in which nothing waits.
+        ((5.0, 0.0), (5.0, 0.0), 0.5, "not regressed"),
+        ((5.0, 0.0), (5.0, 0.0), 2.0, "not regressed"),
+        # What waits, waits twice as long on a machine that is half as fast.
+        ((5.6, 0.6), (6.2, 1.2), 2.0, "not regressed"),
+        ((5.3, 0.3), (6.2, 1.2), 2.0, "regressed"),
+        # The pipeline sets the pace: the whole interval is twice as long, or the wait alone.
+        ((8.0, 3.0), (16.0, 11.0), 2.0, "cannot tell"),
+        ((8.0, 3.0), (24.0, 19.0), 2.0, "regressed"),
+        ((8.0, 3.0), (8.0, 3.0), 2.0, "not regressed"),
+    ],
+)
+def test_a_simulated_step_is_not_divided(earlier, now, reference, verdict):
+    def waiting(interval: float, wait: float, reference: float, seed: int) -> list[PairValues]:
+        pairs = session(interval, reference, seed=seed)
+        for side in (side for pair in pairs for side in (pair.a, pair.again)):
+            side["wait_ms"] = side["step_ms"] - (interval - wait)
+            side["elements_per_second"] = 64e3 / side["step_ms"]
+        return pairs
+
+    rows = rows_against(
+        waiting(*earlier, 50.0, 1),
+        waiting(*now, 50.0 * reference, 2),
+        how=Against(other_host=True, simulated=True),
+    )
+    found = {row.name: row for row in rows}
+    assert found["step_ms"].verdict == found["elements_per_second"].verdict == verdict
+
+
+def test_of_a_host_without_its_reference_workload_no_time_is_judged():
+    now = [pair.model_copy(update={"b": {}}) for pair in session(10.0, 5.0, seed=2)]
+    assert verdicts(session(10.0, 5.0), now, other_host=True) == {
+        "step_ms": "cannot tell",
+        "peak_bytes": "not regressed",
+    }
 
 
 def test_the_same_numbers_never_fail():
@@ -141,7 +182,7 @@ def test_a_baseline_is_read_back(tmp_path):
         (baseline(complete=False).model_dump_json(), "no complete baseline"),
         (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of spec.yaml"),
         (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
-        (baseline().model_dump_json().replace('"order":[]', '"order":3'), "is not a valid profile: pairs.0.order"),
+        (baseline().model_dump_json().replace('"order":[]', '"order":3'), "is not a valid result: pairs.0.order"),
     ],
 )
 def test_what_is_no_baseline_of_the_target_is_not_comparable(tmp_path, text, message):

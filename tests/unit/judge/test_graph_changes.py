@@ -58,6 +58,15 @@ def test_arguments_options_and_stages_that_pass_elements_on_are_edits() -> None:
     }
 
 
+def test_stages_have_the_names_of_the_report() -> None:
+    a, b = view(SOURCE, MAP, BATCH), view(SOURCE, ("map", {"num_parallel_calls": 2}), PREFETCH, BATCH)
+    names = ({"stages.0": "load"}, {"stages.0": "read", "stages.2": "batch"})
+    assert [change.text for change in graph_changes(a, b, names)] == [
+        "load.num_parallel_calls: 4 → 2",
+        'prefetch: added prefetch(buffer_size="AUTOTUNE") after read',
+    ]
+
+
 def test_a_moved_stage_is_one_change() -> None:
     (change,) = graph_changes(view(SOURCE, SHUFFLE, MAP, BATCH), view(SOURCE, MAP, BATCH, SHUFFLE))
     assert change.text == "shuffle: moved after batch"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Line:
+class EditableLine:
     """The stages of a pipeline outside of all functions.
 
     Attributes:
@@ -38,7 +38,7 @@ def read_line(
     in_memory: int = 0,
     room: int | None = None,
     watch: SourceWatch | None = None,
-) -> Line:
+) -> EditableLine:
     """Read the graph of a dataset.
 
     Args:
@@ -56,4 +56,4 @@ def read_line(
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
     stages = written.stages(by_address=ops is not None, ops=ops)
-    return Line(graph, written, [stage for stage in stages if line_of(stage.address) == ""])
+    return EditableLine(graph, written, [stage for stage in stages if line_of(stage.address) == ""])
