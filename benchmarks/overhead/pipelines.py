@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from sequential import is_decided
+from sequential import are_all, counts, is_decided
 
+from pipeprof.profiles.host.machine import system_times
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
@@ -31,6 +32,7 @@ from pipeprof.profiles.worker.steps.simulated_device import HostClock, Simulated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeprof.profiles.host.machine import SystemTimes
     from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
@@ -170,18 +172,33 @@ class Follow:
 def alternate(loops: Drain | Follow, window: PhaseWindow, *, pairs: int | None) -> None:
     """Run the two loops in turn, AB BA AB …, until the window is over or enough is known, after `pairs` at most."""
     raw: list[list[float]] = []
+    left_out: list[list[float]] = []
     block, steps, _ = loops.profiled(window, None)
-    while not block.over and (pairs is None or not is_decided(raw, JOB["limit"], pairs)):
+    while not block.over and (pairs is None or not _is_over(raw, left_out, pairs)):
         wanted, looking, attributing = steps, window.overhead_ns, ATTRIBUTING.seconds
-        if len(raw) % 2:
+        before, backwards = system_times(), (len(raw) + len(left_out)) % 2
+        if backwards:
             block, steps, seconds = loops.profiled(window, block.due)
         with nobody_watching():
             bare = loops.bare(wanted)
-        if not len(raw) % 2:
+        if not backwards:
             block, steps, seconds = loops.profiled(window, block.due)
         looking = (window.overhead_ns - looking) / 1e9
-        raw.append([*bare, steps, seconds, looking, ATTRIBUTING.seconds - attributing])
-    Path(JOB["raw"]).write_text(json.dumps(raw), encoding="utf-8")
+        row = [*bare, steps, seconds, looking, ATTRIBUTING.seconds - attributing]
+        (raw if counts(_stolen_since(before)) else left_out).append(row)
+    Path(JOB["raw"]).write_text(json.dumps([raw, left_out]), encoding="utf-8")
+
+
+def _is_over(raw: list[list[float]], left_out: list[list[float]], pairs: int) -> bool:
+    return are_all(len(raw), len(left_out), pairs) or is_decided(raw, JOB["limit"], pairs)
+
+
+def _stolen_since(before: SystemTimes | None) -> float | None:
+    """The share of the cores that the hypervisor took since then; None where it does not say."""
+    now = system_times()
+    if before is None or now is None or now.total <= before.total:
+        return None
+    return (now.steal - before.steal) / (now.total - before.total)
 
 
 def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:

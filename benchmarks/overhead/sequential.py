@@ -16,6 +16,10 @@ ERROR = 0.05
 ERROR_AT_EACH_LOOK = 0.0158
 LEAST_PAIRS = 20
 """Before the first look: of fewer pairs an interval of that level has no ends."""
+MOST_STOLEN = 0.01
+"""Share of the cores that the hypervisor takes from a pair that counts."""
+MOST_MEASURED = 1.4
+"""Pairs that are measured at most, as a multiple of those that count."""
 Outcome = Literal["holds", "does not hold", "cannot tell"]
 
 
@@ -65,10 +69,35 @@ def _fails(raw: list[list[float]], limit: float) -> bool:
     return interval(ratios(raw), ERROR_AT_EACH_LOOK)[2] < limit - (most - least) / 2
 
 
-def outcome(raw: list[list[float]], limit: float) -> Outcome:
-    """What the pairs say about a limit; nothing where the machine is noisier than the claim's margin."""
+def outcome(raw: list[list[float]], limit: float, wanted: int = 0) -> Outcome:
+    """What the pairs say about a limit.
+
+    Nothing where the machine is noisier than the claim's margin, or left fewer undisturbed pairs than were wanted.
+    """
     if _holds(raw, limit):
         return "holds"
     least, most = bare_again(raw)
-    noisy = most - least > 1.0 - limit
+    noisy = most - least > 1.0 - limit or len(raw) < wanted
     return "cannot tell" if noisy and not _fails(raw, limit) else "does not hold"
+
+
+def counts(stolen: float | None) -> bool:
+    """Whether a pair counts: the hypervisor left its blocks the cores, or does not say.
+
+    What it takes, it takes from some blocks and not from others, whichever loop they are of.
+
+    Args:
+        stolen: Share of the cores that it took while the pair was measured.
+    """
+    return stolen is None or stolen <= MOST_STOLEN
+
+
+def are_all(counted: int, left_out: int, pairs: int) -> bool:
+    """Whether no more pairs are measured, whatever those so far say.
+
+    Args:
+        counted: Pairs that count.
+        left_out: Pairs that do not.
+        pairs: That are to count, at most.
+    """
+    return counted >= looks(pairs)[-1] or counted + left_out >= MOST_MEASURED * looks(pairs)[-1]

@@ -79,6 +79,16 @@ def test_noise_does_not_hide_what_is_slow() -> None:
         ({"holds": False}, 3, "does not hold"),
     ],
 )
+def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_nothing():
+    assert [sequential.counts(stolen) for stolen in (None, 0.0, 0.01, 0.02, 0.5)] == [True, True, True, False, False]
+    assert not sequential.are_all(199, 60, PAIRS)
+    assert sequential.are_all(200, 0, PAIRS)
+    assert sequential.are_all(100, 180, PAIRS)
+    raw = pairs(0.99, 0.003)
+    assert sequential.outcome(raw, 0.99) == "does not hold"
+    assert sequential.outcome(raw, 0.99, 2 * len(raw)) == "cannot tell"
+
+
 def test_a_result_has_one_of_three_outcomes(written: dict[str, object], code: int, outcome: str) -> None:
     assert runner.outcome(written, code) == outcome
 
