@@ -9,7 +9,8 @@ and memory that is held.
 
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
 of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. FILE is written after
-each pipeline; ``--decide`` decides again on what FILE holds, and measures nothing. About 75 minutes.
+each pair and each decision, and a second run goes on where it ends; ``--decide`` decides again on what FILE holds, and
+measures nothing. About 75 minutes.
 """
 
 from __future__ import annotations
@@ -141,15 +142,13 @@ def record(raw: dict[str, Any], names: list[str], pairs: int, save: Callable[[],
     """
 
     def show(text: str) -> None:
+        save()
         print(f"  {text}", file=sys.stderr, flush=True)
 
     for number, name in enumerate(names):
-        case = raw.setdefault(name, {"bank": [], "live": []})
-        if not case["bank"]:
-            case["bank"] = record_bank(
-                CASES[name], pairs, 100 + number, lambda text, name=name: show(f"{name}: {text}")
-            )
-            save()
+        bank = raw.setdefault(name, {"bank": [], "live": []})["bank"]
+        if len(bank) < pairs:
+            record_bank(CASES[name], bank, pairs, 100 + number, lambda text, name=name: show(f"{name}: {text}"))
     with scratch() as folder:
         for turn, faults in enumerate(LIVE):
             for number, name in enumerate(names):

@@ -80,19 +80,17 @@ def _process(process: Process) -> dict[str, Any]:
     return {"step_ms": round(values["step_ms"], 4), "peak_bytes": values["peak_bytes"], "blocks_ms": blocks}
 
 
-def record_bank(case: Case, pairs: int, seed: int, show: Callable[[str], object]) -> list[dict[str, Any]]:
+def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, show: Callable[[str], object]) -> None:
     """Measure a pipeline against itself, pair by pair, each under another load.
 
     Args:
         case: The pipeline.
-        pairs: Of three processes each.
+        found: Pairs so far; receives for each the load, the seconds it took, and of each process its step interval,
+            peak and blocks.
+        pairs: Of three processes each, in all.
         seed: Of the load.
-        show: Receives how far it is.
-
-    Returns:
-        For each pair: the load, the seconds it took, and of each process its step interval, peak and blocks.
+        show: Receives how far it is, after each pair.
     """
-    found: list[dict[str, Any]] = []
     maker = JobMaker(
         case.settings(), None, memory_limit=None, digest_seconds=DIGEST_SECONDS, data_progress=lambda *_: None
     )
@@ -105,6 +103,8 @@ def record_bank(case: Case, pairs: int, seed: int, show: Callable[[str], object]
         session = Session(team, jobs, timeout=maker.timeout)
         for number in range(pairs):
             load.change()
+            if number < len(found):
+                continue
             began = time.monotonic()
             pair: Pair = session.pair(number)
             seconds = round(time.monotonic() - began, 2)
@@ -112,7 +112,6 @@ def record_bank(case: Case, pairs: int, seed: int, show: Callable[[str], object]
             row = {name: _process(process) for name, process in sides.items()}
             found.append({"load": load.kind, "seconds": seconds, **row})
             show(f"pair {number + 1} of {pairs}, {load.kind}, {seconds} s")
-    return found
 
 
 def record_live(

@@ -160,7 +160,7 @@ def main() -> int:
         most = looks(max(1, round(options.pairs * case.pairs)))[-1]
         raw[name], left_out[name], own = run(case, {**job, "pairs": most, "limit": case.limit})
         if not raw[name]:
-            raise SystemExit(f"{name}: the hypervisor took the cores away from every pair")
+            sys.exit(f"{name}: the hypervisor took the cores away from every pair")
         figures[name] = figures_of(case, raw[name], most, own) | {"pairs_left_out": len(left_out[name])}
         one = figures[name]
         print(
