@@ -66,7 +66,7 @@ def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
     look = 0
     for look in looks_within(min(MAX_PAIRS, len(values))):
         verdicts = {row.name: row.verdict for row in rows_of(values[:look])}
-        if "cannot tell" not in verdicts.values():
+        if "regressed" in verdicts.values() or "cannot tell" not in verdicts.values():
             break
     return Decision(verdicts, look, sum(pair["seconds"] for pair in pairs[:look]))
 

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 A, B, AGAIN = "A", "B", "A′"
 NAMES = (A, B, AGAIN)
 SIDE_OF = {A: "a", B: "b", AGAIN: "a"}
-MOST_BLOCKS = 10
+MOST_BLOCKS = 14
 """Of each process."""
 FEWEST_BLOCKS = 4
 """Of each process, where blocks are long; even, so that no process is always the first one."""
-BLOCK_SECONDS = 0.15
+BLOCK_SECONDS = 0.2
 BLOCK_STEPS = 3
 """Of a block, at least: the interval is measured from step to step."""
 SETTLE_SECONDS = 0.03
 """Of a block, not counted: threads have just been started again."""
-PROCESS_SECONDS = 2.4
+PROCESS_SECONDS = 3.3
 """That all blocks of a process take, where fewer of them are enough for it."""
 WARM_SECONDS = 0.5
 """Of a warm-up, at most: it ends as soon as the step time has settled."""
@@ -100,9 +100,10 @@ def blocks_of(interval: float) -> int:
 
     Example:
         >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
-        [10, 6, 4, 4]
+        [14, 8, 4, 4]
     """
-    block = max(BLOCK_SECONDS, BLOCK_STEPS * interval) + max(SETTLE_SECONDS, interval)
+    # Of long steps, one or two are taken before the first that counts.
+    block = max(BLOCK_SECONDS + SETTLE_SECONDS, (BLOCK_STEPS + 1.5) * interval)
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
 
 

@@ -69,16 +69,6 @@ def test_noise_does_not_hide_what_is_slow() -> None:
     assert sequential.outcome(pairs(0.8, 0.1), 0.99) == "does not hold"
 
 
-@pytest.mark.parametrize(
-    ("written", "code", "outcome"),
-    [
-        ({"holds": True}, 0, "holds"),
-        ({"holds": True}, 1, "does not hold"),
-        ({"holds": False}, 1, "does not hold"),
-        ({"holds": False, "outcome": "cannot tell"}, 3, "cannot tell"),
-        ({"holds": False}, 3, "does not hold"),
-    ],
-)
 def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_nothing():
     assert [sequential.counts(stolen) for stolen in (None, 0.0, 0.01, 0.02, 0.5)] == [True, True, True, False, False]
     assert not sequential.are_all(199, 60, PAIRS)
@@ -89,6 +79,16 @@ def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_n
     assert sequential.outcome(raw, 0.99, 2 * len(raw)) == "cannot tell"
 
 
+@pytest.mark.parametrize(
+    ("written", "code", "outcome"),
+    [
+        ({"holds": True}, 0, "holds"),
+        ({"holds": True}, 1, "does not hold"),
+        ({"holds": False}, 1, "does not hold"),
+        ({"holds": False, "outcome": "cannot tell"}, 3, "cannot tell"),
+        ({"holds": False}, 3, "does not hold"),
+    ],
+)
 def test_a_result_has_one_of_three_outcomes(written: dict[str, object], code: int, outcome: str) -> None:
     assert runner.outcome(written, code) == outcome
 

@@ -66,7 +66,7 @@ def test_recorded_pairs_pass_as_they_are_and_fail_with_a_factor(modules: dict[st
     for session in draw.sessions(bank(0.005), 20, 1, roles=True):
         same, slower = draw.decide(session, {}), draw.decide(session, {"step_ms": 1.10})
         larger = draw.decide(session, {"peak_bytes": 1.20})
-        assert (same.failed(), same.pairs, same.seconds) == (False, 5, 50.0)
+        assert (same.failed(), same.pairs, same.seconds) == (False, 4, 40.0)
         assert slower.failed("step_ms")
         assert not slower.failed("peak_bytes")
         assert larger.failed("peak_bytes")

@@ -5,8 +5,12 @@ logarithm of the ratio of its two values is taken (the difference, where 0 is a 
 Student's, at 98 % over the pairs: 99 % on each side. One rule then gives every verdict. B has regressed where the
 whole interval is beyond the floor; it has not where the whole interval is before it; else there is no verdict.
 
-So both errors are bounded at the floor itself: a change of exactly the floor is called either way in 1 % of looks,
-and of two equal pipelines the wrong verdict needs the whole floor and the half-width of the interval.
+The spread of the changes is estimated from them, and from what the two processes of A differ by in each pair, which
+has the same cause: with both, five pairs tell the spread as well as ten. That takes processes of A and B to vary alike.
+Where the changes vary by much more than the processes of A do (`ALIKE`), only the changes count.
+
+So both errors are bounded at the floor itself: a change of exactly the floor is called either way in about 1 % of
+looks, and of two equal pipelines the wrong verdict needs the whole floor and the half-width of the interval.
 
 A gate looks several times, after `LOOKS`, and stops when each metric is decided. Its error at the floor is at most the
 sum over the looks; docs/compare.md has what a simulation and recorded processes give. Of several judged metrics,
@@ -17,8 +21,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev, variance
 from typing import Literal, TypeVar
 
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind
@@ -34,6 +38,8 @@ PAIRS = 5
 MAX_PAIRS = 15
 LOOKS = (4, 6, 8, 11, 15)
 """Numbers of pairs after which a gate looks."""
+ALIKE = 2.0
+"""Variance of a change over that of a process of A, above which B is taken to vary more; 1.5 if it varies as much."""
 FAR = 200
 """Pairs above which it is not worth saying how many more would settle a verdict."""
 
@@ -49,6 +55,7 @@ class MeasuredChange:
         pairs: Their number.
         worse: Mean on the scale of the decision (logarithm or difference), positive where B is worse.
         error: Its standard error; infinite for one pair.
+        freedom: Degrees of freedom of the standard error.
     """
 
     change: float
@@ -57,6 +64,7 @@ class MeasuredChange:
     pairs: int
     worse: float
     error: float
+    freedom: int
 
 
 def changes(metric: MetricKind, a: Sequence[float], b: Sequence[float]) -> list[float]:
@@ -81,26 +89,45 @@ def changes(metric: MetricKind, a: Sequence[float], b: Sequence[float]) -> list[
     return [sign * math.log(other / one) for one, other in zip(a, b, strict=True)]
 
 
-def estimate(metric: MetricKind, worse: Sequence[float]) -> MeasuredChange | None:
+def estimate(metric: MetricKind, worse: Sequence[float], same: Sequence[float] = ()) -> MeasuredChange | None:
     """Average the changes of pairs; ``None`` without a pair.
 
     Args:
         metric: What is compared.
-        worse: As `changes` gives them.
+        worse: As `changes` gives them, from the mean of two processes of A.
+        same: What these two processes differ by in each pair; empty where A has only one.
 
     Example:
         >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
         >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11])
         >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
         (1.105, 1.062, 1.151)
+        >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11], [0.01, 0.0, -0.01])
+        >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
+        (1.105, 1.085, 1.126)
     """
     if not worse:
         return None
     mean = fmean(worse)
-    error = stdev(worse) / math.sqrt(len(worse)) if len(worse) > 1 else math.inf
-    half = half_width(len(worse), error) if len(worse) > 1 else math.inf
+    error, freedom = _standard_error(worse, same) if len(worse) > 1 else (math.inf, 0)
+    half = half_width(freedom, error) if freedom else math.inf
     ends = sorted(as_change(metric, value) for value in (mean - half, mean + half))
-    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], len(worse), mean, error)
+    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], len(worse), mean, error, freedom)
+
+
+def _standard_error(worse: Sequence[float], same: Sequence[float]) -> tuple[float, int]:
+    """The standard error of the mean of changes, and its degrees of freedom.
+
+    A process varies by v. Two of A differ by 2 v, and a change from their mean has v + v / 2. Means of pairs are zero
+    for the first and unknown for the second, so they have n and n - 1 degrees of freedom.
+    """
+    count = len(worse)
+    squares, freedom = (count - 1) * variance(worse), count - 1
+    if len(same) == count:
+        of_a = sum(value**2 for value in same) / 2
+        if squares / freedom <= ALIKE * of_a / count:
+            squares, freedom = squares + 1.5 * of_a, freedom + count
+    return math.sqrt(squares / freedom / count), freedom
 
 
 def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[float]) -> MeasuredChange | None:
@@ -127,11 +154,11 @@ def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[f
     error = math.sqrt(sum(parts))
     weights = [part**2 / (len(side) - 1) for part, side in zip(parts, (one, other), strict=True)]
     freedom = error**4 / sum(weights) if sum(weights) > 0 else len(base) + len(now) - 2
-    pairs = max(2, int(freedom) + 1)
+    freedom = max(1, int(freedom))
     mean = fmean(other) - fmean(one)
-    half = half_width(pairs, error)
+    half = half_width(freedom, error)
     ends = sorted(as_change(metric, value) for value in (mean - half, mean + half))
-    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], pairs, mean, error)
+    return MeasuredChange(as_change(metric, mean), ends[0], ends[1], freedom + 1, mean, error, freedom)
 
 
 def as_change(metric: MetricKind, worse: float) -> float:
@@ -142,18 +169,18 @@ def as_change(metric: MetricKind, worse: float) -> float:
     return math.exp(signed) if signed < 700 else math.inf
 
 
-def half_width(pairs: int, error: float) -> float:
+def half_width(freedom: int, error: float) -> float:
     """Half the length of the interval of a mean, from its standard error.
 
     Args:
-        pairs: Their number, at least 2.
+        freedom: Degrees of freedom, at least 1.
         error: Standard error of the mean.
     """
-    return _quantile(pairs, ERROR) * error
+    return _quantile(freedom, ERROR) * error
 
 
-def _quantile(pairs: int, error: float) -> float:
-    return student_t(pairs - 1, 1 - 2 * error)
+def _quantile(freedom: int, error: float) -> float:
+    return student_t(freedom, 1 - 2 * error)
 
 
 def floor_of(metric: MetricKind, floor: float | None = None) -> float:
@@ -176,15 +203,15 @@ def verdict_of(found: MeasuredChange, floor: float, error: float = ERROR) -> Ver
         error: Of the interval on each side.
 
     Example:
-        >>> verdict_of(MeasuredChange(1.1, 1.08, 1.12, 5, 0.0953, 0.005), 0.03)
+        >>> verdict_of(MeasuredChange(1.1, 1.08, 1.12, 5, 0.0953, 0.005, 4), 0.03)
         'regressed'
     """
     if found.pairs < 2:
         return "cannot tell"
-    half = _quantile(found.pairs, error) * found.error
+    half = _quantile(found.freedom, error) * found.error
     if found.worse - half > floor:
         return "regressed"
-    half = _quantile(found.pairs, ERROR) * found.error
+    half = half_width(found.freedom, found.error)
     return "not regressed" if found.worse + half < floor else "cannot tell"
 
 
@@ -225,7 +252,7 @@ def words_of(metric: MetricKind, found: MeasuredChange, floor: float) -> Words:
         found: The change.
         floor: On the scale of the decision.
     """
-    mirrored = MeasuredChange(found.change, found.low, found.high, found.pairs, -found.worse, found.error)
+    mirrored = replace(found, worse=-found.worse)
     worse, better = verdict_of(found, floor), verdict_of(mirrored, floor)
     if "regressed" in {worse, better}:
         return direction_of(metric, worse=worse == "regressed")
@@ -239,18 +266,18 @@ def direction_of(metric: MetricKind, *, worse: bool) -> Words:
     return "more" if worse == metric.higher_is_worse else "less"
 
 
-def resolution(pairs: int, error: float, floor: float) -> float:
+def resolution(freedom: int, error: float, floor: float) -> float:
     """The smallest change that would have been called a regression, on the scale of the decision.
 
     A change of this size is found in 99 of 100 sessions: the floor, the half-width of the interval, and as much again
     for where the mean may fall.
 
     Args:
-        pairs: Their number, at least 2.
+        freedom: Degrees of freedom, at least 1.
         error: Standard error of the mean of the pairs of one pipeline with itself.
         floor: On the same scale.
     """
-    return floor + 2 * _quantile(pairs, ERROR) * error
+    return floor + 2 * half_width(freedom, error)
 
 
 def pairs_to_settle(found: MeasuredChange, floor: float) -> int | None:
@@ -266,7 +293,8 @@ def pairs_to_settle(found: MeasuredChange, floor: float) -> int | None:
     if found.pairs < 2 or found.error == 0:
         return None
     spread, distance = found.error * math.sqrt(found.pairs), abs(found.worse - floor)
+    each = 2 if found.freedom > found.pairs - 1 else 1
     for pairs in range(found.pairs + 1, FAR + 1):
-        if _quantile(pairs, ERROR) * spread / math.sqrt(pairs) < distance:
+        if half_width(each * pairs - 1, spread / math.sqrt(pairs)) < distance:
             return pairs
     return None

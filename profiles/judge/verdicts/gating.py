@@ -80,7 +80,9 @@ def looks_within(most: int) -> tuple[int, ...]:
 
 
 def has_seen_enough(result: Result, most: int) -> bool:
-    """Whether every metric that is judged is decided, at a look, or there may be no more pairs.
+    """Whether the verdict is clear, at a look, or there may be no more pairs.
+
+    It is where something has regressed that must not, and where every metric that is judged is decided.
 
     Args:
         result: With its rows up to date.
@@ -90,7 +92,8 @@ def has_seen_enough(result: Result, most: int) -> bool:
     if count not in looks_within(most):
         return count >= most
     judged = [row for row in result.metrics if row.level != "off"]
-    return count >= most or all(row.verdict != "cannot tell" for row in judged)
+    failed = any(row.verdict == "regressed" for row in judged if row.level == "error")
+    return count >= most or failed or all(row.verdict != "cannot tell" for row in judged)
 
 
 def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:

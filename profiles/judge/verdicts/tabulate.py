@@ -70,7 +70,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
         wanted = judged.get(metric.name, Judged(level="off"))
         floor = decide.floor_of(metric, wanted.floor)
         base = [_middle(metric, *both) for both in zip(columns.a, columns.again, strict=True)] if columns.again else []
-        tests.append(_test(metric, base or columns.a, columns.b, floor))
+        tests.append(_test(metric, base or columns.a, columns.b, floor, _own_changes(metric, columns)))
         rows.append(_row(metric, columns, tests[-1], wanted))
         if _differs_from_itself(metric, columns, floor):
             disturbed.add(len(rows) - 1)
@@ -103,8 +103,10 @@ def _middle(metric: MetricKind, one: float, other: float) -> float:
     return fmean((one, other)) if metric.scale == "difference" else math.sqrt(one * other)
 
 
-def _test(metric: MetricKind, a: Sequence[float], b: Sequence[float], floor: float) -> _Test:
-    found = decide.estimate(metric, decide.changes(metric, a, b))
+def _test(
+    metric: MetricKind, a: Sequence[float], b: Sequence[float], floor: float, same: Sequence[float] = ()
+) -> _Test:
+    found = decide.estimate(metric, decide.changes(metric, a, b), same)
     assert found is not None  # noqa: S101 - for the type checker: there is a pair
     return _Test(found, floor)
 
@@ -135,9 +137,12 @@ def _row(metric: MetricKind, columns: _Columns, test: _Test, wanted: Judged) -> 
 
 def _same(metric: MetricKind, columns: _Columns) -> decide.MeasuredChange | None:
     """What the two processes of A differ by."""
-    if len(columns.again) < 2:
-        return None
-    return decide.estimate(metric, decide.changes(metric, columns.a, columns.again))
+    return decide.estimate(metric, _own_changes(metric, columns)) if len(columns.again) > 1 else None
+
+
+def _own_changes(metric: MetricKind, columns: _Columns) -> list[float]:
+    """What the two processes of A differ by, pair by pair."""
+    return decide.changes(metric, columns.a, columns.again) if columns.again else []
 
 
 def _differs_from_itself(metric: MetricKind, columns: _Columns, floor: float) -> bool:
@@ -151,7 +156,7 @@ def _resolution(metric: MetricKind, columns: _Columns, floor: float) -> float | 
     if same is None:
         return None
     # B is compared with the mean of two processes of A: three equal spreads, one of them halved, instead of two.
-    found = decide.resolution(same.pairs, same.error * math.sqrt(3) / 2, floor)
+    found = decide.resolution(2 * same.pairs - 1, same.error * math.sqrt(3) / 2, floor)
     return found if metric.scale == "difference" else math.expm1(found)
 
 

@@ -101,9 +101,9 @@ def _over_all_rounds(
 
 def with_ends(kind: MetricKind, worse: float, error: float, pairs: int) -> MeasuredChange:
     """A change with its interval, from its mean and its standard error."""
-    half = decide.half_width(pairs, error)
+    half = decide.half_width(pairs - 1, error)
     ends = sorted(decide.as_change(kind, value) for value in (worse - half, worse + half))
-    return MeasuredChange(decide.as_change(kind, worse), ends[0], ends[1], pairs, worse, error)
+    return MeasuredChange(decide.as_change(kind, worse), ends[0], ends[1], pairs, worse, error, pairs - 1)
 
 
 def words_together(
@@ -147,7 +147,7 @@ def share_of(part: MeasuredChange, whole: MeasuredChange) -> float | None:
     """The share of an effect in another one; None where that is 0.
 
     Example:
-        >>> half, whole = (MeasuredChange(0.0, 0.0, 0.0, 5, worse, 0.01) for worse in (0.2, 0.4))
+        >>> half, whole = (MeasuredChange(0.0, 0.0, 0.0, 5, worse, 0.01, 4) for worse in (0.2, 0.4))
         >>> share_of(half, whole)
         0.5
     """

@@ -106,9 +106,9 @@ def test_a_difference_is_judged_where_zero_is_usual():
 def test_more_judged_metrics_ask_for_more():
     floor = decide.floor_of(STEP)
     # Beyond the floor by 4 standard errors: enough for one metric (3.75), not for the clearest of five.
-    found = decide.MeasuredChange(1.1, 1.0, 1.2, 5, floor + 0.04, 0.01)
+    found = decide.MeasuredChange(1.1, 1.0, 1.2, 5, floor + 0.04, 0.01, 4)
     alone = decide.verdicts({"a": (found, floor)})
-    still = decide.MeasuredChange(1.0, 0.99, 1.01, 5, 0.0, 0.001)
+    still = decide.MeasuredChange(1.0, 0.99, 1.01, 5, 0.0, 0.001, 4)
     others = dict.fromkeys("bcde", (still, floor))
     together = decide.verdicts({"a": (found, floor), **others})
     assert alone["a"] == "regressed"
@@ -122,35 +122,55 @@ def test_the_number_of_pairs_that_would_settle_it_does():
     found, floor = decide.estimate(STEP, worse), decide.floor_of(STEP)
     assert decide.verdict_of(found, floor) == "cannot tell"
     needed = decide.pairs_to_settle(found, floor)
-    same = decide.MeasuredChange(
-        found.change, 0, 0, needed, found.worse, found.error * math.sqrt(found.pairs) / math.sqrt(needed)
-    )
+    error = found.error * math.sqrt(found.pairs) / math.sqrt(needed)
+    same = decide.MeasuredChange(found.change, 0, 0, needed, found.worse, error, needed - 1)
     assert decide.verdict_of(same, floor) != "cannot tell"
+
+
+def sessions(true: float, spread: float, noisier: float, count: int = 1000):
+    """Of made-up processes: what the gate says of each, in its looks."""
+    draw = random.Random(f"{true} {spread} {noisier}")
+    floor = decide.floor_of(STEP)
+    for _ in range(count):
+        worse, same = [], []
+        for _ in range(decide.MAX_PAIRS):
+            one, other = draw.gauss(0, spread), draw.gauss(0, spread)
+            worse.append(math.log1p(true) + draw.gauss(0, noisier * spread) - (one + other) / 2)
+            same.append(one - other)
+        for look in decide.LOOKS:
+            verdict = decide.verdict_of(decide.estimate(STEP, worse[:look], same[:look]), floor)
+            if verdict != "cannot tell":
+                break
+        yield verdict
 
 
 @pytest.mark.parametrize(("true", "wrong"), [(0.0, "regressed"), (0.10, "not regressed")])
 @pytest.mark.parametrize("spread", [0.005, 0.02, 0.05])
-def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread):
-    draw = random.Random(f"{true} {spread}")
-    floor, wrongs = decide.floor_of(STEP), 0
-    for _ in range(1000):
-        worse = [math.log1p(true) + draw.gauss(0, spread) for _ in range(decide.MAX_PAIRS)]
-        for look in decide.LOOKS:
-            verdict = decide.verdict_of(decide.estimate(STEP, worse[:look]), floor)
-            if verdict != "cannot tell":
-                break
-        wrongs += verdict == wrong
-    assert wrongs <= 10
+@pytest.mark.parametrize("noisier", [1.0, 2.0])
+def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread, noisier):
+    assert sum(verdict == wrong for verdict in sessions(true, spread, noisier)) <= 10
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.03])
-def test_ten_percent_are_found_in_95_of_100_sessions(spread):
-    draw, floor, found = random.Random(str(spread)), decide.floor_of(STEP), 0
-    for _ in range(400):
-        worse = [math.log1p(0.10) + draw.gauss(0, math.sqrt(1.5) * spread) for _ in range(decide.MAX_PAIRS)]
-        verdicts = [decide.verdict_of(decide.estimate(STEP, worse[:look]), floor) for look in decide.LOOKS]
-        found += next((verdict for verdict in verdicts if verdict != "cannot tell"), None) == "regressed"
-    assert found >= 380
+@pytest.mark.parametrize("noisier", [0.3, 1.0, 1.5, 2.0, 3.0])
+def test_a_change_of_the_floor_itself_is_rarely_called(noisier):
+    verdicts = list(sessions(STEP.floor, 0.03, noisier, count=400))
+    assert sum(verdict == "regressed" for verdict in verdicts) <= 20
+    assert sum(verdict == "not regressed" for verdict in verdicts) <= 20
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.025])
+def test_ten_percent_are_found(spread):
+    assert sum(verdict == "regressed" for verdict in sessions(0.10, spread, 1.0)) >= 950
+
+
+def test_both_processes_of_a_tell_the_spread_too():
+    worse, same = [0.09, 0.10, 0.11, 0.10], [0.01, -0.01, 0.0, 0.01]
+    alone, both = decide.estimate(STEP, worse), decide.estimate(STEP, worse, same)
+    assert (alone.freedom, both.freedom) == (3, 7)
+    assert both.high < alone.high
+    # B varies much more than A: only its own changes tell.
+    wild = decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3], same)
+    assert wild == decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3])
 
 
 def test_rows_compare_b_with_both_processes_of_a():

@@ -85,6 +85,15 @@ def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided():
     assert has_seen_enough(result(1.03, pairs=15), 15)
 
 
+def test_a_gate_ends_when_something_has_regressed_whatever_the_rest_is():
+    found = result(1.2, pairs=4)
+    step, peak = (row for row in found.metrics if row.name in ("step_ms", "peak_bytes"))
+    peak.verdict = "cannot tell"
+    assert has_seen_enough(found, 15)
+    step.level = "warn"
+    assert not has_seen_enough(found, 15)
+
+
 def test_a_machine_that_makes_differences_out_of_nothing_gets_no_verdict():
     found = result(1.2)
     for pair in found.pairs:

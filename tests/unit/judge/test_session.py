@@ -90,7 +90,7 @@ def test_a_pair_is_three_processes_in_turns():
     pair = session(workers).pair(0)
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
-    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 10
+    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 14
     values = pair.b.values(elements_per_batch=32)
     assert values["step_ms"] == pytest.approx(10.0)
     assert values["elements_per_second"] == pytest.approx(3200.0)
@@ -105,8 +105,8 @@ def test_where_three_do_not_fit_one_runs_after_the_other():
     one = session(workers)
     pair = one.pair(0)
     assert one.order == "one by one"
-    assert [name for name, _ in workers.said] == [A] * 10 + [B] * 10 + [AGAIN] * 10
-    assert len(pair.again.blocks) == 10
+    assert [name for name, _ in workers.said] == [A] * 14 + [B] * 14 + [AGAIN] * 14
+    assert len(pair.again.blocks) == 14
     assert pair.order == tuple(name for name, _ in workers.said)
 
 
@@ -119,7 +119,7 @@ def test_a_side_that_fails_is_named(failing, side):
     assert workers.alive == set()
 
 
-@pytest.mark.parametrize(("interval", "blocks", "settle"), [(0.01, 10, 0.03), (0.08, 6, 0.08), (2.0, 4, 2.0)])
+@pytest.mark.parametrize(("interval", "blocks", "settle"), [(0.01, 14, 0.03), (0.08, 8, 0.08), (2.0, 4, 2.0)])
 def test_slow_steps_make_fewer_blocks(interval, blocks, settle):
     workers = Workers(interval=interval)
     pair = session(workers).pair(1)
@@ -141,7 +141,7 @@ def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
 
 @pytest.mark.parametrize(
     ("disturbed", "measured", "counted"),
-    [((), 10, 10), ((3,), 11, 10), ((0, 1), 12, 10), (range(3, 10), 15, 8), (range(15), 10, 10)],
+    [((), 14, 14), ((3,), 15, 14), ((0, 1), 16, 14), (range(5, 14), 21, 12), (range(21), 14, 14)],
 )
 def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, counted):
     workers = Workers()
@@ -169,7 +169,7 @@ def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():
     assert clock.elsewhere(cpu_seconds=0.1) is None
 
 
-@pytest.mark.parametrize(("room", "asked_at"), [(3, [30, 30, 30]), (1, [10, 20, 30])])
+@pytest.mark.parametrize(("room", "asked_at"), [(3, [42, 42, 42]), (1, [14, 28, 42])])
 def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_at):
     workers = Workers(room=room)
     pair = session(workers, ("a", "b")).pair(0)
