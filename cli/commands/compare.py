@@ -36,7 +36,7 @@ def compare(given: CompareOptions) -> None:
     from tempfile import TemporaryDirectory
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.cli.comparing.session import compared, end_of, live, warn_of_steps
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
@@ -63,6 +63,7 @@ def compare(given: CompareOptions) -> None:
                 return
             from pipeprof.profiles.judge.live import SessionPlan, measure
 
+            warn_of_steps(a, b, result)
             plan = SessionPlan(
                 enough=lambda so_far: len(so_far.pairs) >= pairs, why_rounds=pairs if given.why else 0, end_at=end_of(a)
             )

@@ -129,7 +129,7 @@ def _against(
     progress: RunProgress,
 ) -> None:
     """Measure both sides, and judge."""
-    from pipeprof.cli.comparing.session import end_of, live
+    from pipeprof.cli.comparing.session import end_of, live, warn_of_steps
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
@@ -138,6 +138,7 @@ def _against(
 
     (a, b), judged = sides, question.judged
     _warn_of_changes(b, result)
+    warn_of_steps(a, b, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
         rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),

@@ -80,8 +80,6 @@ def _side(name: str, side: Side) -> Iterator[Block]:
         notes.append("work tree with uncommitted changes")
     if side.saved:
         notes.append("saved profile, one process")
-    if side.file and side.file != side.text:
-        notes.append(side.file)
     yield KeyValue(name, " · ".join([text, *notes]), width=_KEY)
 
 

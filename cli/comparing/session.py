@@ -96,6 +96,18 @@ def live(side: GivenSide) -> LiveSide:
     return LiveSide(side.settings, ProfileWriter(places(side.name, stamp)))
 
 
+def warn_of_steps(a: GivenSide, b: GivenSide, result: Result) -> None:
+    """Warn where the two sides have different steps, so that their intervals do not compare."""
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.harness.settings import plan
+
+    planned = [plan(side.settings) for side in (a, b) if side.settings is not None]
+    steps = [one.step_text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "") for one in planned]
+    if len(set(steps)) > 1:
+        note = f"A has step {steps[0]}, B has step {steps[1]}: their intervals do not compare; --step sets both"
+        result.warnings.append(Message(code="other-step", message=note))
+
+
 def end_of(side: GivenSide) -> float | None:
     """When the time of the command is over, in seconds of `time.monotonic`; None for never."""
     limit = side.settings.max_time if side.settings is not None else None

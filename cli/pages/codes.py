@@ -43,7 +43,7 @@ _WARNINGS = {
         "The batches of the two sides have other sizes: what a stage takes per batch is not compared.",
         "Give the stage a limit, which is about one side alone, or compare pipelines with the same batches.",
     ),
-    "other-step": ("Two saved profiles were measured with different steps.", "Measure both with the same --step."),
+    "other-step": ("The two sides have different steps.", "Measure both with the same --step."),
     "other-versions": (
         "Two saved profiles were measured with different versions.",
         "Measure both now: pipeprof compare with the targets.",

@@ -80,7 +80,11 @@ def _about(code: str) -> tuple[str, str, str]:
     if code.startswith(GATE):
         name = code.removeprefix(GATE)
         why = f"The gate judges {name}: the change from the pipeline before, in pairs of fresh processes."
-        return f"{name} is worse than before", why, "Compare the stages of both: pipeprof compare A B."
+        return (
+            f"{name} is worse than before, or inconclusive",
+            why,
+            "Compare the stages of both: pipeprof compare A B.",
+        )
     return "", "", ""
 
 
@@ -173,7 +177,7 @@ def _regression(metric: Metric, place: Place | None, checkout: Checkout) -> Rema
         f"{GATE}{metric.name}",
         level,
         f"{metric.title}: {metric.verdict}",
-        sentence_of(metric),
+        f"{metric.verdict.capitalize()}: {sentence_of(metric)}",
         place,
         f"{metric.name}{limit}",
     )

@@ -117,7 +117,7 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], folde
     shown = text if ref is None or ref.path else f"{text}:{other}"
     side = Side(
         text=shown + "".join(f" --set {one}" for one in own),
-        file=str(target.path) if ref is not None else None,
+        file=_inside(target.path, folder) if ref is not None else None,
         location=_where(target, loaded) if ref is None else None,
         ref=commit,
     )
@@ -168,6 +168,11 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
     return f"{tree.folder / inside}{colon}{function}", tree.commit
 
 
+def _inside(path: Path, folder: Path) -> str:
+    """A file of a ref's tree, from its root on."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
 def _name_at_ref(name: str, ref: RefTarget, folder: Path) -> str:
     """A file of a ref's tree as a target names it; other files as they are."""
     path = Path(name)
@@ -181,7 +186,7 @@ def _refuse_module(text: str, path: str) -> None:
     from pipeprof.pipelines.target.modules import is_module_name
 
     module, _, function = path.rpartition(":")
-    if module and is_module_name(module):
+    if module and not module.endswith(".py") and is_module_name(module):
         file = f"{module.replace('.', '/')}.py:{function}"
         ref = text.removesuffix(f":{path}")
         msg = f"{text}: {path} names a module, which Python imports from the work tree: name its file, {ref}:{file}"

@@ -95,11 +95,16 @@ def test_a_side_that_raises_has_no_verdict(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "message"),
-    [("git:nowhere", "no such branch, tag or commit"), ("git:HEAD:old.yaml", "old.yaml does not exist at HEAD")],
+    ("target", "ref", "message"),
+    [
+        ("spec.yaml", "git:nowhere", "no such branch, tag or commit"),
+        ("spec.yaml", "git:HEAD:old.yaml", "old.yaml does not exist at HEAD"),
+        ("new.py:make", "git:HEAD", "new.py does not exist at HEAD"),
+    ],
 )
-def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, ref: str, message: str) -> None:
-    done = run(repository, "gate", "spec.yaml", "--against", ref)
+def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, target: str, ref: str, message: str) -> None:
+    (repository / "new.py").write_text("def make():\n    return None\n")
+    done = run(repository, "gate", target, "--against", ref)
     assert done.returncode == 6
     assert message in done.stderr
     assert done.stdout == ""

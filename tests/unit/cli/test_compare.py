@@ -45,6 +45,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["gate", "a.yaml", "--baseline", "train.py"], 6, "or only a part of one; measure one: pipeprof gate a.yaml"),
         (["gate", "a.yaml", "--baseline", "pkg"], 6, "pkg is a folder; measure one"),
         (["compare", "pkg.train:make", "git:main"], 2, "name its file, git:main:pkg/train.py:make"),
+        (["compare", "train.py:make", "git:main"], 6, "in no git repository"),
         (["compare", "a.yaml", "git:main:pkg.train:make"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", str(RECORDED / "step-bound.json"), "--why"], 2, "--why measures, but"),
         (["compare", "a.yaml", "none.json"], 6, "none.json"),
@@ -279,3 +280,15 @@ def test_a_work_tree_with_changes_is_a_warning_against_a_baseline_too(
     monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
     for option in ("--update-baseline", "--max-pairs=5"):
         assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--baseline", "base.json", option).out
+
+
+@pytest.mark.usefixtures("_no_git")
+@pytest.mark.parametrize("command", [["compare", "a.yaml"], ["gate", "a.yaml", "--against"]])
+def test_sides_with_other_steps_are_a_warning(
+    command: list[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "measure", lambda *_: None)
+    Path("b.yaml").write_text(f"{SPEC}step: {{simulate: 5ms}}\n")
+    assert "has step simulate: 5ms" in pipeprof(*command, "b.yaml").out
+    assert "has step" not in pipeprof(*command, "b.yaml", "--step", "simulate:2ms").out
+    assert "has step" not in pipeprof(*command, "a.yaml").out

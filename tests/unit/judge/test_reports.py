@@ -133,7 +133,7 @@ def test_a_failed_session_is_an_error_in_junit():
 
 def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
     failed, passed = (annotations(result("gate", factor=factor)) for factor in (1.12, 1.0))
-    assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::step interval")
+    assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::Regressed: step interval")
     assert passed.startswith("::notice title=pipeprof gate::Passed: ")
     assert "::error" not in passed
 
