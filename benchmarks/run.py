@@ -14,7 +14,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 CANNOT_TELL = 3
 """Exit code of a benchmark that found the machine noisier than the margin of its claim."""
+ENDED = frozenset({0, 1, CANNOT_TELL})
+"""Exit codes of a benchmark that came to its end."""
 
 
 def git(*arguments: str) -> str:
@@ -58,12 +59,14 @@ def measure(name: str) -> dict[str, Any]:
     before, started, begun = load(), datetime.datetime.now(datetime.timezone.utc), time.monotonic()
     # What results/ holds is written by this very run, and says nothing about the code that is measured.
     changed = bool(git("status", "--porcelain", "--", ":/", ":(exclude,top)benchmarks/results"))
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "result.json")
-        done = subprocess.run([sys.executable, HERE / name / "bench.py", "--out", out], check=False)
-        # Results are committed: paths in them begin at the repository's root.
-        text = out.read_text(encoding="utf-8").replace(f"{HERE.parent}{os.sep}", "") if out.exists() else ""
-        written = json.loads(text) if text else {"holds": False}
+    # Of a run that was killed it stays, and a benchmark that can goes on from there.
+    out = RESULTS / f"{name}.partial.json"
+    done = subprocess.run([sys.executable, HERE / name / "bench.py", "--out", out], check=False)
+    # Results are committed: paths in them begin at the repository's root.
+    text = out.read_text(encoding="utf-8").replace(f"{HERE.parent}{os.sep}", "") if out.exists() else ""
+    written = json.loads(text) if text else {"holds": False}
+    if done.returncode in ENDED:
+        out.unlink(missing_ok=True)
     return {
         "name": name,
         "holds": written["holds"] and done.returncode == 0,
