@@ -45,7 +45,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["gate", "a.yaml", "--baseline", "train.py"], 6, "or only a part of one; measure one: pipeprof gate a.yaml"),
         (["gate", "a.yaml", "--baseline", "pkg"], 6, "pkg is a folder; measure one"),
         (["compare", "pkg.train:make", "git:main"], 2, "name its file, git:main:pkg/train.py:make"),
-        (["compare", "train.py:make", "git:main"], 6, "in no git repository"),
         (["compare", "a.yaml", "git:main:pkg.train:make"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", str(RECORDED / "step-bound.json"), "--why"], 2, "--why measures, but"),
         (["compare", "a.yaml", "none.json"], 6, "none.json"),
