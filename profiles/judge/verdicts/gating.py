@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.verdicts.decide import LOOKS
+from pipeprof.profiles.judge.verdicts.metrics import kinds_of
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
 
@@ -106,7 +107,8 @@ def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
         lacking: Metrics that are to be judged and that some process lacks.
     """
     if not result.pairs or lacking:
-        what = f"{listed(lacking)}: not measured on both sides" if result.pairs else "nothing was measured"
+        titles = [kind.title for kind in kinds_of(lacking) if kind.name in lacking]
+        what = f"{listed(titles)}: not measured on both sides" if result.pairs else "nothing was measured"
         result.errors.append(Message(code="not-measured", message=what))
         result.exit_code = NOT_COMPARABLE if result.pairs else NOTHING
         return

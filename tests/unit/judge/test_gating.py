@@ -71,8 +71,9 @@ def test_a_metric_that_one_side_lacks_neither_passes_nor_fails():
     found = result(1.0)
     lacking = not_measured(found, {"wait_ms": Judged(), "idle_share": Judged(level="off"), "step_ms": Judged()})
     assert lacking == ["wait_ms"]
-    conclude_gate(found, lacking)
+    conclude_gate(found, [*lacking, "stages.decode.time_ms"])
     assert (found.verdict, found.exit_code) == ("cannot tell", 6)
+    assert found.errors[0].message == "wait per step and time in decode: not measured on both sides"
 
 
 def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided():
