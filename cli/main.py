@@ -10,7 +10,8 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pipeprof.pipelines.target.import_path import leave_out_current_folder
 
@@ -80,6 +81,12 @@ app.command("init", epilog=init.EPILOG)(init.init)
 app.add_typer(data.app, name="data")
 
 
+@cache
+def _command() -> Any:
+    """Build the parser of all commands, which takes longer than parsing."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Entry point of the console script."""
     # Next to nothing of what a command makes is garbage: looking for cycles in it would take a tenth of a `check` while
@@ -109,9 +116,8 @@ def invoke(arguments: Sequence[str]) -> int:
         0
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
-    command = typer.main.get_command(app)
     try:
-        result = command.main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
+        result = _command().main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else exit_codes.OK if stop.code is None else exit_codes.INTERNAL
     except KeyboardInterrupt:
