@@ -7,6 +7,7 @@ here asserts a time, so that modules which measure may run beside others.
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib.abc
 import importlib.machinery
 import os
@@ -109,6 +110,12 @@ def _refuse(what: str) -> Callable[..., object]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--update-goldens``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end; no search for garbage goes through it again."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

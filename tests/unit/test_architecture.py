@@ -83,12 +83,13 @@ PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
 
 
 class Import(NamedTuple):
-    """One imported module, where it is and whether importing the file imports it."""
+    """One imported module, where it is, whether importing the file imports it, and whether only type checkers do."""
 
     module: str
     line: int
     at_import: bool
     level: int
+    for_types: bool
 
 
 @cache
@@ -97,26 +98,33 @@ def parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def imports(tree: ast.AST, *, at_import: bool = True, types: bool = False) -> Iterator[Import]:
-    """All imports below a node; those that only type checkers see with `types`."""
+@cache
+def imports_of(source: str) -> tuple[Import, ...]:
+    """All imports of a module's text."""
+    return tuple(imports(parsed(source)))
+
+
+def imports(tree: ast.AST, *, at_import: bool = True, for_types: bool = False) -> Iterator[Import]:
+    """All imports below a node."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-            for other in [*node.orelse, *(node.body if types else ())]:
-                yield from imports(ast.Module([other], []), at_import=at_import, types=types)
+            yield from imports(ast.Module(node.orelse, []), at_import=at_import, for_types=for_types)
+            yield from imports(ast.Module(node.body, []), at_import=at_import, for_types=True)
         elif isinstance(node, ast.Import):
-            yield from (Import(alias.name, node.lineno, at_import, 0) for alias in node.names)
+            yield from (Import(alias.name, node.lineno, at_import, 0, for_types) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if base != "pipeprof":
-                yield Import(base, node.lineno, at_import, node.level)
+                yield Import(base, node.lineno, at_import, node.level, for_types)
             # `from package import module` names a module in the second half.
-            yield from (Import(f"{base}.{alias.name}", node.lineno, at_import, node.level) for alias in node.names)
+            for alias in node.names:
+                yield Import(f"{base}.{alias.name}", node.lineno, at_import, node.level, for_types)
         else:
             match node:
                 case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]):
-                    yield Import(name, node.lineno, at_import, 0)
+                    yield Import(name, node.lineno, at_import, 0, for_types)
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from imports(node, at_import=at_import and not inside, types=types)
+            yield from imports(node, at_import=at_import and not inside, for_types=for_types)
 
 
 def package_of(module: str) -> str | None:
@@ -146,8 +154,8 @@ def problems(path: str, source: str) -> list[str]:
     """What is wrong with one module, as ``path:line: sentence``."""
     own = path.split("/", maxsplit=1)[0]
     found = []
-    for item in imports(parsed(source)):
-        if item.module == "pipeprof.__version__":
+    for item in imports_of(source):
+        if item.for_types or item.module == "pipeprof.__version__":
             continue
         place = f"{path}:{item.line}:"
         top, package = item.module.split(".")[0], package_of(item.module)
@@ -172,7 +180,9 @@ def problems(path: str, source: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@cache
 def sources() -> dict[str, str]:
+    """The text of each module by its path."""
     return {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for folder in FOLDERS
@@ -221,7 +231,7 @@ def edges_of(modules: dict[str, str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path, source in modules.items():
         name = module_name(path)
-        wanted = {item.module for item in imports(parsed(source), types=True)}
+        wanted = {item.module for item in imports_of(source)}
         found[short(name)] = {short(module) for module in (wanted & names) - {name}}
     return found
 
@@ -279,18 +289,22 @@ def part_of(module: str, folder: str) -> str | None:
     return module.removeprefix(f"{folder}.").partition(".")[0] if module.startswith(f"{folder}.") else None
 
 
-def test_no_module_imports_in_a_circle():
-    edges = edges_of(sources())
+@pytest.fixture(scope="module")
+def edges():
+    return edges_of(sources())
+
+
+def test_no_module_imports_in_a_circle(edges):
     assert not cycle(edges), " → ".join(cycle(edges))
 
 
-def test_parts_of_a_folder_do_not_import_each_other_in_a_circle():
-    found = circles(edges_of(sources()))
+def test_parts_of_a_folder_do_not_import_each_other_in_a_circle(edges):
+    found = circles(edges)
     assert found == {}
 
 
-def test_rooms_import_only_rooms_of_the_rows_before_theirs():
-    found = against_the_rows(edges_of(sources()), ROWS)
+def test_rooms_import_only_rooms_of_the_rows_before_theirs(edges):
+    found = against_the_rows(edges, ROWS)
     assert not found, "\n".join(map(" → ".join, sorted(found)))
 
 

@@ -63,9 +63,14 @@ def read(name: str) -> Iterator[str]:
         yield text
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def literals(source: str) -> Iterator[str]:
     """String literals of a module that are no docstrings; an f-string is one text, its values left out."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     parts: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -81,7 +86,7 @@ def literals(source: str) -> Iterator[str]:
 
 def remarks(source: str) -> Iterator[str]:
     """Docstrings of a module, those of attributes included, and its comments."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
     comments: list[tuple[int, str]] = []

@@ -398,8 +398,13 @@ CLOSED_STREAMS = [
 ]
 
 
-@pytest.mark.parametrize(("closed", "code", "said"), CLOSED_STREAMS)
-@pytest.mark.parametrize("arguments", [("--version",), ("rules",), ("data", "list", "--json"), ("--help",)])
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code", "said"),
+    [
+        *[(("rules",), *case) for case in CLOSED_STREAMS],
+        *[(words, *CLOSED_STREAMS[1]) for words in [("--version",), ("data", "list", "--json"), ("--help",)]],
+    ],
+)
 def test_closed_streams(arguments: tuple[str, ...], closed: tuple[int, ...], code: int, said: bytes) -> None:
     def close() -> None:
         for number in closed:

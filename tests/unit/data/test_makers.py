@@ -182,11 +182,12 @@ def photos():
 
 
 def test_photos_are_the_same_whichever_thread_makes_them_first(photos):
-    alone = [PhotoMaker(seed=1).image(index, (60, 40)) for index in range(3)]
+    other = PhotoMaker(seed=1)
+    alone = [other.image(index, (60, 40)) for index in range(3)]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda index: photos.image(index, (60, 40)), reversed(range(3))))
-    for one, other in zip(alone, reversed(together), strict=True):
-        assert (one == other).all()
+    for one, again in zip(alone, reversed(together), strict=True):
+        assert (one == again).all()
 
 
 def test_a_mask_has_regions_of_every_class(photos):
