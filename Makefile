@@ -10,6 +10,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Bytecode of the tests is kept, wherever it may be off: three processes read all of them at each run.
+export PYTHONDONTWRITEBYTECODE :=
 # One target at a time: the tests measure, and two pip runs in one environment break each other.
 .NOTPARALLEL:
 
