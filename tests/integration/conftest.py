@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from integration.example_data import Store
-from integration.forked import LINUX, Commands
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,14 +28,3 @@ def _garbage_is_collected_between_tests() -> Iterator[None]:
     yield
     gc.collect(0)  # all that the test has made
     gc.enable()
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands | None]:
-    """Runs command lines whose processes need not be started afresh; None where that is not possible."""
-    if not LINUX:
-        yield None
-        return
-    made = Commands()
-    yield made
-    made.close()

@@ -6,24 +6,57 @@ ends it is for tests that start it as a command does. On macOS all tests do, whe
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
+from integration.left_over import MARK, left
 
 from pipeprof.profiles.harness import process
 from pipeprof.profiles.host.run_family import RunFamily
 
 LINUX = sys.platform == "linux"
-TESTS = str(Path(__file__).parents[1])
+PATIENCE = 300
+"""Seconds after which a command is killed."""
+SHORT = """
+from pipeprof.profiles.worker import sample
+from pipeprof.profiles.worker.steps import headspace, warmup
+from pipeprof.profiles.worker.trace import recording
+
+sample.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
+headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
+warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
+"""
+"""Windows of a worker that measures; what is looked at does not depend on how long they are."""
+COMMAND = f"{SHORT}\nfrom pipeprof.cli.main import main; main()"
 _PR_SET_CHILD_SUBREAPER = 36
+TESTS = Path(__file__).parents[1]
+# As in a process of its own: without the checkout, which `python -m pytest` puts on the path.
+_PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
+# What a command and a worker import is there before the first copy is made.
+_PRELOADED = [
+    "tensorflow",
+    "pipeprof.cli.main",
+    "pipeprof.cli.commands.run",
+    "pipeprof.cli.report.report",
+    "pipeprof.profiles.document.profile",
+    "pipeprof.profiles.harness.harness",
+    "pipeprof.profiles.worker.sample",
+    "pipeprof.profiles.worker.turns.turn_run",
+]
 
 
 class Copy:
@@ -46,18 +79,6 @@ class Copy:
         return self.returncode
 
 
-def fork_workers() -> None:
-    """From now on, a worker is a copy of this process, which must have used nothing of TensorFlow."""
-    if not LINUX:
-        return
-    import tensorflow  # noqa: F401
-
-    from pipeprof.profiles.worker import sample  # noqa: F401
-    from pipeprof.profiles.worker.turns import turn_run  # noqa: F401
-
-    process._start = _fork  # type: ignore[assignment]
-
-
 def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> Copy:
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     sys.stdout.flush()
@@ -67,9 +88,7 @@ def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str])
         return Copy(pid)
     try:
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _signals_as_usual()
         _use_streams(prints, prints)
         kept = {0, 1, 2, to_worker, from_worker, stacks}
         for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - of names
@@ -87,69 +106,179 @@ def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str])
         os._exit(1)
 
 
+def _signals_as_usual() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _use_streams(out: int, errors: int) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for at, descriptor in enumerate((nothing, out, errors)):
         os.dup2(descriptor, at)
 
 
-class Commands:
-    """A process that runs command lines, each in a copy of itself."""
-
-    def __init__(self) -> None:
-        code = "from integration.forked import serve; serve()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": TESTS},
-        )
-
-    def run(self, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run a command line in a folder; nobody that it started is left."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with tempfile.TemporaryDirectory() as place:
-            said = [Path(place, name) for name in ("out", "errors")]
-            self._process.stdin.write(json.dumps([list(arguments), str(folder), *map(str, said)]) + "\n")
-            self._process.stdin.flush()
-            code, left = json.loads(self._process.stdout.readline())
-            texts = [path.read_text(encoding="utf-8") for path in said]
-        assert left == []
-        return subprocess.CompletedProcess(list(arguments), code, *texts)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate()
+@dataclass(frozen=True)
+class _Order:
+    code: str
+    arguments: list[str]
+    folder: str
+    environment: dict[str, str]
+    out: str
+    path: list[str]
 
 
-def serve() -> None:
-    """Run the command lines that come on standard input."""
-    fork_workers()
+class Started:
+    """A command that runs.
+
+    Attributes:
+        stderr: What it says, as it says it.
+        returncode: As of a `subprocess.Popen`, once `communicate` has returned.
+        left: Processes that were there when it had ended; they have ended as well when `communicate` returns.
+    """
+
+    def __init__(self, code: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._out = tempfile.NamedTemporaryFile("r", encoding="utf-8")  # noqa: SIM115 - as long as the command
+        self._order = _Order(code, list(arguments), str(folder), dict(environment), self._out.name, _PATH)
+        self.returncode: int | None = None
+        self.left: list[int] = []
+        self.stderr: IO[str]
+
+    def send_signal(self, number: int) -> None:
+        raise NotImplementedError
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end; what it has printed, and what `stderr` still has."""
+        killer = threading.Timer(PATIENCE, self.send_signal, [signal.SIGKILL])
+        killer.start()
+        try:
+            errors = self.stderr.read()
+            self._wait()
+        finally:
+            killer.cancel()
+        with self._out, self.stderr:
+            return self._out.read(), errors
+
+    def _wait(self) -> None:
+        raise NotImplementedError
+
+
+class _Copied(Started):
+    """A copy; a process between tells how it ends, and whom it leaves."""
+
+    def __init__(self, *order: Any) -> None:
+        super().__init__(*order)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        self._reports, reports = context.Pipe(duplex=False)
+        said, errors = context.Pipe(duplex=False)
+        # As a daemon, so that the tests end where a command leaves somebody.
+        context.Process(target=_keep, args=(self._order, reports, errors), daemon=True).start()
+        for connection in (reports, errors):
+            connection.close()
+        self.stderr = os.fdopen(os.dup(said.fileno()), encoding="utf-8")
+        said.close()
+        self.pid: int = self._reports.recv()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def _wait(self) -> None:
+        self.returncode, self.left = self._reports.recv()
+        # Whom a command leaves that is killed ends soon after.
+        assert self.returncode == -signal.SIGKILL or self.left == []
+        assert self._reports.recv() == "all have ended"
+        self._reports.close()
+
+
+def _keep(order: _Order, reports: Connection, errors: Connection) -> None:
+    """Run a command in a copy of this process, which takes over whom it leaves."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for line in sys.stdin:
-        arguments, folder, out, errors = json.loads(line)
-        pid = os.fork()
-        if not pid:
-            _command(arguments, folder, *(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600) for path in (out, errors)))
-        _, status = os.waitpid(pid, 0)
-        alive = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
-        print(json.dumps([os.waitstatus_to_exitcode(status), [one.pid for one in alive]]), flush=True)
+    pid = os.fork()
+    if not pid:
+        _run(order, errors.fileno())
+    errors.close()
+    reports.send(pid)
+    _, status = os.waitpid(pid, 0)
+    alive = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    reports.send((os.waitstatus_to_exitcode(status), [one.pid for one in alive]))
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        reports.send("all have ended")
 
 
-def _command(arguments: list[str], folder: str, out: int, errors: int) -> None:
-    from pipeprof.cli.main import main
-
+def _run(order: _Order, errors: int) -> None:
     code: object = 1
     try:
-        os.chdir(folder)
-        _use_streams(out, errors)
-        sys.argv = ["pipeprof", *arguments]
-        main()
+        _signals_as_usual()
+        os.chdir(order.folder)
+        _use_streams(os.open(order.out, os.O_WRONLY), errors)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.environ.clear()
+        os.environ.update(order.environment)
+        sys.path[:] = order.path
+        sys.argv = ["pipeprof", *order.arguments]
+        process._start = _fork  # type: ignore[assignment]
+        exec(order.code, {"__name__": "__main__"})
+        code = 0
     except SystemExit as end:
         code = end.code
+    except Exception:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+class _Fresh(Started):
+    """A process of its own, where TensorFlow cannot be copied."""
+
+    def __init__(self, *order: Any) -> None:
+        super().__init__(*order)
+        with open(self._order.out, "w", encoding="utf-8") as out:  # noqa: PTH123 - its descriptor
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", self._order.code, *self._order.arguments],
+                cwd=self._order.folder,
+                env={**self._order.environment, "PYTHONPATH": str(TESTS), MARK: self._order.folder},
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert self._process.stderr is not None
+        self.stderr = self._process.stderr
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def _wait(self) -> None:
+        self.returncode = self._process.wait()
+        self.left = left(self._order.folder)
+        assert self.returncode == -signal.SIGKILL or self.left == []
+        for pid in self.left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).wait(PATIENCE)
+
+
+def start(arguments: Sequence[str], folder: Path, code: str = COMMAND, **environment: str) -> Started:
+    """Start a command line in a folder.
+
+    Args:
+        arguments: What follows the program's name.
+        folder: Where it runs.
+        code: What runs; the command as users have it by default.
+        environment: Variables beyond those of the tests.
+    """
+    return (_Copied if LINUX else _Fresh)(code, arguments, folder, {**os.environ, **environment})
+
+
+def run(
+    arguments: Sequence[str], folder: Path, code: str = COMMAND, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a folder, as `start` does; nobody that it started is left."""
+    started = start(arguments, folder, code, **environment)
+    out, errors = started.communicate()
+    assert started.returncode is not None
+    return subprocess.CompletedProcess(list(arguments), started.returncode, out, errors)

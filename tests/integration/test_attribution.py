@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from integration import forked
 
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -39,14 +39,7 @@ def batches():
 def test_calls_are_exact_and_nothing_exceeds_what_contains_it(tmp_path: Path) -> None:
     Path(tmp_path, "input.py").write_text(PIPELINE, encoding="utf-8")
     command = "run input.py:batches --step none --seconds 1.5 --no-lock --no-verify --json --quiet"
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("pipeprof")), *command.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = forked.run(command.split(), tmp_path)
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json(done.stdout)
     stages = {stage.name or stage.op: stage for stage in profile.stages or []}

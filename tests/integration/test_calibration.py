@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from integration import forked
 
 from pipeprof.cli.options import step
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.store import ProfileFile, ProfileWriter
+from pipeprof.profiles.document.store import ProfileFile, ProfileWriter, load_profile
 from pipeprof.profiles.harness import harness
-from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.model.calibration import FILE, costs_of, lacks
 from pipeprof.profiles.model.costs import DEFAULT
+from pipeprof.profiles.worker.steps import calibrate
 
 SPEC = "version: 1\nsource: {range: {stop: 100000}}\nstages:\n  - batch: {batch_size: 8}\n"
+MEASURE = "from integration.test_calibration import measure; measure()"
 
 
-def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+def measure() -> None:
+    """Measure the spec of the first argument, and write its profile to the second."""
     # Other tests use the cores.
-    monkeypatch.setattr(harness, "measured_alone", lambda _profile: True)
-    spec = tmp_path / "spec.yaml"
-    spec.write_text(SPEC, encoding="utf-8")
+    harness.measured_alone = lambda _profile: True
+    calibrate.SECONDS = 1.0  # type: ignore[misc]
+    spec, out = map(Path, sys.argv[1:])
     settings = RunSettings(
         parse_target(str(spec)),
         check_spec(spec),
@@ -35,9 +38,17 @@ def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: py
         lock=False,
         calibrate=True,
     )
-    profile = run_sample(settings, ProfileWriter([ProfileFile(tmp_path / "profile.json")]), Silent())
-    assert profile.exit_code == 0
+    sys.exit(harness.run_sample(settings, ProfileWriter([ProfileFile(out)]), Silent()).exit_code)
+
+
+def test_a_run_measures_the_costs_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+    spec, out = tmp_path / "spec.yaml", tmp_path / "profile.json"
+    spec.write_text(SPEC, encoding="utf-8")
+    done = forked.run([str(spec), str(out)], tmp_path, forked.SHORT + MEASURE)
+    assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [FILE]
+    profile = load_profile(out)
     assert not lacks(profile.host)
     costs = costs_of(profile)
     assert costs != DEFAULT

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from integration.forked import Commands
-from integration.left_over import MARK, left
+from integration import forked
 
 from pipeprof.profiles.document.profile import Profile
 
@@ -37,21 +36,13 @@ class Ended:
 
 
 def command(target: str, *options: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", "--no-verify", *options]
+    return ["run", target, "--no-lock", "--no-verify", *options]
 
 
-def run(folder: Path, target: str, *options: str, commands: Commands | None = None) -> Ended:
+def run(folder: Path, target: str, *options: str) -> Ended:
     """Run a command to its end; nobody is left."""
     out = folder / "profile.json"
-    words = command(target, "--seconds", "1", "--out", str(out), *options)
-    if commands is not None:
-        done = commands.run(words[1:], folder)
-    else:
-        environment = {**os.environ, MARK: str(folder)}
-        done = subprocess.run(
-            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-        assert left(str(folder)) == []
+    done = forked.run(command(target, "--seconds", "0.3", "--out", str(out), *options), folder)
     assert out.exists(), done.stderr
     profile = Profile.model_validate_json(out.read_text())
     assert profile.exit_code == done.returncode, done.stderr
@@ -66,10 +57,10 @@ def failed(ended: Ended, code: int = 5) -> Ended:
     return ended
 
 
-def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "6", commands=commands))
+def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "4"))
     assert ended.profile.errors[0].code == "hung"
-    assert "The pipeline hangs: no progress for 6 s (--timeout) in phase" in ended.paragraph
+    assert "The pipeline hangs: no progress for 4 s (--timeout) in phase" in ended.paragraph
     line = TARGETS.read_text().splitlines()[ended.profile.errors[0].line - 1]
     assert "time.sleep(3600)" in line
 
@@ -81,8 +72,8 @@ def test_a_segmentation_fault_is_told_from_other_deaths(tmp_path: Path) -> None:
     assert f"{TARGETS}:" in ended.paragraph
 
 
-def test_a_kill_from_outside_is_not_called_out_of_memory(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:killed", commands=commands))
+def test_a_kill_from_outside_is_not_called_out_of_memory(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:killed"))
     assert ended.profile.errors[0].code == "killed"
     assert "SIGKILL" in ended.paragraph
 
@@ -125,34 +116,32 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def test_what_python_raises_is_pinned_to_the_stage_and_the_line(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:raises", commands=commands))
+def test_what_python_raises_is_pinned_to_the_stage_and_the_line(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:raises"))
     problem = ended.profile.errors[0]
     assert problem.stage == "planted"
     assert "a bad record" in problem.message
     assert "raise ValueError(msg)" in TARGETS.read_text().splitlines()[problem.line - 1]
 
 
-def test_batches_of_different_shapes_name_the_batch(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:wrong_shape", commands=commands))
+def test_batches_of_different_shapes_name_the_batch(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:wrong_shape"))
     assert ended.profile.errors[0].stage == "collect"
     assert "number of elements does not match" in ended.paragraph
 
 
-def test_an_empty_dataset_is_nothing_to_measure(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:empty", commands=commands))
+def test_an_empty_dataset_is_nothing_to_measure(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:empty"))
     assert ended.paragraph == "Nothing to measure: the dataset is empty: it ended without giving a single element."
 
 
-def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path, commands: Commands | None) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:not_a_dataset", commands=commands), 2)
+def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:not_a_dataset"), 2)
     assert "returned a list of int, int, int; expected a tf.data.Dataset" in ended.paragraph
 
 
-def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path, commands: Commands | None) -> None:
-    ended = run(
-        tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms", "--seconds", "60", "--steps", "30", commands=commands
-    )
+def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:
+    ended = run(tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms", "--seconds", "60", "--steps", "30")
     assert ended.code == 0
     assert ended.profile.complete
     assert ended.profile.steps.epochs >= 9
@@ -175,32 +164,32 @@ def spec(folder: Path, source: str, stages: str) -> str:
     return str(path)
 
 
-def test_a_corrupt_record_names_the_reader_and_its_line(tmp_path: Path, commands: Commands | None) -> None:
+def test_a_corrupt_record_names_the_reader_and_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.tfrecord").write_bytes(b"this is no record" * 100)
     target = spec(tmp_path, "{TFRecordDataset: {filenames: bad.tfrecord}}", "  - batch: {batch_size: 2}")
-    ended = failed(run(tmp_path, target, commands=commands))
+    ended = failed(run(tmp_path, target))
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("source", 2)
     assert "corrupted record" in problem.message
 
 
-def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path, commands: Commands | None) -> None:
+def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> None:
     for n in range(3):
         (tmp_path / f"{n}.txt").write_text("text")
     (tmp_path / "away.py").write_text(
         "import os, tensorflow as tf\ndef gone(path):\n    return tf.strings.join([path, '.gone'])\n"
     )
     stages = "  - map: {python: away.py:gone}\n  - map: {name: read, ops: [tf.io.read_file]}"
-    ended = failed(run(tmp_path, spec(tmp_path, '{list_files: {file_pattern: "*.txt"}}', stages), commands=commands))
+    ended = failed(run(tmp_path, spec(tmp_path, '{list_files: {file_pattern: "*.txt"}}', stages)))
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)
     assert "No such file or directory" in problem.message
 
 
-def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path, commands: Commands | None) -> None:
+def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def same(number):\n    return number\n")
     stages = "  - map: {python: 'own.py:same'}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
-    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages), commands=commands), 2)
+    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)), 2)
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)
 
@@ -209,24 +198,15 @@ def interrupted(folder: Path, number: signal.Signals, name: str, reached: Callab
     """Send `number` as soon as the profile that is saved while the run goes on shows that a state is reached."""
     out = folder / "profile.json"
     words = command(f"{TARGETS}:{name}", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
-    process = subprocess.Popen(
-        words,
-        cwd=folder,
-        env={**os.environ, MARK: str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    killer = threading.Timer(PATIENCE, process.kill)
-    killer.start()
+    process = forked.start(words, folder)
     pause = threading.Event()
-    try:
-        while process.poll() is None and not (out.exists() and reached(Profile.model_validate_json(out.read_text()))):
-            pause.wait(0.1)
-        process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=PATIENCE)
-    finally:
-        killer.cancel()
+    for _ in range(PATIENCE * 10):
+        if out.exists() and reached(Profile.model_validate_json(out.read_text())):
+            break
+        pause.wait(0.1)
+    process.send_signal(number)
+    stdout, stderr = process.communicate()
+    assert process.returncode is not None
     return Ended(process.returncode, Profile.model_validate_json(out.read_text()), stdout, stderr)
 
 
@@ -247,7 +227,6 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.
     assert verdict.headline.startswith(word)
     assert verdict.bound is not None
     assert verdict.details[0].label == "until then"
-    assert left(str(tmp_path)) == []
 
 
 def test_an_interruption_before_the_first_batch_claims_nothing_of_the_pipeline(tmp_path: Path) -> None:
@@ -262,10 +241,10 @@ def test_an_interruption_before_the_first_batch_claims_nothing_of_the_pipeline(t
     assert "your pipeline" not in ended.report
 
 
-def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path, commands: Commands | None) -> None:
-    for limit in ("9", "18", "90"):
+def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path) -> None:
+    for limit in ("4", "12", "90"):
         options = ("--seconds", "600", "--max-time", limit, "--step", "simulate:5ms")
-        ended = failed(run(tmp_path, f"{TARGETS}:steady", *options, commands=commands))
+        ended = failed(run(tmp_path, f"{TARGETS}:steady", *options))
         assert ended.profile.errors[0].code == "max-time"
         steps = ended.profile.steps
         if steps is not None and steps.count and ended.profile.stages:
@@ -277,8 +256,8 @@ def test_a_measurement_that_the_time_limit_cut_is_not_complete(tmp_path: Path, c
     assert ended.paragraph.split(":")[0] in ended.report
 
 
-def test_without_a_trace_the_rest_of_the_report_is_complete(tmp_path: Path, commands: Commands | None) -> None:
-    ended = run(tmp_path, f"{TARGETS}:profiled", "--step", "simulate:10ms", commands=commands)
+def test_without_a_trace_the_rest_of_the_report_is_complete(tmp_path: Path) -> None:
+    ended = run(tmp_path, f"{TARGETS}:profiled", "--step", "simulate:10ms")
     assert ended.code == 0, ended.stderr
     profile = ended.profile
     assert profile.complete
@@ -293,8 +272,9 @@ def test_without_a_trace_the_rest_of_the_report_is_complete(tmp_path: Path, comm
 
 def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
+    pipeprof = str(Path(sys.executable).with_name("pipeprof"))
     process = subprocess.Popen(
-        command(f"{TARGETS}:leaves_children", "--seconds", "600"),
+        [pipeprof, *command(f"{TARGETS}:leaves_children", "--seconds", "600")],
         cwd=tmp_path,
         env={**os.environ, "PIPEPROF_TEST_CHILD": str(pids)},
         stdout=subprocess.DEVNULL,

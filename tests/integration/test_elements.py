@@ -537,10 +537,20 @@ def _traced(called: Function, inputs: dict[str, Any], constants: dict[str, Any])
         return resolve(called.name)(**given, **constants)
 
     try:
-        result = tf.function(run, autograph=False).get_concrete_function(inputs).structured_outputs
+        if all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(inputs)):
+            # A graph takes a tenth of the time of a function.
+            with tf.Graph().as_default():
+                placeholders = {key: tf.nest.map_structure(_placeholder, spec) for key, spec in inputs.items()}
+                result = tf.nest.map_structure(tf.convert_to_tensor, run(placeholders))
+        else:
+            result = tf.function(run, autograph=False).get_concrete_function(inputs).structured_outputs
     except (TypeError, ValueError, AttributeError, IndexError, tf.errors.OpError):
         return None
     return tuple(result) if isinstance(result, list) else result
+
+
+def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
+    return tf.compat.v1.placeholder(spec.dtype, spec.shape)
 
 
 def _equal(static: Any, traced: Any) -> bool:

@@ -19,16 +19,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from integration import forked
 from integration.left_over import MARK, left
 
 from pipeprof.profiles.document.profile import Profile
 
 PATIENCE = 300
+SHORT = ("--no-lock", "--no-verify", "--seconds", "0.3")
 TRAPS = ("brotli", "dill", "numpy", "pydantic", "signal", "tblib", "tensorflow_datasets", "typer", "typing", "yaml")
 
 WORKER = """
 import ctypes, os, signal, subprocess, sys, time
-from pipeprof.profiles.worker import main as program
 from pipeprof.profiles.worker.sample import JobRun
 
 def run(self):
@@ -41,8 +42,8 @@ def run(self):
 {body}
 
 JobRun.run = run
-program.main()
 """
+PROGRAM = "\nfrom pipeprof.profiles.worker.main import main\nmain()\n"
 COMMAND = """
 import os, sys
 from pipeprof.profiles.harness import process
@@ -52,10 +53,14 @@ main()
 """
 
 
+def worker(body: str) -> str:
+    """Code after which a worker runs `body` in place of a pipeline."""
+    return WORKER.format(body=f"def misbehave(self):\n{textwrap.indent(textwrap.dedent(body), '    ')}")
+
+
 def misbehaving(body: str) -> str:
-    """The command line's program, with a worker that runs `body` in place of a pipeline."""
-    code = f"def misbehave(self):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
-    return COMMAND.format(worker=WORKER.format(body=code))
+    """The command line's program, with such a worker."""
+    return COMMAND.format(worker=worker(body) + PROGRAM)
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,9 @@ def target(folder: Path) -> str:
 
 def run(folder: Path, program: list[str], *arguments: str, **options: object) -> Ended:
     """Run a command line of `pipeprof run` to its end; nobody is left."""
-    saved = folder / "profile.json"
     environment = {**os.environ, MARK: str(folder), **options.pop("env", {})}
     done = subprocess.run(
-        [*program, "run", *arguments, "--no-lock", "--no-verify", "--seconds", "0.3"],
+        [*program, "run", *arguments, *SHORT],
         **{"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         env=environment,
         text=True,
@@ -84,15 +88,29 @@ def run(folder: Path, program: list[str], *arguments: str, **options: object) ->
         check=False,
     )
     assert left(str(folder)) == []
+    return outcome(folder, done)
+
+
+def outcome(folder: Path, done: subprocess.CompletedProcess[str]) -> Ended:
     assert "internal error" not in done.stderr
     assert "Traceback" not in done.stderr
+    saved = folder / "profile.json"
     profile = Profile.model_validate_json(saved.read_text()) if saved.exists() else None
     return Ended(done.returncode, done.stdout, done.stderr, profile)
 
 
+def run_copied(folder: Path, code: str, *arguments: str, cwd: Path | None = None, **environment: str) -> Ended:
+    """Run a command and its worker as copies, after code."""
+    done = forked.run(["run", *arguments, *SHORT], cwd or folder, code + forked.COMMAND, **environment)
+    return outcome(folder, done)
+
+
 def run_misbehaving(folder: Path, body: str, *arguments: str, **options: object) -> Ended:
-    program = [sys.executable, "-c", misbehaving(body)]
-    return run(folder, program, target(folder), "--out", str(folder / "profile.json"), *arguments, **options)
+    """Run a command with such a worker; with options of a process both are started, without they are copies."""
+    words = [target(folder), "--out", str(folder / "profile.json"), *arguments]
+    if options:
+        return run(folder, [sys.executable, "-c", misbehaving(body)], *words, **options)
+    return run_copied(folder, worker(body), *words)
 
 
 @dataclass(frozen=True)
@@ -200,7 +218,8 @@ def test_children_in_sessions_of_their_own_do_not_outlive_the_run(tmp_path: Path
         os._exit(0)
     os.wait()
     """
-    run_misbehaving(tmp_path, body)
+    # Whom a copy forks is not known by its environment.
+    run(tmp_path, [sys.executable, "-c", misbehaving(body)], target(tmp_path))
 
 
 STUBBORN = {
@@ -249,8 +268,8 @@ def test_a_signal_when_all_was_measured_costs_no_report(tmp_path: Path) -> None:
         "    return find(*given, **options)\n"
         "harness.findings_for = signalled\n"
     )
-    program = [sys.executable, "-c", late + misbehaving("os._exit(3)")]
-    ended = run(tmp_path, program, target(tmp_path), "--out", str(tmp_path / "profile.json"))
+    code = late + worker("os._exit(3)")
+    ended = run_copied(tmp_path, code, target(tmp_path), "--out", str(tmp_path / "profile.json"))
     assert ended.code == 5
     assert "exited with status 3" in ended.out
     assert ended.profile.exit_code == 5
@@ -324,7 +343,8 @@ def test_few_open_files_are_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_deleted_during_the_run_costs_nothing(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    ended = run_misbehaving(tmp_path, f"os.rmdir({str(gone)!r})\nos._exit(3)", cwd=gone)
+    code = worker(f"os.rmdir({str(gone)!r})\nos._exit(3)")
+    ended = run_copied(tmp_path, code, target(tmp_path), "--out", str(tmp_path / "profile.json"), cwd=gone)
     assert (ended.code, ended.profile.errors[0].code) == (5, "exited")
     assert "exited with status 3" in ended.out
 
@@ -406,8 +426,16 @@ def trapped(folder: Path, names: tuple[str, ...] = TRAPS) -> Path:
 
 
 # An empty part of PYTHONPATH stands for the current folder.
-@pytest.mark.parametrize("search", [None, ":/nowhere"])
-@pytest.mark.parametrize("arguments", [["check", "spec.yaml"], ["data", "list"], ["rules"], ["schema", "spec"]])
+@pytest.mark.parametrize(
+    ("arguments", "search"),
+    [
+        (["check", "spec.yaml"], None),
+        (["check", "spec.yaml"], ":/nowhere"),
+        (["data", "list"], ":/nowhere"),
+        (["rules"], None),
+        (["schema", "spec"], ":/nowhere"),
+    ],
+)
 def test_no_command_runs_files_of_the_current_folder(arguments: list[str], search: str | None, tmp_path: Path) -> None:
     # Python itself reads its own modules from PYTHONPATH.
     sprung = trapped(tmp_path, tuple(name for name in TRAPS if name not in sys.stdlib_module_names or not search))
@@ -440,22 +468,12 @@ def test_a_function_sees_the_path_that_python_gives_its_file_and_not_the_current
     for name in ("dill", "beside"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
     (tmp_path / "project" / "input.py").write_text(
-        "import sys\nimport tensorflow as tf\nimport own\nprint('PATH', sys.path)\n"
+        "import sys\nimport own\nprint('PATH', sys.path)\n"
         "try:\n    import beside\nexcept ImportError:\n    print('not beside')\n"
-        "def make():\n    return tf.data.Dataset.range(10).repeat().batch(2)\n"
+        "def make():\n    import tensorflow as tf\n    return tf.data.Dataset.range(10).repeat().batch(2)\n"
     )
     pythons = subprocess.run([sys.executable, "project/input.py"], cwd=tmp_path, capture_output=True, text=True)
     found = [line for line in pythons.stdout.splitlines() if line.startswith("PATH")]
-    made = subprocess.run(
-        [PIPEPROF, "init", "--from", "project/input.py:make", "--out", "spec.yaml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stderr
-    printed = made.stdout + made.stderr
-    assert found[0] in printed
-    assert "not beside" in printed
     ended = run(tmp_path, [PIPEPROF], "project/input.py:make", *STEADY, "--out", str(tmp_path / "profile.json"))
     assert ended.code == 0, ended.err
     assert ended.profile.output.splitlines() == [found[0], "not beside"]

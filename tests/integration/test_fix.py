@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from integration.forked import TESTS
+from integration import forked
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.profiles.document.profile import Profile
@@ -50,19 +48,18 @@ step: none
 """
 # How sure a gain must be is as for users; blocks, warm-ups and the first run are shorter, and a race has two changes.
 # The search on the function has one race, a look at what it took, and the proof, whatever time they take.
-FIX = """\
+FIX = f"""{forked.SHORT}
 import sys
-from integration.forked import fork_workers
 from pipeprof.cli.commands import fix
 from pipeprof.cli.main import main
 from pipeprof.profiles.fix import laboratory, race
 from pipeprof.profiles.verify import plan
 
-fix.FIRST_SECONDS, plan.WARM_SECONDS, plan.BLOCK_SECONDS, race.BLOCK_SECONDS = 1.0, 0.3, 0.15, 0.15
+fix.FIRST_SECONDS, plan.WARM_SECONDS, plan.BLOCK_SECONDS = 1.0, 0.3, 0.15
+race.WARM_SECONDS, race.BLOCK_SECONDS = 0.3, 0.15
 laboratory.LOOK_SECONDS, laboratory.MOST_RIVALS = 0.5, 2
 if sys.argv[2].endswith(":make"):
     laboratory.Laboratory.fits = lambda lab, rivals: not lab._number or lab._base is not None
-fork_workers()
 main()
 """
 SCRIPT = """\
@@ -82,18 +79,12 @@ class Ended:
     profile: Profile
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+def start(folder: Path, *words: str) -> forked.Started:
     (folder / "slow.py").write_text(MODULE)
     (folder / "spec.yaml").write_text(SPEC)
     (folder / TEMPORARY).mkdir()
-    return subprocess.Popen(
-        [sys.executable, "-c", FIX, "fix", *words, "--no-lock", "--out", "run.json"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": TESTS, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder / TEMPORARY)},
-    )
+    words = ("fix", *words, "--no-lock", "--out", "run.json")
+    return forked.start(words, folder, FIX, TMPDIR=str(folder / TEMPORARY))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, subprocess.Popen[str]]:
+def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, forked.Started]:
     """A search on a function, and one on a spec: at the same time, for both wait mostly."""
     other = tmp_path_factory.mktemp("interrupted")
     return {
@@ -112,22 +103,23 @@ def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
 
 
 @pytest.fixture(scope="module")
-def function(folder: Path, searches: dict[Path, subprocess.Popen[str]]) -> Ended:
+def function(folder: Path, searches: dict[Path, forked.Started]) -> Ended:
     """The search on a function, at its end."""
-    out, err = searches[folder].communicate(timeout=PATIENCE)
-    return Ended(searches[folder].returncode, out, err, load_profile(folder / "run.json"))
+    out, err = searches[folder].communicate()
+    code = searches[folder].returncode
+    assert code is not None
+    return Ended(code, out, err, load_profile(folder / "run.json"))
 
 
 def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(
-    searches: dict[Path, subprocess.Popen[str]],
+    searches: dict[Path, forked.Started],
 ) -> None:
     tmp_path, process = list(searches.items())[-1]
-    assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("pipeprof: best so far"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate()
     assert process.returncode == 130, err
     assert out.startswith("Interrupted: ")
     assert (tmp_path / "spec.yaml").read_text() == SPEC
@@ -163,10 +155,7 @@ def test_workers_that_are_killed_leave_no_temporary_files(function: Ended, folde
 
 def test_a_script_gets_the_changes_and_the_same_elements(function: Ended, folder: Path) -> None:
     assert function.code == 0
-    (folder / "script.py").write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = forked.run([], folder, f"import sys; sys.path.insert(0, '.')\n{SCRIPT}")
     assert done.stdout.strip() == "[[0, 1, 2, 3], [4, 5, 6, 7]]", done.stderr
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import forked
 
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
-PATIENCE = 300
 CODE = """
 import numpy as np
 import tensorflow as tf
@@ -39,17 +39,14 @@ def table():
 """
 
 
-def run(folder: Path, function: str) -> dict[str, Any]:
+def run(folder: Path, function: str, *, copied: bool = False) -> dict[str, Any]:
     (folder / "input.py").write_text(CODE, encoding="utf-8")
     options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-lock", "--no-verify", "--quiet", "--json"]
-    done = subprocess.run(
-        [*PIPEPROF, "run", f"input.py:{function}", *options],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    words = ["run", f"input.py:{function}", *options]
+    if copied:
+        done = forked.run(words, folder)
+    else:
+        done = subprocess.run([*PIPEPROF, *words], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     memory: dict[str, Any] = json.loads(done.stdout)["memory"]
     return memory
@@ -64,12 +61,12 @@ def owners(memory: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("mixed"), "mixed")
+    return run(tmp_path_factory.mktemp("mixed"), "mixed", copied=True)
 
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("views"), "views")
+    return run(tmp_path_factory.mktemp("views"), "views", copied=True)
 
 
 def test_owners_and_the_unexplained_make_up_the_peak(mixed, views):

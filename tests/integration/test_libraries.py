@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import forked
 
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
-PATIENCE = 300
 LIBRARY = """
 import functools
 import tensorflow as tf
@@ -121,16 +117,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pipeprof(folder: Path, *arguments: str, width: int = 100) -> str:
-    path = os.pathsep.join([str(folder / "site-packages"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [*PIPEPROF, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env={**os.environ, "PYTHONPATH": path, "COLUMNS": str(width)},
-    )
+    code = f"import sys; sys.path.append({str(folder / 'site-packages')!r})\n{forked.COMMAND}"
+    done = forked.run(arguments, folder, code, COLUMNS=str(width))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -28,6 +29,7 @@ from pipeprof.pipelines.to_python.render import render
 
 SPECS = sorted(EXAMPLES.rglob("*.yaml"))
 IGNORE_STATE = 1
+NO_WORD = re.compile(r"\W")
 # Names that TensorFlow makes up, and the name of the stage, which only a spec gives.
 # The texts of assertions that TensorFlow's own functions make name tensors with their scopes.
 NAME_IN_TEXT = re.compile(rb"[\w./-]+:\d+")
@@ -168,31 +170,35 @@ def check_equal(loaded: LoadedSpec, folders: dict[str, Path], file: Path) -> str
 EVERYTHING = EXAMPLES.parent / "tests" / "golden" / "python" / "everything.yaml"
 
 
-def check_tidy(file: Path) -> None:
-    """Ruff's linter and formatter have nothing to say."""
+@pytest.fixture(scope="module")
+def tidy() -> Iterator[list[Path]]:
+    """Files of which ruff's linter and formatter must have nothing to say; they look at all of them at the end."""
+    files: list[Path] = []
+    yield files
+    beside = json.dumps(sorted({str(file.parent) for file in files}))
     for arguments in (["check", "--select", "E,F,I", "--ignore", "E501"], ["format", "--diff"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", "--line-length", "100"]
-        ran = subprocess.run([*command, file.name], cwd=file.parent, capture_output=True, text=True)
+        ran = subprocess.run([*command, "--config", f"src={beside}", *files], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.usefixtures("modules")
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(EXAMPLES)))
-def test_an_example_builds_the_same_graph(path, tmp_path):
+def test_an_example_builds_the_same_graph(path, tmp_path, tidy):
     folder = tmp_path / "beside"
     shutil.copytree(path.parent, folder)
     spec = folder / path.name
     loaded = load_spec(spec, settings(load_spec(spec).data))
     check_equal(loaded, made(loaded), folder / "rendered.py")
-    check_tidy(folder / "rendered.py")
+    tidy.append(folder / "rendered.py")
 
 
 @pytest.mark.usefixtures("modules")
-def test_every_kind_of_call_and_stage_builds_the_same_graph(tmp_path):
+def test_every_kind_of_call_and_stage_builds_the_same_graph(tmp_path, tidy):
     spec = tmp_path / "everything.yaml"
     shutil.copy(EVERYTHING, spec)
     check_equal(load_spec(spec), {}, tmp_path / "rendered.py")
-    check_tidy(tmp_path / "rendered.py")
+    tidy.append(tmp_path / "rendered.py")
 
 
 @pytest.mark.usefixtures("modules")
@@ -228,33 +234,34 @@ files_of_calls = calls.folder
 NOT_SERIALISED = {"devices"}
 
 
-def check_parts(folder: Path, source: Any, stages: list[Any], name: str) -> None:
-    """A spec of these parts, in a folder that has the files it names."""
+def check_parts(folder: Path, source: Any, stages: list[Any], name: str) -> Path:
+    """A spec of these parts, in a folder that has the files it names; the Python that it becomes."""
     path = folder / "spec.yaml"
     spec = {"version": 1, "source": source, "stages": stages}
     path.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    file = folder / f"rendered_{sum(map(ord, name))}.py"
+    file = folder / f"rendered_{NO_WORD.sub('_', name)}.py"
     check_equal(load_spec(path), {}, file)
-    check_tidy(file)
+    return file
 
 
 @pytest.mark.usefixtures("modules")
 @pytest.mark.parametrize("name", sorted(stages.CASES.keys() - NOT_SERIALISED))
-def test_stages_build_the_same_graph(name, tmp_path):
+def test_stages_build_the_same_graph(name, tmp_path, tidy):
     (tmp_path / "functions.py").write_text(stages.FUNCTIONS)
     source, steps, _ = stages.CASES[name]
-    check_parts(tmp_path, source, steps, name)
+    tidy.append(check_parts(tmp_path, source, steps, name))
 
 
 @pytest.mark.usefixtures("modules")
 @pytest.mark.parametrize("name", sources.CASES)
-def test_sources_build_the_same_graph(name, files_of_sources):
+def test_sources_build_the_same_graph(name, files_of_sources, tidy):
     source, steps, _ = sources.CASES[name]
-    check_parts(files_of_sources, source, steps, name)
+    tidy.append(check_parts(files_of_sources, source, steps, name))
 
 
 @pytest.mark.usefixtures("modules")
 @pytest.mark.parametrize("name", [*calls.RESULTS, *(f"drawn {name}" for name in calls.DRAWS)])
-def test_calls_build_the_same_graph(name, files_of_calls):
+def test_calls_build_the_same_graph(name, files_of_calls, tidy):
     tensors, ops, _ = calls.RESULTS[name] if name in calls.RESULTS else calls.DRAWS[name.removeprefix("drawn ")]
-    check_parts(files_of_calls, {"from_tensors": {"tensors": tensors}}, [{"map": {"ops": ops}}], name)
+    steps = [{"map": {"ops": ops}}]
+    tidy.append(check_parts(files_of_calls, {"from_tensors": {"tensors": tensors}}, steps, name))

@@ -108,7 +108,8 @@ def _bases(name: str) -> list[dict[str, Any]]:
     """Calls that TensorFlow takes."""
     called = function(name)
     assert called is not None
-    return [given for given in itertools.islice(_calls(called), 40) if _accepts(name, given)][:3]
+    accepted = (given for given in itertools.islice(_calls(called), 40) if _accepts(name, given))
+    return list(itertools.islice(accepted, 3))
 
 
 def _wrong_inputs(
@@ -130,9 +131,10 @@ def _wrong_inputs(
     if not _is_dense(value):
         return
     same = [key for key, other in given.items() if _is_dense(other) and key != "key" and other.dtype == value.dtype]
+    groups = [[parameter], same] if same != [parameter] else [same]
     for dtype in TRIED:
         if not need.allows_dtype(dtype):
-            for group in ([parameter], same):
+            for group in groups:
                 yield dtype, {key: lambda key=key, dtype=dtype: _placeholder(dtype, given[key].shape) for key in group}
     for rank in range(LARGEST_RANK + 1):
         if not need.allows_rank(rank):

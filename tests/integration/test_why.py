@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
-from integration.forked import TESTS
-from integration.left_over import MARK, left
+from integration import forked
 
 from pipeprof.cli.commands.schema import result_schema
 
-PATIENCE = 280
 SPEC = """version: 1
 source: {range: {stop: 100000000}}
 stages:
@@ -25,7 +20,6 @@ stages:
 # Blocks and warm-ups are shorter than for users, no side is measured alone, and each change counts: a search begins
 # whatever the times are.
 COMPARE = """\
-from integration.forked import fork_workers
 from pipeprof.cli.main import main
 from pipeprof.profiles.judge import live, session
 from pipeprof.profiles.judge.verdicts import decide, tabulate
@@ -34,7 +28,6 @@ session.WARM_SECONDS, session.BLOCK_SECONDS = 0.1, 0.05
 live._Comparison._look_at_both = lambda comparison: True
 decide.words_of = lambda *_: "slower"
 tabulate._differs_from_itself = lambda *_: False
-fork_workers()
 main()
 """
 
@@ -42,22 +35,15 @@ main()
 def test_an_interrupted_search_keeps_the_pairs(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
     changes = ["--b-set", "stages.double.num_parallel_calls=1", "--b-set", "options.deterministic=false"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMPARE, "compare", "spec.yaml", *changes, "--why", "--pairs", "1", "--no-lock"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": TESTS, "PYTHONUNBUFFERED": "1", MARK: str(tmp_path)},
-    )
-    assert process.stderr is not None
+    words = ["compare", "spec.yaml", *changes, "--why", "--pairs", "1", "--no-lock"]
+    process = forked.start(words, tmp_path, COMPARE)
     said = []
     for line in process.stderr:
         said.append(line)
         if "why: round 1" in line:
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate()
     assert process.returncode == 130, "".join(said) + err
     assert "Interrupted; the pairs so far are complete." in out
     (saved,) = (tmp_path / "pipeprof-out").glob("compare-*.json")
@@ -73,4 +59,3 @@ def test_an_interrupted_search_keeps_the_pairs(tmp_path: Path) -> None:
     assert {tuple(cause["changes"]) for cause in document["why"]} == {
         tuple(texts) for texts in document["search"]["changes"]
     }
-    assert left(str(tmp_path)) == []

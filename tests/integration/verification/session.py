@@ -1,12 +1,10 @@
-"""Verify made-up findings of a small spec, and print what they are: ``python session.py FOLDER BUDGET [FINDING …]``."""
+"""Verify made-up findings of a small spec, and print what they are; arguments: ``FOLDER BUDGET [FINDING …]``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-
-from integration.forked import fork_workers
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import InsertStage, to_document
@@ -83,8 +81,6 @@ class Progress:
 
 def main() -> None:
     folder, budget, *names = sys.argv[1:]
-    if "forked" in names:
-        fork_workers()
     # What is measured here does not matter.
     plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
     path = Path(folder, "spec.yaml")
@@ -150,7 +146,3 @@ def main() -> None:
             {"findings": found, "exit_code": profile.exit_code, "verification": profile.verification.model_dump()}
         )
     )
-
-
-if __name__ == "__main__":
-    main()
