@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -128,7 +129,7 @@ class _Order:
     path: list[str]
 
 
-class Started:
+class Started(ABC):
     """A command that runs.
 
     Attributes:
@@ -144,8 +145,9 @@ class Started:
         self.left: list[int] = []
         self.stderr: IO[str]
 
+    @abstractmethod
     def send_signal(self, number: int) -> None:
-        raise NotImplementedError
+        """Send the command a signal."""
 
     def communicate(self) -> tuple[str, str]:
         """Wait for its end; what it has printed, and what `stderr` still has."""
@@ -159,8 +161,8 @@ class Started:
         with self._out, self.stderr:
             return self._out.read(), errors
 
-    def _wait(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _wait(self) -> None: ...
 
 
 class _Copied(Started):
