@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.import_path import child_command
@@ -17,7 +17,7 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
@@ -111,7 +111,30 @@ def _read_all(descriptor: int, into: WorkerOutput) -> bool:
     return True
 
 
-def _start(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+class StartedProcess(Protocol):
+    """A process as its parent sees it."""
+
+    @property
+    def pid(self) -> int:
+        """The process, which leads its group."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, or minus the signal; `None` while it runs."""
+
+    def wait(self) -> int:
+        """Wait for the end; return what `poll` does."""
+
+
+Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str]], StartedProcess]"
+"""Starts a worker with the ends of four pipes, the family that it leads, and variables of its environment."""
+
+
+def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
+    """Start a worker as a new process; see `Starter`.
+
+    Raises:
+        OSError: That is not possible.
+    """
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     return subprocess.Popen(
         child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
@@ -136,16 +159,18 @@ class WorkerProcess:
     Args:
         job: What to do.
         family: The worker's and all that it starts.
+        start: Starts it.
     """
 
-    def __init__(self, job: Job, family: RunFamily) -> None:
+    def __init__(self, job: Job, family: RunFamily, start: Starter | None = None) -> None:
         self._family = family
         pipes: list[int] = []
         try:
             for _ in range(4):
                 pipes += os.pipe()
             # Allocators and libraries read their variables when they are loaded, long before the job arrives.
-            self._process = _start(pipes, family, dict(job.turns.environment) if job.turns is not None else {})
+            variables = dict(job.turns.environment) if job.turns is not None else {}
+            self._process = (start or start_process)(pipes, family, variables)
         except OSError as error:
             for descriptor in pipes:
                 os.close(descriptor)

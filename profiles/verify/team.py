@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
 from pipeprof.profiles.harness.failure import describe_end
+from pipeprof.profiles.harness.fork_server import ForkServers
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
+IMPORT_SECONDS = 60.0
+"""For TensorFlow to be imported, in one process; where it takes longer, each worker imports it."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that no fault of a program raises."""
 _Message = TypeVar("_Message", "Built", "Graphs", "TurnEnded")
@@ -103,6 +106,7 @@ class Team:
         self._clock = clock
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
+        self._servers = ForkServers(self._is_readable)
 
     def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines; each is stopped once it has.
@@ -138,10 +142,27 @@ class Team:
         for name, job in jobs.items():
             family = RunFamily()
             try:
-                self._members[name] = _Member(name, WorkerProcess(job, family), family)
+                self._members[name] = _Member(name, WorkerProcess(job, family, self._servers.start), family)
             except BaseException:
                 family.__exit__()
                 raise
+
+    def _is_readable(self, descriptor: int) -> bool:
+        """Wait for something to read; return whether it has come.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end.
+        """
+        until = self._clock() + IMPORT_SECONDS
+        while self._clock() < until:
+            readable, _, _ = select.select([descriptor, self._signals.read_fd], [], [], LOOK_SECONDS)
+            if self._signals.read_fd in readable:
+                self._signals.rest()
+            if self._signals.asked is not None:
+                raise InterruptedVerificationError
+            if descriptor in readable:
+                return True
+        return False
 
     def _in_order_of_answer(self, jobs: Mapping[str, Job], seconds: float) -> Iterator[str]:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
@@ -201,6 +222,7 @@ class Team:
             yield self
         finally:
             self.end()
+            self._servers.close()
 
     def bytes_used(self) -> int:
         """Resident memory of all workers."""

@@ -26,7 +26,7 @@ from typing import IO, Any
 import psutil
 from integration.left_over import MARK, left
 
-from pipeprof.profiles.harness import process
+from pipeprof.profiles.harness import fork_server, process
 from pipeprof.profiles.host.run_family import RunFamily
 
 LINUX = sys.platform == "linux"
@@ -222,7 +222,8 @@ def _run(order: _Order, errors: int) -> None:
         os.environ.update(order.environment)
         sys.path[:] = order.path
         sys.argv = ["pipeprof", *order.arguments]
-        process._start = _fork  # type: ignore[assignment]
+        process.start_process = _fork  # type: ignore[assignment]
+        fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
         exec(order.code, {"__name__": "__main__"})
         code = 0
     except SystemExit as end:

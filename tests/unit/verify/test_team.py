@@ -23,7 +23,7 @@ BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.
 class Worker:
     """A process that has said one thing and waits; its pipes are ready to be read."""
 
-    def __init__(self, said: WorkerMessage, _family: object) -> None:
+    def __init__(self, said: WorkerMessage, _family: object, _start: object) -> None:
         self.messages, write = os.pipe()
         os.close(write)
         self.printed = self.messages
@@ -68,8 +68,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
 class Died(Worker):
     """A process that a signal has ended before it said anything."""
 
-    def __init__(self, number: int, _family: object) -> None:
-        super().__init__(BUILT, _family)
+    def __init__(self, number: int, _family: object, _start: object) -> None:
+        super().__init__(BUILT, _family, _start)
         self.returncode = -number
         self._said = []
 
@@ -77,7 +77,7 @@ class Died(Worker):
 def dead(made: Team, monkeypatch: pytest.MonkeyPatch, number: int, oom: OomReport, printed: str = "") -> Any:
     monkeypatch.setattr(made, "_oom", SimpleNamespace(report=lambda: oom))
     monkeypatch.setattr(Worker, "printed_text", printed)
-    monkeypatch.setattr(team, "WorkerProcess", lambda said, family: (Died if said == number else Worker)(said, family))
+    monkeypatch.setattr(team, "WorkerProcess", lambda said, *given: (Died if said == number else Worker)(said, *given))
     with pytest.raises(MemberFailedError) as caught:
         made.start(jobs(A1=BUILT, B1=number), seconds=5.0)
     return caught.value
@@ -139,8 +139,8 @@ def test_what_ended_a_worker_is_named(
 
 def test_the_time_in_which_this_process_was_stopped_does_not_count(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(Worker):
-        def __init__(self, said: WorkerMessage, family: object) -> None:
-            super().__init__(said, family)
+        def __init__(self, said: WorkerMessage, family: object, start: object) -> None:
+            super().__init__(said, family, start)
             self.looks = 0
 
         def read_messages(self) -> list[WorkerMessage]:

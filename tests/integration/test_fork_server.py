@@ -1,0 +1,95 @@
+"""A real fork server: copies that are children of this process, found by their family's mark, as heavy as others."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from pipeprof.profiles.harness.fork_server import CopiedProcess, ForkServers
+from pipeprof.profiles.host.run_family import RunFamily, marked
+
+SECONDS = 120.0
+LINUX = sys.platform == "linux"
+
+
+def is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], SECONDS)[0])
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[ForkServers]:
+    made = ForkServers(is_readable)
+    yield made
+    made.close()
+
+
+class Worker:
+    """A worker that waits for its job, with its pipes: of commands, messages, prints and stacks."""
+
+    def __init__(self, servers: ForkServers, **variables: str) -> None:
+        self.family = RunFamily()
+        self.pipes: list[int] = []
+        for _ in range(4):
+            self.pipes += os.pipe()
+        self.process = servers.start(self.pipes, self.family, variables)
+        for theirs in (0, 3, 5, 7):
+            os.close(self.pipes[theirs])
+
+    def end(self) -> int:
+        self.family.end(self.process.pid)
+        self.family.__exit__()
+        for ours in (1, 2, 4, 6):
+            os.close(self.pipes[ours])
+        return self.process.wait()
+
+    def mark(self) -> str:
+        return self.family.environment["PIPEPROF_RUN"].split()[-1]
+
+
+def test_a_copy_is_a_child_that_carries_the_mark_of_its_family(servers: ForkServers) -> None:
+    one, other = Worker(servers), Worker(servers)
+    try:
+        assert isinstance(one.process, CopiedProcess) is LINUX
+        pid = one.process.pid
+        assert psutil.Process(pid).ppid() == os.getpid()
+        assert os.getpgid(pid) == os.getsid(pid) == pid
+        if LINUX:
+            assert pid in marked(one.mark())
+            assert pid not in marked(other.mark())
+        assert one.process.poll() is None
+    finally:
+        assert (one.end(), other.end()) == (-signal.SIGKILL, -signal.SIGKILL)
+    assert one.process.poll() == -signal.SIGKILL
+    assert marked(one.mark()) == set()
+
+
+def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: ForkServers) -> None:
+    usual, changed = Worker(servers), Worker(servers, MALLOC_ARENA_MAX="2")
+    try:
+        found = [psutil.Process(worker.process.pid).environ().get("MALLOC_ARENA_MAX") for worker in (usual, changed)]
+        assert found == [os.environ.get("MALLOC_ARENA_MAX"), "2"]
+    finally:
+        usual.end()
+        changed.end()
+
+
+def test_workers_start_in_the_usual_way_once_their_server_is_gone() -> None:
+    servers = ForkServers(is_readable)
+    before = set(psutil.Process().children())
+    try:
+        Worker(servers).end()
+        for process in set(psutil.Process().children()) - before:
+            process.kill()
+            process.wait()
+        worker = Worker(servers)
+        assert not isinstance(worker.process, CopiedProcess)
+        assert psutil.Process(worker.process.pid).ppid() == os.getpid()
+        worker.end()
+    finally:
+        servers.close()
