@@ -117,11 +117,11 @@ def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, 
 def record_live(
     case: Case, bank: Sequence[dict[str, Any]], faults: tuple[float, float], seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Let the gate decide, live, with a stall in each step and memory that is held, or without.
+    """Let the gate decide, live, with longer steps and memory that is held, or without.
 
     Args:
         case: The pipeline.
-        bank: Of the same pipeline: its step interval and its peak.
+        bank: Of the same pipeline: its peak.
         faults: What the step interval and the peak are made larger by, as shares.
         seed: Of the load.
         folder: For files.
@@ -132,13 +132,12 @@ def record_live(
     Returns:
         What was put in, the verdicts, pairs, seconds, and the values of each pair.
     """
-    stall, growth = faults
-    step_ms = median(row[side]["step_ms"] for row in bank for side in ("a", "again"))
+    slower, growth = faults
     peak = median(row[side]["peak_bytes"] for row in bank for side in ("a", "again"))
     settings = case.settings()
 
-    def side(stall_seconds: float = 0.0, hold_bytes: int = 0) -> LiveSide:
-        return LiveSide(settings, ProfileWriter(places("side", "0", folder / "side.json")), stall_seconds, hold_bytes)
+    def side(slower: float = 0.0, hold_bytes: int = 0) -> LiveSide:
+        return LiveSide(settings, ProfileWriter(places("side", "0", folder / "side.json")), slower, hold_bytes)
 
     result = Result(kind="gate", tool=Tool(version="0"), a=Side(text="A"), b=Side(text="B"))
     with Load(seed).closing() as load:
@@ -154,7 +153,7 @@ def record_live(
         load.change()
         kinds.append(load.kind)
         began = time.monotonic()
-        sides: dict[SideName, LiveSide] = {"a": side(), "b": side(stall * step_ms / 1e3, round(growth * peak))}
+        sides: dict[SideName, LiveSide] = {"a": side(), "b": side(slower, round(growth * peak))}
         measure(sides, result, SessionPlan(enough=enough, profiled=False), Silent(), lambda: None)
         seconds = time.monotonic() - began
     if any(error.code == "interrupted" for error in result.errors):
@@ -162,7 +161,7 @@ def record_live(
     conclude_gate(result)
     names = ("step_ms", "peak_bytes")
     return {
-        "slower": stall,
+        "slower": slower,
         "larger": growth,
         "exit_code": result.exit_code,
         "verdicts": {row.name: row.verdict for row in result.metrics if row.level != "off"},

@@ -185,7 +185,7 @@ def _test_itself(
     progress: RunProgress,
     judged: Mapping[str, Judged],
 ) -> None:
-    """Measure the pipeline with a stall and an allocation against itself, after it was measured unchanged."""
+    """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
     from dataclasses import replace
 
     from pipeprof.profiles.judge.live import measure
@@ -194,10 +194,8 @@ def _test_itself(
 
     faults = faults_for(result)
     changed = result.model_copy(deep=True, update={"pairs": [], "metrics": [], "errors": [], "warnings": []})
-    progress.note(
-        f"unchanged: {len(result.pairs)} pairs; now with {1e3 * faults[0]:.3g} ms in each step and more memory"
-    )
-    worse = replace(sides["b"], stall_seconds=faults[0], hold_bytes=faults[1])
+    progress.note(f"unchanged: {len(result.pairs)} pairs; now with steps {faults[0]:.0%} longer and more memory")
+    worse = replace(sides["b"], slower=faults[0], hold_bytes=faults[1])
     measure({"a": sides["a"], "b": worse}, changed, plan, progress, lambda: None)
     result.errors += changed.errors
     if changed.errors:

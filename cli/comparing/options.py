@@ -76,7 +76,7 @@ class GateOptions(SharedOptions):
     self_test: Annotated[
         bool,
         typer.Option(
-            "--self-test", help="Try the gate: it must pass the target, and fail it with a stall and more memory."
+            "--self-test", help="Try the gate: it must pass the target, and fail it with longer steps and more memory."
         ),
     ] = False
     max_pairs: Annotated[

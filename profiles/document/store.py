@@ -324,12 +324,12 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
         why = str(error) if isinstance(error, _NumberError) else "not JSON, or truncated"
         msg = f"{path} is not a saved profile: {why}"
         raise ProfileError(msg) from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
     if not _is_profile(document):
         msg = f"{path} is not a saved profile: another program wrote this JSON"
         raise ProfileError(msg)
-    if isinstance(version, bool):
-        # In Python `True` is the number 1.
+    version = document.get("schema_version")
+    if version is None or isinstance(version, bool):
+        # The field has a default, and in Python `True` is the number 1.
         msg = f"{path} is not a valid {model.__name__.lower()}: schema_version: input should be {newest}"
         raise ProfileError(msg)
     if isinstance(version, int) and version > newest:

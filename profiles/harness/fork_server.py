@@ -142,36 +142,41 @@ class ForkServers:
 
     def start(self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
         """Start a worker, as `start_process` does."""
-        copy = None
-        if _LINUX:
-            server = self._server(tuple(sorted(variables.items())))
-            copy = server.copy(pipes, family) if server is not None else None
-        return copy if copy is not None else start_process(pipes, family, variables)
+        environment = tuple(sorted(variables.items()))
+        server = self._server(environment) if _LINUX else None
+        if server is not None:
+            copy = server.copy(pipes, family)
+            if copy is not None:
+                return copy
+            # Its answer may still come, and would be taken for that to the next order.
+            self._give_up(environment)
+        return start_process(pipes, family, variables)
 
     def close(self) -> None:
         """End all servers."""
-        while self._servers:
-            self._close(next(iter(self._servers)))
+        for environment in tuple(self._servers):
+            self._give_up(environment)
 
-    def _close(self, variables: tuple[tuple[str, str], ...]) -> None:
-        server = self._servers.pop(variables)
+    def _server(self, environment: tuple[tuple[str, str], ...]) -> ForkServer | None:
+        """The server for an environment; None where there is none that can copy."""
+        if environment not in self._servers:
+            for other in [known for known in self._servers if known and environment]:
+                self._give_up(other)
+                del self._servers[other]
+            try:
+                self._servers[environment] = ForkServer(dict(environment))
+            except OSError:
+                self._servers[environment] = None
+        server = self._servers[environment]
+        if server is not None and not server.wait_until_ready(self._is_readable):
+            self._give_up(environment)
+        return self._servers[environment]
+
+    def _give_up(self, environment: tuple[tuple[str, str], ...]) -> None:
+        """End a server; workers of this environment start in the usual way from now on."""
+        server, self._servers[environment] = self._servers[environment], None
         if server is not None:
             server.close()
-
-    def _server(self, variables: tuple[tuple[str, str], ...]) -> ForkServer | None:
-        """The server for an environment; None where there is none that can copy."""
-        if variables not in self._servers:
-            for other in [known for known in self._servers if known and variables]:
-                self._close(other)
-            try:
-                self._servers[variables] = ForkServer(dict(variables))
-            except OSError:
-                self._servers[variables] = None
-        server = self._servers[variables]
-        if server is not None and not server.wait_until_ready(self._is_readable):
-            server.close()
-            server = self._servers[variables] = None
-        return server
 
 
 @contextlib.contextmanager

@@ -60,13 +60,13 @@ class LiveSide:
     Attributes:
         settings: What to measure and how.
         writer: Saves its own profile.
-        stall_seconds: Put into each batch, by a self-test.
+        slower: Share by which a self-test makes the steps longer.
         hold_bytes: Allocated and kept, by a self-test.
     """
 
     settings: RunSettings
     writer: ProfileWriter
-    stall_seconds: float = 0.0
+    slower: float = 0.0
     hold_bytes: int = 0
 
 
@@ -172,6 +172,7 @@ class _Comparison:
                 timeout=planned.timeout,
                 order="turns" if self._fit_together(planned.step.kind) else "one by one",
                 timed=self._timed,
+                slower=self._sides["b"].slower,
                 tick=lambda done, total: self._progress.tick(None, float(done), float(total)),
             )
             try:
@@ -259,7 +260,7 @@ class _Comparison:
             changed = maker.changed_file()
             if changed is not None:
                 raise SideFailedError(name, f"{changed} has changed since the session began")
-            job = maker.untouched(side.stall_seconds, side.hold_bytes, times_stages=name in self._timed)
+            job = maker.untouched(side.hold_bytes, paced=side.slower > 0, times_stages=name in self._timed)
             # What the data is was seen in the first pair.
             if self._result.data is None or job.turns is None:
                 return job

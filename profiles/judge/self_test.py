@@ -1,4 +1,4 @@
-"""A gate tried on the user's own pipeline: unchanged it must pass, with a stall and an allocation it must fail."""
+"""A gate tried on the user's own pipeline: unchanged it must pass, with longer steps and more memory it must fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
-STALL = 0.10
+SLOWER = 0.10
 """Of the step interval: the slow-down that a gate has to find in 95 of 100 sessions at least."""
 GROWTH = 0.20
 """Of the peak of memory."""
@@ -25,7 +25,7 @@ PREFIX = "self-test-"
 
 
 def faults_for(unchanged: Result) -> tuple[float, int]:
-    """The stall in seconds and the bytes to keep, from a session of the pipeline against itself.
+    """The share by which steps get longer and the bytes to keep, from a session of the pipeline against itself.
 
     Each is what a gate has to find, or what this session says that it can find, whichever is larger.
 
@@ -35,7 +35,7 @@ def faults_for(unchanged: Result) -> tuple[float, int]:
     rows = {row.name: row for row in unchanged.metrics if row.limit is None}
     step, peak = rows.get("step_ms"), rows.get("peak_bytes")
     return (
-        _size(step, STALL) * (step.a or 0.0) / 1e3 if step else 0.0,
+        _size(step, SLOWER) if step else 0.0,
         round(_size(peak, GROWTH) * (peak.a or 0.0)) if peak else 0,
     )
 
@@ -50,7 +50,7 @@ def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], ju
     Args:
         unchanged: The pipeline against itself.
         changed: The pipeline with both faults against itself.
-        faults: The stall in seconds, the bytes that were kept.
+        faults: The share by which steps got longer, the bytes that were kept.
         judged: What the gate judges.
     """
     alarms = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "regressed"]
@@ -65,7 +65,8 @@ def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], ju
         passed=not alarms and not missed,
         alarms=alarms,
         missed=missed,
-        stall_ms=1e3 * faults[0],
+        slower=faults[0],
+        measured_slower=next((row.change - 1 for row in changed.metrics if row.name == "step_ms" and row.change), None),
         hold_bytes=faults[1],
         detectable={row.name: row.resolution or 0.0 for row in rows if row.level != "off"},
         pairs=[len(unchanged.pairs), len(changed.pairs)],

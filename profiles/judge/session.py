@@ -143,6 +143,7 @@ class Session:
         timeout: Seconds without a step after which a pipeline is taken to hang.
         order: How the processes of a pair share the machine.
         timed: Sides whose processes send their stages after their last block.
+        slower: Share by which the steps of B are made longer than those of A next to it.
         tick: Receives how many blocks of how many of a pair are done.
         clock: Makes the clock that tells what of a turn went elsewhere.
     """
@@ -156,6 +157,7 @@ class Session:
         warm_seconds: float = WARM_SECONDS,
         order: Order = "turns",
         timed: Collection[str] = (),
+        slower: float = 0.0,
         tick: Callable[[int, int], None] = lambda _done, _total: None,
         clock: Callable[[], TurnClock] = TurnClock,
     ) -> None:
@@ -166,6 +168,7 @@ class Session:
         self._tick = tick
         self._clock = clock
         self._timed = timed
+        self._slower = slower
         self._graphs: dict[str, Graphs] = {}
         self.order = order
         self._intervals: dict[str, float] = {}
@@ -222,7 +225,7 @@ class Session:
             order = order_of(len(turns), number, tuple(jobs))
             blocks: dict[str, TurnEnded] = {}
             for name in order:
-                blocks[name] = self._block(name, jobs)
+                blocks[name] = self._block(name, jobs, self._pace(name, blocks.values()))
                 self._tick(len(jobs) * len(turns) + len(blocks), len(jobs) * max(wanted, len(turns) + 1))
             turns.append(Turn(order, blocks, clock.elsewhere(sum(one.cpu_seconds for one in blocks.values()))))
         # At the end of all blocks: reading graphs takes memory and time that are not the pipeline's.
@@ -239,7 +242,8 @@ class Session:
         for name in schedule(number, 1, tuple(jobs)):
             built.update(self._start({name: jobs[name]}))
             each = self._blocks_each([name])
-            blocks[name] = [self._block(name, jobs) for _ in range(each)]
+            pace = self._pace(name, [block for before in blocks.values() for block in before])
+            blocks[name] = [self._block(name, jobs, pace) for _ in range(each)]
             order += [name] * each
             self._tick(len(blocks), len(jobs))
             self._ask_for_stages(name)
@@ -266,8 +270,16 @@ class Session:
                 self._intervals[name] = ended.seconds / ended.steps
         return built
 
-    def _block(self, name: str, together: Iterable[str]) -> TurnEnded:
+    def _pace(self, name: str, before: Iterable[TurnEnded]) -> float:
+        """Seconds from batch to batch of B, if it is to be slower than what was measured before it."""
+        found = [block for block in before if block.steps]
+        if name != B or not self._slower or not found:
+            return 0.0
+        return (1 + self._slower) * sum(block.seconds for block in found) / sum(block.steps for block in found)
+
+    def _block(self, name: str, together: Iterable[str], pace: float) -> TurnEnded:
         """Measure a block; all processes of a round have blocks of as many steps."""
         interval = self._longest_interval(together)
-        request = TurnRequest("block", BLOCK_SECONDS, BLOCK_STEPS, max(SETTLE_SECONDS, interval))
+        settle = max(SETTLE_SECONDS, interval)
+        request = TurnRequest("block", BLOCK_SECONDS, BLOCK_STEPS, settle, batch_seconds=pace)
         return self._team.turn(name, request, seconds=self._timeout + 2 * BLOCK_STEPS * interval)

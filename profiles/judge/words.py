@@ -116,7 +116,8 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:
     """What a self-test says of the gate."""
-    faults = f"{milliseconds(found.stall_ms)} more in each step and {size(found.hold_bytes)} more memory"
+    slower = found.slower if found.measured_slower is None else found.measured_slower
+    faults = f"steps {percent(slower)} longer and {size(found.hold_bytes)} more memory"
     if found.passed:
         return "The gate works:", f" it passes the pipeline, and fails it with {faults}", "green"
     wrong = [f"it failed the unchanged pipeline ({listed(found.alarms)})"] if found.alarms else []

@@ -47,7 +47,7 @@ class TurnsJob:
         environment: Variables that the process is started with.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
-        stall_seconds: Added to each batch, to see whether it is found.
+        paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
     """
 
@@ -58,7 +58,7 @@ class TurnsJob:
     environment: list[tuple[str, str]] = field(default_factory=list)
     replay: ReplayJob | None = None
     times_stages: bool = False
-    stall_seconds: float = 0.0
+    paced: bool = False
     hold_bytes: int = 0
 
 
@@ -72,6 +72,7 @@ class TurnRequest:
         seconds: Length of the measured part.
         steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
+        batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
             many as the job says.
     """
@@ -80,6 +81,7 @@ class TurnRequest:
     seconds: float = 0.0
     steps: int = 1
     settle_seconds: float = 0.0
+    batch_seconds: float = 0.0
     dispatch: int | Literal["sync"] | None = None
 
 

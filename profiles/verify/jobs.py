@@ -98,15 +98,15 @@ class JobMaker:
         other.planned = replace(self.planned, dispatch=dispatch)
         return other
 
-    def untouched(self, stall_seconds: float = 0.0, hold_bytes: int = 0, *, times_stages: bool = False) -> Job:
+    def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Job:
         """A worker of the pipeline as the user made it.
 
         Args:
-            stall_seconds: Added to each batch.
             hold_bytes: Allocated and kept.
+            paced: Blocks may say how far apart its batches come.
             times_stages: Read the time of each stage in each block.
         """
-        turns = TurnsJob(stall_seconds=stall_seconds, hold_bytes=hold_bytes, times_stages=times_stages)
+        turns = TurnsJob(paced=paced, hold_bytes=hold_bytes, times_stages=times_stages)
         return self._job(self._settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:

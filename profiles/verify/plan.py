@@ -30,8 +30,10 @@ WORKERS = 4
 PROCESS_SECONDS = 2.0
 """Of the one block of a process that is measured alone."""
 PROCESS_STEPS = 24
-START_SECONDS = 3.0
-"""For TensorFlow to start, per worker and core."""
+IMPORT_SECONDS = 4.0
+"""For the import of TensorFlow, once: the workers are copies of the process that did it."""
+START_SECONDS = 1.5
+"""For a worker to start, per core."""
 OVER_BUDGET = 1.25
 """Verification lasts at most so many times its budget, starts of processes included."""
 TRIED = frozenset({"same", "order", "randomness"})
@@ -107,7 +109,7 @@ class Pace:
     Attributes:
         block: A measured turn, as long as the pipeline as it is takes.
         warm: A warm-up.
-        start_seconds: Until all workers of an edit are ready to be measured.
+        start_seconds: Until all workers of an edit are ready to be measured, TensorFlow's import not counted.
         digest_seconds: For the description of the first batches.
         round_seconds: One block of each worker.
         mode: How many processes exist at a time.
@@ -130,10 +132,11 @@ class Pace:
             first: Whether no process of the pipeline as it is exists.
         """
         rounds = math.ceil(pairs / 2)
+        loading = IMPORT_SECONDS if first else 0.0
         if self.mode == "sequential":
-            return (self.start_seconds + self.round_seconds) * rounds
+            return loading + (self.start_seconds + self.round_seconds) * rounds
         start = self.start_seconds if first or self.mode == "pairs" else self.start_seconds / 2
-        return start + self.round_seconds * rounds
+        return loading + start + self.round_seconds * rounds
 
     def least_pairs(self, pairs: int) -> int:
         """Return how many pairs stand for so many where all processes exist at once."""

@@ -130,13 +130,21 @@ def test_docstrings_and_comments_are_read() -> None:
     assert list(remarks(source)) == ["nobody", "besides", "told", "it lets go of"]
 
 
+def banned_remarks(source: str) -> list[str]:
+    """Every banned expression of the docstrings and comments of a module."""
+    # Few modules have one anywhere, in a name of a variable say; only those are taken apart, which takes longer.
+    if not banned(re.sub(r"\n\s*#:?", " ", source)):
+        return []
+    return [hit for text in remarks(source) for hit in banned(text)]
+
+
+def test_a_banned_expression_that_is_wrapped_is_found() -> None:
+    assert len(banned_remarks('"""It is\ntold."""\n\n    # it lets\n    # go of\ntold = 1\n')) == 2
+
+
 def test_docstrings_and_comments_have_no_banned_expressions() -> None:
     modules = [name for name in files() if name.endswith(".py") and name.startswith(CODE)]
-    found = {
-        name: hits
-        for name in modules
-        if (hits := [hit for text in remarks((ROOT / name).read_text(encoding="utf-8")) for hit in banned(text)])
-    }
+    found = {name: hits for name in modules if (hits := banned_remarks((ROOT / name).read_text(encoding="utf-8")))}
     assert len(modules) > 300
     assert found == {}
 

@@ -168,7 +168,7 @@ class WhySearch(Model):
 
 
 class SelfTest(Model):
-    """A gate that was tried on the user's own pipeline: what it found of a stall and an allocation."""
+    """A gate that was tried on the user's own pipeline: what it found of longer steps and an allocation."""
 
     target: str = Field(description="As given on the command line.")
     started: str
@@ -176,7 +176,8 @@ class SelfTest(Model):
     passed: bool
     alarms: list[str] = Field(description="Metrics that it called regressed though nothing had changed.")
     missed: list[str] = Field(description="Metrics that it did not call regressed though they were made worse.")
-    stall_ms: float = Field(description="Put into each step.")
+    slower: float = Field(description="Share by which its steps were to be longer.")
+    measured_slower: float | None = Field(None, description="Share by which they were, as measured.")
     hold_bytes: int = Field(description="Allocated and kept.")
     detectable: dict[str, float] = Field(
         description="By metric: the smallest change that the gate finds in 99 of 100 cases at these settings."

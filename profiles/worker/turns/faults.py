@@ -1,32 +1,44 @@
-"""Faults that a self-test puts into a pipeline: a stall in each batch, and memory that is kept."""
+"""Faults that a self-test puts into a pipeline: batches that come later, and memory that is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.profiles.worker.clocks import time
 
 
-@dataclass(frozen=True)
-class Stalled:
-    """A dataset each of whose batches comes later.
+class Paced:
+    """A dataset whose batches come no earlier than a schedule says.
 
-    Attributes:
+    A wait after each batch would not do: meanwhile, a pipeline that prefetches works on. The schedule is that of all
+    batches since its beginning: one that is late does not delay those after it.
+
+    Args:
         dataset: The user's.
-        seconds: By which each batch is late.
     """
 
-    dataset: Iterable[Any]
-    seconds: float
+    def __init__(self, dataset: Iterable[Any]) -> None:
+        self._dataset = dataset
+        self._seconds = 0.0
+        self._due = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Begin a schedule.
+
+        Args:
+            seconds: From batch to batch; 0 for as they come.
+        """
+        self._seconds = seconds
+        self._due = time.perf_counter()
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the batches of one epoch, each after a wait on the processor: a sleep would end late by itself."""
-        for batch in self.dataset:
-            until = time.perf_counter() + self.seconds
-            while time.perf_counter() < until:
-                pass
+        """Give the batches of one epoch, after waits on the processor: a sleep would end late by itself."""
+        for batch in self._dataset:
+            if self._seconds:
+                self._due += self._seconds
+                while time.perf_counter() < self._due:
+                    pass
             yield batch
 
 

@@ -23,7 +23,7 @@ from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.turns.block import BlockWindow
 from pipeprof.profiles.worker.turns.digest import digest_of
-from pipeprof.profiles.worker.turns.faults import Stalled, hold
+from pipeprof.profiles.worker.turns.faults import Paced, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ class TurnRun(JobRun):
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
         self._making_peak = 0
+        self._paced: Paced | None = None
         self._timed_steps = 0
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
@@ -168,8 +169,9 @@ class TurnRun(JobRun):
         with self._phases.enter("first_element"):
             began = time.perf_counter()
             self._held = hold(self._turns.hold_bytes)
-            dataset = Stalled(self.dataset, self._turns.stall_seconds) if self._turns.stall_seconds else self.dataset
-            self.feed = Feed(dataset, self._memory.between_epochs)
+            if self._turns.paced:
+                self._paced = Paced(self.dataset)
+            self.feed = Feed(self._paced or self.dataset, self._memory.between_epochs)
             batch = self.feed.next()
             self._filled_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]
@@ -192,8 +194,10 @@ class TurnRun(JobRun):
         feed = self.feed
         assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         before = self._timed_steps
-        # A stalled feed has no iterator of TensorFlow's own.
-        timed = self._turns.times_stages and not self._turns.stall_seconds
+        # A paced feed has no iterator of TensorFlow's own.
+        timed = self._turns.times_stages and self._paced is None
+        if self._paced is not None:
+            self._paced.begin(turn.batch_seconds)
         window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
         feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
         if step is None:
@@ -229,9 +233,8 @@ class TurnRun(JobRun):
         def finished(looked: Looked) -> str | None:
             nonlocal settled
             if looked.median_ms is not None:
-                # A stalled feed has no iterator of TensorFlow's own.
-                stalled = self._turns.stall_seconds > 0
-                parameters = self._models.parameters(self.feed) if not stalled else None
+                # A paced feed has no iterator of TensorFlow's own.
+                parameters = self._models.parameters(self.feed) if self._paced is None else None
                 reason = rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
                 settled = reason is not None and reason.startswith("settled")
                 if reason is not None:

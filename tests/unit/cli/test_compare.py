@@ -221,7 +221,7 @@ def test_a_baseline_is_written_and_what_is_judged_against_it_names_the_target(
     assert "other data" not in same.out
     assert "pipeprof gate a.yaml --self-test" in same.out
     receipt = {"target": "a.yaml", "started": "2026-01-02T03:04:05", "passed": True, "alarms": [], "missed": []}
-    receipt |= {"stall_ms": 1.0, "hold_bytes": 1, "detectable": {}, "pairs": [5, 5]}
+    receipt |= {"slower": 0.1, "hold_bytes": 1, "detectable": {}, "pairs": [5, 5]}
     Path("pipeprof-out/self-test-a.json").write_text(json.dumps({"self_test": receipt}))
     assert "never run" not in pipeprof("gate", "a.yaml", "--baseline", "base.json").out
     assert list(Path("pipeprof-out").glob("gate-a-*.json"))

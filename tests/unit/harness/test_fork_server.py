@@ -91,9 +91,10 @@ def test_a_server_that_cannot_be_started_stops_nobody(servers: ForkServers, monk
     servers.close()
 
 
-def test_a_copy_that_fails_is_started_in_the_usual_way(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_fails_to_copy_is_given_up(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "copy", lambda *_: None)
-    assert start(servers) == "new, with {}"
+    assert [start(servers), start(servers)] == ["new, with {}"] * 2
+    assert closed() == [True]
 
 
 def test_only_linux_copies(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:

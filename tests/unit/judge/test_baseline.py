@@ -182,6 +182,7 @@ def test_a_baseline_is_read_back(tmp_path):
         (baseline(complete=False).model_dump_json(), "no complete baseline"),
         (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of spec.yaml"),
         (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
+        (baseline().model_dump_json().replace('"schema_version":1,', ""), "schema_version: input should be 1"),
         (baseline().model_dump_json().replace('"order":[]', '"order":3'), "is not a valid result: pairs.0.order"),
     ],
 )

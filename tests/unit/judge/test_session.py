@@ -57,9 +57,9 @@ class Workers:
         self.alive -= set(names or self.alive)
 
 
-def session(workers: Workers, timed: tuple[str, ...] = ()) -> Session:
+def session(workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0) -> Session:
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed, clock=Quiet)
+    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed, slower=slower, clock=Quiet)
 
 
 class Quiet(TurnClock):
@@ -185,3 +185,11 @@ def test_only_the_sides_whose_stages_count_are_asked():
     workers = Workers()
     session(workers).pair(0)
     assert workers.asked == []
+
+
+@pytest.mark.parametrize("room", [3, 1])
+def test_a_slower_b_is_slower_than_what_was_measured_before_it(room):
+    workers = Workers(room=room, interval=0.02)
+    session(workers, slower=0.1).pair(0)
+    paces = {name: {round(request.batch_seconds, 9) for one, request in workers.said if one == name} for name in NAMES}
+    assert paces == {A: {0.0}, B: {0.022}, AGAIN: {0.0}}
