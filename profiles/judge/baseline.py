@@ -27,7 +27,6 @@ from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
-    from pipeprof.profiles.judge.verdicts.result import Level
 
 REFERENCE = """\
 version: 1
@@ -168,7 +167,8 @@ def rows_against(
         judged: What counts, by metric.
         how: How the sessions are compared.
     """
-    rows = []
+    rows: list[Row] = []
+    tests: dict[int, tuple[decide.MeasuredChange, float]] = {}
     for metric in kinds_of(judged):
         wanted = judged.get(metric.name, Judged(level="off"))
         earlier, later = _values(metric, baseline), _values(metric, now)
@@ -179,6 +179,8 @@ def rows_against(
         scaled = _normalised(metric, baseline, now, simulated=how.simulated) if _is_time(metric) else []
         counts = scaled if how.other_host and not _is_the_same_anywhere(metric) else [raw, *scaled]
         shown = raw in counts
+        if counts:
+            tests[len(rows)] = decide.weakest(counts, floor), floor
         rows.append(
             Row(
                 name=metric.name,
@@ -200,7 +202,14 @@ def rows_against(
             )
         )
         if wanted.limit is not None:
-            rows.append(_limit_row(metric, later, wanted.limit, wanted.level, len(now)))
+            limited = decide.estimate(metric, decide.changes(metric, [wanted.limit] * len(later), later))
+            assert limited is not None  # noqa: S101 - for the type checker: there are values
+            tests[len(rows)] = limited, 0.0
+            rows.append(_limit_row(metric, later, limited, wanted))
+    together = decide.verdicts({number: test for number, test in tests.items() if rows[number].level != "off"})
+    for number, row in enumerate(rows):
+        if row.verdict == "regressed":
+            row.verdict = together.get(number, row.verdict)
     return rows
 
 
@@ -209,10 +218,8 @@ def _agreed(found: set[_Said]) -> _Said | Literal["cannot tell"]:
     return found.pop() if len(found) == 1 else "cannot tell"
 
 
-def _limit_row(metric: MetricKind, values: Sequence[float], limit: float, level: Level, pairs: int) -> Row:
+def _limit_row(metric: MetricKind, values: Sequence[float], found: decide.MeasuredChange, wanted: Judged) -> Row:
     """Judge a value that must not be exceeded, whatever the baseline has."""
-    found = decide.estimate(metric, decide.changes(metric, [limit] * len(values), values))
-    assert found is not None  # noqa: S101 - for the type checker: there are values
     return Row(
         name=metric.name,
         title=metric.title,
@@ -223,10 +230,10 @@ def _limit_row(metric: MetricKind, values: Sequence[float], limit: float, level:
         change=found.change,
         low=found.low,
         high=found.high,
-        pairs=pairs,
+        pairs=len(values),
         floor=0.0,
-        limit=limit,
-        level=level,
+        limit=wanted.limit,
+        level=wanted.level,
         verdict=decide.verdict_of(found, 0.0),
         words=decide.words_of(metric, found, 0.0),
     )

@@ -236,6 +236,16 @@ def verdicts(tests: Mapping[Key, tuple[MeasuredChange, float]]) -> dict[Key, Ver
     return given
 
 
+def weakest(ways: Sequence[MeasuredChange], floor: float) -> MeasuredChange:
+    """Of several ways to compare the same sides, the one that says least for a regression: all have to hold.
+
+    Args:
+        ways: At least one.
+        floor: On the scale of the decision.
+    """
+    return min(ways, key=lambda found: _strength(found, floor))
+
+
 def _strength(found: MeasuredChange, floor: float) -> float:
     """How many standard errors a change is beyond the floor."""
     beyond = found.worse - floor

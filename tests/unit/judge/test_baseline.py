@@ -172,6 +172,20 @@ def test_a_baseline_is_read_back(tmp_path):
     assert len(load_baseline(path, "spec.yaml").pairs) == 5
 
 
+def test_a_regression_of_two_that_are_judged_has_to_be_clearer_than_of_one():
+    judged = {"step_ms": Judged(), "peak_bytes": Judged(level="off")}
+
+    def regressed(step: float, judged: dict[str, Judged]) -> bool:
+        rows = rows_against(session(10, 5), session(step, 5, seed=2), judged)
+        return next(row.verdict for row in rows if row.name == "step_ms") == "regressed"
+
+    steps = [10.3 + n / 200 for n in range(60)]
+    alone = [step for step in steps if regressed(step, judged)]
+    both = [step for step in steps if regressed(step, {**judged, "peak_bytes": Judged()})]
+    assert both
+    assert set(both) < set(alone)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
