@@ -13,6 +13,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
 from pipeprof.profiles.verify.plan import (
+    IMPORT_SECONDS,
     LONG_TO_MAKE,
     ChosenMode,
     Mode,
@@ -213,7 +214,10 @@ def test_the_mode_follows_the_peak_and_the_step(recorded: Recorded) -> None:
 def test_a_budget_for_processes_one_by_one_counts_each_start(recorded: Recorded) -> None:
     paces = {mode: pace_of(recorded("input-bound"), 60.0, 2.0, mode) for mode in ("alternating", "sequential")}
     assert paces["sequential"].least_pairs(12) == 2
-    assert paces["sequential"].seconds_of(4, first=True) == 2 * paces["sequential"].seconds_of(2, first=False)
+    assert paces["sequential"].seconds_of(4, first=False) == 2 * paces["sequential"].seconds_of(2, first=False)
+    assert all(
+        pace.seconds_of(4, first=True) >= IMPORT_SECONDS + pace.seconds_of(4, first=False) for pace in paces.values()
+    )
     assert too_long(paces["sequential"], 10.0, 10.0, first=True, pairs=2) is not None
 
 
