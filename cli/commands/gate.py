@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,7 +151,8 @@ def _against(
     if result.errors:
         return
     if question.given.self_test:
-        _test_itself(both, result, plan, progress, judged)
+        each = replace(plan, enough=lambda so_far: has_seen_enough(so_far, question.most, each=True))
+        _test_itself(both, result, each, progress, judged)
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
@@ -186,8 +187,6 @@ def _test_itself(
     judged: Mapping[str, Judged],
 ) -> None:
     """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
-    from dataclasses import replace
-
     from pipeprof.profiles.judge.live import measure
     from pipeprof.profiles.judge.self_test import faults_for, receipt_of
     from pipeprof.profiles.judge.verdicts.gating import FAILED, PASSED

@@ -80,7 +80,7 @@ def looks_within(most: int) -> tuple[int, ...]:
     return (*(look for look in LOOKS if look < most), most)
 
 
-def has_seen_enough(result: Result, most: int) -> bool:
+def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
     """Whether the verdict is clear, at a look, or there may be no more pairs.
 
     It is where something has regressed that must not, and where every metric that is judged is decided.
@@ -88,13 +88,14 @@ def has_seen_enough(result: Result, most: int) -> bool:
     Args:
         result: With its rows up to date.
         most: Pairs after which it ends in any case.
+        each: Whether every metric has to be decided, also where one has regressed.
     """
     count = len(result.pairs)
     if count not in looks_within(most):
         return count >= most
     judged = [row for row in result.metrics if row.level != "off"]
     failed = any(row.verdict == "regressed" for row in judged if row.level == "error")
-    return count >= most or failed or all(row.verdict != "cannot tell" for row in judged)
+    return count >= most or (failed and not each) or all(row.verdict != "cannot tell" for row in judged)
 
 
 def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:

@@ -91,6 +91,7 @@ def test_a_gate_ends_when_something_has_regressed_whatever_the_rest_is():
     step, peak = (row for row in found.metrics if row.name in ("step_ms", "peak_bytes"))
     peak.verdict = "cannot tell"
     assert has_seen_enough(found, 15)
+    assert not has_seen_enough(found, 15, each=True)
     step.level = "warn"
     assert not has_seen_enough(found, 15)
 
