@@ -4,13 +4,13 @@ Usage: ``python benchmarks/gate/bench.py --out FILE [--pairs 20] [--only NAME â€
 of four pipelines, pairs of processes are recorded (three processes each, as the gate measures them) under a load of
 the machine that changes from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by the gate,
 and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied. Then the
-gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer steps
-and memory that is held.
+gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer
+steps and memory that is held.
 
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
 of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. FILE is written after
 each pair and each decision, and a second run goes on where it ends; ``--decide`` decides again on what FILE holds, and
-measures nothing. About 75 minutes.
+measures nothing. About 85 minutes.
 """
 
 from __future__ import annotations

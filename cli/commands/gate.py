@@ -189,7 +189,7 @@ def _test_itself(
     """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
     from pipeprof.profiles.judge.live import measure
     from pipeprof.profiles.judge.self_test import faults_for, receipt_of
-    from pipeprof.profiles.judge.verdicts.gating import FAILED, PASSED
+    from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 
     faults = faults_for(result)
     changed = result.model_copy(deep=True, update={"pairs": [], "metrics": [], "errors": [], "warnings": []})
@@ -202,7 +202,8 @@ def _test_itself(
         return
     result.self_test = receipt_of(result, changed, faults, judged)
     result.verdict = "not regressed" if result.self_test.passed else "cannot tell"
-    result.exit_code = PASSED if result.self_test.passed else FAILED
+    wrong = result.self_test.alarms or result.self_test.missed
+    result.exit_code = PASSED if result.self_test.passed else FAILED if wrong else INCONCLUSIVE
 
 
 def _reference(folder: Path) -> str:

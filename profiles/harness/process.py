@@ -171,10 +171,10 @@ class WorkerProcess:
             # Allocators and libraries read their variables when they are loaded, long before the job arrives.
             variables = dict(job.turns.environment) if job.turns is not None else {}
             self._process = (start or start_process)(pipes, family, variables)
-        except OSError as error:
+        except BaseException as error:
             for descriptor in pipes:
                 os.close(descriptor)
-            if system_fault(error) is not None:
+            if not isinstance(error, OSError) or system_fault(error) is not None:
                 raise
             msg = f"the worker could not be started: {error.strerror or error}"
             raise PipeprofError(msg) from error

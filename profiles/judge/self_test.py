@@ -54,6 +54,7 @@ def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], ju
         judged: What the gate judges.
     """
     alarms = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "regressed"]
+    undecided = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "cannot tell"]
     found = {row.name for row in changed.metrics if row.verdict == "regressed" and row.limit is None}
     asked = [name for name in HELD if name in judged and judged[name].level != "off"]
     missed = [name for name in asked if name not in found]
@@ -62,8 +63,9 @@ def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], ju
         target=unchanged.b.text,
         started=unchanged.started or "",
         host=unchanged.b.host.name if unchanged.b.host else None,
-        passed=not alarms and not missed,
+        passed=not alarms and not undecided and not missed,
         alarms=alarms,
+        undecided=undecided,
         missed=missed,
         slower=faults[0],
         measured_slower=next((row.change - 1 for row in changed.metrics if row.name == "step_ms" and row.change), None),

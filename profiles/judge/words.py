@@ -121,6 +121,9 @@ def _self_test(found: SelfTest) -> tuple[str, str, str]:
     if found.passed:
         return "The gate works:", f" it passes the pipeline, and fails it with {faults}", "green"
     wrong = [f"it failed the unchanged pipeline ({listed(found.alarms)})"] if found.alarms else []
+    if found.undecided and not found.alarms and not found.missed:
+        text = f" it fails the pipeline with {faults}, but cannot tell whether the unchanged one has regressed"
+        return "The gate is inconclusive here:", f"{text} ({listed(found.undecided)})", "yellow"
     wrong += [f"with {faults}, it did not fail it for {listed(found.missed)}"] if found.missed else []
     return "The gate does not work here:", f" {'; '.join(wrong)}", "red"
 
@@ -132,7 +135,8 @@ def describe_receipt(found: SelfTest) -> str:
         for name, value in found.detectable.items()
         if name in BY_NAME
     )
-    outcome = "passed" if found.passed else "failed"
+    inconclusive = found.undecided and not found.alarms and not found.missed
+    outcome = "passed" if found.passed else "inconclusive" if inconclusive else "failed"
     return f"{outcome} {found.started[:10]}; it finds changes from: {changes}"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
-IMPORT_SECONDS = 60.0
+SERVER_SECONDS = 60.0
 """For TensorFlow to be imported, in one process; where it takes longer, each worker imports it."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that no fault of a program raises."""
@@ -153,7 +153,7 @@ class Team:
         Raises:
             InterruptedVerificationError: The user wants an end.
         """
-        until = self._clock() + IMPORT_SECONDS
+        until = self._clock() + SERVER_SECONDS
         while self._clock() < until:
             readable, _, _ = select.select([descriptor, self._signals.read_fd], [], [], LOOK_SECONDS)
             if self._signals.read_fd in readable:

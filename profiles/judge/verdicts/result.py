@@ -175,6 +175,9 @@ class SelfTest(Model):
     host: str | None = None
     passed: bool
     alarms: list[str] = Field(description="Metrics that it called regressed though nothing had changed.")
+    undecided: list[str] = Field(
+        default_factory=list, description="Metrics that it could not decide though nothing had changed."
+    )
     missed: list[str] = Field(description="Metrics that it did not call regressed though they were made worse.")
     slower: float = Field(description="Share by which its steps were to be longer.")
     measured_slower: float | None = Field(None, description="Share by which they were, as measured.")

@@ -72,6 +72,8 @@ def _copy(mark: bytes, descriptors: list[int], pages: FilePages, connection: soc
                 os.close(answer)
                 connection.close()
                 _work(mark, descriptors, pages)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(1)
     os.close(answers)
