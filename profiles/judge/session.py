@@ -36,9 +36,14 @@ FEWEST_BLOCKS = 4
 BLOCK_SECONDS = 0.2
 BLOCK_STEPS = 3
 """Of a block, at least: the interval is measured from step to step."""
+LONG_BLOCK_STEPS = 6
+LONG_BLOCK_SECONDS = 0.6
+"""A block of long steps ends after the first of these: what is dropped at its beginning is then a quarter of it."""
 SETTLE_SECONDS = 0.03
-"""Of a block, not counted: threads have just been started again."""
-PROCESS_SECONDS = 3.3
+"""Of a block, not counted: threads have just been started again. It is one step at least."""
+DROPPED_STEPS = 2
+"""Of a block of long steps: the one that was stopped in its middle, and the one after it."""
+PROCESS_SECONDS = 6.4
 """That all blocks of a process take, where fewer of them are enough for it."""
 WARM_SECONDS = 0.5
 """Of a warm-up, at most: it ends as soon as the step time has settled."""
@@ -100,11 +105,23 @@ def blocks_of(interval: float) -> int:
 
     Example:
         >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
-        [14, 8, 4, 4]
+        [14, 10, 6, 4]
     """
-    # Of long steps, one or two are taken before the first that counts.
-    block = max(BLOCK_SECONDS + SETTLE_SECONDS, (BLOCK_STEPS + 1.5) * interval)
+    block = block_seconds(interval) + max(SETTLE_SECONDS, DROPPED_STEPS * interval)
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
+
+
+def block_seconds(interval: float) -> float:
+    """How long the counted part of a block is.
+
+    Args:
+        interval: Longest step interval of the processes, in seconds.
+
+    Example:
+        >>> [round(block_seconds(interval), 2) for interval in (0.001, 0.08, 0.15, 2.0)]
+        [0.2, 0.48, 0.6, 6.0]
+    """
+    return max(BLOCK_SECONDS, BLOCK_STEPS * interval, min(LONG_BLOCK_STEPS * interval, LONG_BLOCK_SECONDS))
 
 
 def order_of(turn: int, number: int, names: Sequence[str] = NAMES) -> tuple[str, ...]:
@@ -280,6 +297,5 @@ class Session:
     def _block(self, name: str, together: Iterable[str], pace: float) -> TurnEnded:
         """Measure a block; all processes of a round have blocks of as many steps."""
         interval = self._longest_interval(together)
-        settle = max(SETTLE_SECONDS, interval)
-        request = TurnRequest("block", BLOCK_SECONDS, BLOCK_STEPS, settle, batch_seconds=pace)
-        return self._team.turn(name, request, seconds=self._timeout + 2 * BLOCK_STEPS * interval)
+        request = TurnRequest("block", block_seconds(interval), BLOCK_STEPS, SETTLE_SECONDS, batch_seconds=pace)
+        return self._team.turn(name, request, seconds=self._timeout + 2 * request.seconds)

@@ -119,13 +119,16 @@ def test_a_side_that_fails_is_named(failing, side):
     assert workers.alive == set()
 
 
-@pytest.mark.parametrize(("interval", "blocks", "settle"), [(0.01, 14, 0.03), (0.08, 8, 0.08), (2.0, 4, 2.0)])
-def test_slow_steps_make_fewer_blocks(interval, blocks, settle):
+@pytest.mark.parametrize(
+    ("interval", "blocks", "seconds"), [(0.01, 14, 0.2), (0.08, 10, 0.48), (0.15, 6, 0.6), (2.0, 4, 6.0)]
+)
+def test_slow_steps_make_longer_blocks_and_fewer_of_them(interval, blocks, seconds):
     workers = Workers(interval=interval)
     pair = session(workers).pair(1)
     assert pair.order == schedule(1, blocks)
     assert {request.steps for _, request in workers.said} == {3}
-    assert {request.settle_seconds for _, request in workers.said} == {settle}
+    assert {request.seconds for _, request in workers.said} == {pytest.approx(seconds)}
+    assert {request.settle_seconds for _, request in workers.said} == {0.03}
 
 
 def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
