@@ -32,13 +32,11 @@ def compare(given: CompareOptions) -> None:
     Each pair is fresh processes of both sides, measured in turns. A and B are specs, file.py:function, git:REF (the
     other target at that ref), git:REF:PATH, or profiles that `pipeprof run` saved.
     """
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
     from pipeprof.cli import options, output
     from pipeprof.cli.comparing.session import compared, end_of, live, warn_of_steps
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.git_refs import folder_for_trees
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
 
     options.choice("--color", given.color, options.COLORS)
@@ -49,9 +47,9 @@ def compare(given: CompareOptions) -> None:
     if given.b is None and not given.b_sets:
         msg = "compare needs two pipelines: give another target, or --b-set PATH=VALUE to change the first one"
         raise UsageError(msg)
-    with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
+    with folder_for_trees() as folder:
         second = given.b if given.b is not None else given.a
-        a, b = read_sides(given, given.a, second, Path(folder), given.b_sets or ())
+        a, b = read_sides(given, given.a, second, folder, given.b_sets or ())
         for side in (a, b):
             if given.why and side.settings is None:
                 msg = f"--why measures, but {side.shown.text} is a saved profile: give the spec or the function"

@@ -51,12 +51,11 @@ def gate(given: GateOptions) -> None:
     Both are measured now, in pairs of fresh processes, until the answer is clear. Exit code 0: passed; 3: failed; 4:
     inconclusive.
     """
-    from tempfile import TemporaryDirectory
-
     from pipeprof.cli import options, output
     from pipeprof.cli.comparing.session import compared
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.git_refs import folder_for_trees
     from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
     from pipeprof.profiles.judge.verdicts.gating import judged_of
 
@@ -67,11 +66,11 @@ def gate(given: GateOptions) -> None:
         given.out, given.form, json=given.json, force=given.force, command="gate", redact=given.redact
     )
     _check_ways(given)
-    with TemporaryDirectory(prefix="pipeprof-refs-") as folder:
+    with folder_for_trees() as folder:
         first, second = given.against or given.target, given.target
         if given.baseline is not None:
-            first, second = given.target, _reference(Path(folder))
-        a, b = read_sides(given, first, second, Path(folder))
+            first, second = given.target, _reference(folder)
+        a, b = read_sides(given, first, second, folder)
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +17,10 @@ from tempfile import TemporaryDirectory
 from pipeprof.pipelines.errors import ProfileError
 
 PREFIX = "git:"
+TREES = "pipeprof-refs-"
+"""Beginning of the names of the temporary folders that trees are checked out into."""
+NEW_SECONDS = 60.0
+"""A folder of this age or less may be about to be locked by the command that made it."""
 _SECONDS = 120
 _CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out"})
 _CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
@@ -56,6 +65,43 @@ def parse_ref(text: str) -> RefTarget | None:
         return None
     ref, _, path = text.removeprefix(PREFIX).partition(":")
     return RefTarget(ref, path or None)
+
+
+@contextlib.contextmanager
+def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
+    """Make a temporary folder; those that killed commands left, which are not locked, are removed.
+
+    Args:
+        within: Where; None for the system's folder for temporary files.
+    """
+    with TemporaryDirectory(prefix=TREES, dir=within) as folder, _held(Path(folder)):
+        for other in Path(within or tempfile.gettempdir()).glob(f"{TREES}*"):
+            with contextlib.suppress(OSError):
+                _remove_abandoned(other)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of this user's that is not new and not locked; links in it are not followed."""
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and time.time() - found.st_ctime > NEW_SECONDS:
+        with _held(folder):
+            shutil.rmtree(folder)
 
 
 def check_out(ref: str, near: Path, into: Path) -> CheckedOut:

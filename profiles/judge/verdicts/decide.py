@@ -7,7 +7,9 @@ whole interval is beyond the floor; it has not where the whole interval is befor
 
 The spread of the changes is estimated from them, and from what the two processes of A differ by in each pair, which
 has the same cause: with both, five pairs tell the spread as well as ten. That takes processes of A and B to vary alike.
-Where the changes vary by much more than the processes of A do (`ALIKE`), only the changes count.
+Where the changes vary by much more or much less than the processes of A do (`ALIKE`), only the changes count. They vary
+by less where the machine drifts within a turn: B stands between the two of A, so that a drift cancels in its change,
+and not in what the two of A differ by.
 
 So both errors are bounded at the floor itself: a change of exactly the floor is called either way in about 1 % of
 looks, and of two equal pipelines the wrong verdict needs the whole floor and the half-width of the interval.
@@ -38,8 +40,8 @@ PAIRS = 5
 MAX_PAIRS = 15
 LOOKS = (4, 6, 8, 11, 15)
 """Numbers of pairs after which a gate looks."""
-ALIKE = 2.0
-"""Variance of a change over that of a process of A, above which B is taken to vary more; 1.5 if it varies as much."""
+ALIKE = (0.5, 2.0)
+"""Variance of a change over that of a process of A, between which both tell the same spread; 1.5 if B varies as A."""
 FAR = 200
 """Pairs above which it is not worth saying how many more would settle a verdict."""
 
@@ -102,9 +104,9 @@ def estimate(metric: MetricKind, worse: Sequence[float], same: Sequence[float] =
         >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11])
         >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
         (1.105, 1.062, 1.151)
-        >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11], [0.01, 0.0, -0.01])
+        >>> found = estimate(BY_NAME["step_ms"], [0.09, 0.10, 0.11], [0.014, 0.0, -0.014])
         >>> round(found.change, 3), round(found.low, 3), round(found.high, 3)
-        (1.105, 1.085, 1.126)
+        (1.105, 1.084, 1.127)
     """
     if not worse:
         return None
@@ -125,7 +127,8 @@ def _standard_error(worse: Sequence[float], same: Sequence[float]) -> tuple[floa
     squares, freedom = (count - 1) * variance(worse), count - 1
     if len(same) == count:
         of_a = sum(value**2 for value in same) / 2
-        if squares / freedom <= ALIKE * of_a / count:
+        fewest, most = (bound * of_a / count for bound in ALIKE)
+        if fewest <= squares / freedom <= most:
             squares, freedom = squares + 1.5 * of_a, freedom + count
     return math.sqrt(squares / freedom / count), freedom
 

@@ -148,7 +148,9 @@ def sessions(true: float, spread: float, noisier: float, count: int = 1000):
 @pytest.mark.parametrize("spread", [0.005, 0.02, 0.05])
 @pytest.mark.parametrize("noisier", [1.0, 2.0])
 def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread, noisier):
-    assert sum(verdict == wrong for verdict in sessions(true, spread, noisier)) <= 10
+    # Where nothing else is near one in a hundred, a few sessions show it.
+    count = 4000 if (spread, noisier) == (0.05, 2.0) else 1000
+    assert sum(verdict == wrong for verdict in sessions(true, spread, noisier, count)) <= count / 100
 
 
 @pytest.mark.parametrize("noisier", [0.3, 1.0, 1.5, 2.0, 3.0])
@@ -171,6 +173,9 @@ def test_both_processes_of_a_tell_the_spread_too():
     # B varies much more than A: only its own changes tell.
     wild = decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3], same)
     assert wild == decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3])
+    # The machine drifts within a turn, which cancels in the change alone.
+    drifting = decide.estimate(STEP, worse, [0.1, -0.1, 0.05, 0.1])
+    assert drifting == alone
 
 
 def test_rows_compare_b_with_both_processes_of_a():
