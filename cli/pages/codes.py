@@ -62,7 +62,7 @@ _WARNINGS = {
         "Treat the numbers as those of a warm page cache.",
     ),
     "disturbed": (
-        "Other processes used the cores that the pipeline's threads waited for.",
+        "Other processes, or other machines of the same host, used the cores while the pipeline was measured.",
         "Repeat the measurement on an idle machine.",
     ),
     "forked": (

@@ -32,7 +32,7 @@ from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearc
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.versions import versions_between
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-from pipeprof.profiles.judge.words import conclude
+from pipeprof.profiles.judge.words import conclude, disturbance_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -282,6 +282,13 @@ class _Comparison:
             self._take(pair, at - began)
             result.order = session.order
             self._save()
+        self._note_disturbance()
+
+    def _note_disturbance(self) -> None:
+        """Warn where something else had much of the cores: more pairs help little there."""
+        message = disturbance_of(self._result.pairs)
+        if message is not None:
+            self._result.warnings.append(message)
 
     def _take(self, pair: Pair, at: float) -> None:
         result = self._result
@@ -297,7 +304,9 @@ class _Comparison:
         for key, (name, process) in processes.items():
             side = result.a if name == "a" else result.b
             values[key] = process.values(side.elements_per_batch) | self._stage_values(name, process)
-        result.pairs.append(PairValues(order=list(pair.order), **values, started_s=round(at, 2)))
+        result.pairs.append(
+            PairValues(order=list(pair.order), **values, started_s=round(at, 2), elsewhere_share=pair.elsewhere)
+        )
         if result.data is None:
             # The two processes of A show what A itself reproduces.
             found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host.machine import SystemTimes, system_times
@@ -97,3 +98,17 @@ def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
         wanted: Number of turns that count.
     """
     return len(turns) >= wanted and (len(undisturbed(turns)) >= wanted or len(turns) >= int(MOST_TURNS * wanted))
+
+
+def share_elsewhere(turns: Sequence[Turn]) -> float | None:
+    """The share of the cores' time that something else takes in a usual turn; None where not known.
+
+    Args:
+        turns: Those that count.
+
+    Example:
+        >>> share_elsewhere([Turn((), {}, share) for share in (0.1, 0.3, 0.2)])
+        0.2
+    """
+    shares = [turn.elsewhere for turn in turns if turn.elsewhere is not None]
+    return median(shares) if shares else None

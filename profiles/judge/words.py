@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import DISTURBED_FROM
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.verdicts.gating import has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Metric, Result, SelfTest
+    from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Metric, PairValues, Result, SelfTest
 
 
 _LABELS = {
@@ -24,6 +28,22 @@ _GATE = {
     "regressed": ("Failed:", "red"),
     "cannot tell": ("Inconclusive:", "yellow"),
 }
+
+
+def disturbance_of(pairs: Sequence[PairValues]) -> Message | None:
+    """Warn where something else had much of the cores: more pairs help little there.
+
+    Args:
+        pairs: Of a session.
+    """
+    shares = [pair.elsewhere_share for pair in pairs if pair.elsewhere_share is not None]
+    if not shares or fmean(shares) < DISTURBED_FROM:
+        return None
+    text = (
+        f"Other processes and other machines took {percent(fmean(shares))} of the cores' time, so pairs may differ by "
+        "more than the pipelines do. Measure again on a free machine."
+    )
+    return Message(code="disturbed", message=text)
 
 
 def value_text(metric: Metric, value: float | None) -> str:

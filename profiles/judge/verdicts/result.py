@@ -85,6 +85,9 @@ class PairValues(Model):
     b: dict[str, float]
     again: dict[str, float] | None = Field(None, description="Of another process of A: what the machine makes of it.")
     started_s: float | None = Field(None, description="Seconds since the session began.")
+    elsewhere_share: float | None = Field(
+        None, description="Of the cores' time, what other processes and other machines took in the median turn."
+    )
 
 
 class StageChange(Model):

@@ -10,6 +10,8 @@ from pipeprof.profiles.host.machine import SystemTimes
 from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, order_of, schedule
 from pipeprof.profiles.judge.turns import Turn, TurnClock, are_enough, undisturbed
+from pipeprof.profiles.judge.verdicts.result import PairValues
+from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
@@ -196,3 +198,19 @@ def test_a_slower_b_is_slower_than_what_was_measured_before_it(room):
     session(workers, slower=0.1).pair(0)
     paces = {name: {round(request.batch_seconds, 9) for one, request in workers.said if one == name} for name in NAMES}
     assert paces == {A: {0.0}, B: {0.022}, AGAIN: {0.0}}
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"), [((0.3, 0.1), "took 20 % of the cores'"), ((0.02, 0.15), None), ((), None)]
+)
+def test_a_disturbed_session_says_so(shares, said):
+    pairs = [PairValues(order=[], a={}, b={}, elsewhere_share=share) for share in (None, *shares)]
+    message = disturbance_of(pairs)
+    assert message is None if said is None else said in message.message
+
+
+def test_a_pair_knows_what_went_elsewhere():
+    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
+    one = Session(cast("Team", Workers()), jobs, timeout=60.0, clock=lambda: Quiet(range(100)))
+    assert one.pair(0).elsewhere == 0.4
+    assert session(Workers(room=1)).pair(0).elsewhere is None
