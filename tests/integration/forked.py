@@ -133,6 +133,7 @@ class Started(ABC):
     """A command that runs.
 
     Attributes:
+        pid: Of the command's process.
         stderr: What it says, as it says it.
         returncode: As of a `subprocess.Popen`, once `communicate` has returned.
         left: Processes that were there when it had ended; they have ended as well when `communicate` returns.
@@ -143,6 +144,7 @@ class Started(ABC):
         self._order = _Order(code, list(arguments), str(folder), dict(environment), self._out.name, _PATH)
         self.returncode: int | None = None
         self.left: list[int] = []
+        self.pid: int
         self.stderr: IO[str]
 
     @abstractmethod
@@ -180,7 +182,7 @@ class _Copied(Started):
             connection.close()
         self.stderr = os.fdopen(os.dup(said.fileno()), encoding="utf-8")
         said.close()
-        self.pid: int = self._reports.recv()
+        self.pid = self._reports.recv()
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -252,6 +254,7 @@ class _Fresh(Started):
             )
         assert self._process.stderr is not None
         self.stderr = self._process.stderr
+        self.pid = self._process.pid
 
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)

@@ -73,7 +73,9 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
     assert document["verdict"] == "cannot tell"
     assert document["a"]["ref"]
     assert document["b"]["dirty"] is True
-    assert [warning["code"] for warning in document["warnings"]] == ["dirty-tree", "other-batches"]
+    # Other tests may run at the same time.
+    codes = [warning["code"] for warning in document["warnings"] if warning["code"] != "disturbed"]
+    assert codes == ["dirty-tree", "other-batches"]
     (pair,) = document["pairs"]
     assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (64, 128)
     assert {"step_ms", "peak_bytes", "first_batch_s", "elements_per_second"} <= set(pair["a"]) & set(pair["b"]) & set(
