@@ -216,3 +216,55 @@ def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
     found = bench.measure_module._turns(team, names, 1.0)
     assert (found["chosen", 0].speedup.pairs, found["chosen", 0].speedup.value) == (6, pytest.approx(2.0))
     assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"] / 2
+
+
+@pytest.fixture
+def planted() -> ModuleType:
+    return loaded("attribution/planted.py")
+
+
+@pytest.mark.parametrize(
+    ("tries", "measured", "holds", "disturbed"),
+    [
+        ([(True, False)], 1, True, False),
+        ([(True, True)], 1, True, False),
+        ([(False, False)], 1, False, False),
+        ([(False, True), (True, False)], 2, True, False),
+        ([(False, True), (False, False)], 2, False, False),
+        ([(False, True)] * 4, 3, False, True),
+    ],
+)
+def test_a_planted_case_is_measured_again_only_where_its_report_says_disturbed(
+    planted: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tries: list[tuple[bool, bool]],
+    measured: int,
+    holds: bool,
+    disturbed: bool,
+) -> None:
+    left = iter(tries)
+
+    def measure(*_: object) -> tuple[object, dict[str, object]]:
+        held, said = next(left)
+        return held, {"warnings": [{"code": "disturbed"}] if said else []}
+
+    monkeypatch.setattr(planted, "measure", measure)
+    plan = planted.Plan("time", 5, lambda held, _: ({}, {"shares": held}), lambda _: "", ("warnings",))
+    figures = plan.run("case")["figures"]
+    assert (figures["holds"], figures["disturbed"]) == (holds, disturbed)
+    assert len(figures["disturbed_tries"]) == measured - 1
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        ([{"holds": True}, {"holds": True, "disturbed": False}], "holds"),
+        ([{"holds": True}, {"holds": False, "disturbed": True}], "cannot tell"),
+        ([{"holds": False}, {"holds": False, "disturbed": True}], "does not hold"),
+    ],
+)
+def test_attribution_cannot_tell_where_only_disturbed_cases_do_not_hold(
+    cases: list[dict[str, bool]], said: str
+) -> None:
+    bench = loaded("attribution/bench.py")
+    assert bench.outcome(dict(enumerate(cases))) == said
