@@ -10,7 +10,7 @@ steps and memory that is held.
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
 of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. FILE is written after
 each pair and each decision, and a second run goes on where it ends; ``--decide`` decides again on what FILE holds, and
-measures nothing. About 85 minutes.
+measures nothing. About 95 minutes.
 """
 
 from __future__ import annotations

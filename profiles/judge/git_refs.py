@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from pipeprof.pipelines.errors import ProfileError
 
 PREFIX = "git:"
-TREES = "pipeprof-refs-"
-"""Beginning of the names of the temporary folders that trees are checked out into."""
+TREES = "pipeprof-trees-"
+"""Beginning of the names of the temporary folders that trees are checked out into, locked by who made them."""
 NEW_SECONDS = 60.0
 """A folder of this age or less may be about to be locked by the command that made it."""
 _SECONDS = 120
@@ -74,7 +74,10 @@ def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
     Args:
         within: Where; None for the system's folder for temporary files.
     """
-    with TemporaryDirectory(prefix=TREES, dir=within) as folder, _held(Path(folder)):
+    with TemporaryDirectory(prefix=TREES, dir=within) as folder, contextlib.ExitStack() as held:
+        # Where a file system has no locks, nothing is removed either.
+        with contextlib.suppress(OSError):
+            held.enter_context(_held(Path(folder)))
         for other in Path(within or tempfile.gettempdir()).glob(f"{TREES}*"):
             with contextlib.suppress(OSError):
                 _remove_abandoned(other)
@@ -86,7 +89,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        OSError: Another process holds it, or the file system has no locks.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -1,5 +1,9 @@
+"""Temporary folders of trees: those of killed commands go, those of others stay."""
+
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -54,3 +58,13 @@ def test_a_link_is_not_followed(abandoned: Path):
     link.symlink_to(abandoned.parent / "data")
     with folder_for_trees(abandoned.parent):
         assert (abandoned.parent / "data" / "kept.bin").exists()
+
+
+def test_where_there_are_no_locks_nothing_is_removed(abandoned: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with folder_for_trees(abandoned.parent) as folder:
+        assert folder.is_dir()
+        assert abandoned.is_dir()
