@@ -131,7 +131,7 @@ def _against(
     from pipeprof.cli.comparing.session import end_of, live, warn_of_steps
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.self_test import latest_receipt
+    from pipeprof.profiles.judge.self_test import conclude_self_test, latest_receipt
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
     from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
@@ -151,7 +151,9 @@ def _against(
         return
     if question.given.self_test:
         each = replace(plan, enough=lambda so_far: has_seen_enough(so_far, question.most, each=True))
-        _test_itself(both, result, each, progress, judged)
+        _test_itself(both, result, each, progress, save)
+        if not result.errors:
+            conclude_self_test(result, judged)
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
@@ -183,26 +185,29 @@ def _test_itself(
     result: Result,
     plan: SessionPlan,
     progress: RunProgress,
-    judged: Mapping[str, Judged],
+    save: Callable[[], object],
 ) -> None:
     """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
     from pipeprof.profiles.judge.live import measure
-    from pipeprof.profiles.judge.self_test import faults_for, receipt_of
-    from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
+    from pipeprof.profiles.judge.self_test import faults_for
+    from pipeprof.profiles.judge.verdicts.result import WorseSession
 
     faults = faults_for(result)
     changed = result.model_copy(deep=True, update={"pairs": [], "metrics": [], "errors": [], "warnings": []})
+
+    def save_both() -> None:
+        result.worse = WorseSession(
+            slower=faults[0], hold_bytes=faults[1], metrics=changed.metrics, pairs=changed.pairs
+        )
+        save()
+
     progress.note(f"unchanged: {len(result.pairs)} pairs; now with steps {faults[0]:.0%} longer and more memory")
     worse = replace(sides["b"], slower=faults[0], hold_bytes=faults[1])
-    measure({"a": sides["a"], "b": worse}, changed, plan, progress, lambda: None)
+    measure({"a": sides["a"], "b": worse}, changed, plan, progress, save_both)
     result.errors += changed.errors
+    result.warnings += [one for one in changed.warnings if one not in result.warnings]
     if changed.errors:
         result.exit_code = changed.exit_code
-        return
-    result.self_test = receipt_of(result, changed, faults, judged)
-    result.verdict = "not regressed" if result.self_test.passed else "cannot tell"
-    wrong = result.self_test.alarms or result.self_test.missed
-    result.exit_code = PASSED if result.self_test.passed else FAILED if wrong else INCONCLUSIVE
 
 
 def _reference(folder: Path) -> str:

@@ -31,7 +31,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
-    if not result.metrics or not result.pairs or (result.self_test is not None and result.kind == "self-test"):
+    if not result.metrics or not result.pairs or result.kind not in _PAIRS:
         return None
     return _after_pairs(result)
 

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.comparing.causes import causes
 from pipeprof.cli.comparing.next_step import next_command, self_test_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
-from pipeprof.profiles.judge.words import describe_change, describe_interval, describe_receipt, headline, value_text
+from pipeprof.profiles.judge.words import (
+    describe_change,
+    describe_faults,
+    describe_interval,
+    describe_receipt,
+    headline,
+    value_text,
+)
 from pipeprof.profiles.wording import percent, place_of, significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.judge.verdicts.result import Metric, Result, Side, StageChange
+    from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 
 _KEY = 6
 _COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
@@ -35,10 +42,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     for problem in result.errors:
         yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
-    if result.metrics:
-        yield Heading("Metrics", _conditions(result))
-        yield _metrics(result.metrics)
-        yield from _resolution(result.metrics)
+    yield from _measured(result)
     if result.data:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
     yield from _stages(result.stages, verbose=verbose)
@@ -48,7 +52,9 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
             yield Prose(change, hang=2)
     yield from causes(result)
     if verbose:
-        yield from _pairs(result)
+        yield from _pairs(result.metrics, result.pairs)
+        if result.worse is not None:
+            yield from _pairs(result.worse.metrics, result.worse.pairs, ", with faults in B")
     if result.self_test is not None:
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
     elif result.kind == "gate":
@@ -62,6 +68,19 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield Command("Saved", saved, width=_KEY)
     if (following := next_command(result)) is not None:
         yield Command("Next", following[0], width=_KEY, note=following[1])
+
+
+def _measured(result: Result) -> Iterator[Block]:
+    """All metrics; those of a self-test without and with faults."""
+    if result.metrics:
+        yield Heading("Metrics", _conditions(result))
+        yield _metrics(result.metrics)
+        yield from _resolution(result.metrics)
+    worse = result.worse
+    if worse is not None and worse.metrics:
+        faults = describe_faults(worse.slower, worse.hold_bytes)
+        yield Heading("Metrics with faults", f"{_count(worse.pairs)}, B with {faults}")
+        yield _metrics(worse.metrics)
 
 
 def _headline(result: Result) -> Block:
@@ -84,12 +103,15 @@ def _side(name: str, side: Side) -> Iterator[Block]:
 
 
 def _conditions(result: Result) -> str:
-    count = len(result.pairs)
-    if not count:
+    if not result.pairs:
         return "one process each, measured earlier: no interval"
     how = "in turns" if result.order == "turns" else "one after the other"
     step = f" · step {result.step}" if result.step and result.step != "none" else ""
-    return f"{count} pair{'s' if count > 1 else ''} of fresh processes, {how}{step}"
+    return f"{_count(result.pairs)} of fresh processes, {how}{step}"
+
+
+def _count(pairs: Sequence[PairValues]) -> str:
+    return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''}"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Table:
@@ -161,14 +183,14 @@ def _share(value: float | None) -> str:
     return percent(value) if value is not None else ""
 
 
-def _pairs(result: Result) -> Iterator[Block]:
-    names = [metric.name for metric in result.metrics if metric.level != "off"]
-    titles = {metric.name: metric for metric in result.metrics}
-    for name in names:
-        yield Heading("Pairs", titles[name].title)
+def _pairs(metrics: Sequence[Metric], pairs: Sequence[PairValues], note: str = "") -> Iterator[Block]:
+    for metric in metrics:
+        if metric.level == "off" or metric.limit is not None:
+            continue
+        yield Heading("Pairs", f"{metric.title}{note}")
         cells = [
-            [value_text(titles[name], values.get(name)) for values in (pair.a, pair.b, pair.again or {})]
-            for pair in result.pairs
+            [value_text(metric, values.get(metric.name)) for values in (pair.a, pair.b, pair.again or {})]
+            for pair in pairs
         ]
         yield Table(
             [

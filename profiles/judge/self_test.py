@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 from pipeprof.profiles.judge.verdicts.metrics import FLOOR
-from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest
+from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
 
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
@@ -44,35 +45,48 @@ def _size(row: Metric, least: float) -> float:
     return max(least, row.floor + FLOOR, row.resolution or 0.0)
 
 
-def receipt_of(unchanged: Result, changed: Result, faults: tuple[float, int], judged: Mapping[str, Judged]) -> SelfTest:
+def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
+    """Write the receipt, the verdict and the exit code into the result of both sessions.
+
+    Args:
+        result: The pipeline against itself, and with faults against itself.
+        judged: What the gate judges.
+    """
+    assert result.worse is not None  # noqa: S101 - for the type checker: it was measured
+    receipt = result.self_test = receipt_of(result, result.worse, judged)
+    result.verdict = "not regressed" if receipt.passed else "cannot tell"
+    wrong = receipt.alarms or receipt.missed
+    result.exit_code = PASSED if receipt.passed else FAILED if wrong else INCONCLUSIVE
+
+
+def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
     """What the two sessions say of the gate.
 
     Args:
         unchanged: The pipeline against itself.
-        changed: The pipeline with both faults against itself.
-        faults: The share by which steps got longer, the bytes that were kept.
+        worse: The pipeline with both faults against itself.
         judged: What the gate judges.
     """
-    alarms = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "regressed"]
-    undecided = [row.name for row in unchanged.metrics if row.level != "off" and row.verdict == "cannot tell"]
-    found = {row.name for row in changed.metrics if row.verdict == "regressed" and row.limit is None}
+    rows = [row for row in unchanged.metrics if row.level != "off"]
+    verdicts = {row.name: row.verdict for row in worse.metrics if row.limit is None}
     asked = [name for name in HELD if name in judged and judged[name].level != "off"]
-    missed = [name for name in asked if name not in found]
-    rows = [row for row in unchanged.metrics if row.resolution is not None and row.limit is None]
-    return SelfTest(
+    found = SelfTest(
         target=unchanged.b.text,
         started=unchanged.started or "",
         host=unchanged.b.host.name if unchanged.b.host else None,
-        passed=not alarms and not undecided and not missed,
-        alarms=alarms,
-        undecided=undecided,
-        missed=missed,
-        slower=faults[0],
-        measured_slower=next((row.change - 1 for row in changed.metrics if row.name == "step_ms" and row.change), None),
-        hold_bytes=faults[1],
-        detectable={row.name: row.resolution or 0.0 for row in rows if row.level != "off"},
-        pairs=[len(unchanged.pairs), len(changed.pairs)],
+        passed=False,
+        alarms=[row.name for row in rows if row.verdict == "regressed"],
+        undecided=[row.name for row in rows if row.verdict == "cannot tell"],
+        missed=[name for name in asked if verdicts.get(name, "not regressed") == "not regressed"],
+        worse_undecided=[name for name in asked if verdicts.get(name) == "cannot tell"],
+        slower=worse.slower,
+        measured_slower=next((row.change - 1 for row in worse.metrics if row.name == "step_ms" and row.change), None),
+        hold_bytes=worse.hold_bytes,
+        detectable={row.name: row.resolution for row in rows if row.resolution is not None and row.limit is None},
+        pairs=[len(unchanged.pairs), len(worse.pairs)],
     )
+    found.passed = not (found.alarms or found.undecided or found.missed or found.worse_undecided)
+    return found
 
 
 def latest_receipt(folder: Path, target: str) -> SelfTest | None:

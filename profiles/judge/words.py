@@ -136,16 +136,34 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:
     """What a self-test says of the gate."""
-    slower = found.slower if found.measured_slower is None else found.measured_slower
-    faults = f"steps {percent(slower)} longer and {size(found.hold_bytes)} more memory"
+    faults = describe_faults(found.slower, found.hold_bytes)
     if found.passed:
         return "The gate works:", f" it passes the pipeline, and fails it with {faults}", "green"
-    wrong = [f"it failed the unchanged pipeline ({listed(found.alarms)})"] if found.alarms else []
-    if found.undecided and not found.alarms and not found.missed:
-        text = f" it fails the pipeline with {faults}, but cannot tell whether the unchanged one has regressed"
-        return "The gate is inconclusive here:", f"{text} ({listed(found.undecided)})", "yellow"
-    wrong += [f"with {faults}, it did not fail it for {listed(found.missed)}"] if found.missed else []
+    wrong = [f"it failed the unchanged pipeline ({_titles(found.alarms)})"] if found.alarms else []
+    wrong += [f"with {faults}, it passed it for {_titles(found.missed)}"] if found.missed else []
+    if not wrong:
+        doubts = []
+        if found.undecided:
+            doubts.append(f"whether the unchanged pipeline has regressed ({_titles(found.undecided)})")
+        if found.worse_undecided:
+            doubts.append(f"whether it has with {faults} ({_titles(found.worse_undecided)})")
+        return "The gate is inconclusive here:", f" it cannot tell {' and '.join(doubts)}", "yellow"
     return "The gate does not work here:", f" {'; '.join(wrong)}", "red"
+
+
+def describe_faults(slower: float, held: int) -> str:
+    """What a self-test changes in a pipeline.
+
+    Args:
+        slower: Share by which the steps are longer.
+        held: Bytes that are allocated and kept.
+    """
+    return f"steps {percent(slower)} longer and {size(held)} more memory"
+
+
+def _titles(names: Sequence[str]) -> str:
+    """Metrics by their titles; a stage's by the name that its budget has."""
+    return listed([BY_NAME[name].title if name in BY_NAME else name for name in names])
 
 
 def describe_receipt(found: SelfTest) -> str:
@@ -155,8 +173,7 @@ def describe_receipt(found: SelfTest) -> str:
         for name, value in found.detectable.items()
         if name in BY_NAME
     )
-    inconclusive = found.undecided and not found.alarms and not found.missed
-    outcome = "passed" if found.passed else "inconclusive" if inconclusive else "failed"
+    outcome = "passed" if found.passed else "failed" if found.alarms or found.missed else "inconclusive"
     return f"{outcome} {found.started[:10]}; it finds changes from: {changes}"
 
 

@@ -25,13 +25,31 @@ GATE = f"""{forked.SHORT}
 from pipeprof.cli.main import main
 from pipeprof.profiles.judge import session
 
-session.WARM_SECONDS, session.BLOCK_SECONDS = 0.2, 0.1
+session.WARM_SECONDS, session.BLOCK_SECONDS, session.PROCESS_SECONDS = 0.2, 0.1, 0.6
 main()
 """
+# Ctrl-C after the first pair of a self-test's second half; the second pair of the first half is its first one again.
+INTERRUPTED = GATE.replace(
+    "main()\n",
+    """
+from pipeprof.profiles.verify.team import InterruptedVerificationError
+
+pair, found = session.Session.pair, []
+
+def counted(self, number):
+    if len(found) == 3:
+        raise InterruptedVerificationError
+    found.append(found[0] if number else pair(self, number))
+    return found[-1]
+
+session.Session.pair = counted
+main()
+""",
+)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return forked.run([*arguments, "--quiet", "--no-lock"], folder, GATE)
+def run(folder: Path, *arguments: str, script: str = GATE) -> subprocess.CompletedProcess[str]:
+    return forked.run([*arguments, "--quiet", "--no-lock"], folder, script)
 
 
 @pytest.fixture
@@ -101,6 +119,21 @@ def test_a_side_that_raises_has_no_verdict(repository: Path) -> None:
     assert not document["complete"]
     assert document["errors"][0]["message"] == "B: raised: ValueError: no photos"
     assert document["verdict"] == "cannot tell"
+
+
+def test_an_interrupted_self_test_has_the_pairs_of_both_halves(repository: Path) -> None:
+    done = run(repository, "gate", "spec.yaml", "--self-test", "--max-pairs", "2", script=INTERRUPTED)
+    assert done.returncode == 130, done.stderr
+    assert "Metrics with faults  1 pair, B with steps " in done.stdout
+    (saved,) = (repository / "pipeprof-out").glob("self-test-*.json")
+    document = json.loads(saved.read_text())
+    jsonschema.validate(document, result_schema())
+    worse = document["worse"]
+    assert (len(document["pairs"]), len(worse["pairs"])) == (2, 1)
+    assert document["self_test"] is None
+    (pair,) = worse["pairs"]
+    assert pair["b"]["step_ms"] > pair["a"]["step_ms"]
+    assert pair["b"]["peak_bytes"] > pair["a"]["peak_bytes"] + worse["hold_bytes"] / 2
 
 
 @pytest.mark.parametrize(

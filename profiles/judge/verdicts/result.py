@@ -181,7 +181,10 @@ class SelfTest(Model):
     undecided: list[str] = Field(
         default_factory=list, description="Metrics that it could not decide though nothing had changed."
     )
-    missed: list[str] = Field(description="Metrics that it did not call regressed though they were made worse.")
+    missed: list[str] = Field(description="Metrics that it called not regressed though they were made worse.")
+    worse_undecided: list[str] = Field(
+        default_factory=list, description="Metrics that it could not decide though they were made worse."
+    )
     slower: float = Field(description="Share by which its steps were to be longer.")
     measured_slower: float | None = Field(None, description="Share by which they were, as measured.")
     hold_bytes: int = Field(description="Allocated and kept.")
@@ -189,6 +192,15 @@ class SelfTest(Model):
         description="By metric: the smallest change that the gate finds in 99 of 100 cases at these settings."
     )
     pairs: list[int] = Field(description="Of the unchanged and of the changed session.")
+
+
+class WorseSession(Model):
+    """The second half of a self-test: the pipeline against itself with longer steps and more memory."""
+
+    slower: float = Field(description="Share by which the steps of B were to be longer.")
+    hold_bytes: int = Field(description="Allocated and kept by B.")
+    metrics: list[Metric] = Field(default_factory=list)
+    pairs: list[PairValues] = Field(default_factory=list)
 
 
 class Result(Model):
@@ -216,6 +228,7 @@ class Result(Model):
     why: list[Cause] | None = Field(None, description="What the parts of the difference do (`--why`).")
     search: WhySearch | None = Field(None, description="How the causes were found (`--why`).")
     verdict: Verdict = "cannot tell"
+    worse: WorseSession | None = Field(None, description="Of `gate --self-test`: with faults in B.")
     self_test: SelfTest | None = Field(None, description="Of `gate --self-test`, and the latest one of this target.")
     seconds: float | None = None
     warnings: list[Message] = Field(default_factory=list)

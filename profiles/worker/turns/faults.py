@@ -7,6 +7,9 @@ from typing import Any
 
 from pipeprof.profiles.worker.clocks import time
 
+SPIN_SECONDS = 0.0005
+"""Before a batch is due: a sleep ends later than asked by some 0.1 ms."""
+
 
 class Paced:
     """A dataset whose batches come no earlier than a schedule says.
@@ -33,13 +36,19 @@ class Paced:
         self._due = time.perf_counter()
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the batches of one epoch, after waits on the processor: a sleep would end late by itself."""
+        """Give the batches of one epoch, each when it is due."""
         for batch in self._dataset:
             if self._seconds:
                 self._due += self._seconds
-                while time.perf_counter() < self._due:
-                    pass
+                _wait_until(self._due)
             yield batch
+
+
+def _wait_until(due: float) -> None:
+    """Sleep, so that the pipeline has its cores, and wait on the processor at the end: a sleep alone ends late."""
+    while (left := due - time.perf_counter()) > 0:
+        if left > SPIN_SECONDS:
+            time.sleep(left - SPIN_SECONDS)
 
 
 def hold(nbytes: int) -> Any:

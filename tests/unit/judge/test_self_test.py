@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.self_test import faults_for, latest_receipt, receipt_of
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
+from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for, latest_receipt
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, WorseSession
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, rows_of
 from pipeprof.profiles.judge.words import describe_receipt, headline
 
@@ -41,31 +41,41 @@ def test_on_a_noisy_machine_the_faults_are_what_the_session_can_find():
     assert slower == pytest.approx(noisy.metrics[0].resolution)
 
 
+def concluded(unchanged: Result, changed: Result) -> Result:
+    unchanged.worse = WorseSession(slower=0.1, hold_bytes=200_000_000, metrics=changed.metrics, pairs=changed.pairs)
+    conclude_self_test(unchanged, BY_DEFAULT)
+    return unchanged
+
+
 @pytest.mark.parametrize(
-    ("unchanged", "changed", "passed", "says"),
+    ("unchanged", "changed", "code", "says"),
     [
         (
             session(),
             session(1.1, 1.2),
-            True,
+            0,
             "The gate works: it passes the pipeline, and fails it with steps 10 % longer",
         ),
-        (session(), session(1.0, 1.2), False, "did not fail it for step_ms"),
-        (session(noise=0.05), session(1.5, 1.5), False, "cannot tell whether the unchanged one has regressed (step_ms"),
-        (session(1.1), session(1.1, 1.2), False, "it failed the unchanged pipeline (step_ms)"),
+        (session(), session(1.0, 1.2), 3, "The gate does not work here: with steps 10 % longer"),
+        (session(), session(1.0, 1.2), 3, "it passed it for step interval"),
+        (session(), session(1.1, 1.2, noise=0.2), 4, "it cannot tell whether it has with steps 10 % longer"),
+        (session(noise=0.05), session(1.5, 1.5), 4, "whether the unchanged pipeline has regressed (step interval)"),
+        (session(1.1), session(1.1, 1.2), 3, "it failed the unchanged pipeline (step interval)"),
     ],
 )
-def test_each_outcome(unchanged, changed, passed, says):
-    unchanged.self_test = receipt_of(unchanged, changed, (0.1, 200_000_000), BY_DEFAULT)
-    assert unchanged.self_test.passed is passed
-    assert says in "".join(headline(unchanged)[:2])
+def test_each_outcome(unchanged, changed, code, says):
+    found = concluded(unchanged, changed)
+    assert found.exit_code == code
+    assert found.self_test is not None
+    assert found.self_test.passed is (code == 0)
+    assert says in "".join(headline(found)[:2])
 
 
 def test_the_latest_receipt_of_a_target_is_shown(tmp_path):
     for number, started in enumerate(("2026-11-20", "2026-11-22", "2026-11-21")):
-        found = session()
-        found.started = started
-        found.self_test = receipt_of(found, session(1.1, 1.2), (0.1, 2), BY_DEFAULT)
+        found = concluded(session(), session(1.1, 1.2))
+        assert found.self_test is not None
+        found.self_test.started = started
         (tmp_path / f"self-test-{number}.json").write_text(found.model_dump_json())
     (tmp_path / "self-test-x.json").write_text("{")
     (tmp_path / "self-test-y.json").write_text(json.dumps({"self_test": {"target": "spec.yaml"}}))

@@ -12,20 +12,25 @@ from pipeprof.profiles.worker.turns.faults import Paced
 
 
 class Clock:
-    """A clock that goes on with each look, and with what takes time."""
+    """A clock that goes on with each look, and with what takes time; a sleep ends late."""
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.slept = 0.0
 
     def perf_counter(self) -> float:
-        self.now += 0.001
+        self.now += 0.0001
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds + 0.0003
+        self.slept += seconds
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(faults, "time", SimpleNamespace(perf_counter=made.perf_counter))
+    monkeypatch.setattr(faults, "time", SimpleNamespace(perf_counter=made.perf_counter, sleep=made.sleep))
     return made
 
 
@@ -58,3 +63,8 @@ def test_batches_that_are_late_themselves_do_not_wait(clock: Clock) -> None:
 
 def test_without_a_pace_batches_come_as_they_are(clock: Clock) -> None:
     assert arrivals(clock, 0.0, [0.1, 0.3]) == pytest.approx([0.1, 0.4], abs=0.01)
+
+
+def test_a_wait_leaves_the_cores_to_the_pipeline(clock: Clock) -> None:
+    arrivals(clock, 0.11, [0.0] * 8)
+    assert clock.slept > 0.85
