@@ -14,6 +14,10 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 * elements per batch and per second are right within 5 and 20 %, or absent;
 * a stage that a library makes has its function's name, the library's line that makes it and the user's line.
 
+A case that does not hold while pipeprof's own report or the plain loops before and after it say that the machine was
+disturbed is measured again, three times in all; all its figures are kept. Where only such cases do not hold, the
+outcome is "cannot tell" (exit code 3).
+
 Needs two idle cores. Fifteen minutes.
 """
 
@@ -39,6 +43,10 @@ GAINS = 1.1
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
 SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
 """Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
+MOST_TRIES = 3
+UNSTEADY = 1.25
+"""Ratio of the two plain loops above which the machine was not the same for all that was measured between them."""
+EXITS = {"holds": 0, "does not hold": 1, "cannot tell": 3}
 INSTALLED = "site-packages"
 """Folder of the libraries of `installed`, by whose name Python's installers call theirs."""
 KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
@@ -191,6 +199,35 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     return figures, claims
 
 
+def is_disturbed(measured: dict[str, Any]) -> bool:
+    """Whether the report, or two plain loops that were to be alike, say that something else took the cores."""
+    rates = [loop["batches_per_second"] for loop in measured.get("plain", [])]
+    unsteady = bool(rates) and max(rates) > UNSTEADY * min(rates)
+    return unsteady or any(one["code"] == "disturbed" for one in measured["profile"].get("warnings") or [])
+
+
+def run_case(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure a case, again while it is disturbed and does not hold: figures and raw values; prints each try."""
+    before: list[dict[str, Any]] = []
+    while True:
+        try:
+            measured = measure(folder, CASES[name])
+            found, claims = judge(CASES[name], measured)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
+        broken = [claim for claim, holds in claims.items() if not holds]
+        disturbed = bool(broken) and is_disturbed(measured)
+        outcome = f"{'DISTURBED' if disturbed else 'DOES NOT HOLD'}: {', '.join(broken)}" if broken else "holds"
+        print(f"{name}: {found.get('headline', 'no profile')}; {outcome}", flush=True)
+        figures = {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}
+        if not disturbed or len(before) + 1 == MOST_TRIES:
+            break
+        before.append(figures)
+    raw = {key: value for key, value in measured.items() if key != "profile"}
+    raw |= {key: measured["profile"].get(key) for key in KEPT}
+    return figures | {"disturbed_tries": before}, raw
+
+
 def main() -> int:
     """Measure, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,28 +243,20 @@ def main() -> int:
             subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
         shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
         for name in options.case or CASES:
-            case = CASES[name]
-            try:
-                measured = measure(folder, case)
-                found, claims = judge(case, measured)
-            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
-            figures[name] = {**found, "claims": claims, "holds": all(claims.values())}
-            raw[name] = {key: value for key, value in measured.items() if key != "profile"}
-            raw[name] |= {key: measured["profile"].get(key) for key in KEPT}
-            broken = [claim for claim, holds in claims.items() if not holds]
-            outcome = f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
-            print(f"{name}: {found.get('headline', 'no profile')}; {outcome}", flush=True)
-    holds = all(figure["holds"] for figure in figures.values())
+            figures[name], raw[name] = run_case(folder, name)
+    broken = [figure for figure in figures.values() if not figure["holds"]]
+    sure = any(not figure["disturbed"] for figure in broken)
+    outcome = "does not hold" if sure else "cannot tell" if broken else "holds"
     result = {
         "claim": "on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
-        "holds": holds,
+        "holds": outcome == "holds",
+        "outcome": outcome,
         "figures": figures,
         "raw": raw,
     }
     text = json.dumps(result, indent=1).replace(f"{HERE.parents[1]}{os.sep}", "").replace(f"{folder}{os.sep}", "")
     options.out.write_text(f"{text}\n", encoding="utf-8")
-    return 0 if holds else 1
+    return EXITS[outcome]
 
 
 if __name__ == "__main__":
