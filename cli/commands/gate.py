@@ -231,6 +231,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
+    from pipeprof.profiles.judge.verdicts.counting import are_enough, counted
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
 
@@ -254,11 +255,11 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         # The host of now and the size of its batches are known once the session has begun.
         plan = SessionPlan(
             enough=lambda so_far: (
-                len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
+                are_enough(so_far.pairs, PAIRS) if known is None else has_seen_enough(so_far, question.most)
             ),
             rows=lambda pairs: (
                 stored.rows_against(
-                    known.pairs,
+                    counted(known.pairs),
                     pairs,
                     judged_for(known.a, result.a, judged),
                     stored.Against(

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.words import main_metric
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
 def _after_pairs(result: Result) -> tuple[str, str] | None:
     """What follows from the verdicts of a comparison or a gate."""
     more = [metric.more_pairs for metric in result.metrics if metric.level != "off" and metric.more_pairs]
-    needed = len(result.pairs) + max(more, default=0)
+    needed = len(counted(result.pairs)) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
         return _with_option(result.command, _PAIRS[result.kind], str(needed)), "would settle it"
     if result.kind == "compare" and len(result.changes) > 1 and result.search is None and result.command:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.comparing.causes import causes
 from pipeprof.cli.comparing.next_step import next_command, self_test_command
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.words import (
     describe_change,
     describe_faults,
@@ -76,6 +77,8 @@ def _measured(result: Result) -> Iterator[Block]:
         yield Heading("Metrics", _conditions(result))
         yield _metrics(result.metrics)
         yield from _resolution(result.metrics)
+        if len(counted(result.pairs)) < len(result.pairs):
+            yield Legend([("", "Left out: pairs during which other machines had much of the cores.")])
     worse = result.worse
     if worse is not None and worse.metrics:
         faults = describe_faults(worse.slower, worse.hold_bytes)
@@ -107,11 +110,14 @@ def _conditions(result: Result) -> str:
         return "one process each, measured earlier: no interval"
     how = "in turns" if result.order == "turns" else "one after the other"
     step = f" · step {result.step}" if result.step and result.step != "none" else ""
-    return f"{_count(result.pairs)} of fresh processes, {how}{step}"
+    left_out = len(result.pairs) - len(counted(result.pairs))
+    note = f" · {left_out} left out" if left_out else ""
+    return f"{_count(result.pairs)} of fresh processes, {how}{step}{note}"
 
 
 def _count(pairs: Sequence[PairValues]) -> str:
-    return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''}"
+    count = len(counted(pairs))
+    return f"{count} pair{'s' if count > 1 else ''}"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Table:
@@ -192,9 +198,11 @@ def _pairs(metrics: Sequence[Metric], pairs: Sequence[PairValues], note: str = "
             [value_text(metric, values.get(metric.name)) for values in (pair.a, pair.b, pair.again or {})]
             for pair in pairs
         ]
+        left_out = ["" if pair.counts else "left out" for pair in pairs]
         yield Table(
             [
                 Column("pair", [str(number + 1) for number in range(len(cells))]),
                 *(Column(title, [row[at] for row in cells]) for at, title in enumerate(("A", "B", "A′"))),
+                *([Column("", left_out, right=False)] if any(left_out) else []),
             ]
         )

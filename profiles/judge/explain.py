@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, SideFailedError
 from pipeprof.profiles.judge.verdicts import decide
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, MetricKind
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import Result, WhySearch
@@ -243,7 +244,7 @@ class _Explanation:
     def _observations(self, kind: MetricKind, start: int = 0) -> list[Observation]:
         """The pairs of the comparison and the rounds from a number on, as effects of one metric."""
         everything = frozenset(range(len(self._units)))
-        pairs = self._result.pairs if start == 0 else []
+        pairs = counted(self._result.pairs) if start == 0 else []
         found = [_observation(kind, [(pair.a, pair.again, {everything: pair.b})]) for pair in pairs]
         subsets = {name: subset for subset, name in self._names.items()}
         for number in range(start, self._number):

@@ -27,6 +27,7 @@ from pipeprof.profiles.judge.stages import (
     stage_changes,
     stage_values,
 )
+from pipeprof.profiles.judge.verdicts.counting import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
@@ -286,7 +287,7 @@ class _Comparison:
 
     def _note_disturbance(self) -> None:
         """Warn where something else had much of the cores: more pairs help little there."""
-        message = disturbance_of(self._result.pairs)
+        message = disturbance_of(counted(self._result.pairs))
         if message is not None:
             self._result.warnings.append(message)
 
@@ -304,15 +305,15 @@ class _Comparison:
         for key, (name, process) in processes.items():
             side = result.a if name == "a" else result.b
             values[key] = process.values(side.elements_per_batch) | self._stage_values(name, process)
-        result.pairs.append(
-            PairValues(order=list(pair.order), **values, started_s=round(at, 2), elsewhere_share=pair.elsewhere)
-        )
+        shares = {"elsewhere_share": pair.taken.elsewhere, "stolen_share": pair.taken.stolen} if pair.taken else {}
+        result.pairs.append(PairValues(order=list(pair.order), **values, started_s=round(at, 2), **shares))
+        mark(result.pairs)
         if result.data is None:
             # The two processes of A show what A itself reproduces.
             found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")
             words = found.words.replace("than before", "than A's")
             result.data = f"A and B give the same: {words}" if found.same else f"B gives other data: {words}"
-        result.metrics = self._plan.rows(result.pairs)
+        result.metrics = self._plan.rows(counted(result.pairs))
         for row in result.metrics:
             row.location = self._places.get(row.name)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.turns import Turn, TurnClock, are_enough, share_elsewhere, undisturbed
+from pipeprof.profiles.judge.turns import Taken, Turn, TurnClock, are_enough, undisturbed, usually_taken
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
@@ -50,7 +50,7 @@ WARM_SECONDS = 0.5
 START_SECONDS = 60.0
 """For TensorFlow to start, in three processes at once; more of them have more."""
 Order = Literal["turns", "one by one"]
-_Measured: TypeAlias = "tuple[dict[str, Built], dict[str, list[TurnEnded]], tuple[str, ...], float | None]"
+_Measured: TypeAlias = "tuple[dict[str, Built], dict[str, list[TurnEnded]], tuple[str, ...], Taken | None]"
 
 
 class SideFailedError(Exception):
@@ -76,14 +76,14 @@ class Pair:
         b: Of B.
         again: The other one of A.
         order: In which their blocks were measured.
-        elsewhere: Share of the cores' time that other processes and other machines took; None where not known.
+        taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
     """
 
     a: Process
     b: Process
     again: Process
     order: tuple[str, ...]
-    elsewhere: float | None = None
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ class SessionRound:
     Attributes:
         processes: By name.
         order: In which their blocks were measured.
-        elsewhere: Share of the cores' time that other processes and other machines took; None where not known.
+        taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
     """
 
     processes: Mapping[str, Process]
     order: tuple[str, ...]
-    elsewhere: float | None = None
+    taken: Taken | None = None
 
 
 def blocks_of(interval: float) -> int:
@@ -210,7 +210,7 @@ class Session:
         except MemberFailedError as error:
             raise SideFailedError(SIDE_OF[error.name], error.reason) from None
         processes = found.processes
-        return Pair(processes[A], processes[B], processes[AGAIN], found.order, found.elsewhere)
+        return Pair(processes[A], processes[B], processes[AGAIN], found.order, found.taken)
 
     def round(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> SessionRound:
         """Measure processes together.
@@ -224,7 +224,7 @@ class Session:
             InterruptedVerificationError: The user wants an end.
         """
         try:
-            built, blocks, order, elsewhere = (
+            built, blocks, order, taken = (
                 self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
             )
         except MemberFailedError as error:
@@ -236,7 +236,7 @@ class Session:
         finally:
             self._team.end()
         found = {name: Process(built[name], tuple(blocks[name]), self._graphs.get(name)) for name in jobs}
-        return SessionRound(found, order, elsewhere)
+        return SessionRound(found, order, taken)
 
     def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built = self._start(jobs)
@@ -248,13 +248,13 @@ class Session:
             for name in order:
                 blocks[name] = self._block(name, jobs, self._pace(name, blocks.values()))
                 self._tick(len(jobs) * len(turns) + len(blocks), len(jobs) * max(wanted, len(turns) + 1))
-            turns.append(Turn(order, blocks, clock.elsewhere(sum(one.cpu_seconds for one in blocks.values()))))
+            turns.append(Turn(order, blocks, clock.taken(sum(one.cpu_seconds for one in blocks.values()))))
         # At the end of all blocks: reading graphs takes memory and time that are not the pipeline's.
         for name in jobs:
             self._ask_for_stages(name)
         counted = undisturbed(turns)
         order = tuple(name for turn in counted for name in turn.order)
-        return built, {name: [turn.blocks[name] for turn in counted] for name in jobs}, order, share_elsewhere(counted)
+        return built, {name: [turn.blocks[name] for turn in counted] for name in jobs}, order, usually_taken(counted)
 
     def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> _Measured:
         built: dict[str, Built] = {}

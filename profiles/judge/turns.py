@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.profiles.host.machine import SystemTimes, system_times
 
@@ -25,6 +25,18 @@ MOST_TURNS = 1.5
 """Turns of a round, as a multiple of those that are wanted."""
 
 
+class Taken(NamedTuple):
+    """Shares of the cores' time.
+
+    Attributes:
+        elsewhere: What other processes and other machines took.
+        stolen: Of this, what the hypervisor gave to other machines.
+    """
+
+    elsewhere: float
+    stolen: float = 0.0
+
+
 @dataclass(frozen=True)
 class Turn:
     """One block of each process.
@@ -32,12 +44,12 @@ class Turn:
     Attributes:
         order: Of the processes.
         blocks: By process.
-        elsewhere: Share of the cores' time that other processes and other machines took; None where not known.
+        taken: What went elsewhere; None where not known.
     """
 
     order: tuple[str, ...]
     blocks: Mapping[str, TurnEnded]
-    elsewhere: float | None = None
+    taken: Taken | None = None
 
 
 class TurnClock:
@@ -57,8 +69,8 @@ class TurnClock:
         self._ticks = ticks_per_second
         self._before = read()
 
-    def elsewhere(self, cpu_seconds: float) -> float | None:
-        """The share of the cores' time since the last call that was neither idle nor used by the processes.
+    def taken(self, cpu_seconds: float) -> Taken | None:
+        """The shares of the cores' time since the last call that were neither idle nor used by the processes.
 
         Args:
             cpu_seconds: CPU time of the processes since then.
@@ -69,7 +81,7 @@ class TurnClock:
             return None
         total = now.total - before.total
         used = total - (now.idle - before.idle) - cpu_seconds * self._ticks
-        return min(1.0, max(0.0, used / total))
+        return Taken(min(1.0, max(0.0, used / total)), (now.steal - before.steal) / total)
 
 
 def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
@@ -80,14 +92,14 @@ def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
 
     Example:
         >>> shares = (0.02, 0.0, 0.6, 0.03)
-        >>> [turn.elsewhere for turn in undisturbed([Turn((), {}, share) for share in shares])]
+        >>> [turn.taken.elsewhere for turn in undisturbed([Turn((), {}, Taken(share)) for share in shares])]
         [0.02, 0.0, 0.03]
     """
-    shares = [turn.elsewhere for turn in turns if turn.elsewhere is not None]
+    shares = [turn.taken.elsewhere for turn in turns if turn.taken is not None]
     if len(shares) < len(turns):
         return list(turns)
     usual = sorted(shares)[len(shares) // 4] if shares else 0.0
-    return [turn for turn in turns if turn.elsewhere is not None and turn.elsewhere <= usual + BEYOND_USUAL]
+    return [turn for turn in turns if turn.taken is not None and turn.taken.elsewhere <= usual + BEYOND_USUAL]
 
 
 def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
@@ -100,15 +112,17 @@ def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
     return len(turns) >= wanted and (len(undisturbed(turns)) >= wanted or len(turns) >= int(MOST_TURNS * wanted))
 
 
-def share_elsewhere(turns: Sequence[Turn]) -> float | None:
-    """The share of the cores' time that something else takes in a usual turn; None where not known.
+def usually_taken(turns: Sequence[Turn]) -> Taken | None:
+    """The shares of the cores' time that something else takes in a usual turn; None where not known.
 
     Args:
         turns: Those that count.
 
     Example:
-        >>> share_elsewhere([Turn((), {}, share) for share in (0.1, 0.3, 0.2)])
-        0.2
+        >>> usually_taken([Turn((), {}, Taken(share, share / 2)) for share in (0.1, 0.3, 0.2)])
+        Taken(elsewhere=0.2, stolen=0.1)
     """
-    shares = [turn.elsewhere for turn in turns if turn.elsewhere is not None]
-    return median(shares) if shares else None
+    known = [turn.taken for turn in turns if turn.taken is not None]
+    if not known:
+        return None
+    return Taken(median(one.elsewhere for one in known), median(one.stolen for one in known))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
@@ -182,7 +183,8 @@ def _why(result: Result) -> str:
     judged = [metric for metric in result.metrics if metric.level != "off"]
     errors = [metric for metric in judged if metric.level == "error"] or judged
     named = [metric for metric in errors if metric.verdict == result.verdict] or errors
-    pairs = "1 pair" if len(result.pairs) == 1 else f"{len(result.pairs)} pairs"
+    count = len(counted(result.pairs))
+    pairs = "1 pair" if count == 1 else f"{count} pairs"
     return f"{'; '.join(sentence_of(metric) for metric in named)}; {pairs}"
 
 

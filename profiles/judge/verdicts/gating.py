@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.judge.verdicts.counting import are_enough, counted
 from pipeprof.profiles.judge.verdicts.decide import LOOKS
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
@@ -90,12 +91,12 @@ def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
         most: Pairs after which it ends in any case.
         each: Whether every metric has to be decided, also where one has regressed.
     """
-    count = len(result.pairs)
-    if count not in looks_within(most):
-        return count >= most
+    over, count = are_enough(result.pairs, most), len(counted(result.pairs))
+    if over or count not in looks_within(most):
+        return over
     judged = [row for row in result.metrics if row.level != "off"]
     failed = any(row.verdict == "regressed" for row in judged if row.level == "error")
-    return count >= most or (failed and not each) or all(row.verdict != "cannot tell" for row in judged)
+    return (failed and not each) or all(row.verdict != "cannot tell" for row in judged)
 
 
 def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:

@@ -88,6 +88,10 @@ class PairValues(Model):
     elsewhere_share: float | None = Field(
         None, description="Of the cores' time, what other processes and other machines took in the median turn."
     )
+    stolen_share: float | None = Field(
+        None, description="Of the cores' time, what the hypervisor gave to other machines in the median turn."
+    )
+    counts: bool = Field(True, description="False where other machines took much more than in the quietest pairs.")
 
 
 class StageChange(Model):

@@ -91,6 +91,12 @@ def test_the_report_is_the_golden_one(name, found, golden):
     golden(f"compare/{name}.txt", text(found))
 
 
+def test_pairs_that_do_not_count_are_named(golden):
+    found = result("gate", factor=1.0)
+    found.pairs[1].counts = False
+    golden("compare/gate_left_out.txt", paint(build_result(found, None, verbose=True), Style(width=100)))
+
+
 def test_a_session_that_failed_has_no_verdict():
     found = result()
     found.errors = [Message(code="side-failed", message="B: raised: no such file")]

@@ -9,7 +9,7 @@ from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.host.machine import SystemTimes
 from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, order_of, schedule
-from pipeprof.profiles.judge.turns import Turn, TurnClock, are_enough, undisturbed
+from pipeprof.profiles.judge.turns import Taken, Turn, TurnClock, are_enough, undisturbed
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
@@ -72,10 +72,10 @@ class Quiet(TurnClock):
         self._disturbed = disturbed
         self._turn = -1
 
-    def elsewhere(self, cpu_seconds: float) -> float:
+    def taken(self, cpu_seconds: float) -> Taken:
         assert cpu_seconds == pytest.approx(0.6)
         self._turn += 1
-        return 0.4 if self._turn in self._disturbed else 0.01
+        return Taken(0.4, 0.3) if self._turn in self._disturbed else Taken(0.01)
 
 
 def test_the_order_of_blocks_is_balanced_within_a_pair_and_turned_in_the_next():
@@ -169,9 +169,9 @@ def test_where_nothing_is_known_of_the_machine_every_turn_counts():
 def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():
     times = iter([SystemTimes(0, 0), SystemTimes(200, 30, idle=40), SystemTimes(400, 30, idle=240), None])
     clock = TurnClock(lambda: next(times), ticks_per_second=100)
-    assert clock.elsewhere(cpu_seconds=1.0) == pytest.approx(0.3)
-    assert clock.elsewhere(cpu_seconds=0.1) == 0.0
-    assert clock.elsewhere(cpu_seconds=0.1) is None
+    assert clock.taken(cpu_seconds=1.0) == pytest.approx((0.3, 0.15))
+    assert clock.taken(cpu_seconds=0.1) == (0.0, 0.0)
+    assert clock.taken(cpu_seconds=0.1) is None
 
 
 @pytest.mark.parametrize(("room", "asked_at"), [(3, [42, 42, 42]), (1, [14, 28, 42])])
@@ -212,5 +212,5 @@ def test_a_disturbed_session_says_so(shares, said):
 def test_a_pair_knows_what_went_elsewhere():
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
     one = Session(cast("Team", Workers()), jobs, timeout=60.0, clock=lambda: Quiet(range(100)))
-    assert one.pair(0).elsewhere == 0.4
-    assert session(Workers(room=1)).pair(0).elsewhere is None
+    assert one.pair(0).taken == (0.4, 0.3)
+    assert session(Workers(room=1)).pair(0).taken is None

@@ -1,0 +1,59 @@
+"""Which pairs of a session count, and whether there are enough of them: pure functions.
+
+Pairs during which a hypervisor gave the cores to other machines for much of the time are left out, whatever they show,
+and others are measured in their place. It takes a core for seconds, from one process of a pair more than from the
+others: pairs of JPEGs differed by up to 70 % where it took 35 to 41 % of the cores, and by 12 % where it took 3 to
+11 %. Other processes leave no pair out: the kernel shares the cores among processes every few milliseconds. Where all
+pairs have as much taken from them, all count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.judge.verdicts.result import PairValues
+
+BEYOND_USUAL = 0.10
+"""Share of the cores that other machines take beyond what they take in the quietest quarter, in a pair left out."""
+MOST_PAIRS = 1.5
+"""Pairs that are measured, as a multiple of those that are wanted."""
+
+
+def mark(pairs: Sequence[PairValues]) -> None:
+    """Write into each pair whether it counts.
+
+    Args:
+        pairs: Of a session.
+    """
+    shares = [pair.stolen_share for pair in pairs if pair.stolen_share is not None]
+    known = bool(shares) and len(shares) == len(pairs)
+    most = sorted(shares)[len(shares) // 4] + BEYOND_USUAL if known else 1.0
+    for pair in pairs:
+        pair.counts = (pair.stolen_share or 0.0) <= most
+
+
+def counted(pairs: Sequence[PairValues]) -> list[PairValues]:
+    """The pairs that count.
+
+    Args:
+        pairs: Of a session, marked.
+    """
+    return [pair for pair in pairs if pair.counts]
+
+
+def are_enough(pairs: Sequence[PairValues], wanted: int) -> bool:
+    """Whether no more pairs are measured.
+
+    Args:
+        pairs: So far, marked.
+        wanted: Number of pairs that count.
+
+    Example:
+        >>> from pipeprof.profiles.judge.verdicts.result import PairValues
+        >>> pairs = [PairValues(order=[], a={}, b={}, counts=number != 1) for number in range(4)]
+        >>> are_enough(pairs[:3], 3), are_enough(pairs, 3), are_enough(pairs[:3], 2)
+        (False, True, True)
+    """
+    return len(counted(pairs)) >= wanted or len(pairs) >= max(wanted, int(MOST_PAIRS * wanted))
