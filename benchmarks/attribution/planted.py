@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tries import is_disturbed, until_undisturbed, words_of
+
 HERE = Path(__file__).resolve().parent
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 PATIENCE = 110
-MOST_TRIES = 3
-"""Of a case whose claims do not hold while its own report says that it was disturbed."""
 
 Json = dict[str, Any]
 
@@ -42,23 +42,19 @@ class Plan:
     def run(self, name: str) -> Json:
         """Figures, claims and raw values of one case; prints a line for each try.
 
-        A report that says it was disturbed claims no shares. Such a case is measured again where it does not hold; the
-        figures of all tries but the last are kept in ``disturbed_tries``.
+        A report that says it was disturbed claims no shares. Such a case is measured again where it does not hold.
         """
-        before: list[Json] = []
-        while True:
-            truth, profile = measure(self.kind, name, self.seconds)
-            figures, claims = self.judge(truth, profile)
-            broken = [claim for claim, holds in claims.items() if not holds]
-            disturbed = bool(broken) and any(warning["code"] == "disturbed" for warning in profile["warnings"])
-            words = f"{'DISTURBED' if disturbed else 'DOES NOT HOLD'}: {', '.join(broken)}" if broken else "holds"
-            print(f"{name}: {self.sentence(figures)}; {words}", flush=True)
-            figures = figures | {"claims": claims, "holds": not broken, "disturbed": disturbed}
-            if not disturbed or len(before) + 1 == MOST_TRIES:
-                break
-            before.append(figures)
+        figures, raw = until_undisturbed(lambda: self._once(name))
+        return {"figures": figures, "raw": raw}
+
+    def _once(self, name: str) -> tuple[Json, Json]:
+        truth, profile = measure(self.kind, name, self.seconds)
+        figures, claims = self.judge(truth, profile)
+        broken = [claim for claim, holds in claims.items() if not holds]
+        disturbed = is_disturbed(profile)
+        print(f"{name}: {self.sentence(figures)}; {words_of(broken, disturbed=disturbed)}", flush=True)
         raw = {"truth": truth, **{section: profile[section] for section in self.kept}}
-        return {"figures": figures | {"disturbed_tries": before}, "raw": raw}
+        return figures | {"claims": claims, "holds": not broken, "disturbed": disturbed}, raw
 
 
 def measure(kind: str, name: str, seconds: float) -> tuple[Any, Json]:

@@ -30,12 +30,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cases import CASES, Case
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from tries import EXITS, is_disturbed, outcome_of, until_undisturbed, words_of
+
 SECONDS = 3
 PATIENCE = 90
 GAINS = 1.1
@@ -43,10 +48,8 @@ GAINS = 1.1
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
 SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
 """Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
-MOST_TRIES = 3
 UNSTEADY = 1.25
 """Ratio of the two plain loops above which the machine was not the same for all that was measured between them."""
-EXITS = {"holds": 0, "does not hold": 1, "cannot tell": 3}
 INSTALLED = "site-packages"
 """Folder of the libraries of `installed`, by whose name Python's installers call theirs."""
 KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
@@ -199,33 +202,25 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     return figures, claims
 
 
-def is_disturbed(measured: dict[str, Any]) -> bool:
-    """Whether the report, or two plain loops that were to be alike, say that something else took the cores."""
+def unsteady(measured: dict[str, Any]) -> bool:
+    """Whether two plain loops that were to be alike were not."""
     rates = [loop["batches_per_second"] for loop in measured.get("plain", [])]
-    unsteady = bool(rates) and max(rates) > UNSTEADY * min(rates)
-    return unsteady or any(one["code"] == "disturbed" for one in measured["profile"].get("warnings") or [])
+    return bool(rates) and max(rates) > UNSTEADY * min(rates)
 
 
 def run_case(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure a case, again while it is disturbed and does not hold: figures and raw values; prints each try."""
-    before: list[dict[str, Any]] = []
-    while True:
-        try:
-            measured = measure(folder, CASES[name])
-            found, claims = judge(CASES[name], measured)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
-        broken = [claim for claim, holds in claims.items() if not holds]
-        disturbed = bool(broken) and is_disturbed(measured)
-        outcome = f"{'DISTURBED' if disturbed else 'DOES NOT HOLD'}: {', '.join(broken)}" if broken else "holds"
-        print(f"{name}: {found.get('headline', 'no profile')}; {outcome}", flush=True)
-        figures = {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}
-        if not disturbed or len(before) + 1 == MOST_TRIES:
-            break
-        before.append(figures)
+    """Measure a case once: figures and raw values; prints a line."""
+    try:
+        measured = measure(folder, CASES[name])
+        found, claims = judge(CASES[name], measured)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        measured, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
+    broken = [claim for claim, holds in claims.items() if not holds]
+    disturbed = unsteady(measured) or is_disturbed(measured["profile"])
+    print(f"{name}: {found.get('headline', 'no profile')}; {words_of(broken, disturbed=disturbed)}", flush=True)
     raw = {key: value for key, value in measured.items() if key != "profile"}
     raw |= {key: measured["profile"].get(key) for key in KEPT}
-    return figures | {"disturbed_tries": before}, raw
+    return {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
 
 
 def main() -> int:
@@ -243,10 +238,8 @@ def main() -> int:
             subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
         shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
         for name in options.case or CASES:
-            figures[name], raw[name] = run_case(folder, name)
-    broken = [figure for figure in figures.values() if not figure["holds"]]
-    sure = any(not figure["disturbed"] for figure in broken)
-    outcome = "does not hold" if sure else "cannot tell" if broken else "holds"
+            figures[name], raw[name] = until_undisturbed(partial(run_case, folder, name))
+    outcome = outcome_of(figures)
     result = {
         "claim": "on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
         "holds": outcome == "holds",

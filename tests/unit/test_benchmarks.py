@@ -30,7 +30,7 @@ def loaded(path: str) -> ModuleType:
     return module
 
 
-sequential, runner = loaded("overhead/sequential.py"), loaded("run.py")
+sequential, runner, tries = loaded("overhead/sequential.py"), loaded("run.py"), loaded("tries.py")
 PAIRS = 200
 
 
@@ -218,40 +218,38 @@ def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
     assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"] / 2
 
 
-@pytest.fixture
-def planted() -> ModuleType:
-    return loaded("attribution/planted.py")
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ({"warnings": [{"code": "disturbed"}]}, True),
+        ({"warnings": [{"code": "other"}], "contention": {"steal_share": 0.03}}, True),
+        ({"warnings": [], "contention": {"steal_share": 0.01}}, False),
+        ({"warnings": None, "contention": {"steal_share": None}}, False),
+        ({}, False),
+    ],
+)
+def test_a_profile_says_whether_something_else_took_the_cores(profile: dict[str, object], said: bool) -> None:
+    assert tries.is_disturbed(profile) is said
 
 
 @pytest.mark.parametrize(
-    ("tries", "measured", "holds", "disturbed"),
+    ("each", "measured"),
     [
-        ([(True, False)], 1, True, False),
-        ([(True, True)], 1, True, False),
-        ([(False, False)], 1, False, False),
-        ([(False, True), (True, False)], 2, True, False),
-        ([(False, True), (False, False)], 2, False, False),
-        ([(False, True)] * 4, 3, False, True),
+        ([(True, False)], 1),
+        ([(True, True)], 1),
+        ([(False, False)], 1),
+        ([(False, True), (True, False)], 2),
+        ([(False, True), (False, False)], 2),
+        ([(False, True)] * 4, 3),
     ],
 )
-def test_a_planted_case_is_measured_again_only_where_its_report_says_disturbed(
-    planted: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    tries: list[tuple[bool, bool]],
-    measured: int,
-    holds: bool,
-    disturbed: bool,
+def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
+    each: list[tuple[bool, bool]], measured: int
 ) -> None:
-    left = iter(tries)
-
-    def measure(*_: object) -> tuple[object, dict[str, object]]:
-        held, said = next(left)
-        return held, {"warnings": [{"code": "disturbed"}] if said else []}
-
-    monkeypatch.setattr(planted, "measure", measure)
-    plan = planted.Plan("time", 5, lambda held, _: ({}, {"shares": held}), lambda _: "", ("warnings",))
-    figures = plan.run("case")["figures"]
-    assert (figures["holds"], figures["disturbed"]) == (holds, disturbed)
+    left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
+    figures, raw = tries.until_undisturbed(lambda: next(left))
+    assert raw == measured - 1
+    assert (figures["holds"], figures["disturbed"]) == each[raw]
     assert len(figures["disturbed_tries"]) == measured - 1
 
 
@@ -263,8 +261,5 @@ def test_a_planted_case_is_measured_again_only_where_its_report_says_disturbed(
         ([{"holds": False}, {"holds": False, "disturbed": True}], "does not hold"),
     ],
 )
-def test_attribution_cannot_tell_where_only_disturbed_cases_do_not_hold(
-    cases: list[dict[str, bool]], said: str
-) -> None:
-    bench = loaded("attribution/bench.py")
-    assert bench.outcome(dict(enumerate(cases))) == said
+def test_it_is_not_known_where_only_disturbed_cases_do_not_hold(cases: list[dict[str, bool]], said: str) -> None:
+    assert tries.outcome_of(dict(enumerate(cases))) == said
