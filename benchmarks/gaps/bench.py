@@ -56,7 +56,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from tries import EXITS, MOST_TRIES, is_disturbed, outcome_of
+from tries import EXITS, MOST_TRIES, is_disturbed, outcome_of, wait_until_quiet
 
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
@@ -304,6 +304,7 @@ def main() -> int:
         steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
         raw[name] = []
         for number in range(1, MOST_TRIES + 1):
+            wait_until_quiet()
             plain, profile = attempt(case, steps)
             found, claims = judge(case, [Plain.of(case, one) for one in plain], profile)
             kept = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}

@@ -232,6 +232,12 @@ def test_a_profile_says_whether_something_else_took_the_cores(profile: dict[str,
     assert tries.is_disturbed(profile) is said
 
 
+@pytest.mark.parametrize(("used", "stolen", "quiet"), [(100, 0, True), (130, 0, False), (97, 4, False), (99, 2, True)])
+def test_a_case_begins_where_nothing_else_wants_the_cores(used: int, stolen: int, quiet: bool) -> None:
+    after = [used, 0, 0, 200 - used - stolen, 0, 0, 0, stolen, 0, 0]
+    assert tries.is_quiet([0] * 10, after, mine=min(100 - stolen, used)) is quiet
+
+
 @pytest.mark.parametrize(
     ("each", "measured"),
     [
@@ -244,8 +250,9 @@ def test_a_profile_says_whether_something_else_took_the_cores(profile: dict[str,
     ],
 )
 def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
-    each: list[tuple[bool, bool]], measured: int
+    monkeypatch: pytest.MonkeyPatch, each: list[tuple[bool, bool]], measured: int
 ) -> None:
+    monkeypatch.setattr(tries, "wait_until_quiet", lambda: None)
     left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
     figures, raw = tries.until_undisturbed(lambda: next(left))
     assert raw == measured - 1
