@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.profiles.host.proc_texts import PROC, fields, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -48,6 +49,50 @@ def system_times(proc: Path = PROC) -> SystemTimes | None:
         waiting=whole[4],
         busy={int(name[3:]): sum(one) - one[3] - one[4] for name, one in ticks.items() if name[3:].isdecimal()},
     )
+
+
+class Taken(NamedTuple):
+    """Shares of the cores' time.
+
+    Attributes:
+        elsewhere: What other processes and other machines took.
+        stolen: Of this, what the hypervisor gave to other machines.
+    """
+
+    elsewhere: float
+    stolen: float = 0.0
+
+
+class CoresClock:
+    """Tells what of the cores' time went elsewhere, from one look to the next.
+
+    Args:
+        read: Gives the times of all cores.
+        ticks_per_second: Of these times.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], SystemTimes | None] = system_times,
+        ticks_per_second: float = os.sysconf("SC_CLK_TCK"),
+    ) -> None:
+        self._read = read
+        self._ticks = ticks_per_second
+        self._before = read()
+
+    def taken(self, cpu_seconds: float) -> Taken | None:
+        """The shares of the cores' time since the last call that were neither idle nor used by the processes.
+
+        Args:
+            cpu_seconds: CPU time of the processes since then.
+        """
+        before, now = self._before, self._read()
+        self._before = now
+        if before is None or now is None or now.total <= before.total:
+            return None
+        total = now.total - before.total
+        used = total - (now.idle - before.idle) - cpu_seconds * self._ticks
+        return Taken(min(1.0, max(0.0, used / total)), (now.steal - before.steal) / total)
 
 
 def _is_complete(row: Sequence[str]) -> bool:

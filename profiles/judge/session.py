@@ -16,12 +16,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.turns import Taken, Turn, TurnClock, are_enough, undisturbed, usually_taken
 from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.verify.judging.turns import Turn, are_enough, undisturbed, usually_taken
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.host.machine import Taken
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import Graphs
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
@@ -180,7 +182,7 @@ class Session:
         timed: Collection[str] = (),
         slower: float = 0.0,
         tick: Callable[[int, int], None] = lambda _done, _total: None,
-        clock: Callable[[], TurnClock] = TurnClock,
+        clock: Callable[[], CoresClock] = CoresClock,
     ) -> None:
         self._team = team
         self._jobs = jobs

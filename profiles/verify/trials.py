@@ -8,9 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
-from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, MOST_PROCESS_PAIRS, PAIRS, Judgement, Status, judge
+from pipeprof.profiles.verify.judging.judge_edit import (
+    EARLY_PAIRS,
+    MOST_PAIRS,
+    MOST_PROCESS_PAIRS,
+    PAIRS,
+    Judgement,
+    Status,
+    judge,
+)
+from pipeprof.profiles.verify.judging.turns import Turn, undisturbed
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
 
 if TYPE_CHECKING:
@@ -19,6 +29,10 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Mode, Pace
+
+
+MOST_LEFT_OUT = MOST_PAIRS // 4
+"""Rounds that something else disturbed, half as many as count at most: then an edit is measured no longer."""
 
 
 class Ticks(Protocol):
@@ -75,6 +89,7 @@ class Trials:
         progress: Receives the pairs of the trial that runs.
         fewer: Makes the pace for fewer processes, where they take more memory than there is; None where nothing does.
         clock: Seconds that only grow.
+        cores: Makes the clock that tells what of a round went elsewhere.
     """
 
     def __init__(
@@ -88,6 +103,7 @@ class Trials:
         progress: Ticks,
         fewer: Callable[[Mode], Pace] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        cores: Callable[[], CoresClock] = CoresClock,
     ) -> None:
         self._team = team
         self._pace = pace
@@ -97,6 +113,7 @@ class Trials:
         self._timeout = timeout
         self._progress = progress
         self._clock = clock
+        self._cores = cores
         self._baseline: dict[str, Built] = {}
 
     @property
@@ -156,7 +173,7 @@ class Trials:
                 self._report(judgement)
                 if judgement.settled:
                     break
-                if self.left() < self._round_seconds() + reserved:
+                if self.left() < self._round_seconds() + reserved or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     break
             if other is not None and judgement is not None and judgement.status == "kept":
@@ -212,10 +229,15 @@ class Trials:
         first = not self._baseline
         built = self._begin({**(self._make_baseline() if first else {}), **edited})
         self._baseline = {name: built.get(name) or self._baseline[name] for name in BASELINES}
-        evidence = Evidence({**self._baseline, **{name: built[name] for name in EDITED}})
+        built = {**self._baseline, **{name: built[name] for name in EDITED}}
+        turns: list[Turn] = []
+        clock = self._cores()
         while True:
-            evidence.rounds.append({name: self._block(name) for name in order_of(len(evidence.rounds))})
-            yield evidence
+            order = order_of(len(turns))
+            blocks = {name: self._block(name) for name in order}
+            turns.append(Turn(order, blocks, clock.taken(sum(block.cpu_seconds for block in blocks.values()))))
+            counted = undisturbed(turns)
+            yield Evidence(built, [dict(turn.blocks) for turn in counted], left_out=len(turns) - len(counted))
 
     def _pair_by_pair(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
         jobs = {**self._make_baseline(), **edited}

@@ -46,11 +46,13 @@ class Evidence:
         built: What each worker said once it had built its pipeline, by its name.
         rounds: The blocks of each complete round, by the worker's name.
         alone: Whether each block is a process of its own.
+        left_out: Number of rounds that do not count, because something else took the cores meanwhile.
     """
 
     built: dict[str, Built] = field(default_factory=dict)
     rounds: list[dict[str, TurnEnded]] = field(default_factory=list)
     alone: bool = False
+    left_out: int = 0
 
     def speedup(self) -> Ratio | None:
         """Steps per second of the edited pipeline over those of the pipeline as it is, over all pairs."""

@@ -6,15 +6,15 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict
-from pipeprof.profiles.host.machine import SystemTimes
+from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
 from pipeprof.profiles.judge.process import Process
 from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, order_of, schedule
-from pipeprof.profiles.judge.turns import Taken, Turn, TurnClock, are_enough, undisturbed
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
+from pipeprof.profiles.verify.judging.turns import Turn, are_enough, undisturbed
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 UNREAD: GraphDict = {"root": None, "reason": "it was not read", "nodes": []}
@@ -64,7 +64,7 @@ def session(workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0) 
     return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed, slower=slower, clock=Quiet)
 
 
-class Quiet(TurnClock):
+class Quiet(CoresClock):
     """The clock of a machine on which nothing else computes, but in some turns."""
 
     def __init__(self, disturbed: Collection[int] = ()) -> None:
@@ -168,7 +168,7 @@ def test_where_nothing_is_known_of_the_machine_every_turn_counts():
 
 def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():
     times = iter([SystemTimes(0, 0), SystemTimes(200, 30, idle=40), SystemTimes(400, 30, idle=240), None])
-    clock = TurnClock(lambda: next(times), ticks_per_second=100)
+    clock = CoresClock(lambda: next(times), ticks_per_second=100)
     assert clock.taken(cpu_seconds=1.0) == pytest.approx((0.3, 0.15))
     assert clock.taken(cpu_seconds=0.1) == (0.0, 0.0)
     assert clock.taken(cpu_seconds=0.1) is None

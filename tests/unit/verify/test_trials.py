@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
 from pipeprof.profiles.verify.plan import (
@@ -75,12 +76,32 @@ class Workers:
         self.alive -= set(names or self.alive)
 
 
+class Cores(CoresClock):
+    """The clock of a machine on which something else computes in some rounds."""
+
+    def __init__(self, disturbed: Collection[int] = ()) -> None:
+        super().__init__(lambda: None)
+        self._disturbed = disturbed
+        self._round = -1
+
+    def taken(self, cpu_seconds: float) -> Taken:
+        assert cpu_seconds == 0.0
+        self._round += 1
+        return Taken(0.4 if self._round in self._disturbed else 0.05)
+
+
 class Ticks:
     def tick(self, rate: float | None, done: float, total: float | None) -> None: ...
 
 
 def tried(
-    recorded: Recorded, workers: Workers, mode: Mode, *, for_memory: bool = False, other: int | None = None
+    recorded: Recorded,
+    workers: Workers,
+    mode: Mode,
+    *,
+    for_memory: bool = False,
+    other: int | None = None,
+    disturbed: Collection[int] = (),
 ) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
     trials = Trials(
@@ -92,6 +113,7 @@ def tried(
         progress=Ticks(),
         fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
         clock=lambda: 0.0,
+        cores=lambda: Cores(disturbed),
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
     return trials.measure(jobs, "same", for_memory=for_memory, other=other), trials
@@ -104,6 +126,26 @@ def test_no_more_processes_exist_than_the_mode_has(recorded: Recorded, mode: Mod
     assert (trial.status, workers.most, trials.mode) == ("kept", alive, mode)
     assert trial.evidence is not None
     assert trial.evidence.alone is (mode == "sequential")
+
+
+def test_rounds_that_something_else_disturbs_do_not_count(recorded: Recorded) -> None:
+    workers = Workers(speedup=2.0)
+    trial, _ = tried(recorded, workers, "alternating", disturbed={1, 4})
+    assert (trial.status, len(workers.said)) == ("kept", 4 * 8)
+    assert trial.evidence is not None
+    assert (len(trial.evidence.rounds), trial.evidence.left_out) == (6, 2)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert trial.judgement.speedup.pairs == 12
+
+
+def test_a_machine_that_is_disturbed_again_and_again_ends_a_trial(recorded: Recorded) -> None:
+    workers = Workers(speedup=1.04, noise=0.1)
+    trial, _ = tried(recorded, workers, "alternating", disturbed=range(1, 99, 2))
+    assert trial.evidence is not None
+    assert trial.evidence.left_out == 7
+    assert trial.status == "unverified"
+    assert "14 pairs" in trial.reason
 
 
 def test_pairs_take_turns_one_pair_after_the_other(recorded: Recorded) -> None:

@@ -1,20 +1,19 @@
-"""Turns of a round: how much of the cores something else took in each, and which of them count.
+"""Turns of processes: how much of the cores something else took in each, and which of them count: pure functions.
 
-A turn is one block of each process, half a second in all. A neighbour that computes for a second, or a hypervisor that
-gives the cores to another machine, falls on some blocks of a turn and not on the others. Such turns are left out, for
-all processes alike and whatever their blocks took, and others are measured in their place. Load that does not change
-is in every turn, and leaves none out.
+A turn is one block of each process, half a second to two seconds in all. A neighbour that computes for a second, or a
+hypervisor that gives the cores to another machine, falls on some blocks of a turn and not on the others. Such turns are
+left out, for all processes alike and whatever their blocks took, and others are measured in their place. Load that does
+not change is in every turn, and leaves none out.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from pipeprof.profiles.host.machine import SystemTimes, system_times
+from pipeprof.profiles.host.machine import Taken
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turn_messages import TurnEnded
@@ -23,18 +22,6 @@ BEYOND_USUAL = 0.10
 """Share of the cores that something else takes beyond what it takes in the quietest quarter, in a turn left out."""
 MOST_TURNS = 1.5
 """Turns of a round, as a multiple of those that are wanted."""
-
-
-class Taken(NamedTuple):
-    """Shares of the cores' time.
-
-    Attributes:
-        elsewhere: What other processes and other machines took.
-        stolen: Of this, what the hypervisor gave to other machines.
-    """
-
-    elsewhere: float
-    stolen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,38 +37,6 @@ class Turn:
     order: tuple[str, ...]
     blocks: Mapping[str, TurnEnded]
     taken: Taken | None = None
-
-
-class TurnClock:
-    """Tells what of a turn went elsewhere.
-
-    Args:
-        read: Gives the times of all cores.
-        ticks_per_second: Of these times.
-    """
-
-    def __init__(
-        self,
-        read: Callable[[], SystemTimes | None] = system_times,
-        ticks_per_second: float = os.sysconf("SC_CLK_TCK"),
-    ) -> None:
-        self._read = read
-        self._ticks = ticks_per_second
-        self._before = read()
-
-    def taken(self, cpu_seconds: float) -> Taken | None:
-        """The shares of the cores' time since the last call that were neither idle nor used by the processes.
-
-        Args:
-            cpu_seconds: CPU time of the processes since then.
-        """
-        before, now = self._before, self._read()
-        self._before = now
-        if before is None or now is None or now.total <= before.total:
-            return None
-        total = now.total - before.total
-        used = total - (now.idle - before.idle) - cpu_seconds * self._ticks
-        return Taken(min(1.0, max(0.0, used / total)), (now.steal - before.steal) / total)
 
 
 def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
