@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -80,6 +81,14 @@ def test_a_dataset_made_again_has_the_elements_of_the_same_arrays() -> None:
     assert plain(again) == plain(dataset)
     assert again.element_spec == dataset.element_spec
     assert list(sources_of(again, watch)) == list(sources_of(dataset, watch)) == [(120, 240_960)] * 2
+
+
+def test_the_graphs_of_a_dataset_made_again_are_read_in_little_memory() -> None:
+    dataset, watch = watched()
+    again = round_trip(dataset, in_memory=LARGE, watch=watch)
+    before = psutil.Process().memory_info().rss
+    assert read_graphs(again, in_memory=LARGE, watch=watch).executed["root"] is not None
+    assert psutil.Process().memory_info().rss - before < 200_000_000
 
 
 def test_edits_follow_each_other_without_a_copy() -> None:

@@ -18,8 +18,11 @@ _NUMBERS: Final = itertools.count()
 _FIELD: Final = b"\x7a"
 """Tag of a field that a dataset's metadata do not have: TensorFlow keeps it, and the name is in another one."""
 _MARK: Final = b"pipeprof_held_"
-_FIRST_LENGTH: Final = 1 << 30
-"""Tensors without elements stand for captured ones: their second dimension says for which."""
+_FIRST_LENGTH: Final = 250_007
+"""Tensors without elements stand for captured ones: their second dimension says for which.
+
+TensorFlow's optimiser fills a constant without elements as if its first dimension were 1, so that this is memory.
+"""
 
 
 @dataclass(frozen=True)
