@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.from_python.compare import Difference, differences
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain_graph
 from pipeprof.pipelines.graph.observe.reading import serialised
+
+LARGEST_VALUE: Final = 10_000
+"""Bytes of a constant above which a hash stands for them: two graphs with an array each are compared, not kept."""
 
 
 class GraphPair:
@@ -64,7 +68,8 @@ class GraphPair:
             return dtype, shape, "".join(one.name for one in tensor.resource_handle_val) or None
         if dtype == "variant":
             return dtype, shape, None
-        return dtype, shape, self._tf.make_ndarray(tensor).tobytes()
+        contents = self._tf.make_ndarray(tensor).tobytes()
+        return dtype, shape, contents if len(contents) <= LARGEST_VALUE else hashlib.blake2b(contents).digest()
 
 
 def structure_of(spec: Any) -> str:

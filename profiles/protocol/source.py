@@ -55,9 +55,9 @@ def packed(graph: Any) -> str:
         >>> unpacked(packed({"a": (1, b"x", None)}))
         {'a': (1, b'x', None)}
     """
-    return base64.b85encode(marshal.dumps(graph)).decode()
+    return base64.b64encode(marshal.dumps(graph)).decode()
 
 
 def unpacked(text: str) -> Any:
     """Plain data of a worker's own answer."""
-    return marshal.loads(base64.b85decode(text))  # noqa: S302 - the worker is a process of this program
+    return marshal.loads(base64.b64decode(text))  # noqa: S302 - the worker is a process of this program

@@ -16,6 +16,7 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
+from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
@@ -24,6 +25,7 @@ from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_graph, tensors_of
 from pipeprof.pipelines.graph.observe.reading import read_graphs, serialised
+from pipeprof.profiles.protocol.source import packed
 
 ROWS = np.arange(60_000, dtype=np.float32).reshape(120, 500)
 TABLE = np.arange(5_000, dtype=np.int64) * 3
@@ -89,6 +91,21 @@ def test_the_graphs_of_a_dataset_made_again_are_read_in_little_memory() -> None:
     before = psutil.Process().memory_info().rss
     assert read_graphs(again, in_memory=LARGE, watch=watch).executed["root"] is not None
     assert psutil.Process().memory_info().rss - before < 200_000_000
+
+
+def test_graphs_are_compared_by_the_hashes_of_their_arrays() -> None:
+    def graph(first: float) -> GraphPair:
+        rows = ROWS.copy()
+        rows[0, 0] = first
+        table = tf.constant(rows)
+        return GraphPair(tf, tf.data.Dataset.range(8).map(lambda index: tf.gather(table, index)), ROWS.nbytes)
+
+    one, same, other = graph(1.0), graph(1.0), graph(2.0)
+    assert not isinstance(one.executed, str)
+    assert len(packed(one.executed)) < 20_000 < ROWS.nbytes
+    assert compare(one, same) == ([], [])
+    ((found, *_), _) = compare(one, other)
+    assert "float32 [120, 500], with different values" in found.what
 
 
 def test_edits_follow_each_other_without_a_copy() -> None:
