@@ -165,7 +165,7 @@ def _array_file(value: Array, folders: Folders) -> Any:
     count = math.prod(value.shape)
     if folders.saved is None:
         described = f"{value.dtype}, {list(value.shape)}: {count:,} values"
-        msg = f"an array in memory ({described}); --save-arrays saves it in a file"
+        msg = f"an array in memory ({described}; --save-arrays saves it in a file)"
         raise NotExpressible(msg)
     folders.saved.setdefault(value.number, f"{folders.stem}_{len(folders.saved) + 1}.npy")
     return {"npy": folders.saved[value.number]}
@@ -241,7 +241,7 @@ def component(value: Array, folders: Folders) -> Any:
         return shortest(value.values) if value.dtype == "float32" else value.values
     if folders.saved is not None:
         return _array_file(value, folders)
-    msg = f"an array of {value.dtype}, which has no literal form; --save-arrays saves it in a file"
+    msg = f"an array of {value.dtype}, which has no literal form (--save-arrays saves it in a file)"
     raise NotExpressible(msg)
 
 
