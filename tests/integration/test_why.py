@@ -24,7 +24,7 @@ from pipeprof.cli.main import main
 from pipeprof.profiles.judge import live, session
 from pipeprof.profiles.judge.verdicts import decide, tabulate
 
-session.WARM_SECONDS, session.BLOCK_SECONDS = 0.1, 0.05
+session.WARM_SECONDS, session.BLOCK_SECONDS, session.PROCESS_SECONDS = 0.1, 0.05, 0.4
 live._Comparison._look_at_both = lambda comparison: True
 decide.words_of = lambda *_: "slower"
 tabulate._differs_from_itself = lambda *_: False
