@@ -37,7 +37,6 @@ def compare(given: CompareOptions) -> None:
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.judge.git_refs import folder_for_trees
-    from pipeprof.profiles.judge.verdicts.counting import are_enough
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
 
     options.choice("--color", given.color, options.COLORS)
@@ -64,7 +63,7 @@ def compare(given: CompareOptions) -> None:
 
             warn_of_steps(a, b, result)
             plan = SessionPlan(
-                enough=lambda so_far: are_enough(so_far.pairs, pairs),
+                enough=lambda so_far: len(so_far.pairs) >= pairs,
                 why_rounds=pairs if given.why else 0,
                 end_at=end_of(a),
             )

@@ -190,6 +190,7 @@ def _test_itself(
     """Measure the pipeline with longer steps and an allocation against itself, after it was measured unchanged."""
     from pipeprof.profiles.judge.live import measure
     from pipeprof.profiles.judge.self_test import faults_for
+    from pipeprof.profiles.judge.verdicts.counting import counted
     from pipeprof.profiles.judge.verdicts.result import WorseSession
 
     faults = faults_for(result)
@@ -201,7 +202,9 @@ def _test_itself(
         )
         save()
 
-    progress.note(f"unchanged: {len(result.pairs)} pairs; now with steps {faults[0]:.0%} longer and more memory")
+    progress.note(
+        f"unchanged: {len(counted(result.pairs))} pairs; now with steps {faults[0]:.0%} longer and more memory"
+    )
     worse = replace(sides["b"], slower=faults[0], hold_bytes=faults[1])
     measure({"a": sides["a"], "b": worse}, changed, plan, progress, save_both)
     result.errors += changed.errors
@@ -231,7 +234,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import latest_receipt
-    from pipeprof.profiles.judge.verdicts.counting import are_enough, counted
+    from pipeprof.profiles.judge.verdicts.counting import counted
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
 
@@ -255,7 +258,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         # The host of now and the size of its batches are known once the session has begun.
         plan = SessionPlan(
             enough=lambda so_far: (
-                are_enough(so_far.pairs, PAIRS) if known is None else has_seen_enough(so_far, question.most)
+                len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
             ),
             rows=lambda pairs: (
                 stored.rows_against(

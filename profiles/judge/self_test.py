@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 from pipeprof.profiles.judge.verdicts.metrics import FLOOR
 from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
@@ -83,7 +84,7 @@ def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judg
         measured_slower=next((row.change - 1 for row in worse.metrics if row.name == "step_ms" and row.change), None),
         hold_bytes=worse.hold_bytes,
         detectable={row.name: row.resolution for row in rows if row.resolution is not None and row.limit is None},
-        pairs=[len(unchanged.pairs), len(worse.pairs)],
+        pairs=[len(counted(unchanged.pairs)), len(counted(worse.pairs))],
     )
     found.passed = not (found.alarms or found.undecided or found.missed or found.worse_undecided)
     return found

@@ -1,10 +1,10 @@
-"""Which pairs of a session count, and whether there are enough of them: pure functions.
+"""Which pairs of a session count: pure functions.
 
 Pairs during which a hypervisor gave the cores to other machines for much of the time are left out, whatever they show,
-and others are measured in their place. It takes a core for seconds, from one process of a pair more than from the
-others: pairs of JPEGs differed by up to 70 % where it took 35 to 41 % of the cores, and by 12 % where it took 3 to
-11 %. Other processes leave no pair out: the kernel shares the cores among processes every few milliseconds. Where all
-pairs have as much taken from them, all count.
+as long as four count; no more are measured for that than were asked for. It takes a core for seconds, from one process
+of a pair more than from the others: pairs of JPEGs differed by up to 70 % where it took 35 to 41 % of the cores, and by
+12 % where it took 3 to 11 %. Other processes leave no pair out: the kernel shares the cores among processes every few
+milliseconds. Where all pairs have as much taken from them, all count.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 BEYOND_USUAL = 0.10
 """Share of the cores that other machines take beyond what they take in the quietest quarter, in a pair left out."""
-MOST_PAIRS = 1.5
-"""Pairs that are measured, as a multiple of those that are wanted."""
+FEWEST = 4
+"""Pairs that count in any case: as many as a gate looks at first."""
 
 
 def mark(pairs: Sequence[PairValues]) -> None:
@@ -30,8 +30,9 @@ def mark(pairs: Sequence[PairValues]) -> None:
     shares = [pair.stolen_share for pair in pairs if pair.stolen_share is not None]
     known = bool(shares) and len(shares) == len(pairs)
     most = sorted(shares)[len(shares) // 4] + BEYOND_USUAL if known else 1.0
-    for pair in pairs:
-        pair.counts = (pair.stolen_share or 0.0) <= most
+    quiet = [(pair.stolen_share or 0.0) <= most for pair in pairs]
+    for pair, is_quiet in zip(pairs, quiet, strict=True):
+        pair.counts = is_quiet or sum(quiet) < FEWEST
 
 
 def counted(pairs: Sequence[PairValues]) -> list[PairValues]:
@@ -41,19 +42,3 @@ def counted(pairs: Sequence[PairValues]) -> list[PairValues]:
         pairs: Of a session, marked.
     """
     return [pair for pair in pairs if pair.counts]
-
-
-def are_enough(pairs: Sequence[PairValues], wanted: int) -> bool:
-    """Whether no more pairs are measured.
-
-    Args:
-        pairs: So far, marked.
-        wanted: Number of pairs that count.
-
-    Example:
-        >>> from pipeprof.profiles.judge.verdicts.result import PairValues
-        >>> pairs = [PairValues(order=[], a={}, b={}, counts=number != 1) for number in range(4)]
-        >>> are_enough(pairs[:3], 3), are_enough(pairs, 3), are_enough(pairs[:3], 2)
-        (False, True, True)
-    """
-    return len(counted(pairs)) >= wanted or len(pairs) >= max(wanted, int(MOST_PAIRS * wanted))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.verdicts.counting import are_enough, counted
+from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.decide import LOOKS
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
@@ -91,9 +91,8 @@ def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
         most: Pairs after which it ends in any case.
         each: Whether every metric has to be decided, also where one has regressed.
     """
-    over, count = are_enough(result.pairs, most), len(counted(result.pairs))
-    if over or count not in looks_within(most):
-        return over
+    if len(result.pairs) >= most or len(counted(result.pairs)) not in looks_within(most):
+        return len(result.pairs) >= most
     judged = [row for row in result.metrics if row.level != "off"]
     failed = any(row.verdict == "regressed" for row in judged if row.level == "error")
     return (failed and not each) or all(row.verdict != "cannot tell" for row in judged)
