@@ -1,7 +1,7 @@
 """Which pairs of a session count: pure functions.
 
 Pairs during which a hypervisor gave the cores to other machines for much of the time are left out, whatever they show,
-as long as four count; no more are measured for that than were asked for. It takes a core for seconds, from one process
+as long as four count; the number of pairs stays within the user's limit. It takes a core for seconds, from one process
 of a pair more than from the others: pairs of JPEGs differed by up to 70 % where it took 35 to 41 % of the cores, and by
 12 % where it took 3 to 11 %. Other processes leave no pair out: the kernel shares the cores among processes every few
 milliseconds. Where all pairs have as much taken from them, all count.
