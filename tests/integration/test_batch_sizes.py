@@ -49,6 +49,10 @@ def _steps_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (sentences(), lambda batch: batch.shape[0]),
         (sentences().map(lambda batch: {"b": batch, "a": tf.constant(1)}), lambda batch: batch["b"].shape[0]),
+        (
+            sentences().map(lambda batch: ({"b": tf.zeros([2]), "a": (tf.size(batch), batch)}, tf.shape(batch))),
+            lambda batch: batch[0]["a"][1].shape[0],
+        ),
         (sentences().map(tf.RaggedTensor.from_tensor), lambda batch: batch.nrows()),
         (sentences().map(tf.sparse.from_dense), lambda batch: batch.dense_shape[0]),
     ],

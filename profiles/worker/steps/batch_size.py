@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from typing import Any, TypeAlias
 
 from pipeprof.profiles.protocol.steps import BatchSize
-from pipeprof.profiles.worker.steps.sampled_mean import SampledMean
+from pipeprof.profiles.worker.steps.sampled_mean import SampledMeans
 
+Sizes: TypeAlias = "tuple[float | None, float | None]"
+"""Length and bytes of a batch."""
 UNCOUNTED = sys.maxsize
 """Batches until the next one is due, where none is."""
 
@@ -66,60 +69,92 @@ class BatchSizes:
 
     def __init__(self) -> None:
         self.left = 1
-        self._due = 1
         self._spec: str | None = None
-        self._first: tuple[float | None, float | None] = (None, None)
-        self._bytes: SampledMean | None = None
-        self._lengths: SampledMean | None = None
+        self._first: Sizes = (None, None)
+        self._means: SampledMeans | None = None
 
     @property
     def spent_ns(self) -> int:
         """Time that the reading took, in nanoseconds."""
-        return sum(one.spent_ns for one in (self._bytes, self._lengths) if one is not None)
+        return self._means.spent_ns if self._means is not None else 0
 
     def see_first(self, batch: Any) -> None:
         """Learn the structure of batches from the first one, which belongs to no window."""
-        import tensorflow as tf
-
         self._spec = _text(batch)
-        lengths = length_reader(batch)
-        self._lengths = SampledMean(lengths)
-        nbytes = None
-        # Bytes of text, of datasets and of other objects are not known.
-        if all(getattr(part, "dtype", tf.string) != tf.string for part in tf.nest.flatten(batch) if part is not None):
-            read = _bytes_reader(batch)
-            self._bytes, nbytes = SampledMean(read), read(batch)
-        self._first = (nbytes, lengths(batch))
+        read = size_reader(batch)
+        self._means, self._first = SampledMeans(read), read(batch)
 
     def take(self, batch: Any) -> int:
         """Read a batch that is due; return how many batches later the next one is."""
-        due = self._due
-        self._due = UNCOUNTED
-        for sample in (self._lengths, self._bytes):
-            if sample is not None:
-                sample.left -= due
-                if sample.left <= 0:
-                    sample.take(batch)
-                self._due = min(self._due, sample.left)
-        return self._due
+        return self._means.take(batch) if self._means is not None else UNCOUNTED
 
     def tune(self, steps: int, seconds: float) -> None:
         """Choose how many batches to read: `steps` of them took `seconds`."""
-        if steps and seconds > 0:
-            for sample in (self._lengths, self._bytes):
-                if sample is not None:
-                    sample.tune(1e9 * seconds / steps)
+        if steps and seconds > 0 and self._means is not None:
+            self._means.tune(1e9 * seconds / steps)
 
     def mean(self) -> BatchSize:
         """Return the means, before a window the sizes of the first batch; `None` where a sample does not tell them."""
-        nbytes, length = self._first
-        if self._lengths is not None and self._lengths.seen:
-            nbytes = self._bytes.mean() if self._bytes is not None else None
-            length = self._lengths.mean()
+        seen = self._means is not None and self._means.means()
+        length, nbytes = seen or self._first
         return BatchSize(element=self._spec, bytes=nbytes, length=length)
 
 
-def length_reader(first: Any) -> Callable[[Any], int | None]:
+def size_reader(first: Any) -> Callable[[Any], Sizes]:
+    """Return what reads the length and the bytes of batches of the structure of `first`.
+
+    Text, datasets and other objects have a length, and no known bytes. The loop's thread has nothing of this in its
+    caches when a batch arrives, so that a function called costs 10 µs and more: tensors are reached without a walk
+    through the structure, and their shape is taken once.
+    """
+    import tensorflow as tf
+
+    # Bytes of text, of datasets and of other objects are not known.
+    parts = [part for part in tf.nest.flatten(first) if part is not None]
+    has_bytes = all(getattr(part, "dtype", tf.string) != tf.string for part in parts)
+    leaves = list(_leaves(first))
+    if not all(isinstance(leaf, tf.Tensor) for _, leaf in leaves):
+        lengths = _length_reader(first)
+        if not has_bytes:
+            return lambda batch: (lengths(batch), None)
+        nbytes = _bytes_reader(first)
+        return lambda batch: (lengths(batch), nbytes(batch))
+    ranked = next((at for at, (_, leaf) in enumerate(leaves) if leaf.shape.rank), None)
+    # Of the others, nothing is wanted.
+    plan = [
+        (path, leaf.dtype.size if _has_width(leaf) else 0, at == ranked)
+        for at, (path, leaf) in enumerate(leaves)
+        if at == ranked or (has_bytes and _has_width(leaf))
+    ]
+
+    def read(batch: Any) -> Sizes:
+        length, nbytes = None, 0
+        for path, width, has_length in plan:
+            part = batch
+            for key in path:
+                part = part[key]
+            dims = part.shape.as_list()
+            if has_length:
+                length = dims[0]
+            nbytes += width * prod(dims)
+        return length, nbytes if has_bytes else None
+
+    return read
+
+
+def _leaves(batch: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield components with the keys that lead to them, in the order of `tf.nest`."""
+    if isinstance(batch, Mapping):
+        for key in sorted(batch):
+            yield from _leaves(batch[key], (*path, key))
+    elif isinstance(batch, tuple | list):
+        for at, part in enumerate(batch):
+            yield from _leaves(part, (*path, at))
+    else:
+        yield path, batch
+
+
+def _length_reader(first: Any) -> Callable[[Any], int | None]:
     """Return what reads the length of batches of the structure of `first`."""
     import tensorflow as tf
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,8 @@ _GROWTH = math.log(1.005)
 _BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
 _COARSE = [round(b * 10**e, 6) for e in range(-3, 6) for b in (1, 2, 5)]
 LONGEST = 10
+MOST_WAITING = 1000
+"""Durations added before they are sorted into bins."""
 
 
 @cache
@@ -50,8 +53,13 @@ class Durations:
     def __init__(self) -> None:
         self.count = 0
         self.total_ns = 0
-        self.max_ns = 0
+        self._max_ns = 0
         self._bins = np.zeros(_BINS, dtype=np.int64)
+        # Not yet in the bins: the loop hands over a few at a time, and sorting few takes as long as sorting many.
+        self._waiting: list[Nanoseconds] = []
+        self._sorted = 0
+        # The harness may ask for the steps so far while the loop adds some.
+        self._lock = Lock()
 
     def add(self, values: Nanoseconds | list[int]) -> None:
         """Fold in `values`, shape (n,), in nanoseconds; negative values count as 0."""
@@ -60,17 +68,37 @@ class Durations:
         values = np.maximum(np.asarray(values, dtype=np.int64), 0)
         self.count += len(values)
         self.total_ns += int(values.sum())
-        self.max_ns = max(self.max_ns, int(values.max()))
-        index = np.zeros(len(values), dtype=np.int64)
-        positive = values > 0
-        index[positive] = np.minimum(np.log(values[positive]) / _GROWTH + 1, _BINS - 1).astype(np.int64)
-        counts = np.bincount(index)
-        self._bins[: len(counts)] += counts
+        with self._lock:
+            self._waiting.append(values)
+        if self.count - self._sorted >= MOST_WAITING:
+            self._sort()
+
+    def _sort(self) -> None:
+        """Put into the bins what waits."""
+        with self._lock:
+            if not self._waiting:
+                return
+            values = np.concatenate(self._waiting)
+            self._waiting.clear()
+            self._sorted += len(values)
+            self._max_ns = max(self._max_ns, int(values.max()))
+            index = np.zeros(len(values), dtype=np.int64)
+            positive = values > 0
+            index[positive] = np.minimum(np.log(values[positive]) / _GROWTH + 1, _BINS - 1).astype(np.int64)
+            counts = np.bincount(index)
+            self._bins[: len(counts)] += counts
+
+    @property
+    def max_ns(self) -> int:
+        """The longest one; 0 if nothing was folded in."""
+        self._sort()
+        return self._max_ns
 
     def quantile_ms(self, q: float) -> float:
         """Return the `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
         if not self.count:
             return 0.0
+        self._sort()
         rank = q * (self.count - 1)
         below = np.cumsum(self._bins)
         i = int(np.searchsorted(below, rank, side="right"))
@@ -92,6 +120,7 @@ class Durations:
 
     def histogram(self) -> list[tuple[float, int]]:
         """Return pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
+        self._sort()
         counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
         bounds = [*_COARSE, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
