@@ -41,13 +41,14 @@ def main() -> int:
 
     before = json.loads(options.out.read_text(encoding="utf-8")) if options.add and options.out.exists() else {}
     figures, raw = before.get("figures", {}), before.get("raw", {})
+    said = outcome_of(figures)
     for name in options.case or known:
         module, case = known[name]
         found = module.run_case(case)
         figures[name], raw[name] = found["figures"], found["raw"]
-    said = outcome_of(figures)
-    result = {"claim": CLAIM, "holds": said == "holds", "outcome": said, "figures": figures, "raw": raw}
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        said = outcome_of(figures)
+        result = {"claim": CLAIM, "holds": said == "holds", "outcome": said, "figures": figures, "raw": raw}
+        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return EXITS[said]
 
 

@@ -269,7 +269,7 @@ def waiting_and_op(units: Units) -> Any:
     return (
         numbers()
         .map(numpy_op(wait_in_numpy_function), name="waiting")
-        .map(units.stage("op", sort_op(28_000), "TopKV2"), name="op")
+        .map(units.stage("op", sort_op(14_000), "TopKV2"), name="op")
         .batch(BATCH)
     )
 

@@ -351,19 +351,16 @@ class JobRun:
         if self._previous is not None:
             statistics.begin(*self._previous)
 
-        def finished(_looked: Looked) -> str | None:
+        def finished(_looked: Looked) -> None:
             self._sizes.tune(statistics.count, statistics.seconds)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
-            if seconds is not None and statistics.seconds >= seconds:
-                return f"{seconds:g} s"
-            return None
 
         with self._phases.enter("measure") as phase:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
-            options = {"steps_limit": self.job.steps, "check_ns": look_ns(seconds), "sizes": self._sizes}
-            self._window = self._open("measure", statistics, finished, **options)
+            limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": look_ns(seconds)}
+            self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
             self._cpu_ns = time.process_time_ns() - cpu_ns

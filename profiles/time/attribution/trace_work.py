@@ -341,11 +341,15 @@ def own_seconds(calls: PythonCalls, function: TracedFunction) -> float:
     """Return the time of calls without waiting for Python's lock: on a core, or blocked for another reason.
 
     A thread that computes gets the lock in turn with others, so that it waits at most `MOST_LOCK_WAIT` times as long as
-    it computes; one that mostly sleeps does not wait for it, whoever has it meanwhile.
+    it computes. One that mostly sleeps waits for it where another function has it: alone, what it does not compute is
+    its own, however short.
     """
     taken = function.taken_seconds / function.seconds if function.seconds else 0.0
+    longest = MOST_LOCK_WAIT * calls.cpu_seconds
     blocked = max(0.0, calls.seconds - calls.cpu_seconds)
-    return calls.seconds - min(blocked, taken * calls.seconds, MOST_LOCK_WAIT * calls.cpu_seconds)
+    if blocked > longest:
+        blocked = min(longest, calls.contended_seconds)
+    return calls.seconds - min(blocked, taken * calls.seconds)
 
 
 def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> dict[str, tuple[float, float]]:

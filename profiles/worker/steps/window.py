@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 
 CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
-"""Interval of looks for windows of 7.5 seconds and more: a look costs 0.7 ms of CPU time where the pipeline's data has
-taken the caches, and up to 3 ms by the clock where its threads have taken the cores."""
-LOOKS_A_WINDOW = 15
+"""Interval of looks for windows of ten seconds and more."""
+LOOKS_A_WINDOW = 20
+LOOKING_SHARE = 0.005
+"""Of the time that looks at a window may take. One takes 1 ms where the pipeline's data has filled the caches, and 10
+and more where its threads hold the cores or Python's lock."""
+CHECK_RARE_NS = 1_000_000_000
+"""Longest interval of looks, however long they take: a request to stop waits for the next one."""
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 1_000_000_000
@@ -64,6 +69,7 @@ class PhaseWindow:
         device: Whether there is a device.
         steps_limit: End after exactly so many steps.
         check_ns: Nanoseconds from one look to the next.
+        seconds: End when so many have been measured. Then looks that take long become rare.
         sizes: Where batches are counted by size.
     """
 
@@ -78,6 +84,7 @@ class PhaseWindow:
         device: bool,
         steps_limit: int | None = None,
         check_ns: int | None = None,
+        seconds: float | None = None,
         sizes: CountedSizes | None = None,
     ) -> None:
         self._phase = phase
@@ -87,9 +94,11 @@ class PhaseWindow:
         self._finished = finished
         self._device = device
         self._limit = steps_limit
+        self._seconds = seconds
         self.sizes = sizes or NoSizes()
         self._epoch = self._looked_epoch = feed.ended
-        self._most_ns = self._check_ns = check_ns or CHECK_NS
+        self._least_ns = self._most_ns = self._check_ns = check_ns or CHECK_NS
+        self._epoch_ns = sys.maxsize
         now = self._epoch_began = time.perf_counter_ns()
         self._beat_at = now
         self._partial_at = now + PARTIAL_NS
@@ -101,8 +110,12 @@ class PhaseWindow:
         self.check_next()
 
     def check_next(self) -> None:
-        """Look next when the time between two looks has passed from now on."""
-        self.check_at = time.perf_counter_ns() + self._check_ns
+        """Look next when the time between two looks has passed from now on, or the last of the seconds."""
+        wait_ns = self._check_ns
+        if self._seconds is not None:
+            left_ns = round(1e9 * (self._seconds - self.statistics.seconds))
+            wait_ns = max(SHORTEST_CHECK_NS, min(wait_ns, left_ns))
+        self.check_at = time.perf_counter_ns() + wait_ns
 
     def most(self) -> int | None:
         """Return how many steps are left to the limit, if there is one."""
@@ -132,11 +145,15 @@ class PhaseWindow:
         with self._channel.together():
             self._decide(looked, began)
         now = time.perf_counter_ns()
+        took_ns = now - began
+        if self._seconds is not None:
+            self._most_ns = max(self._least_ns, min(CHECK_RARE_NS, round(took_ns / LOOKING_SHARE)))
         if self._feed.ended != self._looked_epoch:
             epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
-            self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, epoch_ns // LOOKS_AN_EPOCH))
+            self._epoch_ns = epoch_ns // LOOKS_AN_EPOCH
             self._looked_epoch, self._epoch_began = self._feed.ended, now
-        self.overhead_ns += now - began
+        self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, self._epoch_ns))
+        self.overhead_ns += took_ns
         self.overhead_cpu_ns += time.thread_time_ns() - cpu
         self.check_next()
         return self.reason is not None
@@ -144,6 +161,8 @@ class PhaseWindow:
     def _decide(self, looked: Looked, began: int) -> None:
         """Check whether the window is over, and send a message from time to time."""
         self.reason = self._finished(looked)
+        if self.reason is None and self._seconds is not None and self.statistics.seconds >= self._seconds:
+            self.reason = f"{self._seconds:g} s"
         if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
             self.reason = f"{self._limit} steps"
         paused_ns = self._feed.paused_ns - self._paused_ns

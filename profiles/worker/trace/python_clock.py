@@ -35,7 +35,9 @@ class PythonClock:
         self._generators = _class_with("get_iterator", getattr(datasets, "DatasetV2", None))
         self._before: list[tuple[Any, str, Any]] = []
         # A thread changes only its own sums.
-        self._sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        # Threads in a call.
+        self._inside: set[int] = set()
         self._called: dict[str, Callable[..., Any]] = {}
         self._thread = threading.local()
 
@@ -58,12 +60,12 @@ class PythonClock:
             else:
                 setattr(owner, name, before)
         self._before.clear()
-        found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for (_, token), seen in list(self._sums.items()):
             found[token] = [one + other for one, other in zip(found[token], seen, strict=True)]
         return {
-            token: PythonCalls(calls, wall / 1e9, core / 1e9, *_place(self._called.get(token)))
-            for token, (calls, wall, core) in found.items()
+            token: PythonCalls(calls, wall / 1e9, core / 1e9, contended / 1e9, *_place(self._called.get(token)))
+            for token, (calls, wall, core, contended) in found.items()
         }
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
@@ -115,21 +117,29 @@ class PythonClock:
         """Return the function with a clock; what is timed inside it with the same token counts instead of it."""
         if token is None:
             return function
-        thread = self._thread
+        thread, inside = self._thread, self._inside
 
         def timed(*arguments: Any) -> Any:
             thread.timed = None
+            me = threading.get_ident()
+            outermost = me not in inside
+            inside.add(me)
+            contended = len(inside) > 1
             wall, core = time.perf_counter_ns(), time.thread_time_ns()
             try:
                 return function(*arguments)
             finally:
                 wall, core = time.perf_counter_ns() - wall, time.thread_time_ns() - core
+                contended |= len(inside) > 1
+                if outermost:
+                    inside.discard(me)
                 if thread.timed != token:
                     self._called[token] = function
-                    seen = self._sums[threading.get_ident(), token]
+                    seen = self._sums[me, token]
                     seen[0] += 1
                     seen[1] += wall
                     seen[2] += core
+                    seen[3] += max(0, wall - core) if contended else 0
                     thread.timed = token
 
         return timed

@@ -184,16 +184,22 @@ def test_the_time_of_the_op_that_calls_functions_is_shared_out_among_them():
 
 
 @pytest.mark.parametrize(
-    ("cpu", "taken", "own"),
+    ("cpu", "taken", "contended", "own"),
     [
-        (5.0, 1.0, 5.0),  # computes, and waits for the lock
-        (5.0, 0.0, 7.0),  # computes and sleeps
-        (0.02, 1.0, 6.94),  # sleeps, while others have the lock
-        (2.06, 1.0, 2.06),
+        (5.0, 1.0, 2.0, 5.0),  # computes, and waits for the lock
+        (5.0, 1.0, 0.0, 5.0),  # of what is no function of the pipeline's
+        (5.0, 0.0, 2.0, 7.0),  # computes and sleeps
+        (0.02, 1.0, 6.98, 6.94),  # sleeps, while others have the lock
+        (1.0, 0.5, 6.0, 4.0),
+        (1.0, 1.0, 0.25, 6.75),  # mostly alone
+        (1.0, 1.0, 0.0, 7.0),  # alone: a short sleep, from which the sampler's thread woke late
+        (2.06, 1.0, 4.94, 2.06),
     ],
 )
-def test_a_function_that_waits_for_the_lock_does_not_take_longer(cpu: float, taken: float, own: float):
-    calls = PythonCalls(1, 7.0, cpu)
+def test_a_function_that_waits_for_the_lock_does_not_take_longer(
+    cpu: float, taken: float, contended: float, own: float
+):
+    calls = PythonCalls(1, 7.0, cpu, contended)
     assert own_seconds(calls, TracedFunction("t", "f", None, None, 7.0, taken * 7.0)) == pytest.approx(own)
 
 
@@ -215,7 +221,7 @@ def test_a_timed_function_that_the_sampler_never_saw_has_its_time():
     one = recorded("generator")
     place = node_of(one["written"], "GeneratorDataset")
     functions = [TracedFunction("pyfunc_0", "short", "a.py", 3, 0.0, 0.0, place)]
-    timed = {"pyfunc_0": PythonCalls(10, 0.04, 0.03, "short", "a.py", 3)}
+    timed = {"pyfunc_0": PythonCalls(10, 0.04, 0.03, 0.0, "short", "a.py", 3)}
     found = work("generator", functions=functions, sampled_seconds=1.0, seconds=1.0, python_calls=timed)["source"]
     assert [(cost.function, cost.ms_per_batch, cost.lock_share) for cost in found.python] == [
         ("short", pytest.approx(4.0), None)

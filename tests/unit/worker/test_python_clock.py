@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -145,6 +146,29 @@ def test_calls_inside_a_call_belong_to_both(registry: FuncRegistry) -> None:
     found = clock.stop()
     assert {token: one.calls for token, one in found.items()} == {"outer": 1, "plain": 1}
     assert found["outer"].seconds == 16.0
+
+
+def test_time_off_the_cores_is_contended_in_calls_that_begin_or_end_beside_another(
+    registry: FuncRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python_clock.time, "thread_time_ns", lambda: 0)
+
+    def outer(number: int) -> int:
+        beside = Thread(target=registry, args=("plain", "", number))
+        beside.start()
+        beside.join()
+        return number
+
+    registry.functions["outer"] = outer
+    clock = PythonClock()
+    clock.start()
+    registry("outer", "", 1)
+    registry("plain", "", 1)
+    found = clock.stop()
+    assert {token: (one.calls, one.seconds, one.contended_seconds) for token, one in found.items()} == {
+        "plain": (2, 2.0, 1.0),
+        "outer": (1, 11.0, 0.0),
+    }
 
 
 class Resize:

@@ -21,8 +21,10 @@ MS = 10**9  # picoseconds
 
 def test_a_function_that_was_timed_and_never_sampled_is_there() -> None:
     calls = {
-        "pyfunc_1": PythonCalls(40, 0.01, 0.01, "outer_factory.<locals>.inner_factory.<locals>.tf__parse", "a.py", 7),
-        "pyfunc_2": PythonCalls(1, 0.01, 0.01, "get_next_id", "/site-packages/tensorflow/python/data/ops/x.py", 9),
+        "pyfunc_1": PythonCalls(
+            40, 0.01, 0.01, 0.0, "outer_factory.<locals>.inner_factory.<locals>.tf__parse", "a.py", 7
+        ),
+        "pyfunc_2": PythonCalls(1, 0.01, 0.01, 0.0, "get_next_id", "/site-packages/tensorflow/python/data/ops/x.py", 9),
         "pyfunc_3": PythonCalls(1, 0.01, 0.01),
     }
     assert all_functions(Looks(lambda _: False), calls) == [TracedFunction("pyfunc_1", "parse", "a.py", 7, 0.0, 0.0)]

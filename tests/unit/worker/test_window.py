@@ -293,7 +293,7 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
     assert window.reason == (words if over else None)
 
 
-@pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (3, 250), (6, 400), (7.5, 500), (600, 500)])
+@pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (5, 250), (8, 400), (10, 500), (600, 500)])
 def test_long_windows_are_looked_at_less_often(seconds, looks_ns):
     assert windows.look_ns(seconds) == looks_ns * MS
 
@@ -315,3 +315,29 @@ def test_a_block_looks_when_counting_begins_and_after_that(
     assert not block.drained(0, [3 * MS, 6 * MS])
     assert block.drained(6 * MS, [9 * MS, 16 * MS]) or settle
     assert seen == looks
+
+
+@pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
+def test_looks_that_take_long_become_rare(bench, look_ms, every_ms):
+    """A look may take 0.5 % of the time to the next one, and none waits longer than a second."""
+    on = bench([100_000], looks=6)
+    on.look_ms = look_ms
+    drain(on.feed, on.open(seconds=3600))
+    assert [looked.steps for looked in on.looks[1:]] == [every_ms] * 5
+
+
+def test_a_window_whose_looks_are_rare_still_ends_in_time(bench):
+    on = bench([100_000])
+    on.look_ms = 3
+    window = on.open(seconds=2)
+    drain(on.feed, window)
+    assert window.reason == "2 s"
+    assert [looked.steps for looked in on.looks] == [100, 600, 600, 600, 100]
+    assert window.statistics.seconds == pytest.approx(2)
+
+
+def test_looks_of_short_epochs_stay_frequent(bench):
+    on = bench([80], looks=40)
+    on.look_ms = 3
+    drain(on.feed, on.open(seconds=3600))
+    assert max(looked.steps for looked in on.looks[20:]) <= 15
