@@ -2,9 +2,10 @@
 
 ``short_ops_N``: a map of N ops that are too short for a trace. Its true cost is what a plain loop takes less without
 it; that of its calls, what a map of one op adds. ``python_…``: functions that compute or sleep for a given time, four
-of them in turn (1, 5, 20 and 50 ms per batch), or two at once that wait for Python's lock. Their truth is what they
-take in a plain loop in the same process. `planted` writes the truth to the file that PIPEPROF_BENCHMARK_TRUTH names,
-and returns the pipeline that PIPEPROF_BENCHMARK names.
+of them in turn (1, 5, 20 and 50 ms per batch), or two at once that wait for Python's lock. The truth of those that
+compute is what they take in a plain loop in the same process; those that sleep note it themselves while the pipeline
+runs, as a machine with nothing else to do wakes them later. `planted` writes the truth to the file that
+PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ ROUNDS, ROUND_SECONDS, WARM_SECONDS = 5, 0.4, 0.5
 CALLS, CALL_SECONDS = 9, 1.0
 """At least as many calls, and as long, for the truth of Python functions."""
 EACH_MS = (1, 5, 20, 50)
+SLEEPS_TO_WRITE = 40
 CONTENDED_MS = {"generator": 5.3, "parse": 2.06}
 Truth = dict[str, dict[str, float]]
 
@@ -59,6 +61,29 @@ def compute(seconds: float) -> None:
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
+
+
+class Sleep:
+    """Sleeps, and writes again and again how long they were."""
+
+    def __init__(self) -> None:
+        self._slept: dict[float, tuple[int, float]] = {}
+        self._calls = 0
+
+    def __call__(self, seconds: float) -> None:
+        """Sleep at least that long."""
+        began = time.perf_counter()
+        time.sleep(seconds)
+        calls, whole = self._slept.get(seconds, (0, 0.0))
+        self._slept[seconds] = calls + 1, whole + time.perf_counter() - began
+        self._calls += 1
+        if not self._calls % SLEEPS_TO_WRITE:
+            plain_loop.write_truth(self.truth())
+
+    def truth(self) -> Truth:
+        """What each length takes for a small batch."""
+        means = {f"of_{ms}_ms": self._slept.get(ms / SMALL / 1e3, (0, 0.0)) for ms in EACH_MS}
+        return {name: {"own_ms": SMALL * 1e3 * whole / max(1, calls)} for name, (calls, whole) in means.items()}
 
 
 def generate(spend: Callable[[float], None], seconds: float) -> Iterator[int]:
@@ -108,49 +133,47 @@ def mapped(call: Callable[..., Any], spend: Callable[[float], None], ms: float, 
     return (DATASET.range(10**12) if source is None else source).map(work, name=name)
 
 
-def own_times(spend: Callable[[float], None], lengths: dict[str, float]) -> Truth:
-    """What functions take for a small batch in a plain loop: CPU time where they compute, else by the clock.
-
-    A sleep is longer than what it is asked for, and how much depends on the one before: all lengths take turns.
-    """
-    clock = time.thread_time if spend is compute else time.perf_counter
+def own_times(lengths: dict[str, float]) -> Truth:
+    """What functions that compute take for a small batch in a plain loop."""
     found: dict[str, list[float]] = {name: [] for name in lengths}
     until, rounds = time.perf_counter() + CALL_SECONDS, 0
     with plain_loop.unobserved():
         while rounds < CALLS or time.perf_counter() < until:
             rounds += 1
             for name, ms in lengths.items():
-                began = clock()
-                give(spend, ms / SMALL / 1e3, None)
-                found[name].append((clock() - began) * 1e3)
+                began = time.thread_time()
+                give(compute, ms / SMALL / 1e3, None)
+                found[name].append((time.thread_time() - began) * 1e3)
     return {name: {"own_ms": SMALL * statistics.mean(seen)} for name, seen in found.items()}
 
 
-def in_turn(make: Callable[..., Any], spend: Callable[[float], None], size: int | None = SMALL) -> tuple[Any, Truth]:
+def in_turn(make: Callable[..., Any], size: int | None = SMALL, *, sleeps: bool = False) -> tuple[Any, Truth]:
     """One pipeline of all lengths; a zip asks one after the other."""
     names = {f"of_{ms}_ms": float(ms) for ms in EACH_MS}
+    sleep = Sleep()
+    spend = sleep if sleeps else compute
     dataset = DATASET.zip(tuple(make(spend, ms, name) for name, ms in names.items()))
-    return dataset.batch(size) if size else dataset, own_times(spend, names)
+    return dataset.batch(size) if size else dataset, sleep.truth() if sleeps else own_times(names)
 
 
 def at_once() -> tuple[Any, Truth]:
     """A generator, and a function that runs on another thread meanwhile."""
     source = from_generator(compute, CONTENDED_MS["generator"], "generator").prefetch(8)
     dataset = mapped(tf.numpy_function, compute, CONTENDED_MS["parse"], "parse", source)
-    return dataset.batch(SMALL).prefetch(2), own_times(compute, CONTENDED_MS)
+    return dataset.batch(SMALL).prefetch(2), own_times(CONTENDED_MS)
 
 
 PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
     "short_ops_5": partial(with_short_ops, 5),
     "short_ops_50": partial(with_short_ops, 50),
     "short_ops_500": partial(with_short_ops, 500),
-    "python_generator_computes": partial(in_turn, from_generator, compute),
-    "python_generator_sleeps": partial(in_turn, from_generator, time.sleep),
-    "python_generator_of_batches": partial(in_turn, of_batches, compute, None),
-    "python_numpy_function_computes": partial(in_turn, partial(mapped, tf.numpy_function), compute),
-    "python_numpy_function_sleeps": partial(in_turn, partial(mapped, tf.numpy_function), time.sleep),
-    "python_py_function_computes": partial(in_turn, partial(mapped, tf.py_function), compute),
-    "python_py_function_sleeps": partial(in_turn, partial(mapped, tf.py_function), time.sleep),
+    "python_generator_computes": partial(in_turn, from_generator),
+    "python_generator_sleeps": partial(in_turn, from_generator, sleeps=True),
+    "python_generator_of_batches": partial(in_turn, of_batches, None),
+    "python_numpy_function_computes": partial(in_turn, partial(mapped, tf.numpy_function)),
+    "python_numpy_function_sleeps": partial(in_turn, partial(mapped, tf.numpy_function), sleeps=True),
+    "python_py_function_computes": partial(in_turn, partial(mapped, tf.py_function)),
+    "python_py_function_sleeps": partial(in_turn, partial(mapped, tf.py_function), sleeps=True),
     "python_at_once": at_once,
 }
 
