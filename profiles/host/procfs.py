@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text
+from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text, read_text_at_once
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -71,13 +71,23 @@ class Pages:
 
 def pages(pid: Pid, proc: Path = PROC) -> Pages | None:
     """Resident memory from ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
-    words = (read_text(f"{proc}/{pid}/statm") or "").split()
+    return _pages(read_text(f"{proc}/{pid}/statm"))
+
+
+def _pages(text: str | None) -> Pages | None:
+    words = (text or "").split()
     try:
         resident, mapped = int(words[1]), int(words[2])
     except (IndexError, ValueError):
         return None
     # A process that has ended but is not reaped has no memory left; nothing alive has 0 pages.
     return Pages(resident * PAGE_BYTES, mapped * PAGE_BYTES) if resident else None
+
+
+def own_rss_bytes(proc: Path = PROC) -> int | None:
+    """Resident memory of this process, read without giving Python's lock away."""
+    found = _pages(read_text_at_once(f"{proc}/self/statm"))
+    return found.rss_bytes if found is not None else None
 
 
 def rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:

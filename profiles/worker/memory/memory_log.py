@@ -192,7 +192,7 @@ def _owner(array: Any) -> Any:
 
 
 def _read_moment() -> MemoryMoment:
-    return MemoryMoment(t=time.monotonic(), rss=procfs.rss_bytes("self"), live=tensor_bytes()[0])
+    return MemoryMoment(t=time.monotonic(), rss=procfs.own_rss_bytes(), live=tensor_bytes()[0])
 
 
 class MemoryLog:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,6 +28,21 @@ def test_numbers_of_a_process(proc):
     assert procfs.pages(42, proc).anonymous_bytes == 700 * procfs.PAGE_BYTES
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
+
+
+def test_own_memory_is_read_without_giving_the_lock_away(tmp_path):
+    assert procfs.own_rss_bytes(tmp_path) is None
+    (tmp_path / "self").mkdir()
+    statm = tmp_path / "self" / "statm"
+    for text, pages in [("5000 1000 300 1 0 900 0\n", 1000), ("0 0 0 0 0 0 0\n", None), ("", None), ("no\n", None)]:
+        statm.write_text(text)
+        assert procfs.own_rss_bytes(tmp_path) == (pages and pages * procfs.PAGE_BYTES)
+    statm.unlink()
+    statm.mkdir()
+    assert procfs.own_rss_bytes(tmp_path) is None
+    descriptors = sorted(Path("/proc/self/fd").iterdir())
+    assert (procfs.own_rss_bytes() or 0) > 2**20
+    assert sorted(Path("/proc/self/fd").iterdir()) == descriptors
 
 
 def test_stat_in_seconds(proc, monkeypatch):
