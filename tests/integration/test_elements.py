@@ -549,7 +549,7 @@ def _traced(called: Function, inputs: dict[str, Any], constants: dict[str, Any])
     return tuple(result) if isinstance(result, list) else result
 
 
-def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
+def _placeholder(spec: tf.TensorSpec | tf.Tensor) -> tf.Tensor:
     return tf.compat.v1.placeholder(spec.dtype, spec.shape)
 
 
@@ -667,7 +667,7 @@ NOTHING_TO_DO = {
 def _traced_types(called: Function) -> set[str]:
     """The op types of the first call that TensorFlow takes."""
     for given in _calls(called):
-        inputs = {key: value for key, value in given.items() if _is_input(value) and not isinstance(value, list)}
+        inputs = {key: value for key, value in given.items() if _is_input(value)}
         constants = {key: value for key, value in given.items() if key not in inputs}
         try:
             graph = _graph_of(resolve(called.name), inputs, constants)
@@ -680,12 +680,11 @@ def _traced_types(called: Function) -> set[str]:
 
 def _graph_of(function: Any, inputs: dict[str, Any], constants: dict[str, Any]) -> Any:
     """The graph of a call; of tensors alone without a function, which takes ten times as long."""
-    specs = {key: tf.type_spec_from_value(value) for key, value in inputs.items()}
-    if not all(isinstance(spec, tf.TensorSpec) for spec in specs.values()):
+    if not all(isinstance(one, tf.Tensor) for one in tf.nest.flatten(inputs)):
         traced = tf.function(lambda given: function(**given, **constants), autograph=False)
         return traced.get_concrete_function(inputs).graph.as_graph_def()
     with tf.Graph().as_default() as graph:
-        function(**{key: _placeholder(spec) for key, spec in specs.items()}, **constants)
+        function(**tf.nest.map_structure(_placeholder, inputs), **constants)
     return graph.as_graph_def()
 
 
