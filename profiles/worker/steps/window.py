@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -27,12 +28,24 @@ LOOKING_SHARE = 0.005
 and more where its threads hold the cores or Python's lock."""
 CHECK_RARE_NS = 1_000_000_000
 """Longest interval of looks, however long they take: a request to stop waits for the next one."""
+SWITCH_SECONDS = 0.0002
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 1_000_000_000
 PARTIAL_NS = 2_000_000_000
 # The steps' clock is paused while ended iterators are deleted; the user's is not.
 MOST_PAUSED_NS = 15_000_000_000
+
+
+@contextmanager
+def _lock_soon() -> Iterator[None]:
+    """Get Python's lock back soon after each system call: a function that computes would keep it for 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, SWITCH_SECONDS))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def look_ns(seconds: float | None) -> int:
@@ -142,7 +155,7 @@ class PhaseWindow:
 
     def _look(self, looked: Looked, began: int) -> bool:
         cpu = time.thread_time_ns()
-        with self._channel.together():
+        with _lock_soon(), self._channel.together():
             self._decide(looked, began)
         now = time.perf_counter_ns()
         took_ns = now - began

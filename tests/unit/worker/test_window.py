@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -341,3 +342,15 @@ def test_looks_of_short_epochs_stay_frequent(bench):
     on.look_ms = 3
     drain(on.feed, on.open(seconds=3600))
     assert max(looked.steps for looked in on.looks[20:]) <= 15
+
+
+def test_a_look_does_not_wait_long_for_the_lock_and_leaves_its_interval_as_it_was(bench):
+    on = bench([10_000], looks=3)
+    seen = []
+    window = on.open(steps_limit=150)
+    decide = window._finished
+    window._finished = lambda looked: seen.append(sys.getswitchinterval()) or decide(looked)
+    before = sys.getswitchinterval()
+    drain(on.feed, window)
+    assert seen == [pytest.approx(windows.SWITCH_SECONDS)] * 2
+    assert sys.getswitchinterval() == before
