@@ -6,7 +6,8 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
 ``cpu``           other processes took cores that the worker's threads waited for
-``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset
+``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
+                  them where stages that take turns on one thread fill all of the interval
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
@@ -70,6 +71,8 @@ SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
 """Share of the interval from which a serial stage is busy all the time."""
+FULL_FROM = 0.95
+"""Share of the cores in use from which a serial stage would gain nothing by more calls at a time."""
 INTRA_OP_FROM = 0.10
 """Share of a stage's time in further threads of single ops from which it uses more than one core."""
 WANTED_FROM = 0.80
@@ -182,6 +185,10 @@ def _users(causes: Causes, profile: Profile) -> str:
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if causes.worker_cores is None or not worker_fills_cores(profile):
         return None
+    # More cores do nothing for stages that fill the time one call after another.
+    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
+    if in_turn is not None and causes.worker_cores < FULL_FROM * profile.host.cores:
+        return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
         used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
@@ -193,8 +200,6 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if not 0 < spent <= total:
         return Bottleneck("cpu", _stage_of(top), f"{used}{_most_work(top)}")
     where = f"{part_of(spent, total)} in {label_groups(groups)}"
-    # More cores do nothing for stages that fill the time one call after another.
-    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
     helps = "less work there" if in_turn is not None else "less work there or more cores"
     return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
 
