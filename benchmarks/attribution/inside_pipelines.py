@@ -30,6 +30,7 @@ CALLS, CALL_SECONDS = 9, 1.0
 """At least as many calls, and as long, for the truth of Python functions."""
 EACH_MS = (1, 5, 20, 50)
 SLEEPS_TO_WRITE = 40
+LATE_FROM = 3.0
 CONTENDED_MS = {"generator": 5.3, "parse": 2.06}
 Truth = dict[str, dict[str, float]]
 
@@ -82,9 +83,14 @@ class Sleep:
             plain_loop.write_truth(self.truth())
 
     def truth(self) -> Truth:
-        """What each length takes for a small batch; a few that a stolen core makes ten times as long do not count."""
-        medians = {f"of_{ms}_ms": statistics.median(self._slept[ms / SMALL / 1e3] or [0.0]) for ms in EACH_MS}
-        return {name: {"own_ms": SMALL * 1e3 * seconds} for name, seconds in medians.items()}
+        """What each length takes for a small batch."""
+        return {f"of_{ms}_ms": {"own_ms": SMALL * 1e3 * _usual(self._slept[ms / SMALL / 1e3])} for ms in EACH_MS}
+
+
+def _usual(slept: list[float]) -> float:
+    """The mean without sleeps from which a stolen core came back late."""
+    longest = LATE_FROM * statistics.median(slept or [0.0])
+    return statistics.mean([one for one in slept if one <= longest] or [0.0])
 
 
 def generate(spend: Callable[[float], None], seconds: float) -> Iterator[int]:
