@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Bytecode of the tests is kept, wherever it may be off: three processes read all of them at each run.
+# Bytecode of the tests is kept, wherever it may be off: four processes read all of them at each run.
 export PYTHONDONTWRITEBYTECODE :=
 # One target at a time: the tests measure, and two pip runs in one environment break each other.
 .NOTPARALLEL:
@@ -20,8 +20,8 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Tests run in three processes, as those that start others wait for them; a module stays in one, the longest come first.
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
+# Tests run in four processes, as those that start others wait for them; a module stays in one, the longest come first.
+SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list

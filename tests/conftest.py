@@ -1,6 +1,6 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-With ``pytest -n 3 --dist loadfile`` the tests of a module stay in one process, because they share fixtures. Nothing
+With ``pytest -n 4 --dist loadfile`` the tests of a module stay in one process, because they share fixtures. Nothing
 here asserts a time, so that modules which measure may run beside others.
 """
 
