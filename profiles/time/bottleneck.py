@@ -346,7 +346,8 @@ def _serial(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     how = " (estimated from the trace)" if stage.timed_by == "trace" else ""
     cores = profile.host.cores
     intra_op = (stage.intra_op_ms_per_batch or 0.0) >= INTRA_OP_FROM * stage.inside_ms
-    where = f", on 1 of {cores:g} cores" if cores > 1 and not intra_op else ""
+    on_one = cores > 1 and not intra_op and not worker_fills_cores(profile)
+    where = f", on 1 of {cores:g} cores" if on_one else ""
     busy = f", busy {percent(share)} of each step" if share < ALWAYS_FROM else ""
     return Bottleneck("serial-stage", stage, f"{stage_label(stage)} one call at a time{where}{busy}{how}")
 

@@ -686,7 +686,9 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     assert found["bottleneck"].endswith("40 of every 46 ms in decode (map); less work there would help")
     # Threads to which its elements pass fill a part of the other core: it is not full.
     measured = profile(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.7))
-    assert conclude(measured).limit == "serial-stage"
+    found = conclude(measured)
+    assert found.limit == "serial-stage"
+    assert found.details[0].text == "decode (map) one call at a time"
 
 
 def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> None:
