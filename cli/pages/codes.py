@@ -91,6 +91,10 @@ _WARNINGS = {
         "The kernel does not let pipeprof reset the high-water mark of memory; peaks are sampled.",
         "Nothing: short peaks between samples may be missing.",
     ),
+    "no-fewer-cores": (
+        "The pipeline failed while it was measured with half of the cores.",
+        "The measurement is complete; whether more cores would help is less certain. Report the message as a bug.",
+    ),
     "no-graph": ("The graph could not be read.", "Times are complete; rules that need the graph were not applied."),
     "no-ledger": ("Memory could not be attributed to its owners.", "The peak is right; report the message as a bug."),
     "no-lock": (

@@ -201,6 +201,17 @@ class Headspace(Model):
         )
 
 
+class FewerCores(Model):
+    """The same pipeline with half of the cores, then with all again, after the measured steps."""
+
+    cores: int = Field(description="How many it had at first.")
+    fewer_ms: float = Field(description="Mean interval with them.")
+    fewer_steps: int
+    all_ms: float = Field(description="Mean interval with all cores.")
+    all_steps: int
+    gain: float = Field(description="Batches per second with all cores over those with fewer.")
+
+
 class Causes(Model):
     """Named measurements behind the verdict's `limit`; `None` where the system does not have them."""
 
@@ -214,4 +225,7 @@ class Causes(Model):
     python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
     python_lock_share: float | None = Field(
         None, description="Of the time sampled inside Python functions, the part with the GIL held."
+    )
+    fewer_cores: FewerCores | None = Field(
+        None, description="`None` where less than half of the cores were in use, and where it could not be tried."
     )

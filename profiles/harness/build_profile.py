@@ -126,7 +126,9 @@ def assemble(
         output=facts.output,
     )
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
-    profile.causes = collect_causes(facts.contention, facts.disk, steps, stages, observed.trace)
+    profile.causes = collect_causes(
+        facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
+    )
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.protocol.costs import MeasuredCosts
+from pipeprof.profiles.protocol.costs import FewerCores, MeasuredCosts
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
@@ -79,6 +79,7 @@ class Observed:
         own_step: The target returned a step, which takes the batches.
         replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
+        fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
         versions: Of libraries in the worker.
         answer: The latest answer to a query of its state.
@@ -105,6 +106,7 @@ class Observed:
     own_step: bool = False
     replayed: Replayed | None = None
     warm: Warmed | None = None
+    fewer_cores: FewerCores | None = None
     costs: MeasuredCosts | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
@@ -215,6 +217,8 @@ class Observed:
                 self.warm = message
             case Replayed():
                 self.replayed = message
+            case FewerCores():
+                self.fewer_cores = message
             case MeasuredCosts():
                 self.costs = message
             case StepReturned():

@@ -1,10 +1,29 @@
-"""Message with the fixed costs of elements on this machine."""
+"""Messages with what was measured after the steps: the same with fewer cores, fixed costs of elements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pipeprof.profiles.protocol.messages import WorkerMessage
+
+
+@dataclass(frozen=True)
+class FewerCores(WorkerMessage):
+    """Steps with some of the cores, then with all of them.
+
+    Attributes:
+        cores: How many there were at first.
+        fewer_ms: Mean interval with them.
+        fewer_steps: Steps that were counted.
+        all_ms: Mean interval with all cores.
+        all_steps: Steps that were counted.
+    """
+
+    cores: int
+    fewer_ms: float
+    fewer_steps: int
+    all_ms: float
+    all_steps: int
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Each candidate has one measurement of its own. They are tried in this order, bec
                   core
 ``cpu``           other processes took cores that the worker's threads waited for
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
-                  them where stages that take turns on one thread fill all of the interval
+                  them where stages that take turns on one thread fill all of the interval. Where it was measured with
+                  half of the cores as well, the rate must have followed, and then fewer cores in use will do
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
@@ -27,8 +28,10 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.profiles.time.limits.cores import (
     CPU_FROM,
+    cores_are_the_limit,
     cores_between_restarts,
     cores_in_use,
+    describe_fewer_cores,
     scheduled_on,
     worker_fills_cores,
 )
@@ -183,7 +186,7 @@ def _users(causes: Causes, profile: Profile) -> str:
 
 
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
-    if causes.worker_cores is None or not worker_fills_cores(profile):
+    if causes.worker_cores is None or not cores_are_the_limit(profile):
         return None
     # More cores do nothing for stages that fill the time one call after another.
     in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
@@ -191,7 +194,8 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
-        used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
+        between = f", {cores_between_restarts(profile):.1f} between restarts"
+        used = f"{used}{between if worker_fills_cores(profile) else f' ({describe_fewer_cores(profile)})'}"
     if not top:
         return Bottleneck("cpu", None, used)
     groups = top_cpu_groups(profile.stages)
@@ -216,6 +220,8 @@ def _crowded(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     """More threads of the worker are runnable at once than there are cores."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
+        return None
+    if causes.fewer_cores is not None and not cores_are_the_limit(profile):
         return None
     in_use = cores_in_use(profile.contention, scheduled_on(profile.host))
     if in_use is not None and in_use < WANTED_FROM:

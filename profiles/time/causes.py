@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.stages import Causes
+from pipeprof.profiles.document.stages import Causes, FewerCores
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Contention, Disk, Steps
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.costs import FewerCores as Fewer
     from pipeprof.profiles.protocol.messages import Trace
 
 
@@ -18,14 +20,14 @@ def collect_causes(
     steps: Steps | None,
     stages: list[Stage] | None,
     trace: Trace | None,
+    *,
+    fewer: Fewer | None = None,
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
     ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker, so it is a lower
     bound: the step's own Python counts as if it were the pipeline's.
     """
-    from pipeprof.profiles.document.stages import Causes
-
     if contention is None or steps is None or not steps.count:
         return None
     cores, waiting = contention.worker_cores, contention.runnable_wait_share
@@ -45,6 +47,7 @@ def collect_causes(
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
+        fewer_cores=FewerCores(**asdict(fewer), gain=fewer.fewer_ms / fewer.all_ms) if fewer is not None else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
-from pipeprof.profiles.time.limits.cores import cores_needed, describe_nearly_full, worker_fills_cores
+from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
     describe_restarts,
@@ -204,7 +204,7 @@ def _empty_loop(profile: Profile) -> str:
 def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) -> str | None:
     """State that the cores are the limit, and how many there would have to be; ``None`` where they are not."""
     used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
-    if bottleneck is None or bottleneck.limit != "cpu" or used is None or not worker_fills_cores(profile):
+    if bottleneck is None or bottleneck.limit != "cpu" or used is None or not cores_are_the_limit(profile):
         return None
     if steps.dispatch is None:
         busy = f"{_rate(profile, steps)} with {used:.1f} of {cores_text(cores)} busy"

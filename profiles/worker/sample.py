@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import from_document
-from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
+from pipeprof.pipelines.graph.observe.in_memory_sources import (
+    MadeSource,
+    SourceWatch,
+    component_bytes,
+    held_bytes,
+    release_source_array,
+)
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.profiles.host import procfs
@@ -38,8 +44,8 @@ from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.headspace import replay, with_files_in_memory
+from pipeprof.profiles.worker.steps.fewer_cores import on_fewer_cores
+from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
@@ -57,8 +63,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.load_function import Called
 
-FLOOR_STEPS = 30
-FLOOR_SECONDS = 0.6
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
 TRACE_SECONDS = LONGEST_SECONDS + 2.0
@@ -162,26 +166,9 @@ class JobRun:
             self._memory.read("import")
 
     def _measure_floor(self) -> Floor:
-        import tensorflow as tf
-
-        feed = Feed(tf.data.Dataset.from_tensors(tf.zeros([])).repeat())
-        feed.next()
-        if not self._device:
-            return Floor()
         simulated = self._step_job.kind == "simulate"
         step = self._simulated_step(StepDuration(min(self._step_job.base_ms, FLOOR_STEP_MS) if simulated else 5.0))
-        fetches = Durations()
-        began = time.perf_counter()
-        for n in range(FLOOR_STEPS):
-            step.wait()
-            asked = time.perf_counter_ns()
-            batch = feed.next()
-            got = time.perf_counter_ns()
-            fetches.add([got - asked])
-            step.submit(batch)
-            if time.perf_counter() - began > FLOOR_SECONDS and n >= 4:
-                break
-        return Floor.of(fetches)
+        return measure_floor(step if self._device else None)
 
     def _simulated_step(self, duration: StepDuration) -> BatchConsumer:
         device = SimulatedDevice(HostClock(lambda: self._channel.send(Waiting())), duration, self._dispatch)
@@ -305,7 +292,7 @@ class JobRun:
             self._filled_seconds = time.perf_counter() - began
             self._memory.read("first")
             self._memory.look("first_element", self.feed, 0)
-            _release_source_array()
+            release_source_array()
             self._memory.read("released")
             if self._called is not None and self._made:
                 # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
@@ -379,6 +366,8 @@ class JobRun:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
+            with self._attempt("no-fewer-cores", "It could not be measured with fewer cores"):
+                self._try_fewer_cores(step)
             with self._attempt("no-ledger", "Memory could not be looked at"):
                 self._memory.rest(self.feed)
             self._describe()
@@ -394,6 +383,14 @@ class JobRun:
                     self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
+
+    def _try_fewer_cores(self, step: BatchConsumer | None) -> None:
+        """Measure before buffers have filled while no batches were taken; not where evicted files would be read."""
+        if self.job.warm or self._window is None or self.feed is None:
+            return
+        found = on_fewer_cores(self.feed, step, self._channel.stop.is_set, self._window.statistics, self._cpu_ns)
+        if found is not None:
+            self._channel.send(found)
 
     def _costs(self) -> MeasuredCosts | None:
         """Measure the fixed costs of this machine; without them constants are used."""
@@ -487,11 +484,3 @@ class JobRun:
         if self._called is None or written is None:
             return None
         return self._called.watch.lines.places(self.dataset, written).get(identity)
-
-
-def _release_source_array() -> None:
-    """Convert one numpy value: only then does TensorFlow free the array that a source was made from."""
-    import numpy as np
-    import tensorflow as tf
-
-    tf.constant(np.zeros(1))

@@ -33,11 +33,10 @@ LINUX = sys.platform == "linux"
 PATIENCE = 300
 """Seconds after which a command is killed."""
 SHORT = """
-from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps import headspace, warmup
 from pipeprof.profiles.worker.trace import recording
 
-sample.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
+headspace.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
 headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
 warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
 """

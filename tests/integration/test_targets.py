@@ -347,7 +347,7 @@ def sampled(target: str, **changes: Any) -> Recorder:
     """A whole sample, within this process, whose windows are short: what it sends is looked at, not how exact it is."""
     channel = Recorder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "FLOOR_SECONDS", 0.1)
+        patch.setattr(headspace, "FLOOR_SECONDS", 0.1)
         patch.setattr(headspace, "SECONDS", 0.2)
         patch.setattr(headspace, "SETTLE_SECONDS", 0.05)
         patch.setattr(recording, "SECONDS", 0.2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.wording import cores_text
+from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Contention
@@ -85,12 +86,46 @@ def worker_fills_cores(profile: Profile) -> bool:
     return between is not None and between >= CPU_FROM * cores and wanted is not None and wanted >= cores
 
 
-def describe_nearly_full(profile: Profile) -> str:
-    """State how many cores the worker used where these are neither full nor free; empty where they are either."""
-    used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
-    if used is None or not NEARLY_FROM * cores <= used < CPU_FROM * cores:
+def cores_are_the_limit(profile: Profile) -> bool:
+    """Whether more cores would bring more batches, as far as it was measured.
+
+    Where the cores are full, the rate falls in proportion with fewer of them; it falls by much less only where the
+    pipeline's threads take less CPU time for the same work then, which with more of them they would not either. Where
+    they are not full, a rate that follows their number all the same shows that they are the limit: it has to fall by
+    more than it would if the same CPU time were put into fewer cores, by half of the difference at least.
+    """
+    full, causes, cores = worker_fills_cores(profile), profile.causes, profile.host.cores
+    fewer = causes.fewer_cores if causes is not None else None
+    if fewer is None or causes is None or causes.worker_cores is None or fewer.cores >= cores:
+        return full
+    in_proportion = cores / fewer.cores
+    if full:
+        return fewer.gain >= math.sqrt(in_proportion)
+    packed = max(1.0, causes.worker_cores / fewer.cores)
+    return fewer.gain >= (packed + in_proportion) / 2
+
+
+def describe_fewer_cores(profile: Profile) -> str:
+    """State the rate with fewer cores, without a full stop; empty where it was not measured."""
+    fewer = profile.causes.fewer_cores if profile.causes is not None else None
+    if fewer is None:
         return ""
-    return f"{used:.1f} of {cores_text(cores)} in use; whether more would help is unknown"
+    return f"with {cores_text(fewer.cores)} the rate is {percent(1 / fewer.gain)} of that with {profile.host.cores:g}"
+
+
+def describe_nearly_full(profile: Profile) -> str:
+    """State how many cores the worker used where it is no limit that they are nearly full; empty where they are not.
+
+    Where the cores are full and no limit either, fewer of them were tried.
+    """
+    used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
+    if used is None or used < NEARLY_FROM * cores:
+        return ""
+    measured = describe_fewer_cores(profile)
+    if not measured and used >= CPU_FROM * cores:
+        return ""
+    helps = f"{measured}: more would hardly help" if measured else "whether more would help is unknown"
+    return f"{used:.1f} of {cores_text(cores)} in use; {helps}"
 
 
 def cores_needed(profile: Profile) -> float | None:

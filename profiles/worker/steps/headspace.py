@@ -14,12 +14,15 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
+from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+FLOOR_STEPS = 30
+FLOOR_SECONDS = 0.6
 BATCHES = 4
 KEEPING_SECONDS = 2.0
 """Time limit for taking more than one of them."""
@@ -65,6 +68,28 @@ class _Replay:
         elapsed = (now - self._began) / 1e9
         enough = elapsed >= SECONDS and self.statistics.count >= AT_LEAST
         return enough or elapsed >= PATIENCE_SECONDS or self._stop()
+
+
+def measure_floor(step: BatchConsumer | None) -> Floor:
+    """Measure the baseline latency of `next()`: a constant dataset under a simulated step; none without a step."""
+    import tensorflow as tf
+
+    feed = Feed(tf.data.Dataset.from_tensors(tf.zeros([])).repeat())
+    feed.next()
+    if step is None:
+        return Floor()
+    fetches = Durations()
+    began = time.perf_counter()
+    for n in range(FLOOR_STEPS):
+        step.wait()
+        asked = time.perf_counter_ns()
+        batch = feed.next()
+        got = time.perf_counter_ns()
+        fetches.add([got - asked])
+        step.submit(batch)
+        if time.perf_counter() - began > FLOOR_SECONDS and n >= 4:
+            break
+    return Floor.of(fetches)
 
 
 def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> Replayed | None:

@@ -8,8 +8,9 @@ from pipeprof.profiles.document.measured import Contention, Disk, Quantiles, Ste
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, FewerCores, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.protocol import costs
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.causes import collect_causes
@@ -99,6 +100,62 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
         assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
 
 
+def with_half(gain: float, cores: int = 1) -> FewerCores:
+    return FewerCores(cores=cores, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
+
+
+@pytest.mark.parametrize(
+    ("used", "gain", "of", "limit"),
+    [
+        pytest.param(1.5, 2.0, 2, True, id="the rate follows the cores, though a quarter of them is idle"),
+        pytest.param(1.5, 1.7, 2, False, id="what two cores do not fill nearly fits into one"),
+        pytest.param(1.2, 1.65, 2, True, id="more than half way from what would fit into one to twice the rate"),
+        pytest.param(1.2, 1.55, 2, False, id="less than half way"),
+        pytest.param(1.9, 1.9, 2, True, id="full, and the rate follows"),
+        pytest.param(1.7, 1.45, 2, True, id="full, and the rate follows in part"),
+        pytest.param(1.7, 1.3, 2, False, id="full, with threads that hand over elements"),
+        pytest.param(1.7, 0.75, 2, False, id="faster with one core than with two"),
+        pytest.param(1.7, None, 2, True, id="full, and fewer were not tried"),
+        pytest.param(1.5, None, 2, False, id="not full, and fewer were not tried"),
+        pytest.param(11.0, 1.9, 16, True, id="half of sixteen cores"),
+        pytest.param(11.0, 1.4, 16, False, id="half of sixteen cores would nearly do"),
+        pytest.param(4.5, 2.9, 5, True, id="two of five cores"),
+        pytest.param(4.5, 1.5, 5, False, id="two of five cores, and the rate does not follow"),
+    ],
+)
+def test_where_it_was_measured_with_fewer_cores_the_rate_must_have_followed(
+    used: float, gain: float | None, of: int, limit: bool
+) -> None:
+    causes = Causes(worker_cores=used, demanded_cores=used)
+    causes.fewer_cores = with_half(gain, of // 2) if gain is not None else None
+    found = find_bottleneck(profile(causes, stage(19.0, 4), cores=of))
+    assert (found.limit if found else None) == ("cpu" if limit else None)
+
+
+@pytest.mark.parametrize(("fewer", "expected"), [(None, "cpu"), (2.0, "cpu"), (1.5, None)])
+def test_threads_that_wait_for_cores_do_not_want_them_where_half_of_them_nearly_do(
+    fewer: float | None, expected: str | None
+) -> None:
+    causes = Causes(worker_cores=1.5, demanded_cores=2.0)
+    causes.fewer_cores = with_half(fewer) if fewer is not None else None
+    found = find_bottleneck(profile(causes, stage(19.0, 4)))
+    assert (found.limit if found else None) == expected
+
+
+def test_full_cores_are_stated_by_the_rate_with_half_of_them() -> None:
+    causes = Causes(worker_cores=1.5, demanded_cores=1.5, fewer_cores=with_half(1.9))
+    found = find_bottleneck(profile(causes, stage(19.0, 4)))
+    assert found is not None
+    assert found.text.startswith("CPU: 1.5 of 2 cores in use (with 1 core the rate is 53 % of that with 2)")
+
+
+def test_stages_in_turn_are_the_limit_whatever_half_of_the_cores_give() -> None:
+    causes = Causes(worker_cores=1.7, demanded_cores=1.7, fewer_cores=with_half(1.7))
+    found = find_bottleneck(profile(causes, stage(19.0, 1)))
+    assert found is not None
+    assert found.limit == "serial-stage"
+
+
 def test_memory_at_the_limit_comes_before_all_else() -> None:
     found = find_bottleneck(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
     assert found is not None
@@ -127,6 +184,7 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         steps(20.0),
         [stage(70.0), stage(10.0)],
         Trace(seconds=0.5, batches=10, python_seconds=0.4, python_ms=500.0),
+        fewer=costs.FewerCores(cores=1, fewer_ms=20.0, fewer_steps=90, all_ms=10.0, all_steps=90),
     )
     assert found == Causes(
         worker_cores=0.5,
@@ -135,6 +193,7 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         disk_bytes_per_second=10e6,
         python_share=0.8,
         python_ms_per_batch=50.0,
+        fewer_cores=with_half(2.0),
     )
 
 

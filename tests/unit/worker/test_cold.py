@@ -31,6 +31,7 @@ def traced(monkeypatch):
         channel = Channel()
         one = sample.JobRun(Job(1, "spec", "a.yaml", [], warm=warm), channel)
         one.feed = object()
+        one._try_fewer_cores = lambda _step: done.append("cores")
         one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
@@ -40,11 +41,11 @@ def traced(monkeypatch):
 
 
 def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
-    assert traced(["a"]) == (["rest", "graphs", "replay", "trace", "read"], [TraceBegan, Trace, Warmed])
+    assert traced(["a"]) == (["cores", "rest", "graphs", "replay", "trace", "read"], [TraceBegan, Trace, Warmed])
 
 
 def test_the_trace_comes_last(traced):
-    assert traced([]) == (["rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
+    assert traced([]) == (["cores", "rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
 
 
 def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path):

@@ -1,0 +1,138 @@
+"""The same pipeline with half of the cores, then with all again: whether the cores set its pace.
+
+The CPU time that a pipeline takes does not show it. One that keeps 1.5 of 2 cores busy may be twice as fast with two
+as with one, or faster with one: elements that pass from thread to thread cost CPU time as well.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.limits import allowed_cores, cores
+from pipeprof.profiles.host.proc_texts import PROC, read_text
+from pipeprof.profiles.protocol.costs import FewerCores
+from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.worker.clocks import time
+from pipeprof.profiles.worker.steps.block import BlockWindow
+from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, drain, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from pipeprof.profiles.worker.steps.statistics import StepStatistics
+
+USED_FROM = 0.50
+"""Share of the cores in use from which they may be the limit."""
+WAITING_FROM = 0.05
+"""Share of the time that a step waits from which a faster pipeline would matter."""
+WINDOW_SECONDS = 2.0
+"""A shorter measurement says too little to be compared with anything."""
+SECONDS = 0.9
+SETTLE_SECONDS = 0.3
+"""Left out at first: elements in buffers were made with the other number of cores."""
+AT_LEAST = 8
+EPOCHS = 3
+"""Fewest whole epochs in a block, as far as its longest time allows: what restarts cost belongs to the pace."""
+LONGEST_SECONDS = 2.5
+_CPUS = Path("/sys/devices/system/cpu")
+
+
+def on_fewer_cores(
+    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seen: StepStatistics, cpu_ns: int | None
+) -> FewerCores | None:
+    """Measure steps with half of the cores, then with all, where so many were in use that they may be the limit.
+
+    Args:
+        feed: The pipeline's feed.
+        step: The step; `None` for none.
+        stop: Whether the user wants an end.
+        seen: What was measured before.
+        cpu_ns: CPU time of the process in that measurement.
+
+    Returns:
+        `None` where cores cannot be the limit or are one only, where child processes compute that would not have fewer
+        of them, where the system does not let a process choose them, or where steps are too long to be counted.
+    """
+    allowed, usable = allowed_cores(), cores(Cgroup())
+    fewer = half_of(allowed, usable)
+    if not fewer or cpu_ns is None or seen.seconds < WINDOW_SECONDS or cpu_ns / 1e9 < USED_FROM * usable * seen.seconds:
+        return None
+    if step is not None and seen.waits.total_ns < WAITING_FROM * seen.intervals.total_ns:
+        return None
+    if procfs.descendants(os.getpid()):
+        return None
+    seconds = max(SECONDS, EPOCHS * seen.seconds / seen.restarts) if seen.restarts else SECONDS
+    seconds = min(seconds, LONGEST_SECONDS)
+    with only_on(fewer, allowed):
+        with_fewer = _block(feed, step, stop, seconds)
+    with_all = _block(feed, step, stop, seconds) if with_fewer is not None else None
+    if with_fewer is None or with_all is None:
+        return None
+    return FewerCores(len(fewer), *with_fewer, *with_all)
+
+
+def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> frozenset[int]:
+    """Choose half of the cores that a process can keep busy; both threads of a core, or none.
+
+    Args:
+        allowed: Numbers of the cores that the scheduler may put it on.
+        usable: How many it can keep busy, if a quota allows it less.
+        folder: Where the kernel lists what threads a core has.
+
+    Returns:
+        Their numbers; empty where there is only one.
+    """
+    ordered = sorted(allowed, key=lambda number: (_first_sibling(number, folder), number))
+    return frozenset(ordered[: int(min(usable, len(ordered)) / 2)])
+
+
+def _first_sibling(number: int, folder: Path) -> int:
+    """Return the first thread of the core that has this one."""
+    listed = read_text(f"{folder}/cpu{number}/topology/thread_siblings_list") or ""
+    digits = listed.replace("-", ",").partition(",")[0].strip()
+    return int(digits) if digits.isdigit() else number
+
+
+@contextmanager
+def only_on(chosen: Collection[int], allowed: Collection[int], proc: Path = PROC) -> Iterator[None]:
+    """Keep all threads of this process on the chosen cores in the body; a thread that has a choice of its own keeps it.
+
+    Args:
+        chosen: Numbers of cores.
+        allowed: Those that threads without a choice of their own may run on; again after the body.
+        proc: Where the kernel lists threads.
+    """
+    _move_threads(allowed, chosen, proc)
+    try:
+        yield
+    finally:
+        # Those that began in the body as well.
+        _move_threads(chosen, allowed, proc)
+
+
+def _move_threads(before: Collection[int], after: Collection[int], proc: Path) -> None:
+    for task in (proc / "self" / "task").iterdir():
+        # It may have ended.
+        with suppress(OSError):
+            if os.sched_getaffinity(int(task.name)) == set(before):
+                os.sched_setaffinity(int(task.name), after)
+
+
+def _block(
+    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seconds: float
+) -> tuple[float, int] | None:
+    """Return the mean interval in milliseconds and the number of steps; `None` where there are too few."""
+    until = time.perf_counter() + SETTLE_SECONDS + 2 * seconds
+    window = BlockWindow(
+        TurnRequest("block", seconds, AT_LEAST, SETTLE_SECONDS), lambda: stop() or time.perf_counter() >= until
+    )
+    if step is None:
+        drain(feed, window)
+    else:
+        follow(feed, step, window)
+    return (window.ns / window.steps / 1e6, window.steps) if window.steps >= AT_LEAST else None

@@ -1,0 +1,148 @@
+"""The same pipeline with half of the cores: which cores, which threads, and when it is measured at all."""
+
+from types import SimpleNamespace
+
+import pytest
+from unit.worker.fakes import MS, FakeDataset, FakeTime
+
+from pipeprof.profiles.protocol.costs import FewerCores
+from pipeprof.profiles.worker.steps import block, fewer_cores, loop
+from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+
+
+@pytest.fixture
+def siblings(tmp_path):
+    """The kernel's list of the threads of each core."""
+
+    def write(texts):
+        for number, text in enumerate(texts):
+            folder = tmp_path / f"cpu{number}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "thread_siblings_list").write_text(f"{text}\n")
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("texts", "allowed", "usable", "chosen"),
+    [
+        ([], range(4), 4.0, {0, 1}),
+        (["0,4", "1,5", "2,6", "3,7", "0,4", "1,5", "2,6", "3,7"], range(8), 8.0, {0, 1, 4, 5}),
+        (["0-1", "0-1", "2-3", "2-3"], range(4), 4.0, {0, 1}),
+        ([], range(64), 4.0, {0, 1}),
+        ([], range(5), 5.0, {0, 1}),
+        ([], [3, 7], 2.0, {3}),
+        ([], range(2), 1.5, set()),
+        ([], [0], 1.0, set()),
+        ([], [], 2.0, set()),
+    ],
+)
+def test_half_of_the_cores_are_whole_cores(siblings, texts, allowed, usable, chosen):
+    assert fewer_cores.half_of(allowed, usable, siblings(texts)) == chosen
+
+
+@pytest.fixture
+def threads(tmp_path, monkeypatch):
+    """Threads of a process by number, each with the cores that it may run on."""
+    affinity = {}
+
+    def put(task, cores):
+        affinity[task] = set(cores)
+        (tmp_path / "self" / "task" / str(task)).mkdir(parents=True, exist_ok=True)
+
+    def get(task):
+        if task not in affinity:
+            raise ProcessLookupError
+        return affinity[task]
+
+    monkeypatch.setattr(fewer_cores.os, "sched_getaffinity", get)
+    monkeypatch.setattr(fewer_cores.os, "sched_setaffinity", put)
+    return SimpleNamespace(affinity=affinity, put=put, proc=tmp_path)
+
+
+def test_all_threads_move_and_come_back_those_that_began_meanwhile_too(threads):
+    for task, cores in {10: {0, 1}, 11: {0, 1}, 12: {1}}.items():
+        threads.put(task, cores)
+    (threads.proc / "self" / "task" / "13").mkdir()  # It ended after it was listed.
+    with fewer_cores.only_on({0}, {0, 1}, threads.proc):
+        assert threads.affinity == {10: {0}, 11: {0}, 12: {1}}
+        threads.put(14, {0})
+    assert threads.affinity == {10: {0, 1}, 11: {0, 1}, 12: {1}, 14: {0, 1}}
+
+
+def test_they_come_back_after_an_error(threads):
+    threads.put(10, {0, 1})
+    with pytest.raises(RuntimeError), fewer_cores.only_on({0}, {0, 1}, threads.proc):
+        raise RuntimeError
+    assert threads.affinity == {10: {0, 1}}
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """Two cores; a batch takes 10 ms with them, and 14 ms with one."""
+    time = FakeTime()
+    for module in (block, fewer_cores, loop):
+        monkeypatch.setattr(module, "time", time)
+    host = SimpleNamespace(time=time, cores={0, 1}, usable=2.0, children=(), stopped=False, ms={2: 10.0, 1: 14.0})
+    monkeypatch.setattr(fewer_cores, "allowed_cores", lambda: frozenset(host.cores))
+    monkeypatch.setattr(fewer_cores, "cores", lambda _cgroup: host.usable)
+    monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: host.children)
+    dataset = FakeDataset(time, [10**6], host.ms[2])
+
+    def move(_before, after, _proc):
+        dataset._ms = host.ms[min(2, len(after))]
+
+    monkeypatch.setattr(fewer_cores, "_move_threads", move)
+
+    def measure(seconds=3.0, cores_used=1.5, restarts=0):
+        seen = StepStatistics(Floor())
+        count = round(seconds * 1000 / host.ms[2])
+        for n in range(max(1, restarts)):
+            part = count // max(1, restarts)
+            seen.fold_drain(0, [round(k * host.ms[2] * MS) for k in range(1, part + 1)], restarted=n < restarts)
+        dataset._ms = host.ms[2]
+        feed = loop.Feed(dataset)
+        return fewer_cores.on_fewer_cores(feed, None, lambda: host.stopped, seen, round(seconds * cores_used * 1e9))
+
+    host.measure = measure
+    return host
+
+
+def test_the_rate_with_one_core_is_compared_with_that_of_two(host):
+    found = host.measure()
+    assert isinstance(found, FewerCores)
+    assert (found.cores, found.fewer_ms, found.all_ms) == (1, pytest.approx(14.0), pytest.approx(10.0))
+    assert 0.9 <= found.fewer_steps * 0.014 <= 0.95
+    assert 0.9 <= found.all_steps * 0.010 <= 0.95
+
+
+def test_a_block_has_three_epochs(host):
+    found = host.measure(restarts=6)
+    assert found.all_steps * 0.010 == pytest.approx(1.5, abs=0.02)
+    assert host.measure(restarts=1).all_steps * 0.010 == pytest.approx(fewer_cores.LONGEST_SECONDS, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "measured"),
+    [
+        pytest.param({}, {"cores_used": 0.9}, id="less than half of the cores were in use"),
+        pytest.param({}, {"seconds": 1.5}, id="the measurement was too short"),
+        pytest.param({"usable": 1.0}, {}, id="there is one core only"),
+        pytest.param({"cores": set()}, {}, id="the system does not let a process choose its cores"),
+        pytest.param({"children": (7,)}, {}, id="child processes compute"),
+        pytest.param({"ms": {2: 400.0, 1: 400.0}}, {"seconds": 8.0}, id="steps are too long"),
+        pytest.param({"stopped": True}, {}, id="the user wants an end"),
+    ],
+)
+def test_it_is_not_measured_where_it_would_say_nothing(host, change, measured):
+    vars(host).update(change)
+    assert host.measure(**measured) is None
+
+
+@pytest.mark.usefixtures("host")
+def test_a_step_that_does_not_wait_needs_no_more_cores():
+    seen = StepStatistics(Floor())
+    seen.fold_drain(0, [n * 10 * MS for n in range(1, 301)])
+    step = SimpleNamespace()
+    assert fewer_cores.on_fewer_cores(loop.Feed([]), step, lambda: False, seen, 10**10) is None
