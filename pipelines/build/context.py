@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.build.load_arrays import load_array
-from pipeprof.pipelines.build.tensors import make_tensor
+from pipeprof.pipelines.build.tensors import held_by, make_tensor
 from pipeprof.pipelines.ops.values.arrays import RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array
 from pipeprof.pipelines.spec.paths import expand_all, resolve
@@ -27,6 +27,10 @@ class BuildContext:
         if array not in self.arrays:
             self.arrays[array] = self._load(array)
         return self.arrays[array]
+
+    def held(self) -> list[tuple[str, int]]:
+        """Type and bytes of each array: of each column of a table, each part of a ragged or sparse tensor."""
+        return [held for array in self.arrays.values() for held in held_by(array)]
 
     def _load(self, array: Array) -> Any:
         if isinstance(array, RaggedArray | SparseArray):

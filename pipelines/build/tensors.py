@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from pipeprof.pipelines.ops.values.arrays import RaggedArray, SparseArray
@@ -21,6 +22,21 @@ def make_tensor(array: RaggedArray | SparseArray) -> Any:
     return tf.SparseTensor(
         tf.reshape(tf.constant(indices, tf.int64), [-1, len(parts.dense_shape)]), values, parts.dense_shape
     )
+
+
+def held_by(array: Any) -> list[tuple[str, int]]:
+    """Type and bytes of what an array holds in memory.
+
+    Args:
+        array: A NumPy array, a mapping of them, or a ragged or sparse tensor.
+    """
+    if isinstance(array, Mapping):
+        return [held for column in array.values() for held in held_by(column)]
+    if hasattr(array, "nbytes"):
+        return [(array.dtype.name, array.nbytes)]
+    tf = importlib.import_module("tensorflow")
+    parts = tf.nest.flatten(array, expand_composites=True)
+    return [(part.dtype.name, part.shape.num_elements() * part.dtype.size) for part in parts]
 
 
 def _lists(value: Any) -> Any:

@@ -260,7 +260,7 @@ class JobRun:
         )
 
     def _array_bytes(self) -> int:
-        return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
+        return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0
 
     def _take_step(self, called: Called) -> None:
         """Use the step that came with the dataset, unless the command line names another."""
@@ -458,10 +458,9 @@ class JobRun:
 
     def _components(self) -> list[tuple[str, int]]:
         """Return type and bytes of the arrays that in-memory sources and constants of graphs were made of."""
-        arrays = self._context.arrays.values() if self._context is not None else ()
         constants = self._watch.lines.constants if self._watch is not None else []
         return [
-            *((array.dtype.name, array.nbytes) for array in arrays),
+            *(self._context.held() if self._context is not None else ()),
             *component_bytes(self._made),
             *((constant.dtype, constant.nbytes) for constant in constants),
         ]

@@ -342,3 +342,30 @@ def test_a_broken_array_is_pinned(folder: Path) -> None:
     (folder / "x.npy").write_bytes(b"not an array")
     problem = build_error(folder, source={"from_tensors": {"tensors": {"npy": "x.npy"}}})
     assert problem.address == "source"
+
+
+@pytest.mark.parametrize(
+    ("array", "held"),
+    [
+        ({"array": {"shape": [4, 2], "dtype": "float32"}}, [("float32", 32)]),
+        ({"npy": "x.npy"}, [("float64", 96)]),
+        ({"npz": "several.npz", "key": "a"}, [("int64", 32)]),
+        ({"csv": "columns.csv"}, [("int64", 24), ("float64", 24), ("str32", 12)]),
+        ({"lines": "columns.csv"}, [("str224", 112)]),
+        ({"ragged": [[1, 2, 3], [], [4]], "dtype": "int32"}, [("int32", 16), ("int64", 32)]),
+        (
+            {"sparse": {"indices": [[0, 0], [1, 2]], "values": [1.0, 2.0], "dense_shape": [3, 4], "dtype": "float32"}},
+            [("int64", 32), ("float32", 8), ("int64", 16)],
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_every_kind_of_array_holds_is_known(
+    array: dict[str, Any], held: list[tuple[str, int]], folder: Path
+) -> None:
+    """A run counts them before it makes the dataset: a kind that it could not count would end it."""
+    (folder / "columns.csv").write_text("n,x,t\n1,0.5,a\n2,1.5,b\n3,2.5,c\n")
+    spec = Spec.model_validate({"version": 1, "source": {"from_tensor_slices": {"tensors": array}}})
+    context = BuildContext(base_dir=folder)
+    load_arrays(spec, context)
+    assert context.held() == held
