@@ -52,7 +52,7 @@ UNSTEADY = 1.25
 """Ratio of the two plain loops above which the machine was not the same for all that was measured between them."""
 INSTALLED = "site-packages"
 """Folder of the libraries of `installed`, by whose name Python's installers call theirs."""
-KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "memory")
+KEPT = ("verdict", "throughput", "findings", "warnings", "contention", "causes", "memory")
 
 
 def environment(folder: Path) -> dict[str, str]:

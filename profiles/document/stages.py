@@ -201,7 +201,7 @@ class Headspace(Model):
         )
 
 
-class FewerCores(Model):
+class CoreScaling(Model):
     """The same pipeline with half of the cores, then with all again, after the measured steps."""
 
     cores: int = Field(description="How many it had at first.")
@@ -226,6 +226,6 @@ class Causes(Model):
     python_lock_share: float | None = Field(
         None, description="Of the time sampled inside Python functions, the part with the GIL held."
     )
-    fewer_cores: FewerCores | None = Field(
+    fewer_cores: CoreScaling | None = Field(
         None, description="`None` where less than half of the cores were in use, and where it could not be tried."
     )

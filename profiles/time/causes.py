@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.stages import Causes, FewerCores
+from pipeprof.profiles.document.stages import Causes, CoreScaling
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Contention, Disk, Steps
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.protocol.costs import FewerCores as Fewer
+    from pipeprof.profiles.protocol.costs import FewerCores
     from pipeprof.profiles.protocol.messages import Trace
 
 
@@ -21,7 +21,7 @@ def collect_causes(
     stages: list[Stage] | None,
     trace: Trace | None,
     *,
-    fewer: Fewer | None = None,
+    fewer: FewerCores | None = None,
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
@@ -47,7 +47,7 @@ def collect_causes(
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
-        fewer_cores=FewerCores(**asdict(fewer), gain=fewer.fewer_ms / fewer.all_ms) if fewer is not None else None,
+        fewer_cores=CoreScaling(**asdict(fewer), gain=fewer.fewer_ms / fewer.all_ms) if fewer is not None else None,
     )
 
 

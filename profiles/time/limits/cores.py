@@ -124,7 +124,7 @@ def describe_nearly_full(profile: Profile) -> str:
     measured = describe_fewer_cores(profile)
     if not measured and used >= CPU_FROM * cores:
         return ""
-    helps = f"{measured}: more would hardly help" if measured else "whether more would help is unknown"
+    helps = f"{measured}: more would bring little" if measured else "whether more would help is unknown"
     return f"{used:.1f} of {cores_text(cores)} in use; {helps}"
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
+from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.protocol.costs import FewerCores
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.clocks import time
@@ -32,13 +34,19 @@ WAITING_FROM = 0.05
 """Share of the time that a step waits from which a faster pipeline would matter."""
 WINDOW_SECONDS = 2.0
 """A shorter measurement says too little to be compared with anything."""
-SECONDS = 0.9
-SETTLE_SECONDS = 0.3
+SECONDS = 0.7
+SETTLE_SECONDS = 0.2
 """Left out at first: elements in buffers were made with the other number of cores."""
 AT_LEAST = 8
 EPOCHS = 3
 """Fewest whole epochs in a block, as far as its longest time allows: what restarts cost belongs to the pace."""
-LONGEST_SECONDS = 2.5
+LONGEST_SECONDS = 1.5
+PATIENCE_SECONDS = 2.5
+"""Longest time for the fewest steps."""
+STEAL_FROM = 0.05
+"""Share of the time stolen by the hypervisor from which a block says nothing."""
+OTHERS_FROM = 0.10
+"""Share of the cores that others use from which a block says nothing."""
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -56,7 +64,8 @@ def on_fewer_cores(
 
     Returns:
         `None` where cores cannot be the limit or are one only, where child processes compute that would not have fewer
-        of them, where the system does not let a process choose them, or where steps are too long to be counted.
+        of them, where the system does not let a process choose them, where steps are too long to be counted, and where
+        other processes or other machines took a part of the cores meanwhile.
     """
     allowed, usable = allowed_cores(), cores(Cgroup())
     fewer = half_of(allowed, usable)
@@ -69,8 +78,8 @@ def on_fewer_cores(
     seconds = max(SECONDS, EPOCHS * seen.seconds / seen.restarts) if seen.restarts else SECONDS
     seconds = min(seconds, LONGEST_SECONDS)
     with only_on(fewer, allowed):
-        with_fewer = _block(feed, step, stop, seconds)
-    with_all = _block(feed, step, stop, seconds) if with_fewer is not None else None
+        with_fewer = _block(feed, step, stop, seconds, len(fewer))
+    with_all = _block(feed, step, stop, seconds, usable) if with_fewer is not None else None
     if with_fewer is None or with_all is None:
         return None
     return FewerCores(len(fewer), *with_fewer, *with_all)
@@ -124,15 +133,20 @@ def _move_threads(before: Collection[int], after: Collection[int], proc: Path) -
 
 
 def _block(
-    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seconds: float
+    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seconds: float, usable: float
 ) -> tuple[float, int] | None:
-    """Return the mean interval in milliseconds and the number of steps; `None` where there are too few."""
-    until = time.perf_counter() + SETTLE_SECONDS + 2 * seconds
+    """Return the mean interval in milliseconds and the number of steps; `None` with too few steps, or disturbed."""
+    until = time.perf_counter() + SETTLE_SECONDS + PATIENCE_SECONDS
     window = BlockWindow(
         TurnRequest("block", seconds, AT_LEAST, SETTLE_SECONDS), lambda: stop() or time.perf_counter() >= until
     )
+    own = os.getpid()
+    probe = ContentionProbe(own, system_reader(), Cgroup(), own_cpu=lambda: 0.0)
+    probe.start()
     if step is None:
         drain(feed, window)
     else:
         follow(feed, step, window)
-    return (window.ns / window.steps / 1e6, window.steps) if window.steps >= AT_LEAST else None
+    seen = probe.stop()
+    disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * usable
+    return None if disturbed or window.steps < AT_LEAST else (window.ns / window.steps / 1e6, window.steps)

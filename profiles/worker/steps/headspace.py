@@ -29,6 +29,8 @@ KEEPING_SECONDS = 2.0
 MOST_BYTES = 256_000_000
 SECONDS = 2.0
 AT_LEAST = 10
+MANY = 1000
+"""Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
 MOST_FILE_BYTES = 8_000_000_000
 READ_SECONDS = 20.0
@@ -42,7 +44,7 @@ _PIECE = 1 << 20
 
 
 class _Replay:
-    """A window of the step loop that lasts two seconds and at least ten steps, but no longer than four seconds."""
+    """A window of the step loop: two seconds, one with a thousand steps; ten steps at least, four seconds at most."""
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self.statistics = StepStatistics(Floor())
@@ -66,7 +68,8 @@ class _Replay:
         now = time.perf_counter_ns()
         self.check_at = now + _CHECK_NS
         elapsed = (now - self._began) / 1e9
-        enough = elapsed >= SECONDS and self.statistics.count >= AT_LEAST
+        count = self.statistics.count
+        enough = elapsed >= (SECONDS / 2 if count >= MANY else SECONDS) and count >= AT_LEAST
         return enough or elapsed >= PATIENCE_SECONDS or self._stop()
 
 

@@ -8,7 +8,7 @@ from pipeprof.profiles.document.measured import Contention, Disk, Quantiles, Ste
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, FewerCores, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, CoreScaling, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.protocol import costs
 from pipeprof.profiles.protocol.messages import Trace
@@ -100,8 +100,8 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
         assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
 
 
-def with_half(gain: float, cores: int = 1) -> FewerCores:
-    return FewerCores(cores=cores, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
+def with_half(gain: float, cores: int = 1) -> CoreScaling:
+    return CoreScaling(cores=cores, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
 
 
 @pytest.mark.parametrize(

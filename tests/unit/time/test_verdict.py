@@ -15,7 +15,7 @@ from pipeprof.profiles.document.measured import Contention, Phase, Quantiles, St
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, FewerCores, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
@@ -478,14 +478,14 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
 
 
 def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them() -> None:
-    fewer = FewerCores(cores=1, fewer_ms=7.5, fewer_steps=90, all_ms=10.0, all_steps=90, gain=0.75)
+    fewer = CoreScaling(cores=1, fewer_ms=7.5, fewer_steps=90, all_ms=10.0, all_steps=90, gain=0.75)
     causes = Causes(worker_cores=1.7, demanded_cores=1.9, fewer_cores=fewer)
     measured = profile(steps=steps(1.0, None), stages=[stage("a", 0.9)], causes=causes)
     found = conclude(measured)
     assert found.limit is None
     assert found.headline.startswith("Pipeline alone: ")
     cores = next(detail.text for detail in found.details if detail.label == "cores")
-    assert cores == "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: more would hardly help"
+    assert cores == "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: more would bring little"
 
 
 def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:

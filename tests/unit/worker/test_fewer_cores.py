@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from unit.worker.fakes import MS, FakeDataset, FakeTime
 
+from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.protocol.costs import FewerCores
 from pipeprof.profiles.worker.steps import block, fewer_cores, loop
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
@@ -88,7 +89,16 @@ def host(monkeypatch):
     monkeypatch.setattr(fewer_cores, "allowed_cores", lambda: frozenset(host.cores))
     monkeypatch.setattr(fewer_cores, "cores", lambda _cgroup: host.usable)
     monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: host.children)
+    monkeypatch.setattr(fewer_cores, "ContentionProbe", lambda *_args, **_own_cpu: Probe())
+    host.seen = Contention(steal_share=0.01, others_cores=0.05)
     dataset = FakeDataset(time, [10**6], host.ms[2])
+
+    class Probe:
+        def start(self):
+            pass
+
+        def stop(self):
+            return host.seen
 
     def move(_before, after, _proc):
         dataset._ms = host.ms[min(2, len(after))]
@@ -113,13 +123,13 @@ def test_the_rate_with_one_core_is_compared_with_that_of_two(host):
     found = host.measure()
     assert isinstance(found, FewerCores)
     assert (found.cores, found.fewer_ms, found.all_ms) == (1, pytest.approx(14.0), pytest.approx(10.0))
-    assert 0.9 <= found.fewer_steps * 0.014 <= 0.95
-    assert 0.9 <= found.all_steps * 0.010 <= 0.95
+    assert 0.7 <= found.fewer_steps * 0.014 <= 0.75
+    assert 0.7 <= found.all_steps * 0.010 <= 0.75
 
 
 def test_a_block_has_three_epochs(host):
-    found = host.measure(restarts=6)
-    assert found.all_steps * 0.010 == pytest.approx(1.5, abs=0.02)
+    found = host.measure(restarts=9)
+    assert found.all_steps * 0.010 == pytest.approx(1.0, abs=0.02)
     assert host.measure(restarts=1).all_steps * 0.010 == pytest.approx(fewer_cores.LONGEST_SECONDS, abs=0.02)
 
 
@@ -132,6 +142,8 @@ def test_a_block_has_three_epochs(host):
         pytest.param({"cores": set()}, {}, id="the system does not let a process choose its cores"),
         pytest.param({"children": (7,)}, {}, id="child processes compute"),
         pytest.param({"ms": {2: 400.0, 1: 400.0}}, {"seconds": 8.0}, id="steps are too long"),
+        pytest.param({"seen": Contention(steal_share=0.06)}, {}, id="the hypervisor took cores"),
+        pytest.param({"seen": Contention(others_cores=0.2)}, {}, id="others used cores"),
         pytest.param({"stopped": True}, {}, id="the user wants an end"),
     ],
 )
