@@ -25,6 +25,8 @@ REDRAW_SECONDS = 0.25
 DATA_LINE_SECONDS = 5.0
 _SHORTEST_FORECAST = 1.0
 """Seconds of generating data before its end can be forecast."""
+_FEWEST_ITEMS = 10
+"""From which a forecast is made: the first one waits for a process to start."""
 _CLEAR = "\r\x1b[K"
 _WORDS = {
     "import": "starting TensorFlow",
@@ -96,7 +98,8 @@ class LineProgress:
             self._data_began = (name, self._clock())
         spent = self._clock() - self._data_began[1]
         left = spent / done * (total - done) if done > 0 else 0.0
-        eta = f", ETA {_whole(left)}" if spent >= _SHORTEST_FORECAST and left > 0 else ""
+        shown = spent >= _SHORTEST_FORECAST and left > 0 and done >= min(_FEWEST_ITEMS, total / 10)
+        eta = f", ETA {_whole(left)}" if shown else ""
         share = f" ({done / total:.0%})" if total else ""
         return f"generating data:{name}, {done:,} of {total:,}{share}{eta}"
 

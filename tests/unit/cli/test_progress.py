@@ -151,3 +151,17 @@ def test_data_says_when_it_will_be_done() -> None:
         "pipeprof: generating data:photos, 0 of 100 (0%)",
         "pipeprof: generating data:photos, 25 of 100 (25%), ETA 30 s",
     ]
+
+
+def test_one_item_is_no_forecast() -> None:
+    stream, clock = Stream(), Clock()
+    progress = LineProgress(stream, clock=clock)
+    progress.data("photos", 0, 600)
+    clock.now += 5.0
+    progress.data("photos", 1, 600)
+    clock.now += 5.0
+    progress.data("photos", 300, 600)
+    assert stream.text.splitlines()[1:] == [
+        "pipeprof: generating data:photos, 1 of 600 (0%)",
+        "pipeprof: generating data:photos, 300 of 600 (50%), ETA 10 s",
+    ]
