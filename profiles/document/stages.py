@@ -202,12 +202,12 @@ class Headspace(Model):
 
 
 class CoreScaling(Model):
-    """The same pipeline with half of the cores, then with all again, after the measured steps."""
+    """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
 
-    cores: int = Field(description="How many it had at first.")
+    cores: int = Field(description="How many it had.")
     fewer_ms: float = Field(description="Mean interval with them.")
     fewer_steps: int
-    all_ms: float = Field(description="Mean interval with all cores.")
+    all_ms: float = Field(description="Mean interval with all cores, before and after.")
     all_steps: int
     gain: float = Field(description="Batches per second with all cores over those with fewer.")
 

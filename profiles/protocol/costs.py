@@ -9,10 +9,10 @@ from pipeprof.profiles.protocol.messages import WorkerMessage
 
 @dataclass(frozen=True)
 class FewerCores(WorkerMessage):
-    """Steps with some of the cores, then with all of them.
+    """Steps with some of the cores, and with all of them before and after that, those that begin an epoch left out.
 
     Attributes:
-        cores: How many there were at first.
+        cores: How many there were.
         fewer_ms: Mean interval with them.
         fewer_steps: Steps that were counted.
         all_ms: Mean interval with all cores.

@@ -96,12 +96,13 @@ def cores_are_the_limit(profile: Profile) -> bool:
     """
     full, causes, cores = worker_fills_cores(profile), profile.causes, profile.host.cores
     fewer = causes.fewer_cores if causes is not None else None
-    if fewer is None or causes is None or causes.worker_cores is None or fewer.cores >= cores:
+    used = cores_between_restarts(profile)
+    if fewer is None or used is None or fewer.cores >= cores:
         return full
     in_proportion = cores / fewer.cores
     if full:
         return fewer.gain >= math.sqrt(in_proportion)
-    packed = max(1.0, causes.worker_cores / fewer.cores)
+    packed = max(1.0, used / fewer.cores)
     return fewer.gain >= (packed + in_proportion) / 2
 
 

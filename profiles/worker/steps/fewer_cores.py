@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,13 @@ from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.protocol.costs import FewerCores
-from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.steps.block import BlockWindow
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, drain, follow
+from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from pipeprof.profiles.worker.steps.statistics import StepStatistics
+    from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
 USED_FROM = 0.50
 """Share of the cores in use from which they may be the limit."""
@@ -34,15 +33,16 @@ WAITING_FROM = 0.05
 """Share of the time that a step waits from which a faster pipeline would matter."""
 WINDOW_SECONDS = 2.0
 """A shorter measurement says too little to be compared with anything."""
-SECONDS = 0.7
 SETTLE_SECONDS = 0.2
 """Left out at first: elements in buffers were made with the other number of cores."""
-AT_LEAST = 8
-EPOCHS = 3
-"""Fewest whole epochs in a block, as far as its longest time allows: what restarts cost belongs to the pace."""
-LONGEST_SECONDS = 1.5
-PATIENCE_SECONDS = 2.5
-"""Longest time for the fewest steps."""
+SECONDS = 0.7
+ENOUGH = 30
+"""Steps from which these seconds are enough."""
+LONGEST_SECONDS = 2.0
+AT_LEAST = 6
+UNSTEADY = 1.25
+"""Ratio of the two intervals with all cores from which their mean says nothing."""
+CHECK_NS = 10_000_000
 STEAL_FROM = 0.05
 """Share of the time stolen by the hypervisor from which a block says nothing."""
 OTHERS_FROM = 0.10
@@ -64,8 +64,9 @@ def on_fewer_cores(
 
     Returns:
         `None` where cores cannot be the limit or are one only, where child processes compute that would not have fewer
-        of them, where the system does not let a process choose them, where steps are too long to be counted, and where
-        other processes or other machines took a part of the cores meanwhile.
+        of them, where the system does not let a process choose them, where steps are too long to be counted, where
+        other processes or other machines took a part of the cores meanwhile, and where the pipeline is not as fast with
+        all cores as it was before.
     """
     allowed, usable = allowed_cores(), cores(Cgroup())
     fewer = half_of(allowed, usable)
@@ -75,14 +76,13 @@ def on_fewer_cores(
         return None
     if procfs.descendants(os.getpid()):
         return None
-    seconds = max(SECONDS, EPOCHS * seen.seconds / seen.restarts) if seen.restarts else SECONDS
-    seconds = min(seconds, LONGEST_SECONDS)
+    before = (seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6
     with only_on(fewer, allowed):
-        with_fewer = _block(feed, step, stop, seconds, len(fewer))
-    with_all = _block(feed, step, stop, seconds, usable) if with_fewer is not None else None
-    if with_fewer is None or with_all is None:
+        with_fewer = _block(feed, step, stop, len(fewer))
+    again = _block(feed, step, stop, usable) if with_fewer is not None else None
+    if with_fewer is None or again is None or max(before, again[0]) > UNSTEADY * min(before, again[0]):
         return None
-    return FewerCores(len(fewer), *with_fewer, *with_all)
+    return FewerCores(len(fewer), *with_fewer, (before + again[0]) / 2, seen.count + again[1])
 
 
 def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> frozenset[int]:
@@ -132,14 +132,73 @@ def _move_threads(before: Collection[int], after: Collection[int], proc: Path) -
                 os.sched_setaffinity(int(task.name), after)
 
 
+class Block:
+    """A window of the step loop that drops its first steps and those that begin an epoch, and counts the rest.
+
+    Attributes:
+        steps: Steps that were counted.
+        ns: Nanoseconds that they took.
+
+    Args:
+        feed: Whose steps are taken.
+        stop: Whether it has to end early.
+    """
+
+    def __init__(self, feed: Feed, stop: Callable[[], bool]) -> None:
+        self.sizes = NoSizes()
+        self.steps = 0
+        self.ns = 0
+        self._feed = feed
+        self._stop = stop
+        self._epoch = feed.ended
+        self._last: int | None = None
+        self._to_settle = SETTLE_SECONDS * 1e9
+        now = time.perf_counter_ns()
+        self._until = now + round((SETTLE_SECONDS + LONGEST_SECONDS) * 1e9)
+        self.check_at = now + CHECK_NS
+
+    def most(self) -> int | None:
+        """Take any number of steps."""
+        return None
+
+    def drained(self, base: int, times: list[int]) -> bool:
+        """Take steps without a device."""
+        if times:
+            first = [0] if self._feed.ended != self._epoch else []
+            self._epoch = self._feed.ended
+            self._add([base, *times], first)
+        return self._is_over()
+
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+        """Take steps with a device."""
+        got = [reading.got for reading in readings]
+        if self._last is None:
+            self._add(got, [index - 1 for index in restarts])
+        else:
+            self._add([self._last, *got], restarts)
+        self._last = got[-1]
+        return self._is_over()
+
+    def _add(self, times: list[int], restarts: Collection[int]) -> None:
+        for index, (before, after) in enumerate(pairwise(times)):
+            if self._to_settle > 0:
+                self._to_settle -= after - before
+            elif index not in restarts:
+                self.steps += 1
+                self.ns += after - before
+
+    def _is_over(self) -> bool:
+        now = time.perf_counter_ns()
+        self.check_at = now + CHECK_NS
+        enough = self.ns >= SECONDS * 1e9 and self.steps >= ENOUGH
+        return enough or now >= self._until or self._stop()
+
+
 def _block(
-    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seconds: float, usable: float
+    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], cores_there: float
 ) -> tuple[float, int] | None:
     """Return the mean interval in milliseconds and the number of steps; `None` with too few steps, or disturbed."""
-    until = time.perf_counter() + SETTLE_SECONDS + PATIENCE_SECONDS
-    window = BlockWindow(
-        TurnRequest("block", seconds, AT_LEAST, SETTLE_SECONDS), lambda: stop() or time.perf_counter() >= until
-    )
+    window = Block(feed, stop)
     own = os.getpid()
     probe = ContentionProbe(own, system_reader(), Cgroup(), own_cpu=lambda: 0.0)
     probe.start()
@@ -148,5 +207,5 @@ def _block(
     else:
         follow(feed, step, window)
     seen = probe.stop()
-    disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * usable
+    disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * cores_there
     return None if disturbed or window.steps < AT_LEAST else (window.ns / window.steps / 1e6, window.steps)

@@ -17,11 +17,11 @@ from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.block import BlockWindow
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.turns.block import BlockWindow
 from pipeprof.profiles.worker.turns.digest import digest_of
 from pipeprof.profiles.worker.turns.faults import Paced, hold
 

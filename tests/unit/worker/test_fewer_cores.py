@@ -3,12 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from unit.worker.fakes import MS, FakeDataset, FakeTime
+from unit.worker.fakes import MS, FakeTime
 
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.protocol.costs import FewerCores
-from pipeprof.profiles.worker.steps import block, fewer_cores, loop
-from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps import fewer_cores, loop
+from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 
 @pytest.fixture
@@ -79,41 +79,81 @@ def test_they_come_back_after_an_error(threads):
     assert threads.affinity == {10: {0, 1}}
 
 
+class Batches:
+    """A dataset whose batches take as long as the cores make them, and the first of an epoch longer."""
+
+    def __init__(self, host):
+        self._host = host
+
+    def __iter__(self):
+        for n in range(self._host.epoch):
+            late = self._host.start_ms if n == 0 else 0.0
+            self._host.time.pass_ms(self._host.ms[self._host.running_on] + late)
+            yield n
+
+
+class Consumer:
+    """A step that takes no time."""
+
+    def __init__(self, time):
+        self._time = time
+
+    def wait(self):
+        return self._time.ns, self._time.ns
+
+    def submit(self, _batch):
+        return self._time.ns, self._time.ns
+
+    def shift(self, _pause):
+        pass
+
+
 @pytest.fixture
 def host(monkeypatch):
     """Two cores; a batch takes 10 ms with them, and 14 ms with one."""
-    time = FakeTime()
-    for module in (block, fewer_cores, loop):
-        monkeypatch.setattr(module, "time", time)
-    host = SimpleNamespace(time=time, cores={0, 1}, usable=2.0, children=(), stopped=False, ms={2: 10.0, 1: 14.0})
+    host = SimpleNamespace(
+        time=FakeTime(),
+        cores={0, 1},
+        usable=2.0,
+        children=(),
+        stopped=False,
+        seen=Contention(steal_share=0.01, others_cores=0.05),
+        ms={2: 10.0, 1: 14.0},
+        again=None,
+        epoch=10**6,
+        start_ms=0.0,
+        running_on=2,
+    )
+    for module in (fewer_cores, loop):
+        monkeypatch.setattr(module, "time", host.time)
     monkeypatch.setattr(fewer_cores, "allowed_cores", lambda: frozenset(host.cores))
     monkeypatch.setattr(fewer_cores, "cores", lambda _cgroup: host.usable)
     monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: host.children)
-    monkeypatch.setattr(fewer_cores, "ContentionProbe", lambda *_args, **_own_cpu: Probe())
-    host.seen = Contention(steal_share=0.01, others_cores=0.05)
-    dataset = FakeDataset(time, [10**6], host.ms[2])
-
-    class Probe:
-        def start(self):
-            pass
-
-        def stop(self):
-            return host.seen
+    probe = SimpleNamespace(start=lambda: None, stop=lambda: host.seen)
+    monkeypatch.setattr(fewer_cores, "ContentionProbe", lambda *_args, **_own_cpu: probe)
 
     def move(_before, after, _proc):
-        dataset._ms = host.ms[min(2, len(after))]
+        host.running_on = min(2, len(after))
+        if host.running_on == 2 and host.again is not None:
+            host.ms[2] = host.again
 
     monkeypatch.setattr(fewer_cores, "_move_threads", move)
 
-    def measure(seconds=3.0, cores_used=1.5, restarts=0):
-        seen = StepStatistics(Floor())
-        count = round(seconds * 1000 / host.ms[2])
-        for n in range(max(1, restarts)):
-            part = count // max(1, restarts)
-            seen.fold_drain(0, [round(k * host.ms[2] * MS) for k in range(1, part + 1)], restarted=n < restarts)
-        dataset._ms = host.ms[2]
-        feed = loop.Feed(dataset)
-        return fewer_cores.on_fewer_cores(feed, None, lambda: host.stopped, seen, round(seconds * cores_used * 1e9))
+    def measure(seconds=3.0, cores_used=1.5, step=False):
+        seen, feed = StepStatistics(Floor()), loop.Feed(Batches(host))
+        at, epoch = 0, feed.ended
+        while at < seconds * 1e9:
+            began = host.time.ns
+            feed.next()
+            took = host.time.ns - began
+            restarted, epoch = feed.ended != epoch, feed.ended
+            if step:
+                seen.fold_device([StepReading(at, at, at, at + took, at + took, at + took)], [0] if restarted else [])
+            else:
+                seen.fold_drain(at, [at + took], restarted=restarted)
+            at += took
+        consumer = Consumer(host.time) if step else None
+        return fewer_cores.on_fewer_cores(feed, consumer, lambda: host.stopped, seen, round(seconds * cores_used * 1e9))
 
     host.measure = measure
     return host
@@ -124,13 +164,26 @@ def test_the_rate_with_one_core_is_compared_with_that_of_two(host):
     assert isinstance(found, FewerCores)
     assert (found.cores, found.fewer_ms, found.all_ms) == (1, pytest.approx(14.0), pytest.approx(10.0))
     assert 0.7 <= found.fewer_steps * 0.014 <= 0.75
-    assert 0.7 <= found.all_steps * 0.010 <= 0.75
+    assert 3.7 <= found.all_steps * 0.010 <= 3.75
 
 
-def test_a_block_has_three_epochs(host):
-    found = host.measure(restarts=9)
-    assert found.all_steps * 0.010 == pytest.approx(1.0, abs=0.02)
-    assert host.measure(restarts=1).all_steps * 0.010 == pytest.approx(fewer_cores.LONGEST_SECONDS, abs=0.02)
+def test_few_steps_are_counted_for_longer(host):
+    host.ms = {2: 60.0, 1: 100.0}
+    found = host.measure()
+    assert (found.fewer_ms, found.all_ms) == (pytest.approx(100.0), pytest.approx(60.0))
+    assert 1.8 <= found.fewer_steps * 0.1 <= 2.0
+
+
+def test_steps_that_begin_an_epoch_are_left_out(host):
+    host.epoch, host.start_ms = 20, 25.0
+    found = host.measure()
+    assert (found.fewer_ms, found.all_ms) == (pytest.approx(14.0), pytest.approx(10.0, rel=0.01))
+
+
+def test_the_same_with_a_step(host):
+    host.epoch, host.start_ms = 20, 25.0
+    found = host.measure(step=True)
+    assert (found.fewer_ms, found.all_ms) == (pytest.approx(14.0), pytest.approx(10.0))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +194,8 @@ def test_a_block_has_three_epochs(host):
         pytest.param({"usable": 1.0}, {}, id="there is one core only"),
         pytest.param({"cores": set()}, {}, id="the system does not let a process choose its cores"),
         pytest.param({"children": (7,)}, {}, id="child processes compute"),
-        pytest.param({"ms": {2: 400.0, 1: 400.0}}, {"seconds": 8.0}, id="steps are too long"),
+        pytest.param({"ms": {2: 300.0, 1: 600.0}}, {"seconds": 9.0}, id="steps are too long"),
+        pytest.param({"again": 14.0}, {}, id="it is slower than before with all cores"),
         pytest.param({"seen": Contention(steal_share=0.06)}, {}, id="the hypervisor took cores"),
         pytest.param({"seen": Contention(others_cores=0.2)}, {}, id="others used cores"),
         pytest.param({"stopped": True}, {}, id="the user wants an end"),
