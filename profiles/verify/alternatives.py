@@ -1,4 +1,4 @@
-"""Which edits are alternatives of each other: pure functions.
+"""Which edits are alternatives of each other, and whether one of them is enough: pure functions.
 
 Two edits that set the same argument, or that put the same stage in another place, are two ways to the same end: once
 one of them helps, the other one is no further gain.
@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, SPEED_FLOOR
 
 PLACE = "place"
 
@@ -39,10 +40,32 @@ def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
 def without_alternatives(kept: Sequence[Finding]) -> list[Finding]:
     """The findings that can be made together, the fastest of each group of alternatives."""
     chosen: list[Finding] = []
-    for finding in sorted(kept, key=lambda one: -float((one.measured or {}).get("speedup") or 0.0)):
+    for finding in sorted(kept, key=lambda one: -_measured(one, "speedup")):
         if not is_alternative(finding, chosen):
             chosen.append(finding)
     return [finding for finding in kept if finding in chosen]
+
+
+def enough_alone(together: Finding, parts: Iterable[Finding]) -> Finding | None:
+    """Return the first of the parts that alone is about as fast and saves about as much as all of them together.
+
+    Args:
+        together: As measured.
+        parts: What it consists of, as measured; each on its own.
+
+    Returns:
+        `None` where each part is slower or saves less by more than what is called a gain.
+    """
+    return next((part for part in parts if not _is_better(together, part)), None)
+
+
+def _is_better(one: Finding, other: Finding) -> bool:
+    faster = _measured(one, "speedup") > SPEED_FLOOR * _measured(other, "speedup")
+    return faster or _measured(other, "peak_rss_delta_bytes") - _measured(one, "peak_rss_delta_bytes") >= MEMORY_BYTES
+
+
+def _measured(finding: Finding, name: str) -> float:
+    return float((finding.measured or {}).get(name) or 0.0)
 
 
 def _changed(finding: Finding) -> frozenset[tuple[str, str]]:

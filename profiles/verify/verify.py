@@ -20,7 +20,7 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
+from pipeprof.profiles.verify.alternatives import enough_alone, is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
@@ -432,7 +432,11 @@ class _Verification:
         self._compare_with(trials, "as-it-is")
         self._begin(f"trying all {len(kept)} together")
         self._measure(trials, together, jobs)
-        if together.status == "kept":
+        if together.status != "kept":
+            return
+        if (enough := enough_alone(together, kept)) is not None:
+            self._without_gain.append(f"{together.change}: no better than {enough.change or enough.title} alone")
+        else:
             self._profile.findings = [*(self._profile.findings or ()), together]
 
     def _other_dispatch(self) -> Dispatch | None:

@@ -14,7 +14,7 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.verify.alternatives import are_alternatives, is_alternative, without_alternatives
+from pipeprof.profiles.verify.alternatives import are_alternatives, enough_alone, is_alternative, without_alternatives
 
 EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 TUNED = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
@@ -56,3 +56,26 @@ def test_the_fastest_of_two_alternatives_is_made_with_the_others() -> None:
     slow, fast, pool = finding(EIGHT, 1.9), finding(TUNED, 2.1), finding(POOL, 1.2)
     assert without_alternatives([slow, pool, fast]) == [pool, fast]
     assert without_alternatives([]) == []
+
+
+def measured(title: str, speedup: float, saved_mb: int) -> Finding:
+    values = {"speedup": speedup, "peak_rss_delta_bytes": -saved_mb * 1_000_000}
+    return Finding(rule="some-rule", title=title, status="kept", measured=values)
+
+
+@pytest.mark.parametrize(
+    ("together", "parts", "enough"),
+    [
+        pytest.param((0.99, 634), [(1.01, 689), (1.0, 567)], 0, id="the first saves more alone"),
+        pytest.param((1.9, 110), [(1.9, 0), (1.0, 115)], None, id="one is faster, the other one saves"),
+        pytest.param((1.91, 0), [(1.2, 0), (1.88, 0)], 1, id="as fast as the second"),
+        pytest.param((2.2, 0), [(1.2, 0), (1.9, 0)], None, id="faster than both"),
+        pytest.param((1.0, 400), [(1.0, 300), (1.0, 200)], None, id="saves more than both"),
+    ],
+)
+def test_all_together_have_to_be_better_than_each_alone(
+    together: tuple[float, int], parts: list[tuple[float, int]], enough: int | None
+) -> None:
+    alone = [measured(f"{index}", *part) for index, part in enumerate(parts)]
+    found = enough_alone(measured("together", *together), alone)
+    assert (found.title if found is not None else None) == (f"{enough}" if enough is not None else None)
