@@ -16,7 +16,8 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 
 A case that does not hold while pipeprof's own report or the plain loops before and after it say that the machine was
 disturbed is measured again, three times in all; all its figures are kept. Where only such cases do not hold, the
-outcome is "cannot tell" (exit code 3).
+outcome is "cannot tell" (exit code 3). The result is written after each case: started again with the same FILE, cases
+that hold are kept, and each has the commit that it was measured at.
 
 Needs two idle cores. Fifteen minutes.
 """
@@ -230,15 +231,33 @@ def main() -> int:
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
     options = parser.parse_args()
-    figures, raw = {}, {}
+    # Of a run that was killed: what holds is not measured again.
+    before = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {"figures": {}, "raw": {}}
+    figures = {name: found for name, found in before["figures"].items() if found["holds"] and name in CASES}
+    raw = {name: before["raw"][name] for name in figures}
+    wanted = options.case or CASES
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.data or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "data").exists():
             subprocess.run([sys.executable, HERE / "data.py", folder / "data"], check=True)
         shutil.copytree(HERE / "installed", folder / INSTALLED, dirs_exist_ok=True)
-        for name in options.case or CASES:
-            figures[name], raw[name] = until_undisturbed(partial(run_case, folder, name))
+        for name in wanted:
+            if name not in figures:
+                found, raw[name] = until_undisturbed(partial(run_case, folder, name))
+                figures[name] = found | {"commit": commit()}
+                write(options.out, folder, figures, raw)
+    return write(options.out, folder, figures, raw)
+
+
+def commit() -> str:
+    """The commit that is measured."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def write(out: Path, folder: Path, figures: dict[str, Any], raw: dict[str, Any]) -> int:
+    """Write what has been measured; the exit code for it."""
     outcome = outcome_of(figures)
     result = {
         "claim": "on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
@@ -248,7 +267,7 @@ def main() -> int:
         "raw": raw,
     }
     text = json.dumps(result, indent=1).replace(f"{HERE.parents[1]}{os.sep}", "").replace(f"{folder}{os.sep}", "")
-    options.out.write_text(f"{text}\n", encoding="utf-8")
+    out.write_text(f"{text}\n", encoding="utf-8")
     return EXITS[outcome]
 
 

@@ -12,12 +12,15 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import CoreScaling, Stage
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
 
 AUTOTUNE = "AUTOTUNE"
 PARALLEL_CALLS = "num_parallel_calls"
+PARALLEL_OPTION = "experimental_optimization.map_parallelization"
+WORTH_A_CORE = 1.1
+"""Rate with all cores over that with half of them, below which the others bring nothing."""
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
 SLOW_PART = 0.2
@@ -72,6 +75,38 @@ def several_at_a_time(profile: Profile, stages: Sequence[Stage]) -> tuple[Pipeli
     if threads and (now is None or isinstance(now, bool) or 0 < now < threads):
         edits.append(SetOption(POOL_OPTION, threads))
     return tuple(edits)
+
+
+def cores_that_do(profile: Profile) -> CoreScaling | None:
+    """What half of the cores gave, if that was about as much as all gave; else None."""
+    scaling = profile.causes.fewer_cores if profile.causes is not None else None
+    return scaling if scaling is not None and scaling.gain < WORTH_A_CORE else None
+
+
+def one_at_a_time(profile: Profile) -> tuple[PipelineEdit, ...]:
+    """The edits that take calls at the same time away from all stages, where half of the cores do as well as all.
+
+    Each element that a stage computes on other threads is handed over twice, which wakes a thread on another core: tens
+    of microseconds, more than a small function takes.
+
+    Args:
+        profile: With what half of the cores gave, if that was measured.
+
+    Returns:
+        None where more cores brought more batches, or no stage has calls at the same time.
+    """
+    if cores_that_do(profile) is None:
+        return ()
+    several = [
+        stage
+        for stage in profile.stages or ()
+        if stage.origin == "written" and takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 and not waits(stage)
+    ]
+    if not several:
+        return ()
+    taken = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, None) for stage in sorted(several, key=lambda one: one.id)]
+    # Else TensorFlow gives calls to maps that have none.
+    return (*taken, SetOption(PARALLEL_OPTION, value=False))
 
 
 def words_of(edits: Sequence[PipelineEdit]) -> str:

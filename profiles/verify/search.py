@@ -25,12 +25,21 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.rule import Semantics
-from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.many_calls import AUTOTUNE, draws, several_at_a_time, taking_turns, words_of
-from pipeprof.profiles.wording import listed, stage_name
+from pipeprof.profiles.verify.many_calls import (
+    AUTOTUNE,
+    PARALLEL_OPTION,
+    cores_that_do,
+    draws,
+    one_at_a_time,
+    several_at_a_time,
+    taking_turns,
+    words_of,
+)
+from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
 RULE = "measured"
 """Name of the rule of findings that no rule made."""
@@ -53,6 +62,8 @@ class _Guess:
     semantics: Semantics = "same"
     at: str = ""
     """Address of the stage that it is about."""
+    predicted: Predicted | None = None
+    """Where a measurement shows it, and not the model."""
 
 
 def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Finding]:
@@ -72,7 +83,7 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     is_spec = profile.target.kind == "spec"
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
-    for guess in (*_together(profile), *_at_the_bottleneck(profile, data, limit)):
+    for guess in (*_together(profile), *_less_at_a_time(profile), *_at_the_bottleneck(profile, data, limit)):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
         if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
@@ -90,6 +101,7 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
                 change=guess.change,
                 recommendation=guess.change,
                 python=guess.python,
+                predicted=guess.predicted,
                 status="unverified",
             )
         )
@@ -128,6 +140,27 @@ def _together(profile: Profile) -> Iterator[_Guess]:
             "each .map(…, num_parallel_calls=…)",
             draws(stages),
             stages[0].id,
+        )
+
+
+def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
+    """One call at a time where half of the cores do as well: handing elements over costs more than the others give."""
+    edits, scaling = one_at_a_time(profile), cores_that_do(profile)
+    expected = None
+    if scaling is not None and scaling.gain < 1:
+        words = f"with {cores_text(scaling.cores)} it is {significant(1 / scaling.gain)}× as fast as with all"
+        expected = Predicted(speedup=1 / scaling.gain, formula=words)
+    stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
+    if edits:
+        count = "in one stage" if len(stages) == 1 else f"in all {len(stages)} stages"
+        yield _Guess(
+            f"Run one call at a time {count}",
+            f"num_parallel_calls → not set {count}, options.{PARALLEL_OPTION} → false",
+            edits,
+            f"each .map(…) without num_parallel_calls; options.{PARALLEL_OPTION} = False",
+            "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
+            stages[0],
+            expected,
         )
 
 
