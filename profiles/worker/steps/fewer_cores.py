@@ -86,7 +86,9 @@ def on_fewer_cores(
 
 
 def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> frozenset[int]:
-    """Choose half of the cores that a process can keep busy; both threads of a core, or none.
+    """Choose half of the cores that a process can keep busy; both hardware threads of a core, or none.
+
+    A second thread of a core adds a third to its rate or so: with one of them the rate does not halve.
 
     Args:
         allowed: Numbers of the cores that the scheduler may put it on.
@@ -94,10 +96,14 @@ def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> fr
         folder: Where the kernel lists what threads a core has.
 
     Returns:
-        Their numbers; empty where there is only one.
+        Their numbers; empty where there is only one core.
     """
-    ordered = sorted(allowed, key=lambda number: (_first_sibling(number, folder), number))
-    return frozenset(ordered[: int(min(usable, len(ordered)) / 2)])
+    first = {number: _first_sibling(number, folder) for number in allowed}
+    ordered = sorted(allowed, key=lambda number: (first[number], number))
+    count = int(min(usable, len(ordered)) / 2)
+    while 0 < count < len(ordered) and first[ordered[count - 1]] == first[ordered[count]]:
+        count -= 1
+    return frozenset(ordered[:count])
 
 
 def _first_sibling(number: int, folder: Path) -> int:
