@@ -99,8 +99,11 @@ def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> fr
         Their numbers; empty where there is only one core.
     """
     first = {number: _first_sibling(number, folder) for number in allowed}
+    if usable < len(first):
+        # Under a quota there is a core for each thread.
+        return frozenset(sorted(allowed, key=lambda number: (number != first[number], number))[: int(usable / 2)])
     ordered = sorted(allowed, key=lambda number: (first[number], number))
-    count = int(min(usable, len(ordered)) / 2)
+    count = len(ordered) // 2
     while 0 < count < len(ordered) and first[ordered[count - 1]] == first[ordered[count]]:
         count -= 1
     return frozenset(ordered[:count])
