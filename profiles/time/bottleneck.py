@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.profiles.time.limits.cores import (
     CPU_FROM,
+    STEAL_FROM,
     cores_are_the_limit,
     cores_between_restarts,
     cores_in_use,
@@ -222,6 +223,9 @@ def _crowded(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
     if causes.fewer_cores is not None and not cores_are_the_limit(profile):
+        return None
+    if profile.contention is not None and (profile.contention.steal_share or 0.0) >= STEAL_FROM:
+        # They waited for what the hypervisor took.
         return None
     in_use = cores_in_use(profile.contention, scheduled_on(profile.host))
     if in_use is not None and in_use < WANTED_FROM:

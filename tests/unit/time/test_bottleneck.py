@@ -287,9 +287,11 @@ def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None,
     assert held.text == f"{expected}; most work: map"
 
 
-def crowded(used: float, others: float, calls: float | None) -> str | None:
+def crowded(used: float, others: float, calls: float | None, stolen: float = 0.0) -> str | None:
     found = profile(Causes(worker_cores=used, demanded_cores=2.5, blocked_share=0.0), stage(10.0, calls))
-    found.contention = Contention(worker_cores=used, others_cores=others, runnable_wait_share=1 - used / 2.5)
+    found.contention = Contention(
+        worker_cores=used, others_cores=others, runnable_wait_share=1 - used / 2.5, steal_share=stolen
+    )
     held = find_bottleneck(found)
     return held.text if held is not None else None
 
@@ -302,6 +304,9 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
     # One call at a time cannot want more than one.
     assert crowded(1.5, 0.1, 1.0) is None
     assert crowded(1.5, 0.1, None) is None
+    # The hypervisor took what they waited for.
+    assert too_many in (crowded(1.5, 0.1, 2.0, 0.04) or "")
+    assert crowded(1.5, 0.1, 2.0, 0.05) is None
     assert "CPU: others use it" in (crowded(1.0, 1.0, 1.0) or "")
 
 
