@@ -44,7 +44,7 @@ from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.fewer_cores import on_fewer_cores
+from pipeprof.profiles.worker.steps.fewer_cores import Loop, on_fewer_cores
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
@@ -388,7 +388,8 @@ class JobRun:
         """Measure before buffers have filled while no batches were taken; not where evicted files would be read."""
         if self.job.warm or self._window is None or self.feed is None:
             return
-        found = on_fewer_cores(self.feed, step, self._channel.stop.is_set, self._window.statistics, self._cpu_ns)
+        steps = Loop(self.feed, step, self._channel.stop.is_set, lambda: self._channel.send(Waiting()))
+        found = on_fewer_cores(steps, self._window.statistics, self._cpu_ns)
         if found is not None:
             self._channel.send(found)
 

@@ -7,7 +7,9 @@ as with one, or faster with one: elements that pass from thread to thread cost C
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
@@ -43,6 +45,7 @@ AT_LEAST = 6
 UNSTEADY = 1.25
 """Ratio of the two intervals with all cores from which their mean says nothing."""
 CHECK_NS = 10_000_000
+ALIVE_NS = 1_000_000_000
 STEAL_FROM = 0.05
 """Share of the time stolen by the hypervisor from which a block says nothing."""
 OTHERS_FROM = 0.10
@@ -50,15 +53,28 @@ OTHERS_FROM = 0.10
 _CPUS = Path("/sys/devices/system/cpu")
 
 
-def on_fewer_cores(
-    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], seen: StepStatistics, cpu_ns: int | None
-) -> FewerCores | None:
-    """Measure steps with half of the cores, then with all, where so many were in use that they may be the limit.
+@dataclass(frozen=True)
+class Loop:
+    """What takes steps.
 
-    Args:
+    Attributes:
         feed: The pipeline's feed.
         step: The step; `None` for none.
         stop: Whether the user wants an end.
+        alive: Called each second while steps pass.
+    """
+
+    feed: Feed
+    step: BatchConsumer | None
+    stop: Callable[[], bool]
+    alive: Callable[[], object] = lambda: None
+
+
+def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> FewerCores | None:
+    """Measure steps with half of the cores, then with all, where so many were in use that they may be the limit.
+
+    Args:
+        steps: What takes them.
         seen: What was measured before.
         cpu_ns: CPU time of the process in that measurement.
 
@@ -72,14 +88,14 @@ def on_fewer_cores(
     fewer = half_of(allowed, usable)
     if not fewer or cpu_ns is None or seen.seconds < WINDOW_SECONDS or cpu_ns / 1e9 < USED_FROM * usable * seen.seconds:
         return None
-    if step is not None and seen.waits.total_ns < WAITING_FROM * seen.intervals.total_ns:
+    if steps.step is not None and seen.waits.total_ns < WAITING_FROM * seen.intervals.total_ns:
         return None
     if procfs.descendants(os.getpid()):
         return None
     before = (seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6
     with only_on(fewer, allowed):
-        with_fewer = _block(feed, step, stop, len(fewer))
-    again = _block(feed, step, stop, usable) if with_fewer is not None else None
+        with_fewer = _block(steps, len(fewer))
+    again = _block(steps, usable) if with_fewer is not None else None
     if with_fewer is None or again is None or max(before, again[0]) > UNSTEADY * min(before, again[0]):
         return None
     return FewerCores(len(fewer), *with_fewer, (before + again[0]) / 2, seen.count + again[1])
@@ -149,20 +165,19 @@ class Block:
         ns: Nanoseconds that they took.
 
     Args:
-        feed: Whose steps are taken.
-        stop: Whether it has to end early.
+        steps: What takes them.
     """
 
-    def __init__(self, feed: Feed, stop: Callable[[], bool]) -> None:
+    def __init__(self, steps: Loop) -> None:
         self.sizes = NoSizes()
         self.steps = 0
         self.ns = 0
-        self._feed = feed
-        self._stop = stop
-        self._epoch = feed.ended
+        self._loop = steps
+        self._epoch = steps.feed.ended
         self._last: int | None = None
         self._to_settle = SETTLE_SECONDS * 1e9
         now = time.perf_counter_ns()
+        self._alive_at = now
         self._until = now + round((SETTLE_SECONDS + LONGEST_SECONDS) * 1e9)
         self.check_at = now + CHECK_NS
 
@@ -173,8 +188,8 @@ class Block:
     def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device."""
         if times:
-            first = [0] if self._feed.ended != self._epoch else []
-            self._epoch = self._feed.ended
+            first = [0] if self._loop.feed.ended != self._epoch else []
+            self._epoch = self._loop.feed.ended
             self._add([base, *times], first)
         return self._is_over()
 
@@ -199,22 +214,23 @@ class Block:
     def _is_over(self) -> bool:
         now = time.perf_counter_ns()
         self.check_at = now + CHECK_NS
+        if now >= self._alive_at:
+            self._alive_at = now + ALIVE_NS
+            self._loop.alive()
         enough = self.ns >= SECONDS * 1e9 and self.steps >= ENOUGH
-        return enough or now >= self._until or self._stop()
+        return enough or now >= self._until or self._loop.stop()
 
 
-def _block(
-    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], cores_there: float
-) -> tuple[float, int] | None:
+def _block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
     """Return the mean interval in milliseconds and the number of steps; `None` with too few steps, or disturbed."""
-    window = Block(feed, stop)
+    window = Block(steps)
     own = os.getpid()
     probe = ContentionProbe(own, system_reader(), Cgroup(), own_cpu=lambda: 0.0)
     probe.start()
-    if step is None:
-        drain(feed, window)
+    if steps.step is None:
+        drain(steps.feed, window)
     else:
-        follow(feed, step, window)
+        follow(steps.feed, steps.step, window)
     seen = probe.stop()
     disturbed = (seen.steal_share or 0.0) >= STEAL_FROM or (seen.others_cores or 0.0) >= OTHERS_FROM * cores_there
     return None if disturbed or window.steps < AT_LEAST else (window.ns / window.steps / 1e6, window.steps)

@@ -1,5 +1,6 @@
 """The same pipeline with half of the cores: which cores, which threads, and when it is measured at all."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -127,6 +128,7 @@ def host(monkeypatch):
         epoch=10**6,
         start_ms=0.0,
         running_on=2,
+        alive=[],
     )
     for module in (fewer_cores, loop):
         monkeypatch.setattr(module, "time", host.time)
@@ -157,7 +159,8 @@ def host(monkeypatch):
                 seen.fold_drain(at, [at + took], restarted=restarted)
             at += took
         consumer = Consumer(host.time) if step else None
-        return fewer_cores.on_fewer_cores(feed, consumer, lambda: host.stopped, seen, round(seconds * cores_used * 1e9))
+        steps = fewer_cores.Loop(feed, consumer, lambda: host.stopped, lambda: host.alive.append(host.time.ns))
+        return fewer_cores.on_fewer_cores(steps, seen, round(seconds * cores_used * 1e9))
 
     host.measure = measure
     return host
@@ -215,4 +218,12 @@ def test_a_step_that_does_not_wait_needs_no_more_cores():
     seen = StepStatistics(Floor())
     seen.fold_drain(0, [n * 10 * MS for n in range(1, 301)])
     step = SimpleNamespace()
-    assert fewer_cores.on_fewer_cores(loop.Feed([]), step, lambda: False, seen, 10**10) is None
+    assert fewer_cores.on_fewer_cores(fewer_cores.Loop(loop.Feed([]), step, lambda: False), seen, 10**10) is None
+
+
+def test_signs_of_life_come_each_second_while_steps_pass(host):
+    """Two blocks of two seconds are longer than a short --timeout."""
+    host.ms = {2: 150.0, 1: 250.0}
+    host.measure()
+    assert len(host.alive) >= 4
+    assert max(after - before for before, after in pairwise(host.alive)) <= 1.5e9
