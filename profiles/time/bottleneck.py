@@ -38,10 +38,11 @@ from pipeprof.profiles.time.limits.cores import (
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.gil import limited_by_gil
-from pipeprof.profiles.time.limits.serial_chain import find_chain
+from pipeprof.profiles.time.limits.serial_chain import PART_FROM, find_chain
 from pipeprof.profiles.time.top_stage import (
     Groups,
     StageGroup,
+    groups_in_order,
     label_groups,
     share_of_work,
     top_cpu_groups,
@@ -329,18 +330,25 @@ def _chain(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     found = find_chain(profile.stages or [], profile.steps) if profile.steps is not None and top else None
     if found is None:
         return None
-    most = max(found.parts, key=lambda part: part.inside_ms or 0.0)
-    if (most.inside_ms or 0.0) >= ALWAYS_FROM * found.filled_ms:
+    parts = groups_in_order(found.stages, _inside_ms, PART_FROM * found.total_ms)
+    most = max(parts, key=lambda part: part.total(_inside_ms))
+    if len(most.members) == 1 and most.total(_inside_ms) >= ALWAYS_FROM * found.filled_ms:
         return None
-    times = " + ".join(significant(part.inside_ms or 0.0, 2) for part in found.parts)
-    rest = f" + {significant(found.rest_ms, 2)} in others" if found.rest_ms >= REST_FROM * found.filled_ms else ""
+    each = [part.total(_inside_ms) for part in parts]
+    times, left = " + ".join(significant(ms, 2) for ms in each), found.total_ms - sum(each)
+    rest = f" + {significant(left, 2)} in others" if left >= REST_FROM * found.filled_ms else ""
     whole = "that a step waits" if found.in_turn else "between two steps"
-    how = " (estimated from the trace)" if any(part.timed_by == "trace" for part in found.parts) else ""
+    estimated = any(stage.timed_by == "trace" for part in parts for stage in part.members)
+    how = " (estimated from the trace)" if estimated else ""
     text = (
-        f"{label_stages(found.parts)} one after another on one thread: {times}{rest} of the "
+        f"{label_groups(parts)} one after another on one thread: {times}{rest} of the "
         f"{milliseconds(found.filled_ms)} {whole}{how}"
     )
-    return Bottleneck("serial-stage", most, text)
+    return Bottleneck("serial-stage", most.stage, text)
+
+
+def _inside_ms(stage: Stage) -> float:
+    return stage.inside_ms or 0.0
 
 
 def _serial(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:

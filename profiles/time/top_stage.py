@@ -19,7 +19,7 @@ from pipeprof.profiles.time.stage_notes import unseen_text
 from pipeprof.profiles.wording import label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pipeprof.profiles.document.stages import Stage
 
@@ -110,6 +110,19 @@ def top_cpu_groups(stages: list[Stage] | None) -> Groups:
 
     found = _largest(stages or [], cost)
     return tuple(group for group in found if group.total(cost) >= EQUAL_FROM * found[0].total(cost) > 0)
+
+
+def groups_in_order(stages: Sequence[Stage], cost: Callable[[Stage], float | None], least: float) -> Groups:
+    """Group stages that are one by their function, in the order of the first of each.
+
+    Args:
+        stages: In the order elements flow.
+        cost: Of a stage.
+        least: Cost from which a group is returned.
+    """
+    place = {stage.id: number for number, stage in enumerate(stages)}
+    found = [group for group in _largest(list(stages), cost) if group.total(cost) >= least]
+    return tuple(sorted(found, key=lambda group: min(place[member.id] for member in group.members)))
 
 
 def label_groups(groups: Groups) -> str:

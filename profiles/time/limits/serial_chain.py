@@ -34,15 +34,15 @@ class Chain:
 
     Attributes:
         parts: The stages that take a good part of it, in the order elements flow.
+        stages: All of them, in the same order.
         total_ms: Per batch in all of them.
-        rest_ms: Per batch in the stages that take little.
         filled_ms: Per batch: the interval, or the wait of a step that takes turns with them.
         in_turn: Whether the step takes turns with them, because nothing runs ahead of it.
     """
 
     parts: tuple[Stage, ...]
+    stages: tuple[Stage, ...]
     total_ms: float
-    rest_ms: float
     filled_ms: float
     in_turn: bool
 
@@ -64,8 +64,7 @@ def find_chain(stages: Sequence[Stage], steps: Steps) -> Chain | None:
             continue
         parts = tuple(one for one, ms in zip(row.stages, times, strict=True) if ms >= PART_FROM * total)
         if len(parts) > 1:
-            rest = total - sum(part.inside_ms or 0.0 for part in parts)
-            return Chain(parts, total, rest, filled, in_turn)
+            return Chain(parts, row.stages, total, filled, in_turn)
     return None
 
 

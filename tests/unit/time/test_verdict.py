@@ -739,6 +739,34 @@ def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:
     ]
 
 
+def test_stages_of_one_function_in_turn_count_together() -> None:
+    """Each of two texts is cut by the same function: neither of its stages takes as long as the mixture, both do."""
+    place = Location(file="texts.py", line=36, column=12)
+    inputs = [
+        Stage(
+            id=f"source.inputs.{number}.stages.0",
+            origin="written",
+            op="map",
+            tf_op="MapDataset",
+            name="chunk",
+            location=place,
+            time_ms_per_batch=ms,
+            share=ms / 24.3,
+        )
+        for number, ms in ((0, 7.0), (1, 6.0))
+    ]
+    mixed = Stage(id="source", origin="written", op="sample_from_datasets", tf_op="DirectedInterleaveDataset")
+    mixed.time_ms_per_batch, mixed.share = 9.0, 9.0 / 24.3
+    ahead = Stage(id="stages.0", origin="written", op="prefetch", tf_op="PrefetchDataset", time_ms_per_batch=0.0)
+    stages = [mixed, *inputs, ahead]
+    found = conclude(profile(steps=steps(0.5), stages=stages, causes=Causes(worker_cores=1.0, demanded_cores=1.0)))
+    assert (found.limit, found.stage) == ("serial-stage", "source.inputs.0.stages.0")
+    assert found.details[0].text == (
+        "2 stages of chunk (map, texts.py:36) and sample_from_datasets one after another on one thread: 13 + 9.0 of "
+        "the 24.3 ms between two steps"
+    )
+
+
 def test_restarts_that_are_all_of_the_waiting_leave_no_other_bottleneck() -> None:
     measured = steps(0.49)
     measured.restart_share, measured.epochs = 0.47, 10
