@@ -17,7 +17,8 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 A case that does not hold while pipeprof's own report or the plain loops before and after it say that the machine was
 disturbed is measured again, three times in all; all its figures are kept. Where only such cases do not hold, the
 outcome is "cannot tell" (exit code 3). The result is written after each case: started again with the same FILE, cases
-that hold are kept, and each has the commit that it was measured at.
+that hold are kept, and those that do not on the same commit unless they were disturbed; each has the commit that it was
+measured at.
 
 Needs two idle cores. Fifteen minutes.
 """
@@ -231,9 +232,13 @@ def main() -> int:
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
     options = parser.parse_args()
-    # Of a run that was killed: what holds is not measured again.
+    # Of a run that was killed: not again what holds, nor what does not on this commit without being disturbed.
     before = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {"figures": {}, "raw": {}}
-    figures = {name: found for name, found in before["figures"].items() if found["holds"] and name in CASES}
+    figures = {
+        name: found
+        for name, found in before["figures"].items()
+        if name in CASES and (found["holds"] or (found["commit"] == commit() and not found["disturbed"]))
+    }
     raw = {name: before["raw"][name] for name in figures}
     wanted = options.case or CASES
     with tempfile.TemporaryDirectory() as temporary:

@@ -15,12 +15,11 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import CoreScaling, Stage
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
+from pipeprof.profiles.time.limits.cores import WORTH_A_CORE
 
 AUTOTUNE = "AUTOTUNE"
 PARALLEL_CALLS = "num_parallel_calls"
 PARALLEL_OPTION = "experimental_optimization.map_parallelization"
-WORTH_A_CORE = 1.1
-"""Rate with all cores over that with half of them, below which the others bring nothing."""
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
 SLOW_PART = 0.2

@@ -19,6 +19,8 @@ NEARLY_FROM = 0.70
 from thread to thread one by one, cores are idle while threads wake up."""
 FREE_BELOW = 0.50
 """Share of the cores in use below which cores were free."""
+WORTH_A_CORE = 1.1
+"""Rate with all cores over that with half of them, below which the others bring nothing, nor would more."""
 STEAL_FROM = 0.05
 """Share of the time stolen by the hypervisor from which the cores count as fully used."""
 
@@ -125,8 +127,10 @@ def describe_nearly_full(profile: Profile) -> str:
     measured = describe_fewer_cores(profile)
     if not measured and used >= CPU_FROM * cores:
         return ""
-    helps = f"{measured}: more would bring little" if measured else "whether more would help is unknown"
-    return f"{used:.1f} of {cores_text(cores)} in use; {helps}"
+    fewer = profile.causes.fewer_cores if profile.causes is not None else None
+    little = fewer is not None and fewer.gain < WORTH_A_CORE
+    helps = "more would bring little" if little else "whether more would help is unknown"
+    return f"{used:.1f} of {cores_text(cores)} in use; {f'{measured}: ' if measured else ''}{helps}"
 
 
 def cores_needed(profile: Profile) -> float | None:

@@ -90,7 +90,7 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
         return None
     if steps.step is not None and seen.waits.total_ns < WAITING_FROM * seen.intervals.total_ns:
         return None
-    if procfs.descendants(os.getpid()):
+    if not (PROC / "self" / "task").is_dir() or procfs.descendants(os.getpid()):
         return None
     before = (seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6
     with only_on(fewer, allowed):
@@ -141,20 +141,28 @@ def only_on(chosen: Collection[int], allowed: Collection[int], proc: Path = PROC
         allowed: Those that threads without a choice of their own may run on; again after the body.
         proc: Where the kernel lists threads.
     """
-    _move_threads(allowed, chosen, proc)
+    others = _move_threads(allowed, chosen, proc)
     try:
         yield
     finally:
         # Those that began in the body as well.
-        _move_threads(chosen, allowed, proc)
+        _move_threads(chosen, allowed, proc, others)
 
 
-def _move_threads(before: Collection[int], after: Collection[int], proc: Path) -> None:
+def _move_threads(
+    before: Collection[int], after: Collection[int], proc: Path, but: Collection[int] = ()
+) -> frozenset[int]:
+    """Move the threads with one choice of cores to another, but for some; return those that have one of their own."""
+    others = set()
     for task in (proc / "self" / "task").iterdir():
         # It may have ended.
         with suppress(OSError):
-            if os.sched_getaffinity(int(task.name)) == set(before):
-                os.sched_setaffinity(int(task.name), after)
+            number = int(task.name)
+            if number in but or os.sched_getaffinity(number) != set(before):
+                others.add(number)
+            else:
+                os.sched_setaffinity(number, after)
+    return frozenset(others)
 
 
 class Block:

@@ -477,15 +477,24 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
     assert ("most work" in found) == (used < 1.7)
 
 
-def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them() -> None:
-    fewer = CoreScaling(cores=1, fewer_ms=7.5, fewer_steps=90, all_ms=10.0, all_steps=90, gain=0.75)
-    causes = Causes(worker_cores=1.7, demanded_cores=1.9, fewer_cores=fewer)
-    measured = profile(steps=steps(1.0, None), stages=[stage("a", 0.9)], causes=causes)
-    found = conclude(measured)
+@pytest.mark.parametrize(
+    ("used", "gain", "words"),
+    [
+        (1.7, 0.75, "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: more would bring little"),
+        (
+            1.5,
+            1.6,
+            "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2: whether more would help is unknown",
+        ),
+    ],
+)
+def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them(used: float, gain: float, words: str) -> None:
+    fewer = CoreScaling(cores=1, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
+    causes = Causes(worker_cores=used, demanded_cores=used, fewer_cores=fewer)
+    found = conclude(profile(steps=steps(1.0, None), stages=[stage("a", 0.9)], causes=causes))
     assert found.limit is None
     assert found.headline.startswith("Pipeline alone: ")
-    cores = next(detail.text for detail in found.details if detail.label == "cores")
-    assert cores == "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: more would bring little"
+    assert next(detail.text for detail in found.details if detail.label == "cores") == words
 
 
 def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:

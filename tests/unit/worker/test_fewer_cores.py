@@ -68,13 +68,13 @@ def threads(tmp_path, monkeypatch):
 
 
 def test_all_threads_move_and_come_back_those_that_began_meanwhile_too(threads):
-    for task, cores in {10: {0, 1}, 11: {0, 1}, 12: {1}}.items():
+    for task, cores in {10: {0, 1}, 11: {0, 1}, 12: {1}, 15: {0}}.items():
         threads.put(task, cores)
     (threads.proc / "self" / "task" / "13").mkdir()  # It ended after it was listed.
     with fewer_cores.only_on({0}, {0, 1}, threads.proc):
-        assert threads.affinity == {10: {0}, 11: {0}, 12: {1}}
+        assert threads.affinity == {10: {0}, 11: {0}, 12: {1}, 15: {0}}
         threads.put(14, {0})
-    assert threads.affinity == {10: {0, 1}, 11: {0, 1}, 12: {1}, 14: {0, 1}}
+    assert threads.affinity == {10: {0, 1}, 11: {0, 1}, 12: {1}, 14: {0, 1}, 15: {0}}
 
 
 def test_they_come_back_after_an_error(threads):
@@ -138,7 +138,7 @@ def host(monkeypatch):
     probe = SimpleNamespace(start=lambda: None, stop=lambda: host.seen)
     monkeypatch.setattr(fewer_cores, "ContentionProbe", lambda *_args, **_own_cpu: probe)
 
-    def move(_before, after, _proc):
+    def move(_before, after, *_):
         host.running_on = min(2, len(after))
         if host.running_on == 2 and host.again is not None:
             host.ms[2] = host.again
