@@ -1,4 +1,4 @@
-"""Records a trace of at least so many events with TensorFlow's profiler alone: ``python recording.py EVENTS FILE``."""
+"""Records a trace with TensorFlow's profiler alone: ``python recording.py EVENTS FILE``; it has up to a fifth more events."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import tensorflow as tf
 
 from pipelines import detection
 from pipeprof.profiles.worker.trace.xplane import count_events
+
+MANY = 1.2
+"""Times the events wanted that a trace may have."""
+TRIES = 12
 
 
 def recorded(seconds: float) -> bytes:
@@ -30,11 +34,16 @@ def recorded(seconds: float) -> bytes:
 
 
 def main() -> None:
-    """Record longer and longer, until there are events enough."""
+    """Record longer or shorter, until there are events enough, and not many more: all are to be read."""
     wanted, seconds = int(sys.argv[1]), 0.5
-    while count_events(data := recorded(seconds)) < wanted:
-        seconds *= 2 * wanted / max(1, 2 * count_events(data)) * 1.2
-    Path(sys.argv[2]).write_bytes(data)
+    for _ in range(TRIES):
+        data = recorded(seconds)
+        count = count_events(data)
+        if wanted <= count <= MANY * wanted:
+            Path(sys.argv[2]).write_bytes(data)
+            return
+        seconds *= (1 + MANY) / 2 * wanted / max(wanted / 100, count)
+    sys.exit(f"The last trace has {count:,} events, not {wanted:,} to {MANY * wanted:,.0f}.")
 
 
 main()
