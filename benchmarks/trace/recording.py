@@ -1,4 +1,4 @@
-"""Records a trace with TensorFlow's profiler alone: ``python recording.py EVENTS FILE``; it has up to a fifth more events."""
+"""Records a trace with TensorFlow alone: ``python recording.py EVENTS FILE``; it has up to a fifth more events."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.protocol.store import StoredForm
 from pipeprof.profiles.verify.file_points import Point
-from pipeprof.profiles.verify.search import main_line
+from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.view.view import SavedComponent, StageView
 
 _DECODED = frozenset(

@@ -25,8 +25,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
-from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.many_calls import (
+from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_CALLS,
     WAITING_CALLS,
@@ -36,7 +35,8 @@ from pipeprof.profiles.verify.many_calls import (
     waits,
     words_of,
 )
-from pipeprof.profiles.verify.search import guesses
+from pipeprof.profiles.verify.guessing.search import guesses
+from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")

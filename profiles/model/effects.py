@@ -104,6 +104,9 @@ def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
         return Changed(_put(flow, new, after), held)
     if traits(edit.op).stores and not edit.arguments.get("filename"):
         return _cache(flow, new, after, _costs)
+    if traits(edit.op).shuffles:
+        # What it holds may be what a cache holds anyway.
+        return Changed(_put(flow, new, after), None)
     return None
 
 

@@ -16,6 +16,7 @@ from pipeprof.profiles.time.limits.gil import limited_by_gil
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
@@ -39,6 +40,8 @@ _LOCKED_FROM = 0.6
 """Share of a step's time with Python's lock held from which calls wait for it."""
 _NEARLY = 1e-6
 _ROUNDS = 20
+_EPOCHS_SEEN = 3
+"""From which the elements of a pass are known well enough."""
 
 
 def flow_of(profile: Profile) -> Flow | None:
@@ -53,7 +56,7 @@ def flow_of(profile: Profile) -> Flow | None:
         return None
     restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
     running = steps.interval_ms.mean - restart
-    parts = tuple(_with_calls_seen(part, running) for part in _parts(stages, steps.count))
+    parts = tuple(_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count))
     if not parts:
         return None
     options = profile.options or {}
@@ -193,6 +196,13 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
 def _calls(stage: Stage) -> float:
     """Calls at a time; as many as there are threads where TensorFlow chooses, and it is not known what it chose."""
     return max(ONE_CALL, stage.parallelism or (math.inf if stage.tunable else ONE_CALL))
+
+
+def _with_passes_seen(part: Part, steps: Steps) -> Part:
+    """The part with the number of its elements in a pass as it was seen, where the graph does not have it."""
+    if part.passes is not None or part.per_batch is None or steps.epochs < _EPOCHS_SEEN:
+        return part
+    return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.epochs)))
 
 
 def _with_calls_seen(part: Part, running_ms: float) -> Part:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.verify.file_points import Point, choose_point
-from pipeprof.profiles.verify.search import runs_python
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.verify.bound_advice import advice_for
+from pipeprof.profiles.verify.guessing.search import RULE
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.judging.judge_edit import in_words
-from pipeprof.profiles.verify.search import RULE, main_line, on_main_line, runs_python
+from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python
 from pipeprof.profiles.wording import listed, milliseconds, significant, stage_name
 
 if TYPE_CHECKING:

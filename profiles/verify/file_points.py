@@ -13,7 +13,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.search import main_line, pays, runs_python
+from pipeprof.profiles.verify.stages import main_line, pays, runs_python
 from pipeprof.profiles.wording import percent, stage_label, stage_name
 
 LEAST_SAVED = 0.1

@@ -22,10 +22,12 @@ from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import enough_alone, is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import JobMaker, edits_of
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
-from pipeprof.profiles.verify.search import guesses, main_line, pays, runs_python
+from pipeprof.profiles.verify.price import too_dear
+from pipeprof.profiles.verify.stages import main_line, pays, runs_python
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
 from pipeprof.profiles.wording import listed, stage_name
@@ -178,7 +180,7 @@ class _Verification:
             )
             for self._reached, finding in enumerate(findings):
                 # The best one is tried whatever else is planned.
-                self._try(trials, finding, self._reserved() if self._reached else 0.0)
+                self._try(trials, finding, reserves=self._reached > 0)
             self._reached = len(findings)
             self._try_other_dispatch(trials, findings)
             proposed = [*findings, *self._try_further(trials, further)]
@@ -267,7 +269,7 @@ class _Verification:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
-    def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
+    def _try(self, trials: Trials, finding: Finding, *, reserves: bool = False) -> None:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
@@ -287,7 +289,7 @@ class _Verification:
             return
         self._begin(f"trying {self._tried + 1}: {finding.title}")
         try:
-            self._measure(trials, finding, jobs, reserved)
+            self._measure(trials, finding, jobs, self._reserved() if reserves else 0.0)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
@@ -370,6 +372,8 @@ class _Verification:
                 _write(finding, error.trial)
             raise
         _write(finding, trial)
+        if (why := too_dear(finding, self._profile.memory.peak_bytes, self._limit)) is not None:
+            finding.status, finding.reason = "rejected", why
         if (changed := self._changed()) is not None:
             finding.status, finding.measured, finding.reason = "unverified", None, f"not judged: {changed}"
         if trials.mode != self._mode.mode:
@@ -388,10 +392,9 @@ class _Verification:
         for finding in further:
             if is_alternative(finding, (one for one in self._profile.findings or () if one.status == "kept")):
                 continue
-            reserved = self._reserved()
-            if not trials.fits(EARLY_PAIRS, reserved):
+            if not trials.fits(EARLY_PAIRS, self._reserved()):
                 break
-            self._try(trials, finding, reserved)
+            self._try(trials, finding, reserves=True)
             if finding.status == "kept":
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]
@@ -405,7 +408,9 @@ class _Verification:
         wanted = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
         if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
             return 0.0
-        return self._pace.seconds_of(PAIRS, first=self._jobs.is_spec)
+        # It is compared with a pipeline that is made from its graph, whose processes there may not be.
+        first = self._jobs.is_spec or self._baseline == "untouched"
+        return self._pace.seconds_of(PAIRS, first=first)
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""

@@ -109,12 +109,13 @@ def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio, *, last: b
     if speedup.pairs < PAIRS:
         return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)
     last = last or speedup.pairs >= MOST_PAIRS
+    # More pairs of the same processes would not make a gain of it.
+    hopeless = speedup.value < (SPEED_FLOOR if last or speedup.pairs >= LOOKS[1] else 1.0)
     if same is not None and abs(same.value - 1) > SAME_WITHIN:
         spread = f"{abs(same.value - 1) * 100:.0f} %"
-        return judged(
-            "unverified", f"two processes of the same pipeline differ by {spread}: {in_words(speedup)}", settled=last
-        )
-    if last and speedup.value < SPEED_FLOOR:
+        why = f"two processes of the same pipeline differ by {spread}: {in_words(speedup)}"
+        return judged("unverified", why, settled=last or hopeless)
+    if hopeless:
         return judged("rejected", f"no gain above 3 %: {in_words(speedup)}")
     return judged("unverified", f"cannot tell: {in_words(speedup)}", settled=last)
 

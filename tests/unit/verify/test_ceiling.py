@@ -25,7 +25,7 @@ from pipeprof.profiles.verify.ceiling import (
 )
 from pipeprof.profiles.verify.judging.evidence import Evidence
 from pipeprof.profiles.verify.judging.judge_edit import judge
-from pipeprof.profiles.verify.search import main_line
+from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.verify.trials import Trial
 
 Recorded = Callable[[str], Profile]

@@ -11,8 +11,8 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.plan import to_try
-from pipeprof.profiles.verify.search import guesses
 
 Recorded = Callable[[str], Profile]
 

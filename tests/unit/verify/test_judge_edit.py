@@ -72,6 +72,20 @@ def test_the_same_pipeline_is_not_kept_where_the_time_is_over(noise: float) -> N
         assert judge(found, "same", for_memory=False, last=True).status != "kept"
 
 
+@pytest.mark.parametrize(("rounds", "least"), [(6, 1.0), (9, 1.0), (10, 1.03), (14, 1.03)])
+def test_no_more_pairs_are_measured_of_what_is_no_gain(rounds: int, least: float) -> None:
+    seen = set()
+    for seed in range(60):
+        for again in (1.0, 1.1):
+            found = speed(evidence(1.01, rounds=rounds, noise=0.08, again=again, seed=seed))
+            assert found.speedup is not None
+            if found.speedup.high < 1.03 or found.status == "kept":
+                continue
+            assert found.settled is (found.speedup.value < least)
+            seen.add((found.settled, found.status))
+    assert seen == {(True, "rejected"), (True, "unverified"), (False, "unverified")}
+
+
 def test_it_is_given_up_early_where_there_is_no_gain() -> None:
     found = speed(evidence(0.9, rounds=3))
     assert (found.status, found.settled) == ("rejected", True)

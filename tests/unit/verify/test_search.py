@@ -16,7 +16,7 @@ from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, Stage
 from pipeprof.profiles.model.predict import predict
-from pipeprof.profiles.verify.search import guesses
+from pipeprof.profiles.verify.guessing.search import guesses
 
 Recorded = Callable[[str], Profile]
 
@@ -236,6 +236,27 @@ def test_short_epochs_are_cached_where_that_fits(recorded: Recorded) -> None:
 )
 def test_nothing_else_is_cached(recorded: Recorded, changes: dict[str, Any]) -> None:
     assert "cache" not in inserts(repeating(recorded, **changes))
+
+
+def test_in_a_spec_the_shuffle_comes_after_the_cache(recorded: Recorded) -> None:
+    data = {
+        "source": {"range": {"args": [1000]}},
+        "stages": [{"shuffle": {"buffer_size": 9}}, {"map": {"ops": ["tf.abs"]}}, {"batch": {"batch_size": 8}}],
+    }
+    found = profile_of(recorded, "range", "shuffle", "map", "batch", stage="stages.1", kind="spec")
+    assert found.stages is not None
+    assert found.steps is not None
+    found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = 20, 1000, 10.0
+    known = {"cardinality": 1000, "bytes_per_element": 1000.0, "random": False}
+    found.stages[2] = found.stages[2].model_copy(update=known)
+    flags = next(finding.overrides for finding in guesses(found, data) if finding.title.startswith("Cache"))
+    assert [next(iter(stage)) for stage in apply(data, flags)["stages"]] == [
+        "shuffle",
+        "map",
+        "cache",
+        "shuffle",
+        "batch",
+    ]
 
 
 def test_nothing_is_cached_after_a_shuffle(recorded: Recorded) -> None:

@@ -20,7 +20,6 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     to_document,
 )
-from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
@@ -29,7 +28,8 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.many_calls import (
+from pipeprof.profiles.verify.guessing.caching import cache_point
+from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_OPTION,
     cores_that_do,
@@ -39,18 +39,13 @@ from pipeprof.profiles.verify.many_calls import (
     taking_turns,
     words_of,
 )
+from pipeprof.profiles.verify.stages import main_line, on_main_line, pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
 RULE = "measured"
 """Name of the rule of findings that no rule made."""
-LEAST_EPOCHS = 3
-"""In the measured run, from which on the pipeline repeats its data."""
-LONGEST_EPOCH = 1.5
-"""Seconds of an epoch that is over when the warm-up of a trial is."""
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
-CACHE_SHARE = 0.25
-"""Of the memory limit that the caches of a trial may take."""
 
 
 @dataclass(frozen=True)
@@ -164,47 +159,10 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
         )
 
 
-def pays(profile: Profile) -> bool:
-    """Whether a faster pipeline would make the steps faster."""
-    verdict, headspace = profile.verdict, profile.headspace
-    if verdict is None or verdict.bound not in ("input", "balanced"):
-        return False
-    return headspace is None or headspace.share >= 0.05
-
-
-def runs_python(stage: Stage) -> bool:
-    """Whether a stage calls Python, as far as the run has shown."""
-    row = traits(stage.op)
-    return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
-
-
-def on_main_line(address: str | None) -> str | None:
-    """The stage outside of all functions that a stage is, or is inside of.
-
-    Example:
-        >>> on_main_line("stages.1.stages.0"), on_main_line("source.inputs.0.stages.2"), on_main_line("stages.3")
-        ('stages.1', 'source', 'stages.3')
-    """
-    if address is None:
-        return None
-    first, _, rest = address.partition(".")
-    return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
-
-
 def _edits_of(finding: Finding) -> Sequence[Edit]:
     if finding.edit is None:
         return ()
     return finding.edit if isinstance(finding.edit, list) else (finding.edit,)
-
-
-def main_line(profile: Profile) -> list[Stage]:
-    """The stages that follow each other outside of all functions, the source first."""
-    return [
-        stage
-        for stage in profile.stages or ()
-        if stage.origin == "written"
-        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
-    ]
 
 
 def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
@@ -343,30 +301,19 @@ def _moves_over(stage: Stage) -> bool:
 
 
 def _cached(profile: Profile, line: Sequence[Stage], place: int, limit: int | None) -> Iterator[_Guess]:
-    """A cache of what a stage gives, where that is finite, short, the same in every epoch, and fits into the memory.
-
-    A trial measures epochs that read the cache: the first one must be over when it begins.
-    """
-    stage, steps = line[place], profile.steps
-    if steps is None or steps.epochs < LEAST_EPOCHS or any(traits(one.op).stores for one in line):
+    """A cache of what a stage gives, or a later one; with a shuffle after it where there was one before."""
+    point = cache_point(profile, line, place, limit)
+    if point is None:
         return
-    seconds = steps.count * steps.interval_ms.mean / 1e3 / steps.epochs
-    count, size = stage.cardinality, stage.bytes_per_element
-    if seconds > LONGEST_EPOCH or count is None or count <= 0 or not size:
-        return
-    # Two processes of a trial hold it, in addition to their pipelines.
-    if limit is not None and 2 * count * size > CACHE_SHARE * limit:
-        return
-    if any(one.random is not False and traits(one.op).function for one in line[: place + 1]):
-        return
-    if any(traits(one.op).reorders or traits(one.op).opaque or runs_python(one) for one in line[: place + 1]):
-        return
-    name = stage_name(stage)
+    name, again = stage_name(point.stage), f"shuffle(buffer_size={point.shuffle})"
+    what = "cache()" if point.shuffle is None else f"cache() and {again}"
     yield _Guess(
         f"Cache what {name} gives",
-        f"insert cache() after {name}: gains from the second epoch on",
-        (InsertStage("cache", {}, stage.id),),
-        "dataset = dataset.cache()",
+        f"insert {what} after {name}: gains from the second epoch on",
+        point.edits,
+        f"dataset = dataset.cache(){'' if point.shuffle is None else f'.shuffle({point.shuffle})'}",
+        point.semantics,
+        point.stage.id,
     )
 
 

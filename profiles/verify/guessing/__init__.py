@@ -1,0 +1,1 @@
+"""What is tried although no rule has proposed it."""

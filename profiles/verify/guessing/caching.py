@@ -1,0 +1,158 @@
+"""Where a cache would keep what a pipeline makes anew in each epoch: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.document.measured import Steps
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.stages import on_main_line, runs_python
+
+LEAST_EPOCHS = 3
+"""In the measured run, from which on the pipeline repeats its data."""
+LONGEST_EPOCH = 1.5
+"""Seconds of an epoch that is over when the warm-up of a trial is."""
+CACHE_SHARE = 0.25
+"""Of the memory limit that the caches of a trial may take."""
+
+MIXED_SHARE = 0.5
+"""Of the elements of an epoch that a later shuffle holds, from which no other one is needed after a cache."""
+
+
+@dataclass(frozen=True)
+class CachePoint:
+    """A stage after which the pipeline can keep its elements.
+
+    Attributes:
+        stage: The stage.
+        edits: What to insert after it.
+        shuffle: Buffer of the shuffle that comes after the cache; None where one is there, or none is needed.
+        semantics: What the cache changes of the data.
+    """
+
+    stage: Stage
+    edits: tuple[PipelineEdit, ...]
+    shuffle: int | None
+    semantics: Semantics
+
+
+def cache_point(profile: Profile, line: Sequence[Stage], place: int, limit: int | None) -> CachePoint | None:
+    """Return where to keep what a stage makes, as late as possible; None where that is not finite, short and constant.
+
+    A trial measures epochs that read the cache: the first one must be over when it begins. Where elements were shuffled
+    before, they are shuffled after the cache instead, so that no epoch has the order of another one.
+
+    Args:
+        profile: Of a complete run.
+        line: Its main line.
+        place: Of the stage on it.
+        limit: Memory limit in bytes; None for none.
+    """
+    steps = profile.steps
+    if steps is None or any(traits(one.op).stores for one in line):
+        return None
+    before = _up_to(profile, line, place)
+    shuffled = any(_shuffles(one) for one in before)
+    if any(_differs(one) for one in before) or (shuffled and any(_takes_apart(one) for one in before)):
+        return None
+    last = place
+    for number in _following(line, place, shuffled=shuffled):
+        if _fits(line[number], steps, limit):
+            last = number
+    stage = line[last]
+    if last == place and not _fits(stage, steps, limit):
+        return None
+    cache = InsertStage("cache", {}, stage.id)
+    if not shuffled:
+        return CachePoint(stage, (cache,), None, "same")
+    count = _count(stage, steps) or 1
+    if _is_shuffled_later(line[last + 1 :], count):
+        return CachePoint(stage, (cache,), None, "order")
+    return CachePoint(stage, (cache, InsertStage("shuffle", {"buffer_size": count}, stage.id)), count, "order")
+
+
+def _up_to(profile: Profile, line: Sequence[Stage], place: int) -> list[Stage]:
+    """The stages of the main line up to a place, and those inside them."""
+    ids = {stage.id for stage in line[: place + 1]}
+    return [one for one in profile.stages or () if one.origin == "written" and on_main_line(one.id) in ids]
+
+
+def _shuffles(stage: Stage) -> bool:
+    """Whether it gives its elements in another order in each epoch; `list_files` does so with the names of files."""
+    return traits(stage.op).shuffles or (stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles)
+
+
+def _differs(stage: Stage) -> bool:
+    """Whether its elements may be others in the next epoch."""
+    row = traits(stage.op)
+    draws = row.function is not None and stage.random is not False
+    return (
+        draws
+        or runs_python(stage)
+        or row.opaque
+        or row.stores
+        or row.repeats
+        or row.loads_batches is not None
+        or (row.reorders and not row.shuffles)
+    )
+
+
+def _takes_apart(stage: Stage) -> bool:
+    """Whether which elements it gives, or gives together, depends on their order."""
+    row = traits(stage.op)
+    return row.batches is not None or (row.drops and row.by_position)
+
+
+def _following(line: Sequence[Stage], place: int, *, shuffled: bool) -> Iterator[int]:
+    """Places behind a stage whose elements are the same in each epoch as well, without a shuffle in between."""
+    for number in range(place + 1, len(line)):
+        stage, row = line[number], traits(line[number].op)
+        maps = row.maps and stage.random is False and not runs_python(stage)
+        if maps or (row.stacks and not shuffled):
+            yield number
+        elif not row.prefetches:
+            return
+
+
+def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:
+    """Whether single elements are shuffled at a later stage, in a buffer that holds much of an epoch."""
+    for stage in line:
+        if traits(stage.op).shuffles:
+            return (stage.buffered_elements or 0.0) >= MIXED_SHARE * count
+        if traits(stage.op).regroups:
+            return False
+    return False
+
+
+def _fits(stage: Stage, steps: Steps, limit: int | None) -> bool:
+    """Whether an epoch of what a stage gives is short, and small enough."""
+    count, size, epochs = _count(stage, steps), stage.bytes_per_element, _epochs(stage, steps)
+    if not count or not size or epochs < LEAST_EPOCHS:
+        return False
+    if steps.count * steps.interval_ms.mean / 1e3 / epochs > LONGEST_EPOCH:
+        return False
+    # Two processes of a trial hold it, in addition to their pipelines.
+    return limit is None or 2 * count * size <= CACHE_SHARE * limit
+
+
+def _epochs(stage: Stage, steps: Steps) -> float:
+    """Passes over a stage's elements in the measured window, whether the loop or the pipeline repeats them."""
+    if steps.epochs >= LEAST_EPOCHS or not stage.cardinality or stage.cardinality < 0:
+        return float(steps.epochs)
+    return (stage.elements or 0) / stage.cardinality
+
+
+def _count(stage: Stage, steps: Steps) -> int | None:
+    """Elements of one pass, as seen where the graph does not have it; None without end, and where neither is known."""
+    if stage.cardinality is not None:
+        return stage.cardinality if stage.cardinality > 0 else None
+    if steps.epochs < LEAST_EPOCHS or not stage.elements:
+        return None
+    return math.ceil(stage.elements / (steps.epochs - 1))

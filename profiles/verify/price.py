@@ -1,0 +1,37 @@
+"""Whether a change that saves memory is worth the speed that it costs: a pure function."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.wording import percent, size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
+
+NEAR_LIMIT = 0.5
+"""Share of the memory limit that the peak takes, from which memory is worth any speed."""
+
+
+def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
+    """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
+
+    Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
+    first.
+
+    Args:
+        finding: One that was measured.
+        peak: Memory at the peak of the run, in bytes; None where it is unknown.
+        limit: Memory limit in bytes; None for none.
+    """
+    measured = finding.measured or {}
+    saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
+    if finding.family != "memory" or finding.status != "kept" or high >= 1 or not peak or saved >= peak:
+        return None
+    if limit is not None and peak >= NEAR_LIMIT * limit:
+        return None
+    if -math.log(high) <= -math.log(1 - saved / peak):
+        return None
+    costs = percent(1 - measured["speedup"])
+    return f"it saves {size(saved)} of {size(peak)}, and costs {costs} of the steps per second"

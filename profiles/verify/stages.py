@@ -1,0 +1,45 @@
+"""What verification asks of a run's stages: pure functions."""
+
+from __future__ import annotations
+
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+
+
+def pays(profile: Profile) -> bool:
+    """Whether a faster pipeline would make the steps faster."""
+    verdict, headspace = profile.verdict, profile.headspace
+    if verdict is None or verdict.bound not in ("input", "balanced"):
+        return False
+    return headspace is None or headspace.share >= 0.05
+
+
+def runs_python(stage: Stage) -> bool:
+    """Whether a stage calls Python, as far as the run has shown."""
+    row = traits(stage.op)
+    return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
+
+
+def on_main_line(address: str | None) -> str | None:
+    """The stage outside of all functions that a stage is, or is inside of.
+
+    Example:
+        >>> on_main_line("stages.1.stages.0"), on_main_line("source.inputs.0.stages.2"), on_main_line("stages.3")
+        ('stages.1', 'source', 'stages.3')
+    """
+    if address is None:
+        return None
+    first, _, rest = address.partition(".")
+    return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
+
+
+def main_line(profile: Profile) -> list[Stage]:
+    """The stages that follow each other outside of all functions, the source first."""
+    return [
+        stage
+        for stage in profile.stages or ()
+        if stage.origin == "written"
+        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
+    ]

@@ -1,0 +1,114 @@
+"""Where a cache is tried, from made-up runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.guessing.caching import CachePoint, cache_point
+
+Recorded = Callable[[str], Profile]
+
+
+def point(
+    recorded: Recorded,
+    *ops: str,
+    at: str,
+    changes: dict[str, dict[str, Any]] | None = None,
+    epochs: int = 20,
+    inside: Sequence[Stage] = (),
+) -> CachePoint | None:
+    """The cache of a run of 20 epochs of half a second: 1,000 elements of 1 kB in 31 batches."""
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = epochs, 1000, 10.0
+    stages = []
+    for number, op in enumerate(ops):
+        address = "source" if not number else f"stages.{number - 1}"
+        known: dict[str, Any] = {"cardinality": 1000, "elements": 20_000, "bytes_per_element": 1000.0}
+        known["random"] = False if op in {"map", "interleave", "filter"} else None
+        stages.append(Stage(id=address, origin="written", op=op, **{**known, **(changes or {}).get(address, {})}))
+    found.stages = [*stages, *inside]
+    place = next(number for number, stage in enumerate(stages) if stage.id == at)
+    return cache_point(found, stages, place, None)
+
+
+def inserted(found: CachePoint | None) -> list[tuple[str, str]]:
+    return [(edit.op, edit.after) for edit in found.edits] if found is not None else []  # type: ignore[attr-defined]
+
+
+def test_it_comes_after_the_last_stage_that_gives_the_same_in_each_epoch(recorded: Recorded) -> None:
+    found = point(recorded, "range", "map", "map", "batch", "map", "prefetch", at="stages.0")
+    assert (inserted(found), found and found.semantics) == ([("cache", "stages.3")], "same")
+    random = {"stages.3": {"random": True}}
+    assert inserted(point(recorded, "range", "map", "map", "batch", "map", at="stages.0", changes=random)) == [
+        ("cache", "stages.2")
+    ]
+    large = {"stages.1": {"bytes_per_element": None}}
+    assert inserted(point(recorded, "range", "map", "map", "shuffle", at="stages.0", changes=large)) == [
+        ("cache", "stages.0")
+    ]
+
+
+def test_what_was_shuffled_is_shuffled_after_the_cache(recorded: Recorded) -> None:
+    found = point(recorded, "range", "shuffle", "map", "batch", "map", at="stages.1")
+    assert inserted(found) == [("cache", "stages.1"), ("shuffle", "stages.1")]
+    assert found is not None
+    assert (found.shuffle, found.semantics) == (1000, "order")
+
+
+@pytest.mark.parametrize(("held", "shuffled"), [(900.0, True), (200.0, False), (None, False)])
+def test_a_later_shuffle_does_if_it_holds_much_of_an_epoch(
+    recorded: Recorded, held: float | None, shuffled: bool
+) -> None:
+    changes = {"stages.2": {"buffered_elements": held}}
+    found = point(recorded, "range", "shuffle", "map", "shuffle", "batch", at="stages.1", changes=changes)
+    assert found is not None
+    assert (found.shuffle is None, found.semantics) == (shuffled, "order")
+
+
+def test_shuffled_names_of_files_count_as_a_shuffle(recorded: Recorded) -> None:
+    names = {"source": {"tf_op": "ShuffleDatasetV3"}}
+    found = point(recorded, "list_files", "map", "batch", at="stages.0", changes=names)
+    assert inserted(found) == [("cache", "stages.0"), ("shuffle", "stages.0")]
+
+
+@pytest.mark.parametrize(
+    ("ops", "at"),
+    [
+        (("range", "shuffle", "batch", "map"), "stages.2"),
+        (("range", "shuffle", "take", "map"), "stages.2"),
+        (("range", "repeat", "map"), "stages.1"),
+        (("range", "cache", "map"), "stages.1"),
+        (("sample_from_datasets", "map"), "stages.0"),
+        (("image_dataset_from_directory", "map"), "stages.0"),
+        (("from_generator", "map"), "stages.0"),
+    ],
+)
+def test_what_another_epoch_would_mix_otherwise_is_not_kept(recorded: Recorded, ops: tuple[str, ...], at: str) -> None:
+    assert point(recorded, *ops, at=at) is None
+
+
+@pytest.mark.parametrize(("random", "kept"), [(False, True), (True, False), (None, False)])
+def test_what_random_stages_inside_give_is_not_kept(recorded: Recorded, random: bool | None, kept: bool) -> None:
+    inside = Stage(id="stages.0.stages.0", origin="written", op="map", random=random)
+    found = point(recorded, "range", "interleave", "map", at="stages.1", inside=[inside])
+    assert (found is not None) is kept
+
+
+def test_the_elements_of_an_epoch_are_those_that_were_seen(recorded: Recorded) -> None:
+    unknown = {"stages.1": {"cardinality": None}}
+    found = point(recorded, "range", "shuffle", "map", "batch", at="stages.1", changes=unknown)
+    assert found is not None
+    assert found.shuffle == 1053
+    assert point(recorded, "range", "shuffle", "map", "batch", at="stages.1", changes=unknown, epochs=2) is None
+
+
+def test_a_pipeline_that_repeats_itself_has_epochs_too(recorded: Recorded) -> None:
+    assert inserted(point(recorded, "range", "map", "repeat", at="stages.0", epochs=0)) == [("cache", "stages.0")]
+    few = {"stages.0": {"elements": 2_999}}
+    assert point(recorded, "range", "map", "repeat", at="stages.0", epochs=0, changes=few) is None

@@ -1,0 +1,32 @@
+"""What a change that saves memory may cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.verify.price import too_dear
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("saved", "speedup", "high", "limit", "words"),
+    [
+        (77, 0.41, 0.47, None, "it saves 77.0 MiB of 734 MiB, and costs 59 % of the steps per second"),
+        (77, 0.41, 0.47, 1000, None),
+        (77, 0.41, 0.47, 10_000, "it saves 77.0 MiB of 734 MiB, and costs 59 % of the steps per second"),
+        (77, 0.95, 1.02, None, None),
+        (77, 0.9, None, None, None),
+        (400, 0.6, 0.7, None, None),
+        (400, 0.3, 0.4, None, "it saves 400 MiB of 734 MiB, and costs 70 % of the steps per second"),
+    ],
+)
+def test_a_small_part_of_the_memory_is_not_worth_much_of_the_speed(
+    saved: int, speedup: float, high: float | None, limit: int | None, words: str | None
+) -> None:
+    measured = {"speedup": speedup, "high": high, "peak_rss_delta_bytes": -saved * MIB}
+    found = Finding(rule="some-rule", title="", family="memory", status="kept", measured=measured)
+    assert too_dear(found, 734 * MIB, limit * MIB if limit else None) == words
+    found.family = "speed"
+    assert too_dear(found, 734 * MIB, limit * MIB if limit else None) is None
