@@ -259,3 +259,10 @@ def test_the_verdict_names_an_upper_bound_as_such(profile: Profile) -> None:
     assert [(detail.label, detail.text) for detail in details] == [
         ("bound", f"at most {profile.findings[0].measured['speedup']:.2f}× faster without decode, finding 1")  # type: ignore[index]
     ]
+
+
+def test_no_upper_bound_is_above_that_of_a_free_pipeline(profile: Profile) -> None:
+    profile.findings = [bounded(profile, 4.0)]
+    profile.headspace = Headspace.of(10.0, 9.0, 4)
+    text = "without decode as fast as if the pipeline cost nothing, finding 1"
+    assert [detail.text for detail in describe_proven(profile)] == [text]
