@@ -60,7 +60,9 @@ def cache_point(profile: Profile, line: Sequence[Stage], place: int, limit: int 
         return None
     before = _up_to(profile, line, place)
     shuffled = any(_shuffles(one) for one in before)
-    if any(_differs(one) for one in before) or (shuffled and any(_takes_apart(one) for one in before)):
+    own = {stage.id for stage in line}
+    inside = any(_shuffles(one) and one.id not in own for one in before)
+    if inside or any(_differs(one) or (shuffled and _depends_on_order(one)) for one in before):
         return None
     last = place
     for number in _following(line, place, shuffled=shuffled):
@@ -104,10 +106,11 @@ def _differs(stage: Stage) -> bool:
     )
 
 
-def _takes_apart(stage: Stage) -> bool:
-    """Whether which elements it gives, or gives together, depends on their order."""
+def _depends_on_order(stage: Stage) -> bool:
+    """Whether which elements it gives, or what they are made of, depends on the order of those that it gets."""
     row = traits(stage.op)
-    return row.batches is not None or (row.drops and row.by_position)
+    alone = row.function is None or row.maps or row.predicate or row.opens
+    return (row.regroups and not row.opens) or (row.drops and row.by_position) or not alone
 
 
 def _following(line: Sequence[Stage], place: int, *, shuffled: bool) -> Iterator[int]:

@@ -30,7 +30,7 @@ def point(
     for number, op in enumerate(ops):
         address = "source" if not number else f"stages.{number - 1}"
         known: dict[str, Any] = {"cardinality": 1000, "elements": 20_000, "bytes_per_element": 1000.0}
-        known["random"] = False if op in {"map", "interleave", "filter"} else None
+        known["random"] = False if op in {"map", "interleave", "filter", "scan"} else None
         stages.append(Stage(id=address, origin="written", op=op, **{**known, **(changes or {}).get(address, {})}))
     found.stages = [*stages, *inside]
     place = next(number for number, stage in enumerate(stages) if stage.id == at)
@@ -82,6 +82,8 @@ def test_shuffled_names_of_files_count_as_a_shuffle(recorded: Recorded) -> None:
     [
         (("range", "shuffle", "batch", "map"), "stages.2"),
         (("range", "shuffle", "take", "map"), "stages.2"),
+        (("range", "shuffle", "scan", "map"), "stages.2"),
+        (("range", "shuffle", "window", "map"), "stages.2"),
         (("range", "repeat", "map"), "stages.1"),
         (("range", "cache", "map"), "stages.1"),
         (("sample_from_datasets", "map"), "stages.0"),
@@ -91,6 +93,20 @@ def test_shuffled_names_of_files_count_as_a_shuffle(recorded: Recorded) -> None:
 )
 def test_what_another_epoch_would_mix_otherwise_is_not_kept(recorded: Recorded, ops: tuple[str, ...], at: str) -> None:
     assert point(recorded, *ops, at=at) is None
+
+
+def test_pairs_of_shuffled_sides_are_other_pairs_in_each_epoch(recorded: Recorded) -> None:
+    sides = [Stage(id=f"source.inputs.{number}.stages.0", origin="written", op="shuffle") for number in (0, 1)]
+    assert point(recorded, "zip", "map", at="stages.0", inside=sides) is None
+    assert point(recorded, "zip", "map", at="stages.0") is not None
+
+
+@pytest.mark.parametrize("op", ["filter", "interleave", "map"])
+def test_what_takes_each_element_alone_may_follow_a_shuffle(recorded: Recorded, op: str) -> None:
+    assert inserted(point(recorded, "range", "shuffle", op, "map", at="stages.2")) == [
+        ("cache", "stages.2"),
+        ("shuffle", "stages.2"),
+    ]
 
 
 @pytest.mark.parametrize(("random", "kept"), [(False, True), (True, False), (None, False)])
