@@ -79,3 +79,10 @@ def test_all_together_have_to_be_better_than_each_alone(
     alone = [measured(f"{index}", *part) for index, part in enumerate(parts)]
     found = enough_alone(measured("together", *together), alone)
     assert (found.title if found is not None else None) == (f"{enough}" if enough is not None else None)
+
+
+@pytest.mark.parametrize(("family", "enough"), [("speed", "0"), ("memory", None)])
+def test_what_is_slower_together_is_no_gain_in_speed(family: str, enough: str | None) -> None:
+    together = measured("together", 12.6, 39).model_copy(update={"family": family})
+    found = enough_alone(together, [measured("0", 19.0, -6), measured("1", 10.4, 20)])
+    assert (found.title if found is not None else None) == enough
