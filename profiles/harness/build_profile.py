@@ -57,6 +57,8 @@ DELETIONS_SHARE = 0.05
 """Share for short deletions after many short epochs: the wait per step from which a pipeline counts as waiting."""
 PARTIAL_POINTS = 200
 """Most points of the series in a profile saved during the run: the cost of encoding must not grow with the run."""
+_LONG_STEP = 5.0
+"""The slowest of 100 steps over the median one, from which single steps do what others do not."""
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -318,7 +320,15 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
     seen = observed.replayed
     if steps is None or seen is None or not steps.interval_ms.mean:
         return None
-    return Headspace.of(steps.interval_ms.mean, seen.replayed_ms, seen.batches)
+    return Headspace.of(steps.interval_ms.mean, seen.replayed_ms + _long_steps_ms(steps), seen.batches)
+
+
+def _long_steps_ms(steps: Steps) -> float:
+    """What single long steps add to the mean of all: a replay of a few batches has no new shapes, nor checkpoints."""
+    busy = steps.busy_ms
+    if busy is None or not busy.p50 or busy.p99 < _LONG_STEP * busy.p50:
+        return 0.0
+    return max(0.0, busy.mean - busy.p50)
 
 
 def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:

@@ -486,3 +486,12 @@ def test_assembling_twice_changes_nothing():
     made = facts(written=stages("range", "batch"))
     seen = observed(phase("measure"), measured(drained()))
     assert assemble(made, seen, FakeSampler()) == assemble(made, seen, FakeSampler())
+
+
+@pytest.mark.parametrize(("long_ms", "replayed_ms"), [(9.0, 11.0), (200.0, 20.6)])
+def test_single_long_steps_stay_however_fast_the_pipeline_is(long_ms: float, replayed_ms: float):
+    steps = measured(followed(100, fetch_ms=2, busy_ms=8, long_ms=long_ms))
+    seen = observed(phase("measure"), steps, Replayed(replayed_ms=11.0, steps=5, batches=4, loop_cpu_ms=0.5))
+    headspace = assemble(facts(), seen, exit_code=0).headspace
+    assert headspace is not None
+    assert headspace.replayed_ms == pytest.approx(replayed_ms, abs=0.1)

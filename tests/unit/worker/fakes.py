@@ -337,15 +337,18 @@ def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> Mea
     return statistics.measured(device=False)
 
 
-def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0) -> Measured:
-    """Steps with a device that waits for every batch, not final."""
+def followed(
+    steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0, long_ms: float | None = None
+) -> Measured:
+    """Steps with a device that waits for every batch, not final; one of 20 may take longer."""
     statistics = StepStatistics()
     statistics.begin(-round(busy_ms * MS), 0)
     readings, end = [], 0
-    for _ in range(steps):
+    for number in range(steps):
+        busy = long_ms if long_ms is not None and number % 20 == 10 else busy_ms
         woke = end + round(late_ms * MS)
         got = woke + round(fetch_ms * MS)
-        readings.append(StepReading(end, woke, woke, got, got, got + round(busy_ms * MS)))
+        readings.append(StepReading(end, woke, woke, got, got, got + round(busy * MS)))
         end = readings[-1].end
     statistics.fold_device(readings)
     return statistics.measured(device=True)
