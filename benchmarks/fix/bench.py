@@ -48,7 +48,7 @@ from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.fix.candidates import AUTOTUNE, everywhere, main_line
+from pipeprof.profiles.fix.candidates import AUTOTUNE, everywhere
 from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
@@ -58,6 +58,7 @@ from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.judging.same_data import check_data
+from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 BUDGET = 60.0

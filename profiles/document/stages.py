@@ -178,7 +178,10 @@ class Headspace(Model):
     """What an infinitely fast pipeline would bring: preloaded batches replayed through the same step."""
 
     interval_ms: float = Field(description="Mean interval of the measured steps.")
-    replayed_ms: float = Field(description="Mean interval with the replay; with `step: none` the loop's own floor.")
+    replayed_ms: float = Field(
+        description="Mean interval with the replay, and what single long steps add, which a replay of a few batches "
+        "does not have; with `step: none` the loop's own floor."
+    )
     share: float = Field(description="`1 - replayed_ms / interval_ms`, at least 0: what could be saved at most.")
     speedup: float = Field(description="Steps per second with an infinitely fast pipeline over today's.")
     batches: int = Field(description="Batches that were replayed in turn.")

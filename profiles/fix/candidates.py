@@ -37,6 +37,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
@@ -110,16 +111,6 @@ def candidates(
 def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
     """The classes that ``--allow`` names, and the one that changes nothing."""
     return frozenset({"same", *names})
-
-
-def main_line(profile: Profile) -> list[Stage]:
-    """The stages as written that follow each other outside of all functions, the source first."""
-    return [
-        stage
-        for stage in profile.stages or ()
-        if stage.origin == "written"
-        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
-    ]
 
 
 def _is_possible(candidate: Candidate, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
