@@ -100,13 +100,19 @@ def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
 
 
+def option_of(finding: dict[str, Any]) -> list[str]:
+    """The option that the finding sets, as it sets it: a pool of another size has another gain."""
+    edit = finding["edit"] or {}
+    return ["--option", f"{edit['path']}={edit['value']}"] if edit.get("kind") == "SetOption" else []
+
+
 def measure(folder: Path, case: Case) -> dict[str, Any]:
     """All measurements of one case: plain, with pipeprof, with functions that cost nothing, with fixes."""
     before = plain(folder, case.target)
     exit_code, profile = profile_of(folder, case.target)
     free = {name: plain(folder, case.target, "--free", name) for name in case.functions}
-    rules = {finding["rule"] for finding in profile.get("findings") or []}
-    fixed = {rule: plain(folder, target) for rule, target in case.fixes.items() if rule in rules}
+    found = {finding["rule"]: finding for finding in profile.get("findings") or []}
+    fixed = {rule: plain(folder, case.fixes[rule], *option_of(found[rule])) for rule in case.fixes if rule in found}
     alone = plain(folder, case.target, "--one-core")
     again = plain(folder, case.target)
     raw = {"plain": [before, again], "one_core": alone, "free": free, "fixed": fixed}

@@ -13,7 +13,7 @@ class Case:
         target: ``MODULE:FUNCTION``.
         functions: The user's functions in it; the one that gains most by costing nothing is the bottleneck.
         limits: The limits that the verdict may name, `None` for none. ``cpu`` is held against a plain loop on one core.
-        fixes: By rule, the function with the fix as a person would write it.
+        fixes: By rule, the function with the fix as a person would write it; a finding's option is set by the loop.
         must: Rules that have to speak.
         made_by: By name of a stage that a library makes, the library's file and what stands in its line that makes it.
         library: The file whose stage may be named in place of a user's function: the work is inside a library.
@@ -80,7 +80,7 @@ CASES = {
         "tables:remote_store",
         ("fetch_volume",),
         frozenset({"latency"}),
-        {"threadpool-caps-blocking-map": "tables:remote_store_threads"},
+        {"threadpool-caps-blocking-map": "tables:remote_store"},
         frozenset({"threadpool-caps-blocking-map"}),
     ),
     "embeddings": Case(

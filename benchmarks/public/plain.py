@@ -99,6 +99,16 @@ def measure(dataset: tf.data.Dataset, seconds: float) -> dict[str, float]:
     }
 
 
+def with_options(dataset: tf.data.Dataset, texts: list[str]) -> tf.data.Dataset:
+    """The same with options, each given as ``threading.private_threadpool_size=16``."""
+    options = tf.data.Options()
+    for text in texts:
+        name, _, value = text.partition("=")
+        group, _, attribute = name.rpartition(".")
+        setattr(getattr(options, group) if group else options, attribute, int(value))
+    return dataset.with_options(options)
+
+
 def compare_epochs(dataset: tf.data.Dataset) -> dict[str, bool]:
     """Whether the second and the third epoch give the same batches in the same order."""
     list(dataset)
@@ -113,6 +123,7 @@ def main() -> None:
     parser.add_argument("--free", help="name of a user's function that costs nothing")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--epochs", action="store_true", help="compare two epochs instead")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=NUMBER", help="set in tf.data.Options")
     parser.add_argument("--one-core", action="store_true", help="run on one of the cores alone")
     options = parser.parse_args()
     module, name = options.function.split(":")
@@ -120,7 +131,7 @@ def main() -> None:
     build = getattr(importlib.import_module(module), name)
     if options.free:
         make_free(options.free)
-    dataset = build()
+    dataset = with_options(build(), options.option)
     result = compare_epochs(dataset) if options.epochs else measure(dataset, options.seconds)
     print(json.dumps(result), flush=True)
     os._exit(0)

@@ -136,23 +136,6 @@ def remote_store() -> tf.data.Dataset:
     return files.map(fetch_volume, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
-def remote_store_threads() -> tf.data.Dataset:
-    """The same with a private pool of threads and as many calls."""
-
-    def fetch(path: bytes) -> np.ndarray:
-        time.sleep(0.010)
-        return np.load(path.decode())[:32]
-
-    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
-
-    files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
-    dataset = files.map(fetch_volume, num_parallel_calls=16).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 16
-    return dataset.with_options(options)
-
-
 def embeddings() -> tf.data.Dataset:
     """Rows of a NumPy table used inside a map's function: it becomes a constant of the graph."""
     table = np.random.default_rng(6).random((40_000, 128), dtype=np.float32)

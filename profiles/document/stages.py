@@ -212,7 +212,17 @@ class CoreScaling(Model):
     fewer_steps: int
     all_ms: float = Field(description="Mean interval with all cores, before and after.")
     all_steps: int
-    gain: float = Field(description="Batches per second with all cores over those with fewer.")
+    tuned_ms: float | None = Field(
+        None,
+        description=(
+            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores: "
+            "`None` where they bring less than a tenth, and where it could not be started again."
+        ),
+    )
+    tuned_steps: int | None = None
+    gain: float = Field(
+        description="Batches per second with all cores over those with fewer, the faster of both where it was tuned."
+    )
 
 
 class Causes(Model):

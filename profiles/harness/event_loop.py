@@ -225,7 +225,7 @@ class Watch:
         # The reason for the stop is over and must not keep the loop busy until the worker ends.
         due = [self._kill_at]
         if self._stop is None:
-            due = [self._hangs_at, self.observed.trace_until, self.end_at, self._next_save]
+            due = [self._hangs_at, self.observed.give_up_at, self.end_at, self._next_save]
         if self._silent_at is not None:
             # It is about to end, which no pipe will tell.
             due.append(now + EXIT_SECONDS)
@@ -261,8 +261,8 @@ class Watch:
         elif self._silent_at is not None and now >= self._silent_at:
             self._stop, self._kill_at = "silent", now
             self._successor = self._successor or self.worker.successor
-        elif self.observed.trace_until is not None and now >= self.observed.trace_until:
-            # The worker sent all other results before the trace.
+        elif self.observed.give_up_at is not None and now >= self.observed.give_up_at:
+            # The worker sent all other results before.
             self._stop, self._kill_at = "long-trace", now
         elif now >= self._hangs_at:
             self.stacks = True

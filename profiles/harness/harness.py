@@ -250,7 +250,8 @@ class _Run:
             return
         lacking = f": {UNTRACED}" if observed.trace is None else ""
         if ended.reason == "long-trace":
-            self.warn("no-trace", f"The trace took too long and was stopped{lacking}.")
+            if observed.trace is None:
+                self.warn("no-trace", f"The trace took too long and was stopped{lacking}.")
         else:
             why = {"hung": "hung", "memory-limit": "reached the memory limit", "max-time": "reached --max-time"}
             why["silent"] = "could report no more"

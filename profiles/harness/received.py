@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.protocol.costs import FewerCores, MeasuredCosts
+from pipeprof.profiles.protocol.costs import FewerCores, MeasuredCosts, StartsAgain
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
@@ -75,7 +75,7 @@ class Observed:
         build_memory: What the user's function made it grow by while it built the dataset.
         sketch: A function's graph as it was seen being made.
         trace: The trace window.
-        trace_until: Deadline of the trace in progress, in seconds of `clock`.
+        give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
         own_step: The target returned a step, which takes the batches.
         replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
@@ -102,7 +102,7 @@ class Observed:
     build_memory: BuildMemory | None = None
     sketch: Sketch | None = None
     trace: Trace | None = None
-    trace_until: float | None = None
+    give_up_at: float | None = None
     own_step: bool = False
     replayed: Replayed | None = None
     warm: Warmed | None = None
@@ -209,10 +209,10 @@ class Observed:
                 self.sketch = message
             case Graphs():
                 self.graphs = ParsedGraphs.of(message)
-            case TraceBegan():
-                self.trace_until = self.heard + message.seconds
+            case TraceBegan() | StartsAgain():
+                self.give_up_at = self.heard + message.seconds
             case Trace():
-                self.trace, self.trace_until = message, None
+                self.trace, self.give_up_at = message, None
             case Warmed():
                 self.warm = message
             case Replayed():

@@ -1,4 +1,4 @@
-"""Messages with what was measured after the steps: the same with fewer cores, fixed costs of elements."""
+"""Messages on what is measured after the steps: the same with fewer cores, fixed costs of elements."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class FewerCores(WorkerMessage):
         fewer_steps: Steps that were counted.
         all_ms: Mean interval with all cores.
         all_steps: Steps that were counted.
+        tuned_ms: Mean interval of a new iterator with them that is tuned for them; `None` if it was not measured.
+        tuned_steps: Steps that were counted.
     """
 
     cores: int
@@ -24,6 +26,15 @@ class FewerCores(WorkerMessage):
     fewer_steps: int
     all_ms: float
     all_steps: int
+    tuned_ms: float | None = None
+    tuned_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class StartsAgain(WorkerMessage):
+    """Start of another iterator, after the trace; the harness ends a worker that is not done in `seconds`."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,13 @@ def collect_causes(
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
-        fewer_cores=CoreScaling(**asdict(fewer), gain=fewer.fewer_ms / fewer.all_ms) if fewer is not None else None,
+        fewer_cores=_scaling(fewer) if fewer is not None else None,
     )
+
+
+def _scaling(fewer: FewerCores) -> CoreScaling:
+    fastest = min(fewer.fewer_ms, fewer.tuned_ms) if fewer.tuned_ms is not None else fewer.fewer_ms
+    return CoreScaling(**asdict(fewer), gain=fastest / fewer.all_ms)
 
 
 def _lock_share(traced: Trace) -> float | None:

@@ -22,7 +22,7 @@ from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
-from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_groups, unknown_stages
+from pipeprof.profiles.time.top_stage import MOST_FROM, label_groups, share_of_work, top_groups, unknown_stages
 from pipeprof.profiles.wording import (
     cores_text,
     free_pipeline_text,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 OWNER_FROM = 0.25
 """Share of the pipeline's work from which a stage is named for it alone."""
+FEW = 3
+"""Stages with about as much work that are named where they have most of it together."""
 
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that preloaded batches must save, so that the two numbers need no explanation."""
@@ -304,7 +306,8 @@ def _owner(profile: Profile, steps: Steps) -> Stage | None:
         return None
     if top[0].share is None:
         return top[0].stage if top[0].stage.ops else None
-    return top[0].stage if top[0].share >= OWNER_FROM else None
+    together = sum(group.share or 0.0 for group in top) if len(top) <= FEW else 0.0
+    return top[0].stage if top[0].share >= OWNER_FROM or together > MOST_FROM else None
 
 
 def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:

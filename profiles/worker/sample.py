@@ -44,7 +44,8 @@ from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.fewer_cores import Loop, on_fewer_cores
+from pipeprof.profiles.worker.steps.core_trial import CoreTrial
+from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
 from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, PythonStep, SimulatedStep, drain, follow
 from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
@@ -99,6 +100,7 @@ class JobRun:
         self._watch: SourceWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
+        self._cores = CoreTrial(channel.send)
 
     def run(self) -> None:
         """Go through all phases."""
@@ -383,15 +385,18 @@ class JobRun:
                     self.warn("no-trace", f"No trace: {why}; {UNTRACED}.")
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
+            with self._attempt("no-fewer-cores", "It could not be started with fewer cores"):
+                # Last of all: the memory of another iterator is not the pipeline's.
+                self._cores.start(self.dataset, self._steps(step), self._filled_seconds, self._room())
 
     def _try_fewer_cores(self, step: BatchConsumer | None) -> None:
         """Measure before buffers have filled while no batches were taken; not where evicted files would be read."""
-        if self.job.warm or self._window is None or self.feed is None:
-            return
-        steps = Loop(self.feed, step, self._channel.stop.is_set, lambda: self._channel.send(Waiting()))
-        found = on_fewer_cores(steps, self._window.statistics, self._cpu_ns)
-        if found is not None:
-            self._channel.send(found)
+        if not self.job.warm and self._window is not None:
+            self._cores.move(self._steps(step), self._window.statistics, self._cpu_ns)
+
+    def _steps(self, step: BatchConsumer | None) -> Loop:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        return Loop(self.feed, step, self._channel.stop.is_set, lambda: self._channel.send(Waiting()))
 
     def _costs(self) -> MeasuredCosts | None:
         """Measure the fixed costs of this machine; without them constants are used."""

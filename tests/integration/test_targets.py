@@ -31,7 +31,7 @@ from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
-from pipeprof.profiles.worker.steps import fewer_cores, headspace
+from pipeprof.profiles.worker.steps import core_trial, fewer_cores, headspace
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace import recording
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
@@ -398,6 +398,7 @@ def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
         monkeypatch.setattr(fewer_cores, name, value)
     for name, value in (("SECONDS", 0.0), ("AT_LEAST", 1), ("ENOUGH", 5), ("UNSTEADY", math.inf)):
         monkeypatch.setattr(fewer_cores, name, value)
+    monkeypatch.setattr(core_trial, "WORTH_A_CORE", 0.0)
     monkeypatch.setattr(fewer_cores, "STEAL_FROM", math.inf)
     monkeypatch.setattr(fewer_cores, "OTHERS_FROM", math.inf)
     monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: ())
@@ -410,8 +411,10 @@ def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
     monkeypatch.setattr(fewer_cores, "half_of", half)
     channel = sampled("flowers.input:stages", step=step, dispatch=None if step.kind == "none" else "sync")
     # A machine with one core, or one with two hardware threads, has no half.
-    tried = [message.cores for message in channel.sent if isinstance(message, FewerCores)]
-    assert tried == ([len(chosen[0])] if chosen[0] else [])
+    tried = [message for message in channel.sent if isinstance(message, FewerCores)]
+    assert [(message.cores, message.tuned_steps is not None) for message in tried] == (
+        [(len(chosen[0]), False), (len(chosen[0]), True)] if chosen[0] else []
+    )
     assert set(affinities().values()) == set(before.values()) == {there}
 
 

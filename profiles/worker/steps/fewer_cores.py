@@ -44,6 +44,8 @@ LONGEST_SECONDS = 2.0
 AT_LEAST = 6
 UNSTEADY = 1.25
 """Ratio of the two intervals with all cores from which their mean says nothing."""
+TRIES = 2
+"""Blocks with fewer cores, each between two with all, until these agree."""
 CHECK_NS = 10_000_000
 ALIVE_NS = 1_000_000_000
 STEAL_FROM = 0.05
@@ -82,7 +84,7 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
         `None` where cores cannot be the limit or are one only, where child processes compute that would not have fewer
         of them, where the system does not let a process choose them, where steps are too long to be counted, where
         other processes or other machines took a part of the cores meanwhile, and where the pipeline is not as fast with
-        all cores as it was before.
+        all cores as it was before, twice.
     """
     allowed, usable = allowed_cores(), cores(Cgroup())
     fewer = half_of(allowed, usable)
@@ -92,13 +94,17 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
         return None
     if not (PROC / "self" / "task").is_dir() or procfs.descendants(os.getpid()):
         return None
-    before = (seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6
-    with only_on(fewer, allowed):
-        with_fewer = _block(steps, len(fewer))
-    again = _block(steps, usable) if with_fewer is not None else None
-    if with_fewer is None or again is None or max(before, again[0]) > UNSTEADY * min(before, again[0]):
-        return None
-    return FewerCores(len(fewer), *with_fewer, (before + again[0]) / 2, seen.count + again[1])
+    before = ((seen.intervals.total_ns - (seen.restart_ns or 0)) / seen.count / 1e6, seen.count)
+    for _ in range(TRIES):
+        with only_on(fewer, allowed):
+            with_fewer = measure_block(steps, len(fewer))
+        again = measure_block(steps, usable) if with_fewer is not None else None
+        if with_fewer is None or again is None:
+            return None
+        if max(before[0], again[0]) <= UNSTEADY * min(before[0], again[0]):
+            return FewerCores(len(fewer), *with_fewer, (before[0] + again[0]) / 2, before[1] + again[1])
+        before = again
+    return None
 
 
 def half_of(allowed: Collection[int], usable: float, folder: Path = _CPUS) -> frozenset[int]:
@@ -229,7 +235,7 @@ class Block:
         return enough or now >= self._until or self._loop.stop()
 
 
-def _block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
+def measure_block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
     """Return the mean interval in milliseconds and the number of steps; `None` with too few steps, or disturbed."""
     window = Block(steps)
     own = os.getpid()

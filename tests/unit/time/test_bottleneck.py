@@ -197,6 +197,14 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
     )
 
 
+@pytest.mark.parametrize(("tuned_ms", "gain"), [(None, 1.6), (11.0, 1.1), (19.0, 1.6)])
+def test_of_two_ways_to_run_on_fewer_cores_the_faster_one_counts(tuned_ms: float | None, gain: float) -> None:
+    fewer = costs.FewerCores(1, fewer_ms=16.0, fewer_steps=90, all_ms=10.0, all_steps=90, tuned_ms=tuned_ms)
+    found = collect_causes(Contention(worker_cores=1.7), None, steps(10.0), [stage(9.0)], None, fewer=fewer).fewer_cores
+    assert found is not None
+    assert (found.gain, found.tuned_ms) == (pytest.approx(gain), tuned_ms)
+
+
 def test_collect_causes_nothing_are_none() -> None:
     assert collect_causes(None, None, steps(), [], None) is None
     found = collect_causes(Contention(), None, steps(), [stage(5.0)], Trace(seconds=0.0))

@@ -107,6 +107,21 @@ def test_stages_of_one_function_are_named_together() -> None:
     assert conclude(profile(steps=steps(), stages=[*elsewhere, other])).stage is None
 
 
+def test_few_stages_with_about_as_much_work_are_named_where_they_have_most_of_it_together() -> None:
+    shares = {"chunk": 0.24, "tokenize": 0.22, "normalize": 0.2, "filter": 0.18, "pack": 0.16}
+
+    def named(*names: str) -> dict[str, str]:
+        return details(steps=steps(), stages=[stage(f"stages.{name}", shares[name], name) for name in names])
+
+    assert named("chunk", "tokenize", "normalize", "pack") == {
+        "most work": "chunk (map), tokenize (map) and normalize (map), 24 %, 22 % and 20 % of the pipeline's work"
+    }
+    # Two that have less than half of it, and four that are most of the pipeline.
+    assert named("chunk", "tokenize") == {}
+    shares["filter"] = 0.21
+    assert named("chunk", "tokenize", "normalize", "filter") == {}
+
+
 def test_no_stage_is_the_verdicts_that_the_details_do_not_name() -> None:
     several = [stage(f"stages.{place}", 0.16 - 0.04 * place) for place in range(4)]
     assert conclude(profile(steps=steps(), stages=several)).stage is None

@@ -141,7 +141,8 @@ def host(monkeypatch):
     def move(_before, after, *_):
         host.running_on = min(2, len(after))
         if host.running_on == 2 and host.again is not None:
-            host.ms[2] = host.again
+            host.ms[2] *= host.again[0]
+            host.again = host.again[1:] or None
 
     monkeypatch.setattr(fewer_cores, "_move_threads", move)
 
@@ -202,7 +203,7 @@ def test_the_same_with_a_step(host):
         pytest.param({"cores": set()}, {}, id="the system does not let a process choose its cores"),
         pytest.param({"children": (7,)}, {}, id="child processes compute"),
         pytest.param({"ms": {2: 300.0, 1: 600.0}}, {"seconds": 9.0}, id="steps are too long"),
-        pytest.param({"again": 14.0}, {}, id="it is slower than before with all cores"),
+        pytest.param({"again": (1.4, 1.4)}, {}, id="it is slower each time with all cores"),
         pytest.param({"seen": Contention(steal_share=0.06)}, {}, id="the hypervisor took cores"),
         pytest.param({"seen": Contention(others_cores=0.2)}, {}, id="others used cores"),
         pytest.param({"stopped": True}, {}, id="the user wants an end"),
@@ -211,6 +212,14 @@ def test_the_same_with_a_step(host):
 def test_it_is_not_measured_where_it_would_say_nothing(host, change, measured):
     vars(host).update(change)
     assert host.measure(**measured) is None
+
+
+def test_a_rate_that_changed_is_measured_once_more(host):
+    """From 10 ms to 14 after the first block: AUTOTUNE has chosen another number of calls."""
+    host.ms, host.again = {2: 10.0, 1: 20.0}, (1.4, 1.0)
+    found = host.measure()
+    assert (found.fewer_ms, found.all_ms) == (pytest.approx(20.0), pytest.approx(14.0))
+    assert 1.4 <= found.all_steps * 0.014 <= 1.5
 
 
 @pytest.mark.usefixtures("host")

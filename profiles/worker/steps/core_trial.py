@@ -1,0 +1,92 @@
+"""Whether the cores set the pipeline's pace: on half of them as it runs, and started there anew, tuned for them.
+
+Threads that are moved to fewer cores go on handing elements to each other as before. A pipeline that starts there has
+fewer calls at the same time, a pool with fewer threads, and fewer hand-overs: a text pipeline took 1.6 of 2 cores and
+gave 1.42 times as many batches as after a move to one, but 1.06 times as many as a process that had one core from its
+start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.limits import allowed_cores, cores
+from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
+from pipeprof.profiles.worker.steps.fewer_cores import half_of, measure_block, on_fewer_cores, only_on
+from pipeprof.profiles.worker.steps.loop import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.profiles.protocol.messages import WorkerMessage
+    from pipeprof.profiles.worker.steps.fewer_cores import Loop
+    from pipeprof.profiles.worker.steps.statistics import StepStatistics
+
+WORTH_A_CORE = 1.1
+"""Rate with all cores over that with half of them, below which nothing is left to find out."""
+LONGEST_START_SECONDS = 2.0
+"""First element of the pipeline from which it is not started once more."""
+PATIENCE_SECONDS = 10.0
+"""Of the harness with a pipeline that cannot run twice at a time."""
+
+
+class CoreTrial:
+    """The pipeline on half of the cores: the running one after its measurement, another one last of all.
+
+    Args:
+        send: Gets the messages.
+    """
+
+    def __init__(self, send: Callable[[WorkerMessage], None]) -> None:
+        self._send = send
+        self._moved: FewerCores | None = None
+        self._feed: Feed | None = None
+
+    def move(self, steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> None:
+        """Measure the running pipeline; the arguments are those of `on_fewer_cores`."""
+        self._moved = on_fewer_cores(steps, seen, cpu_ns)
+        if self._moved is not None:
+            self._send(self._moved)
+
+    def start(self, dataset: Any, steps: Loop, first_seconds: float, room: int | None) -> None:
+        """Start the pipeline once more on those cores and measure steps there, unless they bring nothing anyway.
+
+        Args:
+            dataset: The pipeline.
+            steps: What took its steps.
+            first_seconds: How long its first element took.
+            room: Bytes of memory that are left; `None` for any number.
+        """
+        moved = self._moved
+        if moved is None or moved.fewer_ms < WORTH_A_CORE * moved.all_ms or steps.stop():
+            return
+        if first_seconds > LONGEST_START_SECONDS or (room is not None and (procfs.rss_bytes("self") or 0) > room):
+            return
+        self._send(StartsAgain(PATIENCE_SECONDS))
+        tuned = self._tuned(moved, dataset, steps)
+        if tuned is not None:
+            self._send(tuned)
+
+    def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop) -> FewerCores | None:
+        import tensorflow as tf
+
+        allowed = allowed_cores()
+        fewer = half_of(allowed, cores(Cgroup()))
+        if len(fewer) != moved.cores:
+            return None
+        options = tf.data.Options()
+        options.autotune.cpu_budget = len(fewer)
+        if not dataset.options().threading.private_threadpool_size:
+            options.threading.private_threadpool_size = len(fewer)
+        try:
+            with only_on(fewer, allowed):
+                # Deleting its iterator may take seconds: the process ends with it.
+                self._feed = Feed(dataset.with_options(options))
+                self._feed.next()
+                seen = measure_block(replace(steps, feed=self._feed), len(fewer))
+        except (tf.errors.OpError, ValueError, TypeError):
+            return None
+        return replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
