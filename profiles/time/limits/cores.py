@@ -76,7 +76,8 @@ def worker_fills_cores(profile: Profile) -> bool:
     """Whether the worker itself used as many cores as it may: the rate is at the upper bound that they set.
 
     Restarts may leave cores idle. They explain the missing part only where the worker's threads wanted all of the
-    cores, as the kernel's count of their waiting shows.
+    cores, as the kernel's count of their waiting shows, or where the rate within an epoch fell with fewer cores as it
+    would with full ones.
     """
     causes, cores = profile.causes, profile.host.cores
     if causes is None or causes.worker_cores is None:
@@ -84,8 +85,11 @@ def worker_fills_cores(profile: Profile) -> bool:
     if causes.worker_cores >= CPU_FROM * cores:
         return True
     between = cores_between_restarts(profile)
-    wanted = causes.demanded_cores
-    return between is not None and between >= CPU_FROM * cores and wanted is not None and wanted >= cores
+    if between is None or between < CPU_FROM * cores:
+        return False
+    wanted, fewer = causes.demanded_cores, causes.fewer_cores
+    followed = fewer is not None and fewer.gain >= CPU_FROM * cores / fewer.cores
+    return followed or (wanted is not None and wanted >= cores)
 
 
 def cores_are_the_limit(profile: Profile) -> bool:

@@ -100,6 +100,17 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
         assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
 
 
+@pytest.mark.parametrize(("gain", "share", "expected"), [(1.7, 0.083, "cpu"), (1.55, 0.083, None), (1.7, None, None)])
+def test_a_rate_that_falls_with_the_cores_shows_that_they_were_full_between_restarts(
+    gain: float, share: float | None, expected: str | None
+) -> None:
+    busy = profile(Causes(worker_cores=1.58, demanded_cores=1.7, fewer_cores=with_half(gain)), stage(19.0, 4))
+    assert busy.steps is not None
+    busy.steps.restart_share, busy.steps.epochs = share, 4
+    found = find_bottleneck(busy)
+    assert (found.limit if found else None) == expected
+
+
 def with_half(gain: float, cores: int = 1) -> CoreScaling:
     return CoreScaling(cores=cores, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
 
