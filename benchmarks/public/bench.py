@@ -4,7 +4,8 @@ Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. Their
 code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one
 of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
 
-* the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth;
+* the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or no more
+  than the two plain loops differ by;
 * the verdict's limit is one that the case allows. ``cpu`` is right where a plain loop on one core is slower than on all
   by a third at least, and wrong where it is slower by less than a tenth: then a core more is worth nothing, whoever
   keeps it busy, and another limit or none is right;
@@ -46,7 +47,7 @@ from tries import EXITS, is_disturbed, outcome_of, until_undisturbed, words_of
 SECONDS = 3
 PATIENCE = 90
 GAINS = 1.1
-"""A function that costs nothing and gains less is no bottleneck."""
+"""A function that costs nothing and gains less, or less than the two plain loops differ, is no bottleneck."""
 ALLOWED_BYTES, ALLOWED_SHARE = 30 * 2**20, 0.10
 SCALES_FROM, SCALES_NOT_BELOW = 4 / 3, 1.1
 """Rate on all cores over that on one: from the first on the cores are the limit, below the second they are not."""
@@ -146,12 +147,15 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     profile = measured["profile"]
     if measured["exit_code"] or not profile.get("complete"):
         return {"exit_code": measured["exit_code"]}, {"finished": False}
-    rate = sum(loop["batches_per_second"] for loop in measured["plain"]) / 2
+    rates = [loop["batches_per_second"] for loop in measured["plain"]]
+    rate = sum(rates) / len(rates)
     cores = max(loop["cores"] for loop in measured["plain"])
     rows = measured["plain"][0]["elements_per_batch"]
     gains = {name: loop["batches_per_second"] / rate for name, loop in measured["free"].items()}
     best = max(gains.values(), default=1.0)
-    true = [name for name, gain in gains.items() if gain >= max(GAINS, 0.9 * best)]
+    # Less than two loops of the same pipeline differ by is no gain.
+    least = max(GAINS, max(rates) / min(rates))
+    true = [name for name, gain in gains.items() if gain >= max(least, 0.9 * best)]
     verdict, throughput, memory = profile["verdict"], profile["throughput"] or {}, profile["memory"]
     stage = next((stage for stage in profile["stages"] or [] if stage["id"] == verdict["stage"]), None)
     said = name_of(stage) if stage else ""

@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.queue import burst_ms
-from pipeprof.profiles.time.limits.gil import limited_by_gil
+from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
@@ -280,9 +280,7 @@ def _alone(part: Part, longer: float) -> Part:
 
 def _lock_is_full(profile: Profile) -> bool:
     causes = profile.causes
-    return causes is not None and limited_by_gil(
-        causes.python_share, causes.worker_cores, causes.demanded_cores, causes.python_lock_share
-    )
+    return causes is not None and gil_is_full(causes)
 
 
 def _cores(profile: Profile) -> float:

@@ -37,7 +37,7 @@ from pipeprof.profiles.time.limits.cores import (
     worker_fills_cores,
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.gil import limited_by_gil
+from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.time.limits.serial_chain import PART_FROM, find_chain
 from pipeprof.profiles.time.top_stage import (
     Groups,
@@ -158,8 +158,8 @@ def _full_memory(memory: Memory, limit: int | None) -> Bottleneck | None:
 
 
 def _python(causes: Causes, _profile: Profile, top: Groups) -> Bottleneck | None:
-    share, lock = causes.python_share, causes.python_lock_share
-    if share is None or not limited_by_gil(share, causes.worker_cores, causes.demanded_cores, lock):
+    share = causes.python_share
+    if share is None or not gil_is_full(causes):
         return None
     stage = _stage_of(top)
     what = f"Python in {stage_label(stage)}" if stage is not None else "Python functions"

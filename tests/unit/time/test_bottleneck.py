@@ -208,6 +208,20 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lock", "gain", "limit"),
+    [(0.49, None, None), (0.49, 1.0, None), (0.49, 0.6, "gil"), (0.51, None, "gil"), (0.2, 0.6, None)],
+)
+def test_the_gil_is_held_for_less_time_where_fewer_cores_are_faster(
+    lock: float, gain: float | None, limit: str | None
+) -> None:
+    """Two threads load arrays: 1.6 times as many batches with one core as with two."""
+    causes = Causes(worker_cores=1.2, demanded_cores=1.54, python_share=0.99, python_lock_share=lock)
+    causes.fewer_cores = with_half(gain) if gain is not None else None
+    found = find_bottleneck(profile(causes, stage(19.0, 4)))
+    assert (found.limit if found else None) == limit
+
+
 @pytest.mark.parametrize(("tuned_ms", "gain"), [(None, 1.6), (11.0, 1.1), (19.0, 1.6)])
 def test_of_two_ways_to_run_on_fewer_cores_the_faster_one_counts(tuned_ms: float | None, gain: float) -> None:
     fewer = costs.FewerCores(1, fewer_ms=16.0, fewer_steps=90, all_ms=10.0, all_steps=90, tuned_ms=tuned_ms)
