@@ -102,9 +102,10 @@ def profile_of(folder: Path, target: str) -> tuple[int, dict[str, Any]]:
 
 
 def option_of(finding: dict[str, Any]) -> list[str]:
-    """The option that the finding sets, as it sets it: a pool of another size has another gain."""
-    edit = finding["edit"] or {}
-    return ["--option", f"{edit['path']}={edit['value']}"] if edit.get("kind") == "SetOption" else []
+    """The options that the finding sets, as it sets them: a pool of another size has another gain."""
+    edits = finding["edit"] or []
+    options = [edit for edit in (edits if isinstance(edits, list) else [edits]) if edit["kind"] == "SetOption"]
+    return [part for edit in options for part in ("--option", f"{edit['path']}={edit['value']}")]
 
 
 def measure(folder: Path, case: Case) -> dict[str, Any]:
