@@ -4,8 +4,8 @@ Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. Their
 code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one
 of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
 
-* the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or no more
-  than the two plain loops differ by;
+* the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
+  no more than the two plain loops differ by;
 * the verdict's limit is one that the case allows. ``cpu`` is right where a plain loop on one core is slower than on all
   by a third at least, and wrong where it is slower by less than a tenth: then a core more is worth nothing, whoever
   keeps it busy, and another limit or none is right;

@@ -3,7 +3,8 @@
 ``--free NAME`` gives what a user's function would cost if it cost nothing: where ``map``, ``flat_map`` or
 ``from_generator`` receives the function of that name, one of its first 64 results is repeated in its place: the one of
 middle size, so that a filter lets it pass as it does most; of a ``flat_map`` as often as a call gives one on average.
-The input of the stage is read as before. ``--one-core`` gives what a second core is worth. pipeprof takes no part in it.
+The input of the stage is read as before. ``--one-core`` gives what a second core is worth. pipeprof
+takes no part in it.
 """
 
 from __future__ import annotations
