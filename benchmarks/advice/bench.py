@@ -67,7 +67,7 @@ CASES = {
     "python_map": Case(("ceiling",)),
     "cores_full": Case(("unchanged",), mended=False, of="healthy_parallel"),
     "healthy_parallel": Case(("healthy",), mended=False, step="simulate:5ms"),
-    "healthy_batched": Case(("healthy",), mended=False),
+    "healthy_batched": Case(("healthy",), mended=False, step="simulate:5ms"),
     "healthy_cached": Case(("healthy",), mended=False, kinds=("py",)),
 }
 

@@ -15,6 +15,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
+from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.fewer_cores import half_of, measure_block, on_fewer_cores, only_on
 from pipeprof.profiles.worker.steps.loop import Feed
 
@@ -29,6 +30,8 @@ WORTH_A_CORE = 1.1
 """Rate with all cores over that with half of them, below which nothing is left to find out."""
 LONGEST_START_SECONDS = 2.0
 """First element of the pipeline from which it is not started once more."""
+LATEST_SECONDS = 7.0
+"""After the measurement: what comes later would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
 """Of the harness with a pipeline that cannot run twice at a time."""
 
@@ -43,10 +46,12 @@ class CoreTrial:
     def __init__(self, send: Callable[[WorkerMessage], None]) -> None:
         self._send = send
         self._moved: FewerCores | None = None
+        self._moved_at = 0.0
         self._feed: Feed | None = None
 
     def move(self, steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> None:
         """Measure the running pipeline; the arguments are those of `on_fewer_cores`."""
+        self._moved_at = time.perf_counter()
         self._moved = on_fewer_cores(steps, seen, cpu_ns)
         if self._moved is not None:
             self._send(self._moved)
@@ -62,6 +67,8 @@ class CoreTrial:
         """
         moved = self._moved
         if moved is None or moved.fewer_ms < WORTH_A_CORE * moved.all_ms or steps.stop():
+            return
+        if time.perf_counter() - self._moved_at > LATEST_SECONDS:
             return
         if first_seconds > LONGEST_START_SECONDS or (room is not None and (procfs.rss_bytes("self") or 0) > room):
             return

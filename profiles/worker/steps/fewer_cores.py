@@ -100,9 +100,12 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
             with_fewer = measure_block(steps, len(fewer))
         again = measure_block(steps, usable) if with_fewer is not None else None
         if with_fewer is None or again is None:
-            return None
+            break
         if max(before[0], again[0]) <= UNSTEADY * min(before[0], again[0]):
             return FewerCores(len(fewer), *with_fewer, (before[0] + again[0]) / 2, before[1] + again[1])
+        if again[1] < ENOUGH:
+            # Another try would take too long.
+            break
         before = again
     return None
 

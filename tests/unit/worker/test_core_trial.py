@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from unit.worker.fakes import FakeTime
 
 from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
 from pipeprof.profiles.worker.steps import core_trial
@@ -19,7 +20,9 @@ MOVED = FewerCores(1, fewer_ms=14.0, fewer_steps=50, all_ms=10.0, all_steps=400)
 def started(monkeypatch):
     """Run both parts of a trial; returns its messages."""
 
-    def run(moved=MOVED, first_seconds=0.5, room=10**9, stopped=False, tuned_ms=11.0):
+    def run(moved=MOVED, first_seconds=0.5, room=10**9, stopped=False, tuned_ms=11.0, passed_ms=3000):
+        time = FakeTime()
+        monkeypatch.setattr(core_trial, "time", time)
         sent = []
         trial = core_trial.CoreTrial(sent.append)
         monkeypatch.setattr(core_trial, "on_fewer_cores", lambda *_: moved)
@@ -28,6 +31,7 @@ def started(monkeypatch):
         monkeypatch.setattr(core_trial.CoreTrial, "_tuned", lambda *_: tuned)
         steps = Loop(Feed([1]), None, lambda: stopped)
         trial.move(steps, SimpleNamespace(), 10**9)
+        time.pass_ms(passed_ms)
         trial.start(SimpleNamespace(), steps, first_seconds, room)
         return sent
 
@@ -48,6 +52,7 @@ def test_a_pipeline_that_is_slower_with_fewer_cores_is_started_on_them(started):
         pytest.param({"moved": (near := replace(MOVED, fewer_ms=10.9))}, [near], id="they do nearly as well"),
         pytest.param({"first_seconds": 2.1}, [MOVED], id="its buffers take long to fill"),
         pytest.param({"room": 9 * 10**7}, [MOVED], id="a second one may not fit"),
+        pytest.param({"passed_ms": 7500}, [MOVED], id="the run would end late"),
         pytest.param({"stopped": True}, [MOVED], id="the user wants an end"),
     ],
 )
