@@ -17,7 +17,7 @@ from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.fewer_cores import half_of, measure_block, on_fewer_cores, only_on
-from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,7 @@ class CoreTrial:
                 self._feed = Feed(dataset.with_options(options))
                 self._feed.next()
                 seen = measure_block(replace(steps, feed=self._feed), len(fewer))
-        except (tf.errors.OpError, ValueError, TypeError):
+        except (tf.errors.OpError, EmptyDatasetError, ValueError, TypeError):
+            # Such as a generator that can be read once.
             return None
         return replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
