@@ -1,25 +1,28 @@
 """What pipeprof's step loop costs against the plainest ``for batch in dataset``.
 
 Usage: ``python benchmarks/overhead/bench.py --out FILE [--pairs 200] [--case NAME …]``. Each case is a real
-``pipeprof run`` whose worker alternates between blocks of its own loop and blocks of the bare one (pipelines.py), in
-ABBA order. A block lasts from one look at the loop to the next, half a second. Both loops take from one
+``pipeprof run`` whose worker alternates between slices of its own loop and slices of the bare one (pipelines.py), in
+ABBA order. A pair is what both did from one look at the loop to the next: half a second of each, in slices of a tenth.
+The rate of a pipeline that fills the cores wanders, by 5 to 10 % from one half second to the next, and slices side by
+side share more of it: after as long, the interval is a half to a quarter as wide as with blocks of half a second. Both
+loops end their slices by the clock. Both take from one
 iterator, so that neither finds a fuller buffer or better tuned stages; with iterators of their own, each would live off
 what its prefetch gathered during the other's turn. The parent, with its sampler at 5 Hz and the partial profiles that
-it saves, runs beside pipeprof's blocks only, as often in their time as in any run, and wakes once more after each pause
-than in a run: what is measured is rather too much than too little.
+it saves, runs beside pipeprof's slices only, as often in their time as in any run, and wakes once more after each pause
+than in a run: what is measured is rather too much than too little. With a simulated step, blocks are whole.
 
-Holds if the lower end of the interval of the median paired ratio of rates, pipeprof's over the bare one's, is at
+Holds if the lower end of the interval of the paired ratio of rates, pipeprof's over the bare one's, is at
 least 0.99 on image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with
 the simulated device and a pipeline that never makes it wait, against the plainest loop that feeds the same device. How
 long the device then takes from step to step, over the 10 ms of the step itself, is ``interval_over_step``: under sync
 it holds one `next()` of eager TensorFlow on a core that just slept, a tenth of a millisecond, with both loops.
 
-The intervals are those of the sign test. A case ends as soon as its interval decides, at one of five looks
+The intervals are those of Wilcoxon's signed ranks. A case ends as soon as its interval decides, at one of five looks
 (sequential.py: together they are wrong in 5 % of the cases). ``bare_again`` compares bare blocks with bare blocks: what
 the machine's noise alone makes of 1. Where that interval is wider than the claim's margin, which is 1 − limit, and the
 claim is not decided after all pairs, the outcome is "cannot tell" (exit code 3): the machine is noisier than what is
 claimed. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
-are attributed by: TensorFlow's model of the pipeline, and its live bytes. Eight to twenty-six minutes.
+are attributed by: TensorFlow's model of the pipeline, and its live bytes. Four to twenty-six minutes.
 
 Pairs from which the hypervisor took more than 1 % of the cores do not count (``left_out`` has them); at most 1.4 times
 as many as asked for are measured.
@@ -41,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sequential import ERROR_AT_EACH_LOOK, Outcome, bare_again, interval, looks, outcome, ratios
+from sequential import Outcome, bare_again, errors_at, interval, looks, outcome, ratios
 
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.spec.loader import load_spec
@@ -51,14 +54,16 @@ PHOTOS = HERE.parents[1] / "examples" / "jpeg_folder" / "spec.yaml"
 SMALL = "data.photos.image_folder.size=[160, 120]"
 STEP_MS = 10
 EXITS: dict[Outcome, int] = {"holds": 0, "does not hold": 1, "cannot tell": 3}
-LOOKS = 1
+SLICE_MS = 100
 COLUMNS = ["bare_steps", "bare_seconds", "pipeprof_steps", "pipeprof_seconds", "looking_seconds", "attributing_seconds"]
 PATIENCE = 1200
-# The parent's patience with its saving is that of a run, counted in the half of the time that is pipeprof's.
+# The parent samples and saves as often as in a run, counted in the half of the time that is pipeprof's.
 PIPEPROF = """
 from pipeprof.cli.main import main
 from pipeprof.profiles.harness import event_loop as watch
+from pipeprof.profiles.host import sampler
 watch.SAVE_SECONDS *= 2
+sampler.MEASURE_INTERVAL *= 2
 main()
 """
 
@@ -98,7 +103,7 @@ def run(case: Case, job: dict[str, Any]) -> tuple[list[list[float]], list[list[f
     dispatch = case.dispatch if case.dispatch == "sync" else int(case.dispatch)
     with tempfile.TemporaryDirectory() as folder:
         raw, profile = Path(folder, "raw.json"), Path(folder, "profile.json")
-        job |= {"looks": LOOKS, "step_ms": STEP_MS, "dispatch": dispatch, "raw": str(raw)}
+        job |= {"slice_ms": SLICE_MS, "step_ms": STEP_MS, "dispatch": dispatch, "raw": str(raw)}
         done = subprocess.run(
             [sys.executable, "-c", PIPEPROF, "run", target, *options.split(), "--out", profile],
             env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(job)},
@@ -117,11 +122,11 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
     """What the blocks say."""
     bare = [seconds / steps for steps, seconds, *_ in raw]
     ours = [seconds / steps for _, _, steps, seconds, *_ in raw]
-    median, low, high = interval(ratios(raw), ERROR_AT_EACH_LOOK)
+    middle, low, high = interval(ratios(raw), errors_at(len(raw), most))
     found = outcome(raw, case.limit, most)
     steps, seconds, looking, attributing = (sum(one[i] for one in raw) for i in (2, 3, 4, 5))
     figures = {
-        "ratio_median": round(median, 4),
+        "ratio": round(middle, 4),
         "ratio_interval": [round(low, 4), round(high, 4)],
         "limit": case.limit,
         "outcome": found,
@@ -132,7 +137,7 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
         "bare_us_per_step": round(1e6 * statistics.median(bare), 3),
         "pipeprof_us_per_step": round(1e6 * statistics.median(ours), 3),
         "looking_us_per_step": round(1e6 * looking / steps, 3),
-        "looking_ms_per_look": round(1e3 * looking / (len(raw) * LOOKS), 3),
+        "looking_ms_per_look": round(1e3 * looking / len(raw), 3),
         "looking_share": round(looking / seconds, 5),
         "attributing_share": round(attributing / seconds, 5),
         # Of the wall time, in half of which the parent stands still.
@@ -164,7 +169,7 @@ def main() -> int:
         figures[name] = figures_of(case, raw[name], most, own) | {"pairs_left_out": len(left_out[name])}
         one = figures[name]
         print(
-            f"{name}: {one['ratio_median']:.4f} [{one['ratio_interval'][0]:.4f}, {one['ratio_interval'][1]:.4f}] "
+            f"{name}: {one['ratio']:.4f} [{one['ratio_interval'][0]:.4f}, {one['ratio_interval'][1]:.4f}] "
             f"(limit {one['limit']:g}, {one['pairs']} of {most} pairs) {one['outcome']}",
             flush=True,
         )

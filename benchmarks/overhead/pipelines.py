@@ -1,8 +1,8 @@
-"""The pipelines of this benchmark, and the hook that lays bare blocks between pipeprof's own.
+"""The pipelines of this benchmark, and the hook that lays bare slices between pipeprof's own.
 
 bench.py has ``pipeprof run pipelines.py:NAME`` measure them, so that everything is the real thing: the parent with its
 sampler and its saving, the channel, the window and what it does at every look. Within the worker `hook` replaces the
-step loop by one that runs it in blocks, and times the plainest loop over the same iterator in between. The parent is
+step loop by one that runs it in slices, and times the plainest loop over the same iterator in between. The parent is
 stopped meanwhile, so that its share of the machine is on pipeprof's account alone.
 """
 
@@ -38,21 +38,85 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
-# As many as AUTOTUNE would choose; chosen by us so that it is the same in all blocks.
+# As many as AUTOTUNE would choose; chosen by us so that it is the same in all slices.
 WORKERS = len(os.sched_getaffinity(0))
+CLOCKED = 50
+"""How often in a slice the bare loop looks at the clock."""
+
+
+class Stretch:
+    """What pipeprof's loop does from one look to the next, cut into slices; the time between slices is left out.
+
+    The look at its end opens the next stretch. As the end of this one, its time would not be made up for by what the
+    pipeline prepares meanwhile, and the next slice would get that for nothing.
+    """
+
+    def __init__(self, window: PhaseWindow, slice_ns: int) -> None:
+        self._window = window
+        self._slice_ns = slice_ns
+        self._left_ns = 0
+        self._slices: list[tuple[int, list[int]]] = []
+        self._ended = False
+        self.check_at = 0
+
+    @property
+    def sizes(self) -> loop.CountedSizes:
+        """Where the window counts batches by size."""
+        return self._window.sizes
+
+    def most(self) -> int | None:
+        """How many steps the window may still take."""
+        return self._window.most()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the next look is due."""
+        return self._left_ns <= 0
+
+    def whole(self) -> tuple[int, list[int]]:
+        """When the stretch began, and when each step of it ended, as if its slices were one."""
+        base, times = self._slices[0]
+        merged = list(times)
+        for began, more in self._slices[1:]:
+            shift = began - merged[-1]
+            merged.extend(each - shift for each in more)
+        return base, merged
+
+    def look(self, whole: tuple[int, list[int]] | None) -> bool:
+        """Have the window look at the stretch that is over, and begin another; returns whether the window is over."""
+        if whole is not None:
+            self._ended = self._window.drained(*whole)
+        else:
+            self._window.check_next()
+        self._slices = []
+        self._left_ns = self._window.check_at - time.perf_counter_ns()
+        return self._ended
+
+    def begin_slice(self) -> None:
+        """Have the loop end after a slice, or where the next look is due."""
+        self.check_at = time.perf_counter_ns() + min(self._slice_ns, self._left_ns)
+
+    def drained(self, base: int, times: list[int]) -> bool:
+        """Keep a slice; returns that the loop is over for now."""
+        self._slices.append((base, times))
+        self._left_ns -= times[-1] - base
+        return True
+
+    @property
+    def latest(self) -> int:
+        """How many steps the latest slice had."""
+        return len(self._slices[-1][1])
 
 
 class Block:
-    """A stretch of a window, from one look to another, with exactly `looks` of them.
+    """With a device: a stretch of a window, from one look to another.
 
-    It ends where the next look is due. That look opens the window's next block: at the end of this one its time would
-    not be made up for by what the pipeline prepares meanwhile, and the next block would get that for nothing.
+    It ends where the next look is due, which opens the next block.
     """
 
-    def __init__(self, window: PhaseWindow, looks: int, due: Callable[[], bool] | None) -> None:
+    def __init__(self, window: PhaseWindow, due: Callable[[], bool] | None) -> None:
         self._window = window
-        self._left = looks
-        self.chunks: list[list[Any]] = []
+        self.readings: list[StepReading] = []
         self.due = due
         self.over = due is not None and due()
 
@@ -70,22 +134,10 @@ class Block:
         """How many steps the window may still take."""
         return self._window.most()
 
-    def drained(self, base: int, times: list[int]) -> bool:
-        """Have the window look, or put it off; returns whether the block is over."""
-        self.chunks.append(times)
-        return self._due(lambda: self._window.drained(base, times))
-
     def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
-        """The same with a device."""
-        self.chunks.append(readings)
-        return self._due(lambda: self._window.followed(readings, restarts))
-
-    def _due(self, look: Callable[[], bool]) -> bool:
-        self._left -= 1
-        if self._left:
-            self.over = look()
-            return self.over
-        self.due = look
+        """Keep the readings and put the look off; returns that the block is over."""
+        self.readings += readings
+        self.due = lambda: self._window.followed(readings, restarts)
         return True
 
 
@@ -120,71 +172,115 @@ def nobody_watching() -> Iterator[None]:
 
 
 class Drain:
-    """The two loops without a device. Both return steps and seconds."""
+    """The two loops without a device, in slices. Both return steps and seconds."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, window: PhaseWindow) -> None:
         self._feed = feed
+        self._stretch = Stretch(window, JOB["slice_ms"] * 1_000_000)
+        self._steps = 1
+        self.over = self._stretch.look(None)
+        self._ours()
 
-    def bare(self, steps: int) -> tuple[int, float]:
-        """The plainest loop; `islice` ends it at next to no cost."""
+    def bare(self) -> tuple[int, float]:
+        """The plainest loop for as long as a slice; `islice` ends it at next to no cost.
+
+        By the clock, as pipeprof's own: where a pipeline is fast at times and slow at others, so many steps take
+        another mean rate than so many seconds.
+        """
+        steps, some, iterator = 0, max(1, self._steps // CLOCKED), self._feed.iterator
         began = time.perf_counter()
-        for _batch in islice(self._feed.iterator, steps):
-            pass
-        return steps, time.perf_counter() - began
+        until, now = began + JOB["slice_ms"] / 1e3, began
+        while now < until:
+            for _batch in islice(iterator, some):
+                pass
+            steps += some
+            now = time.perf_counter()
+        return steps, now - began
 
-    def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
+    def _ours(self) -> tuple[int, float]:
         """Pipeprof's loop, the looks with all that they do within the time."""
-        window.check_next()
+        whole = self._stretch.whole() if self._stretch.is_over else None
         began = time.perf_counter()
-        block = Block(window, JOB["looks"], due)
-        if not block.over:
-            loop.drain(self._feed, block)
-        return block, sum(map(len, block.chunks)), time.perf_counter() - began
+        if whole is not None:
+            self.over = self._stretch.look(whole)
+            if self.over:
+                return 0, 0.0
+        self._stretch.begin_slice()
+        loop.drain(self._feed, self._stretch)
+        seconds = time.perf_counter() - began
+        self._steps = self._stretch.latest
+        return self._steps, seconds
+
+    def pair(self, *, backwards: bool) -> list[float]:
+        """Slices of both loops in turn, from one look to the next: what both did."""
+        bare, ours = [0.0, 0.0], [0.0, 0.0]
+        first = True
+        while not self.over and (first or not self._stretch.is_over):
+            first = False
+            for whose in (ours, bare) if backwards else (bare, ours):
+                if whose is ours:
+                    steps, seconds = self._ours()
+                else:
+                    with nobody_watching():
+                        steps, seconds = self.bare()
+                whose[0] += steps
+                whose[1] += seconds
+            backwards = not backwards
+        return [*bare, *ours]
 
 
 class Follow:
     """The two loops with a device. Both return the number of steps from the first to the last, and the seconds."""
 
-    def __init__(self, feed: Feed, step: BatchConsumer) -> None:
+    def __init__(self, feed: Feed, step: BatchConsumer, window: PhaseWindow) -> None:
         self._feed = feed
         self._step = step
+        self._window = window
+        self._due: Callable[[], bool] | None = None
+        self._steps = 0
+        self.over = False
+        self._ours()
 
-    def bare(self, steps: int) -> tuple[int, float]:
+    def bare(self) -> tuple[int, float]:
         """The plainest loop that feeds the same device."""
         device = SimulatedDevice(HostClock(), StepDuration(JOB["step_ms"]), JOB["dispatch"])
         starts = []
-        for _batch in islice(self._feed.iterator, steps + 1):
+        for _batch in islice(self._feed.iterator, self._steps + 1):
             starts.append(device.submit()[0])
             device.wait()
-        return steps, (starts[-1] - starts[0]) / 1e9
+        return self._steps, (starts[-1] - starts[0]) / 1e9
 
-    def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
+    def _ours(self) -> tuple[int, float]:
         """Pipeprof's loop."""
-        window.check_next()
-        block = Block(window, JOB["looks"], due)
-        if block.over:
-            return block, 0, 0.0
+        self._window.check_next()
+        block = Block(self._window, self._due)
+        self.over = block.over
+        if self.over:
+            return 0, 0.0
         loop.follow(self._feed, self._step, block)
-        readings = list(chain(*block.chunks))
-        return block, len(readings) - 1, (readings[-1].start - readings[0].start) / 1e9
+        self._due, self._steps = block.due, len(block.readings) - 1
+        return self._steps, (block.readings[-1].start - block.readings[0].start) / 1e9
+
+    def pair(self, *, backwards: bool) -> list[float]:
+        """A block of each: what both did."""
+        ours = self._ours() if backwards else (0, 0.0)
+        with nobody_watching():
+            bare = self.bare()
+        if not backwards:
+            ours = self._ours()
+        return [*bare, *ours]
 
 
 def alternate(loops: Drain | Follow, window: PhaseWindow, *, pairs: int | None) -> None:
     """Run the two loops in turn, AB BA AB …, until the window is over or enough is known, after `pairs` at most."""
     raw: list[list[float]] = []
     left_out: list[list[float]] = []
-    block, steps, _ = loops.profiled(window, None)
-    while not block.over and (pairs is None or not _is_over(raw, left_out, pairs)):
-        wanted, looking, attributing = steps, window.overhead_ns, ATTRIBUTING.seconds
-        before, backwards = system_times(), (len(raw) + len(left_out)) % 2
-        if backwards:
-            block, steps, seconds = loops.profiled(window, block.due)
-        with nobody_watching():
-            bare = loops.bare(wanted)
-        if not backwards:
-            block, steps, seconds = loops.profiled(window, block.due)
-        looking = (window.overhead_ns - looking) / 1e9
-        row = [*bare, steps, seconds, looking, ATTRIBUTING.seconds - attributing]
+    while not loops.over and (pairs is None or not _is_over(raw, left_out, pairs)):
+        looking, attributing, before = window.overhead_ns, ATTRIBUTING.seconds, system_times()
+        row = loops.pair(backwards=bool((len(raw) + len(left_out)) % 2))
+        if loops.over:
+            break
+        row += [(window.overhead_ns - looking) / 1e9, ATTRIBUTING.seconds - attributing]
         (raw if counts(_stolen_since(before)) else left_out).append(row)
     Path(JOB["raw"]).write_text(json.dumps([raw, left_out]), encoding="utf-8")
 
@@ -207,10 +303,10 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     pairs = chain([None], repeat(JOB["pairs"]))
 
     def drain(feed: Feed, window: PhaseWindow) -> None:
-        alternate(Drain(feed), window, pairs=next(pairs))
+        alternate(Drain(feed, window), window, pairs=next(pairs))
 
     def follow(feed: Feed, step: BatchConsumer, window: PhaseWindow) -> None:
-        alternate(Follow(feed, step), window, pairs=next(pairs))
+        alternate(Follow(feed, step, window), window, pairs=next(pairs))
 
     sample.drain, sample.follow = drain, follow  # type: ignore[assignment]
     ModelLog.observe = ATTRIBUTING.clocked(ModelLog.observe)  # type: ignore[method-assign]

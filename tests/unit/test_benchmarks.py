@@ -49,24 +49,34 @@ def test_a_clear_ratio_is_decided_at_the_first_look() -> None:
     for ratio, outcome in ((0.999, "holds"), (0.97, "does not hold")):
         raw = pairs(ratio, 0.003)
         assert measured(raw, 0.99) == 40
-        assert sequential.outcome(raw[:40], 0.99) == outcome
+        assert sequential.outcome(raw[:40], 0.99, PAIRS) == outcome
+
+
+def test_five_looks_together_are_wrong_as_often_as_one() -> None:
+    chance, limit, wrong, tries = Random(5), 0.99, 0, 400
+    for _ in range(tries):
+        raw = [[100, chance.gauss(1.0, 0.02), 100, chance.gauss(1.0, 0.02) / limit] for _ in range(40)]
+        places = [n for n in range(1, 41) if sequential.is_decided(raw[:n], limit, 40)]
+        wrong += sequential.outcome(raw[: places[0]], limit, 40) == "holds"
+    # One side of 95 %: 2.5 % of the tries, and as the sum of so many, at most 5.
+    assert 0 < wrong / tries <= 0.05
 
 
 def test_a_ratio_near_the_limit_takes_all_pairs() -> None:
     raw = pairs(0.99, 0.003)
     assert measured(raw, 0.99) == PAIRS
-    assert sequential.outcome(raw, 0.99) == "does not hold"
+    assert sequential.outcome(raw, 0.99, PAIRS) == "does not hold"
 
 
 @pytest.mark.parametrize("ratio", [0.99, 0.985])
 def test_a_machine_noisier_than_the_margin_cannot_tell(ratio: float) -> None:
     raw = pairs(ratio, 0.1)
     assert measured(raw, 0.99) == PAIRS
-    assert sequential.outcome(raw, 0.99) == "cannot tell"
+    assert sequential.outcome(raw, 0.99, PAIRS) == "cannot tell"
 
 
 def test_noise_does_not_hide_what_is_slow() -> None:
-    assert sequential.outcome(pairs(0.8, 0.1), 0.99) == "does not hold"
+    assert sequential.outcome(pairs(0.8, 0.1), 0.99, PAIRS) == "does not hold"
 
 
 def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_nothing():
@@ -75,7 +85,7 @@ def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_n
     assert sequential.are_all(200, 0, PAIRS)
     assert sequential.are_all(100, 180, PAIRS)
     raw = pairs(0.99, 0.003)
-    assert sequential.outcome(raw, 0.99) == "does not hold"
+    assert sequential.outcome(raw, 0.99, PAIRS) == "does not hold"
     assert sequential.outcome(raw, 0.99, 2 * len(raw)) == "cannot tell"
 
 
