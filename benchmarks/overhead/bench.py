@@ -8,8 +8,8 @@ side share more of it: after as long, the interval is a half to a quarter as wid
 loops end their slices by the clock. Both take from one
 iterator, so that neither finds a fuller buffer or better tuned stages; with iterators of their own, each would live off
 what its prefetch gathered during the other's turn. The parent, with its sampler at 5 Hz and the partial profiles that
-it saves, runs beside pipeprof's slices only, as often in their time as in any run, and wakes once more after each pause
-than in a run: what is measured is rather too much than too little. With a simulated step, blocks are whole.
+it saves, works beside pipeprof's slices only, as often in their time as in any run. With a simulated step, blocks are
+whole.
 
 Holds if the lower end of the interval of the paired ratio of rates, pipeprof's over the bare one's, is at
 least 0.99 on image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with
@@ -57,13 +57,36 @@ EXITS: dict[Outcome, int] = {"holds": 0, "does not hold": 1, "cannot tell": 3}
 SLICE_MS = 100
 COLUMNS = ["bare_steps", "bare_seconds", "pipeprof_steps", "pipeprof_seconds", "looking_seconds", "attributing_seconds"]
 PATIENCE = 1200
-# The parent samples and saves as often as in a run, counted in the half of the time that is pipeprof's.
+# The parent samples and saves as often as in a run, counted in the half of the time that is pipeprof's, and only then.
 PIPEPROF = """
+import fcntl
+import json
+import os
+
 from pipeprof.cli.main import main
 from pipeprof.profiles.harness import event_loop as watch
 from pipeprof.profiles.host import sampler
+
 watch.SAVE_SECONDS *= 2
 sampler.MEASURE_INTERVAL *= 2
+PATH = json.loads(os.environ["PIPEPROF_BENCHMARK"])["lock"]
+
+
+def in_our_time(work):
+    lock = os.open(PATH, os.O_RDWR)
+
+    def wait_and_work(*args):
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            return work(*args)
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+    return wait_and_work
+
+
+sampler.Sampler.sample = in_our_time(sampler.Sampler.sample)
+watch.Watch._save_when_due = in_our_time(watch.Watch._save_when_due)
 main()
 """
 
@@ -103,7 +126,9 @@ def run(case: Case, job: dict[str, Any]) -> tuple[list[list[float]], list[list[f
     dispatch = case.dispatch if case.dispatch == "sync" else int(case.dispatch)
     with tempfile.TemporaryDirectory() as folder:
         raw, profile = Path(folder, "raw.json"), Path(folder, "profile.json")
-        job |= {"slice_ms": SLICE_MS, "step_ms": STEP_MS, "dispatch": dispatch, "raw": str(raw)}
+        lock = Path(folder, "lock")
+        lock.touch()
+        job |= {"lock": str(lock), "slice_ms": SLICE_MS, "step_ms": STEP_MS, "dispatch": dispatch, "raw": str(raw)}
         done = subprocess.run(
             [sys.executable, "-c", PIPEPROF, "run", target, *options.split(), "--out", profile],
             env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(job)},
@@ -140,7 +165,7 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
         "looking_ms_per_look": round(1e3 * looking / len(raw), 3),
         "looking_share": round(looking / seconds, 5),
         "attributing_share": round(attributing / seconds, 5),
-        # Of the wall time, in half of which the parent stands still.
+        # Of the wall time, in half of which the parent rests.
         "parent_cores": own["sampler_cores"],
     }
     if case.step != "none":

@@ -2,15 +2,15 @@
 
 bench.py has ``pipeprof run pipelines.py:NAME`` measure them, so that everything is the real thing: the parent with its
 sampler and its saving, the channel, the window and what it does at every look. Within the worker `hook` replaces the
-step loop by one that runs it in slices, and times the plainest loop over the same iterator in between. The parent is
-stopped meanwhile, so that its share of the machine is on pipeprof's account alone.
+step loop by one that runs it in slices, and times the plainest loop over the same iterator in between. The parent
+neither samples nor saves meanwhile, so that its share of the machine is on pipeprof's account alone.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import signal
 import time
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
+LOCK = os.open(JOB["lock"], os.O_RDWR)
 # As many as AUTOTUNE would choose; chosen by us so that it is the same in all slices.
 WORKERS = len(os.sched_getaffinity(0))
 CLOCKED = 50
@@ -163,12 +164,15 @@ ATTRIBUTING = Attributing()
 
 @contextmanager
 def nobody_watching() -> Iterator[None]:
-    """Stop the harness while the body runs."""
-    os.kill(os.getppid(), signal.SIGSTOP)
+    """Have the harness put off its samples and its saving while the body runs (bench.py): it waits for a lock.
+
+    Stopping it by a signal woke its threads after each slice, at 0.2 % of the rate.
+    """
+    fcntl.flock(LOCK, fcntl.LOCK_EX)
     try:
         yield
     finally:
-        os.kill(os.getppid(), signal.SIGCONT)
+        fcntl.flock(LOCK, fcntl.LOCK_UN)
 
 
 class Drain:
