@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 COST_SHARE = 0.003
 """Of the time between two batches that reading them may take."""
+SAME_COST_SHARE = 0.0005
+"""The same while all batches had the same values: more of them would tell nothing new."""
+SLOW_READ = 4
+"""Times the quickest reading that one takes at most: a longer mean comes from those that were interrupted."""
+SAME = 1e-9
+"""Squared deviation, as a part of the squared mean, up to which values are the same."""
 LARGEST_ERROR = 0.01
 """Standard error, as a part of the mean, above which a sample gives no mean."""
 SMALLEST_SAMPLE = 30
@@ -69,7 +75,12 @@ class SampledMeans:
         """Choose how many batches to read, from the time between two of them."""
         if self._least_ns is None:
             return
-        self.stride = max(1, ceil(self._least_ns / (COST_SHARE * interval_ns)))
+        cost = min(self.spent_ns / self.seen, SLOW_READ * self._least_ns) / interval_ns
+        self.stride = max(1, ceil(cost / COST_SHARE))
+        if not any(sums.varies for sums in self._sums):
+            # None counts for more than all that a mean needs so far.
+            most = max((sums.weight for sums in self._sums), default=0) // (2 * SMALLEST_SAMPLE)
+            self.stride = max(self.stride, min(ceil(cost / SAME_COST_SHARE), most))
         self._is_sample |= self.stride > 1
 
     def means(self) -> list[float | None]:
@@ -83,6 +94,10 @@ class _Sums:
     squared_weight: int = 0
     values: float = 0.0
     squares: float = 0.0
+
+    @property
+    def varies(self) -> bool:
+        return self.squares * self.weight - self.values**2 > SAME * self.values**2
 
     def mean(self, *, is_sample: bool) -> float | None:
         if not self.weight:

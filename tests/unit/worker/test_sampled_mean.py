@@ -68,6 +68,24 @@ def test_of_a_fast_pipeline_a_sample_counts(time):
     assert mean_of(mean) == pytest.approx(sum(sizes) / len(sizes), rel=0.02)
 
 
+def test_batches_that_are_all_the_same_are_read_more_rarely_once_a_mean_is_sure(time):
+    mean = pass_through(SampledMeans(reader(time)), [32.0] * 2000, 500_000)
+    assert (mean.stride, mean_of(mean)) == (12, 32)
+    # One that is not is met sooner or later, and from then on as many are read as of any that vary.
+    mean = pass_through(mean, [32.0, 4.0] * 1000, 500_000)
+    assert (mean.stride, mean_of(mean)) == (2, None)
+
+
+def test_readings_that_were_interrupted_do_not_count_for_all(time):
+    mean = SampledMeans(reader(time, 30_000_000))
+    mean.take(1.0)
+    mean.read = reader(time)
+    for size in range(100):
+        mean.take(float(size))
+    mean.tune(2_000_000)
+    assert mean.stride == 2
+
+
 def test_what_the_sums_take_counts_as_reading(time):
     class Slow(Random):
         def randint(self, low: int, high: int) -> int:
@@ -75,7 +93,7 @@ def test_what_the_sums_take_counts_as_reading(time):
             return super().randint(low, high)
 
     mean = SampledMeans(reader(time, 300), stride=2, _random=Slow(1))
-    assert pass_through(mean, [32.0] * 100_000, 50_000).stride == 12
+    assert pass_through(mean, [32.0, 33.0] * 50_000, 50_000).stride == 12
     assert mean.spent_ns == mean.seen * 1800
 
 
