@@ -166,7 +166,7 @@ ATTRIBUTING = Attributing()
 def nobody_watching() -> Iterator[None]:
     """Have the harness put off its samples and its saving while the body runs (bench.py): it waits for a lock.
 
-    Stopping it by a signal woke its threads after each slice, at 0.2 % of the rate.
+    Stopped by a signal, all its threads would wake after each slice, which they do not in a run.
     """
     fcntl.flock(LOCK, fcntl.LOCK_EX)
     try:

@@ -6,7 +6,7 @@ there are five looks at most, of which the early ones ask for much: together the
 
 The interval is that of Wilcoxon's signed ranks (Hodges and Lehmann, Annals of Mathematical Statistics 34, 1963), with
 the normal approximation: the logarithms of the ratios are as likely above their middle as below it, since what is
-first takes turns. It needs half again as few pairs as the sign test's.
+first takes turns. Of normal noise it needs two thirds of the pairs of the sign test.
 """
 
 from __future__ import annotations
