@@ -74,11 +74,14 @@ class ReplaceStages(PipelineEdit):
         stages: Addresses of what goes, in the order of the data; the source is the first of them where it is replaced.
         by: What comes instead; the first one is the source where that is replaced.
         summary: The change in one line, with ``{stage}`` for the first stage's name; empty where its data show it.
+        flat: Whether the new stages get each element as the tuple of its components, and give as many: for a graph,
+            which does not tell how elements are structured.
     """
 
     stages: tuple[str, ...]
     by: tuple[NewStage, ...] = ()
     summary: str = ""
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def _read(name: str, value: Any) -> Any:
     Raises:
         TypeError: The field has none like it.
     """
-    if name == "value" or (name == "after" and value is None):
+    if name == "value" or (name == "after" and value is None) or (name == "flat" and isinstance(value, bool)):
         return value
     if name == "arguments":
         return _arguments(value)

@@ -1,7 +1,7 @@
 """Which edits are alternatives of each other, and whether one of them is enough: pure functions.
 
 Two edits that set the same argument, or that put the same stage in another place, are two ways to the same end: once
-one of them helps, the other one is no further gain.
+one of them helps, the other one is no further gain. What an edit replaces is not there for another one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
     from_document,
+    stages_of,
 )
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.verify.jobs import edits_of
@@ -29,7 +30,9 @@ PLACE = "place"
 
 def are_alternatives(one: Finding, other: Finding) -> bool:
     """Whether the edits of two findings change the same thing."""
-    return not _changed(one).isdisjoint(_changed(other))
+    if not _changed(one).isdisjoint(_changed(other)):
+        return True
+    return not (_replaced(one).isdisjoint(_touched(other)) and _replaced(other).isdisjoint(_touched(one)))
 
 
 def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
@@ -74,10 +77,23 @@ def _measured(finding: Finding, name: str) -> float:
     return float((finding.measured or {}).get(name) or 0.0)
 
 
+def _edits(finding: Finding) -> list[PipelineEdit]:
+    return [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
+
+
+def _replaced(finding: Finding) -> frozenset[str]:
+    return frozenset(name for edit in _edits(finding) if isinstance(edit, ReplaceStages) for name in edit.stages)
+
+
+def _touched(finding: Finding) -> frozenset[str]:
+    """The stages that a finding's edits change, or insert others after."""
+    edits = _edits(finding)
+    return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
+
+
 def _changed(finding: Finding) -> frozenset[tuple[str, str]]:
     """What a finding's edits change: a stage or ``""``, and its argument, its place, or an option."""
-    edits = [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
-    return frozenset(part for edit in edits for part in _parts(edit))
+    return frozenset(part for edit in _edits(finding) for part in _parts(edit))
 
 
 def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:

@@ -26,6 +26,7 @@ from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFa
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.base import Dispatch
+    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
     from pipeprof.profiles.verify.plan import Mode, Pace
@@ -289,3 +290,23 @@ class Trials:
         speedup = judgement.speedup
         if speedup is not None and not math.isinf(speedup.high):
             self._progress.tick(None, float(speedup.pairs), float(PAIRS))
+
+
+def write_into(finding: Finding, trial: Trial) -> None:
+    """Write into a finding what it is."""
+    finding.status, finding.reason = trial.status, trial.reason
+    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+        return
+    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
+    finding.measured = {
+        "speedup": round(speedup.value, 4),
+        "low": round(speedup.low, 4),
+        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
+        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+        "peak_rss_delta_bytes": -saved if saved is not None else None,
+        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
+    }
+    if (restarts := trial.evidence.restarts()) > 0:
+        finding.measured["restarts"] = restarts
+        times = "once" if restarts == 1 else f"up to {restarts:,} times"
+        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import ordered, pays_in_step
@@ -22,14 +22,15 @@ from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import enough_alone, is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import JobMaker, edits_of
+from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import main_line, pays, runs_python
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
-from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials
+from pipeprof.profiles.verify.trials import InterruptedTrialError, Trials, write_into
 from pipeprof.profiles.wording import listed, stage_name
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.verify.jobs import Baseline, Reload
 
-COMBINED = "combined"
-"""The rule of a finding that is several edits together."""
 _INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
 
 
@@ -84,8 +83,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     signals: Signals,
 ) -> None:
     findings = plans.to_try(profile)
-    data = settings.loaded.data if settings.loaded is not None else None
-    guessed = guesses(profile, data, profile.host.memory_limit_bytes)
+    guessed = guesses(profile, _data_of(settings), profile.host.memory_limit_bytes)
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
@@ -140,6 +138,7 @@ class _Verification:
         self._limit = found.bytes if found is not None else None
         self._mode = plans.mode_of(profile, self._limit)
         self._pace = self._pace_of(self._mode.mode)
+        self._data = _data_of(settings)
         self._jobs = JobMaker(
             settings,
             reload,
@@ -151,6 +150,7 @@ class _Verification:
         self._tried = 0
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
+        self._no_help: list[Finding] = []
         self._reached = 0
         self._same: list[float] = []
         self._bounds: list[str] = []
@@ -185,6 +185,7 @@ class _Verification:
             self._try_other_dispatch(trials, findings)
             proposed = [*findings, *self._try_further(trials, further)]
             self._try_combined(trials, proposed)
+            self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], without_edit)
             self._try_other_dispatch(trials, proposed)
 
@@ -369,9 +370,9 @@ class _Verification:
             )
         except InterruptedTrialError as error:
             if error.trial is not None:
-                _write(finding, error.trial)
+                write_into(finding, error.trial)
             raise
-        _write(finding, trial)
+        write_into(finding, trial)
         if (why := too_dear(finding, self._profile.memory.peak_bytes, self._limit)) is not None:
             finding.status, finding.reason = "rejected", why
         if (changed := self._changed()) is not None:
@@ -398,7 +399,9 @@ class _Verification:
             if finding.status == "kept":
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]
-            elif finding.status == "rejected" or finding.measured is not None:
+                continue
+            self._no_help.append(finding)
+            if finding.status == "rejected" or finding.measured is not None:
                 words = self._without_gain if finding.status == "rejected" else self._undecided
                 words.append(f"{finding.change}: {finding.reason}")
         return kept
@@ -417,32 +420,41 @@ class _Verification:
         kept = without_alternatives([finding for finding in findings if finding.status == "kept"])
         if len(kept) < 2 or not trials.fits(PAIRS):
             return
-        together = Finding(
-            rule=COMBINED,
-            title="All of them together",
-            family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
-            semantics=max((finding.semantics or "same" for finding in kept), key=_CLASSES.index),
-            edit=[edit for finding in kept for edit in edits_of(finding)],
-            overrides=[flag for finding in kept for flag in finding.overrides],
-            change="; ".join(finding.change or finding.title for finding in kept),
-            status="unverified",
-        )
-        change = self._jobs.change_of(together)
-        if change is None:
-            return
-        try:
-            jobs = self._jobs.edited(change)
-        except PipeprofError:
-            return  # The edits exclude each other.
-        self._compare_with(trials, "as-it-is")
-        self._begin(f"trying all {len(kept)} together")
-        self._measure(trials, together, jobs)
+        together = combining.together(kept, self._data)
+        self._try_together(trials, together, f"trying all {len(kept)} together")
         if together.status != "kept":
             return
         if (enough := enough_alone(together, kept)) is not None:
             self._without_gain.append(f"{together.change}: no better than {enough.change or enough.title} alone")
         else:
             self._profile.findings = [*(self._profile.findings or ()), together]
+
+    def _try_with_more(self, trials: Trials) -> None:
+        """Try what did not help alone together with what helped most: another stage may set the pace now."""
+        kept = [finding for finding in self._profile.findings or () if finding.status == "kept"]
+        best = combining.fastest(kept)
+        count = len(kept) - 1 if best is not None and best.rule == combining.COMBINED else 1
+        for more in combining.worth_another_try(self._profile, best, self._no_help) if best is not None else ():
+            if best is None or not trials.fits(PAIRS):
+                return
+            found = combining.with_more(best, more, self._data, count=count + 1)
+            self._try_together(trials, found, f"trying {more.title} in addition")
+            if combining.pays_more(found, best):
+                earlier = [one for one in self._profile.findings or () if one.rule != combining.COMBINED]
+                self._profile.findings, best, count = [*earlier, found], found, count + 1
+
+    def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
+        """Measure several edits, which may exclude each other."""
+        change = self._jobs.change_of(together)
+        if change is None:
+            return
+        try:
+            jobs = self._jobs.edited(change)
+        except PipeprofError:
+            return
+        self._compare_with(trials, "as-it-is")
+        self._begin(words)
+        self._measure(trials, together, jobs)
 
     def _other_dispatch(self) -> Dispatch | None:
         """The mode in which what overlap gains is measured as well; None where there is no other."""
@@ -471,24 +483,5 @@ class _Verification:
         self._baseline = "as-it-is"
 
 
-_CLASSES = ("same", "order", "randomness", "values")
-
-
-def _write(finding: Finding, trial: Trial) -> None:
-    """Write into a finding what it is."""
-    finding.status, finding.reason = trial.status, trial.reason
-    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
-        return
-    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
-    finding.measured = {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
-        "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
-    }
-    if (restarts := trial.evidence.restarts()) > 0:
-        finding.measured["restarts"] = restarts
-        times = "once" if restarts == 1 else f"up to {restarts:,} times"
-        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"
+def _data_of(settings: RunSettings) -> Mapping[str, Any] | None:
+    return settings.loaded.data if settings.loaded is not None else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, _LOADING_BEGINS
-from pipeprof.profiles.advise.rules.speed.parse_single_example import (
+from pipeprof.profiles.advise.rules.batching.parse_single_example import (
     _OF_DEFAULTS,
     _ONE_AT_A_TIME,
     _PARSES,
@@ -13,6 +12,7 @@ from pipeprof.profiles.advise.rules.speed.parse_single_example import (
     _VARYING,
     _VECTOR_READY,
 )
+from pipeprof.profiles.advise.rules.correctness.cache_after_augment import _LOADING, _LOADING_BEGINS
 from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
 from pipeprof.profiles.view.op_types import _STATEFUL
 

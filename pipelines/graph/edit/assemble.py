@@ -72,7 +72,9 @@ class Assembly:
         for index, part in enumerate(parts):
             stage = part.stage
             if stage is None:
-                structure, at = self._new(part, at, structure)
+                begins = part.flat and not (index and parts[index - 1].flat)
+                structure, at = self._new(part, at, None if begins else structure)
+                structure = structure if part.ends is None else known.get(part.ends)
                 continue
             if at is not None:
                 if not reads.get(stage.address):
@@ -119,6 +121,8 @@ class Assembly:
             else:
                 element = self.graph.element_at(at)
                 spec = None if structure is None else structured(structure, element)
+                if spec is None and part.flat:
+                    spec = unstructured(element)
                 if spec is None and needs_structure(op):
                     msg = "it depends on the structure of its elements, which the graph does not show at this place"
                     raise CannotEditError(msg, op)

@@ -39,6 +39,8 @@ class Part:
         moved: It is in another place than before.
         over: The maps that it was moved over, with the part of their functions that it reads.
         follows: Address of the stage that it was inserted after.
+        flat: It gets elements as tuples of their components, and so do the new stages after it.
+        ends: Address of the last of the stages that it and others replace, if it is the last of them.
     """
 
     stage: WrittenStage | None = None
@@ -47,6 +49,8 @@ class Part:
     moved: bool = False
     over: tuple[WrittenStage, ...] = ()
     follows: str | None = None
+    flat: bool = False
+    ends: str | None = None
 
     @property
     def op(self) -> str:
@@ -198,7 +202,10 @@ def _replace(plan: Plan, edit: ReplaceStages) -> None:
     if found != [(prefix, first + offset) for offset in range(len(found))]:
         msg = f"{', '.join(edit.stages)} do not follow each other"
         raise CannotEditError(msg, edit.stages[0])
-    plan.lines[prefix][first : first + len(found)] = [Part(new=stage) for stage in edit.by]
+    new = [Part(new=stage, flat=edit.flat) for stage in edit.by]
+    if new and edit.flat:
+        new[-1].ends = edit.stages[-1]
+    plan.lines[prefix][first : first + len(found)] = new
     if first == 0 and not edit.by:
         msg = "a pipeline without a source has no elements"
         raise CannotEditError(msg, edit.stages[0])

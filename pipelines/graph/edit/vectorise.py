@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
-from pipeprof.pipelines.graph.edit.elements import shape_text
+from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.scopes import function_of
@@ -48,7 +48,7 @@ def whole_batches(
     import tensorflow as tf
 
     function = inlined(graph, function_of(graph, node), assertions=True)
-    _check_shapes(stage, element, node.attr["output_types"].list.type)
+    _check_shapes(stage, _rows(batch, element), node.attr["output_types"].list.type)
     _check_ops(graph, stage, function)
     count = len(element.types)
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
@@ -106,6 +106,12 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None
     if branching is not None:
         msg = f"its function has control flow ({branching}), which TensorFlow cannot apply to whole batches"
         raise CannotEditError(msg, stage.address)
+
+
+def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:
+    """The rows of batches, where edits before have made their shapes known; else the elements as they were."""
+    rows = [None if shape is None else shape[1:] for shape in batch.shapes]
+    return FlatElement(batch.types, tuple(rows)) if at_least_as_specific(rows, element.shapes) else element
 
 
 def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
     PipelineEdit,
+    ReplaceStages,
     SetArgument,
     SetOption,
     VectoriseMap,
@@ -41,6 +42,9 @@ def finding(edit: PipelineEdit | None, speedup: float = 2.0) -> Finding:
         (POOL, EIGHT, False),
         (AHEAD, InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.0"), True),
         (AHEAD, InsertStage("cache", {}, "stages.0"), False),
+        (ReplaceStages(("stages.0",)), EIGHT, True),
+        (ReplaceStages(("stages.0",)), AHEAD, True),
+        (ReplaceStages(("stages.0",)), ELSEWHERE, False),
     ],
 )
 def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEdit, same: bool) -> None:

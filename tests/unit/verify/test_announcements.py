@@ -23,7 +23,7 @@ from pipeprof.profiles.protocol.turns import BatchDigest
 from pipeprof.profiles.verify import verify as module
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judging.judge_edit import judge
-from pipeprof.profiles.verify.trials import Trial, Trials
+from pipeprof.profiles.verify.trials import Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
@@ -95,7 +95,7 @@ def test_an_epoch_that_ends_early_is_repeated_and_said_to_be() -> None:
         )
     judgement = judge(found, "same", for_memory=False)
     finding = Finding(rule="a", title="a", status="unverified")
-    module._write(finding, Trial(judgement.status, judgement.reason, found, judgement))
+    write_into(finding, Trial(judgement.status, judgement.reason, found, judgement))
     assert (finding.status, (finding.measured or {})["restarts"]) == ("kept", 15)
     assert (finding.reason or "").endswith("; the data set ended and was repeated up to 15 times in a process")
 

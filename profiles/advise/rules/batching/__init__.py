@@ -1,0 +1,1 @@
+"""Rules about work that is done element by element and could be done for many at once."""

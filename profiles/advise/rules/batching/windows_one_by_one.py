@@ -1,0 +1,226 @@
+"""``windows-one-by-one``: a dataset made and batched for each window over the elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows that a pipeline makes one by one.
+
+    Attributes:
+        window: The stage that makes datasets of them.
+        flat: The stage that makes an element of each.
+        inside: What its function makes.
+        size: Elements in a window.
+        shift: Elements from the start of one window to that of the next.
+        stride: Elements from one element of a window to the next.
+        keys: Where the components of an element are, as far as a graph tells; none for a single tensor.
+        components: Number of components.
+    """
+
+    window: StageView
+    flat: StageView
+    inside: tuple[StageView, ...]
+    size: int
+    shift: int
+    stride: int
+    keys: tuple[str, ...] | tuple[int, ...]
+    components: int
+
+    @property
+    def span(self) -> int:
+        """Elements from the first one of a window to the last one, both counted."""
+        return (self.size - 1) * self.stride + 1
+
+    def piece(self, many: int) -> int:
+        """Elements that so many windows in a row cover."""
+        return (many - 1) * self.shift + self.span
+
+    @property
+    def stages(self) -> tuple[StageView, ...]:
+        """All that is replaced."""
+        return (self.window, self.flat, *self.inside)
+
+
+class WindowsOneByOne(Rule):
+    """Windows over the elements, each a dataset of its own."""
+
+    name = "windows-one-by-one"
+    title = "Cut many windows at a time"
+    family = "speed"
+    semantics = "same"
+    reports_untried = False
+    seen = (
+        "window makes a dataset of each window, and a flat_map whose function only batches it makes one element of "
+        "that; the windows are complete, their elements have a fixed shape, and making them takes a part of the step."
+    )
+    why = (
+        "For each window a dataset is made, a function called and an iterator started: 40 to 100 µs, however few "
+        "elements the window has. Overlapping windows also copy each element as often as it is in one of them, one "
+        "by one."
+    )
+    fix = (
+        "Make windows that are many times as large, which share their ends, and cut the small ones out of each with "
+        "tf.signal.frame in one call: the same windows in the same order. Where all elements are one array in memory, "
+        "a gather of whole batches by the windows' indices (tf.range and tf.gather) does it as well."
+    )
+    ignore_when = "The windows are few and large: then the copies are the work, and the try shows no gain."
+    thresholds = (
+        Threshold("time-share", 0.2, "of the interval", "below it something else comes first", 0.1),
+        Threshold("most-windows", 256, "windows", "cut out of one piece; more save less than 1 µs for each"),
+        Threshold("piece-bytes", 4e6, "bytes", "of the windows that are cut at a time, so that they stay in the cache"),
+        Threshold("least-windows", 8, "windows", "with fewer at a time there is little to share"),
+        Threshold("cut-us", 3, "µs", "for each window that is cut with 255 others and taken out of them"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
+        """From the time inside the stages that make windows."""
+        interval = interval_ms(view)
+        for stage in view.stages:
+            found = _windows(view, stage) if interval else None
+            if interval is None or found is None:
+                continue
+            nbytes, count = found.flat.element_bytes, per_batch(view, found.flat)
+            took = sum(one.table_ms or 0.0 for one in found.stages)
+            if not nbytes or not count or took < self.threshold("time-share") * interval:
+                continue
+            many = int(min(self.threshold("most-windows"), self.threshold("piece-bytes") / nbytes))
+            if many >= self.threshold("least-windows"):
+                yield self._hit(view, found, many, took, count)
+
+    def _hit(self, view: PipelineView, found: _Windows, many: int, took: float, count: float) -> RuleHit:
+        saved = took * (1 - 1 / many) - count * self.threshold("cut-us") / 1000
+        text = f"{milliseconds(took)} for {significant(count)} windows, one piece for {many} of them"
+        return RuleHit(
+            stage=found.flat.id,
+            sentence=(
+                f"{found.window.label} makes a dataset of each window, and {found.flat.label} an element of that: "
+                f"{significant(1000 * took / count)} µs for each of {significant(count)} windows per batch, "
+                f"{milliseconds(took)} of the {milliseconds(interval_ms(view) or 0.0)}."
+            ),
+            recommendation=(
+                f"Let {found.window.label} give {found.piece(many)} elements, which {many} windows cover, and cut "
+                "these out of it with tf.signal.frame: the same windows in the same order."
+            ),
+            evidence={
+                "windows_per_batch": count,
+                "windows_ms_per_batch": took,
+                "window_bytes": found.flat.element_bytes or 0.0,
+                "windows_at_a_time": many,
+            },
+            edits=(_many_at_a_time(found, many),),
+            predicted=saving(view, text, max(0.0, saved), {stage.id for stage in found.stages}),
+            covers=tuple(stage.id for stage in found.stages),
+            by_hand=_by_hand(found, many),
+        )
+
+
+def _windows(view: PipelineView, window: StageView) -> _Windows | None:
+    """The complete windows of fixed shape that a stage makes, and the next one batches; None for any other stage."""
+    readers, below = view.readers(window), view.input_of(window)
+    if not traits(window.op).windows or len(readers) != 1 or below is None or below.element is None:
+        return None
+    flat, components = readers[0], len(below.element)
+    inside, keys = tuple(view.inside(flat)), _keys(flat, components)
+    size = window.arguments.get("size")
+    shift, stride = window.arguments.get("shift", size), window.arguments.get("stride", 1)
+    if not (isinstance(size, int) and isinstance(shift, int) and isinstance(stride, int)) or keys is None:
+        return None
+    if not _only_batches(flat, inside, size, components) or any(one.nbytes is None for one in below.element):
+        return None
+    batches = [stage for stage in inside if traits(stage.op).stacks]
+    complete = window.arguments.get("drop_remainder") or all(one.arguments.get("drop_remainder") for one in batches)
+    return _Windows(window, flat, inside, size, shift, stride, keys, components) if complete else None
+
+
+def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, components: int) -> bool:
+    """Whether its function batches the components of a window, one window after the other, and does nothing else."""
+    row, function = traits(stage.op), stage.function
+    if not row.opens or row.parallel or function is None or function.ops != frozenset():
+        return False
+    batches = [one for one in inside if traits(one.op).stacks and one.arguments.get("batch_size") == size]
+    combined = [one for one in inside if traits(one.op).combines]
+    return len(inside) == len(batches) + len(combined) and (len(batches), len(combined)) == (components, components > 1)
+
+
+def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...] | None:
+    """Where the components of an element are, as far as a graph tells; None where they are deeper than one level."""
+    known = stage.keys or ()
+    if components == 1 and not any(known):
+        return ()
+    if not known or all(key.isdigit() for key in known):
+        return tuple(range(components))
+    return None if any("." in key for key in known) else known
+
+
+def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
+    # A spec's stages have the structure of its elements; those of a Python function are only known as a graph.
+    of_spec = found.window.written is not None
+    piece, keys = found.piece(many), found.keys if of_spec else tuple(range(found.components))
+    batch: Mapping[str, Any] = {"stages": [{"batch": {"batch_size": piece}}]}
+    sides = [{"on": key, **batch} for key in keys]
+    whole: Any = dict(zip(keys, sides, strict=True)) if keys and isinstance(keys[0], str) else sides
+    frame = {"frame_length": found.span, "frame_step": found.shift, "axis": 0}
+    calls: list[Mapping[str, Any]] = []
+    for on in [{"on": key} for key in keys] or [{}]:
+        calls.append({"tf.signal.frame": {**frame, **on}})
+        if found.stride > 1:
+            calls.append({"getitem": {"key": f":, ::{found.stride}", **on}})
+    return ReplaceStages(
+        (found.window.id, found.flat.id),
+        (
+            NewStage(found.window.op, {"size": piece, "shift": many * found.shift}),
+            NewStage(found.flat.op, {"source": {"zip": {"datasets": whole}}} if keys else batch),
+            NewStage("map", {"ops": calls}),
+            NewStage("unbatch"),
+        ),
+        f"make {{stage}} {piece} elements long, cut {many} out of each with tf.signal.frame",
+        flat=not of_spec,
+    )
+
+
+def _by_hand(found: _Windows, many: int) -> HandWritten:
+    """The same in Python."""
+    piece = found.piece(many)
+    return HandWritten(
+        (found.window.id, found.flat.id),
+        yaml="",
+        python="\n".join(
+            [
+                *_functions(found, piece),
+                f"dataset = dataset.window({piece}, shift={many * found.shift}).flat_map(piece)",
+                "dataset = dataset.map(windows).unbatch()",
+            ]
+        ),
+    )
+
+
+def _functions(found: _Windows, piece: int) -> Sequence[str]:
+    cut = f"tf.signal.frame(one, {found.span}, {found.shift}, axis=0)"
+    cut += f"[:, ::{found.stride}]" if found.stride > 1 else ""
+    if not found.keys:
+        return ("def piece(one):", f"    return one.batch({piece})", "def windows(one):", f"    return {cut}")
+    if isinstance(found.keys[0], str):
+        return (
+            "def piece(parts):",
+            f"    return tf.data.Dataset.zip({{key: one.batch({piece}) for key, one in parts.items()}})",
+            "def windows(parts):",
+            f"    return {{key: {cut} for key, one in parts.items()}}",
+        )
+    return (
+        "def piece(*parts):",
+        f"    return tf.data.Dataset.zip(tuple(one.batch({piece}) for one in parts))",
+        "def windows(*parts):",
+        f"    return tuple({cut} for one in parts)",
+    )

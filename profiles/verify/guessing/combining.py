@@ -1,0 +1,93 @@
+"""Edits that are made together: those that were kept, and those that only pay once others are made; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
+from pipeprof.profiles.advise.edits.overrides import flags_of
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.verify.alternatives import is_alternative
+from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
+
+COMBINED = "combined"
+"""The rule of a finding that is several edits together."""
+TITLE = "All of them together"
+NO_LOSS = 0.5
+"""Speed alone from which an edit may still pay together with another one: it may load the thread that sets the pace."""
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+_CLASSES = ("same", "order", "randomness", "values")
+
+
+def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding:
+    """Return a finding of all edits of several ones.
+
+    Args:
+        kept: The findings.
+        data: The spec's data, for a spec.
+    """
+    edits = [edit for finding in kept for edit in edits_of(finding)]
+    parsed = [edit for one in edits if (edit := from_document(one.model_dump())) is not None]
+    in_spec = [edit for edit in parsed if not isinstance(edit, SetEnvironment)]
+    return Finding(
+        rule=COMBINED,
+        title=TITLE,
+        family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
+        semantics=max((finding.semantics or "same" for finding in kept), key=_CLASSES.index),
+        edit=edits,
+        # Flags of one edit may set what those of another one set: they are made of all edits.
+        overrides=flags_of(data, in_spec) if data is not None else [],
+        change="; ".join(finding.change or finding.title for finding in kept),
+        status="unverified",
+    )
+
+
+def with_more(best: Finding, more: Finding, data: Mapping[str, Any] | None, *, count: int) -> Finding:
+    """Return a finding of the edits that helped most and of one that did not help alone.
+
+    Args:
+        best: What helped most.
+        more: The other one.
+        data: As for `together`.
+        count: Of the changes that the two have.
+    """
+    found = together([best, more], data)
+    found.title = f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together"
+    return found
+
+
+def fastest(findings: Iterable[Finding]) -> Finding | None:
+    """Return the finding that was kept for its speed with the largest gain; None where there is none."""
+    kept = [finding for finding in findings if finding.status == "kept" and finding.family == "speed"]
+    return max(kept, key=_speedup, default=None)
+
+
+def worth_another_try(profile: Profile, best: Finding, tried: Iterable[Finding]) -> list[Finding]:
+    """Return the edits that may pay once others are made, those at the stages with most work first.
+
+    One stage sets the pace: what makes another one faster is no gain until that one is faster. And what the graph
+    refused may fit the elements of the edited one.
+
+    Args:
+        profile: Of the run.
+        best: What helped most.
+        tried: Findings with edits that did not help alone.
+    """
+    shares = {stage.id: stage.share or 0.0 for stage in profile.stages or ()}
+    found = [
+        one for one in tried if (one.measured is None or _speedup(one) >= NO_LOSS) and not is_alternative(one, [best])
+    ]
+    return sorted(found, key=lambda finding: -shares.get(finding.stage or "", 0.0))
+
+
+def pays_more(found: Finding, best: Finding) -> bool:
+    """Whether edits together are faster than the best of them before, beyond the interval of what was measured."""
+    low = (found.measured or {}).get("low")
+    return found.status == "kept" and low is not None and low > SPEED_FLOOR * _speedup(best)
+
+
+def _speedup(finding: Finding) -> float:
+    return float((finding.measured or {}).get("speedup") or 0.0)

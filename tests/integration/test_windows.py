@@ -1,0 +1,156 @@
+"""Windows that are cut many at a time are the windows that were made one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from unit.advise.views import tensor
+from unit.advise.window_views import hit, windows
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, builder, load_arrays
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, VectoriseMap
+from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.profiles.advise.edits.overrides import flags_of
+from pipeprof.profiles.advise.rule import RuleHit
+
+ROWS = 700
+WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
+FLAT = np.arange(ROWS, dtype=np.int64)
+TEXT = np.array([f"row {number}" for number in range(ROWS)])
+
+Window = tuple[int, int, int]
+"""Size, shift and stride."""
+SHAPES: dict[str, Window] = {
+    "next to each other": (26, 1, 1),
+    "apart": (10, 10, 1),
+    "with gaps": (4, 9, 1),
+    "strided": (5, 2, 3),
+    "of one element": (1, 1, 1),
+}
+
+
+def one_by_one(rows: Any, window: Window, *, drop_first: bool) -> tf.data.Dataset:
+    """Windows as tutorials have them, of a tensor, a tuple or a dict."""
+    size, shift, stride = window
+    made = tf.data.Dataset.from_tensor_slices(rows).window(size, shift, stride, drop_remainder=drop_first)
+
+    def batch(part: tf.data.Dataset) -> tf.data.Dataset:
+        return part.batch(size, drop_remainder=not drop_first)
+
+    if isinstance(rows, dict):
+        return made.flat_map(lambda parts: tf.data.Dataset.zip({key: batch(part) for key, part in parts.items()}))
+    if isinstance(rows, tuple):
+        return made.flat_map(lambda *parts: tf.data.Dataset.zip(tuple(map(batch, parts))))
+    return made.flat_map(batch)
+
+
+def proposal(window: Window, count: int, keys: tuple[str, ...] | None = None, *, spec: bool = False) -> RuleHit:
+    """What the rule proposes, for so many components."""
+    size, shift, stride = window
+    arguments = {"size": size, "shift": shift, "stride": stride}
+    element = tuple(tensor("float32", 3) for _ in range(count))
+    written: dict[str, Any] | None = {} if spec else None
+    return hit(windows(element, arguments, {"batch_size": size}, keys, written, bytes_per_element=400_000.0))
+
+
+def plain(dataset: tf.data.Dataset) -> list[Any]:
+    return [tf.nest.map_structure(lambda part: np.asarray(part).tolist(), one) for one in dataset]
+
+
+@pytest.fixture(scope="module")
+def edited() -> Callable[..., tf.data.Dataset]:
+    building = builder(BuildContext(base_dir=Path()))
+
+    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
+        return apply_edits(dataset, edits, building=building)
+
+    return apply
+
+
+@pytest.mark.parametrize("drop_first", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_windows_are_the_same(name: str, drop_first: bool, edited: Callable[..., tf.data.Dataset]) -> None:
+    for rows in (WIDE, FLAT, TEXT, (WIDE, FLAT), {"x": WIDE, "y": FLAT}, WIDE[:30], WIDE[:3], WIDE[:1]):
+        many = len(rows) if isinstance(rows, dict | tuple) else 1
+        before = one_by_one(rows, SHAPES[name], drop_first=drop_first)
+        proposed = proposal(SHAPES[name], many, tuple(rows) if isinstance(rows, dict) else None)
+        after = edited(before, *proposed.edits)
+        assert plain(after) == plain(before)
+        scope: dict[str, Any] = {"tf": tf, "dataset": tf.data.Dataset.from_tensor_slices(rows)}
+        assert isinstance(proposed.by_hand, HandWritten)
+        exec(proposed.by_hand.python, scope)
+        assert plain(scope["dataset"]) == plain(before)
+
+
+def test_what_comes_after_them_stays(edited: Callable[..., tf.data.Dataset]) -> None:
+    before = one_by_one({"x": WIDE, "y": FLAT}, (26, 1, 1), drop_first=True).shuffle(50, seed=3).batch(8)
+    after = edited(before, *proposal((26, 1, 1), 2).edits)
+    assert list(after.element_spec) == ["x", "y"]
+    assert plain(after) == plain(before)
+
+
+def halves(part: Any) -> Any:
+    return part[:-1], part[-1]
+
+
+def test_a_map_after_them_can_take_whole_batches(edited: Callable[..., tf.data.Dataset]) -> None:
+    """Before, its elements had no fixed shape, as far as the graph told."""
+    before = one_by_one(WIDE, (26, 1, 1), drop_first=True).map(halves).batch(8)
+    batches = VectoriseMap("stages.2", "stages.3")
+    with pytest.raises(CannotEditError, match="may differ in shape"):
+        edited(before, batches)
+    after = edited(before, *proposal((26, 1, 1), 1).edits, batches)
+    assert plain(after) == plain(before)
+
+
+SPEC = """
+version: 1
+source: {from_tensor_slices: {tensors: TENSORS}}
+stages:
+  - window: {size: 5, shift: 2, stride: 3}
+  - flat_map: INSIDE
+  - batch: {batch_size: 4}
+"""
+BATCH = "stages: [{batch: {batch_size: 5, drop_remainder: true}}]"
+ARRAY = "{array: {shape: [300, 3], dtype: float32, seed: 1}}"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "inside", "keys"),
+    [
+        (ARRAY, f"{{{BATCH}}}", None),
+        (
+            f"{{x: {ARRAY}, y: {ARRAY}}}",
+            f"{{source: {{zip: {{datasets: {{x: {{on: x, {BATCH}}}, y: {{on: y, {BATCH}}}}}}}}}}}",
+            ("x", "y"),
+        ),
+        (
+            f"[{ARRAY}, {ARRAY}]",
+            f"{{source: {{zip: {{datasets: [{{on: 0, {BATCH}}}, {{on: 1, {BATCH}}}]}}}}}}",
+            ("0", "1"),
+        ),
+    ],
+)
+def test_a_spec_gives_the_same_windows(tensors: str, inside: str, keys: tuple[str, ...] | None, tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC.replace("TENSORS", tensors).replace("INSIDE", inside), encoding="utf-8")
+    loaded = load_spec(path)
+    proposed = proposal((5, 2, 3), len(keys or "1"), keys, spec=True)
+    flags = flags_of(loaded.data, proposed.edits)
+    assert flags
+    before, after = (built(load_spec(path, sets), tmp_path) for sets in ((), flags))
+    assert plain(after) == plain(before)
+
+
+def built(loaded: LoadedSpec, folder: Path) -> tf.data.Dataset:
+    context = BuildContext(folder)
+    load_arrays(loaded.spec, context)
+    return build(loaded.spec, context)
