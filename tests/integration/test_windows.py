@@ -21,7 +21,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.advise.rule import RuleHit
 
-ROWS = 700
+ROWS = 200
 WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
 FLAT = np.arange(ROWS, dtype=np.int64)
 TEXT = np.array([f"row {number}" for number in range(ROWS)])
