@@ -308,7 +308,7 @@ def fused(units: Units) -> Any:
     """A map that TensorFlow fuses with its batch, behind one that it does not."""
     return (
         numbers()
-        .map(units.stage("before", transcode_op(10_000), "UnicodeTranscode"), name="before")
+        .map(units.stage("before", transcode_op(16_000), "UnicodeTranscode"), name="before")
         .map(units.stage("fused", sort_op(40_000), "TopKV2"), num_parallel_calls=2, name="fused")
         .batch(BATCH, num_parallel_calls=2, name="batch")
     )

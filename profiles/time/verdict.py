@@ -22,7 +22,14 @@ from pipeprof.profiles.time.limits.start_up import describe_start_up
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
-from pipeprof.profiles.time.top_stage import MOST_FROM, label_groups, share_of_work, top_groups, unknown_stages
+from pipeprof.profiles.time.top_stage import (
+    MOST_FROM,
+    label_groups,
+    share_of_work,
+    stands_out,
+    top_groups,
+    unknown_stages,
+)
 from pipeprof.profiles.wording import (
     cores_text,
     free_pipeline_text,
@@ -307,7 +314,8 @@ def _owner(profile: Profile, steps: Steps) -> Stage | None:
     if top[0].share is None:
         return top[0].stage if top[0].stage.ops else None
     together = sum(group.share or 0.0 for group in top) if len(top) <= FEW else 0.0
-    return top[0].stage if top[0].share >= OWNER_FROM or together > MOST_FROM else None
+    named = top[0].share >= OWNER_FROM or together > MOST_FROM or stands_out(top, profile.stages)
+    return top[0].stage if named else None
 
 
 def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:

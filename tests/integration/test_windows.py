@@ -14,11 +14,12 @@ from unit.advise.window_views import hit, windows
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, builder, load_arrays
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, VectoriseMap
+from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise.edits.overrides import flags_of
+from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.advise.rule import RuleHit
 
 ROWS = 200
@@ -85,8 +86,7 @@ def test_the_windows_are_the_same(name: str, drop_first: bool, edited: Callable[
         after = edited(before, *proposed.edits)
         assert plain(after) == plain(before)
         scope: dict[str, Any] = {"tf": tf, "dataset": tf.data.Dataset.from_tensor_slices(rows)}
-        assert isinstance(proposed.by_hand, HandWritten)
-        exec(proposed.by_hand.python, scope)
+        exec(as_python(proposed.by_hand or proposed.edits[0]), scope)
         assert plain(scope["dataset"]) == plain(before)
 
 

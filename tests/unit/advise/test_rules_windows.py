@@ -68,6 +68,15 @@ def test_strides_are_taken_from_what_is_cut() -> None:
     ]
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_windows_that_share_nothing_are_batches(complete: bool) -> None:
+    one = hit(windows((tensor("string", None),), {"shift": 26}, {"drop_remainder": complete}))
+    whole = {"drop_remainder": True} if complete else {}
+    assert one.edits == (ReplaceStages(("stages.0", "stages.1"), (NewStage("batch", {"batch_size": 26, **whole}),)),)
+    assert one.title == "Replace windows with batches"
+    assert "windows that begin where the one before ends are batches" in one.recommendation
+
+
 def test_large_windows_are_cut_fewer_at_a_time() -> None:
     assert hit(windows(bytes_per_element=100_000.0)).evidence["windows_at_a_time"] == 40
 
@@ -77,7 +86,6 @@ def test_large_windows_are_cut_fewer_at_a_time() -> None:
     [
         pytest.param(windows(batch={"drop_remainder": False}, window={"drop_remainder": True}), id="dropped before"),
         pytest.param(windows(PAIR), id="two components"),
-        pytest.param(windows(window={"shift": 26}), id="windows that share nothing"),
     ],
 )
 def test_complete_windows_of_fixed_shape(view: PipelineView) -> None:

@@ -27,6 +27,7 @@ class _Windows:
         stride: Elements from one element of a window to the next.
         keys: Where the components of an element are, as far as a graph tells; none for a single tensor.
         components: Number of components.
+        complete: Whether windows at the end that are smaller are left out.
     """
 
     window: StageView
@@ -37,6 +38,12 @@ class _Windows:
     stride: int
     keys: tuple[str, ...] | tuple[int, ...]
     components: int
+    complete: bool
+
+    @property
+    def are_batches(self) -> bool:
+        """Whether each begins where the one before ends: then they are batches."""
+        return self.shift == self.size and self.stride == 1
 
     @property
     def span(self) -> int:
@@ -63,7 +70,8 @@ class WindowsOneByOne(Rule):
     reports_untried = False
     seen = (
         "window makes a dataset of each window, and a flat_map whose function only batches it makes one element of "
-        "that; the windows are complete, their elements have a fixed shape, and making them takes a part of the step."
+        "that, which takes a part of the step. Windows that overlap or leave gaps are complete, and their elements "
+        "have a fixed shape."
     )
     why = (
         "For each window a dataset is made, a function called and an iterator started: 40 to 100 µs, however few "
@@ -71,9 +79,10 @@ class WindowsOneByOne(Rule):
         "by one."
     )
     fix = (
-        "Make windows that are many times as large, which share their ends, and cut the small ones out of each with "
-        "tf.signal.frame in one call: the same windows in the same order. Where all elements are one array in memory, "
-        "a gather of whole batches by the windows' indices (tf.range and tf.gather) does it as well."
+        "Where each window begins at the end of the one before, windows are batches: use batch. Else make windows that "
+        "are many times as large, which share their ends, and cut the small ones out of each with tf.signal.frame in "
+        "one call: the same windows in the same order. Where all elements are one array in memory, a gather of whole "
+        "batches by the windows' indices (tf.range and tf.gather) does it as well."
     )
     ignore_when = "The windows are few and large: then the copies are the work, and the try shows no gain."
     thresholds = (
@@ -96,38 +105,44 @@ class WindowsOneByOne(Rule):
             if not nbytes or not count or took < self.threshold("time-share") * interval:
                 continue
             many = int(min(self.threshold("most-windows"), self.threshold("piece-bytes") / nbytes))
-            if many >= self.threshold("least-windows"):
+            if found.are_batches or many >= self.threshold("least-windows"):
                 yield self._hit(view, found, many, took, count)
 
     def _hit(self, view: PipelineView, found: _Windows, many: int, took: float, count: float) -> RuleHit:
-        saved = took * (1 - 1 / many) - count * self.threshold("cut-us") / 1000
-        text = f"{milliseconds(took)} for {significant(count)} windows, one piece for {many} of them"
+        each, cut = 1000 * took / count, self.threshold("cut-us")
+        left = min(each, cut if found.are_batches else max(cut, each / many))
+        text = f"{significant(count)} windows with {significant(left)} µs each instead of {significant(each)} µs"
+        words = (
+            f"Use batch instead of {found.window.label} and {found.flat.label}: windows that begin where the one "
+            "before ends are batches."
+            if found.are_batches
+            else f"Let {found.window.label} give {found.piece(many)} elements, which {many} windows cover, and cut "
+            "these out of it with tf.signal.frame: the same windows in the same order."
+        )
         return RuleHit(
             stage=found.flat.id,
             sentence=(
                 f"{found.window.label} makes a dataset of each window, and {found.flat.label} an element of that: "
-                f"{significant(1000 * took / count)} µs for each of {significant(count)} windows per batch, "
+                f"{significant(each)} µs for each of {significant(count)} windows per batch, "
                 f"{milliseconds(took)} of the {milliseconds(interval_ms(view) or 0.0)}."
             ),
-            recommendation=(
-                f"Let {found.window.label} give {found.piece(many)} elements, which {many} windows cover, and cut "
-                "these out of it with tf.signal.frame: the same windows in the same order."
-            ),
+            recommendation=words,
             evidence={
                 "windows_per_batch": count,
                 "windows_ms_per_batch": took,
                 "window_bytes": found.flat.element_bytes or 0.0,
-                "windows_at_a_time": many,
+                "windows_at_a_time": 1 if found.are_batches else many,
             },
-            edits=(_many_at_a_time(found, many),),
-            predicted=saving(view, text, max(0.0, saved), {stage.id for stage in found.stages}),
+            edits=(_batches(found) if found.are_batches else _many_at_a_time(found, many),),
+            predicted=saving(view, text, (each - left) * count / 1000, {stage.id for stage in found.stages}),
             covers=tuple(stage.id for stage in found.stages),
-            by_hand=_by_hand(found, many),
+            title="Replace windows with batches" if found.are_batches else None,
+            by_hand=None if found.are_batches else _by_hand(found, many),
         )
 
 
 def _windows(view: PipelineView, window: StageView) -> _Windows | None:
-    """The complete windows of fixed shape that a stage makes, and the next one batches; None for any other stage."""
+    """The windows that a stage makes and the next one batches; None for any other stage, and for those of any shape."""
     readers, below = view.readers(window), view.input_of(window)
     if not traits(window.op).windows or len(readers) != 1 or below is None or below.element is None:
         return None
@@ -137,11 +152,13 @@ def _windows(view: PipelineView, window: StageView) -> _Windows | None:
     shift, stride = window.arguments.get("shift", size), window.arguments.get("stride", 1)
     if not (isinstance(size, int) and isinstance(shift, int) and isinstance(stride, int)) or keys is None:
         return None
-    if not _only_batches(flat, inside, size, components) or any(one.nbytes is None for one in below.element):
+    if not _only_batches(flat, inside, size, components):
         return None
     batches = [stage for stage in inside if traits(stage.op).stacks]
     complete = window.arguments.get("drop_remainder") or all(one.arguments.get("drop_remainder") for one in batches)
-    return _Windows(window, flat, inside, size, shift, stride, keys, components) if complete else None
+    found = _Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
+    fixed = found.complete and all(one.nbytes is not None for one in below.element)
+    return found if fixed or found.are_batches else None
 
 
 def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, components: int) -> bool:
@@ -162,6 +179,12 @@ def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...
     if not known or all(key.isdigit() for key in known):
         return tuple(range(components))
     return None if any("." in key for key in known) else known
+
+
+def _batches(found: _Windows) -> ReplaceStages:
+    """A batch in place of the two stages."""
+    arguments = {"batch_size": found.size, **({"drop_remainder": True} if found.complete else {})}
+    return ReplaceStages((found.window.id, found.flat.id), (NewStage("batch", arguments),))
 
 
 def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
