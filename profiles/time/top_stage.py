@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"_?\d+$")
 
 
 OUTSTANDING = 2.0
-"""Times the mean work of all groups from which the largest one stands out, whatever its share."""
+"""Times the mean work of all groups from which one stands out, whatever its share."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float =
     return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
 
 
-def stands_out(top: Groups, stages: list[Stage] | None) -> bool:
-    """Whether one group alone has more of the work than any other, and much more than most.
+def stand_out(top: Groups, stages: list[Stage] | None) -> bool:
+    """Whether the groups with most of the work have much more of it than most.
 
     A pipeline of fifty stages may have none with a quarter of the work, and one that is worth a look all the same.
 
@@ -116,7 +116,7 @@ def stands_out(top: Groups, stages: list[Stage] | None) -> bool:
         stages: Of the profile.
     """
     shares = [group.share or 0.0 for group in _largest(stages or [], _cost)]
-    return len(top) == 1 and (top[0].share or 0.0) >= OUTSTANDING * sum(shares) / len(shares)
+    return min(group.share or 0.0 for group in top) >= OUTSTANDING * sum(shares) / len(shares)
 
 
 def top_cpu_groups(stages: list[Stage] | None) -> Groups:

@@ -26,7 +26,7 @@ from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
     label_groups,
     share_of_work,
-    stands_out,
+    stand_out,
     top_groups,
     unknown_stages,
 )
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 OWNER_FROM = 0.25
 """Share of the pipeline's work from which a stage is named for it alone."""
 FEW = 3
-"""Stages with about as much work that are named where they have most of it together."""
+"""Stages with about as much work that are named where they have most of it together, or stand out of many."""
 
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that preloaded batches must save, so that the two numbers need no explanation."""
@@ -313,8 +313,9 @@ def _owner(profile: Profile, steps: Steps) -> Stage | None:
         return None
     if top[0].share is None:
         return top[0].stage if top[0].stage.ops else None
-    together = sum(group.share or 0.0 for group in top) if len(top) <= FEW else 0.0
-    named = top[0].share >= OWNER_FROM or together > MOST_FROM or stands_out(top, profile.stages)
+    together = sum(group.share or 0.0 for group in top)
+    few = len(top) <= FEW and (together > MOST_FROM or stand_out(top, profile.stages))
+    named = top[0].share >= OWNER_FROM or few
     return top[0].stage if named else None
 
 

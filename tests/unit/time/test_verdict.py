@@ -122,14 +122,18 @@ def test_few_stages_with_about_as_much_work_are_named_where_they_have_most_of_it
     assert named("chunk", "tokenize", "normalize", "filter") == {}
 
 
-def test_of_many_stages_the_one_that_stands_out_is_named() -> None:
-    def named(largest: float) -> str | None:
-        others = [stage(f"stages.{place}", (1 - largest) / 10, f"other{place}x") for place in range(10)]
-        return details(steps=steps(), stages=[stage("stages.10", largest, "tokenize"), *others]).get("most work")
+def test_of_many_stages_those_that_stand_out_are_named() -> None:
+    def named(*largest: float) -> str | None:
+        left = 1 - sum(largest)
+        others = [stage(f"stages.{place}", left / 10, f"other{place}x") for place in range(10)]
+        top = [stage(f"stages.{place}", share, f"{'ab'[place - 10]}") for place, share in enumerate(largest, 10)]
+        return details(steps=steps(), stages=[*top, *others]).get("most work")
 
     # The mean of 11 stages is 9 %.
-    assert named(0.2) == "tokenize (map), 20 % of the pipeline's work"
+    assert named(0.2) == "a (map), 20 % of the pipeline's work"
     assert named(0.15) is None
+    assert named(0.2, 0.17) == "a (map) and b (map), 20 % and 17 % of the pipeline's work"
+    assert named(0.17, 0.14) is None
 
 
 def test_no_stage_is_the_verdicts_that_the_details_do_not_name() -> None:
