@@ -49,7 +49,7 @@ def with_length(text: str) -> tuple[str, int]:
 def letters_to_ids(record: dict[str, Any]) -> dict[str, Any]:
     """One number for each word, made of its letters and of marks around its vowels and after the others.
 
-    Costly enough to lead every other function of the mixture by far: else which is the largest changes with the machine.
+    Costly enough to lead every other function of the mixture by far, on any machine.
     """
     marked = tf.strings.regex_replace(tf.strings.lower(record["text"]), "([aeiou])", r"<\1>")
     marked = tf.strings.regex_replace(marked, "([b-df-hj-np-tv-z])", r"\1.")
