@@ -433,7 +433,9 @@ class _Verification:
         """Try what did not help alone together with what helped most: another stage may set the pace now."""
         kept = [finding for finding in self._profile.findings or () if finding.status == "kept"]
         best = combining.fastest(kept)
-        count = len(kept) - 1 if best is not None and best.rule == combining.COMBINED else 1
+        count = 1
+        if best is not None and best.rule == combining.COMBINED:
+            count = len(without_alternatives([finding for finding in kept if finding is not best]))
         for more in combining.worth_another_try(self._profile, best, self._no_help) if best is not None else ():
             if best is None or not trials.fits(PAIRS):
                 return

@@ -74,9 +74,9 @@ class WindowsOneByOne(Rule):
         "have a fixed shape."
     )
     why = (
-        "For each window a dataset is made, a function called and an iterator started: 40 to 100 µs, however few "
-        "elements the window has. Overlapping windows also copy each element as often as it is in one of them, one "
-        "by one."
+        "For each window a dataset is made, a function called and an iterator started: 59 µs for a window of 25 "
+        "numbers, 2 µs where 256 are cut at a time. Overlapping windows also copy each element as often as it is in "
+        "one of them, one by one."
     )
     fix = (
         "Where each window begins at the end of the one before, windows are batches: use batch. Else make windows that "
@@ -88,9 +88,9 @@ class WindowsOneByOne(Rule):
     thresholds = (
         Threshold("time-share", 0.2, "of the interval", "below it something else comes first", 0.1),
         Threshold("most-windows", 256, "windows", "cut out of one piece; more save less than 1 µs for each"),
-        Threshold("piece-bytes", 4e6, "bytes", "of the windows that are cut at a time, so that they stay in the cache"),
+        Threshold("piece-bytes", 4e6, "bytes", "of the windows that are cut at a time, which take memory in addition"),
         Threshold("least-windows", 8, "windows", "with fewer at a time there is little to share"),
-        Threshold("cut-us", 3, "µs", "for each window that is cut with 255 others and taken out of them"),
+        Threshold("cut-us", 2, "µs", "measured on TensorFlow 2.21: a window of 25 numbers, 256 at a time, batched"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
