@@ -25,6 +25,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_CALLS,
@@ -81,7 +82,12 @@ class Candidate:
 
 
 def candidates(
-    profile: Profile, kind: TargetKind, allowed: Collection[Semantics], *, for_memory: bool = False
+    profile: Profile,
+    kind: TargetKind,
+    allowed: Collection[Semantics],
+    *,
+    for_memory: bool = False,
+    longest_epoch: float = LONGEST_EPOCH,
 ) -> list[Candidate]:
     """Return what to try on a pipeline, most promising first.
 
@@ -90,10 +96,12 @@ def candidates(
         kind: Of the target.
         allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
+        longest_epoch: Seconds of an epoch up to which a cache is among them.
     """
+    guessed = guesses(profile, longest_epoch=longest_epoch)
     proposed = [
         candidate
-        for finding in (*(profile.findings or ()), *profile.proposals, *guesses(profile))
+        for finding in (*(profile.findings or ()), *profile.proposals, *guessed)
         if (candidate := _of_finding(finding)) is not None
     ]
     worth_it = _is_worth_it(profile)

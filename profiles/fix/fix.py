@@ -31,6 +31,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify.guessing.caching import longest_epoch
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.team import InterruptedVerificationError
 
@@ -171,6 +172,7 @@ class _Fixing:
                 budget=self._budget,
                 spent=measured_seconds(profile),
                 most=most,
+                profile=profile,
                 alone=alone,
                 fewer=self._pace_of,
                 end_at=self._end_at,
@@ -186,6 +188,7 @@ class _Fixing:
                 limit_bytes=self._settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
                 further=further,
+                longest_epoch=longest_epoch(self._budget),
             )
             try:
                 found = search.run()

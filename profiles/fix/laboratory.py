@@ -15,9 +15,10 @@ from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, ChangedFileErr
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
-from pipeprof.profiles.verify.plan import BLOCK_SECONDS, pace_of
+from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, pace_of
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
@@ -80,6 +81,7 @@ class Laboratory:
         budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
+        profile: Of the pipeline as it is.
         alone: Whether one process exists at a time.
         fewer: Makes the pace for fewer processes, where they take more memory than there is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
@@ -97,6 +99,7 @@ class Laboratory:
         budget: float,
         spent: float,
         most: int,
+        profile: Profile,
         alone: bool = False,
         fewer: Callable[[Mode], Pace] | None = None,
         end_at: float | None = None,
@@ -117,6 +120,8 @@ class Laboratory:
         self._end_at = end_at
         self._number = 0
         self._gain = 1.0
+        self._profile = profile
+        self._fill_seconds = 0.0
         self._base: Version | None = None
         self._races = Races(
             team,
@@ -137,12 +142,12 @@ class Laboratory:
     def proof_seconds(self) -> float:
         """Seconds of measuring that the proof at the end takes; fewer pairs prove a large gain in a small budget."""
         if self._pace.mode == "sequential":
-            return 4 * self._pace.warm.seconds + self._pace.round_seconds
+            return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + self._pace.round_seconds
         pairs = PAIRS if self._proof_of(PAIRS) <= PROOF_SHARE * self._budget else EARLY_PAIRS
         return self._proof_of(pairs)
 
     def _proof_of(self, pairs: int) -> float:
-        return 4 * self._pace.warm.seconds + self._pace.round_seconds * pairs / 2
+        return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + self._pace.round_seconds * pairs / 2
 
     @property
     def least_budget(self) -> int:
@@ -169,6 +174,8 @@ class Laboratory:
         many = f"{len(rivals)} change{'s' if len(rivals) > 1 else ''}"
         how = "one process at a time" if self._races.alone else "side by side"
         self._begin(f"race {self._number}: {many} {how}{best}")
+        # Where a cache was raced, the proof has to fill it as well.
+        self._fill_seconds = max((self._filling(version).seconds for _, version in rivals.values()), default=0.0)
         entered = {
             name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory)
             for name, (candidate, version) in rivals.items()
@@ -191,9 +198,11 @@ class Laboratory:
         self._races.rebase()
         self._base = None
         self._begin(f"looking at the best so far, {significant(self._gain)}×")
+        filled = self._filling(version).seconds
         settings = replace(
             self._settings,
             loaded=version.loaded,
+            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else None,
             seconds=min(LOOK_SECONDS, self._settings.seconds or LOOK_SECONDS),
             lock=False,
             cold=False,
@@ -247,7 +256,12 @@ class Laboratory:
 
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []
-        return self._jobs.workers(names, version.loaded, steps, version.environment)
+        fill = self._filling(version)
+        return self._jobs.workers(names, version.loaded, steps, version.environment, fill.steps)
+
+    def _filling(self, version: Version) -> Filling:
+        """The epoch in which a cache of a version fills."""
+        return filling(self._profile, [edit for step in version.steps for edit in step])
 
     def _baselines(self, base: Version) -> dict[str, Job]:
         return self._workers(BASELINES, base) if base.steps else self._jobs.as_it_is()
@@ -280,7 +294,7 @@ def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "altern
     warm = max(SHORTEST_WARM, WARM_SHARE * budget, 3 * pace.block.settle_seconds)
     return replace(
         pace,
-        block=replace(pace.block, seconds=seconds),
+        block=replace(pace.block, seconds=seconds, steps=min(pace.block.steps, BLOCK_STEPS)),
         warm=replace(pace.warm, seconds=min(pace.warm.seconds, warm)),
         round_seconds=4 * (seconds + pace.block.settle_seconds),
         shortest_block=shortest,

@@ -13,6 +13,7 @@ from pipeprof.profiles.fix.candidates import CLASSES, Candidate, candidates
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, saved_bytes
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Search:
         limit_bytes: Memory that the pipeline may take.
         short_of_memory: Memory is what it has too little of.
         further: Further changes to try on a pipeline, before all others.
+        longest_epoch: Seconds of an epoch up to which a cache is tried.
     """
 
     def __init__(
@@ -121,8 +123,10 @@ class Search:
         limit_bytes: int | None = None,
         short_of_memory: bool = False,
         further: Callable[[Profile], Sequence[Candidate]] = lambda _: (),
+        longest_epoch: float = LONGEST_EPOCH,
     ) -> None:
         self._further = further
+        self._longest_epoch = longest_epoch
         self._lab = lab
         self._kind: TargetKind = kind
         self._allowed = allowed
@@ -176,7 +180,7 @@ class Search:
 
     def _why_no_more(self) -> str:
         """Why nothing is left to try, in words, and what more could be allowed."""
-        every = candidates(self._profile, self._kind, CLASSES, for_memory=self._aim.memory)
+        every = self._candidates(CLASSES)
         further = [candidate for candidate in every if candidate.semantics not in self._allowed]
         if not further:
             return self._why_none_allowed()
@@ -199,9 +203,15 @@ class Search:
         over = self._limit is not None and self._peak is not None and self._peak > self._limit
         return Aim(self._limit, memory=over or self._short)
 
+    def _candidates(self, allowed: Collection[Semantics]) -> list[Candidate]:
+        """What to try on the best pipeline so far."""
+        return candidates(
+            self._profile, self._kind, allowed, for_memory=self._aim.memory, longest_epoch=self._longest_epoch
+        )
+
     def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
         group: dict[str, tuple[Candidate, Version]] = {}
-        listed = candidates(self._profile, self._kind, self._allowed, for_memory=self._aim.memory)
+        listed = self._candidates(self._allowed)
         for candidate in (*self._further(self._profile), *listed):
             if candidate.key in self._done:
                 continue

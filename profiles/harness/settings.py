@@ -35,6 +35,7 @@ class RunSettings:
         dispatch: How far the host runs ahead of the device.
         seconds: Length of the measurement.
         steps: Number of steps after which it ends earlier.
+        warmup_seconds: Length of the warm-up.
         seed: Seed of TensorFlow's random ops.
         cold: Drop the source files from the page cache first.
         timeout: Seconds without a step after which the pipeline is taken to hang.
@@ -52,6 +53,7 @@ class RunSettings:
     dispatch: Dispatch | None = None
     seconds: float | None = None
     steps: int | None = None
+    warmup_seconds: float | None = None
     seed: int | None = None
     cold: bool | None = None
     timeout: float | None = None
@@ -119,7 +121,7 @@ def plan(settings: RunSettings) -> Plan:
         dispatch=None if step.kind == "none" else "sync" if step.kind == "python" else dispatch,
         seconds=seconds,
         steps=steps,
-        warmup_seconds=measure.warmup_seconds,
+        warmup_seconds=settings.warmup_seconds if settings.warmup_seconds is not None else measure.warmup_seconds,
         seed=settings.seed if settings.seed is not None else measure.seed,
         cold=settings.cold if settings.cold is not None else measure.cold,
         timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,

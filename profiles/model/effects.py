@@ -215,9 +215,20 @@ def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | N
         return None
     if traits(moved.op).batches:
         return _batch_first(flow, edit.before, edit.stage, costs)
+    if traits(moved.op).repeats:
+        return _repeat_later(flow, moved, edit.before)
     if not traits(moved.op).drops:
         return None
     return _drop_first(flow, moved, edit.before)
+
+
+def _repeat_later(flow: Flow, moved: Part, before: str) -> Changed | None:
+    """A `repeat` after stages that give an element for each: theirs have an end where its input has one."""
+    source = flow.by_id.get(moved.reads[0]) if moved.reads else None
+    crossed = _between(flow, moved.id, before)
+    if not crossed or source is None:
+        return None
+    return Changed(flow.changed(*(replace(part, passes=source.passes) for part in crossed)))
 
 
 def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:

@@ -49,6 +49,7 @@ class TurnsJob:
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
+        warm_steps: Steps that a warm-up has at least, whatever they take: a cache fills in them.
     """
 
     edits: list[str] = field(default_factory=list)
@@ -60,6 +61,7 @@ class TurnsJob:
     times_stages: bool = False
     paced: bool = False
     hold_bytes: int = 0
+    warm_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class TurnRequest:
     """One turn.
 
     Attributes:
-        kind: ``warm`` runs until the step time has settled, at most for `seconds`; ``block`` measures; ``stages``
-            requests the graphs, with the model as it was in all blocks so far.
+        kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
+            warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
         seconds: Length of the measured part.
         steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.

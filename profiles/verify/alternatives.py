@@ -18,11 +18,10 @@ from pipeprof.pipelines.edits.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
-    from_document,
     stages_of,
 )
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.jobs import parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, SPEED_FLOOR
 
 PLACE = "place"
@@ -77,23 +76,19 @@ def _measured(finding: Finding, name: str) -> float:
     return float((finding.measured or {}).get(name) or 0.0)
 
 
-def _edits(finding: Finding) -> list[PipelineEdit]:
-    return [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
-
-
 def _replaced(finding: Finding) -> frozenset[str]:
-    return frozenset(name for edit in _edits(finding) if isinstance(edit, ReplaceStages) for name in edit.stages)
+    return frozenset(name for edit in parsed_edits(finding) if isinstance(edit, ReplaceStages) for name in edit.stages)
 
 
 def _touched(finding: Finding) -> frozenset[str]:
     """The stages that a finding's edits change, or insert others after."""
-    edits = _edits(finding)
+    edits = parsed_edits(finding)
     return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
 
 
 def _changed(finding: Finding) -> frozenset[tuple[str, str]]:
     """What a finding's edits change: a stage or ``""``, and its argument, its place, or an option."""
-    return frozenset(part for edit in _edits(finding) for part in _parts(edit))
+    return frozenset(part for edit in parsed_edits(finding) for part in _parts(edit))
 
 
 def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:

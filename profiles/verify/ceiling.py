@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.edits.edits import from_document, stages_of
+from pipeprof.pipelines.edits.edits import stages_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.verify.bound_advice import advice_for
 from pipeprof.profiles.verify.guessing.search import RULE
-from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.jobs import parsed_edits
 from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.judging.judge_edit import in_words
 from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python
@@ -45,8 +45,7 @@ _INSIDE = 3
 
 def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:
     """The stages that a finding is about: those that its edit replaces, else its own."""
-    edits = [edit for document in edits_of(finding) if (edit := from_document(document.model_dump())) is not None]
-    named = stages_of(edits) or {finding.stage}
+    named = stages_of(parsed_edits(finding)) or {finding.stage}
     wanted = {on_main_line(address) for address in named}
     return tuple(stage.id for stage in line if stage.id in wanted)
 

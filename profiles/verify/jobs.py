@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
@@ -151,8 +151,12 @@ class JobMaker:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
         return {name: self._job(self._settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
-    def edited(self, change: Change) -> dict[str, Job]:
+    def edited(self, change: Change, warm_steps: int = 0) -> dict[str, Job]:
         """The two workers of the pipeline with a change.
+
+        Args:
+            change: The change.
+            warm_steps: Steps of warm-up at least, in which a cache fills.
 
         Raises:
             PipeprofError: The change does not apply to the spec.
@@ -160,8 +164,14 @@ class JobMaker:
         environment = list(change.environment)
         if self._reload is not None:
             loaded = self._reload(change.flags)
-            return {name: self._job(loaded, TurnsJob(environment=environment)) for name in EDITED}
-        turns = TurnsJob(edits=list(change.edits), round_trip=bool(change.edits), environment=environment)
+            turns = TurnsJob(environment=environment, warm_steps=warm_steps)
+            return {name: self._job(loaded, turns) for name in EDITED}
+        turns = TurnsJob(
+            edits=list(change.edits),
+            round_trip=bool(change.edits),
+            environment=environment,
+            warm_steps=warm_steps,
+        )
         return {name: self._job(None, turns) for name in EDITED}
 
     def workers(
@@ -170,6 +180,7 @@ class JobMaker:
         loaded: LoadedSpec | None,
         steps: Sequence[Sequence[str]] = (),
         environment: Mapping[str, str] | None = None,
+        warm_steps: int = 0,
     ) -> dict[str, Job]:
         """Workers of one pipeline.
 
@@ -178,8 +189,13 @@ class JobMaker:
             loaded: The spec; None for a Python target.
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
             environment: Variables of the process.
+            warm_steps: Steps of warm-up at least, in which a cache fills.
         """
-        turns = TurnsJob(round_trip=loaded is None and not steps, environment=list((environment or {}).items()))
+        turns = TurnsJob(
+            round_trip=loaded is None and not steps,
+            environment=list((environment or {}).items()),
+            warm_steps=warm_steps,
+        )
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
         return dict.fromkeys(names, job)
 
@@ -227,6 +243,11 @@ def edits_of(finding: Finding) -> list[Edit]:
     if finding.edit is None:
         return []
     return list(finding.edit) if isinstance(finding.edit, list) else [finding.edit]
+
+
+def parsed_edits(finding: Finding) -> list[PipelineEdit]:
+    """The edits of a finding that are known here, in their order."""
+    return [edit for one in edits_of(finding) if (edit := from_document(one.model_dump())) is not None]
 
 
 def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:

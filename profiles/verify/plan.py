@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.document.measured import Device, Steps
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
@@ -18,6 +18,12 @@ BLOCK_STEPS = 8
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""
 FEWEST_STEPS = 3
+LONGEST_WHOLE_EPOCH = 1.5
+"""Seconds of an epoch up to which blocks are whole epochs."""
+RESTARTS_COUNT = 0.02
+"""Share of the time that restarts take from which blocks with one more or less of them differ by that alone."""
+LEAST_EPOCHS = 3
+"""In the measured run, from which on what an epoch takes is known where the graph does not tell."""
 SETTLE_SECONDS = 0.05
 """Of a block, not counted: threads have just been started again."""
 WARM_SECONDS = 3.0
@@ -160,8 +166,10 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     if not alone and steps * interval > LONG_BLOCK:
         steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
     shortest = PROCESS_SECONDS if alone else BLOCK_SECONDS
-    seconds = max(shortest, steps * interval)
-    settle = max(SETTLE_SECONDS, interval)
+    seconds, settle = max(shortest, steps * interval), max(SETTLE_SECONDS, interval)
+    if (epochs := _whole_epochs(profile.steps, seconds)) is not None:
+        # A restart in steps that are not counted would be missing.
+        seconds, steps, settle = *epochs, 0.0
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
     made = seconds_to_make(profile)
     starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
@@ -174,6 +182,18 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         mode=mode,
         shortest_block=shortest,
     )
+
+
+def _whole_epochs(run: Steps | None, seconds: float) -> tuple[float, int] | None:
+    """Seconds and steps of whole epochs, where short ones start with a pause that counts; so many seconds at least."""
+    if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
+        return None
+    epoch = run.count / run.epochs
+    epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
+    if not 0 < epoch_seconds <= LONGEST_WHOLE_EPOCH:
+        return None
+    many = math.ceil(seconds / epoch_seconds)
+    return many * epoch_seconds, round(many * epoch)
 
 
 LONG_TO_MAKE = 5.0
@@ -231,12 +251,15 @@ def to_try(profile: Profile) -> list[Finding]:
     return by_worth(profile, [finding for finding in profile.findings or () if finding.status == "unverified"])
 
 
-def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int) -> str | None:
-    """Return why an edit does not fit into the time left, in words; ``None`` where it does."""
-    needed = pace.seconds_of(pairs, first=first)
+def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int, further: float = 0.0) -> str | None:
+    """Return why an edit, with the further seconds that it needs, does not fit into the time left, in words.
+
+    ``None`` where it does.
+    """
+    needed = pace.seconds_of(pairs, first=first) + further
     if needed <= left:
         return None
-    total = pace.seconds_of(pairs, first=True) / OVER_BUDGET
+    total = (pace.seconds_of(pairs, first=True) + further) / OVER_BUDGET
     if total <= budget:
         return f"the budget of {budget:.0f} s was used up"
     return f"does not fit into the budget of {budget:.0f} s: --budget {math.ceil(total)}"

@@ -126,12 +126,15 @@ class Trials:
         """Seconds that are left."""
         return self._until - self._clock()
 
-    def too_long(self, budget: float) -> str | None:
-        """Return why another trial does not fit into the time left, in words; None where it does."""
+    def too_long(self, budget: float, further: float = 0.0) -> str | None:
+        """Return why another trial, and the further seconds that it needs, do not fit into the time left, in words.
+
+        None where they do.
+        """
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
         least = self._pace.least_pairs(EARLY_PAIRS if first else PAIRS)
-        return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least)
+        return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least, further=further)
 
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
         """Whether so many pairs of another trial fit into the time left, less the seconds that are reserved."""
@@ -158,7 +161,7 @@ class Trials:
             edited: Jobs of its two workers.
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
-            reserved: Seconds that it leaves for others.
+            reserved: Seconds that it leaves for others, unless it is about to be kept.
             other: A mode of dispatch in which a kept one is measured as well, by the same processes; None for none.
 
         Raises:
@@ -174,7 +177,8 @@ class Trials:
                 self._report(judgement)
                 if judgement.settled:
                     break
-                if self.left() < self._round_seconds() + reserved or evidence.left_out >= MOST_LEFT_OUT:
+                kept_back = 0.0 if judgement.is_promising else reserved
+                if self.left() < self._round_seconds() + kept_back or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     break
             if other is not None and judgement is not None and judgement.status == "kept":

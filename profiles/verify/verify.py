@@ -23,8 +23,9 @@ from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import enough_alone, is_alternative, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.guessing import combining
+from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import JobMaker
+from pipeprof.profiles.verify.jobs import JobMaker, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.price import too_dear
@@ -83,7 +84,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     signals: Signals,
 ) -> None:
     findings = plans.to_try(profile)
-    guessed = guesses(profile, _data_of(settings), profile.host.memory_limit_bytes)
+    guessed = guesses(profile, _data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
@@ -277,14 +278,15 @@ class _Verification:
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             self._bound(trials, finding, stages, f"not tried: {reason}; ")
             return
-        reason = reason or self._changed() or trials.too_long(self._budget)
+        fill = filling(self._profile, parsed_edits(finding))
+        reason = reason or self._changed() or trials.too_long(self._budget, 2 * fill.seconds)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
         # What only the process has is compared without a copy of the graph, which not every pipeline allows.
         self._compare_with(trials, "as-it-is" if change.flags or change.edits else "untouched")
         try:
-            jobs = self._jobs.edited(change)
+            jobs = self._jobs.edited(change, fill.steps)
         except PipeprofError as error:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
@@ -395,6 +397,9 @@ class _Verification:
                 continue
             if not trials.fits(EARLY_PAIRS, self._reserved()):
                 break
+            filled = 2 * filling(self._profile, parsed_edits(finding)).seconds
+            if not trials.fits(EARLY_PAIRS, self._reserved() + filled):
+                continue
             self._try(trials, finding, reserves=True)
             if finding.status == "kept":
                 kept.append(finding)
@@ -447,11 +452,11 @@ class _Verification:
 
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
-        change = self._jobs.change_of(together)
-        if change is None:
+        change, fill = self._jobs.change_of(together), filling(self._profile, parsed_edits(together))
+        if change is None or not trials.fits(PAIRS, 2 * fill.seconds):
             return
         try:
-            jobs = self._jobs.edited(change)
+            jobs = self._jobs.edited(change, fill.steps)
         except PipeprofError:
             return
         self._compare_with(trials, "as-it-is")

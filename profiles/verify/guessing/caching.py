@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.stages import on_main_line, runs_python
+from pipeprof.profiles.verify.plan import LEAST_EPOCHS
+from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python
 
-LEAST_EPOCHS = 3
-"""In the measured run, from which on the pipeline repeats its data."""
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
+EPOCH_SHARE = 0.1
+"""Of the budget that an epoch may take: both processes of a trial go through a whole one before they are measured."""
+BEYOND_EPOCH = 1.1
+"""Warm-up of a pipeline with a cache, in epochs: what was counted of an epoch may lack some elements."""
 CACHE_SHARE = 0.25
 """Of the memory limit that the caches of a trial may take."""
 
@@ -35,25 +38,67 @@ class CachePoint:
         edits: What to insert after it.
         shuffle: Buffer of the shuffle that comes after the cache; None where one is there, or none is needed.
         semantics: What the cache changes of the data.
+        repeat: The stage that repeats the elements before the cache, which then does so after it; None without one.
     """
 
     stage: Stage
     edits: tuple[PipelineEdit, ...]
     shuffle: int | None
     semantics: Semantics
+    repeat: Stage | None = None
 
 
-def cache_point(profile: Profile, line: Sequence[Stage], place: int, limit: int | None) -> CachePoint | None:
+@dataclass(frozen=True)
+class Filling:
+    """What a pipeline with a cache does before it reads the cache.
+
+    Attributes:
+        steps: Of the epoch in which it fills; 0 where there is no cache to fill.
+        seconds: Of that epoch, as long as the pipeline takes without a cache.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+
+
+def longest_epoch(budget: float) -> float:
+    """Seconds of an epoch up to which a cache is tried, of the seconds that all tries may take."""
+    return max(LONGEST_EPOCH, EPOCH_SHARE * budget)
+
+
+def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
+    """Return the epoch in which a cache fills, where edits insert one.
+
+    Args:
+        profile: Of a complete run.
+        edits: Of a finding, or several steps of a search.
+    """
+    inserts = any(isinstance(edit, InsertStage) and traits(edit.op).stores for edit in edits)
+    steps = profile.steps
+    if steps is None or not inserts:
+        return Filling()
+    passes = max((_epochs(stage, steps) for stage in main_line(profile)), default=0.0)
+    if not passes:
+        return Filling()
+    longest = steps.count / passes
+    return Filling(math.ceil(BEYOND_EPOCH * longest), longest * (steps.interval_ms.mean or 0.0) / 1e3)
+
+
+def cache_point(
+    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float = LONGEST_EPOCH
+) -> CachePoint | None:
     """Return where to keep what a stage makes, as late as possible; None where that is not finite, short and constant.
 
     A trial measures epochs that read the cache: the first one must be over when it begins. Where elements were shuffled
-    before, they are shuffled after the cache instead, so that no epoch has the order of another one.
+    before, they are shuffled after the cache instead, so that no epoch has the order of another one. Where they were
+    repeated before, they are repeated after it: else it would grow without end.
 
     Args:
         profile: Of a complete run.
         line: Its main line.
         place: Of the stage on it.
         limit: Memory limit in bytes; None for none.
+        longest: Seconds of an epoch that a trial can wait for.
     """
     steps = profile.steps
     if steps is None or any(traits(one.op).stores for one in line):
@@ -62,22 +107,36 @@ def cache_point(profile: Profile, line: Sequence[Stage], place: int, limit: int 
     shuffled = any(_shuffles(one) for one in before)
     own = {stage.id for stage in line}
     inside = any(_shuffles(one) and one.id not in own for one in before)
-    if inside or any(_differs(one) or (shuffled and _depends_on_order(one)) for one in before):
+    repeat = _repeat_to_move(line, place)
+    rest = [one for one in before if one is not repeat]
+    if inside or any(_differs(one) or (shuffled and _depends_on_order(one)) for one in rest):
         return None
     last = place
-    for number in _following(line, place, shuffled=shuffled):
-        if _fits(line[number], steps, limit):
+    # A batch may end with the last element of an epoch, and one after a `repeat` does not.
+    for number in _following(line, place, stacks=not shuffled and repeat is None):
+        if _fits(line, number, steps, limit, longest):
             last = number
     stage = line[last]
-    if last == place and not _fits(stage, steps, limit):
+    if last == place and not _fits(line, place, steps, limit, longest):
         return None
-    cache = InsertStage("cache", {}, stage.id)
+    moved = (MoveStage(repeat.id, repeat.op, line[last + 1].id),) if repeat is not None else ()
+    edits: tuple[PipelineEdit, ...] = (*moved, InsertStage("cache", {}, stage.id))
     if not shuffled:
-        return CachePoint(stage, (cache,), None, "same")
-    count = _count(stage, steps) or 1
+        return CachePoint(stage, edits, None, "same", repeat)
+    count = _pass(line, last, steps)[0] or 1
     if _is_shuffled_later(line[last + 1 :], count):
-        return CachePoint(stage, (cache,), None, "order")
-    return CachePoint(stage, (cache, InsertStage("shuffle", {"buffer_size": count}, stage.id)), count, "order")
+        return CachePoint(stage, edits, None, "order", repeat)
+    again = InsertStage("shuffle", {"buffer_size": count}, stage.id)
+    return CachePoint(stage, (*edits, again), count, "order", repeat)
+
+
+def _repeat_to_move(line: Sequence[Stage], place: int) -> Stage | None:
+    """The stage before another one that repeats the elements, if it can do so after it as well."""
+    repeats = [number for number in range(place) if traits(line[number].op).repeats]
+    if len(repeats) != 1 or place + 1 == len(line):
+        return None
+    rows = [traits(stage.op) for stage in line[repeats[0] + 1 : place + 1]]
+    return line[repeats[0]] if all(row.maps or row.prefetches or row.shuffles for row in rows) else None
 
 
 def _up_to(profile: Profile, line: Sequence[Stage], place: int) -> list[Stage]:
@@ -113,12 +172,12 @@ def _depends_on_order(stage: Stage) -> bool:
     return (row.regroups and not row.opens) or (row.drops and row.by_position) or not alone
 
 
-def _following(line: Sequence[Stage], place: int, *, shuffled: bool) -> Iterator[int]:
+def _following(line: Sequence[Stage], place: int, *, stacks: bool) -> Iterator[int]:
     """Places behind a stage whose elements are the same in each epoch as well, without a shuffle in between."""
     for number in range(place + 1, len(line)):
         stage, row = line[number], traits(line[number].op)
         maps = row.maps and stage.random is False and not runs_python(stage)
-        if maps or (row.stacks and not shuffled):
+        if maps or (row.stacks and stacks):
             yield number
         elif not row.prefetches:
             return
@@ -134,22 +193,35 @@ def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:
     return False
 
 
-def _fits(stage: Stage, steps: Steps, limit: int | None) -> bool:
+def _fits(line: Sequence[Stage], place: int, steps: Steps, limit: int | None, longest: float) -> bool:
     """Whether an epoch of what a stage gives is short, and small enough."""
-    count, size, epochs = _count(stage, steps), stage.bytes_per_element, _epochs(stage, steps)
-    if not count or not size or epochs < LEAST_EPOCHS:
+    size = line[place].bytes_per_element
+    count, epochs = _pass(line, place, steps)
+    if not count or not size or not epochs:
         return False
-    if steps.count * steps.interval_ms.mean / 1e3 / epochs > LONGEST_EPOCH:
+    if steps.count * (steps.interval_ms.mean or 0.0) / 1e3 / epochs > longest:
         return False
     # Two processes of a trial hold it, in addition to their pipelines.
     return limit is None or 2 * count * size <= CACHE_SHARE * limit
 
 
+def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, float]:
+    """Elements of one pass over the data at a stage, and passes in the measured window."""
+    stage, repeat = line[place], _repeat_to_move(line, place)
+    if repeat is None:
+        return _count(stage, steps), _epochs(stage, steps)
+    count = _count(line[line.index(repeat) - 1], steps)
+    return count, (stage.elements or 0.0) / count if count else 0.0
+
+
 def _epochs(stage: Stage, steps: Steps) -> float:
-    """Passes over a stage's elements in the measured window, whether the loop or the pipeline repeats them."""
+    """Passes over a stage's elements in the measured window, whether the loop or the pipeline repeats them.
+
+    Part of a pass, where the elements of a whole one are known.
+    """
     if steps.epochs >= LEAST_EPOCHS or not stage.cardinality or stage.cardinality < 0:
         return float(steps.epochs)
-    return (stage.elements or 0) / stage.cardinality
+    return (stage.elements or 0.0) / stage.cardinality
 
 
 def _count(stage: Stage, steps: Steps) -> int | None:

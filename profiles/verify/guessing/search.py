@@ -5,8 +5,9 @@ They are guesses. None of them is reported unless it was measured to help.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
@@ -28,7 +29,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.guessing.caching import cache_point
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_OPTION,
@@ -61,13 +62,19 @@ class _Guess:
     """Where a measurement shows it, and not the model."""
 
 
-def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Finding]:
+def guesses(
+    profile: Profile,
+    data: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    longest_epoch: float = LONGEST_EPOCH,
+) -> list[Finding]:
     """Return what to try at the stages that set the pace, most promising first; nothing that a finding proposes.
 
     Args:
         profile: Of a complete run, with its verdict and findings.
         data: The spec's data, for a spec.
         limit: Memory limit in bytes; None for none.
+        longest_epoch: Seconds of an epoch up to which a cache is proposed.
     """
     if not pays(profile):
         return []
@@ -78,7 +85,8 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     is_spec = profile.target.kind == "spec"
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
-    for guess in (*_together(profile), *_less_at_a_time(profile), *_at_the_bottleneck(profile, data, limit)):
+    caches = partial(_cached, profile, limit=limit, longest=longest_epoch)
+    for guess in (*_together(profile), *_less_at_a_time(profile), *_at_the_bottleneck(profile, data, caches)):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
         if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
@@ -103,7 +111,11 @@ def guesses(profile: Profile, data: Mapping[str, Any] | None = None, limit: int 
     return found
 
 
-def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, limit: int | None) -> Iterator[_Guess]:
+def _at_the_bottleneck(
+    profile: Profile,
+    data: Mapping[str, Any] | None,
+    caches: Callable[[Sequence[Stage], int], Iterable[_Guess]],
+) -> Iterator[_Guess]:
     """What fits the stage with most of the work."""
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
@@ -116,7 +128,7 @@ def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, limit: 
     for guess in (
         *_inside(line[place], inside),
         *_guesses(line, place, data),
-        *_cached(profile, line, place, limit),
+        *caches(line, place),
         *_elsewhere(line, place),
     ):
         yield replace(guess, at=guess.at or line[place].id)
@@ -300,18 +312,23 @@ def _moves_over(stage: Stage) -> bool:
     return row.by_position and row.passes and not (row.prefetches or row.repeats or row.stores)
 
 
-def _cached(profile: Profile, line: Sequence[Stage], place: int, limit: int | None) -> Iterator[_Guess]:
-    """A cache of what a stage gives, or a later one; with a shuffle after it where there was one before."""
-    point = cache_point(profile, line, place, limit)
+def _cached(
+    profile: Profile, line: Sequence[Stage], place: int, *, limit: int | None, longest: float
+) -> Iterator[_Guess]:
+    """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it."""
+    point = cache_point(profile, line, place, limit, longest)
     if point is None:
         return
     name, again = stage_name(point.stage), f"shuffle(buffer_size={point.shuffle})"
     what = "cache()" if point.shuffle is None else f"cache() and {again}"
+    moved, shuffled = "", "" if point.shuffle is None else f".shuffle({point.shuffle})"
+    if point.repeat is not None:
+        moved = f", move {stage_name(point.repeat)} after {'it' if point.shuffle is None else 'them'}"
     yield _Guess(
         f"Cache what {name} gives",
-        f"insert {what} after {name}: gains from the second epoch on",
+        f"insert {what} after {name}{moved}: gains from the second epoch on",
         point.edits,
-        f"dataset = dataset.cache(){'' if point.shuffle is None else f'.shuffle({point.shuffle})'}",
+        f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if point.repeat is not None else ''}",
         point.semantics,
         point.stage.id,
     )

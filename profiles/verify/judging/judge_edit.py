@@ -57,6 +57,11 @@ class Judgement:
     data: DataCheck | None
     settled: bool
 
+    @property
+    def is_promising(self) -> bool:
+        """Whether it is a gain by the pairs so far, of which there are not enough yet."""
+        return self.speedup is not None and self.speedup.pairs < PAIRS and self.speedup.low > SPEED_FLOOR
+
 
 class _Judged(Protocol):
     """The judgement with what is common to all of one edit."""

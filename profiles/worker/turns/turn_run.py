@@ -225,13 +225,15 @@ class TurnRun(JobRun):
             self._channel.send(Graphs(unread, unread, self._models.segments()))
 
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
-        """Run until the step time has settled."""
+        """Run until the step time has settled, and what has to fill is full."""
         rule = WarmUp()
         statistics = StepStatistics(self._floor)
         settled = False
 
         def finished(looked: Looked) -> str | None:
             nonlocal settled
+            if statistics.count < self._turns.warm_steps:
+                return None
             if looked.median_ms is not None:
                 # A paced feed has no iterator of TensorFlow's own.
                 parameters = self._models.parameters(self.feed) if self._paced is None else None

@@ -57,6 +57,7 @@ def test_nothing_is_measured_of_a_file_that_has_changed_and_what_was_found_is_sa
         budget=60.0,
         spent=4.0,
         most=4,
+        profile=profile,
         save=lambda: saved.append(measurement),
     )
     path.write_text("version: 1\nsource: {range: {stop: 10}}\n")

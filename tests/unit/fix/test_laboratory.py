@@ -17,7 +17,7 @@ def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
     team = SimpleNamespace(measured=0.0, end=lambda *_names: None)
     jobs = SimpleNamespace(timeout=60.0, changed_file=lambda: None)
     spent = min(4.0, 0.1 * budget)
-    return Laboratory(team, pace, jobs, None, None, budget=budget, spent=spent, most=4, **options)  # type: ignore[arg-type]
+    return Laboratory(team, pace, jobs, None, None, budget=budget, spent=spent, most=4, profile=profile, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.guessing.caching import CachePoint, cache_point
+from pipeprof.profiles.verify.guessing.caching import CachePoint, Filling, cache_point, filling, longest_epoch
 
 Recorded = Callable[[str], Profile]
 
@@ -21,8 +22,22 @@ def point(
     changes: dict[str, dict[str, Any]] | None = None,
     epochs: int = 20,
     inside: Sequence[Stage] = (),
+    budget: float = 0.0,
 ) -> CachePoint | None:
     """The cache of a run of 20 epochs of half a second: 1,000 elements of 1 kB in 31 batches."""
+    found = run_of(recorded, *ops, epochs=epochs, changes=changes, inside=inside)
+    line = [stage for stage in found.stages or () if stage.id == "source" or stage.id.count(".") == 1]
+    place = next(number for number, stage in enumerate(line) if stage.id == at)
+    return cache_point(found, line, place, None, longest_epoch(budget))
+
+
+def run_of(
+    recorded: Recorded,
+    *ops: str,
+    epochs: int,
+    changes: dict[str, dict[str, Any]] | None = None,
+    inside: Sequence[Stage] = (),
+) -> Profile:
     found = recorded("input-bound").model_copy(deep=True)
     assert found.steps is not None
     found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = epochs, 1000, 10.0
@@ -33,8 +48,7 @@ def point(
         known["random"] = False if op in {"map", "interleave", "filter", "scan"} else None
         stages.append(Stage(id=address, origin="written", op=op, **{**known, **(changes or {}).get(address, {})}))
     found.stages = [*stages, *inside]
-    place = next(number for number, stage in enumerate(stages) if stage.id == at)
-    return cache_point(found, stages, place, None)
+    return found
 
 
 def inserted(found: CachePoint | None) -> list[tuple[str, str]]:
@@ -75,6 +89,45 @@ def test_shuffled_names_of_files_count_as_a_shuffle(recorded: Recorded) -> None:
     names = {"source": {"tf_op": "ShuffleDatasetV3"}}
     found = point(recorded, "list_files", "map", "batch", at="stages.0", changes=names)
     assert inserted(found) == [("cache", "stages.0"), ("shuffle", "stages.0")]
+
+
+@pytest.mark.parametrize(
+    ("ops", "at", "semantics", "edits"),
+    [
+        (("range", "repeat", "map", "batch", "map"), "stages.1", "same", [("cache", "stages.1")]),
+        (("range", "repeat", "map", "map", "batch"), "stages.1", "same", [("cache", "stages.2")]),
+        (
+            ("range", "shuffle", "repeat", "map", "batch"),
+            "stages.2",
+            "order",
+            [("cache", "stages.2"), ("shuffle", "stages.2")],
+        ),
+        (
+            ("range", "repeat", "shuffle", "map", "batch"),
+            "stages.2",
+            "order",
+            [("cache", "stages.2"), ("shuffle", "stages.2")],
+        ),
+    ],
+)
+def test_what_was_repeated_before_the_cache_is_repeated_after_it(
+    recorded: Recorded, ops: tuple[str, ...], at: str, semantics: str, edits: list[tuple[str, str]]
+) -> None:
+    endless = {f"stages.{number}": {"cardinality": -1} for number in range(ops.index("repeat") - 1, 4)}
+    found = point(recorded, *ops, at=at, epochs=0, changes=endless)
+    assert found is not None
+    repeat = f"stages.{ops.index('repeat') - 1}"
+    assert found.edits[0] == MoveStage(repeat, "repeat", f"stages.{int(found.stage.id[-1]) + 1}")
+    assert [(edit.op, edit.after) for edit in found.edits[1:] if isinstance(edit, InsertStage)] == edits
+    assert (found.semantics, found.shuffle) == (semantics, 1000 if semantics == "order" else None)
+
+
+@pytest.mark.parametrize("ops", [("repeat", "repeat", "map"), ("repeat", "filter", "map"), ("batch", "repeat", "map")])
+def test_a_repeat_stays_where_moving_it_would_change_more(recorded: Recorded, ops: tuple[str, ...]) -> None:
+    endless = {f"stages.{number}": {"cardinality": -1} for number in range(ops.index("repeat"), 4)}
+    known = {"stages.0": {"cardinality": 32, "elements": 640}} if ops[0] == "batch" else {}
+    found = point(recorded, "range", *ops, "batch", at="stages.2", epochs=0, changes={**endless, **known})
+    assert (found is not None) is (ops[0] == "batch")
 
 
 @pytest.mark.parametrize(
@@ -128,3 +181,26 @@ def test_a_pipeline_that_repeats_itself_has_epochs_too(recorded: Recorded) -> No
     assert inserted(point(recorded, "range", "map", "repeat", at="stages.0", epochs=0)) == [("cache", "stages.0")]
     few = {"stages.0": {"elements": 2_999}}
     assert point(recorded, "range", "map", "repeat", at="stages.0", epochs=0, changes=few) is None
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [(5.0, 1.5), (20.0, 2.0), (60.0, 6.0)])
+def test_longer_epochs_are_cached_where_there_is_time_for_them(
+    recorded: Recorded, budget: float, seconds: float
+) -> None:
+    """An epoch of as many elements as pass in so many of the 10 seconds of the run."""
+    assert longest_epoch(budget) == pytest.approx(seconds)
+    passed = {"stages.0": {"cardinality": 100_000, "elements": round(1_000_000 / seconds)}}
+    kept = point(recorded, "range", "map", "repeat", at="stages.0", epochs=0, changes=passed, budget=budget)
+    assert inserted(kept) == [("cache", "stages.0")]
+    slower = {"stages.0": {"cardinality": 100_000, "elements": round(990_000 / seconds)}}
+    assert point(recorded, "range", "map", "repeat", at="stages.0", epochs=0, changes=slower, budget=budget) is None
+
+
+def test_a_cache_is_full_before_it_is_measured(recorded: Recorded) -> None:
+    passed = {"source": {"elements": 4_000}, "stages.0": {"elements": 4_000}, "stages.1": {"cardinality": -1}}
+    found = run_of(recorded, "range", "map", "repeat", epochs=0, changes=passed)
+    cache, ahead = (InsertStage(op, {}, "stages.0") for op in ("cache", "prefetch"))
+    assert filling(found, [ahead, cache]) == Filling(275, 2.5)
+    assert filling(found, [ahead]) == filling(found, []) == Filling()
+    endless = {"source": {"cardinality": -1}, "stages.0": {"cardinality": -1}}
+    assert filling(run_of(recorded, "range", "map", epochs=0, changes=endless), [cache]) == Filling()

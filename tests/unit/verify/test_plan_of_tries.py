@@ -31,6 +31,30 @@ def test_a_block_has_its_seconds_and_its_steps(recorded: Recorded) -> None:
     assert whole == pytest.approx(WORKERS * (block + 0.1))
 
 
+@pytest.mark.parametrize(
+    ("epochs", "share", "block"),
+    [
+        (40, 0.20, (0.5, 50, 0.0)),
+        (10, 0.20, (1.0, 100, 0.0)),
+        (7, 0.02, (10 / 7, 143, 0.0)),
+        # Longer epochs, fewer of them, or restarts that take no time: seconds and steps as usual.
+        (6, 0.20, (0.35, 8, 0.05)),
+        (2, 0.20, (0.35, 8, 0.05)),
+        (40, 0.01, (0.35, 8, 0.05)),
+    ],
+)
+def test_where_restarts_count_a_block_is_whole_epochs(
+    recorded: Recorded, epochs: int, share: float, block: tuple[float, int, float]
+) -> None:
+    """A run of 1,000 steps of 10 ms: with a restart more or less, two blocks of a pipeline differ by that alone."""
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.count, found.steps.interval_ms.mean = 1000, 10.0
+    found.steps.epochs, found.steps.restart_share = epochs, share
+    turn = pace_of(found, 60.0, 2.0).block
+    assert (turn.seconds, turn.steps, turn.settle_seconds) == (pytest.approx(block[0]), *block[1:])
+
+
 def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Recorded) -> None:
     pace = pace_of(recorded("input-bound"), 5.0, 2.0)
     reason = too_long(pace, 5.0 * OVER_BUDGET, 5.0, first=True, pairs=12)

@@ -225,10 +225,25 @@ def test_short_epochs_are_cached_where_that_fits(recorded: Recorded) -> None:
     assert "cache" not in inserts(repeating(recorded), 7_999_999)
     found = repeating(recorded)
     assert found.steps is not None
-    found.steps.epochs = 2
+    found.steps.interval_ms.mean = 31.0
     assert "cache" not in inserts(found)
-    found.steps.epochs, found.steps.interval_ms.mean = 20, 31.0
-    assert "cache" not in inserts(found)
+    titles = [finding.title for finding in guesses(found, longest_epoch=1.6)]
+    assert "Cache what map gives" in titles
+
+
+def test_an_epoch_that_the_run_did_not_end_is_cached_where_its_length_is_known(recorded: Recorded) -> None:
+    found = repeating(recorded, elements=8_000)
+    assert found.steps is not None
+    found.steps.epochs = 0
+    assert "cache" in inserts(found)
+    assert "cache" not in inserts(repeating_once(found, 6_000))
+    assert "cache" not in inserts(repeating_once(found, 0))
+
+
+def repeating_once(found: Profile, elements: int) -> Profile:
+    assert found.stages is not None
+    found.stages[1] = found.stages[1].model_copy(update={"elements": elements})
+    return found
 
 
 @pytest.mark.parametrize(

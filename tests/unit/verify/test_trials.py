@@ -102,6 +102,8 @@ def tried(
     for_memory: bool = False,
     other: int | None = None,
     disturbed: Collection[int] = (),
+    reserved: float = 0.0,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
     trials = Trials(
@@ -112,11 +114,23 @@ def tried(
         timeout=60.0,
         progress=Ticks(),
         fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
-        clock=lambda: 0.0,
+        clock=clock,
         cores=lambda: Cores(disturbed),
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
-    return trials.measure(jobs, "same", for_memory=for_memory, other=other), trials
+    return trials.measure(jobs, "same", for_memory=for_memory, other=other, reserved=reserved), trials
+
+
+@pytest.mark.parametrize(("speedup", "pairs"), [(1.3, 12), (1.03, 8)])
+def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, speedup: float, pairs: int) -> None:
+    """After four rounds there is time for a few more, or for what else is to be measured."""
+    workers = Workers(speedup=speedup)
+    trial, _ = tried(
+        recorded, workers, "alternating", reserved=20.0, clock=lambda: 0.0 if len(workers.said) < 16 else 990.0
+    )
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, pairs == 12)
 
 
 @pytest.mark.parametrize(("mode", "alive"), [("alternating", 4), ("pairs", 2), ("sequential", 1)])
