@@ -25,6 +25,8 @@ from pipeprof.profiles.verify.jobs import parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, SPEED_FLOOR
 
 PLACE = "place"
+CLEARLY_MORE = 1.2
+"""Predicted over measured speed, from which another way to the same end is tried as well."""
 
 
 def are_alternatives(one: Finding, other: Finding) -> bool:
@@ -37,6 +39,13 @@ def are_alternatives(one: Finding, other: Finding) -> bool:
 def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
     """Whether a finding's edits change what those of another one have changed already."""
     return any(are_alternatives(finding, other) for other in kept)
+
+
+def is_worth_a_try(finding: Finding, kept: Iterable[Finding]) -> bool:
+    """Whether nothing that was kept changes the same, or the edits are expected to give clearly more than that."""
+    others = [_measured(other, "speedup") for other in kept if are_alternatives(finding, other)]
+    expected = finding.predicted.speedup if finding.predicted is not None else None
+    return not others or (expected or 0.0) > CLEARLY_MORE * max(others)
 
 
 def without_alternatives(kept: Sequence[Finding]) -> list[Finding]:

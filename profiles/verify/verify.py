@@ -20,7 +20,7 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.alternatives import enough_alone, is_alternative, without_alternatives
+from pipeprof.profiles.verify.alternatives import enough_alone, is_worth_a_try, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
@@ -393,7 +393,7 @@ class _Verification:
         """Try edits that are reported only where they help; return those that are kept."""
         kept = []
         for finding in further:
-            if is_alternative(finding, (one for one in self._profile.findings or () if one.status == "kept")):
+            if not is_worth_a_try(finding, [one for one in self._profile.findings or () if one.status == "kept"]):
                 continue
             if not trials.fits(EARLY_PAIRS, self._reserved()):
                 break

@@ -22,6 +22,9 @@ PARALLEL_CALLS = "num_parallel_calls"
 PARALLEL_OPTION = "experimental_optimization.map_parallelization"
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
+MORE_CALLS = 4
+"""Times as many calls as now that a stage with a fixed number of them gets."""
+MOST_CALLS = 64
 SLOW_PART = 0.2
 """Share of the time of a thread from which a stage on it is worth threads of its own."""
 
@@ -69,11 +72,38 @@ def several_at_a_time(profile: Profile, stages: Sequence[Stage]) -> tuple[Pipeli
         SetArgument(stage.id, stage.op, PARALLEL_CALLS, WAITING_CALLS if waits(stage) else AUTOTUNE)
         for stage in ordered
     ]
-    threads = WAITING_CALLS * sum(waits(stage) for stage in stages)
+    return (*edits, *_threads_for(profile, WAITING_CALLS * sum(waits(stage) for stage in stages)))
+
+
+def _threads_for(profile: Profile, calls: int) -> tuple[PipelineEdit, ...]:
+    """The edit that gives the pool a thread for each of so many calls; none where it has them."""
     now = (profile.options or {}).get(POOL_OPTION)
-    if threads and (now is None or isinstance(now, bool) or 0 < now < threads):
-        edits.append(SetOption(POOL_OPTION, threads))
-    return tuple(edits)
+    if calls and (now is None or isinstance(now, bool) or 0 < now < calls):
+        return (SetOption(POOL_OPTION, calls),)
+    return ()
+
+
+def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
+    """The edits that give a stage with a fixed number of calls at a time more of them, and threads if they wait.
+
+    A result that is ready counts as a call until all before it are taken: those after a slow call wait for it, and as
+    many calls as cores do not keep the cores busy.
+
+    Args:
+        profile: Its options have the pool of threads, and its host the cores.
+        stage: Any.
+
+    Returns:
+        None for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
+    """
+    now, waiting = round(stage.parallelism or 1.0), waits(stage)
+    enough = MOST_CALLS if waiting else (profile.host.cores or 1.0) + 1
+    # Of an `interleave` its cycle is the limit.
+    if not traits(stage.op).maps or not takes_calls(stage) or stage.tunable or not 1 < now < enough:
+        return ()
+    calls = min(MOST_CALLS, MORE_CALLS * now)
+    more = SetArgument(stage.id, stage.op, PARALLEL_CALLS, calls)
+    return (more, *_threads_for(profile, calls if waiting else 0))
 
 
 def cores_that_do(profile: Profile) -> CoreScaling | None:

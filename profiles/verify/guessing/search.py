@@ -35,6 +35,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_OPTION,
     cores_that_do,
     draws,
+    more_at_a_time,
     one_at_a_time,
     several_at_a_time,
     taking_turns,
@@ -127,6 +128,7 @@ def _at_the_bottleneck(
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     for guess in (
         *_inside(line[place], inside),
+        *_more_at_a_time(profile, inside),
         *_guesses(line, place, data),
         *caches(line, place),
         *_elsewhere(line, place),
@@ -168,6 +170,21 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
             "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
             stages[0],
             expected,
+        )
+
+
+def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[_Guess]:
+    """More calls than the user has set."""
+    edits = more_at_a_time(profile, stage)
+    if edits:
+        name, now = stage_name(stage), round(stage.parallelism or 1.0)
+        yield _Guess(
+            f"Run more calls of {name} at a time",
+            words_of(edits).replace(": ", f": {now} → ", 1),
+            edits,
+            f".{stage.op}(…, num_parallel_calls=…)",
+            draws([stage]),
+            stage.id,
         )
 
 

@@ -59,7 +59,7 @@ class Judgement:
 
     @property
     def is_promising(self) -> bool:
-        """Whether it is a gain by the pairs so far, of which there are not enough yet."""
+        """Whether the pairs so far show a gain, and are too few to keep it."""
         return self.speedup is not None and self.speedup.pairs < PAIRS and self.speedup.low > SPEED_FLOOR
 
 

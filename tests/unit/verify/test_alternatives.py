@@ -14,8 +14,14 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     to_document,
 )
-from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.verify.alternatives import are_alternatives, enough_alone, is_alternative, without_alternatives
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.verify.alternatives import (
+    are_alternatives,
+    enough_alone,
+    is_alternative,
+    is_worth_a_try,
+    without_alternatives,
+)
 
 EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 TUNED = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
@@ -54,6 +60,16 @@ def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEd
 
 def test_a_finding_without_an_edit_is_no_alternative() -> None:
     assert not is_alternative(finding(None), [finding(EIGHT), finding(None)])
+
+
+@pytest.mark.parametrize(("expected", "worth_it"), [(None, False), (2.3, False), (2.5, True)])
+def test_another_way_to_the_same_end_is_tried_where_clearly_more_is_expected(
+    expected: float | None, worth_it: bool
+) -> None:
+    other = finding(SetOption("threading.private_threadpool_size", 16))
+    other.predicted = Predicted(speedup=expected) if expected is not None else None
+    assert is_worth_a_try(other, [finding(EIGHT, 1.2), finding(POOL, 2.0)]) is worth_it
+    assert is_worth_a_try(other, [finding(EIGHT, 9.0)])
 
 
 def test_the_fastest_of_two_alternatives_is_made_with_the_others() -> None:

@@ -81,7 +81,37 @@ def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorde
 
 
 def test_what_runs_in_parallel_is_not_made_so(recorded: Recorded) -> None:
-    assert kinds(profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=4.0)) == ["InsertStage"]
+    assert kinds(profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=64.0)) == ["InsertStage"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "waiting", "pool", "edits"),
+    [
+        (8.0, True, None, [("num_parallel_calls", 32), ("threading.private_threadpool_size", 32)]),
+        (8.0, True, 32, [("num_parallel_calls", 32)]),
+        (40.0, True, 32, [("num_parallel_calls", 64), ("threading.private_threadpool_size", 64)]),
+        (64.0, True, None, []),
+        # Computing needs more calls than cores, not many more.
+        (2.0, False, None, [("num_parallel_calls", 8)]),
+        (8.0, False, None, []),
+    ],
+)
+def test_a_stage_with_a_fixed_number_of_calls_gets_more(
+    recorded: Recorded, calls: float, waiting: bool, pool: int | None, edits: list[tuple[str, int]]
+) -> None:
+    found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0", parallelism=calls)
+    assert found.stages is not None
+    found.options = {"threading.private_threadpool_size": pool} if pool is not None else {}
+    found.host.cores = 2.0
+    found.stages[1].cpu_ms_per_batch, found.stages[1].blocked_ms_per_batch = (1.0, 30.0) if waiting else (30.0, 1.0)
+    more = [one for one in guesses(found) if one.title == "Run more calls of map at a time"]
+    made = [from_document(edit.model_dump()) for one in more for edit in one.edit or ()]  # type: ignore[union-attr]
+    assert [(getattr(edit, "argument", getattr(edit, "path", None)), getattr(edit, "value", 0)) for edit in made] == [
+        *edits
+    ]
+    assert all(f"num_parallel_calls: {calls:.0f} → " in (one.change or "") for one in more)
+    found.stages[1].tunable = True
+    assert "Run more calls of map at a time" not in [one.title for one in guesses(found)]
 
 
 def test_a_map_that_draws_at_random_gets_other_numbers_in_parallel(recorded: Recorded) -> None:
