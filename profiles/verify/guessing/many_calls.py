@@ -15,10 +15,11 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import CoreScaling, Stage
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
-from pipeprof.profiles.time.limits.cores import WORTH_A_CORE
+from pipeprof.profiles.time.limits.cores import CPU_FROM, WORTH_A_CORE
 
 AUTOTUNE = "AUTOTUNE"
 PARALLEL_CALLS = "num_parallel_calls"
+CYCLE = "cycle_length"
 PARALLEL_OPTION = "experimental_optimization.map_parallelization"
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
@@ -75,7 +76,7 @@ def several_at_a_time(profile: Profile, stages: Sequence[Stage]) -> tuple[Pipeli
     return (*edits, *_threads_for(profile, WAITING_CALLS * sum(waits(stage) for stage in stages)))
 
 
-def _threads_for(profile: Profile, calls: int) -> tuple[PipelineEdit, ...]:
+def _threads_for(profile: Profile, calls: int) -> tuple[SetOption, ...]:
     """The edit that gives the pool a thread for each of so many calls; none where it has them."""
     now = (profile.options or {}).get(POOL_OPTION)
     if calls and (now is None or isinstance(now, bool) or 0 < now < calls):
@@ -97,13 +98,39 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
         None for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
     """
     now, waiting = round(stage.parallelism or 1.0), waits(stage)
-    enough = MOST_CALLS if waiting else (profile.host.cores or 1.0) + 1
+    enough = MOST_CALLS if waiting else _calls_that_compute(profile)
     # Of an `interleave` its cycle is the limit.
     if not traits(stage.op).maps or not takes_calls(stage) or stage.tunable or not 1 < now < enough:
         return ()
     calls = min(MOST_CALLS, MORE_CALLS * now)
     more = SetArgument(stage.id, stage.op, PARALLEL_CALLS, calls)
     return (more, *_threads_for(profile, calls if waiting else 0))
+
+
+def _calls_that_compute(profile: Profile) -> float:
+    """Calls at a time from which computing ones are enough: more than there are cores, or any where all are in use."""
+    cores = profile.host.cores or 1.0
+    used = profile.causes.worker_cores if profile.causes is not None else None
+    return 0.0 if used is None or used >= CPU_FROM * cores else cores + 1
+
+
+def many_opened(profile: Profile, stage: Stage) -> tuple[tuple[SetArgument, ...], tuple[SetOption, ...]]:
+    """The edits that let a stage wait for many of the datasets that it opens at a time, not for a few.
+
+    Args:
+        profile: Its stages have their times, its options the pool of threads.
+        stage: Any.
+
+    Returns:
+        Those of its arguments, and those of the options; none where neither it nor what its function makes waits more
+        than it computes, or so many wait already.
+    """
+    inside = [one for one in profile.stages or () if one.id == stage.id or one.id.startswith(f"{stage.id}.")]
+    many = (stage.parallelism or 1.0) >= WAITING_CALLS
+    if not traits(stage.op).opens or many or not any(waits(one) for one in inside):
+        return (), ()
+    arguments = tuple(SetArgument(stage.id, stage.op, name, WAITING_CALLS) for name in (CYCLE, PARALLEL_CALLS))
+    return arguments, _threads_for(profile, WAITING_CALLS)
 
 
 def cores_that_do(profile: Profile) -> CoreScaling | None:

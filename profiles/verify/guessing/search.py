@@ -28,13 +28,17 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
+    PARALLEL_CALLS,
     PARALLEL_OPTION,
+    WAITING_CALLS,
     cores_that_do,
     draws,
+    many_opened,
     more_at_a_time,
     one_at_a_time,
     several_at_a_time,
@@ -127,6 +131,7 @@ def _at_the_bottleneck(
         return
     inside = next((stage for stage in profile.stages or () if stage.id == named), line[place])
     for guess in (
+        *_many_opened(profile, line[place], data),
         *_inside(line[place], inside),
         *_more_at_a_time(profile, inside),
         *_guesses(line, place, data),
@@ -262,7 +267,7 @@ def _in_parallel(stage: Stage) -> Iterator[_Guess]:
         yield _Guess(
             f"Run {name} in parallel",
             f"num_parallel_calls: not set → {AUTOTUNE}",
-            (SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE),),
+            (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),),
             f".{stage.op}(…, num_parallel_calls=tf.data.AUTOTUNE)",
             "randomness" if stage.random else "same",
         )
@@ -284,20 +289,52 @@ def _inside(owner: Stage, stage: Stage) -> Iterator[_Guess]:
 
 def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
     """The datasets of a stage's function in parallel instead of one after the other."""
-    name = stage_name(stage)
-    edit: PipelineEdit = SetArgument(stage.id, stage.op, "num_parallel_calls", AUTOTUNE)
-    if data is not None:
-        written = arguments_of(data, stage.id)
-        if written is None:
-            return
-        edit = ReplaceStages((stage.id,), (NewStage("interleave", {**written, "num_parallel_calls": AUTOTUNE}),))
-    yield _Guess(
-        f"Interleave what {name} reads",
-        f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
-        (edit,),
-        ".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
-        "order",
-    )
+    edits = _as_interleave(stage, (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),), data)
+    if edits:
+        yield _Guess(
+            f"Interleave what {stage_name(stage)} reads",
+            f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
+            edits,
+            ".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
+            "order",
+        )
+
+
+def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+    """Many datasets at a time where opening or reading them waits."""
+    arguments, options = many_opened(profile, stage)
+    edits = _as_interleave(stage, arguments, data)
+    if edits:
+        values = ", ".join(f"{edit.argument}={edit.value}" for edit in arguments)
+        pools = "".join(f"; options.{edit.path}: {edit.value}" for edit in options)
+        yield _Guess(
+            f"Read {WAITING_CALLS} at a time in {stage_name(stage)}",
+            f"{values.replace('=', ': ') if traits(stage.op).parallel else f'{stage.op} → interleave({values})'}{pools}",
+            (*edits, *options),
+            f".interleave(…, {values})",
+            "order",
+            stage.id,
+            _expected_of_many(profile, stage),
+        )
+
+
+def _expected_of_many(profile: Profile, stage: Stage) -> Predicted | None:
+    flow = flow_of(profile)
+    found = predicted_in_parallel(flow, stage.id, WAITING_CALLS, WAITING_CALLS) if flow is not None else None
+    return Predicted(speedup=found.speedup, formula=found.formula) if found is not None else None
+
+
+def _as_interleave(
+    stage: Stage, arguments: Sequence[SetArgument], data: Mapping[str, Any] | None
+) -> tuple[PipelineEdit, ...]:
+    """The edits that set these arguments; in a spec, what has no such arguments becomes an `interleave`."""
+    if data is None or traits(stage.op).parallel or not arguments:
+        return tuple(arguments)
+    written = arguments_of(data, stage.id)
+    if written is None:
+        return ()
+    given = {edit.argument: edit.value for edit in arguments}
+    return (ReplaceStages((stage.id,), (NewStage("interleave", {**written, **given}),)),)
 
 
 def _reordered(line: Sequence[Stage], place: int) -> Iterator[_Guess]:

@@ -104,12 +104,15 @@ def test_a_stage_with_a_fixed_number_of_calls_gets_more(
     found.options = {"threading.private_threadpool_size": pool} if pool is not None else {}
     found.host.cores = 2.0
     found.stages[1].cpu_ms_per_batch, found.stages[1].blocked_ms_per_batch = (1.0, 30.0) if waiting else (30.0, 1.0)
+    found.causes = Causes(worker_cores=1.2)
     more = [one for one in guesses(found) if one.title == "Run more calls of map at a time"]
     made = [from_document(edit.model_dump()) for one in more for edit in one.edit or ()]  # type: ignore[union-attr]
     assert [(getattr(edit, "argument", getattr(edit, "path", None)), getattr(edit, "value", 0)) for edit in made] == [
         *edits
     ]
     assert all(f"num_parallel_calls: {calls:.0f} → " in (one.change or "") for one in more)
+    found.causes = Causes(worker_cores=1.95)
+    assert ("Run more calls of map at a time" in [one.title for one in guesses(found)]) is (waiting and bool(edits))
     found.stages[1].tunable = True
     assert "Run more calls of map at a time" not in [one.title for one in guesses(found)]
 
@@ -191,6 +194,41 @@ def test_what_reads_one_after_the_other_is_interleaved(recorded: Recorded) -> No
     }
     changed = apply(data, guesses(found, data)[0].overrides)
     assert changed["stages"][0] == {"interleave": {"map_func": inner, "num_parallel_calls": "AUTOTUNE"}}
+
+
+@pytest.mark.parametrize("op", ["flat_map", "interleave"])
+def test_many_are_read_at_a_time_where_reading_waits(recorded: Recorded, op: str) -> None:
+    found = profile_of(recorded, "list_files", op, "batch", stage="stages.0")
+    assert found.stages is not None
+    found.options = {}
+    waits = {"cpu_ms_per_batch": 1.0, "blocked_ms_per_batch": 30.0}
+    found.stages.append(Stage(id="stages.0.source", origin="written", op="from_generator", depth=1, **waits))
+    first = guesses(found)[0]
+    edits = [from_document(edit.model_dump()) for edit in first.edit or ()]  # type: ignore[union-attr]
+    assert edits == [
+        SetArgument("stages.0", op, "cycle_length", 16),
+        SetArgument("stages.0", op, "num_parallel_calls", 16),
+        SetOption("threading.private_threadpool_size", 16),
+    ]
+    assert (first.title, first.semantics) == (f"Read 16 at a time in {op}", "order")
+    change = {
+        "flat_map": "flat_map → interleave(cycle_length=16, num_parallel_calls=16)",
+        "interleave": "cycle_length: 16, num_parallel_calls: 16",
+    }
+    assert first.change == f"{change[op]}; options.threading.private_threadpool_size: 16"
+    found.stages[1].parallelism = 16.0
+    assert "Read 16" not in guesses(found)[0].title
+    found.stages[1].parallelism, found.stages[-1].cpu_ms_per_batch = None, 40.0
+    assert "Read 16" not in guesses(found)[0].title
+    found.stages[-1].cpu_ms_per_batch, found.target.kind = 1.0, "spec"
+    inner = {"source": {"TFRecordDataset": {}}}
+    data = {
+        "source": {"list_files": {"file_pattern": "a*"}},
+        "stages": [{op: {"map_func": inner}}, {"batch": {"batch_size": 4}}],
+    }
+    changed = apply(data, guesses(found, data)[0].overrides)
+    assert changed["stages"][0] == {"interleave": {"map_func": inner, "cycle_length": 16, "num_parallel_calls": 16}}
+    assert changed["options"] == {"threading": {"private_threadpool_size": 16}}
 
 
 def test_a_slow_source_reads_several_files_and_ahead(recorded: Recorded) -> None:
