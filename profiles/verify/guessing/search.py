@@ -306,10 +306,12 @@ def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None)
     edits = _as_interleave(stage, arguments, data)
     if edits:
         values = ", ".join(f"{edit.argument}={edit.value}" for edit in arguments)
+        parallel = traits(stage.op).parallel
+        change = values.replace("=", ": ") if parallel else f"{stage.op} → interleave({values})"
         pools = "".join(f"; options.{edit.path}: {edit.value}" for edit in options)
         yield _Guess(
             f"Read {WAITING_CALLS} at a time in {stage_name(stage)}",
-            f"{values.replace('=', ': ') if traits(stage.op).parallel else f'{stage.op} → interleave({values})'}{pools}",
+            f"{change}{pools}",
             (*edits, *options),
             f".interleave(…, {values})",
             "order",
