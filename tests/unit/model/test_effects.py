@@ -174,6 +174,21 @@ def test_a_cache_of_a_pass_with_an_end_frees_what_comes_before_it() -> None:
     assert bytes_of(flow, edit) == 50 * (100 + 186)
 
 
+def test_a_repeat_after_a_cache_gives_the_pass_before_it_an_end() -> None:
+    flow = line(
+        part("source", "range", 1.0, passes=50),
+        part("stages.0", "repeat", 0.0, passes=-1),
+        part("stages.1", "map", 6.0, passes=-1),
+        part("stages.2", "batch", 1.0, passes=-1),
+    )
+    cache = InsertStage("cache", {}, "stages.1")
+    assert after(flow, cache).by_id["stages.1"].held_ms == 6.0
+    moved = after(flow, MoveStage("stages.0", "repeat", before="stages.2"))
+    assert moved.interval_ms() == flow.interval_ms()
+    assert after(moved, cache).by_id["stages.1"].held_ms == 0.0
+    assert after(moved, cache).by_id["stages.2"].held_ms == 1.0
+
+
 def test_a_cache_without_an_end_helps_nothing_and_has_no_size() -> None:
     flow = line(part("source", "range", 1.0, passes=-1))
     edit = InsertStage("cache", {}, "source")

@@ -71,6 +71,18 @@ def test_the_graph_is_left_alone_where_only_variables_change(tmp_path: Path) -> 
     ] == [([("MALLOC_ARENA_MAX", "2")], False)] * 2
 
 
+def test_only_what_has_to_fill_warms_up_for_longer(tmp_path: Path) -> None:
+    jobs = maker(tmp_path, spec=False)
+    change = Change(edits=('{"kind": "InsertStage", "op": "cache", "after": "source"}',))
+    for steps in (0, 300):
+        edited = [job.turns.warm_steps for job in jobs.edited(change, steps).values() if job.turns is not None]
+        assert edited == [steps, steps]
+    assert [job.turns.warm_steps for job in jobs.as_it_is().values() if job.turns is not None] == [0, 0]
+    (alone,) = jobs.workers(["C1"], None, [list(change.edits)], None, 300).values()
+    assert alone.turns is not None
+    assert alone.turns.warm_steps == 300
+
+
 def test_variables_alone_are_compared_with_a_pipeline_whose_graph_is_left_alone(tmp_path: Path) -> None:
     def rebuilt(spec: bool, wanted: Baseline) -> tuple[str, list[bool]]:
         chosen, make = maker(tmp_path, spec=spec).baseline(wanted)
