@@ -72,8 +72,12 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     },
     VectoriseMap: {
         "spec": Support(True, "a function of `ops:`, which becomes a call of `tf.vectorized_map`"),
-        "graph": Support(True, "a function of ops that pfor converts, without Python, random numbers and state"),
-        "source": Support(True, "in a diff of `fix`: with `tf.vectorized_map`, if the graph is that of the plan"),
+        "graph": Support(
+            True, "a function of ops that pfor converts or that split texts, without Python, random numbers and state"
+        ),
+        "source": Support(
+            True, "in a diff of `fix`: with `tf.vectorized_map`, if the graph is that of the plan and nothing is padded"
+        ),
     },
     SetOption: {
         "spec": Support(True, "under `options:`"),

@@ -121,6 +121,11 @@ class Traits:
         return self.unbatches or self.nests or self.windows or self.batches is not None
 
     @property
+    def pads(self) -> bool:
+        """Whether it makes elements of different shapes the rows of one tensor."""
+        return self.stacks and self.same_components and not self.keeps_shapes
+
+    @property
     def maps(self) -> bool:
         """Whether its function makes an element of an element."""
         return self.function == _MAP.function and not self.nests

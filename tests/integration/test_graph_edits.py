@@ -562,8 +562,8 @@ def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Cal
             edited(dataset, VectoriseMap("stages.0", "stages.1"))
     with pytest.raises(CannotEditError, match=r"stages.1: the elements that it is applied to may differ in shape: int"):
         edited(ragged.map(plus).batch(2), VectoriseMap("stages.1", "stages.2"))
-    with pytest.raises(CannotEditError, match=r"stages.1: padded_batch is not a batch of elements of one shape"):
-        edited(ragged.padded_batch(2), VectoriseMap("stages.0", "stages.1"))
+    with pytest.raises(CannotEditError, match=r"stages.1: shuffle is not a batch of elements of one shape"):
+        edited(ragged.shuffle(2), VectoriseMap("stages.0", "stages.1"))
     with pytest.raises(CannotEditError, match=r"stages.0: filter is not a map"):
         edited(numbers.filter(is_even).batch(2), VectoriseMap("stages.0", "stages.1"))
 

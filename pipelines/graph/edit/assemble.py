@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.split import move_over
-from pipeprof.pipelines.graph.edit.vectorise import whole_batches
+from pipeprof.pipelines.graph.edit.vectorise import Padded, stack_instead, whole_batches
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
@@ -45,6 +45,7 @@ class Assembly:
         elements: Structures of the elements that stages as written give, as far as they are known.
         shapes_changed: Whether elements may have other shapes than before in the lines that are not joined yet.
         made: Datasets whose functions and resources the graph uses.
+        padded: What stages that stack elements now did before, by address.
     """
 
     graph: EditableGraph
@@ -53,6 +54,7 @@ class Assembly:
     elements: Mapping[str, Any]
     shapes_changed: bool = False
     made: list[Any] = field(default_factory=list)
+    padded: dict[str, Padded] = field(default_factory=dict)
 
     def join(self, parts: list[Part], before: list[WrittenStage], final: Any, ends: list[Inlet]) -> Any:
         """Join the stages of a line; return the structure of its elements, None where it is not known.
@@ -152,6 +154,8 @@ class Assembly:
         """
         assert part.stage is not None  # noqa: S101 - for the type checker
         stage, node = part.stage, self.graph.nodes[part.stage.head]
+        if part.stacks:
+            self.padded[stage.address] = stack_instead(stage, self.graph, node, self.graph.element_at(at))
         if traits(stage.op).function is None:
             return
         element = self.graph.element_at(at)
@@ -161,7 +165,8 @@ class Assembly:
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])
         if part.whole_batches:
-            whole_batches(self.graph, stage, node, traced, element, elementwise=elementwise)
+            padded = self.padded[part.pads] if part.pads is not None else None
+            whole_batches(self.graph, stage, node, traced, element, elementwise=elementwise, padded=padded)
             return
         if element == traced or next(function_names(node), None) is None:
             return

@@ -29,10 +29,10 @@ def imported(graph: EditableGraph, function: Any) -> TensorFunction:
     import tensorflow as tf
 
     function = inlined(graph, function)
-    body = _plain_graph(graph, function)
+    body = plain_graph(graph, function)
     arguments = [argument.name for argument in function.signature.input_arg]
     read = {base_of(reference) for node in body.node for reference in node.input}
-    outputs = _outputs_of(function)
+    outputs = outputs_of(function)
     references = [outputs(function.ret[result.name]) for result in function.signature.output_arg]
     extra = [name for name in function.control_ret.values() if base_of(name) not in arguments]
 
@@ -130,14 +130,14 @@ def captured_specs(function: Any, start: int) -> list[Any]:
     return specs
 
 
-def _plain_graph(graph: EditableGraph, function: Any) -> Any:
+def plain_graph(graph: EditableGraph, function: Any) -> Any:
     """Return a function's body as a graph; its arguments are references to nodes that it does not have."""
     import tensorflow as tf
 
     body = tf.compat.v1.GraphDef()
     body.versions.producer = graph.producer
     body.library.function.extend(graph.functions[name] for name in graph.used_functions(function.node_def))
-    outputs = _outputs_of(function)
+    outputs = outputs_of(function)
     for own in function.node_def:
         node = body.node.add()
         node.CopyFrom(own)
@@ -147,7 +147,7 @@ def _plain_graph(graph: EditableGraph, function: Any) -> Any:
     return body
 
 
-def _outputs_of(function: Any) -> Callable[[str], str]:
+def outputs_of(function: Any) -> Callable[[str], str]:
     """Return the translation of a function's references, ``node:output:index``, to those of a graph, ``node:index``."""
     definitions = op_definitions({node.op for node in function.node_def})
     nodes = {node.name: node for node in function.node_def}
@@ -162,13 +162,13 @@ def _outputs_of(function: Any) -> Callable[[str], str]:
         for argument in definition.output_arg if definition is not None else ():
             if argument.name == output:
                 break
-            start += _width(node, argument)
+            start += width(node, argument)
         return f"{name}:{start + int(index)}"
 
     return translate
 
 
-def _width(node: Any, argument: Any) -> int:
+def width(node: Any, argument: Any) -> int:
     """Return how many tensors an output is."""
     if argument.number_attr:
         return int(node.attr[argument.number_attr].i)

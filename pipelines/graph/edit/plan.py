@@ -36,6 +36,8 @@ class Part:
         stage: The stage as written; None for a new one.
         new: The new one.
         whole_batches: Its function is applied to whole batches.
+        pads: The stage that padded what the function gives, where the function does it now.
+        stacks: It stacks elements of one shape, which it padded before.
         moved: It is in another place than before.
         over: The maps that it was moved over, with the part of their functions that it reads.
         follows: Address of the stage that it was inserted after.
@@ -46,6 +48,8 @@ class Part:
     stage: WrittenStage | None = None
     new: NewStage | None = None
     whole_batches: bool = False
+    pads: str | None = None
+    stacks: bool = False
     moved: bool = False
     over: tuple[WrittenStage, ...] = ()
     follows: str | None = None
@@ -225,8 +229,11 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
         msg = f"{part.op} is not a map"
         raise CannotEditError(msg, edit.stage)
     batch = traits(line[target].op)
-    if not (batch.stacks and batch.keeps_shapes):
-        msg = f"{line[target].op} is not a batch of elements of one shape"
+    if not (batch.pads or (batch.stacks and batch.keeps_shapes)):
+        msg = f"{line[target].op} is not a batch of elements of one shape, or of one that they are padded to"
+        raise CannotEditError(msg, edit.batch)
+    if line[target].stacks:
+        msg = f"the function of another stage pads instead of {line[target].op}"
         raise CannotEditError(msg, edit.batch)
     for between in line[index:target]:
         if not traits(between.op).by_position:
@@ -234,4 +241,6 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
             raise CannotEditError(msg, between.name)
     line.insert(target + 1, part)
     part.whole_batches = part.moved = True
+    if batch.pads:
+        line[target].stacks, part.pads = True, edit.batch
     plan.changed.add(prefix)

@@ -1,26 +1,77 @@
 """A map's function applied to whole batches, by its graph.
 
 TensorFlow's pfor converts the function; it uses the op that takes batches where there is one (``ParseExampleV2``,
-``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there. TensorFlow 2.21.
+``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there; a function whose
+rows differ in length is made one of many elements op by op (`ragged`). TensorFlow 2.21.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, function_names
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs, function_names
 from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
+from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
+from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.scopes import function_of
 from pipeprof.pipelines.graph.stages import WrittenStage
 
-_CONVERTED: Final = frozenset({"Assert", "PrintV2"})
-"""Ops that TensorFlow counts as having state but that mean the same on a batch."""
+_CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
+"""Ops that TensorFlow counts as having state but that mean the same on a batch: a table is read, not written."""
 _NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for (\w+)")
+
+
+@dataclass(frozen=True)
+class Padded:
+    """What a stage gave that padded elements.
+
+    Attributes:
+        paddings: Of each component.
+        shapes: Static shapes of its batches, as TensorFlow's messages.
+    """
+
+    paddings: tuple[RowPadding, ...]
+    shapes: tuple[Any, ...]
+
+
+def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element: FlatElement) -> Padded:
+    """Make a stage that pads elements one that stacks elements of one shape; return what it did before.
+
+    Args:
+        stage: The stage.
+        graph: The graph.
+        node: Its node: a ``PaddedBatchDatasetV2``.
+        element: The elements that it gets now.
+
+    Raises:
+        CannotEditError: The graph does not show what it pads with.
+    """
+    import tensorflow as tf
+
+    count = int(node.attr["N"].i)
+    data, size, *others, drop = data_inputs(node)
+    constants = []
+    for reference in others:
+        constant = graph.nodes[base_of(reference)]
+        if constant.op != "Const":
+            msg = "the graph does not show what it pads with"
+            raise CannotEditError(msg, stage.address)
+        constants.append(tf.make_ndarray(constant.attr["value"].tensor))
+    shapes = [tuple(None if one < 0 else int(one) for one in shape) for shape in constants[:count]]
+    paddings = tuple(RowPadding(shape, value) for shape, value in zip(shapes, constants[count:], strict=True))
+    before = tuple(tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape)
+    node.op = "BatchDatasetV2"
+    node.input[:] = [data, size, drop]
+    del node.attr["N"], node.attr["Toutput_types"]
+    node.attr["output_types"].list.type[:] = element.types
+    set_shapes(node, [tf.TensorShape([before[0][0]]).concatenate(tf.TensorShape(shape)) for shape in element.shapes])
+    return Padded(paddings, before)
 
 
 def whole_batches(
@@ -31,6 +82,7 @@ def whole_batches(
     batch: FlatElement,
     *,
     elementwise: bool,
+    padded: Padded | None = None,
 ) -> None:
     """Make the function of a map one of whole batches.
 
@@ -41,6 +93,7 @@ def whole_batches(
         element: The elements that it was applied to.
         batch: The batches of them that it is applied to now.
         elementwise: The function means the same on a batch.
+        padded: What its results are padded to; None where they have one shape.
 
     Raises:
         CannotEditError: TensorFlow cannot apply the function to batches.
@@ -52,11 +105,12 @@ def whole_batches(
     _check_ops(graph, stage, function)
     count = len(element.types)
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
-    results = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
+    own = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
+    results = padded.shapes if padded is not None else [batch_size.concatenate(shape) for shape in own]
 
     def with_shapes(tensors: list[Any]) -> list[Any]:
         for tensor, shape in zip(tensors, results, strict=True):
-            tensor.set_shape(batch_size.concatenate(shape))
+            tensor.set_shape(shape)
         return tensors
 
     def vectorised(call: TensorFunction) -> TensorFunction:
@@ -72,22 +126,46 @@ def whole_batches(
     def unchanged(call: TensorFunction) -> TensorFunction:
         return lambda inputs: with_shapes(call(inputs))
 
+    def ragged(_: TensorFunction) -> TensorFunction:
+        many = ManyElements(graph, function, count, padded.paddings if padded is not None else None)
+        return lambda inputs: with_shapes(many(inputs))
+
+    same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
+    ways = [vectorised, *([unchanged] if elementwise else [])] if same_shapes else []
+    name, specs = _first_traced(stage, [*ways, ragged], lambda way: retrace(graph, function, batch, way))
+    attribute = next(name for name, value in node.attr.items() if value.func.name)
+    node.attr[attribute].func.name = name
+    set_shapes(node, [spec.shape for spec in specs])
+
+
+def _first_traced(
+    stage: WrittenStage,
+    ways: Sequence[Callable[[TensorFunction], TensorFunction]],
+    trace: Callable[[Callable[[TensorFunction], TensorFunction]], tuple[str, list[Any]]],
+) -> tuple[str, list[Any]]:
+    """Trace a function in the first way that TensorFlow accepts.
+
+    Raises:
+        CannotEditError: In none; the reason is that of the first, or why the rows cannot differ in length.
+    """
+    import tensorflow as tf
+
     logger = tf.get_logger()
     level = logger.level
     # pfor logs every op that it does not convert, with the op's whole definition.
     logger.setLevel(logging.CRITICAL)
+    first: Exception | None = None
     try:
-        name, specs = retrace(graph, function, batch, vectorised)
-    except Exception as error:
-        # pfor raises errors of many classes.
-        if not elementwise:
-            raise CannotEditError(_reason(error), stage.address) from error
-        name, specs = retrace(graph, function, batch, unchanged)
+        for way in ways:
+            try:
+                return trace(way)
+            except Exception as error:
+                # pfor raises errors of many classes.
+                first = error if first is None or isinstance(error, NoRowsError) else first
     finally:
         logger.setLevel(level)
-    attribute = next(name for name, value in node.attr.items() if value.func.name)
-    node.attr[attribute].func.name = name
-    set_shapes(node, [spec.shape for spec in specs])
+    assert first is not None  # noqa: S101 - there is a way
+    raise CannotEditError(_reason(first), stage.address) from first
 
 
 def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
@@ -129,6 +207,8 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
 
 def _reason(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, NoRowsError):
+        return f"its function cannot be applied to whole batches whose rows differ in length: {text}"
     found = _NOT_CONVERTED.search(text)
     if found is not None:
         return f"TensorFlow cannot apply its op {found[1]} to whole batches"

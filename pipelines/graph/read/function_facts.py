@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.traits import writes_files
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 SILENT: Final = frozenset({"Const", "Identity", "NoOp"})
-_HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
+HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
 _RANDOM = re.compile(
     r"Random(?:Uniform(?:Int)?|StandardNormal|Shuffle|Gamma|Poisson(?:V2)?|Crop)|(?:Parameterized)?TruncatedNormal"
     r"|Multinomial|SampleDistortedBoundingBox(?:V2)?|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*"
@@ -35,9 +35,9 @@ _ELEMENTWISE_OPS = """
     Softsign Sqrt Square SquaredDifference StringLength StringLower StringStrip StringToHashBucketFast StringToNumber
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
-_ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
+ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
 _MADE_OPS = "BroadcastTo ConcatV2 Const ExpandDims Fill LinSpace MatrixDiagV3 OneHot Pack Range Reshape Squeeze Tile"
-_MADE = _ELEMENTWISE | frozenset(_MADE_OPS.split())
+_MADE = ELEMENTWISE | frozenset(_MADE_OPS.split())
 """Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
 """Op that takes texts of any shape and returns each column in that shape."""
@@ -151,7 +151,7 @@ class FunctionFacts:
         element_ranks: Sequence[int | None],
         captured_ranks: Sequence[int | None],
     ) -> bool | None:
-        if not set(ops) <= {*_ELEMENTWISE, *_HANDING_ON, *CALLS} or not all(body.depends) or body.unknown:
+        if not set(ops) <= {*ELEMENTWISE, *HANDING_ON, *CALLS} or not all(body.depends) or body.unknown:
             return False
         used = {number for number in (*body.reads, *body.returns) if number is not None and number < len(element_ranks)}
         ranks = {element_ranks[number] for number in used if number in body.reads}
@@ -196,7 +196,7 @@ class _Flow:
             node = self._nodes.get(name)
             if node is None:
                 return None
-            if node.op in _HANDING_ON:
+            if node.op in HANDING_ON:
                 reference = node.input[0]
             elif node.op in CALLS:
                 returns = self._callee(node).returns
@@ -233,7 +233,7 @@ class _Flow:
         name = reference.partition(":")[0]
         for _ in self._nodes:
             node = self._nodes.get(name)
-            if node is None or node.op not in _HANDING_ON:
+            if node is None or node.op not in HANDING_ON:
                 break
             name = node.input[0].partition(":")[0]
         return name
@@ -243,7 +243,7 @@ class _Flow:
 
     def _reads(self) -> Iterator[int]:
         for node in self._nodes.values():
-            if node.op in _HANDING_ON:
+            if node.op in HANDING_ON:
                 continue
             inputs = [input_ for input_ in node.input if not input_.startswith("^")]
             if node.op in CALLS:
@@ -258,7 +258,7 @@ class _Flow:
         """Return ``held`` or ``made`` if the value is equal in every call, as in `FunctionFlow.fixed`; else None."""
         if self._made_from_argument(reference):
             return None
-        if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *_HANDING_ON}:
+        if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *HANDING_ON}:
             return None
         origin = self._nodes.get(self._origin(reference))
         return "held" if origin is not None and origin.op == "Const" else "made"

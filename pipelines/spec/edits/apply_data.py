@@ -21,6 +21,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, StagePlace, find, value_at
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
@@ -270,6 +271,9 @@ class _Applier:
         other, batch = self._stage(edit.batch)
         if other is not found or batch < position:
             message = f"{edit.batch} does not follow {edit.stage} in the same pipeline"
+            raise EditError(message)
+        if traits(str(operation_key(found.items[batch].value))).pads:
+            message = f"{edit.batch} pads rows of different lengths, for which tf.vectorized_map has no form"
             raise EditError(message)
         item = found.items[position]
         arguments = item.value["map"] or {}

@@ -186,6 +186,9 @@ class _Source:
 
     def _vectorise(self, edit: VectoriseMap) -> None:
         """Apply a map's function to whole batches: it is wrapped, and its call goes after that of the batch."""
+        _, _, batch = self._find(edit.batch)
+        if traits(batch.op).pads:
+            raise _cannot(edit.batch, "pads rows of different lengths, for which tf.vectorized_map has no form")
         _, _, call = self._find(edit.stage)
         name = traits(call.op).function
         given = call.node.args[0] if call.node.args else None

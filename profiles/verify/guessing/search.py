@@ -18,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
-    VectoriseMap,
     to_document,
 )
 from pipeprof.pipelines.ops.executed_ops import executed
@@ -45,6 +44,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
+from pipeprof.profiles.verify.guessing.whole_batches import batch_after, on_batches
 from pipeprof.profiles.verify.stages import main_line, on_main_line, pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
@@ -136,7 +136,7 @@ def _at_the_bottleneck(
         *_more_at_a_time(profile, inside),
         *_guesses(line, place, data),
         *caches(line, place),
-        *_elsewhere(line, place),
+        *_elsewhere(line, place, data),
     ):
         yield replace(guess, at=guess.at or line[place].id)
 
@@ -204,7 +204,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     stage = line[place]
     name = stage_name(stage)
     following = line[place + 1] if place + 1 < len(line) else None
-    yield from _vectorised(line, place)
+    yield from _vectorised(line, place, data)
     yield from _in_parallel(stage)
     if traits(stage.op).opens and not traits(stage.op).parallel:
         yield from _interleaved(stage, data)
@@ -218,30 +218,27 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
         yield _prefetched(before, f"Prefetch before {name}")
 
 
-def _vectorised(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
     """A map's function on the batches that its elements go into."""
     stage, name = line[place], stage_name(line[place])
-    batch = next((one for one in line[place + 1 :] if one.op == "batch" or not _passes_by_position(one)), None)
-    if stage.op == "map" and batch is not None and batch.op == "batch" and not runs_python(stage):
-        yield _Guess(
-            f"Apply {name} to whole batches",
-            f"move {name} after {stage_name(batch)}, with tf.vectorized_map",
-            (VectoriseMap(stage.id, batch.id),),
-            ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))",
-            at=stage.id,
-        )
+    batch = batch_after(line, place)
+    edits = on_batches(stage, batch, line, data) if batch is not None else ()
+    if batch is None or not edits:
+        return
+    if traits(batch.op).pads:
+        change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
+        python = ".batch(…).map(lambda batch: function(batch).to_tensor())  # a split batch is a ragged tensor"
+    else:
+        change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
+        python = ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
+    yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
 
 
-def _passes_by_position(stage: Stage) -> bool:
-    row = traits(stage.op)
-    return row.by_position and not row.stores
-
-
-def _elsewhere(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
     """Maps other than the bottleneck with much of the work, on whole batches: a call may cost more than its work."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
-            yield from _vectorised(line, other)
+            yield from _vectorised(line, other, data)
 
 
 def _works_in_turn(stage: Stage) -> bool:

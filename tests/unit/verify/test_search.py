@@ -361,6 +361,54 @@ def test_stages_that_pass_elements_on_may_stand_between_a_map_and_its_batch(reco
         assert "VectoriseMap" not in kinds(profile)
 
 
+SPLITS: list[Any] = ["tf.strings.lower", "tf.strings.split", {"tf.cast": {"dtype": "int64"}}]
+
+
+def padded(recorded: Recorded, ops: Sequence[Any], **arguments: Any) -> tuple[Profile, dict[str, Any]]:
+    """A spec that splits texts one by one and pads them."""
+    found = profile_of(recorded, "TextLineDataset", "map", "padded_batch", stage="stages.0", kind="spec")
+    map_stage = {"map": {"name": "tokens", "ops": [*ops], "num_parallel_calls": 2}}
+    source = {"TextLineDataset": {"filenames": "a.txt"}}
+    return found, {"source": source, "stages": [map_stage, {"padded_batch": {"batch_size": 4, **arguments}}]}
+
+
+def test_a_map_before_a_batch_that_pads_is_tried_on_whole_batches(recorded: Recorded) -> None:
+    found = profile_of(recorded, "TextLineDataset", "map", "shuffle", "padded_batch", stage="stages.0")
+    (first, *_) = guesses(found)
+    assert first.change == "padded_batch → batch, then map on whole batches, which pads what differs in length"
+    assert [edit.model_dump() for edit in first.edit or []] == [  # type: ignore[union-attr]
+        {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.2"}
+    ]
+
+
+def test_texts_of_a_spec_are_split_by_the_batch_and_padded_at_the_end(recorded: Recorded) -> None:
+    for arguments, last in (
+        ({"drop_remainder": True}, "tf.RaggedTensor.to_tensor"),
+        ({"padding_values": -1}, {"tf.RaggedTensor.to_tensor": {"default_value": -1}}),
+    ):
+        found, data = padded(recorded, SPLITS, **arguments)
+        (first, *_) = guesses(found, data)
+        batch = {"batch_size": 4, **{key: value for key, value in arguments.items() if key != "padding_values"}}
+        tokens = {"name": "tokens", "ops": [*SPLITS, last], "num_parallel_calls": 2}
+        assert apply(data, first.overrides)["stages"] == [{"batch": batch}, {"map": tokens}]
+
+
+@pytest.mark.parametrize(
+    ("ops", "arguments"),
+    [
+        (["tf.strings.lower"], {}),
+        ([*SPLITS, "tf.math.cumsum"], {}),
+        (SPLITS, {"padded_shapes": [10]}),
+        (SPLITS, {"padding_values": [1]}),
+    ],
+)
+def test_other_functions_of_a_spec_stay_before_what_pads(
+    recorded: Recorded, ops: list[Any], arguments: dict[str, Any]
+) -> None:
+    found, data = padded(recorded, ops, **arguments)
+    assert not [one for one in guesses(found, data) if one.title.startswith("Apply")]
+
+
 def test_a_map_with_much_of_the_work_is_tried_on_whole_batches_although_it_is_not_the_bottleneck(
     recorded: Recorded,
 ) -> None:

@@ -1,0 +1,182 @@
+"""``StridedSlice`` of rows: an element, or a range, of each.
+
+https://www.tensorflow.org/api_docs/python/tf/strided_slice has the meaning of the masks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeprof.pipelines.graph.edit.ragged.call import RowCall
+from pipeprof.pipelines.graph.edit.ragged.rows import (
+    ColumnRows,
+    NoRowsError,
+    RaggedRows,
+    Rows,
+    SharedRows,
+    StackedRows,
+    constant_of,
+    rank_of,
+    stacked,
+)
+
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+_FIRST = 1
+"""Bit of the first dimension in a mask."""
+_SECOND = 2
+"""Bit of the second one."""
+
+
+def strided_slice(call: RowCall) -> list[Rows]:
+    """Slice each row."""
+    rows, begin, end, strides = call.inputs
+    if isinstance(rows, ColumnRows):
+        part = _of_columns(call, rows)
+        if part is not None:
+            return [part]
+        rows = StackedRows(stacked(rows, call.size))
+    if isinstance(rows, SharedRows) and all(isinstance(one, SharedRows) for one in (begin, end, strides)):
+        return [
+            SharedRows(call.run([one.tensor for one in (rows, begin, end, strides) if isinstance(one, SharedRows)])[0])
+        ]
+    if isinstance(rows, StackedRows):
+        return [_of_stacked(call, rows)]
+    if isinstance(rows, RaggedRows):
+        return [_of_ragged(call, rows)]
+    msg = "it is cut at places that differ between elements"
+    raise NoRowsError(msg)
+
+
+def _of_columns(call: RowCall, rows: ColumnRows) -> Rows | None:
+    """One column, or some of them; None where it is something else."""
+    masks = _masks(call)
+    begin, end, strides = (constant_of(one) for one in call.inputs[1:])
+    if len(begin) != 1 or masks["ellipsis_mask"] or masks["new_axis_mask"]:
+        return None
+    if masks["shrink_axis_mask"]:
+        return rows.parts[int(begin[0])]
+    first = None if masks["begin_mask"] else int(begin[0])
+    last = None if masks["end_mask"] else int(end[0])
+    return ColumnRows(rows.parts[first : last : int(strides[0])])
+
+
+def _of_stacked(call: RowCall, rows: StackedRows) -> Rows:
+    import tensorflow as tf
+
+    masks = {name: value << 1 for name, value in _masks(call).items()}
+    masks["begin_mask"] |= _FIRST
+    masks["end_mask"] |= _FIRST
+    begin, end, strides = (
+        tf.concat([tf.constant([first], one.dtype), one], 0)
+        for first, one in zip((0, 0, 1), map(_shared, call.inputs[1:]), strict=True)
+    )
+    return StackedRows(tf.raw_ops.StridedSlice(input=rows.tensor, begin=begin, end=end, strides=strides, **masks))
+
+
+def _is_zero(rows: Rows) -> bool:
+    import tensorflow as tf
+
+    return isinstance(rows, SharedRows) and tf.get_static_value(rows.tensor) == 0
+
+
+def _shared(rows: Rows) -> Any:
+    if not isinstance(rows, SharedRows):
+        msg = "it is cut at places that differ between elements"
+        raise NoRowsError(msg)
+    return rows.tensor
+
+
+def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
+    """An element or a range of each row, and of its other dimensions what is the same for all."""
+    import tensorflow as tf
+
+    masks = _masks(call)
+    strides = constant_of(call.inputs[3])
+    if not len(strides):
+        return rows
+    if strides[0] != 1 or masks["ellipsis_mask"] or masks["new_axis_mask"]:
+        msg = "a slice of rows of different lengths with steps or new dimensions"
+        raise NoRowsError(msg)
+    lengths = rows.lengths
+    begin, end = (_first(one) for one in call.inputs[1:3])
+    rows = _other_dimensions(call, rows, len(strides))
+    if masks["shrink_axis_mask"] & _FIRST:
+        return element_of(rows, _per_row(begin, lengths))
+    from_start = bool(masks["begin_mask"] & _FIRST) or _is_zero(begin)
+    to_end = bool(masks["end_mask"] & _FIRST) or (isinstance(end, StackedRows) and end.tensor is lengths)
+    if from_start and to_end:
+        return rows
+    first = tf.zeros_like(lengths) if masks["begin_mask"] & _FIRST else _clamped(_per_row(begin, lengths), lengths)
+    last = lengths if masks["end_mask"] & _FIRST else _clamped(_per_row(end, lengths), lengths)
+    return range_of(rows, first, tf.maximum(first, last))
+
+
+def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows:
+    """Slice all dimensions but the first."""
+    import tensorflow as tf
+
+    masks = _masks(call)
+    others = (1 << count) - 1 - _FIRST
+    if masks["begin_mask"] & masks["end_mask"] & others == others:
+        return rows
+    masks["begin_mask"] |= _FIRST
+    masks["end_mask"] |= _FIRST
+    masks["shrink_axis_mask"] &= ~_FIRST
+    begin, end, strides = map(_shared, call.inputs[1:])
+    column = masks["shrink_axis_mask"] == _SECOND and count == len(rows.flat.shape) == 2
+    zero = rows.zero or (rows.zero_column and column and constant_of(call.inputs[1])[1] == 0)
+    flat = tf.raw_ops.StridedSlice(input=rows.flat, begin=begin, end=end, strides=strides, **masks)
+    return RaggedRows(flat, rows.lengths, zero=zero)
+
+
+def element_of(rows: RaggedRows, index: Any) -> StackedRows:
+    """Return the element at an index of each row, which may be negative; the pipeline fails where a row has none."""
+    import tensorflow as tf
+
+    at = tf.where(index < 0, index + rows.lengths, index)
+    inside = tf.debugging.Assert(tf.reduce_all((at >= 0) & (at < rows.lengths)), ["slice index out of bounds", index])
+    with tf.control_dependencies([inside]):
+        starts = tf.cumsum(rows.lengths, exclusive=True)
+        return StackedRows(tf.gather(rows.flat, starts + at))
+
+
+def range_of(rows: RaggedRows, first: Any, last: Any) -> RaggedRows:
+    """Return a range of each row, from the first to before the last."""
+    import tensorflow as tf
+
+    starts = tf.cumsum(rows.lengths, exclusive=True)
+    taken = tf.ragged.range(starts + first, starts + last, row_splits_dtype=tf.int64)
+    return RaggedRows(tf.gather(rows.flat, taken.values), last - first)
+
+
+def _first(rows: Rows) -> Rows:
+    """The bound of the first dimension: the same for all rows, or one for each."""
+    if isinstance(rows, ColumnRows):
+        return rows.parts[0]
+    return SharedRows(rows.tensor[0]) if isinstance(rows, SharedRows) else StackedRows(_stacked_tensor(rows)[:, 0])
+
+
+def _stacked_tensor(rows: Rows) -> Any:
+    if not isinstance(rows, StackedRows) or rank_of(rows) != 1:
+        msg = "it is cut at places of different numbers"
+        raise NoRowsError(msg)
+    return rows.tensor
+
+
+def _per_row(bound: Rows, lengths: Any) -> Any:
+    import tensorflow as tf
+
+    if not isinstance(bound, SharedRows | StackedRows):
+        msg = "it is cut at places of different numbers"
+        raise NoRowsError(msg)
+    return tf.zeros_like(lengths) + tf.cast(bound.tensor, lengths.dtype)
+
+
+def _clamped(bound: Any, lengths: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.minimum(tf.maximum(tf.where(bound < 0, bound + lengths, bound), 0), lengths)
+
+
+def _masks(call: RowCall) -> dict[str, int]:
+    return {name: int(call.node.attr[name].i) for name in _MASKS}

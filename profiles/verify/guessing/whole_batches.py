@@ -1,0 +1,72 @@
+"""A map's function on the batches that its elements go into: pure functions.
+
+Before a plain batch, TensorFlow vectorises the function. Before one that pads, rows differ in length: of a Python
+function its graph is edited; in a spec, ops that take texts of any shape go after the batch as they are, and the ragged
+tensor that they make is padded at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.overrides import arguments_of
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.stages import runs_python
+
+_TEXTS: Final = "tf.strings."
+_SPLITS: Final = "split"
+_CAST: Final = "tf.cast"
+_TO_TENSOR: Final = "tf.RaggedTensor.to_tensor"
+
+
+def batch_after(line: Sequence[Stage], place: int) -> Stage | None:
+    """Return the batch that the elements of a map go into, with nothing before it that looks at them; None without."""
+    stage = line[place]
+    if stage.op != "map" or runs_python(stage):
+        return None
+    for other in line[place + 1 :]:
+        row = traits(other.op)
+        if row.stacks and row.same_components:
+            return other
+        if not row.by_position or row.stores:
+            return None
+    return None
+
+
+def on_batches(
+    stage: Stage, batch: Stage, line: Sequence[Stage], data: Mapping[str, Any] | None
+) -> tuple[PipelineEdit, ...]:
+    """Return the edits that apply a map to whole batches; none where no tool makes them.
+
+    Args:
+        stage: The map.
+        batch: The batch, of `batch_after`.
+        line: The stages of the main line.
+        data: The spec's data, for a spec.
+    """
+    if not traits(batch.op).pads or data is None:
+        return (VectoriseMap(stage.id, batch.id),)
+    ids = [one.id for one in line]
+    if ids.index(batch.id) != ids.index(stage.id) + 1:
+        return ()
+    function, given = arguments_of(data, stage.id), arguments_of(data, batch.id)
+    if function is None or given is None or not _takes_any_shape(function.get("ops")):
+        return ()
+    value = given.pop("padding_values", None)
+    if given.keys() - {"batch_size", "drop_remainder"} or isinstance(value, Mapping | Sequence):
+        return ()
+    last = _TO_TENSOR if value is None else {_TO_TENSOR: {"default_value": value}}
+    by = (NewStage("batch", given), NewStage(stage.op, {**function, "ops": [*function["ops"], last]}))
+    return (ReplaceStages((stage.id, batch.id), by),)
+
+
+def _takes_any_shape(ops: Any) -> bool:
+    """Whether a function of a spec means the same on texts of any shape, and gives a ragged tensor of several."""
+    if not isinstance(ops, list):
+        return False
+    names = [str(next(iter(op), "")) if isinstance(op, Mapping) else str(op) for op in ops]
+    texts = all(name.startswith(_TEXTS) or name == _CAST for name in names)
+    return texts and any(name.endswith(_SPLITS) for name in names)

@@ -1,0 +1,182 @@
+"""Functions whose rows differ in length, applied to whole batches by their graph: the same elements, no loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
+from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.observe.reading import serialised
+
+LINES = [
+    "a b c",
+    "",
+    "x",
+    "  two  words ",
+    "a,b;c a",
+    "é ü two",
+    "1 2 3 4 5 6 7 8 9 10",
+    "Z",
+    "\xff\xfe",
+    "b a",
+    "c c c",
+]
+ON_BATCH = VectoriseMap("stages.0", "stages.1")
+
+
+def words(line: Any) -> Any:
+    return tf.strings.split(line)
+
+
+def numbers(line: Any) -> Any:
+    return tf.strings.to_hash_bucket_fast(words(line), 50)
+
+
+def values(line: Any) -> Any:
+    return tf.strings.to_number(tf.strings.split(line, ","))
+
+
+def table() -> Any:
+    keys, ids = tf.constant(["a", "two", "x"]), tf.constant([1, 2, 3], tf.int64)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, ids), 0)
+
+
+TABLE = table()
+WEIGHTS = tf.reshape(tf.range(200, dtype=tf.float32), [50, 4])
+KINDS = tf.constant(["cat", "dog"])
+
+PADDED: dict[str, Callable[[Any], Any]] = {
+    "words": words,
+    "lower case": lambda line: tf.strings.split(tf.strings.lower(tf.strings.strip(line))),
+    "at a separator": lambda line: tf.strings.split(line, ","),
+    "replaced": lambda line: tf.strings.split(tf.strings.regex_replace(line, "[,;]", " ")),
+    "hashed": numbers,
+    "looked up": lambda line: TABLE.lookup(words(line)),
+    "the first": lambda line: words(line)[:3],
+    "the last": lambda line: words(line)[-2:],
+    "without the last": lambda line: words(line)[:-1],
+    "input and target": lambda line: (numbers(line)[:-1], numbers(line)[1:]),
+    "marked": lambda line: tf.concat([["<s>"], words(line), ["</s>"]], 0),
+    "marked numbers": lambda line: tf.concat([[1], numbers(line), [2]], 0),
+    "with its length": lambda line: {"ids": numbers(line), "length": tf.shape(numbers(line))[0]},
+    "with a mask": lambda line: (numbers(line), tf.ones_like(numbers(line))),
+    "joined with its line": lambda line: tf.strings.join([words(line), "/", line]),
+    "scaled by its line": lambda line: (
+        tf.cast(numbers(line), tf.float32) / (tf.cast(tf.strings.length(line), tf.float32) + 1.0)
+    ),
+    "places": lambda line: tf.range(tf.size(words(line))),
+    "one hot": lambda line: tf.one_hot(numbers(line), 50),
+    "embedded": lambda line: tf.gather(WEIGHTS, numbers(line)),
+    "bytes": tf.strings.bytes_split,
+    "code points": lambda line: tf.strings.unicode_decode(line, "UTF-8"),
+    "columns": lambda line: tf.stack([numbers(line), numbers(line) + 1], 1)[:, 0],
+    "sums": lambda line: (words(line), tf.reduce_sum(numbers(line)), tf.reduce_max(tf.strings.length(words(line)))),
+    "the longest first": lambda line: (line, words(line), tf.cast(tf.size(words(line)), tf.float32) * 2.0),
+}
+
+
+@pytest.fixture(scope="module")
+def edited() -> Callable[..., tf.data.Dataset]:
+    building = builder(BuildContext(base_dir=Path()))
+
+    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
+        return apply_edits(dataset, edits, building=building)
+
+    return apply
+
+
+def elements(dataset: tf.data.Dataset) -> list[Any]:
+    return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
+
+
+def ops_in(dataset: tf.data.Dataset) -> set[str]:
+    return {node.op for function in serialised(dataset, in_memory=0).library.function for node in function.node_def}
+
+
+def of_lines(function: Callable[[Any], Any], lines: list[str] = LINES) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(lines).map(function)
+
+
+def assert_same(found: tf.data.Dataset, dataset: tf.data.Dataset) -> None:
+    assert found.element_spec == dataset.element_spec
+    assert elements(found) == elements(dataset)
+    assert not any("While" in op or "Map" in op for op in ops_in(found))
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_a_padded_batch_is_the_same(name: str, edited: Callable[..., tf.data.Dataset]) -> None:
+    for size, drop_remainder in ((4, False), (3, True), (20, False)):
+        dataset = of_lines(PADDED[name]).padded_batch(size, drop_remainder=drop_remainder)
+        assert_same(edited(dataset, ON_BATCH), dataset)
+
+
+def test_values_and_shapes_of_the_padding_are_kept(edited: Callable[..., tf.data.Dataset]) -> None:
+    both = of_lines(lambda line: (numbers(line), tf.size(words(line))))
+    dataset = both.padded_batch(4, padded_shapes=([12], []), padding_values=(tf.constant(-1, tf.int64), 0))
+    assert_same(edited(dataset, ON_BATCH), dataset)
+    short = both.padded_batch(4, padded_shapes=([5], []))
+    for one in (short, edited(short, ON_BATCH)):
+        with pytest.raises((tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+            list(one)
+
+
+def test_rows_of_one_length_are_a_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+    cases: dict[str, Callable[[Any], Any]] = {
+        "values": values,
+        "known": lambda line: tf.ensure_shape(values(line), [3]),
+        "reshaped": lambda line: tf.ensure_shape(values(line), [3])[:2] * 2.0,
+        "first": lambda line: (values(line)[0], values(line)[1:]),
+        "last": lambda line: tf.strings.to_number(tf.strings.split(line, ",")[-1], tf.int32),
+        "gathered": lambda line: tf.gather(tf.strings.split(line, ","), 1),
+        "filled": lambda line: tf.pad(values(line)[:2], [[1, 6 - tf.size(values(line))]], constant_values=-1.0),
+        "two": lambda line: tf.stack([values(line)[0], values(line)[2]]),
+        "checked": lambda line: [tf.debugging.assert_less(tf.size(values(line)), 9), values(line)][1],
+    }
+    for name, function in cases.items():
+        dataset = of_lines(function, ["1,2,3", "4.5,5,6", "7,8,9", "10,11,12", "0,0,0"]).batch(2)
+        found = edited(dataset, ON_BATCH)
+        assert elements(found) == elements(dataset), name
+        assert found.element_spec == dataset.element_spec, name
+    kinds = of_lines(lambda path: tf.strings.split(path, "/")[-2] == KINDS, ["a/cat/1", "b/c/dog/2", "cat/3"]).batch(2)
+    assert_same(edited(kinds, ON_BATCH), kinds)
+
+
+def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+    cases = {
+        "differ in length": of_lines(values, ["1,2", "3"]).batch(2),
+        "no such element": of_lines(lambda line: values(line)[1], ["1,2", "3"]).batch(2),
+        "no number": of_lines(values, ["1,2", "3,b"]).batch(2),
+        "asserted": of_lines(
+            lambda line: [tf.debugging.assert_less(tf.size(words(line)), 2), words(line)][1], ["a", "a b"]
+        ).padded_batch(2),
+    }
+    for dataset in cases.values():
+        for one in (dataset, edited(dataset, ON_BATCH)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                list(one)
+
+
+def test_stages_between_that_do_not_look_at_elements_stay(edited: Callable[..., tf.data.Dataset]) -> None:
+    dataset = of_lines(numbers).shuffle(5, seed=3).repeat(2).padded_batch(4).map(lambda ids: ids + 1).prefetch(1)
+    found = edited(dataset, VectoriseMap("stages.0", "stages.3"))
+    assert elements(found) == elements(dataset)
+
+
+def test_what_has_no_form_for_many_elements_is_named(edited: Callable[..., tf.data.Dataset]) -> None:
+    cases = [
+        (lambda line: tf.unique(words(line))[0], "its op Unique to rows of different lengths"),
+        (lambda line: tf.reverse(words(line), [0]), "its op ReverseV2 to rows of different lengths"),
+        (lambda line: words(line)[::2], "slice of rows of different lengths with steps or"),
+        (lambda line: tf.random.shuffle(words(line)), "draws random numbers"),
+    ]
+    for function, text in cases:
+        with pytest.raises(CannotEditError, match=f"stages.0: .*{text}"):
+            edited(of_lines(function).padded_batch(2), ON_BATCH)
