@@ -298,8 +298,14 @@ def _op_on_batches(ms: float, calls: float, batches: float, costs: Costs) -> flo
     return batches * fixed_ms + calls * beyond
 
 
-def _replace(flow: Flow, edit: ReplaceStages, _costs: Costs) -> Changed | None:
+def _replace(flow: Flow, edit: ReplaceStages, costs: Costs) -> Changed | None:
     gone = [_stage(flow, name) for name in edit.stages]
+    before = [traits(part.op) if part is not None else None for part in gone]
+    after = [traits(stage.op) for stage in edit.by]
+    match before, after:
+        case [mapped, batch], [batch_first, then_mapped] if mapped is not None and batch is not None:
+            if mapped.maps and batch.stacks and batch_first.stacks and then_mapped.maps:
+                return _batch_first(flow, edit.stages[0], edit.stages[1], costs)
     if edit.by or any(part is None or not traits(part.op).prefetches or len(part.reads) != 1 for part in gone):
         return None
     held: float | None = 0.0

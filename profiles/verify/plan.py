@@ -12,6 +12,7 @@ from pipeprof.profiles.document.measured import Device, Steps
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.stages import runs_python
 
 BLOCK_SECONDS = 0.35
 BLOCK_STEPS = 8
@@ -263,3 +264,26 @@ def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int,
     if total <= budget:
         return f"the budget of {budget:.0f} s was used up"
     return f"does not fit into the budget of {budget:.0f} s: --budget {math.ceil(total)}"
+
+
+def announcement(profile: Profile, mode: ChosenMode, count: int, left: float, *, is_spec: bool) -> str:
+    """Return what a verification is going to do, for the progress.
+
+    Args:
+        profile: Of the run.
+        mode: How processes take turns.
+        count: How many edits may be tried.
+        left: Seconds that it may take.
+        is_spec: Whether the pipeline is a spec, which calls no function of the user's.
+    """
+    what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
+    text = f"{what}, {left:.0f} s at most"
+    if not is_spec:
+        text += f"; {calls_of(mode.mode)}"
+    if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
+        text += f"; building the pipeline took {made:.0f} s, which each process needs again"
+    if any(runs_python(stage) for stage in profile.stages or ()):
+        text += "; its Python functions run in each process, with what they write or send"
+    if mode.why is not None:
+        text += f"; {MODE_WORDS[mode.mode]}: {mode.why}"
+    return f"{text} (--no-verify skips this)"

@@ -29,7 +29,7 @@ from pipeprof.profiles.verify.jobs import JobMaker, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import main_line, pays, runs_python
+from pipeprof.profiles.verify.stages import main_line, pays
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trials, write_into
 from pipeprof.profiles.wording import listed, stage_name
@@ -156,6 +156,7 @@ class _Verification:
         self._same: list[float] = []
         self._bounds: list[str] = []
         self._bounded: set[tuple[str, ...]] = set()
+        self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._baseline: Baseline = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
@@ -237,17 +238,7 @@ class _Verification:
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
         left = max(0.0, self._until - time.monotonic())
-        what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
-        text = f"{what}, {left:.0f} s at most"
-        if not self._jobs.is_spec:
-            text += f"; {plans.calls_of(self._mode.mode)}"
-        if (made := plans.seconds_to_make(self._profile)) >= plans.LONG_TO_MAKE:
-            text += f"; building the pipeline took {made:.0f} s, which each process needs again"
-        if any(runs_python(stage) for stage in self._profile.stages or ()):
-            text += "; its Python functions run in each process, with what they write or send"
-        if self._mode.why is not None:
-            text += f"; {plans.MODE_WORDS[self._mode.mode]}: {self._mode.why}"
-        return f"{text} (--no-verify skips this)"
+        return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec)
 
     def finish(self) -> None:
         """Write what was found into the profile."""
@@ -276,7 +267,8 @@ class _Verification:
         reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
-            self._bound(trials, finding, stages, f"not tried: {reason}; ")
+            finding.reason = f"not tried: {reason}"
+            self._later.append((finding, stages, f"{finding.reason}; "))
             return
         fill = filling(self._profile, parsed_edits(finding))
         reason = reason or self._changed() or trials.too_long(self._budget, 2 * fill.seconds)
@@ -343,8 +335,10 @@ class _Verification:
     def _find_bounds(self, trials: Trials, tried: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
         done = [*tried]
+        self._bound_later(trials)
         for finding in without_edit:
             self._try(trials, finding)
+            self._bound_later(trials)
             if finding.measured is not None:
                 self._take_bound(finding, done)
         for stages in ceiling.further_bounds(self._profile, done) if pays(self._profile) else ():
@@ -353,6 +347,11 @@ class _Verification:
             finding = ceiling.bottleneck_finding(self._profile, stages[0], tried)
             self._bound(trials, finding, stages)
             self._take_bound(finding, done)
+
+    def _bound_later(self, trials: Trials) -> None:
+        """Measure the upper bounds of findings that cannot be tried: what can be comes first."""
+        while self._later:
+            self._bound(trials, *self._later.pop(0))
 
     def _take_bound(self, finding: Finding, done: list[Finding]) -> None:
         done.append(finding)
@@ -395,12 +394,13 @@ class _Verification:
         for finding in further:
             if not is_worth_a_try(finding, [one for one in self._profile.findings or () if one.status == "kept"]):
                 continue
-            if not trials.fits(EARLY_PAIRS, self._reserved()):
+            # The best one is tried whatever else is planned.
+            reserved = self._reserved() if self._tried else 0.0
+            if not trials.fits(EARLY_PAIRS, reserved):
                 break
-            filled = 2 * filling(self._profile, parsed_edits(finding)).seconds
-            if not trials.fits(EARLY_PAIRS, self._reserved() + filled):
+            if not trials.fits(EARLY_PAIRS, reserved + 2 * filling(self._profile, parsed_edits(finding)).seconds):
                 continue
-            self._try(trials, finding, reserves=True)
+            self._try(trials, finding, reserves=self._tried > 0)
             if finding.status == "kept":
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]

@@ -11,6 +11,7 @@ from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
+    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetArgument,
@@ -154,6 +155,14 @@ def test_a_map_inside_a_function_is_called_for_whole_batches() -> None:
 def test_a_moved_batch_is_the_same_as_a_vectorised_map() -> None:
     moved = after(BATCHED, MoveStage("stages.1", "batch", before="stages.0"))
     assert moved.interval_ms() == after(BATCHED, VectoriseMap("stages.0", "stages.1")).interval_ms()
+
+
+def test_a_map_written_anew_after_its_batch_is_the_same_as_a_vectorised_one() -> None:
+    by = (NewStage("batch", {"batch_size": 256}), NewStage("map", {"ops": ["tf.strings.lower"]}))
+    flow = after(BATCHED, ReplaceStages(("stages.0", "stages.1"), by))
+    assert flow.interval_ms() == after(BATCHED, VectoriseMap("stages.0", "stages.1")).interval_ms()
+    for other in (by[:1], (NewStage("shuffle", {"buffer_size": 9}), by[1])):
+        assert apply(BATCHED, ReplaceStages(("stages.0", "stages.1"), other), FREE) is None
 
 
 def test_what_splits_a_fused_map_and_batch_gives_each_its_own_time() -> None:
