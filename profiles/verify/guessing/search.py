@@ -23,6 +23,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
+from pipeprof.profiles.advise.edits.render import as_yaml
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
@@ -108,6 +109,7 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
+                patch="\n".join(map(as_yaml, guess.edits)) if is_spec else None,
                 python=guess.python,
                 predicted=guess.predicted,
                 status="unverified",

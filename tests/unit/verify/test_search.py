@@ -391,6 +391,7 @@ def test_texts_of_a_spec_are_split_by_the_batch_and_padded_at_the_end(recorded: 
         batch = {"batch_size": 4, **{key: value for key, value in arguments.items() if key != "padding_values"}}
         tokens = {"name": "tokens", "ops": [*SPLITS, last], "num_parallel_calls": 2}
         assert apply(data, first.overrides)["stages"] == [{"batch": batch}, {"map": tokens}]
+        assert (first.patch or "").startswith("- batch: {batch_size: 4")
 
 
 @pytest.mark.parametrize(
