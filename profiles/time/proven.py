@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import VerdictDetail
@@ -24,16 +25,18 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
         profile: With its findings in display order.
     """
     found = []
+    bound = profile.headspace.speedup if profile.headspace is not None else math.inf
     if (kept := _largest(profile, "kept")) is not None:
-        found.append(VerdictDetail(label="measured", text=f"{significant(kept[0])}× faster with change {kept[1]}"))
+        # Trials differ from the run, and the run has a smaller bound of its own.
+        gain = "as fast as if the pipeline cost nothing" if kept[0] > bound else f"{significant(kept[0])}× faster"
+        found.append(VerdictDetail(label="measured", text=f"{gain} with change {kept[1]}"))
     most = _largest(profile, "ceiling")
     if most is not None and (kept is None or most[0] > kept[0]):
         finding = (profile.findings or [])[most[1] - 1]
         replayed = set((finding.measured or {}).get("replayed") or ())
         name = listed([stage_name(stage) for stage in profile.stages or () if stage.id in replayed])
         text = f"at most {significant(most[0])}× faster without {name or 'its stage'}, finding {most[1]}"
-        if profile.headspace is not None and most[0] > profile.headspace.speedup:
-            # Trials differ from the run, and the run has a smaller bound of its own.
+        if most[0] > bound:
             text = f"without {name or 'its stage'} as fast as if the pipeline cost nothing, finding {most[1]}"
         found.append(VerdictDetail(label="bound", text=text))
     return found

@@ -10,6 +10,7 @@ import pytest
 from pipeprof.cli.report.findings import describe_gain
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.proven import describe_price, describe_proven
 
 Recorded = Callable[[str], Profile]
@@ -81,3 +82,5 @@ def test_a_speed_that_was_not_seen_is_not_in_the_verdict(recorded: Recorded) -> 
     profile.findings = [memory(1.19, 1.15, 1.23)]
     assert "1.19× faster with change 1" in describe_proven(profile)[0].text
     assert describe_gain(profile.findings[0]) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
+    profile.headspace = Headspace.of(10.0, 9.0, 4)
+    assert describe_proven(profile)[0].text == "as fast as if the pipeline cost nothing with change 1"
