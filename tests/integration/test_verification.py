@@ -75,9 +75,10 @@ def test_an_interruption_keeps_what_was_tried(tried: dict[str, Any]) -> None:
     assert tried["findings"]["other-batches"]["status"] == "rejected"
 
 
-def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay(tmp_path: Path) -> None:
-    out, err = start(tmp_path, 60, "without-edit").communicate()
+def test_where_no_edit_exists_the_stage_is_replaced_by_a_replay_after_what_can_be_tried(tmp_path: Path) -> None:
+    out, err = start(tmp_path, 60, "without-edit", "raises").communicate()
     assert out, err
+    assert err.index("trying 1: raises") < err.index("measuring how fast it is without work")
     found = json.loads(out)["findings"]["without-edit"]
     assert found["measured"]["replayed"] == ["stages.0"]
     assert len(found["measured"]["pairs"]) >= 6

@@ -19,6 +19,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
+from pipeprof.pipelines.graph.edit.ragged.rules import SPLITS
 from pipeprof.pipelines.graph.edit.scopes import function_of
 from pipeprof.pipelines.graph.stages import WrittenStage
 
@@ -132,7 +133,12 @@ def whole_batches(
 
     same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
     ways = [vectorised, *([unchanged] if elementwise else [])] if same_shapes else []
-    name, specs = _first_traced(stage, [*ways, ragged], lambda way: retrace(graph, function, batch, way))
+    # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
+    ways += [ragged] if any(own_node.op in SPLITS for own_node in function.node_def) else []
+    if not ways:
+        msg = "it splits no texts, and rows that differ in length for another reason have no form for whole batches"
+        raise CannotEditError(msg, stage.address)
+    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
     set_shapes(node, [spec.shape for spec in specs])

@@ -244,6 +244,14 @@ def test_a_vectorised_map_goes_after_its_batch() -> None:
     ]
 
 
+def test_a_map_before_a_batch_that_pads_is_not_vectorised() -> None:
+    stages = [{"map": {"ops": ["tf.square"]}}, {"padded_batch": {"batch_size": 3}}]
+    with pytest.raises(
+        EditError, match=r"stages\.1 pads rows of different lengths, for which tf\.vectorized_map has no"
+    ):
+        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [VectoriseMap("stages.0", "stages.1")])
+
+
 def test_edits_name_stages_as_they_were_before_all_of_them() -> None:
     data = read(SPEC).data
     edits = [

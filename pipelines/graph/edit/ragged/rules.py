@@ -453,6 +453,13 @@ def _assert(call: RowCall) -> list[Rows]:
     return []
 
 
+SPLITS: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
+    "StringSplit": _split,
+    "StringSplitV2": _split,
+    "UnicodeDecode": _decode_unicode,
+    "UnicodeDecodeWithOffsets": _decode_unicode,
+}
+"""Ops that make rows of different lengths."""
 _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Assert": _assert,
     "ConcatV2": _concat,
@@ -471,9 +478,6 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Shape": _shape,
     "Size": _size,
     "StridedSlice": strided_slice,
-    "StringSplit": _split,
-    "StringSplitV2": _split,
-    "UnicodeDecode": _decode_unicode,
-    "UnicodeDecodeWithOffsets": _decode_unicode,
+    **SPLITS,
     **dict.fromkeys(_REDUCTIONS, _reduce),
 }
