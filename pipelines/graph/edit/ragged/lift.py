@@ -63,7 +63,7 @@ class ManyElements:
         self._results = [translate(function.ret[one.name]) for one in function.signature.output_arg]
         self._checks = [name for name, node in self._nodes.items() if node.op in _RUN]
         self._definitions = op_definitions({node.op for node in self._nodes.values()})
-        self._same = _clamped_to_one(self._nodes)
+        self._same = _clamped(self._nodes)
         self._producer = graph.producer
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
@@ -131,24 +131,31 @@ def _real(reference: str, same: Mapping[str, str]) -> str:
 
 def _kind(node: Any) -> bytes:
     """What a node does with its inputs."""
+    return bytes(_bare(node, "").SerializeToString(deterministic=True))
+
+
+def _bare(node: Any, name: str) -> Any:
+    """A copy of a node without its inputs and what TensorFlow has noted about it."""
     copy = type(node)()
     copy.CopyFrom(node)
-    copy.name = ""
+    copy.name = name
     del copy.input[:]
-    for name in [name for name in copy.attr if name.startswith("_")]:
-        del copy.attr[name]
-    return bytes(copy.SerializeToString(deterministic=True))
+    for noted in [noted for noted in copy.attr if noted.startswith("_")]:
+        del copy.attr[noted]
+    return copy
 
 
 def _with_output(reference: str) -> str:
     return reference if ":" in reference else f"{reference}:0"
 
 
-def _clamped_to_one(nodes: Mapping[str, Any]) -> dict[str, str]:
-    """References to what is a number already: the smaller one of it and of the larger one of it and another."""
+def _clamped(nodes: Mapping[str, Any]) -> dict[str, str]:
+    """References to the smaller one of a whole number and of the larger one of it and another: it is that number."""
+    import tensorflow as tf
+
     found = {}
     for name, node in nodes.items():
-        if node.op != "Minimum":
+        if node.op != "Minimum" or not tf.dtypes.as_dtype(node.attr["T"].type).is_integer:
             continue
         first, second = map(_with_output, data_inputs(node))
         for one, other in ((first, second), (second, first)):
@@ -165,11 +172,8 @@ def _run(node: Any, tensors: Sequence[Any], outputs: int, producer: int) -> list
     part = tf.compat.v1.GraphDef()
     part.versions.producer = producer
     own = part.node.add()
-    own.CopyFrom(node)
-    own.name = "op"
+    own.CopyFrom(_bare(node, "op"))
     own.input[:] = [f"given_{place}:0" for place in range(len(tensors))]
-    for name in [name for name in own.attr if name.startswith("_")]:
-        del own.attr[name]
     given = {f"given_{place}:0": tensor for place, tensor in enumerate(tensors)}
     names = [f"op:{place}" for place in range(outputs)]
     return list(tf.graph_util.import_graph_def(part, input_map=given, return_elements=names, name=""))

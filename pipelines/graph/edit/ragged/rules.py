@@ -194,10 +194,10 @@ def _expand(call: RowCall) -> list[Rows]:
             msg = "it stacks rows of different lengths"
             raise NoRowsError(msg)
         return [RaggedRows(tf.expand_dims(rows.flat, dim), rows.lengths)]
-    if isinstance(rows, SharedRows | StackedRows) and rank_of(rows) == 0:
-        return [ColumnRows((rows,))]
     if isinstance(rows, SharedRows):
         return [SharedRows(tf.expand_dims(rows.tensor, dim))]
+    if isinstance(rows, StackedRows) and rank_of(rows) == 0:
+        return [ColumnRows((rows,))]
     return [StackedRows(tf.expand_dims(stacked(rows, call.size), dim + 1 if dim >= 0 else dim))]
 
 
