@@ -13,6 +13,14 @@ from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.verify.jobs import edits_of
 
+PROMISING = 1.2
+"""Predicted speed-up from which an edit is tried before an upper bound, which is no advice yet."""
+
+
+def promises(finding: Finding) -> bool:
+    """Whether the edit of a finding is predicted to be a good gain."""
+    return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= PROMISING
+
 
 def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which they are tried: the largest predicted effect first.

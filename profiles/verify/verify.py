@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import PipeprofError
@@ -21,7 +22,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import enough_alone, is_worth_a_try, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.expected import by_worth, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
 from pipeprof.profiles.verify.guessing.search import guesses
@@ -185,7 +186,9 @@ class _Verification:
                 self._try(trials, finding, reserves=self._reached > 0)
             self._reached = len(findings)
             self._try_other_dispatch(trials, findings)
-            proposed = [*findings, *self._try_further(trials, further)]
+            proposed = [*findings, *self._try_further(trials, list(filter(promises, further)))]
+            self._bound_later(trials)
+            proposed += self._try_further(trials, list(filterfalse(promises, further)))
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], without_edit)
@@ -395,12 +398,12 @@ class _Verification:
             if not is_worth_a_try(finding, [one for one in self._profile.findings or () if one.status == "kept"]):
                 continue
             # The best one is tried whatever else is planned.
-            reserved = self._reserved() if self._tried else 0.0
+            reserved = self._reserved() if self._tried or not promises(finding) else 0.0
             if not trials.fits(EARLY_PAIRS, reserved):
                 break
             if not trials.fits(EARLY_PAIRS, reserved + 2 * filling(self._profile, parsed_edits(finding)).seconds):
                 continue
-            self._try(trials, finding, reserves=self._tried > 0)
+            self._try(trials, finding, reserves=reserved > 0)
             if finding.status == "kept":
                 kept.append(finding)
                 self._profile.findings = [*(self._profile.findings or ()), finding]

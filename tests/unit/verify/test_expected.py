@@ -10,7 +10,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdi
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.expected import by_worth
+from pipeprof.profiles.verify.expected import by_worth, promises
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.plan import to_try
 
@@ -78,3 +78,10 @@ def test_a_mistake_in_the_model_does_not_end_the_verification(
 
     monkeypatch.setattr("pipeprof.profiles.verify.expected.predict", mistaken)
     assert by_worth(waiting(recorded), [finding("a", CALLS)])[0].predicted is None
+
+
+def test_only_a_good_gain_is_tried_before_upper_bounds() -> None:
+    gains = (None, 0.9, 1.19, 1.2, 30.0)
+    found = [finding("one", predicted=Predicted(speedup=gain)) for gain in gains]
+    assert [promises(one) for one in found] == [False, False, False, True, True]
+    assert not promises(finding("unknown"))
