@@ -132,7 +132,8 @@ def whole_batches(
         return lambda inputs: with_shapes(many(inputs))
 
     same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
-    ways = [vectorised, *([unchanged] if elementwise else [])] if same_shapes else []
+    ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes else []
+    ways += [unchanged] if same_shapes and elementwise else []
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
     ways += [ragged] if any(own_node.op in SPLITS for own_node in function.node_def) else []
     if not ways:
