@@ -7,8 +7,8 @@ of its functions costs nothing: the one that gains most by that is the bottlenec
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
   no more than the two plain loops differ by;
 * the verdict's limit is one that the case allows. Plain loops on one core and on all of them take turns, three of each
-  where ``cpu`` is in question. ``cpu`` is demanded where each of the pairs is faster on all of them by a third at
-  least, and wrong where each is by less than a tenth: then a core more is worth nothing, whoever keeps it busy, and
+  where ``cpu`` is in question. ``cpu`` is right where the pairs are faster on all of them by a third at least in the
+  mean, and wrong where they are by less than a tenth: then a core more is worth nothing, whoever keeps it busy, and
   another limit or none is right;
 * each finding on speed was tried by hand: the plain loop with its fix gains at least half of what was predicted. A
   finding without a fix to try does not hold;
@@ -187,12 +187,13 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     limit = verdict["limit"]
     on_one = [loop["batches_per_second"] for loop in measured["one_core"]]
     scaling = [all_cores / one for all_cores, one in zip(rates[1:], on_one, strict=True)]
-    allowed = case.limits | ({None, "serial-stage"} if "cpu" in case.limits and min(scaling) < SCALES_FROM else set())
+    gain = sum(scaling) / len(scaling)
+    allowed = case.limits | ({None, "serial-stage"} if "cpu" in case.limits and gain < SCALES_FROM else set())
     claims = {
         "finished": True,
         "stage": not true or any(f"{name}" in said for name in true) or bool(case.library and case.library in said),
         "limit": not case.limits or limit in allowed,
-        "cpu": limit != "cpu" or max(scaling) >= SCALES_NOT_BELOW,
+        "cpu": limit != "cpu" or gain >= SCALES_NOT_BELOW,
         "speaks": case.must <= rules,
         "findings": all(finding["holds"] for finding in findings),
         "memory": unexplained <= max(ALLOWED_BYTES, ALLOWED_SHARE * rise),
@@ -208,7 +209,7 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         "true_stages": true,
         "gains_if_free": {name: round(gain, 2) for name, gain in gains.items()},
         "limit": limit,
-        "gains_of_all_cores_over_one": [round(gain, 2) for gain in scaling],
+        "gains_of_all_cores_over_one": [round(one, 2) for one in scaling],
         "plain_cores": round(cores, 2),
         "plain_batches_per_second": round(rate, 2),
         "batches_per_second": throughput.get("batches_per_second"),

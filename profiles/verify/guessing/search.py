@@ -229,7 +229,11 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
         return
     if traits(batch.op).pads:
         change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
-        python = ".batch(…).map(lambda batch: function(batch).to_tensor())  # a split batch is a ragged tensor"
+        python = (
+            "# pipeprof.apply does it with the plan of run --out. By hand, write it for a batch of texts:\n"
+            "# tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it.\n"
+            ".batch(…).map(function_of_a_batch)"
+        )
     else:
         change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
         python = ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
