@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.profiles.advise.advise import worth
@@ -32,6 +32,20 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
     costs = costs_of(profile)
     known = [_predicted(profile, finding, costs) for finding in findings]
     return sorted(known, key=lambda finding: -worth(finding))
+
+
+def in_turn(reported: Iterable[Finding], further: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Return all edits in the order of their predicted effect, those to try before upper bounds and those after.
+
+    Args:
+        reported: Findings, in the order in which those of the same worth are tried.
+        further: Edits that are reported only if they help; the second part begins with the first of them that does not
+            promise a good gain.
+    """
+    unsure = [finding for finding in further if not promises(finding)]
+    ranked = sorted([*reported, *further], key=lambda finding: -worth(finding))
+    first = next((at for at, finding in enumerate(ranked) if any(finding is one for one in unsure)), len(ranked))
+    return ranked[:first], ranked[first:]
 
 
 def _predicted(profile: Profile, finding: Finding, costs: Costs) -> Finding:

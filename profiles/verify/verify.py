@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import PipeprofError
@@ -22,7 +21,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import enough_alone, is_worth_a_try, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
 from pipeprof.profiles.verify.guessing.search import guesses
@@ -153,7 +152,7 @@ class _Verification:
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
         self._no_help: list[Finding] = []
-        self._reached = 0
+        self._reached: set[int] = set()
         self._same: list[float] = []
         self._bounds: list[str] = []
         self._bounded: set[tuple[str, ...]] = set()
@@ -161,7 +160,7 @@ class _Verification:
         self._baseline: Baseline = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
-        """Try findings in their order while there is time, then further edits, then those that were kept together.
+        """Try edits while there is time, the largest predicted effect first, then those that were kept together.
 
         Where a finding has no edit, its stage's upper bound is measured; so is that of the bottleneck, where nothing
         helped.
@@ -181,14 +180,11 @@ class _Verification:
                 progress=self._progress,
                 fewer=self._pace_of,
             )
-            for self._reached, finding in enumerate(findings):
-                # The best one is tried whatever else is planned.
-                self._try(trials, finding, reserves=self._reached > 0)
-            self._reached = len(findings)
+            first, rest = in_turn(findings, further)
+            kept = self._try_all(trials, first)
             self._try_other_dispatch(trials, findings)
-            proposed = [*findings, *self._try_further(trials, list(filter(promises, further)))]
             self._bound_later(trials)
-            proposed += self._try_further(trials, list(filterfalse(promises, further)))
+            proposed = [*findings, *kept, *self._try_all(trials, rest)]
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
             self._find_bounds(trials, [*findings, *further], without_edit)
@@ -218,8 +214,8 @@ class _Verification:
 
     def leave(self, findings: Sequence[Finding], reason: str) -> None:
         """State why the findings that were not reached were not tried."""
-        for finding in findings[self._reached :]:
-            if finding.measured is None:
+        for finding in findings:
+            if finding.measured is None and id(finding) not in self._reached:
                 finding.reason = reason
 
     def _begin(self, words: str) -> None:
@@ -265,7 +261,7 @@ class _Verification:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
-    def _try(self, trials: Trials, finding: Finding, *, reserves: bool = False) -> None:
+    def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
@@ -287,7 +283,7 @@ class _Verification:
             return
         self._begin(f"trying {self._tried + 1}: {finding.title}")
         try:
-            self._measure(trials, finding, jobs, self._reserved() if reserves else 0.0)
+            self._measure(trials, finding, jobs, reserved)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
@@ -391,28 +387,33 @@ class _Verification:
         if same is not None and math.isfinite(same.high):
             self._same = [same.value, same.low, same.high]
 
-    def _try_further(self, trials: Trials, further: Sequence[Finding]) -> list[Finding]:
-        """Try edits that are reported only where they help; return those that are kept."""
+    def _try_all(self, trials: Trials, candidates: Sequence[Finding]) -> list[Finding]:
+        """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
         kept = []
-        for finding in further:
-            if not is_worth_a_try(finding, [one for one in self._profile.findings or () if one.status == "kept"]):
-                continue
+        for finding in candidates:
+            reported = any(finding is one for one in self._profile.findings or ())
             # The best one is tried whatever else is planned.
-            reserved = self._reserved() if self._tried or not promises(finding) else 0.0
-            if not trials.fits(EARLY_PAIRS, reserved):
-                break
-            if not trials.fits(EARLY_PAIRS, reserved + 2 * filling(self._profile, parsed_edits(finding)).seconds):
-                continue
-            self._try(trials, finding, reserves=reserved > 0)
-            if finding.status == "kept":
-                kept.append(finding)
-                self._profile.findings = [*(self._profile.findings or ()), finding]
-                continue
-            self._no_help.append(finding)
-            if finding.status == "rejected" or finding.measured is not None:
-                words = self._without_gain if finding.status == "rejected" else self._undecided
-                words.append(f"{finding.change}: {finding.reason}")
+            reserved = self._reserved() if self._tried or not (reported or promises(finding)) else 0.0
+            if reported:
+                self._try(trials, finding, reserved)
+                self._reached.add(id(finding))
+            elif self._is_worth_a_try(trials, finding, reserved):
+                self._try(trials, finding, reserved)
+                if finding.status == "kept":
+                    kept.append(finding)
+                    self._profile.findings = [*(self._profile.findings or ()), finding]
+                    continue
+                self._no_help.append(finding)
+                if finding.status == "rejected" or finding.measured is not None:
+                    words = self._without_gain if finding.status == "rejected" else self._undecided
+                    words.append(f"{finding.change}: {finding.reason}")
         return kept
+
+    def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
+        """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
+        fill = filling(self._profile, parsed_edits(finding))
+        known = [one for one in self._profile.findings or () if one.status == "kept"]
+        return is_worth_a_try(finding, known) and trials.fits(EARLY_PAIRS, reserved + 2 * fill.seconds)
 
     def _reserved(self) -> float:
         """Seconds that are kept for the upper bound of the bottleneck."""

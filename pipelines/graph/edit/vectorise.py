@@ -19,8 +19,8 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
-from pipeprof.pipelines.graph.edit.ragged.rules import SPLITS
 from pipeprof.pipelines.graph.edit.scopes import function_of
+from pipeprof.pipelines.graph.read.function_facts import SPLITTING
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
@@ -135,7 +135,7 @@ def whole_batches(
     ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes else []
     ways += [unchanged] if same_shapes and elementwise else []
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
-    ways += [ragged] if any(own_node.op in SPLITS for own_node in function.node_def) else []
+    ways += [ragged] if any(own_node.op in SPLITTING for own_node in function.node_def) else []
     if not ways:
         msg = "it splits no texts, and rows that differ in length for another reason have no form for whole batches"
         raise CannotEditError(msg, stage.address)

@@ -17,6 +17,8 @@ from pipeprof.pipelines.ops.traits import writes_files
 
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+SPLITTING: Final = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"})
+"""Ops that make rows of different lengths of texts; TensorFlow's own vectorisation has no form for them."""
 SILENT: Final = frozenset({"Const", "Identity", "NoOp"})
 HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
 _RANDOM = re.compile(

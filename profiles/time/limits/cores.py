@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.wording import cores_text, percent
@@ -95,9 +94,9 @@ def worker_fills_cores(profile: Profile) -> bool:
 def cores_are_the_limit(profile: Profile) -> bool:
     """Whether more cores would bring more batches, as far as it was measured.
 
-    Where the cores are full, the rate falls in proportion with fewer of them; it falls by much less only where the
-    pipeline's threads take less CPU time for the same work then, which with more of them they would not either. Where
-    they are not full, a rate that follows their number all the same shows that they are the limit: it has to fall by
+    Where the cores are full, the rate falls in proportion with fewer of them; it falls by less only where the
+    pipeline's threads take less CPU time for the same work then. How much it falls tells by Amdahl's law what twice as
+    many cores would bring: a tenth at least, or they are no limit. Where they are not full, a rate that follows their number all the same shows that they are the limit: it has to fall by
     more than it would if the same CPU time were put into fewer cores, by half of the difference at least.
     """
     full, causes, cores = worker_fills_cores(profile), profile.causes, profile.host.cores
@@ -107,9 +106,25 @@ def cores_are_the_limit(profile: Profile) -> bool:
         return full
     in_proportion = cores / fewer.cores
     if full:
-        return fewer.gain >= math.sqrt(in_proportion)
+        return _gain_of_twice_as_many(fewer.gain, in_proportion) >= WORTH_A_CORE
     packed = max(1.0, used / fewer.cores)
     return fewer.gain >= (packed + in_proportion) / 2
+
+
+def _gain_of_twice_as_many(gain: float, more: float) -> float:
+    """Return what twice as many cores would bring, by Amdahl's law.
+
+    Args:
+        gain: Rate over that with fewer cores.
+        more: Cores over these.
+
+    Example:
+        >>> round(_gain_of_twice_as_many(2.0, 2.0), 2), round(_gain_of_twice_as_many(4 / 3, 2.0), 2)
+        (2.0, 1.2)
+    """
+    divided = min(1.0, (1 - 1 / gain) / (1 - 1 / more))
+    alone = 1 - divided
+    return (alone + divided / more) / (alone + divided / more / 2)
 
 
 def describe_fewer_cores(profile: Profile) -> str:

@@ -45,7 +45,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
-from pipeprof.profiles.verify.guessing.whole_batches import batch_after, on_batches
+from pipeprof.profiles.verify.guessing.whole_batches import batch_after, in_words, on_batches
 from pipeprof.profiles.verify.stages import main_line, on_main_line, pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
@@ -227,16 +227,7 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     edits = on_batches(stage, batch, line, data) if batch is not None else ()
     if batch is None or not edits:
         return
-    if traits(batch.op).pads:
-        change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
-        python = (
-            "# pipeprof.apply does it with the plan of run --out. By hand, write it for a batch of texts:\n"
-            "# tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it.\n"
-            ".batch(…).map(function_of_a_batch)"
-        )
-    else:
-        change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
-        python = ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
+    change, python = in_words(stage, batch)
     yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
 
 

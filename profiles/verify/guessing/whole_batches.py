@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.graph.read.function_facts import SPLITTING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.wording import stage_name
 
 _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
@@ -61,6 +63,23 @@ def on_batches(
     last = _TO_TENSOR if value is None else {_TO_TENSOR: {"default_value": value}}
     by = (NewStage("batch", given), NewStage(stage.op, {**function, "ops": [*function["ops"], last]}))
     return (ReplaceStages((stage.id, batch.id), by),)
+
+
+def in_words(stage: Stage, batch: Stage) -> tuple[str, str]:
+    """State the change, and the Python of it for a reader who writes it by hand."""
+    name, pads = stage_name(stage), traits(batch.op).pads
+    if not pads and all(op.op not in SPLITTING for op in stage.ops or ()):
+        change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
+        return change, ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
+    change = f"move {name} after {stage_name(batch)}, to whole batches"
+    if pads:
+        change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
+    python = (
+        "# pipeprof.apply does it with the plan of run --out. By hand, write it for a batch of texts:\n"
+        "# tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it.\n"
+        ".batch(…).map(function_of_a_batch)"
+    )
+    return change, python
 
 
 def _takes_any_shape(ops: Any) -> bool:

@@ -28,12 +28,17 @@ if TYPE_CHECKING:
 
 WORTH_A_CORE = 1.1
 """Rate with all cores over that with half of them, below which nothing is left to find out."""
+UNDECIDED = (1.05, 1.4)
+"""Such rates over each other at which both are measured again: single blocks of a second differ by a tenth or more."""
+REPEATS = 2
 LONGEST_START_SECONDS = 2.0
 """First element of the pipeline from which it is not started once more."""
 LATEST_SECONDS = 7.0
 """After the measurement: what comes later would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
 """Of the harness with a pipeline that cannot run twice at a time."""
+REPEAT_SECONDS = 4.0
+"""After the start: what is measured again from then on might not end within that patience."""
 
 
 class CoreTrial:
@@ -80,8 +85,9 @@ class CoreTrial:
     def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop) -> FewerCores | None:
         import tensorflow as tf
 
-        allowed = allowed_cores()
-        fewer = half_of(allowed, cores(Cgroup()))
+        began = time.perf_counter()
+        allowed, usable = allowed_cores(), cores(Cgroup())
+        fewer = half_of(allowed, usable)
         if len(fewer) != moved.cores:
             return None
         options = tf.data.Options()
@@ -93,8 +99,38 @@ class CoreTrial:
                 # Deleting its iterator may take seconds: the process ends with it.
                 self._feed = Feed(dataset.with_options(options))
                 self._feed.next()
-                seen = measure_block(replace(steps, feed=self._feed), len(fewer))
+                new = replace(steps, feed=self._feed)
+                seen = measure_block(new, len(fewer))
+            found = replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
+            until = min(self._moved_at + LATEST_SECONDS, began + REPEAT_SECONDS)
+            for count in range(1, REPEATS + 1):
+                if found is None or not _is_undecided(found) or time.perf_counter() > until or steps.stop():
+                    break
+                with_all = measure_block(steps, usable)
+                with only_on(fewer, allowed):
+                    seen = measure_block(new, len(fewer)) if with_all is not None else None
+                if seen is None or with_all is None:
+                    break
+                found = _with_another(found, with_all, seen, count)
         except (tf.errors.OpError, EmptyDatasetError, ValueError, TypeError):
             # Such as a generator that can be read once.
             return None
-        return replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
+        return found
+
+
+def _is_undecided(found: FewerCores) -> bool:
+    fastest = min(found.fewer_ms, found.tuned_ms or found.fewer_ms)
+    return UNDECIDED[0] * found.all_ms <= fastest <= UNDECIDED[1] * found.all_ms
+
+
+def _with_another(
+    found: FewerCores, with_all: tuple[float, int], tuned: tuple[float, int], count: int
+) -> FewerCores:
+    """Both means with another block of each; so many there were, and one more of all cores."""
+    return replace(
+        found,
+        all_ms=(found.all_ms * (count + 1) + with_all[0]) / (count + 2),
+        all_steps=found.all_steps + with_all[1],
+        tuned_ms=((found.tuned_ms or 0.0) * count + tuned[0]) / (count + 1),
+        tuned_steps=(found.tuned_steps or 0) + tuned[1],
+    )

@@ -10,7 +10,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdi
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.verify.expected import by_worth, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.plan import to_try
 
@@ -85,3 +85,23 @@ def test_only_a_good_gain_is_tried_before_upper_bounds() -> None:
     found = [finding("one", predicted=Predicted(speedup=gain)) for gain in gains]
     assert [promises(one) for one in found] == [False, False, False, True, True]
     assert not promises(finding("unknown"))
+
+
+def expecting(name: str, speedup: float | None) -> Finding:
+    return finding(name, predicted=Predicted(speedup=speedup) if speedup else None)
+
+
+def test_findings_and_further_edits_are_one_list() -> None:
+    reported = [expecting("rule", 1.4), expecting("unknown", None)]
+    further = [expecting("much", 8.0), expecting("some", 1.3)]
+    first, rest = in_turn(reported, further)
+    assert [one.rule for one in first] == ["much", "rule", "some", "unknown"]
+    assert rest == []
+
+
+def test_upper_bounds_come_before_the_first_further_edit_that_promises_little() -> None:
+    reported = [expecting("rule", 1.4), expecting("slight", 1.02), expecting("unknown", None)]
+    further = [expecting("good", 1.25), expecting("little", 1.15), expecting("guess", None)]
+    first, rest = in_turn(reported, further)
+    assert [one.rule for one in first] == ["rule", "good"]
+    assert [one.rule for one in rest] == ["little", "slight", "unknown", "guess"]

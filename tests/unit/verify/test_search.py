@@ -14,7 +14,7 @@ from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, Stage
+from pipeprof.profiles.document.stages import Causes, CoreScaling, Headspace, OpCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.verify.guessing.search import guesses
 
@@ -379,6 +379,17 @@ def test_a_map_before_a_batch_that_pads_is_tried_on_whole_batches(recorded: Reco
     assert [edit.model_dump() for edit in first.edit or []] == [  # type: ignore[union-attr]
         {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.2"}
     ]
+
+
+def test_what_tensorflow_does_not_vectorise_is_not_written_with_vectorized_map(recorded: Recorded) -> None:
+    found = profile_of(recorded, "TextLineDataset", "map", "batch", stage="stages.0")
+    assert found.stages is not None
+    texts = [one.change or "" for one in guesses(found)] + [one.python or "" for one in guesses(found)]
+    assert any("with tf.vectorized_map" in text for text in texts)
+    found.stages[1].ops = [OpCost(op="StringSplitV2", ms_per_batch=1.0)]
+    (first, *_) = guesses(found)
+    assert first.change == "move map after batch, to whole batches"
+    assert "vectorized_map" not in (first.python or "")
 
 
 def test_texts_of_a_spec_are_split_by_the_batch_and_padded_at_the_end(recorded: Recorded) -> None:

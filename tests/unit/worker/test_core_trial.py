@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -58,3 +60,78 @@ def test_a_pipeline_that_is_slower_with_fewer_cores_is_started_on_them(started):
 )
 def test_it_is_not_started_where_nothing_is_left_to_find_out(started, changed, sent):
     assert started(**changed) == sent
+
+
+ALL, TUNED = (10.0, 300), (12.0, 40)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Start a pipeline on one of two cores, with given blocks; returns what is sent and which cores each block had."""
+
+    def run(*blocks, block_ms=900, moved=MOVED):
+        time, given, seen, there = FakeTime(), list(blocks), [], [2]
+
+        @contextmanager
+        def only_on(chosen, _allowed):
+            there.append(len(chosen))
+            yield
+            there.pop()
+
+        def measure_block(_steps, count):
+            seen.append((count, there[-1]))
+            time.pass_ms(block_ms)
+            return given.pop(0)
+
+        for name, value in {
+            "time": time,
+            "on_fewer_cores": lambda *_: moved,
+            "allowed_cores": lambda: frozenset({0, 1}),
+            "cores": lambda _cgroup: 2.0,
+            "half_of": lambda *_: frozenset({0}),
+            "only_on": only_on,
+            "measure_block": measure_block,
+        }.items():
+            monkeypatch.setattr(core_trial, name, value)
+        errors = SimpleNamespace(OpError=RuntimeError)
+        options = SimpleNamespace(autotune=SimpleNamespace(), threading=SimpleNamespace(private_threadpool_size=None))
+        monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(
+            data=SimpleNamespace(Options=lambda: options), errors=errors
+        ))  # fmt: skip
+        dataset = SimpleNamespace(options=lambda: options, with_options=lambda _options: [1])
+        sent, steps = [], Loop(Feed([1]), None, lambda: False)
+        trial = core_trial.CoreTrial(sent.append)
+        trial.move(steps, SimpleNamespace(), 10**9)
+        trial.start(dataset, steps, 0.5, None)
+        return sent[-1], seen
+
+    return run
+
+
+def test_rates_that_do_not_decide_it_are_measured_again_in_turn(measured):
+    found, seen = measured(TUNED, ALL, (13.0, 40), (14.0, 200), (14.0, 40))
+    assert seen == [(1, 1), (2.0, 2), (1, 1), (2.0, 2), (1, 1)]
+    assert (found.all_ms, found.all_steps) == (11.0, 900)
+    assert (found.tuned_ms, found.tuned_steps) == (13.0, 120)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "count"),
+    [
+        pytest.param([(10.2, 40)], 1, id="as fast as with all"),
+        pytest.param([(14.5, 40)], 5, id="the pipeline as it runs is faster"),
+        pytest.param([None], 1, id="disturbed"),
+        pytest.param([TUNED, None], 2, id="disturbed with all cores"),
+        pytest.param([TUNED, ALL, None], 3, id="disturbed again"),
+        pytest.param([TUNED, ALL, (20.0, 40)], 3, id="decided by another block"),
+    ],
+)
+def test_it_is_measured_until_it_is_decided(measured, blocks, count):
+    moved = replace(MOVED, fewer_ms=13.9 if count == 5 else 18.0)
+    _, seen = measured(*blocks, *[(10.0, 300), (14.5, 40)] * 2, moved=moved)
+    assert len(seen) == count
+
+
+def test_long_blocks_are_not_repeated_beyond_the_patience_of_the_harness(measured):
+    _, seen = measured(TUNED, ALL, TUNED, ALL, TUNED, block_ms=2000)
+    assert len(seen) == 3

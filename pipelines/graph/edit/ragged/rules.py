@@ -453,13 +453,6 @@ def _assert(call: RowCall) -> list[Rows]:
     return []
 
 
-SPLITS: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
-    "StringSplit": _split,
-    "StringSplitV2": _split,
-    "UnicodeDecode": _decode_unicode,
-    "UnicodeDecodeWithOffsets": _decode_unicode,
-}
-"""Ops that make rows of different lengths."""
 _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Assert": _assert,
     "ConcatV2": _concat,
@@ -478,6 +471,9 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Shape": _shape,
     "Size": _size,
     "StridedSlice": strided_slice,
-    **SPLITS,
+    "StringSplit": _split,
+    "StringSplitV2": _split,
+    "UnicodeDecode": _decode_unicode,
+    "UnicodeDecodeWithOffsets": _decode_unicode,
     **dict.fromkeys(_REDUCTIONS, _reduce),
 }
