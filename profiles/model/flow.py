@@ -140,7 +140,7 @@ class Flow:
         machine_cores: That its threads may run on, others there or not; 0 for the same.
         pool: Threads that functions run on.
         other_cpu_ms: CPU time per batch outside of the parts.
-        bursts: Part of the waiting by the queue formula that is expected, 0 for a steady producer.
+        bursts: Waiting over that of the queue formula: 0 for a steady producer, above 1 for times with long pauses.
         injects: Whether TensorFlow adds a prefetch at a synchronous end.
         fuses: Whether it makes one dataset of a map and a batch.
     """

@@ -38,6 +38,8 @@ _NOISE = 0.05
 _ON_THREADS = ("serial", "calls", "pool")
 _LOCKED_FROM = 0.6
 """Share of a step's time with Python's lock held from which calls wait for it."""
+_RARELY = 0.5
+"""Median over mean of the waits of steps below which most of the waiting is done by less than half of them."""
 _NEARLY = 1e-6
 _ROUNDS = 20
 _EPOCHS_SEEN = 3
@@ -86,7 +88,8 @@ def flow_of(profile: Profile) -> Flow | None:
         flow = flow.changed(replace(end, waiting_ms=running))
     if not end.ahead:
         flow = replace(flow, injects=False)
-    flow = _fitted(_without_lock_waits(flow, running, full=_lock_is_full(profile)), running)
+    flow = _without_lock_waits(flow, running, full=_lock_is_full(profile))
+    flow = _fitted(flow, running, uneven=_waits_now_and_then(steps))
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
 
@@ -315,8 +318,19 @@ def _with_runtime(parts: tuple[Part, ...], runtime_ms: float) -> tuple[Part, ...
     return tuple(replace(part, cpu_ms=part.cpu_ms * (own + runtime_ms) / own) for part in parts)
 
 
-def _fitted(flow: Flow, running_ms: float) -> Flow:
-    """The flow with times that fit into the measured one, the slowest of them as long as that."""
+def _waits_now_and_then(steps: Steps) -> bool:
+    """Whether most steps wait much less than the mean: a producer that is too slow makes each of them wait."""
+    return steps.wait_ms.mean > 0 and steps.wait_ms.p50 < _RARELY * steps.wait_ms.mean
+
+
+def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
+    """The flow with times that fit into the measured one, the slowest of them as long as that.
+
+    Args:
+        flow: As measured.
+        running_ms: A step, the starts of epochs not included.
+        uneven: Steps wait now and then: times that vary more than exponential ones may make them wait longer.
+    """
     for _ in range(_ROUNDS):
         term = flow.terms()[0]
         own = term.ms - term.fixed_ms
@@ -332,7 +346,7 @@ def _fitted(flow: Flow, running_ms: float) -> Flow:
         return _slowed(flow, _slowest(terms, running_ms), running_ms)
     missing = running_ms - terms[0].ms
     bursts = _bursts(flow, missing) if flow.end is not None and flow.end.ahead and flow.in_turn else math.inf
-    if bursts <= 1:
+    if bursts <= 1 or (uneven and math.isfinite(bursts)):
         return replace(flow, bursts=bursts)
     threads = next((term for term in terms if term.parts and term.resource in _ON_THREADS), None)
     if threads is None or missing < _NOISE * running_ms:

@@ -96,8 +96,9 @@ def cores_are_the_limit(profile: Profile) -> bool:
 
     Where the cores are full, the rate falls in proportion with fewer of them; it falls by less only where the
     pipeline's threads take less CPU time for the same work then. How much it falls tells by Amdahl's law what twice as
-    many cores would bring: a tenth at least, or they are no limit. Where they are not full, a rate that follows their number all the same shows that they are the limit: it has to fall by
-    more than it would if the same CPU time were put into fewer cores, by half of the difference at least.
+    many cores would bring: a tenth at least, or they are no limit. Where they are not full, a rate that follows their
+    number all the same shows that they are the limit: it has to fall by more than it would if the same CPU time were
+    put into fewer cores, by half of the difference at least.
     """
     full, causes, cores = worker_fills_cores(profile), profile.causes, profile.host.cores
     fewer = causes.fewer_cores if causes is not None else None

@@ -123,9 +123,7 @@ def _is_undecided(found: FewerCores) -> bool:
     return UNDECIDED[0] * found.all_ms <= fastest <= UNDECIDED[1] * found.all_ms
 
 
-def _with_another(
-    found: FewerCores, with_all: tuple[float, int], tuned: tuple[float, int], count: int
-) -> FewerCores:
+def _with_another(found: FewerCores, with_all: tuple[float, int], tuned: tuple[float, int], count: int) -> FewerCores:
     """Both means with another block of each; so many there were, and one more of all cores."""
     return replace(
         found,

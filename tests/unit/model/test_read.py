@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.measured import Contention, Quantiles
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
@@ -184,3 +184,27 @@ def test_calls_that_tensorflow_chooses_are_no_fewer_than_were_seen(recorded: Rec
     waiting = parallel("stages.0", 40.0, 2.0, tunable=True, cpu_ms_per_batch=1.0, blocked_ms_per_batch=39.0)
     flow = read(recorded, stage("source", "range", 0.1), waiting)
     assert (flow.by_id["stages.0"].calls, flow.by_id["stages.0"].held_ms) == (4.0, 40.0)
+
+
+@pytest.mark.parametrize(
+    ("median_ms", "resource"),
+    [
+        pytest.param(0.0, "step", id="most steps find a batch: the buffer is too small for pauses"),
+        pytest.param(3.9, "serial", id="each step waits: the stages take longer than was measured"),
+    ],
+)
+def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
+    recorded: Recorded, median_ms: float, resource: str
+) -> None:
+    steps = recorded("step-none").steps
+    assert steps is not None
+    steps.dispatch = "sync"
+    steps.interval_ms.mean = 10.0
+    steps.busy_ms = Quantiles(mean=6.0, p50=6.0, p95=6.0, p99=6.0)
+    steps.wait_ms = Quantiles(mean=4.0, p50=median_ms, p95=20.0, p99=20.0)
+    buffer = stage("stages.1", "prefetch", tf_op="PrefetchDataset", buffer_size=1.0)
+    waiting = stage("stages.0", "map", 5.0, cpu_ms_per_batch=0.1, blocked_ms_per_batch=4.9)
+    flow = read(recorded, stage("source", "range", 0.1), waiting, buffer, steps=steps)
+    assert flow.interval_ms() == pytest.approx(10.0)
+    assert flow.terms()[0].resource == resource
+    assert (flow.bursts > 1) is (resource == "step")
