@@ -20,6 +20,9 @@ FREE_BELOW = 0.50
 """Share of the cores in use below which cores were free."""
 WORTH_A_CORE = 1.1
 """Rate with all cores over that with half of them, below which the others bring nothing, nor would more."""
+TWICE_AS_MANY = 1.125
+"""Expected rate with twice as many cores over that with all, from which these are the limit: more than blocks of the
+same pipeline differ by."""
 STEAL_FROM = 0.05
 """Share of the time stolen by the hypervisor from which the cores count as fully used."""
 
@@ -96,7 +99,7 @@ def cores_are_the_limit(profile: Profile) -> bool:
 
     Where the cores are full, the rate falls in proportion with fewer of them; it falls by less only where the
     pipeline's threads take less CPU time for the same work then. How much it falls tells by Amdahl's law what twice as
-    many cores would bring: a tenth at least, or they are no limit. Where they are not full, a rate that follows their
+    many cores would bring: an eighth at least, or they are no limit. Where they are not full, a rate that follows their
     number all the same shows that they are the limit: it has to fall by more than it would if the same CPU time were
     put into fewer cores, by half of the difference at least.
     """
@@ -107,7 +110,7 @@ def cores_are_the_limit(profile: Profile) -> bool:
         return full
     in_proportion = cores / fewer.cores
     if full:
-        return _gain_of_twice_as_many(fewer.gain, in_proportion) >= WORTH_A_CORE
+        return _gain_of_twice_as_many(fewer.gain, in_proportion) >= TWICE_AS_MANY
     packed = max(1.0, used / fewer.cores)
     return fewer.gain >= (packed + in_proportion) / 2
 

@@ -37,8 +37,8 @@ LATEST_SECONDS = 7.0
 """After the measurement: what comes later would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
 """Of the harness with a pipeline that cannot run twice at a time."""
-REPEAT_SECONDS = 4.0
-"""After the start: what is measured again from then on might not end within that patience."""
+LATEST_END_SECONDS = 9.5
+"""After the measurement, for the end of what is measured again: within that patience, and for the same reason."""
 
 
 class CoreTrial:
@@ -85,7 +85,6 @@ class CoreTrial:
     def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop) -> FewerCores | None:
         import tensorflow as tf
 
-        began = time.perf_counter()
         allowed, usable = allowed_cores(), cores(Cgroup())
         fewer = half_of(allowed, usable)
         if len(fewer) != moved.cores:
@@ -100,11 +99,13 @@ class CoreTrial:
                 self._feed = Feed(dataset.with_options(options))
                 self._feed.next()
                 new = replace(steps, feed=self._feed)
+                began = time.perf_counter()
                 seen = measure_block(new, len(fewer))
+            # A block with all cores and one with fewer.
+            latest = self._moved_at + LATEST_END_SECONDS - 2 * (time.perf_counter() - began)
             found = replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
-            until = min(self._moved_at + LATEST_SECONDS, began + REPEAT_SECONDS)
             for count in range(1, REPEATS + 1):
-                if found is None or not _is_undecided(found) or time.perf_counter() > until or steps.stop():
+                if found is None or not _is_undecided(found) or time.perf_counter() > latest or steps.stop():
                     break
                 with_all = measure_block(steps, usable)
                 with only_on(fewer, allowed):

@@ -132,6 +132,8 @@ def test_it_is_measured_until_it_is_decided(measured, blocks, count):
     assert len(seen) == count
 
 
-def test_long_blocks_are_not_repeated_beyond_the_patience_of_the_harness(measured):
-    _, seen = measured(TUNED, ALL, TUNED, ALL, TUNED, block_ms=2000)
-    assert len(seen) == 3
+@pytest.mark.parametrize(("block_ms", "count"), [(1500, 5), (2000, 3), (4000, 1)])
+def test_what_is_measured_again_ends_in_time(measured, block_ms, count):
+    _, seen = measured(TUNED, ALL, TUNED, ALL, TUNED, block_ms=block_ms)
+    assert len(seen) == count
+    assert count * block_ms <= 1e3 * core_trial.LATEST_END_SECONDS
