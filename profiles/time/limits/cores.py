@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.wording import cores_text, percent
@@ -98,10 +99,11 @@ def cores_are_the_limit(profile: Profile) -> bool:
     """Whether more cores would bring more batches, as far as it was measured.
 
     Where the cores are full, the rate falls in proportion with fewer of them; it falls by less only where the
-    pipeline's threads take less CPU time for the same work then. How much it falls tells by Amdahl's law what twice as
-    many cores would bring: an eighth at least, or they are no limit. Where they are not full, a rate that follows their
-    number all the same shows that they are the limit: it has to fall by more than it would if the same CPU time were
-    put into fewer cores, by half of the difference at least.
+    pipeline's threads take less CPU time for the same work then. How much it falls for a pipeline that was started on
+    them tells by Amdahl's law what twice as many cores would bring: an eighth at least, or they are no limit. One that
+    was only moved there hands over elements as before, and has to fall by the root of what it would in proportion.
+    Where the cores are not full, a rate that follows their number all the same shows that they are the limit: it has to
+    fall by more than it would if the same CPU time were put into fewer cores, by half of the difference at least.
     """
     full, causes, cores = worker_fills_cores(profile), profile.causes, profile.host.cores
     fewer = causes.fewer_cores if causes is not None else None
@@ -109,6 +111,8 @@ def cores_are_the_limit(profile: Profile) -> bool:
     if fewer is None or used is None or fewer.cores >= cores:
         return full
     in_proportion = cores / fewer.cores
+    if full and fewer.tuned_ms is None:
+        return fewer.gain >= math.sqrt(in_proportion)
     if full:
         return _gain_of_twice_as_many(fewer.gain, in_proportion) >= TWICE_AS_MANY
     packed = max(1.0, used / fewer.cores)
