@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 WORTH_A_CORE = 1.1
 """Rate with all cores over that with half of them, below which nothing is left to find out."""
 UNDECIDED = (1.05, 1.4)
-"""Such rates over each other at which both are measured again: single blocks of a second differ by a tenth or more."""
-REPEATS = 2
+"""Rate with all cores over that with half of them at which the pipeline is started once more: blocks of a second differ
+by a tenth or more, and on TensorFlow 2.21 some iterators of a pipeline took 3.5 times as long as others."""
+CLEAR = 1.7
+"""The same where the started pipeline is slower than the one that was only moved: from it on, both say the same."""
+STARTS = 3
 LONGEST_START_SECONDS = 2.0
 """First element of the pipeline from which it is not started once more."""
 LATEST_SECONDS = 7.0
@@ -52,7 +55,7 @@ class CoreTrial:
         self._send = send
         self._moved: FewerCores | None = None
         self._moved_at = 0.0
-        self._feed: Feed | None = None
+        self._feeds: list[Feed] = []
 
     def move(self, steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> None:
         """Measure the running pipeline; the arguments are those of `on_fewer_cores`."""
@@ -75,61 +78,54 @@ class CoreTrial:
             return
         if time.perf_counter() - self._moved_at > LATEST_SECONDS:
             return
-        if first_seconds > LONGEST_START_SECONDS or (room is not None and (procfs.rss_bytes("self") or 0) > room):
+        if first_seconds > LONGEST_START_SECONDS or _is_over(room):
             return
         self._send(StartsAgain(PATIENCE_SECONDS))
-        tuned = self._tuned(moved, dataset, steps)
+        tuned = self._tuned(moved, dataset, steps, room)
         if tuned is not None:
             self._send(tuned)
 
-    def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop) -> FewerCores | None:
+    def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop, room: int | None) -> FewerCores | None:
         import tensorflow as tf
 
-        allowed, usable = allowed_cores(), cores(Cgroup())
-        fewer = half_of(allowed, usable)
+        allowed = allowed_cores()
+        fewer = half_of(allowed, cores(Cgroup()))
         if len(fewer) != moved.cores:
             return None
         options = tf.data.Options()
         options.autotune.cpu_budget = len(fewer)
         if not dataset.options().threading.private_threadpool_size:
             options.threading.private_threadpool_size = len(fewer)
+        found, took = moved, 0.0
         try:
-            with only_on(fewer, allowed):
-                # Deleting its iterator may take seconds: the process ends with it.
-                self._feed = Feed(dataset.with_options(options))
-                self._feed.next()
-                new = replace(steps, feed=self._feed)
+            for _ in range(STARTS):
                 began = time.perf_counter()
-                seen = measure_block(new, len(fewer))
-            # A block with all cores and one with fewer.
-            latest = self._moved_at + LATEST_END_SECONDS - 2 * (time.perf_counter() - began)
-            found = replace(moved, tuned_ms=seen[0], tuned_steps=seen[1]) if seen is not None else None
-            for count in range(1, REPEATS + 1):
-                if found is None or not _is_undecided(found) or time.perf_counter() > latest or steps.stop():
+                if (took and began + took > self._moved_at + LATEST_END_SECONDS) or _is_over(room) or steps.stop():
                     break
-                with_all = measure_block(steps, usable)
                 with only_on(fewer, allowed):
-                    seen = measure_block(new, len(fewer)) if with_all is not None else None
-                if seen is None or with_all is None:
+                    # Deleting iterators may take seconds: the process ends with them.
+                    self._feeds.append(Feed(dataset.with_options(options)))
+                    self._feeds[-1].next()
+                    seen = measure_block(replace(steps, feed=self._feeds[-1]), len(fewer))
+                if seen is None:
                     break
-                found = _with_another(found, with_all, seen, count)
+                if found.tuned_ms is None or seen[0] < found.tuned_ms:
+                    found = replace(found, tuned_ms=seen[0], tuned_steps=seen[1])
+                if not _is_undecided(found):
+                    break
+                took = time.perf_counter() - began
         except (tf.errors.OpError, EmptyDatasetError, ValueError, TypeError):
             # Such as a generator that can be read once.
             return None
-        return found
+        return found if found is not moved else None
+
+
+def _is_over(room: int | None) -> bool:
+    return room is not None and (procfs.rss_bytes("self") or 0) > room
 
 
 def _is_undecided(found: FewerCores) -> bool:
-    fastest = min(found.fewer_ms, found.tuned_ms or found.fewer_ms)
-    return UNDECIDED[0] * found.all_ms <= fastest <= UNDECIDED[1] * found.all_ms
-
-
-def _with_another(found: FewerCores, with_all: tuple[float, int], tuned: tuple[float, int], count: int) -> FewerCores:
-    """Both means with another block of each; so many there were, and one more of all cores."""
-    return replace(
-        found,
-        all_ms=(found.all_ms * (count + 1) + with_all[0]) / (count + 2),
-        all_steps=found.all_steps + with_all[1],
-        tuned_ms=((found.tuned_ms or 0.0) * count + tuned[0]) / (count + 1),
-        tuned_steps=(found.tuned_steps or 0) + tuned[1],
-    )
+    """Whether another start may show something else: a tuned pipeline is no slower than one that was only moved."""
+    tuned = found.tuned_ms if found.tuned_ms is not None else found.fewer_ms
+    slower, gain = tuned > found.fewer_ms, min(tuned, found.fewer_ms) / found.all_ms
+    return UNDECIDED[0] <= gain <= (CLEAR if slower else UNDECIDED[1])

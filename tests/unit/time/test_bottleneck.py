@@ -143,10 +143,22 @@ def test_where_it_was_measured_with_fewer_cores_the_rate_must_have_followed(
     assert (found.limit if found else None) == ("cpu" if limit else None)
 
 
-@pytest.mark.parametrize(("gain", "of", "limit"), [(1.24, 2, True), (1.2, 2, False), (1.5, 5, True), (1.2, 5, False)])
-def test_started_on_fewer_cores_an_eighth_by_twice_as_many_is_enough(gain: float, of: int, *, limit: bool) -> None:
+@pytest.mark.parametrize(
+    ("gain", "moved", "of", "limit"),
+    [
+        pytest.param(1.24, 1.5, 2, True, id="above"),
+        pytest.param(1.2, 1.5, 2, False, id="below"),
+        pytest.param(1.5, 1.8, 5, True, id="two of five cores"),
+        pytest.param(1.2, 1.8, 5, False, id="below with two of five cores"),
+        pytest.param(1.3, 1.29, 2, False, id="the started one is a slow one"),
+    ],
+)
+def test_started_on_fewer_cores_an_eighth_by_twice_as_many_is_enough(
+    gain: float, moved: float, of: int, *, limit: bool
+) -> None:
     used = 0.85 * of
-    fewer = with_half(1.3 * gain, of // 2).model_copy(update={"tuned_ms": 10 * gain, "tuned_steps": 90, "gain": gain})
+    tuned = {"tuned_ms": 10 * gain, "tuned_steps": 90, "gain": min(gain, moved)}
+    fewer = with_half(moved, of // 2).model_copy(update=tuned)
     causes = Causes(worker_cores=used, demanded_cores=used, fewer_cores=fewer)
     found = find_bottleneck(profile(causes, stage(19.0, 4), cores=of))
     assert (found.limit if found else None) == ("cpu" if limit else None)
