@@ -16,7 +16,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
 from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.steps.fewer_cores import half_of, measure_block, on_fewer_cores, only_on
+from pipeprof.profiles.worker.steps.fewer_cores import expected_seconds, half_of, measure_block, on_fewer_cores, only_on
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed
 
 if TYPE_CHECKING:
@@ -31,17 +31,15 @@ WORTH_A_CORE = 1.1
 UNDECIDED = (1.05, 1.4)
 """Rate with all cores over that with half of them at which the pipeline is started once more: blocks of a second differ
 by a tenth or more, and on TensorFlow 2.21 some iterators of a pipeline took 3.5 times as long as others."""
-CLEAR = 1.7
+CLEAR = 1.8
 """The same where the started pipeline is slower than the one that was only moved: from it on, both say the same."""
 STARTS = 3
 LONGEST_START_SECONDS = 2.0
 """First element of the pipeline from which it is not started once more."""
-LATEST_SECONDS = 7.0
-"""After the measurement: what comes later would make the run end more than 12 s after it."""
+LATEST_END_SECONDS = 10.5
+"""After the measurement, for the end of a start: later ones would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
 """Of the harness with a pipeline that cannot run twice at a time."""
-LATEST_END_SECONDS = 9.5
-"""After the measurement, for the end of what is measured again: within that patience, and for the same reason."""
 
 
 class CoreTrial:
@@ -76,16 +74,21 @@ class CoreTrial:
         moved = self._moved
         if moved is None or moved.fewer_ms < WORTH_A_CORE * moved.all_ms or steps.stop():
             return
-        if time.perf_counter() - self._moved_at > LATEST_SECONDS:
-            return
-        if first_seconds > LONGEST_START_SECONDS or _is_over(room):
+        expected = first_seconds + expected_seconds(moved.fewer_ms)
+        if first_seconds > LONGEST_START_SECONDS or _is_over(room) or self._is_late(expected):
             return
         self._send(StartsAgain(PATIENCE_SECONDS))
-        tuned = self._tuned(moved, dataset, steps, room)
+        tuned = self._tuned(moved, dataset, steps, room, expected)
         if tuned is not None:
             self._send(tuned)
 
-    def _tuned(self, moved: FewerCores, dataset: Any, steps: Loop, room: int | None) -> FewerCores | None:
+    def _is_late(self, expected: float) -> bool:
+        """Whether a start that takes so many seconds would end too late."""
+        return time.perf_counter() + expected > self._moved_at + LATEST_END_SECONDS
+
+    def _tuned(
+        self, moved: FewerCores, dataset: Any, steps: Loop, room: int | None, expected: float
+    ) -> FewerCores | None:
         import tensorflow as tf
 
         allowed = allowed_cores()
@@ -96,11 +99,11 @@ class CoreTrial:
         options.autotune.cpu_budget = len(fewer)
         if not dataset.options().threading.private_threadpool_size:
             options.threading.private_threadpool_size = len(fewer)
-        found, took = moved, 0.0
+        found = moved
         try:
             for _ in range(STARTS):
                 began = time.perf_counter()
-                if (took and began + took > self._moved_at + LATEST_END_SECONDS) or _is_over(room) or steps.stop():
+                if self._is_late(expected) or _is_over(room) or steps.stop():
                     break
                 with only_on(fewer, allowed):
                     # Deleting iterators may take seconds: the process ends with them.
@@ -113,7 +116,7 @@ class CoreTrial:
                     found = replace(found, tuned_ms=seen[0], tuned_steps=seen[1])
                 if not _is_undecided(found):
                     break
-                took = time.perf_counter() - began
+                expected = time.perf_counter() - began
         except (tf.errors.OpError, EmptyDatasetError, ValueError, TypeError):
             # Such as a generator that can be read once.
             return None

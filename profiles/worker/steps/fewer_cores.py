@@ -238,6 +238,11 @@ class Block:
         return enough or now >= self._until or self._loop.stop()
 
 
+def expected_seconds(interval_ms: float) -> float:
+    """Return how long a block of such steps takes."""
+    return SETTLE_SECONDS + min(LONGEST_SECONDS, max(SECONDS, ENOUGH * interval_ms / 1e3))
+
+
 def measure_block(steps: Loop, cores_there: float) -> tuple[float, int] | None:
     """Return the mean interval in milliseconds and the number of steps; `None` with too few steps, or disturbed."""
     window = Block(steps)

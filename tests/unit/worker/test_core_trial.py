@@ -54,7 +54,7 @@ def test_a_pipeline_that_is_slower_with_fewer_cores_is_started_on_them(started):
         pytest.param({"moved": (near := replace(MOVED, fewer_ms=10.9))}, [near], id="they do nearly as well"),
         pytest.param({"first_seconds": 2.1}, [MOVED], id="its buffers take long to fill"),
         pytest.param({"room": 9 * 10**7}, [MOVED], id="a second one may not fit"),
-        pytest.param({"passed_ms": 7500}, [MOVED], id="the run would end late"),
+        pytest.param({"passed_ms": 9200}, [MOVED], id="the run would end late"),
         pytest.param({"stopped": True}, [MOVED], id="the user wants an end"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_pipeline_that_does_not_decide_it_is_started_again_and_the_fastest_cou
         pytest.param(18.0, [(10.2, 40)], 1, 10.2, id="as fast as with all"),
         pytest.param(18.0, [(14.5, 40)], 1, 14.5, id="clearly slower"),
         pytest.param(14.5, [(35.0, 40), (10.0, 40)], 2, 10.0, id="slower than the one that was moved"),
-        pytest.param(18.0, [(19.0, 40)], 1, 19.0, id="slower than the one that was moved, which decides it"),
+        pytest.param(18.5, [(19.0, 40)], 1, 19.0, id="slower than the one that was moved, which decides it"),
         pytest.param(18.0, [TUNED, (20.0, 40), (20.0, 40)], 3, 12.0, id="the others are slow"),
         pytest.param(18.0, [TUNED, None], 2, 12.0, id="disturbed the second time"),
     ],
@@ -137,7 +137,7 @@ def test_nothing_is_told_of_a_start_that_was_disturbed(measured):
     assert isinstance(found, StartsAgain)
 
 
-@pytest.mark.parametrize(("block_ms", "count"), [(3000, 3), (4000, 2), (6000, 1)])
+@pytest.mark.parametrize(("block_ms", "count"), [(3000, 3), (5000, 2), (6000, 1)])
 def test_what_is_started_again_ends_in_time(measured, block_ms, count):
     _, seen = measured(TUNED, TUNED, TUNED, block_ms=block_ms)
     assert len(seen) == count
