@@ -100,7 +100,7 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
         assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
 
 
-@pytest.mark.parametrize(("gain", "share", "expected"), [(1.85, 0.083, "cpu"), (1.55, 0.083, None), (1.85, None, None)])
+@pytest.mark.parametrize(("gain", "share", "expected"), [(1.85, 0.083, "cpu"), (1.55, 0.083, None), (1.7, None, None)])
 def test_a_rate_that_falls_with_the_cores_shows_that_they_were_full_between_restarts(
     gain: float, share: float | None, expected: str | None
 ) -> None:
