@@ -150,7 +150,8 @@ def test_where_it_was_measured_with_fewer_cores_the_rate_must_have_followed(
         pytest.param(1.2, 1.5, 2, False, id="below"),
         pytest.param(1.5, 1.8, 5, True, id="two of five cores"),
         pytest.param(1.2, 1.8, 5, False, id="below with two of five cores"),
-        pytest.param(1.3, 1.29, 2, False, id="the started one is a slow one"),
+        pytest.param(1.3, 1.25, 2, True, id="both are as fast"),
+        pytest.param(1.45, 1.29, 2, False, id="the started one is a slow one"),
     ],
 )
 def test_started_on_fewer_cores_an_eighth_by_twice_as_many_is_enough(
