@@ -100,8 +100,8 @@ def cores_are_the_limit(profile: Profile) -> bool:
     Where the cores are full, the rate falls in proportion with fewer of them; it falls by less only where the
     pipeline's threads take less CPU time for the same work then. How much it falls for a pipeline that was started on
     them tells by Amdahl's law what twice as many cores would bring: an eighth at least, or they are no limit. Where
-    that is unknown (it was only moved there, or is slower than so by a tenth), it has to fall in proportion, within a tenth:
-    threads that were moved hand over elements as before.
+    that is unknown (it was only moved there, or is slower than so by a tenth), it has to fall in proportion, within a
+    tenth: threads that were moved hand over elements as before.
     Where the cores are not full, a rate that follows their number all the same shows that they are the limit: it has to
     fall by more than it would if the same CPU time were put into fewer cores, by half of the difference at least.
     """
