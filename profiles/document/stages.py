@@ -215,8 +215,8 @@ class CoreScaling(Model):
     tuned_ms: float | None = Field(
         None,
         description=(
-            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores: "
-            "`None` where they bring less than a tenth, and where it could not be started again."
+            "Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the "
+            "fastest of up to three: `None` where they bring less than a tenth, and where none could be started."
         ),
     )
     tuned_steps: int | None = None

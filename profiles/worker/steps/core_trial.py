@@ -118,8 +118,8 @@ class CoreTrial:
                     break
                 expected = time.perf_counter() - began
         except (tf.errors.OpError, EmptyDatasetError, ValueError, TypeError):
-            # Such as a generator that can be read once.
-            return None
+            # Such as a generator that can be read once: what was measured before it counts.
+            pass
         return found if found is not moved else None
 
 

@@ -81,7 +81,10 @@ def measured(monkeypatch):
         def measure_block(_steps, count):
             seen.append((count, there[-1]))
             time.pass_ms(block_ms)
-            return given.pop(0)
+            block = given.pop(0)
+            if isinstance(block, Exception):
+                raise block
+            return block
 
         for name, value in {
             "time": time,
@@ -125,6 +128,7 @@ def test_a_pipeline_that_does_not_decide_it_is_started_again_and_the_fastest_cou
         pytest.param(18.5, [(19.0, 40)], 1, 19.0, id="slower than the one that was moved, which decides it"),
         pytest.param(18.0, [TUNED, (20.0, 40), (20.0, 40)], 3, 12.0, id="the others are slow"),
         pytest.param(18.0, [TUNED, None], 2, 12.0, id="disturbed the second time"),
+        pytest.param(18.0, [TUNED, ValueError("read once")], 2, 12.0, id="failed the second time"),
     ],
 )
 def test_it_is_started_until_it_is_decided(measured, moved_ms, blocks, count, tuned_ms):
