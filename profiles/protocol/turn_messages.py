@@ -47,6 +47,7 @@ class TurnEnded(WorkerMessage):
         settled: Whether the step time had settled, for a warm-up.
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
+        freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
     """
 
     steps: int
@@ -57,3 +58,4 @@ class TurnEnded(WorkerMessage):
     settled: bool | None = None
     restarts: int | None = None
     read_bytes: int | None = None
+    freeing_seconds: float = 0.0

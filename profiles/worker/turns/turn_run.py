@@ -185,10 +185,14 @@ class TurnRun(JobRun):
             return found, False
 
     def _take(self, turn: TurnRequest, step: Any) -> TurnEnded:
-        cpu, read = time.process_time(), procfs.io_read_bytes("self")
+        cpu, read, freed = time.process_time(), procfs.io_read_bytes("self"), self._freeing_seconds()
         ended = self._warm(turn, step, cpu) if turn.kind == "warm" else self._block(turn, step, cpu)
         now = procfs.io_read_bytes("self")
-        return replace(ended, read_bytes=now - read if now is not None and read is not None else None)
+        read_here = now - read if now is not None and read is not None else None
+        return replace(ended, read_bytes=read_here, freeing_seconds=self._freeing_seconds() - freed)
+
+    def _freeing_seconds(self) -> float:
+        return sum(self.feed.deletions) if self.feed is not None else 0.0
 
     def _block(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         feed = self.feed
