@@ -261,7 +261,7 @@ class Laboratory:
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []
         fill = self._filling(version)
-        return self._jobs.workers(names, version.loaded, steps, version.environment, fill.steps)
+        return self._jobs.workers(names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares)
 
     def _filling(self, version: Version) -> Filling:
         """The epoch in which a cache of a version fills."""

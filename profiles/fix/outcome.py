@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import math
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
-from pipeprof.profiles.verify.trials import Trial
+from pipeprof.profiles.verify.trials import Trial, measured_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.fix.search import Found
@@ -38,21 +37,13 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         return
     result.status = "fixed" if trial.status == "kept" else "not-proven"
     result.reason = trial.reason
-    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+    measured = measured_of(trial)
+    if measured is None or trial.evidence is None:
         return
-    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
     peaks = trial.evidence.peaks()
     result.peak_before_bytes = max((before for before, _, _ in peaks), default=result.peak_before_bytes)
     result.peak_bytes = max((after for _, after, _ in peaks), default=None)
-    result.measured = {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
-        "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
-        "mode": mode,
-    }
+    result.measured = {**measured, "mode": mode}
 
 
 def write_best(result: Fix, found: Found, start: Version) -> None:

@@ -18,6 +18,8 @@ class Built(WorkerMessage):
         runtime_bytes: Resident memory once TensorFlow was loaded.
         build_seconds: How long building took, the user's code included.
         first_seconds: How long the first batch took.
+        compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
+            compared.
     """
 
     batches: list[BatchDigest]
@@ -25,6 +27,7 @@ class Built(WorkerMessage):
     runtime_bytes: int | None
     build_seconds: float
     first_seconds: float
+    compared: int = 0
 
 
 @dataclass(frozen=True)

@@ -151,12 +151,13 @@ class JobMaker:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
         return {name: self._job(self._settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
-    def edited(self, change: Change, warm_steps: int = 0) -> dict[str, Job]:
+    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:
         """The two workers of the pipeline with a change.
 
         Args:
             change: The change.
             warm_steps: Steps of warm-up at least, in which a cache fills.
+            compares: One of them compares two epochs of what a cache would keep.
 
         Raises:
             PipeprofError: The change does not apply to the spec.
@@ -165,14 +166,14 @@ class JobMaker:
         if self._reload is not None:
             loaded = self._reload(change.flags)
             turns = TurnsJob(environment=environment, warm_steps=warm_steps)
-            return {name: self._job(loaded, turns) for name in EDITED}
+            return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
         turns = TurnsJob(
             edits=list(change.edits),
             round_trip=bool(change.edits),
             environment=environment,
             warm_steps=warm_steps,
         )
-        return {name: self._job(None, turns) for name in EDITED}
+        return _first_compares({name: self._job(None, turns) for name in EDITED}, compares=compares)
 
     def workers(
         self,
@@ -181,6 +182,8 @@ class JobMaker:
         steps: Sequence[Sequence[str]] = (),
         environment: Mapping[str, str] | None = None,
         warm_steps: int = 0,
+        *,
+        compares: bool = False,
     ) -> dict[str, Job]:
         """Workers of one pipeline.
 
@@ -190,6 +193,7 @@ class JobMaker:
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
             environment: Variables of the process.
             warm_steps: Steps of warm-up at least, in which a cache fills.
+            compares: The first one compares two epochs of what a cache would keep.
         """
         turns = TurnsJob(
             round_trip=loaded is None and not steps,
@@ -197,7 +201,7 @@ class JobMaker:
             warm_steps=warm_steps,
         )
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
-        return dict.fromkeys(names, job)
+        return _first_compares(dict.fromkeys(names, job), compares=compares)
 
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""
@@ -219,6 +223,15 @@ class JobMaker:
         settings = replace(self._settings, loaded=loaded)
         job = job_of(settings, self.planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
         return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
+
+
+def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:
+    """The same jobs; the first one also compares epochs, if that is wanted."""
+    first = next(iter(jobs))
+    turns = jobs[first].turns
+    if turns is None or not compares:
+        return jobs
+    return {**jobs, first: replace(jobs[first], turns=replace(turns, compare_epochs=True))}
 
 
 def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | None]:

@@ -21,6 +21,8 @@ LONG_BLOCK = 2.5
 FEWEST_STEPS = 3
 LONGEST_WHOLE_EPOCH = 1.5
 """Seconds of an epoch up to which blocks are whole epochs."""
+WHOLE_EPOCH_SHARE = 1 / 30
+"""Of a large budget, for such an epoch: twelve pairs of blocks, and the starts, still fit."""
 RESTARTS_COUNT = 0.02
 """Share of the time that restarts take from which blocks with one more or less of them differ by that alone."""
 LEAST_EPOCHS = 3
@@ -168,7 +170,8 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
     shortest = PROCESS_SECONDS if alone else BLOCK_SECONDS
     seconds, settle = max(shortest, steps * interval), max(SETTLE_SECONDS, interval)
-    if (epochs := _whole_epochs(profile.steps, seconds)) is not None:
+    longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)
+    if (epochs := _whole_epochs(profile.steps, seconds, longest)) is not None:
         # A restart in steps that are not counted would be missing.
         seconds, steps, settle = *epochs, 0.0
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
@@ -185,13 +188,19 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     )
 
 
-def _whole_epochs(run: Steps | None, seconds: float) -> tuple[float, int] | None:
-    """Seconds and steps of whole epochs, where short ones start with a pause that counts; so many seconds at least."""
+def _whole_epochs(run: Steps | None, seconds: float, longest: float) -> tuple[float, int] | None:
+    """Seconds and steps of whole epochs, where short ones start with a pause that counts.
+
+    Args:
+        run: The steps of the run.
+        seconds: Of all of them, at least.
+        longest: Seconds of one, at most.
+    """
     if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
         return None
     epoch = run.count / run.epochs
     epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
-    if not 0 < epoch_seconds <= LONGEST_WHOLE_EPOCH:
+    if not 0 < epoch_seconds <= longest:
         return None
     many = math.ceil(seconds / epoch_seconds)
     return many * epoch_seconds, round(many * epoch)

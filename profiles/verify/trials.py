@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.verify import plan as plans
@@ -299,10 +299,25 @@ class Trials:
 def write_into(finding: Finding, trial: Trial) -> None:
     """Write into a finding what it is."""
     finding.status, finding.reason = trial.status, trial.reason
-    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+    measured = measured_of(trial)
+    if measured is None or trial.evidence is None:
         return
+    finding.measured = {**measured}
+    compared = max((built.compared for built in trial.evidence.built.values()), default=0)
+    if compared:
+        finding.change = f"{finding.change}; two epochs had the same {compared:,} elements"
+    if (restarts := trial.evidence.restarts()) > 0:
+        finding.measured["restarts"] = restarts
+        times = "once" if restarts == 1 else f"up to {restarts:,} times"
+        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"
+
+
+def measured_of(trial: Trial) -> Mapping[str, Any] | None:
+    """What was measured of an edited pipeline, as a profile has it; None where no pair was."""
+    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+        return None
     speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
-    finding.measured = {
+    return {
         "speedup": round(speedup.value, 4),
         "low": round(speedup.low, 4),
         "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
@@ -310,7 +325,3 @@ def write_into(finding: Finding, trial: Trial) -> None:
         "peak_rss_delta_bytes": -saved if saved is not None else None,
         "data": trial.judgement.data.words if trial.judgement.data is not None else None,
     }
-    if (restarts := trial.evidence.restarts()) > 0:
-        finding.measured["restarts"] = restarts
-        times = "once" if restarts == 1 else f"up to {restarts:,} times"
-        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"

@@ -270,14 +270,14 @@ class _Verification:
             self._later.append((finding, stages, f"{finding.reason}; "))
             return
         fill = filling(self._profile, parsed_edits(finding))
-        reason = reason or self._changed() or trials.too_long(self._budget, 2 * fill.seconds)
+        reason = reason or self._changed() or trials.too_long(self._budget, fill.trial_seconds)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
         # What only the process has is compared without a copy of the graph, which not every pipeline allows.
         self._compare_with(trials, "as-it-is" if change.flags or change.edits else "untouched")
         try:
-            jobs = self._jobs.edited(change, fill.steps)
+            jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError as error:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
@@ -413,7 +413,7 @@ class _Verification:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         fill = filling(self._profile, parsed_edits(finding))
         known = [one for one in self._profile.findings or () if one.status == "kept"]
-        return is_worth_a_try(finding, known) and trials.fits(EARLY_PAIRS, reserved + 2 * fill.seconds)
+        return is_worth_a_try(finding, known) and trials.fits(EARLY_PAIRS, reserved + fill.trial_seconds)
 
     def _reserved(self) -> float:
         """Seconds that are kept for the upper bound of the bottleneck."""
@@ -457,10 +457,10 @@ class _Verification:
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
         change, fill = self._jobs.change_of(together), filling(self._profile, parsed_edits(together))
-        if change is None or not trials.fits(PAIRS, 2 * fill.seconds):
+        if change is None or not trials.fits(PAIRS, fill.trial_seconds):
             return
         try:
-            jobs = self._jobs.edited(change, fill.steps)
+            jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError:
             return
         self._compare_with(trials, "as-it-is")

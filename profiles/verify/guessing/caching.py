@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
@@ -55,10 +55,17 @@ class Filling:
     Attributes:
         steps: Of the epoch in which it fills; 0 where there is no cache to fill.
         seconds: Of that epoch, as long as the pipeline takes without a cache.
+        compares: Two further epochs are compared before it.
     """
 
     steps: int = 0
     seconds: float = 0.0
+    compares: bool = False
+
+    @property
+    def trial_seconds(self) -> float:
+        """Seconds by which both processes of a trial are longer."""
+        return (4 if self.compares else 2) * self.seconds
 
 
 def longest_epoch(budget: float) -> float:
@@ -66,7 +73,7 @@ def longest_epoch(budget: float) -> float:
     return max(LONGEST_EPOCH, EPOCH_SHARE * budget)
 
 
-def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
+def filling(profile: Profile, edits: Sequence[PipelineEdit]) -> Filling:
     """Return the epoch in which a cache fills, where edits insert one.
 
     Args:
@@ -81,7 +88,16 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     if not passes:
         return Filling()
     longest = steps.count / passes
-    return Filling(math.ceil(BEYOND_EPOCH * longest), longest * (steps.interval_ms.mean or 0.0) / 1e3)
+    seconds = longest * (steps.interval_ms.mean or 0.0) / 1e3
+    return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, _keeps_python(profile, edits))
+
+
+def _keeps_python(profile: Profile, edits: Sequence[PipelineEdit]) -> bool:
+    """Whether edits insert a cache of what Python makes."""
+    line = main_line(profile)
+    caches = {edit.after for edit in edits if isinstance(edit, InsertStage) and traits(edit.op).stores}
+    places = [place for place, stage in enumerate(line) if stage.id in caches]
+    return any(runs_python(stage) for place in places for stage in _up_to(profile, line, place))
 
 
 def cache_point(
@@ -111,6 +127,9 @@ def cache_point(
     rest = [one for one in before if one is not repeat]
     if inside or any(_differs(one) or (shuffled and _depends_on_order(one)) for one in rest):
         return None
+    if any(runs_python(one) for one in before):
+        # A trial goes through two more, to compare them.
+        longest /= 2
     last = place
     # A batch may end with the last element of an epoch, and one after a `repeat` does not.
     for number in _following(line, place, stacks=not shuffled and repeat is None):
@@ -151,18 +170,13 @@ def _shuffles(stage: Stage) -> bool:
 
 
 def _differs(stage: Stage) -> bool:
-    """Whether its elements may be others in the next epoch."""
+    """Whether its elements may be others in the next epoch; of what Python makes, two epochs are compared."""
     row = traits(stage.op)
     draws = row.function is not None and stage.random is not False
-    return (
-        draws
-        or runs_python(stage)
-        or row.opaque
-        or row.stores
-        or row.repeats
-        or row.loads_batches is not None
-        or (row.reorders and not row.shuffles)
-    )
+    reorders = row.reorders and not row.shuffles
+    seen = runs_python(stage) and stage.random is not True
+    unknown = (draws or reorders) and not seen
+    return unknown or row.opaque or row.stores or row.repeats or row.loads_batches is not None
 
 
 def _depends_on_order(stage: Stage) -> bool:
@@ -195,7 +209,7 @@ def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:
 
 def _fits(line: Sequence[Stage], place: int, steps: Steps, limit: int | None, longest: float) -> bool:
     """Whether an epoch of what a stage gives is short, and small enough."""
-    size = line[place].bytes_per_element
+    size = _element_bytes(line, place)
     count, epochs = _pass(line, place, steps)
     if not count or not size or not epochs:
         return False
@@ -203,6 +217,16 @@ def _fits(line: Sequence[Stage], place: int, steps: Steps, limit: int | None, lo
         return False
     # Two processes of a trial hold it, in addition to their pipelines.
     return limit is None or 2 * count * size <= CACHE_SHARE * limit
+
+
+def _element_bytes(line: Sequence[Stage], place: int) -> float | None:
+    """Bytes of an element that a stage gives, read at a later one where the stage's own were not seen."""
+    for number in range(place, len(line)):
+        if number > place and not traits(line[number].op).passes:
+            return None
+        if (size := line[number].bytes_per_element) is not None:
+            return size
+    return None
 
 
 def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, float]:

@@ -20,14 +20,29 @@ def digest_of(batch: Any) -> BatchDigest:
     """
     import tensorflow as tf
 
-    components = [part for part in tf.nest.flatten(batch, expand_composites=True) if isinstance(part, tf.Tensor)]
+    components = _components(batch)
     arrays = [_array(part) for part in components]
+    structure = tf.nest.map_structure(lambda part: part, batch, expand_composites=False)
+    spec = f"{_shape_of(structure)} {[(part.dtype.name, part.shape.rank) for part in components]}"
+    return BatchDigest(_hash(arrays), _rows(arrays), spec)
+
+
+def hash_of(element: Any) -> str:
+    """The hash of all tensors of an element, as in `BatchDigest.data`."""
+    return _hash([_array(part) for part in _components(element)])
+
+
+def _components(element: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return [part for part in tf.nest.flatten(element, expand_composites=True) if isinstance(part, tf.Tensor)]
+
+
+def _hash(arrays: list[Any]) -> str:
     whole = hashlib.blake2b(digest_size=_HASH_BYTES)
     for array in arrays:
         whole.update(_bytes(array))
-    structure = tf.nest.map_structure(lambda part: part, batch, expand_composites=False)
-    spec = f"{_shape_of(structure)} {[(part.dtype.name, part.shape.rank) for part in components]}"
-    return BatchDigest(whole.hexdigest(), _rows(arrays), spec)
+    return whole.hexdigest()
 
 
 def _array(part: Any) -> Any:

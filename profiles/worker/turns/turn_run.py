@@ -23,6 +23,7 @@ from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.turns.block import BlockWindow
 from pipeprof.profiles.worker.turns.digest import digest_of
+from pipeprof.profiles.worker.turns.epochs import elements_of_each_epoch
 from pipeprof.profiles.worker.turns.faults import Paced, hold
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class TurnRun(JobRun):
         self._making_peak = 0
         self._paced: Paced | None = None
         self._timed_steps = 0
+        self._compared = 0
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
 
@@ -75,7 +77,9 @@ class TurnRun(JobRun):
         if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
             return
         built = time.perf_counter() - began
-        self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds))
+        if self._turns.compare_epochs and not self._possible(self._compare_epochs, self.dataset):
+            return
+        self._channel.send(Built(*self._first_batches(), self._runtime, built, self._filled_seconds, self._compared))
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
@@ -153,6 +157,16 @@ class TurnRun(JobRun):
         ops = dict(job.ops) if job.ops is not None else None
         held, room = self._source_bytes, self._room()
         self.dataset = replay_stages(self.dataset, replay, ops=ops, in_memory=held, room=room, watch=self._watch)
+
+    def _compare_epochs(self, dataset: Any) -> None:
+        """Compare two epochs of what the pipeline's caches keep."""
+        from pipeprof.pipelines.graph.edit.replay.part import parts_before_caches
+
+        held, room = self._source_bytes, self._room()
+        for part in parts_before_caches(dataset, in_memory=held, room=room, watch=self._watch):
+            self._compared += elements_of_each_epoch(part)
+        # The other processes have drawn no numbers yet.
+        self._pin_seeds()
 
     def _writes_files(self) -> str | None:
         """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""

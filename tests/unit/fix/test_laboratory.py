@@ -8,8 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.fix.laboratory import Laboratory, pace_for
+from pipeprof.profiles.fix import laboratory as laboratories
+from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
+from pipeprof.profiles.protocol.turn_messages import TurnEnded
+from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.judging.judge_edit import PAIRS
+from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
@@ -48,3 +52,22 @@ def test_a_budget_that_is_too_small_names_one_that_is_not(profile: Profile) -> N
 
 def test_one_process_at_a_time_has_time_for_four_changes(profile: Profile) -> None:
     assert laboratory(profile, 60.0, alone=True).fits(4)
+
+
+def test_the_time_in_which_iterators_are_freed_is_no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def turn(_team: Team, name: str, _request: TurnRequest, *, seconds: float) -> TurnEnded:
+        clock[0] += seconds
+        if name == "fails":
+            raise MemberFailedError(name, "ended")
+        return TurnEnded(10, 1.0, None, 0.5, None, freeing_seconds=2.0)
+
+    monkeypatch.setattr(Team, "turn", turn)
+    monkeypatch.setattr(laboratories, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    team = TimedTeam(None, None)  # type: ignore[arg-type]
+    team.turn("B1", TurnRequest("block"), seconds=5.0)
+    assert team.measured == pytest.approx(3.0)
+    with pytest.raises(MemberFailedError):
+        team.turn("fails", TurnRequest("block"), seconds=1.0)
+    assert team.measured == pytest.approx(4.0)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.caching import CachePoint, Filling, cache_point, filling, longest_epoch
 
 Recorded = Callable[[str], Profile]
@@ -62,8 +62,8 @@ def test_it_comes_after_the_last_stage_that_gives_the_same_in_each_epoch(recorde
     assert inserted(point(recorded, "range", "map", "map", "batch", "map", at="stages.0", changes=random)) == [
         ("cache", "stages.2")
     ]
-    large = {"stages.1": {"bytes_per_element": None}}
-    assert inserted(point(recorded, "range", "map", "map", "shuffle", at="stages.0", changes=large)) == [
+    unknown: dict[str, dict[str, Any]] = {address: {"bytes_per_element": None} for address in ("stages.1", "stages.2")}
+    assert inserted(point(recorded, "range", "map", "map", "shuffle", at="stages.0", changes=unknown)) == [
         ("cache", "stages.0")
     ]
 
@@ -141,7 +141,6 @@ def test_a_repeat_stays_where_moving_it_would_change_more(recorded: Recorded, op
         (("range", "cache", "map"), "stages.1"),
         (("sample_from_datasets", "map"), "stages.0"),
         (("image_dataset_from_directory", "map"), "stages.0"),
-        (("from_generator", "map"), "stages.0"),
     ],
 )
 def test_what_another_epoch_would_mix_otherwise_is_not_kept(recorded: Recorded, ops: tuple[str, ...], at: str) -> None:
@@ -204,3 +203,29 @@ def test_a_cache_is_full_before_it_is_measured(recorded: Recorded) -> None:
     assert filling(found, [ahead]) == filling(found, []) == Filling()
     endless = {"source": {"cardinality": -1}, "stages.0": {"cardinality": -1}}
     assert filling(run_of(recorded, "range", "map", epochs=0, changes=endless), [cache]) == Filling()
+
+
+def test_what_python_makes_is_compared_first_where_an_epoch_is_short(recorded: Recorded) -> None:
+    """Its epoch may be half as long, as two more are needed."""
+    python = {"stages.0": {"random": None, "ops": [OpCost(op="PyFunc", ms_per_batch=9.0)]}}
+    found = point(recorded, "range", "map", "batch", at="stages.0", changes=python)
+    assert inserted(found) == [("cache", "stages.1")]
+    assert found is not None
+    profile = run_of(recorded, "range", "map", "batch", epochs=20, changes=python)
+    compared = filling(profile, found.edits)
+    assert (compared.compares, compared.trial_seconds) == (True, 4 * compared.seconds)
+    pure = filling(run_of(recorded, "range", "map", "batch", epochs=20), found.edits)
+    assert (pure.compares, pure.trial_seconds) == (False, 2 * pure.seconds)
+    # An epoch of 0.8 s, of 1.5 s at most.
+    assert point(recorded, "range", "map", "batch", at="stages.0", changes=python, epochs=12) is None
+    assert point(recorded, "range", "map", "batch", at="stages.0", epochs=12) is not None
+    assert inserted(point(recorded, "from_generator", "map", at="stages.0")) == [("cache", "stages.0")]
+    drawn = {"stages.0": {**python["stages.0"], "random": True}}
+    assert point(recorded, "range", "map", "batch", at="stages.0", changes=drawn) is None
+
+
+@pytest.mark.parametrize(("between", "kept"), [("shuffle", True), ("padded_batch", False)])
+def test_the_size_of_an_element_may_be_seen_at_a_later_stage(recorded: Recorded, between: str, kept: bool) -> None:
+    unseen = {"stages.0": {"bytes_per_element": None}}
+    found = point(recorded, "range", "map", between, at="stages.0", changes=unseen)
+    assert (inserted(found) == [("cache", "stages.0")]) is kept

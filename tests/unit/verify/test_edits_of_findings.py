@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify.jobs import Baseline, Change, JobMaker, graph_edits
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
@@ -81,6 +82,16 @@ def test_only_what_has_to_fill_warms_up_for_longer(tmp_path: Path) -> None:
     (alone,) = jobs.workers(["C1"], None, [list(change.edits)], None, 300).values()
     assert alone.turns is not None
     assert alone.turns.warm_steps == 300
+
+
+def test_one_process_of_a_change_compares_epochs(tmp_path: Path) -> None:
+    def compared(jobs: dict[str, Job]) -> list[bool]:
+        return [job.turns.compare_epochs for job in jobs.values() if job.turns is not None]
+
+    jobs = maker(tmp_path, spec=False)
+    assert compared(jobs.edited(Change(), 300, compares=True)) == [True, False]
+    assert compared(jobs.edited(Change(), 300)) == [False, False]
+    assert compared(jobs.workers(["C1", "C2"], None, compares=True)) == [True, False]
 
 
 def test_variables_alone_are_compared_with_a_pipeline_whose_graph_is_left_alone(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def test_a_block_has_its_seconds_and_its_steps(recorded: Recorded) -> None:
         (10, 0.20, (1.0, 100, 0.0)),
         (7, 0.02, (10 / 7, 143, 0.0)),
         # Longer epochs, fewer of them, or restarts that take no time: seconds and steps as usual.
-        (6, 0.20, (0.35, 8, 0.05)),
+        (6, 0.20, (10 / 6, 167, 0.0)),
+        (4, 0.20, (0.35, 8, 0.05)),
         (2, 0.20, (0.35, 8, 0.05)),
         (40, 0.01, (0.35, 8, 0.05)),
     ],
@@ -53,6 +54,19 @@ def test_where_restarts_count_a_block_is_whole_epochs(
     found.steps.epochs, found.steps.restart_share = epochs, share
     turn = pace_of(found, 60.0, 2.0).block
     assert (turn.seconds, turn.steps, turn.settle_seconds) == (pytest.approx(block[0]), *block[1:])
+
+
+def test_a_larger_budget_has_time_for_longer_epochs(recorded: Recorded) -> None:
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.count, found.steps.interval_ms.mean = 1000, 10.0
+    found.steps.epochs, found.steps.restart_share = 6, 0.20
+    assert pace_of(found, 20.0, 2.0).block.steps == 8
+    whole = pace_of(found, 60.0, 2.0)
+    assert whole.block.steps == 167
+    assert whole.seconds_of(12, first=True) < 60.0
+    found.steps.epochs = 4
+    assert pace_of(found, 120.0, 2.0).block.steps == 250
 
 
 def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Recorded) -> None:

@@ -66,6 +66,16 @@ def part_up_to(
     return dataset_of_graph(graph, unstructured(element) if spec is None else spec, dataset)
 
 
+def parts_before_caches(
+    dataset: Any, *, in_memory: int = 0, room: int | None = None, watch: SourceWatch | None = None
+) -> list[Any]:
+    """Return the datasets whose elements the caches of a pipeline keep; arguments and errors as for `part_up_to`."""
+    line = read_line(dataset, in_memory=in_memory, room=room, watch=watch)
+    before = zip(line.stages, line.stages[1:], strict=False)
+    kept = [stage.address for stage, following in before if traits(following.op).stores]
+    return [part_up_to(dataset, address, in_memory=in_memory, room=room, watch=watch) for address in kept]
+
+
 def input_folders(graph: EditableGraph) -> list[Path]:
     """Return the folders of files that the texts of a graph name, patterns included, as far as they exist."""
     nodes = itertools.chain(graph.nodes.values(), *(function.node_def for function in graph.functions.values()))

@@ -1,0 +1,121 @@
+"""A cache of what Python makes: two epochs of it are compared before it is tried."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeprof.pipelines.edits.edits import InsertStage, to_document
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.replay.part import parts_before_caches
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.turn_messages import Built, EditRefused
+from pipeprof.profiles.protocol.turns import TurnsJob
+from pipeprof.profiles.worker.turns.epochs import elements_of_each_epoch
+from pipeprof.profiles.worker.turns.turn_run import TurnRun
+
+MODULE = """\
+import random
+
+import numpy as np
+import tensorflow as tf
+
+
+def squared(number):
+    return np.float32(number * number)
+
+
+def noisy(number):
+    return np.float32(number + random.random())
+
+
+def pipeline(function):
+    made = lambda number: tf.ensure_shape(tf.numpy_function(function, [number], tf.float32), [])
+    return tf.data.Dataset.range(50).shuffle(50).map(made).batch(5)
+
+
+def same():
+    return pipeline(squared)
+
+
+def random_ones():
+    return pipeline(noisy)
+
+
+def rows():
+    yield from np.arange(40, dtype=np.float32)
+
+
+def generated():
+    return tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec([], tf.float32)).batch(4)
+"""
+
+
+def of_python(function: Any) -> tf.data.Dataset:
+    return tf.data.Dataset.range(20).map(lambda number: tf.numpy_function(function, [number], tf.float32))
+
+
+def test_the_order_of_an_epoch_does_not_matter() -> None:
+    assert elements_of_each_epoch(of_python(lambda number: np.float32(number % 3)).shuffle(20)) == 20
+    texts = tf.data.Dataset.from_tensor_slices({"text": ["a", "b", "b"], "numbers": [[1], [2], [3]]}).shuffle(3)
+    assert elements_of_each_epoch(texts) == 3
+    ragged = tf.data.Dataset.range(4).map(lambda number: tf.RaggedTensor.from_row_lengths([number, number], [1, 1]))
+    assert elements_of_each_epoch(ragged) == 4
+
+
+def test_epochs_with_other_elements_are_told_apart() -> None:
+    with pytest.raises(CannotEditError, match="differs from epoch to epoch"):
+        elements_of_each_epoch(of_python(lambda number: np.float32(number + random.random())))
+    numbers = iter(range(5))
+
+    def once() -> Iterator[int]:
+        yield from numbers
+
+    with pytest.raises(CannotEditError, match="differs from epoch to epoch"):
+        elements_of_each_epoch(tf.data.Dataset.from_generator(once, output_signature=tf.TensorSpec([], tf.int64)))
+
+
+def test_what_fails_is_no_reason_to_end() -> None:
+    def fails(_number: int) -> None:
+        msg = "no such record"
+        raise ValueError(msg)
+
+    with pytest.raises(CannotEditError, match=r"cannot be read twice: .*no such record"):
+        elements_of_each_epoch(of_python(fails))
+
+
+def test_the_part_before_a_cache_is_what_is_compared() -> None:
+    dataset = of_python(np.float32).shuffle(20).cache().batch(5)
+    (part,) = parts_before_caches(dataset)
+    assert sorted(map(float, part)) == list(range(20))
+    assert parts_before_caches(of_python(np.float32).batch(5)) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "after", "compared"),
+    [("same", "stages.1", 50), ("random_ones", "stages.1", None), ("generated", "source", 40)],
+)
+def test_a_worker_refuses_a_cache_of_what_differs(
+    tmp_path: Path, function: str, after: str, compared: int | None
+) -> None:
+    path = tmp_path / "made.py"
+    path.write_text(MODULE, encoding="utf-8")
+    edit = json.dumps(to_document(InsertStage("cache", {}, after)))
+    job = Job(1, "function", f"{path}:{function}", [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True))
+    said: list[WorkerMessage] = []
+    TurnRun(job, SimpleNamespace(send=said.append, next_turn=lambda: None)).run()  # type: ignore[arg-type]
+    refused = [message.reason for message in said if isinstance(message, EditRefused)]
+    built = [message.compared for message in said if isinstance(message, Built)]
+    if compared is None:
+        assert (refused, built) == (["what a cache would keep differs from epoch to epoch"], [])
+    else:
+        assert (refused, built) == ([], [compared])
