@@ -195,6 +195,40 @@ def python_map_mended() -> tf.data.Dataset:
     return tf.data.Dataset.range(1 << 40).map(add_up, num_parallel_calls=AUTOTUNE).batch(16)
 
 
+def decoded(number: np.ndarray) -> np.ndarray:
+    """The same rows for the same number, by a loop in Python."""
+    total = 0
+    for place in range(2_000):
+        total += (int(number) + place) % 7
+    return np.full([32], total, np.float32)
+
+
+def noisy(number: np.ndarray) -> np.ndarray:
+    """Other rows in each epoch."""
+    return decoded(number) + RANDOM.random(dtype=np.float32)
+
+
+RANDOM = np.random.default_rng()
+
+
+def python_each_epoch() -> tf.data.Dataset:
+    """A loop in Python for each element of a short epoch, again in each epoch."""
+    made = tf.data.Dataset.range(2_000).shuffle(2_000).map(lambda n: tf.numpy_function(decoded, [n], tf.float32))
+    return made.repeat().batch(16)
+
+
+def python_each_epoch_mended() -> tf.data.Dataset:
+    """Kept after the first epoch."""
+    made = tf.data.Dataset.range(2_000).map(lambda n: tf.numpy_function(decoded, [n], tf.float32))
+    return made.cache().shuffle(2_000).repeat().batch(16)
+
+
+def python_with_noise() -> tf.data.Dataset:
+    """As above, with random numbers that TensorFlow does not see: a cache would repeat those of the first epoch."""
+    made = tf.data.Dataset.range(2_000).shuffle(2_000).map(lambda n: tf.numpy_function(noisy, [n], tf.float32))
+    return made.repeat().batch(16)
+
+
 def healthy_parallel() -> tf.data.Dataset:
     """Parallel calls on all cores, and a prefetch."""
     return tf.data.Dataset.range(1 << 40).map(augmented, num_parallel_calls=AUTOTUNE).batch(16).prefetch(AUTOTUNE)
