@@ -84,6 +84,11 @@ def test_epochs_with_other_elements_are_told_apart() -> None:
         elements_of_each_epoch(tf.data.Dataset.from_generator(once, output_signature=tf.TensorSpec([], tf.int64)))
 
 
+def test_datasets_as_elements_are_not_compared() -> None:
+    with pytest.raises(CannotEditError, match="not data that can be compared"):
+        elements_of_each_epoch(tf.data.Dataset.range(6).window(2))
+
+
 def test_what_fails_is_no_reason_to_end() -> None:
     def fails(_number: int) -> None:
         msg = "no such record"

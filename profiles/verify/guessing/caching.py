@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
@@ -73,7 +73,7 @@ def longest_epoch(budget: float) -> float:
     return max(LONGEST_EPOCH, EPOCH_SHARE * budget)
 
 
-def filling(profile: Profile, edits: Sequence[PipelineEdit]) -> Filling:
+def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     """Return the epoch in which a cache fills, where edits insert one.
 
     Args:
@@ -89,15 +89,9 @@ def filling(profile: Profile, edits: Sequence[PipelineEdit]) -> Filling:
         return Filling()
     longest = steps.count / passes
     seconds = longest * (steps.interval_ms.mean or 0.0) / 1e3
-    return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, _keeps_python(profile, edits))
-
-
-def _keeps_python(profile: Profile, edits: Sequence[PipelineEdit]) -> bool:
-    """Whether edits insert a cache of what Python makes."""
-    line = main_line(profile)
-    caches = {edit.after for edit in edits if isinstance(edit, InsertStage) and traits(edit.op).stores}
-    places = [place for place, stage in enumerate(line) if stage.id in caches]
-    return any(runs_python(stage) for place in places for stage in _up_to(profile, line, place))
+    # Addresses of later edits are those of the edited pipeline: wherever Python runs, it may be before the cache.
+    python = any(runs_python(stage) for stage in profile.stages or ())
+    return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, python)
 
 
 def cache_point(

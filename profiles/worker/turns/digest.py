@@ -27,9 +27,10 @@ def digest_of(batch: Any) -> BatchDigest:
     return BatchDigest(_hash(arrays), _rows(arrays), spec)
 
 
-def hash_of(element: Any) -> str:
-    """The hash of all tensors of an element, as in `BatchDigest.data`."""
-    return _hash([_array(part) for part in _components(element)])
+def hash_of(element: Any) -> str | None:
+    """The hash of all tensors of an element, as in `BatchDigest.data`; None where one of them is no data."""
+    arrays = [_array(part) for part in _components(element)]
+    return _hash(arrays) if all(array is not None for array in arrays) else None
 
 
 def _components(element: Any) -> list[Any]:

@@ -20,7 +20,7 @@ def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
         dataset: A ``tf.data.Dataset`` that ends.
 
     Raises:
-        CannotEditError: They do not have the same elements.
+        CannotEditError: They do not have the same elements, or it is not known.
     """
     import tensorflow as tf
 
@@ -29,6 +29,9 @@ def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
     except tf.errors.OpError as error:
         msg = f"what a cache would keep cannot be read twice: {first_line(error)}"
         raise CannotEditError(msg) from error
+    if None in first:
+        msg = "what a cache would keep is not data that can be compared"
+        raise CannotEditError(msg)
     if first != second:
         msg = "what a cache would keep differs from epoch to epoch"
         raise CannotEditError(msg)
