@@ -211,7 +211,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     if traits(stage.op).opens and not traits(stage.op).parallel:
         yield from _interleaved(stage, data)
     if stage.op == "map" and not runs_python(stage) and stage.random is False:
-        yield from _reordered(line, place)
+        yield from _reordered(line, place, data)
     ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
     if following is not None and not traits(following.op).prefetches and not ahead:
         yield _prefetched(stage, f"Prefetch after {name}")
@@ -333,8 +333,11 @@ def _as_interleave(
     return (ReplaceStages((stage.id,), (NewStage("interleave", {**written, **given}),)),)
 
 
-def _reordered(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
-    """A map after a stage that passes elements on by their position, and a filter before the map."""
+def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+    """A map after a stage that passes elements on by their position, and a filter before the map.
+
+    Without the filter behind it, the map may take whole batches.
+    """
     stage, name = line[place], stage_name(line[place])
     after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
     if place + 1 < after < len(line):
@@ -348,12 +351,16 @@ def _reordered(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
     crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
     if crossed < len(line) and line[crossed].op == "filter":
         of = line[crossed]
-        yield _Guess(
-            f"Move {stage_name(of)} before {name}",
-            f"move {stage_name(of)} before {name}, with what its predicate reads of it",
-            (MoveFilter(of.id, stage.id),),
-            ".filter(lambda *element: predicate(part(*element))).map(…)",
-        )
+        title, move = f"Move {stage_name(of)} before {name}", MoveFilter(of.id, stage.id)
+        change = f"move {stage_name(of)} before {name}, with what its predicate reads of it"
+        python = ".filter(lambda *element: predicate(part(*element)))"
+        yield _Guess(title, change, (move,), f"{python}.map(…)")
+        moved = [*line[:place], of, *line[place:crossed], *line[crossed + 1 :]]
+        batch = batch_after(moved, place + 1)
+        edits = on_batches(stage, batch, moved, data) if batch is not None else ()
+        if batch is not None and edits:
+            more, after = in_words(stage, batch)
+            yield _Guess(f"{title}, then use batches", f"{change}; {more}", (move, *edits), f"{python}{after}")
 
 
 def _moves_over(stage: Stage) -> bool:

@@ -251,7 +251,7 @@ def test_a_prefetch_before_it_is_tried_after_a_stage_that_works(recorded: Record
     [
         (("range", "map", "shuffle", "batch"), False, [("MoveStage", "stages.0", "stages.2")]),
         (("range", "map", "shuffle", "take", "batch"), False, [("MoveStage", "stages.0", "stages.3")]),
-        (("range", "map", "map", "filter", "batch"), False, [("MoveFilter", "stages.2", "stages.0")]),
+        (("range", "map", "map", "filter", "shuffle"), False, [("MoveFilter", "stages.2", "stages.0")]),
         (("range", "map", "shuffle", "batch"), True, []),
         (("range", "map", "shuffle", "batch"), None, []),
         (("range", "map", "cache", "batch"), False, []),
@@ -268,6 +268,15 @@ def test_a_deterministic_map_changes_places_with_its_neighbours(
     edits = [edit for finding in guesses(found) for edit in finding.edit or []]  # type: ignore[union-attr]
     found_moves = [(edit.kind, edit.stage, edit.before) for edit in edits if (edit.kind or "").startswith("Move")]  # type: ignore[attr-defined]
     assert found_moves == moves
+
+
+def test_a_map_before_a_filter_takes_whole_batches_once_the_filter_is_before_it(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "filter", "batch", stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random = False
+    edits = {one.title: [edit.kind for edit in one.edit or []] for one in guesses(found)}  # type: ignore[union-attr]
+    assert edits["Move filter before map"] == ["MoveFilter"]
+    assert edits["Move filter before map, then use batches"] == ["MoveFilter", "VectoriseMap"]
 
 
 def repeating(recorded: Recorded, **changes: Any) -> Profile:
