@@ -359,8 +359,8 @@ def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None
         batch = batch_after(moved, place + 1)
         edits = on_batches(stage, batch, moved, data) if batch is not None else ()
         if batch is not None and edits:
-            more, after = in_words(stage, batch)
-            yield _Guess(f"{title}, then use batches", f"{change}; {more}", (move, *edits), f"{python}{after}")
+            more, on_whole = in_words(stage, batch)
+            yield _Guess(f"{title}, then use batches", f"{change}; {more}", (move, *edits), f"{python}{on_whole}")
 
 
 def _moves_over(stage: Stage) -> bool:
