@@ -73,7 +73,9 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     VectoriseMap: {
         "spec": Support(True, "a function of `ops:`, which becomes a call of `tf.vectorized_map`"),
         "graph": Support(
-            True, "a function of ops that pfor converts or that split texts, without Python, random numbers and state"
+            True,
+            "a function of ops that pfor converts, that split texts or that parse records, without Python, random "
+            "numbers and state",
         ),
         "source": Support(
             True, "in a diff of `fix`: with `tf.vectorized_map`, if the graph is that of the plan and nothing is padded"

@@ -21,12 +21,18 @@ from pipeprof.pipelines.edits.edits import (
     stages_of,
 )
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.verify.jobs import parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, SPEED_FLOOR
 
 PLACE = "place"
 CLEARLY_MORE = 1.2
 """Predicted over measured speed, from which another way to the same end is tried as well."""
+
+
+def kept_of(profile: Profile) -> list[Finding]:
+    """The findings of a profile whose edits have been kept."""
+    return [finding for finding in profile.findings or () if finding.status == "kept"]
 
 
 def are_alternatives(one: Finding, other: Finding) -> bool:
@@ -41,11 +47,27 @@ def is_alternative(finding: Finding, kept: Iterable[Finding]) -> bool:
     return any(are_alternatives(finding, other) for other in kept)
 
 
+def builds_on(finding: Finding, other: Finding) -> bool:
+    """Whether a finding makes all edits of another one, and more."""
+    edits, fewer = (list(map(str, parsed_edits(one))) for one in (finding, other))
+    return 0 < len(fewer) < len(edits) and set(fewer) <= set(edits)
+
+
 def is_worth_a_try(finding: Finding, kept: Iterable[Finding]) -> bool:
-    """Whether nothing that was kept changes the same, or the edits are expected to give clearly more than that."""
-    others = [_measured(other, "speedup") for other in kept if are_alternatives(finding, other)]
+    """Whether nothing that was kept changes the same, or the edits are expected to give clearly more than that.
+
+    Edits that go on from what was kept are tried wherever they are not expected to give less.
+    """
+    others = [other for other in kept if are_alternatives(finding, other)]
     expected = finding.predicted.speedup if finding.predicted is not None else None
-    return not others or (expected or 0.0) > CLEARLY_MORE * max(others)
+    for other in others:
+        speed = _measured(other, "speedup")
+        least = speed if builds_on(finding, other) else CLEARLY_MORE * speed
+        if expected is None and builds_on(finding, other):
+            continue
+        if (expected or 0.0) <= least:
+            return False
+    return True
 
 
 def without_alternatives(kept: Sequence[Finding]) -> list[Finding]:

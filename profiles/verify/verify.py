@@ -20,7 +20,7 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.alternatives import enough_alone, is_worth_a_try, without_alternatives
+from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
@@ -400,8 +400,7 @@ class _Verification:
             elif self._is_worth_a_try(trials, finding, reserved):
                 self._try(trials, finding, reserved)
                 if finding.status == "kept":
-                    kept.append(finding)
-                    self._profile.findings = [*(self._profile.findings or ()), finding]
+                    kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
                     continue
                 self._no_help.append(finding)
                 if finding.status == "rejected" or finding.measured is not None:
@@ -412,8 +411,17 @@ class _Verification:
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         fill = filling(self._profile, parsed_edits(finding))
-        known = [one for one in self._profile.findings or () if one.status == "kept"]
-        return is_worth_a_try(finding, known) and trials.fits(EARLY_PAIRS, reserved + fill.trial_seconds)
+        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(
+            EARLY_PAIRS, reserved + fill.trial_seconds
+        )
+
+    def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
+        """Report what was kept, unless one of its parts does as well."""
+        if (enough := enough_alone(finding, parts)) is not None:
+            self._without_gain.append(f"{finding.change}: no better than {enough.change or enough.title} alone")
+            return []
+        self._profile.findings = [*(self._profile.findings or ()), finding]
+        return [finding]
 
     def _reserved(self) -> float:
         """Seconds that are kept for the upper bound of the bottleneck."""
@@ -431,16 +439,12 @@ class _Verification:
             return
         together = combining.together(kept, self._data)
         self._try_together(trials, together, f"trying all {len(kept)} together")
-        if together.status != "kept":
-            return
-        if (enough := enough_alone(together, kept)) is not None:
-            self._without_gain.append(f"{together.change}: no better than {enough.change or enough.title} alone")
-        else:
-            self._profile.findings = [*(self._profile.findings or ()), together]
+        if together.status == "kept":
+            self._take(together, kept)
 
     def _try_with_more(self, trials: Trials) -> None:
         """Try what did not help alone together with what helped most: another stage may set the pace now."""
-        kept = [finding for finding in self._profile.findings or () if finding.status == "kept"]
+        kept = kept_of(self._profile)
         best = combining.fastest(kept)
         count = 1
         if best is not None and best.rule == combining.COMBINED:

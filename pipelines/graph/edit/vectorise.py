@@ -18,6 +18,7 @@ from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_t
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
+from pipeprof.pipelines.graph.edit.ragged.parsing import parses_lists
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
 from pipeprof.pipelines.graph.edit.scopes import function_of
 from pipeprof.pipelines.graph.read.function_facts import SPLITTING
@@ -132,13 +133,12 @@ def whole_batches(
         return lambda inputs: with_shapes(many(inputs))
 
     same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
-    ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes else []
+    lists = any(map(parses_lists, function.node_def))
+    ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes and not lists else []
     ways += [unchanged] if same_shapes and elementwise else []
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
-    ways += [ragged] if any(own_node.op in SPLITTING for own_node in function.node_def) else []
-    if not ways:
-        msg = "it splits no texts, and rows that differ in length for another reason have no form for whole batches"
-        raise CannotEditError(msg, stage.address)
+    splits = any(own_node.op in SPLITTING for own_node in function.node_def)
+    ways += [ragged] if lists or splits or not same_shapes else []
     name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name

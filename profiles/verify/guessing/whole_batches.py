@@ -22,6 +22,12 @@ _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
 _CAST: Final = "tf.cast"
 _TO_TENSOR: Final = "tf.RaggedTensor.to_tensor"
+_PARSES: Final = "ParseExampleV2"
+_FROM_SPARSE: Final = "SparseToDense"
+_SPLIT_BY_HAND: Final = (
+    "tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it."
+)
+_PARSED_BY_HAND: Final = "tf.io.parse_example takes the records of a batch, and tf.sparse.to_dense pads their lists."
 
 
 def batch_after(line: Sequence[Stage], place: int) -> Stage | None:
@@ -68,18 +74,19 @@ def on_batches(
 def in_words(stage: Stage, batch: Stage) -> tuple[str, str]:
     """State the change, and the Python of it for a reader who writes it by hand."""
     name, pads = stage_name(stage), traits(batch.op).pads
-    if not pads and all(op.op not in SPLITTING for op in stage.ops or ()):
+    ops = {op.op for op in stage.ops or ()}
+    if not pads and not ops & (SPLITTING | {_FROM_SPARSE}):
         change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
         return change, ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
-    python = (
-        "# pipeprof.apply does it with the plan of run --out. By hand, write it for a batch of texts:\n"
-        "# tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it.\n"
-        ".batch(…).map(function_of_a_batch)"
-    )
-    return change, python
+    by_hand = [
+        "pipeprof.apply does it with the plan of run --out. By hand, write it for a batch:",
+        *([_SPLIT_BY_HAND] if ops & SPLITTING or _PARSES not in ops else []),
+        *([_PARSED_BY_HAND] if _PARSES in ops else []),
+    ]
+    return change, "\n".join([*(f"# {line}" for line in by_hand), ".batch(…).map(function_of_a_batch)"])
 
 
 def _takes_any_shape(ops: Any) -> bool:

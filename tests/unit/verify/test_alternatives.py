@@ -6,6 +6,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -17,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.verify.alternatives import (
     are_alternatives,
+    builds_on,
     enough_alone,
     is_alternative,
     is_worth_a_try,
@@ -28,6 +30,7 @@ TUNED = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
 ELSEWHERE = SetArgument("stages.2", "map", "num_parallel_calls", 8)
 BATCH_FIRST = MoveStage("stages.1", "batch", "stages.0")
 WHOLE_BATCHES = VectoriseMap("stages.0", "stages.1")
+FILTER_FIRST = MoveFilter("stages.1", "stages.0")
 POOL = SetOption("threading.private_threadpool_size", 8)
 AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
 
@@ -70,6 +73,21 @@ def test_another_way_to_the_same_end_is_tried_where_clearly_more_is_expected(
     other.predicted = Predicted(speedup=expected) if expected is not None else None
     assert is_worth_a_try(other, [finding(EIGHT, 1.2), finding(POOL, 2.0)]) is worth_it
     assert is_worth_a_try(other, [finding(EIGHT, 9.0)])
+
+
+@pytest.mark.parametrize(("expected", "worth_it"), [(None, True), (1.9, False), (2.1, True)])
+def test_edits_that_go_on_from_what_was_kept_are_tried_unless_less_is_expected(
+    expected: float | None, worth_it: bool
+) -> None:
+    first, more = finding(FILTER_FIRST, 2.0), finding(FILTER_FIRST)
+    more.edit = [Edit.model_validate(to_document(edit)) for edit in (FILTER_FIRST, WHOLE_BATCHES)]
+    more.predicted = Predicted(speedup=expected) if expected is not None else None
+    assert builds_on(more, first)
+    assert not builds_on(first, more)
+    assert not builds_on(first, first)
+    assert not builds_on(more, finding(None))
+    assert is_worth_a_try(more, [first]) is worth_it
+    assert not is_worth_a_try(first, [more])
 
 
 def test_the_fastest_of_two_alternatives_is_made_with_the_others() -> None:

@@ -36,12 +36,14 @@ class RaggedRows:
         lengths: Of each row, int64 of shape ``[elements]``. Rows with the same tensor have the same lengths.
         zero: Whether all values are known to be 0.
         zero_column: Whether the first column of the values is.
+        counted: Whether each row is a column of 0, 1, 2 and so on.
     """
 
     flat: Any
     lengths: Any
     zero: bool = False
     zero_column: bool = False
+    counted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +101,18 @@ def stacked(rows: Rows, size: Any) -> Any:
         return tf.stack([stacked(part, size) for part in rows.parts], axis=1)
     msg = "rows of different lengths are no tensor"
     raise NoRowsError(msg)
+
+
+def shared(rows: Rows) -> Any:
+    """Return the tensor that is the same for every element.
+
+    Raises:
+        NoRowsError: It differs.
+    """
+    if not isinstance(rows, SharedRows):
+        msg = "an argument differs between elements"
+        raise NoRowsError(msg)
+    return rows.tensor
 
 
 def ragged_tensor(rows: Rows, size: Any) -> Any:

@@ -5,10 +5,13 @@ An op without a rule takes rows of one shape alone; TensorFlow's pfor makes it o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
+from pipeprof.pipelines.graph.edit.ragged.parsing import decode_raw, in_parts, one_text, parse_example, sparse_to_dense
+from pipeprof.pipelines.graph.edit.ragged.reductions import REDUCTIONS, reduce_rows
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
     NoRowsError,
@@ -20,7 +23,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     ragged_rows,
     ragged_tensor,
     rank_of,
-    shape_of,
+    shared,
     stacked,
 )
 from pipeprof.pipelines.graph.edit.ragged.slices import element_of, strided_slice
@@ -34,7 +37,6 @@ _TEXT_OPS: Final = """
 _BY_ELEMENT: Final = ELEMENTWISE | HANDING_ON | frozenset(_TEXT_OPS.split())
 _PRINTS: Final = frozenset({"Print", "PrintV2"})
 _CAST: Final = "Cast"
-_REDUCTIONS: Final = {"Sum": "reduce_sum", "Max": "reduce_max", "Min": "reduce_min", "Mean": "reduce_mean"}
 
 
 def apply(call: RowCall) -> list[Rows]:
@@ -58,6 +60,8 @@ def _by_element(call: RowCall) -> list[Rows]:
     """An op that treats each value alone."""
     import tensorflow as tf
 
+    if call.node.op in HANDING_ON:
+        return list(call.inputs)
     inputs = [StackedRows(stacked(one, call.size)) if isinstance(one, ColumnRows) else one for one in call.inputs]
     ragged = [one for one in inputs if isinstance(one, RaggedRows)]
     if not ragged:
@@ -138,7 +142,7 @@ def _split(call: RowCall) -> list[Rows]:
     if not isinstance(separator, SharedRows):
         msg = "the separator differs between elements"
         raise NoRowsError(msg)
-    places, words, _ = call.run([_one_text(call), separator.tensor])
+    places, words, _ = call.run([one_text(call), separator.tensor])
     lengths = tf.math.unsorted_segment_sum(tf.ones_like(places[:, 0]), places[:, 0], call.size)
     own = tf.stack([tf.zeros_like(places[:, 0]), places[:, 1]], 1)
     shape = ColumnRows((SharedRows(tf.constant(1, tf.int64)), StackedRows(lengths)))
@@ -149,23 +153,10 @@ def _decode_unicode(call: RowCall) -> list[Rows]:
     """The code points of texts; ``UnicodeDecodeWithOffsets`` gives their places in the bytes, too."""
     import tensorflow as tf
 
-    splits, *values = call.run([_one_text(call)])
+    splits, *values = call.run([one_text(call)])
     lengths = tf.cast(splits[1:] - splits[:-1], tf.int64)
     own = ColumnRows((SharedRows(tf.zeros([], splits.dtype)), StackedRows(splits[1:] - splits[:-1])))
     return [own, *(RaggedRows(one, lengths) for one in values)]
-
-
-def _one_text(call: RowCall) -> Any:
-    """The texts of all elements, one for each."""
-    import tensorflow as tf
-
-    given = call.inputs[0]
-    if isinstance(given, ColumnRows) and len(given.parts) == 1:
-        return stacked(given.parts[0], call.size)
-    if isinstance(given, StackedRows) and shape_of(given) == [1]:
-        return tf.reshape(given.tensor, [-1])
-    msg = f"its op {call.node.op} takes several texts for each element"
-    raise NoRowsError(msg)
 
 
 def _pack(call: RowCall) -> list[Rows]:
@@ -181,7 +172,7 @@ def _pack(call: RowCall) -> list[Rows]:
         if axis == 0 or -axis > rank_of(inputs[0]):
             msg = "it stacks rows of different lengths"
             raise NoRowsError(msg)
-        return _by_element(call)
+        return _by_element(replace(call, inputs=_of_equal_lengths(inputs)))
     return [StackedRows(tf.stack([stacked(one, call.size) for one in inputs], axis + 1 if axis >= 0 else axis))]
 
 
@@ -209,10 +200,7 @@ def _reshape(call: RowCall) -> list[Rows]:
         return [SharedRows(call.run([rows.tensor, call.inputs[1].tensor])[0])]
     shape = [int(one) for one in constant_of(call.inputs[1])]
     if isinstance(rows, RaggedRows):
-        if shape != [-1] or rank_of(rows) != 1:
-            msg = "it gives rows of different lengths another shape"
-            raise NoRowsError(msg)
-        return [rows]
+        return [_reshape_ragged(rows, shape, call.size)]
     if isinstance(rows, ColumnRows):
         if shape in ([-1], [len(rows.parts)]):
             return [rows]
@@ -230,6 +218,22 @@ def _reshape(call: RowCall) -> list[Rows]:
     made = tf.reshape(tensor, tf.concat([[call.size], tf.constant(shape, tf.int64)], 0))
     made.set_shape([None, *(one if one >= 0 else None for one in shape)])
     return [ColumnRows((StackedRows(tf.reshape(tensor, [-1])),)) if shape == [1] else StackedRows(made)]
+
+
+def _reshape_ragged(rows: RaggedRows, shape: list[int], size: Any) -> Rows:
+    """Rows of different lengths with values of another shape, or all of one."""
+    import tensorflow as tf
+
+    if rank_of(rows) == 1 and shape == [-1]:
+        return rows
+    if rank_of(rows) == 1 and shape[:1] == [-1] and min(shape[1:]) > 0:
+        return in_parts(rows, shape[1:])
+    if shape and min(shape) > 0:
+        made = tf.reshape(of_one_length(rows, size), tf.concat([[size], tf.constant(shape, tf.int64)], 0))
+        made.set_shape([None, *shape])
+        return StackedRows(made)
+    msg = "it gives rows of different lengths another shape"
+    raise NoRowsError(msg)
 
 
 def _shape(call: RowCall) -> list[Rows]:
@@ -283,11 +287,31 @@ def _concat(call: RowCall) -> list[Rows]:
         return [StackedRows(tf.concat([stacked(one, call.size) for one in inputs], axis + 1))]
     if axis == 0:
         return [ragged_rows(tf.concat([ragged_tensor(one, call.size) for one in inputs], 1))]
-    first = next(one for one in inputs if isinstance(one, RaggedRows))
-    if any(not isinstance(one, RaggedRows) or one.lengths is not first.lengths for one in inputs):
+    joined = [one for one in _of_equal_lengths(inputs) if isinstance(one, RaggedRows)]
+    if len(joined) < len(inputs):
         msg = "it joins rows whose lengths may differ"
         raise NoRowsError(msg)
-    return [RaggedRows(tf.concat([one.flat for one in inputs if isinstance(one, RaggedRows)], axis), first.lengths)]
+    return [RaggedRows(tf.concat([one.flat for one in joined], axis), joined[0].lengths)]
+
+
+def _of_equal_lengths(inputs: Sequence[Rows]) -> list[Rows]:
+    """Rows for an op that fails where its inputs differ in length, as the pipeline does then."""
+    import tensorflow as tf
+
+    first = next(one for one in inputs if isinstance(one, RaggedRows))
+    lengths = {id(one.lengths): one.lengths for one in inputs if isinstance(one, RaggedRows)}
+    checks = [
+        tf.debugging.Assert(tf.reduce_all(tf.equal(one, first.lengths)), ["rows differ in length", one, first.lengths])
+        for one in lengths.values()
+        if one is not first.lengths
+    ]
+    with tf.control_dependencies(checks):
+        return [
+            RaggedRows(tf.identity(one.flat) if checks else one.flat, first.lengths)
+            if isinstance(one, RaggedRows)
+            else one
+            for one in inputs
+        ]
 
 
 def _is_known_vector(rows: Rows) -> bool:
@@ -357,30 +381,11 @@ def _one_hot(call: RowCall) -> list[Rows]:
     rows, *others = call.inputs
     if not isinstance(rows, RaggedRows) or int(call.node.attr["axis"].i) == 0:
         return _by_pfor(call)
-    return [RaggedRows(call.run([rows.flat, *(_same(one) for one in others)])[0], rows.lengths)]
-
-
-def _same(rows: Rows) -> Any:
-    if not isinstance(rows, SharedRows):
-        msg = "an argument differs between elements"
-        raise NoRowsError(msg)
-    return rows.tensor
+    return [RaggedRows(call.run([rows.flat, *(shared(one) for one in others)])[0], rows.lengths)]
 
 
 def _reduce(call: RowCall) -> list[Rows]:
-    """A sum, mean or extreme value of each row."""
-    import tensorflow as tf
-
-    rows, axis = call.inputs
-    if not isinstance(rows, RaggedRows):
-        return _by_pfor(call)
-    axes = {int(one) for one in constant_of(axis).reshape(-1)}
-    extreme = call.node.op in {"Max", "Min"} and not rows.flat.dtype.is_integer
-    if rank_of(rows) != 1 or axes - {0, -1} or not axes or call.node.attr["keep_dims"].b or extreme:
-        msg = f"its op {call.node.op} of rows of different lengths, in this form"
-        raise NoRowsError(msg)
-    reduce = getattr(tf, _REDUCTIONS[call.node.op])
-    return [StackedRows(reduce(ragged_tensor(rows, call.size), axis=1))]
+    return reduce_rows(call) if isinstance(call.inputs[0], RaggedRows) else _by_pfor(call)
 
 
 def _pad(call: RowCall) -> list[Rows]:
@@ -394,7 +399,7 @@ def _pad(call: RowCall) -> list[Rows]:
         msg = "it pads rows of different lengths in several dimensions"
         raise NoRowsError(msg)
     around = tf.cast(stacked(paddings, call.size)[:, 0], tf.int64)
-    fill = _same(value[0]) if value else tf.zeros([], rows.flat.dtype)
+    fill = shared(value[0]) if value else tf.zeros([], rows.flat.dtype)
     checked = tf.debugging.Assert(tf.reduce_all(around >= 0), ["Paddings must be non-negative", around])
     with tf.control_dependencies([checked]):
         sides = [
@@ -457,6 +462,7 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Assert": _assert,
     "ConcatV2": _concat,
     "Cumsum": _sum_up,
+    "DecodeRaw": decode_raw,
     "DenseBincount": _count,
     "EnsureShape": _ensure_shape,
     "ExpandDims": _expand,
@@ -465,15 +471,17 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Pack": _pack,
     "Pad": _pad,
     "PadV2": _pad,
+    "ParseExampleV2": parse_example,
     "Range": _range,
     "Rank": _rank,
     "Reshape": _reshape,
     "Shape": _shape,
     "Size": _size,
+    "SparseToDense": sparse_to_dense,
     "StridedSlice": strided_slice,
     "StringSplit": _split,
     "StringSplitV2": _split,
     "UnicodeDecode": _decode_unicode,
     "UnicodeDecodeWithOffsets": _decode_unicode,
-    **dict.fromkeys(_REDUCTIONS, _reduce),
+    **dict.fromkeys(REDUCTIONS, _reduce),
 }

@@ -94,6 +94,8 @@ def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
     strides = constant_of(call.inputs[3])
     if not len(strides):
         return rows
+    if (masks["ellipsis_mask"] or masks["new_axis_mask"]) and _keeps_first(masks, strides, rank_of(rows)):
+        return RaggedRows(_sliced(call, rows, masks), rows.lengths)
     if strides[0] != 1 or masks["ellipsis_mask"] or masks["new_axis_mask"]:
         msg = "a slice of rows of different lengths with steps or new dimensions"
         raise NoRowsError(msg)
@@ -113,8 +115,6 @@ def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
 
 def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows:
     """Slice all dimensions but the first."""
-    import tensorflow as tf
-
     masks = _masks(call)
     others = (1 << count) - 1 - _FIRST
     if masks["begin_mask"] & masks["end_mask"] & others == others:
@@ -122,11 +122,25 @@ def _other_dimensions(call: RowCall, rows: RaggedRows, count: int) -> RaggedRows
     masks["begin_mask"] |= _FIRST
     masks["end_mask"] |= _FIRST
     masks["shrink_axis_mask"] &= ~_FIRST
-    begin, end, strides = map(_shared, call.inputs[1:])
     column = masks["shrink_axis_mask"] == _SECOND and count == len(rows.flat.shape) == 2
     zero = rows.zero or (rows.zero_column and column and constant_of(call.inputs[1])[1] == 0)
-    flat = tf.raw_ops.StridedSlice(input=rows.flat, begin=begin, end=end, strides=strides, **masks)
-    return RaggedRows(flat, rows.lengths, zero=zero)
+    return RaggedRows(_sliced(call, rows, masks), rows.lengths, zero=zero)
+
+
+def _sliced(call: RowCall, rows: RaggedRows, masks: dict[str, int]) -> Any:
+    import tensorflow as tf
+
+    begin, end, strides = map(_shared, call.inputs[1:])
+    return tf.raw_ops.StridedSlice(input=rows.flat, begin=begin, end=end, strides=strides, **masks)
+
+
+def _keeps_first(masks: dict[str, int], strides: Any, rank: int) -> bool:
+    """Whether a slice takes the first dimension of rows as a whole, and leaves it the first."""
+    if masks["ellipsis_mask"] & _FIRST:
+        new = (masks["new_axis_mask"] & ~_FIRST).bit_count()
+        return len(strides) - 1 - new < rank
+    whole = masks["begin_mask"] & masks["end_mask"] & ~masks["shrink_axis_mask"] & ~masks["new_axis_mask"]
+    return bool(whole & _FIRST) and int(strides[0]) == 1
 
 
 def element_of(rows: RaggedRows, index: Any) -> StackedRows:

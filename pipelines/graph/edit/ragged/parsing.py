@@ -1,0 +1,161 @@
+"""Records parsed a batch at a time: features whose number of values differs are rows of different lengths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pipeprof.pipelines.graph.edit.ragged.call import RowCall
+from pipeprof.pipelines.graph.edit.ragged.rows import (
+    ColumnRows,
+    NoRowsError,
+    RaggedRows,
+    Rows,
+    SharedRows,
+    StackedRows,
+    constant_of,
+    shape_of,
+    shared,
+    stacked,
+)
+
+
+def one_text(call: RowCall) -> Any:
+    """Return the first input of an op for all elements, one text for each.
+
+    Raises:
+        NoRowsError: An element has several.
+    """
+    import tensorflow as tf
+
+    given = call.inputs[0]
+    if isinstance(given, ColumnRows) and len(given.parts) == 1:
+        return stacked(given.parts[0], call.size)
+    if isinstance(given, StackedRows) and shape_of(given) in ([], [1]):
+        return tf.reshape(given.tensor, [-1])
+    msg = f"its op {call.node.op} takes several texts for each element"
+    raise NoRowsError(msg)
+
+
+def parses_lists(node: Any) -> bool:
+    """Whether an op parses features whose number of values differs, which pfor does not convert as they are."""
+    if node.op != "ParseExampleV2":
+        return False
+    shapes = [shape.unknown_rank or any(dim.size < 0 for dim in shape.dim) for shape in _shapes(node)]
+    return bool(node.attr["num_sparse"].i) or bool(node.attr["ragged_value_types"].list.type) or any(shapes)
+
+
+def _shapes(node: Any) -> Any:
+    return node.attr["dense_shapes"].list.shape
+
+
+def parse_example(call: RowCall) -> list[Rows]:
+    """``ParseExampleV2`` of a record: a feature that is a sparse tensor or a list is a row with a length of its own.
+
+    Both are read as ragged features: the op pads the lists of a batch, and a sparse tensor has an index per value.
+    """
+    import tensorflow as tf
+
+    attributes = call.node.attr
+    sparse, dense, ragged = ([bytes(key) for key in constant_of(one)] for one in call.inputs[2:5])
+    sparse_types, dense_types, ragged_types, split_types = (
+        [tf.dtypes.as_dtype(one) for one in attributes[name].list.type]
+        for name in ("sparse_types", "Tdense", "ragged_value_types", "ragged_split_types")
+    )
+    shapes = [tf.TensorShape(shape) for shape in _shapes(call.node)]
+    fixed = [place for place, shape in enumerate(shapes) if shape.is_fully_defined()]
+    listed = [place for place in range(len(dense)) if place not in fixed]
+    uneven = [*sparse_types, *(dense_types[place] for place in listed), *ragged_types]
+    parsed = tf.raw_ops.ParseExampleV2(
+        serialized=one_text(call),
+        names=tf.constant([], tf.string),
+        sparse_keys=tf.constant([], tf.string),
+        dense_keys=tf.constant([dense[place] for place in fixed], tf.string),
+        ragged_keys=tf.constant([*sparse, *(dense[place] for place in listed), *ragged], tf.string),
+        dense_defaults=[shared(call.inputs[5 + place]) for place in fixed],
+        num_sparse=0,
+        sparse_types=[],
+        ragged_value_types=uneven,
+        ragged_split_types=[tf.int64] * len(uneven),
+        dense_shapes=[shapes[place] for place in fixed],
+    )
+    rows = [
+        RaggedRows(values, splits[1:] - splits[:-1])
+        for values, splits in zip(parsed.ragged_values, parsed.ragged_row_splits, strict=True)
+    ]
+    first = len(sparse)
+    lists = dict(zip(listed, rows[first : first + len(listed)], strict=True))
+    even = dict(zip(fixed, parsed.dense_values, strict=True))
+    return [
+        *(_places(one) for one in rows[:first]),
+        *rows[:first],
+        *(ColumnRows((StackedRows(one.lengths),)) for one in rows[:first]),
+        *(
+            StackedRows(even[place]) if place in even else in_parts(lists[place], list(shapes[place])[1:])
+            for place in range(len(dense))
+        ),
+        *rows[first + len(listed) :],
+        *(SharedRows(tf.zeros([0], split)) for split in split_types),
+    ]
+
+
+def _places(rows: RaggedRows) -> RaggedRows:
+    """The index of each value in its row, as ``SparseTensor`` has it: a column."""
+    import tensorflow as tf
+
+    counted = tf.ragged.range(rows.lengths, row_splits_dtype=tf.int64).values
+    return RaggedRows(tf.expand_dims(counted, 1), rows.lengths, counted=True)
+
+
+def sparse_to_dense(call: RowCall) -> list[Rows]:
+    """``SparseToDense`` of a row that has a value at each of its places: the row."""
+    places, shape, values, _ = call.inputs
+    length = shape.parts[0] if isinstance(shape, ColumnRows) and len(shape.parts) == 1 else None
+    if (
+        isinstance(places, RaggedRows)
+        and places.counted
+        and isinstance(values, RaggedRows)
+        and isinstance(length, StackedRows)
+        and places.lengths is values.lengths is length.tensor
+    ):
+        return [values]
+    msg = "it makes a sparse tensor dense that is not a feature as it was parsed"
+    raise NoRowsError(msg)
+
+
+def decode_raw(call: RowCall) -> list[Rows]:
+    """``DecodeRaw`` of a text: the bytes of all elements are decoded together."""
+    import tensorflow as tf
+
+    texts = one_text(call)
+    (values,) = call.run([tf.strings.reduce_join(texts)])
+    size = tf.dtypes.as_dtype(call.node.attr["out_type"].type).size
+    lengths = tf.strings.length(texts)
+    return [in_parts(RaggedRows(values, tf.cast(lengths // size, tf.int64)), (), rest=lengths % size)]
+
+
+def in_parts(rows: RaggedRows, inner: Sequence[int | None], rest: Any = None) -> RaggedRows:
+    """Return rows whose values have a shape; the pipeline fails where a row has not enough for its last one.
+
+    Args:
+        rows: Vectors.
+        inner: The shape of a value of the result.
+        rest: What is left of each row; None: of the division by the number of values in one.
+    """
+    import tensorflow as tf
+
+    if None in inner:
+        msg = "the shape of its values is not known"
+        raise NoRowsError(msg)
+    each = math.prod(one for one in inner if one is not None)
+    if rest is None and each == 1:
+        return RaggedRows(tf.reshape(rows.flat, [-1, *inner]), rows.lengths)
+    if each == 0:
+        msg = "its values are empty"
+        raise NoRowsError(msg)
+    left = rest if rest is not None else rows.lengths % each
+    whole = tf.debugging.Assert(tf.reduce_all(tf.equal(left, 0)), ["a row does not have whole values", left])
+    with tf.control_dependencies([whole]):
+        flat = tf.reshape(rows.flat, [-1, *inner])
+    return RaggedRows(flat, rows.lengths // each if each > 1 else rows.lengths)
