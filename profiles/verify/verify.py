@@ -410,10 +410,8 @@ class _Verification:
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
-        fill = filling(self._profile, parsed_edits(finding))
-        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(
-            EARLY_PAIRS, reserved + fill.trial_seconds
-        )
+        seconds = reserved + filling(self._profile, parsed_edits(finding)).trial_seconds
+        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(EARLY_PAIRS, seconds)
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""
