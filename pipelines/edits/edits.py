@@ -111,6 +111,19 @@ class MoveFilter(PipelineEdit):
 
 
 @dataclass(frozen=True)
+class VectoriseFilter(PipelineEdit):
+    """Apply the predicate of a filter to whole batches: elements are batched, their rows kept or not, and rebatched.
+
+    Attributes:
+        stage: Address of the filter.
+        batch: Address of the batch that follows it.
+    """
+
+    stage: str
+    batch: str
+
+
+@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -214,7 +227,7 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
             found.add(edit.stage)
         elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)
-        elif isinstance(edit, VectoriseMap):
+        elif isinstance(edit, VectoriseMap | VectoriseFilter):
             found.update((edit.stage, edit.batch))
     return frozenset(found)
 

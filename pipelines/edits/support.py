@@ -15,6 +15,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 
@@ -80,6 +81,11 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
         "source": Support(
             True, "in a diff of `fix`: with `tf.vectorized_map`, if the graph is that of the plan and nothing is padded"
         ),
+    },
+    VectoriseFilter: {
+        "spec": Support(False, "the finding shows what to write"),
+        "graph": Support(True, "before a `batch` of elements of one shape, where a map could be vectorised"),
+        "source": _BY_HAND,
     },
     SetOption: {
         "spec": Support(True, "under `options:`"),

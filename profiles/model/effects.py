@@ -15,10 +15,12 @@ from pipeprof.pipelines.edits.edits import (
     ReplaceStages,
     SetArgument,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
+from pipeprof.profiles.model.calls import fewer, on_batches
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
 from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION
@@ -137,7 +139,7 @@ def _set_argument(flow: Flow, edit: SetArgument, costs: Costs) -> Changed | None
     if part is None:
         return _set_inside(flow, edit)
     row = traits(part.op)
-    if edit.argument == CALLS and row.maps:
+    if edit.argument == CALLS and (row.maps or (row.opens and row.parallel)):
         return with_calls(flow, part, edit.value, costs)
     if edit.argument == CALLS and row.batches:
         # It copies on other threads.
@@ -209,6 +211,19 @@ def _vectorise(flow: Flow, edit: VectoriseMap, costs: Costs) -> Changed | None:
     return _batch_first(flow, edit.stage, edit.batch, costs)
 
 
+def _mask(flow: Flow, edit: VectoriseFilter, costs: Costs) -> Changed | None:
+    """A filter on whole batches: one call of its predicate for as many elements as a batch has."""
+    part, batch = _stage(flow, edit.stage), _stage(flow, edit.batch)
+    if part is None or batch is None or not part.calls_per_batch or not part.per_batch or not batch.per_batch:
+        return None
+    size = part.per_batch / batch.per_batch
+    if size < 1:
+        return None
+    copied = _batching_ms(replace(batch, per_batch=part.calls_per_batch / size), part.element_bytes or 0.0, size, costs)
+    masked = replace(on_batches(part, size, costs).busier(copied), per_batch=part.per_batch)
+    return Changed(flow.changed(masked, replace(batch, fused=None)))
+
+
 def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | None:
     moved = _stage(flow, edit.stage)
     if moved is None:
@@ -238,14 +253,14 @@ def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:
     if not crossed or source is None or not source.per_batch or moved.per_batch is None:
         return None
     left = min(1.0, moved.per_batch / source.per_batch)
-    parts = [_fewer(part, left) for part in crossed]
-    return Changed(flow.changed(*parts))
-
-
-def _fewer(part: Part, share: float) -> Part:
-    calls = part.calls_per_batch * share if part.calls_per_batch is not None else None
-    each = part.per_batch * share if part.per_batch is not None else None
-    return replace(part.scaled(share), calls_per_batch=calls, per_batch=each)
+    parts = {part.id: fewer(part, left) for part in crossed}
+    parts[moved.id] = replace(moved, reads=crossed[0].reads)
+    parts[crossed[0].id] = replace(parts[crossed[0].id], reads=(moved.id,))
+    reader = flow.reader(moved)
+    if reader is not None:
+        reads = tuple(crossed[-1].id if name == moved.id else name for name in reader.reads)
+        parts[reader.id] = replace(reader, reads=reads)
+    return Changed(flow.changed(*parts.values()))
 
 
 def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Changed | None:
@@ -262,7 +277,7 @@ def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Change
         return None
     # What the copying of elements of unknown size takes is left out.
     bytes_in = before.element_bytes or 0.0
-    new = [_on_batches(one, size, costs) if traits(one.op).maps else _fewer(one, 1 / size) for one in crossed]
+    new = [on_batches(one, size, costs) if traits(one.op).maps else fewer(one, 1 / size) for one in crossed]
     moved = replace(batch, reads=part.reads, fused=None, ahead=False, element_bytes=bytes_in * size or None)
     if batch.fused is not None:
         moved = moved.busier(_batching_ms(batch, bytes_in, size, costs))
@@ -275,27 +290,6 @@ def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Change
             reader, reads=tuple(crossed[-1].id if name == batch.id else name for name in reader.reads)
         )
     return Changed(flow.changed(*parts.values()), 0.0)
-
-
-def _on_batches(part: Part, size: float, costs: Costs) -> Part:
-    """A map whose function gets whole batches: a call and its short ops cost once, passing over the bytes as often."""
-    calls = part.calls_per_batch or size
-    batches = calls / size
-    # Where the trace shows no op, a part of what the function takes itself stays.
-    own_ms = costs.batched_share * max(0.0, part.computing_ms - part.calling_ms)
-    passed_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms) if part.op_ms else own_ms
-    bytes_ms = calls * (part.element_bytes or 0.0) / costs.bytes_per_us / 1e3
-    ms = batches * costs.call_us / 1e3 + max(passed_ms, bytes_ms)
-    each = part.element_bytes * size if part.element_bytes is not None else None
-    new = replace(part.scaled(0.0), computing_ms=ms, cpu_ms=ms, calls_per_batch=batches)
-    return replace(new, per_batch=batches, element_bytes=each, fused=None)
-
-
-def _op_on_batches(ms: float, calls: float, batches: float, costs: Costs) -> float:
-    """Time of an op on whole batches: what each element takes beyond the fixed cost of an op."""
-    fixed_ms = costs.op_us / 1e3
-    beyond = max(0.0, ms / calls - fixed_ms)
-    return batches * fixed_ms + calls * beyond
 
 
 def _replace(flow: Flow, edit: ReplaceStages, costs: Costs) -> Changed | None:
@@ -333,10 +327,11 @@ def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
     return None
 
 
-_MOVES = (MoveStage, MoveFilter, VectoriseMap)
+_MOVES = (MoveStage, MoveFilter, VectoriseFilter, VectoriseMap)
 _EFFECTS: dict[type[PipelineEdit], Callable[[Flow, Any, Costs], Changed | None]] = {
     InsertStage: _insert,
     SetArgument: _set_argument,
+    VectoriseFilter: _mask,
     VectoriseMap: _vectorise,
     MoveStage: _move,
     MoveFilter: _move,

@@ -17,6 +17,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
     stages_of,
 )
@@ -132,7 +133,7 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
             found = [(stage or "", name)]
         case MoveStage(stage=stage) | MoveFilter(stage=stage):
             found = [(stage, PLACE)]
-        case VectoriseMap(stage=stage, batch=batch):
+        case VectoriseMap(stage=stage, batch=batch) | VectoriseFilter(stage=stage, batch=batch):
             found = [(stage, PLACE), (batch, PLACE)]
         case ReplaceStages(stages=stages):
             found = [(stage, PLACE) for stage in stages]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
@@ -232,6 +232,11 @@ def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:
     if turns is None or not compares:
         return jobs
     return {**jobs, first: replace(jobs[first], turns=replace(turns, compare_epochs=True))}
+
+
+def data_of(settings: RunSettings) -> Mapping[str, Any] | None:
+    """Return a spec's data; None for a Python function."""
+    return settings.loaded.data if settings.loaded is not None else None
 
 
 def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | None]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import ordered, pays_in_step
@@ -25,7 +25,7 @@ from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import JobMaker, parsed_edits
+from pipeprof.profiles.verify.jobs import JobMaker, data_of, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch
 from pipeprof.profiles.verify.price import too_dear
@@ -84,12 +84,11 @@ def _verify(  # noqa: PLR0917 - what a verification has
     signals: Signals,
 ) -> None:
     findings = plans.to_try(profile)
-    guessed = guesses(profile, _data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
+    guessed = guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return
-    reason = plans.cannot_verify(profile)
-    if reason is not None:
+    if (reason := plans.cannot_verify(profile)) is not None:
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
@@ -135,11 +134,11 @@ class _Verification:
         self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
         self._until = self._began + budget * plans.OVER_BUDGET
-        found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
-        self._limit = found.bytes if found is not None else None
+        limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
+        self._limit = limit.bytes if limit is not None else None
         self._mode = plans.mode_of(profile, self._limit)
         self._pace = self._pace_of(self._mode.mode)
-        self._data = _data_of(settings)
+        self._data = data_of(settings)
         self._jobs = JobMaker(
             settings,
             reload,
@@ -183,11 +182,11 @@ class _Verification:
             first, rest = in_turn(findings, further)
             kept = self._try_all(trials, first)
             self._try_other_dispatch(trials, findings)
-            self._bound_later(trials)
+            bounded = self._bound_proposals(trials, without_edit)
             proposed = [*findings, *kept, *self._try_all(trials, rest)]
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
-            self._find_bounds(trials, [*findings, *further], without_edit)
+            self._find_bounds(trials, [*findings, *further], bounded)
             self._try_other_dispatch(trials, proposed)
 
     def waiting(self, pid: int | None, seconds: float) -> None:
@@ -267,7 +266,7 @@ class _Verification:
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             finding.reason = f"not tried: {reason}"
-            self._later.append((finding, stages, f"{finding.reason}; "))
+            self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
         fill = filling(self._profile, parsed_edits(finding))
         reason = reason or self._changed() or trials.too_long(self._budget, fill.trial_seconds)
@@ -287,6 +286,9 @@ class _Verification:
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
+
+    def _is_reported(self, finding: Finding) -> bool:
+        return any(finding is one for one in self._profile.findings or ())
 
     def _changed(self) -> str | None:
         """Return which file of the pipeline is another one than was measured, in words."""
@@ -331,29 +333,31 @@ class _Verification:
         if finding.status == "unverified":
             finding.reason = f"{before}{finding.reason}"
 
-    def _find_bounds(self, trials: Trials, tried: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
-        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
-        done = [*tried]
+    def _bound_proposals(self, trials: Trials, without_edit: Sequence[Finding]) -> list[Finding]:
+        """Measure the upper bounds of findings that cannot be tried, and of proposals; return these."""
         self._bound_later(trials)
         for finding in without_edit:
             self._try(trials, finding)
-            self._bound_later(trials)
-            if finding.measured is not None:
-                self._take_bound(finding, done)
-        for stages in ceiling.further_bounds(self._profile, done) if pays(self._profile) else ():
-            if stages in self._bounded:
-                continue
+            if self._later:
+                self._bound_later(trials)
+                self._take_bound(finding)
+        return [finding for finding in without_edit if finding.measured is not None]
+
+    def _find_bounds(self, trials: Trials, tried: Sequence[Finding], bounded: Sequence[Finding]) -> None:
+        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
+        self._bound_later(trials)
+        further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
+        for stages in (one for one in further if one not in self._bounded):
             finding = ceiling.bottleneck_finding(self._profile, stages[0], tried)
             self._bound(trials, finding, stages)
-            self._take_bound(finding, done)
+            self._take_bound(finding)
 
     def _bound_later(self, trials: Trials) -> None:
         """Measure the upper bounds of findings that cannot be tried: what can be comes first."""
         while self._later:
             self._bound(trials, *self._later.pop(0))
 
-    def _take_bound(self, finding: Finding, done: list[Finding]) -> None:
-        done.append(finding)
+    def _take_bound(self, finding: Finding) -> None:
         if finding.status == "ceiling":
             self._profile.findings = [*(self._profile.findings or ()), finding]
         elif finding.reason is not None:
@@ -391,7 +395,7 @@ class _Verification:
         """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
         kept = []
         for finding in candidates:
-            reported = any(finding is one for one in self._profile.findings or ())
+            reported = self._is_reported(finding)
             # The best one is tried whatever else is planned.
             reserved = self._reserved() if self._tried or not (reported or promises(finding)) else 0.0
             if reported:
@@ -494,7 +498,3 @@ class _Verification:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"
-
-
-def _data_of(settings: RunSettings) -> Mapping[str, Any] | None:
-    return settings.loaded.data if settings.loaded is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
@@ -344,3 +345,20 @@ def test_a_map_that_splits_lines_gives_the_same_on_a_batch(tf: Any) -> None:
         same = all(one.shape == other.shape and bool(tf.reduce_all(one == other)) for one, other in pairs)
         assert same or not said[name]
     assert said == {"columns": True, "last": True, "first": False, "sum": False, "upper": False}
+
+
+def test_a_reader_that_is_given_as_a_function_has_no_name_of_its_own(tf: Any) -> None:
+    def length(line: Any) -> Any:
+        return tf.strings.length(line)
+
+    with SourceWatch() as watch:
+        read = functools.partial(tf.data.TFRecordDataset, compression_type="GZIP")
+        dataset = tf.data.Dataset.from_tensor_slices(["a", "b"]).interleave(read).flat_map(tf.data.TextLineDataset)
+        dataset = dataset.map(functools.partial(length))
+    places = watch.lines.places(dataset, reading.read_written(dataset, in_memory=0, made=watch.made))
+    assert {name.partition("/")[0]: place["given"] for name, place in places.items() if "::" not in name} == {
+        "TensorSliceDataset": None,
+        "InterleaveDataset": None,
+        "FlatMapDataset": None,
+        "MapDataset": "length",
+    }

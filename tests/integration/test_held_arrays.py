@@ -85,6 +85,29 @@ def test_a_dataset_made_again_has_the_elements_of_the_same_arrays() -> None:
     assert list(sources_of(again, watch)) == list(sources_of(dataset, watch)) == [(120, 240_960)] * 2
 
 
+def test_large_texts_and_ragged_rows_are_made_again() -> None:
+    lines = [f"line {number} of a text" for number in range(50_000)]
+    ragged = tf.RaggedTensor.from_row_lengths(np.arange(200_000), [4] * 50_000)
+
+    def of_texts(*given: Any) -> Iterator[Any]:
+        yield from (text[::-1] for text in given[0])
+
+    for make_one in (
+        lambda: tf.data.Dataset.from_generator(of_texts, args=(lines,), output_signature=tf.TensorSpec([], tf.string)),
+        lambda: tf.data.Dataset.from_tensor_slices((ragged, np.arange(50_000))).batch(32),
+        lambda: tf.data.Dataset.from_tensor_slices(lines).map(lambda line: tf.strings.join([line, lines[7]])),
+    ):
+        dataset, watch = watched(make_one)
+        building = builder(BuildContext(base_dir=Path()))
+        again = apply_edits(dataset, [InsertStage("prefetch", {"buffer_size": 2})], building=building, watch=watch)
+        for one, other in zip(dataset, again, strict=True):
+            assert all(map(same_tensor, tf.nest.flatten(one, True), tf.nest.flatten(other, True)))
+
+
+def same_tensor(one: tf.Tensor, other: tf.Tensor) -> bool:
+    return bool(tf.reduce_all(one == other))
+
+
 def test_the_graphs_of_a_dataset_made_again_are_read_in_little_memory() -> None:
     dataset, watch = watched()
     again = round_trip(dataset, in_memory=LARGE, watch=watch)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, flat_element, function_names
 from pipeprof.pipelines.graph.edit.elements import (
@@ -22,7 +23,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
 from pipeprof.pipelines.graph.edit.split import move_over
-from pipeprof.pipelines.graph.edit.vectorise import Padded, stack_instead, whole_batches
+from pipeprof.pipelines.graph.edit.vectorise import Padded, batch_size, keep_rows, rows_of, stack_instead, whole_batches
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
@@ -71,7 +72,7 @@ class Assembly:
         inputs = {stage.address: self._element_of(one) for one, stage in itertools.pairwise(before)}
         structure: Any = None
         at: str | None = None
-        for index, part in enumerate(parts):
+        for index, part in enumerate(map(self._sized, parts)):
             stage = part.stage
             if stage is None:
                 begins = part.flat and not (index and parts[index - 1].flat)
@@ -88,13 +89,22 @@ class Assembly:
             elif index == 0 and stage is not before[0]:
                 msg = "a stage cannot come before the source"
                 raise CannotEditError(msg, stage.address)
-            same = index == 0 or (structure is not None and traits(stage.op).same_components)
-            structure = structure if same and index else known.get(stage.address)
+            passing = traits(stage.op).same_components
+            if not (index and passing and (structure is not None or part.moved)):
+                structure = known.get(stage.address)
             at = stage.head
         assert at is not None  # noqa: S101 - a plan's lines have a source
         for inlet in ends:
             inlet.connect(self.graph, at)
         return structure
+
+    def _sized(self, part: Part) -> Part:
+        """The part with the size of the batch that it stands for; one before a filter keeps what is left over."""
+        if part.sized_by is None or part.new is None:
+            return part
+        size, drop = batch_size(self.graph, part.sized_by)
+        rest = {"drop_remainder": True} if drop and traits(part.new.op).unbatches else {}
+        return replace(part, new=NewStage(part.new.op, {"batch_size": size, **rest}))
 
     def _structures(self, stages: list[WrittenStage], final: Any) -> dict[str, Any]:
         """Return the structures after each stage: given ones, and the last one back to where it was made."""
@@ -125,7 +135,7 @@ class Assembly:
                 spec = None if structure is None else structured(structure, element)
                 if spec is None and part.flat:
                     spec = unstructured(element)
-                if spec is None and needs_structure(op):
+                if spec is None and part.sized_by is None and needs_structure(op):
                     msg = "it depends on the structure of its elements, which the graph does not show at this place"
                     raise CannotEditError(msg, op)
                 given = tf.data.experimental.from_variant(
@@ -160,7 +170,10 @@ class Assembly:
             return
         element = self.graph.element_at(at)
         if part.over:
-            move_over(self.graph, stage, part.over, element)
+            move_over(self.graph, stage, part.over, rows_of(element) if part.masks else element)
+        if part.masks:
+            keep_rows(self.graph, stage, node, element)
+        if part.over or part.masks:
             return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])

@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs
-from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, is_random
+from pipeprof.pipelines.graph.read.function_facts import CALLS, ELEMENTWISE, PYTHON, is_random
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]
 TensorFunction = Callable[[Sequence[Any]], "list[Any]"]
 _GUARDS: Final = frozenset({"If", "StatelessIf"})
+_BRANCHES: Final = ("then_branch", "else_branch")
+_DIVISIONS: Final = frozenset({"Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod"})
+_FAILING: Final = _DIVISIONS | {"LeftShift", "Pow", "RightShift", "StringToNumber"}
+"""Of the ops that treat each value alone, those that fail for some values."""
+_OTHERS: Final = (
+    "All Any Const ExpandDims Identity Max Mean Min Pack Prod Rank Shape Size Squeeze StaticRegexFullMatch Sum"
+)
+_TOTAL: Final = (ELEMENTWISE - _FAILING) | frozenset(_OTHERS.split())
+"""Ops that give a result for all values of tensors whose shapes are known."""
 _SILENT: Final = frozenset({"Assert", "Const", "Identity", "NoOp"})
 """Ops of a guarded assertion's branches."""
 
@@ -217,6 +226,96 @@ def inlined(graph: EditableGraph, function: Any, *, assertions: bool = False) ->
         if call is None:
             return copy
         replace_call(copy, *call)
+
+
+def without_branches(graph: EditableGraph, function: Any) -> Any:
+    """Copy a function with everything that it calls, and with a choice between two results in the place of each branch.
+
+    Both branches run then. Those with an op that may fail, draw or write stay branches.
+    """
+    copy = inlined(graph, function, assertions=True)
+    while True:
+        branch = next((node for node in copy.node_def if _is_choice(graph, node)), None)
+        if branch is None:
+            return copy
+        _choose(copy, branch)
+        copy = inlined(graph, copy, assertions=True)
+
+
+def _is_choice(graph: EditableGraph, node: Any) -> bool:
+    """Whether the branches of a node can both run: their results have one shape, and no op in them can fail."""
+    import tensorflow as tf
+
+    if node.op not in _GUARDS or node.attr["Tcond"].type != tf.bool.as_datatype_enum:
+        return False
+    named = [graph.functions.get(node.attr[name].func.name) for name in _BRANCHES]
+    bodies = [inlined(graph, body) for body in named if body is not None]
+    shapes = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
+    return (
+        len(bodies) == len(_BRANCHES)
+        and all(map(_has_known_shapes, bodies))
+        and all(shape.is_fully_defined() for shape in shapes)
+        and all(_never_fails(body, own) or _is_choice(graph, own) for body in bodies for own in body.node_def)
+    )
+
+
+def _never_fails(function: Any, node: Any) -> bool:
+    """Whether an op of a function gives a result for all that it may be given, and does nothing else."""
+    import tensorflow as tf
+
+    if node.op in _DIVISIONS:
+        by = {own.name: own for own in function.node_def}.get(base_of(data_inputs(node)[1]))
+        floats = tf.dtypes.as_dtype(node.attr["T"].type).is_floating
+        return floats or (by is not None and by.op == "Const" and bool(tf.make_ndarray(by.attr["value"].tensor).all()))
+    constants = {own.name for own in function.node_def if own.op == "Const"}
+    at = [base_of(reference) in constants for reference in data_inputs(node)[1:]]
+    return node.op in _TOTAL or (node.op == "StridedSlice" and all(at))
+
+
+def _has_known_shapes(function: Any) -> bool:
+    """Whether the shapes of all arguments of a function are known, so that those of what it makes of them are."""
+    import tensorflow as tf
+
+    arguments = range(len(function.signature.input_arg))
+    shapes = [shape for index in arguments for shape in function.arg_attr[index].attr["_output_shapes"].list.shape]
+    return len(shapes) == len(arguments) and all(tf.TensorShape(shape).is_fully_defined() for shape in shapes)
+
+
+def _choose(function: Any, branch: Any) -> None:
+    """Put two calls and a choice between their results in the place of a branch."""
+    condition, *given = data_inputs(branch)
+    controls = [reference for reference in branch.input if reference.startswith("^")]
+    kinds = [*branch.attr["Tout"].list.type]
+    calls = [f"{branch.name}/{name}" for name in _BRANCHES]
+    added = []
+    for name, attribute in zip(calls, _BRANCHES, strict=True):
+        call = type(branch)(name=name, op="PartitionedCall", input=[*given, *controls])
+        call.attr["f"].CopyFrom(branch.attr[attribute])
+        call.attr["Tin"].CopyFrom(branch.attr["Tin"])
+        call.attr["Tout"].CopyFrom(branch.attr["Tout"])
+        added.append(call)
+    for place, kind in enumerate(kinds):
+        inputs = [condition, *(f"{name}:output:{place}" for name in calls)]
+        chosen = type(branch)(name=f"{branch.name}/chosen_{place}", op="SelectV2", input=inputs)
+        chosen.attr["T"].type = kind
+        added.append(chosen)
+
+    def outside(reference: str) -> list[str]:
+        if base_of(reference) != branch.name:
+            return [reference]
+        if reference.startswith("^"):
+            return [f"^{name}" for name in calls]
+        return [f"{branch.name}/chosen_{reference.rpartition(':')[2]}:output:0"]
+
+    kept = [node for node in function.node_def if node.name != branch.name]
+    for node in kept:
+        node.input[:] = [found for reference in node.input for found in outside(reference)]
+    for key in [key for key, name in function.control_ret.items() if name == branch.name]:
+        del function.control_ret[key]
+    for key, reference in [*function.ret.items()]:
+        function.ret[key] = outside(reference)[0]
+    del function.node_def[:]
+    function.node_def.extend([*kept, *added])
 
 
 def _callee(graph: EditableGraph, node: Any, assertions: bool) -> Callee | None:

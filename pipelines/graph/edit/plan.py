@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -21,11 +21,14 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.ops.traits import traits
+
+_AGAIN: Final = "rebatch"
 
 
 @dataclass(eq=False)
@@ -38,6 +41,8 @@ class Part:
         whole_batches: Its function is applied to whole batches.
         pads: The stage that padded what the function gives, where the function does it now.
         stacks: It stacks elements of one shape, which it padded before.
+        masks: Its predicate keeps rows of whole batches.
+        sized_by: The batch whose size and remainder a new stage has.
         moved: It is in another place than before.
         over: The maps that it was moved over, with the part of their functions that it reads.
         follows: Address of the stage that it was inserted after.
@@ -50,6 +55,8 @@ class Part:
     whole_batches: bool = False
     pads: str | None = None
     stacks: bool = False
+    masks: bool = False
+    sized_by: WrittenStage | None = None
     moved: bool = False
     over: tuple[WrittenStage, ...] = ()
     follows: str | None = None
@@ -124,6 +131,8 @@ def _apply(plan: Plan, edit: PipelineEdit) -> None:
             _replace(plan, edit)
         case VectoriseMap():
             _vectorise(plan, edit)
+        case VectoriseFilter():
+            _vectorise_filter(plan, edit)
         case SetEnvironment():
             return  # of the process, before it starts
         case _:
@@ -192,7 +201,7 @@ def _move_filter(plan: Plan, edit: MoveFilter) -> None:
         elif not (row.passes and row.one_to_one and row.consecutive):
             msg = f"{crossed.op} before the filter is no map: with fewer elements before it, it would give others"
             raise CannotEditError(msg, crossed.name)
-    part.over = tuple(over)
+    part.over, part.moved = tuple(over), True
     line.insert(target, line.pop(index))
     plan.changed.add(prefix)
 
@@ -243,4 +252,25 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
     part.whole_batches = part.moved = True
     if batch.pads:
         line[target].stacks, part.pads = True, edit.batch
+    plan.changed.add(prefix)
+
+
+def _vectorise_filter(plan: Plan, edit: VectoriseFilter) -> None:
+    prefix, index = _find(plan, edit.stage)
+    other, target = _find(plan, edit.batch)
+    line = plan.lines[prefix]
+    part, batch = line[index], line[target]
+    if not traits(part.op).predicate:
+        msg = f"{part.op} is not a filter"
+        raise CannotEditError(msg, edit.stage)
+    if other != prefix or target != index + 1:
+        msg = f"{edit.batch} is not the stage after it"
+        raise CannotEditError(msg, edit.stage)
+    row = traits(batch.op)
+    if not (row.stacks and row.keeps_shapes) or row.pads or batch.stage is None:
+        msg = f"{batch.op} is not a batch of elements of one shape"
+        raise CannotEditError(msg, edit.batch)
+    part.masks = True
+    first, last = (Part(new=NewStage(op), sized_by=batch.stage) for op in (batch.op, _AGAIN))
+    line[index : target + 1] = [first, part, last]
     plan.changed.add(prefix)

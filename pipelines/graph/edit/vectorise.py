@@ -1,4 +1,4 @@
-"""A map's function applied to whole batches, by its graph.
+"""The function of a map or filter applied to whole batches, by its graph.
 
 TensorFlow's pfor converts the function; it uses the op that takes batches where there is one (``ParseExampleV2``,
 ``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there; a function whose
@@ -16,7 +16,13 @@ from typing import Any, Final
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, base_of, data_inputs, function_names
 from pipeprof.pipelines.graph.edit.elements import at_least_as_specific, shape_text
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.functions import TensorFunction, inlined, ops_with_effects, retrace, set_shapes
+from pipeprof.pipelines.graph.edit.functions import (
+    TensorFunction,
+    ops_with_effects,
+    retrace,
+    set_shapes,
+    without_branches,
+)
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
 from pipeprof.pipelines.graph.edit.ragged.parsing import parses_lists
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
@@ -102,7 +108,7 @@ def whole_batches(
     """
     import tensorflow as tf
 
-    function = inlined(graph, function_of(graph, node), assertions=True)
+    function = without_branches(graph, function_of(graph, node))
     _check_shapes(stage, _rows(batch, element), node.attr["output_types"].list.type)
     _check_ops(graph, stage, function)
     count = len(element.types)
@@ -142,6 +148,78 @@ def whole_batches(
     name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
+    set_shapes(node, [spec.shape for spec in specs])
+
+
+def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
+    """Return the size of a batch, and whether it drops what is left over at the end.
+
+    Raises:
+        CannotEditError: The graph does not show them.
+    """
+    import tensorflow as tf
+
+    node = graph.nodes[stage.head]
+    given = data_inputs(node)
+    constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
+    if any(one.op != "Const" for one in constants):
+        msg = "the graph does not show the size of its batches"
+        raise CannotEditError(msg, stage.address)
+    size, drop = (tf.make_ndarray(one.attr["value"].tensor) for one in constants)
+    return int(size), bool(drop)
+
+
+def rows_of(batch: FlatElement) -> FlatElement:
+    """Return the elements that are rows of batches."""
+    return FlatElement(batch.types, tuple(None if shape is None else shape[1:] for shape in batch.shapes))
+
+
+def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatElement) -> None:
+    """Make a filter a map of batches, which keeps the rows that its predicate is true for.
+
+    Args:
+        graph: The graph.
+        stage: The filter.
+        node: Its node.
+        batch: The batches that it is applied to now.
+
+    Raises:
+        CannotEditError: TensorFlow cannot apply the predicate to batches.
+    """
+    import tensorflow as tf
+
+    function, rows = without_branches(graph, function_of(graph, node)), rows_of(batch)
+    _check_shapes(stage, rows, ())
+    _check_ops(graph, stage, function)
+    count = len(batch.types)
+
+    def masked(truths: Callable[[Sequence[Any]], Any]) -> TensorFunction:
+        def on_batch(inputs: Sequence[Any]) -> list[Any]:
+            kept = tf.ensure_shape(truths(inputs), [None])
+            return [tf.boolean_mask(one, kept) for one in inputs[:count]]
+
+        return on_batch
+
+    def vectorised(call: TensorFunction) -> TensorFunction:
+        def truths(inputs: Sequence[Any]) -> Any:
+            captured = list(inputs[count:])
+            return tf.vectorized_map(
+                lambda one: call([*one, *captured])[0], list(inputs[:count]), fallback_to_while_loop=False, warn=False
+            )
+
+        return masked(truths)
+
+    def ragged(_: TensorFunction) -> TensorFunction:
+        many = ManyElements(graph, function, count)
+        return masked(lambda inputs: many(inputs)[0])
+
+    ways = [ragged] if any(map(parses_lists, function.node_def)) else [vectorised, ragged]
+    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
+    node.op = "MapDataset"
+    node.attr["f"].func.name = name
+    del node.attr["predicate"]
+    node.attr["output_types"].list.type[:] = batch.types
+    node.attr["use_inter_op_parallelism"].b = node.attr["preserve_cardinality"].b = True
     set_shapes(node, [spec.shape for spec in specs])
 
 
@@ -195,8 +273,8 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> None
 
 def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:
     """The rows of batches, where edits before have made their shapes known; else the elements as they were."""
-    rows = [None if shape is None else shape[1:] for shape in batch.shapes]
-    return FlatElement(batch.types, tuple(rows)) if at_least_as_specific(rows, element.shapes) else element
+    rows = rows_of(batch)
+    return rows if at_least_as_specific(rows.shapes, element.shapes) else element
 
 
 def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[int]) -> None:

@@ -119,6 +119,9 @@ def _is_function(value: Any) -> bool:
 
 def _name(function: Any, library: FrameType | None) -> str | None:
     plain = _plain(function)
+    if isinstance(plain, type):
+        # A reader of files is called what its stage is called.
+        return None if plain.__module__.partition(".")[0] == "tensorflow" else plain.__name__
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
     if plain.__name__ == _LAMBDA:

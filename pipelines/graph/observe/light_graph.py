@@ -130,12 +130,11 @@ def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
     """
     held = Held()
     nodes = {node.name: node for node in graph.node}
-    constants = {
-        node.name for node in graph.node if node.op == "Const" and node.attr["value"].ByteSize() >= shared_from
-    }
+    large = (node for node in graph.node if node.op == "Const" and node.attr["value"].ByteSize() >= shared_from)
+    constants = {node.name for node in large if _has_values(node)}
     for node in graph.node:
         inputs = [reference.partition(":")[0] for reference in node.input]
-        if node.op == SLICES and constants.intersection(inputs) and all(nodes[one].op == "Const" for one in inputs):
+        if node.op == SLICES and constants.intersection(inputs) and all(_has_values(nodes[one]) for one in inputs):
             given = [_tensor(nodes[one], tensors) for one in inputs]
             node.attr["metadata"].s = held.slices(given, bytes(node.attr["metadata"].s))
             for one, tensor in zip(inputs, given, strict=True):
@@ -149,6 +148,16 @@ def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
     small = type(graph)()
     small.ParseFromString(graph.SerializeToString())
     return LightGraph(small, held)
+
+
+def _has_values(node: Any) -> bool:
+    """Whether a node is a constant of numbers or texts: the rows of a ragged tensor are in another form."""
+    import tensorflow as tf
+
+    return node.op == "Const" and node.attr["dtype"].type not in {
+        tf.variant.as_datatype_enum,
+        tf.resource.as_datatype_enum,
+    }
 
 
 def _one_row(tensor: Any) -> Any:
@@ -168,17 +177,20 @@ def _tensor(node: Any, tensors: Sequence[Any]) -> Any:
     import numpy as np
     import tensorflow as tf
 
-    contents = tf.make_ndarray(node.attr["value"].tensor)
-    for tensor in tensors:
-        alike = tensor.dtype == tf.dtypes.as_dtype(contents.dtype) and tuple(tensor.shape) == contents.shape
-        if alike and np.array_equal(_bits(tensor.numpy()), _bits(contents)):
-            return tensor
     with tf.device("CPU:0"):
-        return tf.constant(contents)
+        # Of texts, `tf.make_ndarray` reads none that TensorFlow itself has written.
+        made = tf.io.parse_tensor(node.attr["value"].tensor.SerializeToString(), node.attr["dtype"].type)
+    contents = _bits(made.numpy())
+    for tensor in tensors:
+        alike = tensor.dtype == made.dtype and tensor.shape == made.shape
+        if alike and np.array_equal(_bits(tensor.numpy()), contents):
+            return tensor
+    return made
 
 
 def _bits(array: Any) -> Any:
-    """The bytes of an array: numbers that are none are equal too."""
+    """The bytes of an array, texts as they are: numbers that are none are equal too."""
     import numpy as np
 
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat if flat.dtype.hasobject else flat.view(np.uint8)

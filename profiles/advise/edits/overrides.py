@@ -16,6 +16,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
@@ -274,6 +275,8 @@ def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
             words = f"replace {old} with {listed(new)}" if new else f"remove {old}"
         case VectoriseMap():
             words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
+        case VectoriseFilter():
+            words = f"vectorise {_stage_words(view, edit.stage)}, then rebatch"
         case SetEnvironment():
             words = f"{edit.variable}={edit.value} in the environment"
     return words

@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
     nested_options,
 )
@@ -51,7 +52,7 @@ class _Item:
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
 
 
-_OWN_LINES = (SetEnvironment, VectoriseMap, MoveFilter)
+_OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter)
 """Edits that are no change of stages next to each other as they are written."""
 
 
@@ -68,9 +69,7 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
     for edit in edits:
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
-        elif (
-            isinstance(edit, SetEnvironment | VectoriseMap | MoveFilter) or _has_source(edit) or not _places(edit, view)
-        ):
+        elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _places(edit, view):
             yaml.append(as_yaml(edit))
             python.append(as_python(edit))
         else:

@@ -21,6 +21,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
     nested_options,
 )
@@ -90,6 +91,11 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             moved = f"{edit.stage}, moved after {edit.batch}"
             yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {moved}"
             python = f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {moved}"
+        case VectoriseFilter():
+            around = f"{edit.stage}, with the size of {edit.batch}"
+            yaml = f"# batch, a map that keeps rows of a batch, rebatch: {around}"
+            call = "batch(…).map(lambda *batch: [tf.boolean_mask(one, predicate(*batch)) for one in batch]).rebatch(…)"
+            python = f"dataset = dataset.{call}  # {around}"
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (

@@ -45,7 +45,13 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
-from pipeprof.profiles.verify.guessing.whole_batches import batch_after, in_words, on_batches
+from pipeprof.profiles.verify.guessing.whole_batches import (
+    batch_after,
+    in_words,
+    on_batches,
+    rows_kept,
+    rows_kept_in_words,
+)
 from pipeprof.profiles.verify.stages import main_line, on_main_line, pays, runs_python
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
@@ -205,6 +211,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     """What fits the kind of a stage, and its neighbours."""
     stage = line[place]
     name = stage_name(stage)
+    yield from _masked(line, place)
     following = line[place + 1] if place + 1 < len(line) else None
     yield from _vectorised(line, place, data)
     yield from _in_parallel(stage)
@@ -231,11 +238,20 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
 
 
+def _masked(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+    """A filter on the batches that its elements go into."""
+    edit = rows_kept(line, place)
+    if edit is not None:
+        change, python = rows_kept_in_words(line[place])
+        yield _Guess(f"Apply {stage_name(line[place])} to whole batches", change, (edit,), python, at=edit.stage)
+
+
 def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
-    """Maps other than the bottleneck with much of the work, on whole batches: a call may cost more than its work."""
+    """Others than the bottleneck with much of the work, on whole batches: a call may cost more than its work."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
             yield from _vectorised(line, other, data)
+            yield from _masked(line, other)
 
 
 def _works_in_turn(stage: Stage) -> bool:
@@ -360,7 +376,13 @@ def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None
         edits = on_batches(stage, batch, moved, data) if batch is not None else ()
         if batch is not None and edits:
             more, on_whole = in_words(stage, batch)
-            yield _Guess(f"{title}, then use batches", f"{change}; {more}", (move, *edits), f"{python}{on_whole}")
+            title, change = f"{title}, then use batches", f"{change}; {more}"
+            both = _Guess(title, change, (move, *edits), f"{python}{on_whole}")
+            masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
+            if masks is not None:
+                more, kept = rows_kept_in_words(of)
+                yield _Guess(f"{title} in both", f"{change}; {more}", (*both.edits, masks), f"{kept}{on_whole}")
+            yield both
 
 
 def _moves_over(stage: Stage) -> bool:

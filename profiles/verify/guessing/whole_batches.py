@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseFilter, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import SPLITTING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of
@@ -69,6 +69,23 @@ def on_batches(
     last = _TO_TENSOR if value is None else {_TO_TENSOR: {"default_value": value}}
     by = (NewStage("batch", given), NewStage(stage.op, {**function, "ops": [*function["ops"], last]}))
     return (ReplaceStages((stage.id, batch.id), by),)
+
+
+def rows_kept(line: Sequence[Stage], place: int) -> VectoriseFilter | None:
+    """Return the edit that applies a filter to whole batches; None where no batch comes next that takes its rows."""
+    stage, following = line[place], line[place + 1] if place + 1 < len(line) else None
+    if following is None or not traits(stage.op).predicate or runs_python(stage) or stage.random is not False:
+        return None
+    row = traits(following.op)
+    stacks = row.stacks and row.same_components and row.keeps_shapes and not row.pads
+    return VectoriseFilter(stage.id, following.id) if stacks else None
+
+
+def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
+    """State the change, and the Python of it for a reader who writes it by hand."""
+    change = f"batch before {stage_name(stage)}, which keeps rows of a batch with tf.boolean_mask, then rebatch"
+    python = ".batch(n).map(lambda *batch: [tf.boolean_mask(one, predicate(*batch)) for one in batch]).rebatch(n)"
+    return change, python
 
 
 def in_words(stage: Stage, batch: Stage) -> tuple[str, str]:

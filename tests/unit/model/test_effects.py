@@ -17,6 +17,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.profiles.model.costs import Costs
@@ -88,6 +89,14 @@ def test_a_removed_prefetch_makes_stages_take_turns() -> None:
 @pytest.mark.parametrize(("calls", "ms"), [(2, 4.0), (4, 4.0), ("AUTOTUNE", 4.0)])
 def test_parallel_calls_leave_the_rest(calls: int | str, ms: float) -> None:
     assert after(TWO, SetArgument("stages.0", "map", "num_parallel_calls", calls)).interval_ms() == ms
+
+
+def test_an_interleave_in_parallel_reads_on_threads_of_its_own() -> None:
+    flow = line(part("source", "from_tensor_slices"), part("stages.0", "interleave", 8.0), part("stages.1", "map", 3.0))
+    assert flow.interval_ms() == 11.0
+    edit = SetArgument("stages.0", "interleave", "num_parallel_calls", "AUTOTUNE")
+    assert after(flow, edit).interval_ms() == 3.0
+    assert apply(flow, SetArgument("stages.0", "interleave", "block_length", 8), FREE) is None
 
 
 def test_calls_taken_away_bring_back_the_turns() -> None:
@@ -174,6 +183,29 @@ def test_what_splits_a_fused_map_and_batch_gives_each_its_own_time() -> None:
 def test_a_filter_before_a_map_leaves_it_fewer_elements() -> None:
     for edit in (MoveStage("stages.1", "filter", before="stages.0"), MoveFilter("stages.1", before="stages.0")):
         assert after(FILTERED, edit).by_id["stages.0"].held_ms == pytest.approx(1.0)
+
+
+def test_a_filter_on_whole_batches_is_called_once_for_each() -> None:
+    costs = replace(FREE, call_us=100.0, batched_share=0.0)
+    tested = part("stages.0", "filter", 8.0, per_batch=10.0, calls_per_batch=40.0)
+    flow = line(part("source", "range", 0.5, per_batch=40.0), tested, part("stages.1", "batch", 0.5))
+    assert flow.interval_ms() == 9.0
+    # Four batches of ten for one of what is left.
+    masked = after(flow, VectoriseFilter("stages.0", "stages.1"), costs=costs)
+    assert masked.interval_ms() == pytest.approx(1.4)
+    assert masked.by_id["stages.0"].calls_per_batch == 4.0
+    assert (
+        apply(line(part("source", "range"), part("stages.0", "filter")), VectoriseFilter("stages.0", "x"), FREE) is None
+    )
+
+
+def test_a_filter_that_has_moved_lets_the_map_go_to_whole_batches() -> None:
+    moved = after(line(*FILTERED.parts, part("stages.2", "batch", 0.5)), MoveFilter("stages.1", "stages.0"))
+    assert moved.by_id["stages.0"].reads == ("stages.1",)
+    assert moved.by_id["stages.1"].reads == ("source",)
+    assert moved.by_id["stages.2"].reads == ("stages.0",)
+    both = after(moved, VectoriseMap("stages.0", "stages.2"))
+    assert both.by_id["stages.0"].reads == ("stages.2",)
 
 
 def test_a_cache_of_a_pass_with_an_end_frees_what_comes_before_it() -> None:

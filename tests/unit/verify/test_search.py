@@ -277,6 +277,41 @@ def test_a_map_before_a_filter_takes_whole_batches_once_the_filter_is_before_it(
     edits = {one.title: [edit.kind for edit in one.edit or []] for one in guesses(found)}  # type: ignore[union-attr]
     assert edits["Move filter before map"] == ["MoveFilter"]
     assert edits["Move filter before map, then use batches"] == ["MoveFilter", "VectoriseMap"]
+    found.stages[2].random = False
+    edits = {one.title: [edit.kind for edit in one.edit or []] for one in guesses(found)}  # type: ignore[union-attr]
+    both = edits["Move filter before map, then use batches in both"]
+    assert both == ["MoveFilter", "VectoriseMap", "VectoriseFilter"]
+
+
+@pytest.mark.parametrize(
+    ("ops", "random", "tried"),
+    [
+        (("range", "filter", "batch"), False, True),
+        (("range", "filter", "batch"), True, False),
+        (("range", "filter", "batch"), None, False),
+        (("range", "filter", "padded_batch"), False, False),
+        (("range", "filter", "shuffle", "batch"), False, False),
+        (("range", "filter"), False, False),
+    ],
+)
+def test_a_filter_before_a_batch_is_tried_on_whole_batches(
+    recorded: Recorded, ops: tuple[str, ...], random: bool | None, tried: bool
+) -> None:
+    found = profile_of(recorded, *ops, stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random = random
+    assert ("VectoriseFilter" in kinds(found)) is tried
+    # No flags say it.
+    found.target.kind = "spec"
+    stages = [{"filter": {"ops": [{"tf.equal": {"y": 1}}]}}, *({one: {"batch_size": 4}} for one in ops[2:])]
+    assert "VectoriseFilter" not in kinds(found, {"source": {"range": {"stop": 9}}, "stages": stages})
+
+
+def test_a_filter_with_much_of_the_work_is_tried_although_it_is_not_the_bottleneck(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "filter", "batch", stage="stages.0")
+    assert found.stages is not None
+    found.stages[1].random, found.stages[2].random, found.stages[2].share = True, False, 0.4
+    assert "VectoriseFilter" in kinds(found)
 
 
 def repeating(recorded: Recorded, **changes: Any) -> Profile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
 from pipeprof.pipelines.graph.edit.ragged.rows import (
@@ -19,6 +19,8 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     shared,
     stacked,
 )
+
+PARSES: Final = "ParseExampleV2"
 
 
 def one_text(call: RowCall) -> Any:
@@ -40,7 +42,7 @@ def one_text(call: RowCall) -> Any:
 
 def parses_lists(node: Any) -> bool:
     """Whether an op parses features whose number of values differs, which pfor does not convert as they are."""
-    if node.op != "ParseExampleV2":
+    if node.op != PARSES:
         return False
     shapes = [shape.unknown_rank or any(dim.size < 0 for dim in shape.dim) for shape in _shapes(node)]
     return bool(node.attr["num_sparse"].i) or bool(node.attr["ragged_value_types"].list.type) or any(shapes)

@@ -10,7 +10,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.ragged.call import RowCall
-from pipeprof.pipelines.graph.edit.ragged.parsing import decode_raw, in_parts, one_text, parse_example, sparse_to_dense
+from pipeprof.pipelines.graph.edit.ragged.parsing import (
+    PARSES,
+    decode_raw,
+    in_parts,
+    one_text,
+    parse_example,
+    sparse_to_dense,
+)
 from pipeprof.pipelines.graph.edit.ragged.reductions import REDUCTIONS, reduce_rows
 from pipeprof.pipelines.graph.edit.ragged.rows import (
     ColumnRows,
@@ -471,7 +478,7 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Pack": _pack,
     "Pad": _pad,
     "PadV2": _pad,
-    "ParseExampleV2": parse_example,
+    PARSES: parse_example,
     "Range": _range,
     "Rank": _rank,
     "Reshape": _reshape,
