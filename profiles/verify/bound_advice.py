@@ -5,6 +5,7 @@ A stage that holds no code of the user's and only passes on what others make has
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _SOURCE = "source"
 _FLAG = "--convert-to"
+_MANY = 64
+"""Elements per batch from which on passing them one at a time may be what takes the time."""
+_ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,11 @@ def _of_sides(profile: Profile, stage: Stage) -> Advice | None:
     inside = [other for other in profile.stages or () if other.id.startswith(f"{stage.id}.") and other.share]
     side = max(inside, key=lambda other: other.share or 0.0, default=None)
     text = _of_function(side) if side is not None else None
-    if side is None or text is None:
-        return None
     name = stage_name(stage)
+    if side is None or text is None:
+        count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
+        text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads, or {_ROWS}"
+        return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
     return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text))
 
 

@@ -251,8 +251,10 @@ def _is_choice(graph: EditableGraph, node: Any) -> bool:
     named = [graph.functions.get(node.attr[name].func.name) for name in _BRANCHES]
     bodies = [inlined(graph, body) for body in named if body is not None]
     shapes = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
+    kinds = {tf.dtypes.as_dtype(kind) for kind in node.attr["Tout"].list.type}
     return (
         len(bodies) == len(_BRANCHES)
+        and kinds.isdisjoint({tf.variant, tf.resource})
         and all(map(_has_known_shapes, bodies))
         and all(shape.is_fully_defined() for shape in shapes)
         and all(_never_fails(body, own) or _is_choice(graph, own) for body in bodies for own in body.node_def)

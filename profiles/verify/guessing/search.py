@@ -376,12 +376,13 @@ def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None
         edits = on_batches(stage, batch, moved, data) if batch is not None else ()
         if batch is not None and edits:
             more, on_whole = in_words(stage, batch)
-            title, change = f"{title}, then use batches", f"{change}; {more}"
+            of_title, title, change = title, f"{title}, then use batches", f"{change}; {more}"
             both = _Guess(title, change, (move, *edits), f"{python}{on_whole}")
             masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
             if masks is not None:
                 more, kept = rows_kept_in_words(of)
-                yield _Guess(f"{title} in both", f"{change}; {more}", (*both.edits, masks), f"{kept}{on_whole}")
+                edits = (*both.edits, masks)
+                yield _Guess(f"{of_title}, both on batches", f"{change}; {more}", edits, f"{kept}{on_whole}")
             yield both
 
 

@@ -241,6 +241,14 @@ def test_features_of_any_length_come_out_in_another_shape() -> None:
     assert "with another shape than today" in draft.recommendation
 
 
+def test_lists_that_are_tensors_are_parsed_by_the_graph() -> None:
+    body = function("ParseExampleV2", "SparseToDense")
+    draft = only("parse-single-example", measured(records(body, element=(tensor("int64", None),)), interval_ms=6.0))
+    assert draft.semantics == "same"
+    assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
+    assert "tf.vectorized_map" not in draft.recommendation
+
+
 def test_what_follows_the_parse_is_named() -> None:
     body, written = function("ParseExampleV2", "DecodeRaw", "Reshape"), {"python": "input.py:parse"}
     draft = only("parse-single-example", measured(records(body, written=written), interval_ms=6.0))

@@ -79,6 +79,19 @@ def test_a_zip_is_its_costliest_side(profile: Profile) -> None:
     assert advice(profile, sides[0], at="source") is None
 
 
+def test_many_small_elements_of_several_datasets_are_chosen_in_batches(profile: Profile) -> None:
+    small = {"bytes_out_per_batch": 491_520.0, "bytes_per_element": 240.0}
+    side = stage("source.inputs.0.source", "from_tensor_slices", 0.1)
+    found = advice(profile, stage("source", "sample_from_datasets", 0.7, **small), side, at="source")
+    assert found == (
+        "Choose whole batches in sample_from_datasets",
+        "each of its 2,048 elements per batch passes alone: batch the datasets that it reads, or draw row numbers "
+        "for a batch and take the rows with one tf.gather",
+    )
+    small["bytes_per_element"] = 49_152.0
+    assert advice(profile, stage("source", "sample_from_datasets", 0.7, **small), side, at="source") is None
+
+
 def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
     decode = stage("stages.0", "map", 0.9, name="decode", random=False)
     found = advice(profile, stage("source", "range", 0.01), decode)

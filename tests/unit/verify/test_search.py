@@ -279,7 +279,7 @@ def test_a_map_before_a_filter_takes_whole_batches_once_the_filter_is_before_it(
     assert edits["Move filter before map, then use batches"] == ["MoveFilter", "VectoriseMap"]
     found.stages[2].random = False
     edits = {one.title: [edit.kind for edit in one.edit or []] for one in guesses(found)}  # type: ignore[union-attr]
-    both = edits["Move filter before map, then use batches in both"]
+    both = edits["Move filter before map, both on batches"]
     assert both == ["MoveFilter", "VectoriseMap", "VectoriseFilter"]
 
 

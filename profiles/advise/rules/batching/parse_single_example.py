@@ -181,7 +181,8 @@ def _draft(
     between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
-    if stage.element is None or _varying(stage):
+    of_graph = _vectorises(stage)
+    if not of_graph and (stage.element is None or _varying(stage)):
         semantics = "values"
         words.append(
             "Features of fixed length stay the same; those of variable length become one sparse or ragged tensor per "
@@ -189,8 +190,7 @@ def _draft(
         )
     else:
         words.append("Features of fixed length stay the same.")
-    of_graph = _vectorises(stage)
-    if of_graph:
+    if of_graph and not _varying(stage):
         words.append("`tf.vectorized_map` of the function as it is does the same.")
     care = _needing_care(stage)
     if care and not of_graph:
@@ -213,8 +213,8 @@ def _draft(
 
 
 def _vectorises(stage: StageView) -> bool:
-    """Whether the function can be applied to whole batches as it is: one of Python's, whose results have one shape."""
-    return not stage.written and stage.element is not None and not _varying(stage)
+    """Whether the function can be applied to whole batches in the graph: one of Python's, whose results are tensors."""
+    return not stage.written and stage.element is not None and all(one.dtype != "variant" for one in stage.element)
 
 
 def _parses_a_batch(stage: StageView) -> PipelineEdit:
