@@ -64,6 +64,71 @@ def one_hot_map_mended() -> tf.data.Dataset:
     return tf.data.Dataset.range(1 << 40).batch(256).map(encoded_batch)
 
 
+def labelled(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A small vector of one number, and its class."""
+    return encoded(index), index % 4
+
+
+def odd(_: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """Whether the class is one of two."""
+    return label % 2 == 1
+
+
+def filtered_elements() -> tf.data.Dataset:
+    """A filter behind a map, for each element."""
+    return tf.data.Dataset.range(1 << 40).map(labelled).filter(odd).batch(128)
+
+
+def filtered_elements_mended() -> tf.data.Dataset:
+    """For each batch, and before the map."""
+
+    def kept(indices: tf.Tensor) -> tf.Tensor:
+        return tf.boolean_mask(indices, odd(indices, indices % 4))
+
+    def labelled_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.one_hot(indices % 10, 10) * tf.cast(indices % 3, tf.float32)[:, None], indices % 4
+
+    return tf.data.Dataset.range(1 << 40).batch(128).map(kept).rebatch(128).map(labelled_batch)
+
+
+def record(number: int) -> bytes:
+    """An example with a list of tags that differs in length."""
+    tags = tf.train.Feature(int64_list=tf.train.Int64List(value=[number * step % 500 for step in range(number % 9)]))
+    label = tf.train.Feature(float_list=tf.train.FloatList(value=[number % 5]))
+    features = tf.train.Features(feature={"tags": tags, "label": label})
+    return bytes(tf.train.Example(features=features).SerializeToString())
+
+
+FEATURES = {"tags": tf.io.VarLenFeature(tf.int64), "label": tf.io.FixedLenFeature([], tf.float32)}
+
+
+def records() -> tf.data.Dataset:
+    """Many of them, shuffled, without end."""
+    return tf.data.Dataset.from_tensor_slices(list(map(record, range(20_000)))).shuffle(20_000).repeat()
+
+
+def parsed(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The tags and the label of a record."""
+    found = tf.io.parse_single_example(text, FEATURES)
+    return tf.sparse.to_dense(found["tags"], -1), found["label"]
+
+
+def tagged_records() -> tf.data.Dataset:
+    """Records parsed one at a time, and padded."""
+    padding = (tf.constant(-1, tf.int64), 0.0)
+    return records().map(parsed).padded_batch(128, padding_values=padding)
+
+
+def tagged_records_mended() -> tf.data.Dataset:
+    """Parsed a batch at a time."""
+
+    def parsed_batch(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = tf.io.parse_example(texts, FEATURES)
+        return tf.sparse.to_dense(found["tags"], -1), found["label"]
+
+    return records().batch(128).map(parsed_batch)
+
+
 ROWS = np.random.default_rng(1).random((20_000, 32), dtype=np.float32)
 
 
