@@ -39,6 +39,8 @@ MOST_IN_GROUP = 32
 """Inputs and outputs that are drawn together, where a stage takes no whole number of inputs for an output."""
 PYTHON_FROM = 0.2
 """Share of the pipeline's work from which a stage with Python has its upper bound measured."""
+_MUCH = 0.6
+"""Of what a free pipeline would give: a change that reaches less leaves its stage's upper bound worth knowing."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
@@ -53,8 +55,9 @@ def stages_to_replay(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]
 def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """Return the stages whose upper bound is worth knowing although no finding names it, most work first.
 
-    These are the bottleneck, and stages that run Python, where no change of them was kept and there is something to do
-    about them: a stage that only passes on what others make has no bound of its own.
+    These are the bottleneck, and stages that run Python, where no change of them was kept, or none that reaches much of
+    what a free pipeline would give the step, and there is something to do about them: a stage that only passes on what
+    others make has no bound of its own.
 
     Args:
         profile: Of the run.
@@ -62,10 +65,11 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     """
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
+    settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
     settled = {
         address
         for finding in findings
-        if finding.status in ("kept", "ceiling")
+        if finding.status in settling
         for address in _stages_of(finding, line)
     } | {
         address
@@ -77,6 +81,15 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     found = [stage for stage in found if advice_for(profile, stage) is not None]
     found.sort(key=lambda stage: (stage.id != named, -(stage.share or 0.0)))
     return [(stage.id,) for stage in found if stage.id not in settled]
+
+
+def _reaches_much(profile: Profile, findings: Sequence[Finding]) -> bool:
+    """Whether the best change comes near to a free pipeline; without a step there is nothing to come near to."""
+    steps, headspace = profile.steps, profile.headspace
+    if steps is None or steps.dispatch is None or headspace is None:
+        return True
+    kept = [one.measured or {} for one in (*(profile.findings or ()), *findings) if one.status == "kept"]
+    return max((one.get("speedup") or 0.0 for one in kept), default=0.0) >= _MUCH * headspace.speedup
 
 
 def _stages_of(finding: Finding, line: Sequence[Stage]) -> tuple[str, ...]:

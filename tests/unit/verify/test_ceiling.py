@@ -130,11 +130,32 @@ def test_the_bottleneck_and_costly_python_are_worth_a_bound(profile: Profile) ->
 
 @pytest.mark.parametrize("status", ["kept", "ceiling"])
 def test_what_a_finding_has_settled_is_not_measured_again(profile: Profile, status: Any) -> None:
-    assert further_bounds(profile, [Finding(rule="a", title="a", status=status, stage="stages.0")]) == []
+    assert (
+        further_bounds(
+            profile, [Finding(rule="a", title="a", status=status, stage="stages.0", measured={"speedup": 4.0})]
+        )
+        == []
+    )
     rejected = Finding(rule="a", title="a", status="rejected", stage="stages.0")
     assert further_bounds(profile, [rejected]) == [("stages.0",)]
     rejected.measured = {"replayed": ["stages.0"]}
     assert further_bounds(profile, [rejected]) == []
+
+
+@pytest.mark.parametrize(
+    ("speedup", "dispatch", "bounds"),
+    [(1.5, "sync", [("stages.0",)]), (8.0, "sync", []), (1.5, None, [])],
+)
+def test_a_change_that_leaves_most_of_the_gain_leaves_the_bound_worth_knowing(
+    profile: Profile, speedup: float, dispatch: Any, bounds: list[tuple[str, ...]]
+) -> None:
+    assert profile.steps is not None
+    profile.steps.dispatch, profile.headspace = dispatch, Headspace.of(20.0, 2.0, 4)
+    kept = Finding(rule="a", title="a", status="kept", stage="stages.0", measured={"speedup": speedup})
+    assert further_bounds(profile, [kept]) == bounds
+    profile.findings = [kept]
+    ceiling = Finding(rule="b", title="b", status="ceiling", stage="stages.0")
+    assert further_bounds(profile, [kept, ceiling]) == []
 
 
 def evidence_of(speedup: float, *, cpu_seconds: float = 0.1, rounds: int = 6) -> Evidence:
