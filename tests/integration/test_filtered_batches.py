@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.edited_datasets import edited, elements
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, SetArgument, VectoriseFilter, VectoriseMap
-from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.edits.edits import MoveFilter, SetArgument, VectoriseFilter, VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe.reading import serialised
 
@@ -47,26 +43,12 @@ SAME: dict[str, tf.data.Dataset] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def edited() -> Callable[..., tf.data.Dataset]:
-    building = builder(BuildContext(base_dir=Path()))
-
-    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
-        return apply_edits(dataset, edits, building=building)
-
-    return apply
-
-
-def elements(dataset: tf.data.Dataset) -> list[Any]:
-    return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
-
-
 def datasets_in(dataset: tf.data.Dataset) -> list[str]:
     return [node.op for node in serialised(dataset, in_memory=0).node]
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_batches_are_the_same(name: str, edited: Callable[..., tf.data.Dataset]) -> None:
+def test_batches_are_the_same(name: str) -> None:
     dataset = SAME[name]
     stages = {"components": 1, "captured": 1, "branches": 1, "epochs": 2}.get(name, 0)
     found = edited(dataset, VectoriseFilter(f"stages.{stages}", f"stages.{stages + 1}"))
@@ -75,7 +57,7 @@ def test_batches_are_the_same(name: str, edited: Callable[..., tf.data.Dataset])
     assert "FilterDataset" not in datasets_in(found)
 
 
-def test_a_filter_that_moves_before_a_map_goes_on_to_batches(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_a_filter_that_moves_before_a_map_goes_on_to_batches() -> None:
     dataset = numbers().map(lambda one: (tf.one_hot(one % 10, 10), one % 4)).filter(lambda _, y: y % 2 == 1).batch(8)
     both = (MoveFilter("stages.1", "stages.0"), VectoriseMap("stages.0", "stages.2"))
     mask = VectoriseFilter("stages.1", "stages.2")
@@ -85,7 +67,7 @@ def test_a_filter_that_moves_before_a_map_goes_on_to_batches(edited: Callable[..
         assert elements(found) == elements(dataset)
 
 
-def test_a_step_after_it_finds_the_stages_that_it_made(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_a_step_after_it_finds_the_stages_that_it_made() -> None:
     dataset = numbers().filter(lambda one: one % 3 == 1).batch(8)
     once = edited(dataset, VectoriseFilter("stages.0", "stages.1"))
     again = edited(once, SetArgument("stages.1", "map", "num_parallel_calls", 2))
@@ -93,7 +75,7 @@ def test_a_step_after_it_finds_the_stages_that_it_made(edited: Callable[..., tf.
     assert "ParallelMapDatasetV2" in datasets_in(again)
 
 
-def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_fails_for_an_element_fails_for_its_batch() -> None:
     def checked(one: Any) -> Any:
         with tf.control_dependencies([tf.debugging.assert_less(one, tf.constant(50, tf.int64))]):
             return one % 3 == 1
@@ -104,7 +86,7 @@ def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.
             list(one)
 
 
-def test_what_is_no_filter_of_batches_is_refused(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_is_no_filter_of_batches_is_refused() -> None:
     def drawn(_: Any) -> Any:
         return tf.random.uniform([]) < 0.5
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
+from integration.edited_datasets import assert_same, edited, elements
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
-from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.observe.reading import serialised
 
 ON_BATCH = VectoriseMap("stages.0", "stages.1")
 LISTS: list[list[int]] = [[3, 1, 4], [], [1], [5, 9, 2, 6, 5], [3], [5, 8], [9, 7, 9], [], []]
@@ -102,45 +98,21 @@ PADDED: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def edited() -> Callable[..., tf.data.Dataset]:
-    building = builder(BuildContext(base_dir=Path()))
-
-    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
-        return apply_edits(dataset, edits, building=building)
-
-    return apply
-
-
-def elements(dataset: tf.data.Dataset) -> list[Any]:
-    return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
-
-
-def ops_in(dataset: tf.data.Dataset) -> set[str]:
-    return {node.op for function in serialised(dataset, in_memory=0).library.function for node in function.node_def}
-
-
-def assert_same(found: tf.data.Dataset, dataset: tf.data.Dataset) -> None:
-    assert found.element_spec == dataset.element_spec
-    assert elements(found) == elements(dataset)
-    assert not any("While" in op or "Map" in op for op in ops_in(found))
-
-
 @pytest.mark.parametrize("name", PADDED)
-def test_a_padded_batch_is_the_same(name: str, edited: Callable[..., tf.data.Dataset]) -> None:
+def test_a_padded_batch_is_the_same(name: str) -> None:
     for size, drop_remainder in ((4, False), (3, True), (20, False)):
         dataset = records(PADDED[name]).padded_batch(size, drop_remainder=drop_remainder)
         assert_same(edited(dataset, ON_BATCH), dataset)
 
 
-def test_what_is_padded_with_a_value_is_padded_with_it(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_is_padded_with_a_value_is_padded_with_it() -> None:
     shapes, values = ([8], [6, 2], []), (tf.constant(-1, tf.int64), -2.0, tf.constant(0, tf.int64))
     dataset = records(lambda one: (tags(one), one["points"], one["label"]))
     dataset = dataset.padded_batch(4, padded_shapes=shapes, padding_values=values)
     assert_same(edited(dataset, ON_BATCH), dataset)
 
 
-def test_rows_of_one_length_are_a_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_rows_of_one_length_are_a_batch() -> None:
     cases: dict[str, Callable[[dict[str, Any]], Any]] = {
         "list": lambda one: one["steps"],
         "sparse": lambda one: tf.reshape(tags(one), [3]),
@@ -154,7 +126,7 @@ def test_rows_of_one_length_are_a_batch(edited: Callable[..., tf.data.Dataset]) 
         assert found.element_spec == dataset.element_spec, name
 
 
-def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_fails_for_an_element_fails_for_its_batch() -> None:
     odd = tf.train.Example.FromString(record([1]))
     odd.features.feature["raw"].bytes_list.value[0] = b"abcde"
     cases = {
@@ -174,7 +146,7 @@ def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.
                 list(one)
 
 
-def test_what_has_no_form_for_many_elements_is_named(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_has_no_form_for_many_elements_is_named() -> None:
     def shifted(one: dict[str, Any]) -> Any:
         places = one["tags"]
         return tf.sparse.to_dense(tf.SparseTensor(places.indices + 1, places.values, places.dense_shape + 1))

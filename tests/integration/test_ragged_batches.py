@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
+from integration.edited_datasets import assert_same, edited, elements
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
-from pipeprof.pipelines.graph.edit.apply import apply_edits
+from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.observe.reading import serialised
 
 LINES = [
     "a b c",
@@ -83,42 +79,18 @@ PADDED: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def edited() -> Callable[..., tf.data.Dataset]:
-    building = builder(BuildContext(base_dir=Path()))
-
-    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
-        return apply_edits(dataset, edits, building=building)
-
-    return apply
-
-
-def elements(dataset: tf.data.Dataset) -> list[Any]:
-    return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
-
-
-def ops_in(dataset: tf.data.Dataset) -> set[str]:
-    return {node.op for function in serialised(dataset, in_memory=0).library.function for node in function.node_def}
-
-
 def of_lines(function: Callable[[Any], Any], lines: list[str] = LINES) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(lines).map(function)
 
 
-def assert_same(found: tf.data.Dataset, dataset: tf.data.Dataset) -> None:
-    assert found.element_spec == dataset.element_spec
-    assert elements(found) == elements(dataset)
-    assert not any("While" in op or "Map" in op for op in ops_in(found))
-
-
 @pytest.mark.parametrize("name", PADDED)
-def test_a_padded_batch_is_the_same(name: str, edited: Callable[..., tf.data.Dataset]) -> None:
+def test_a_padded_batch_is_the_same(name: str) -> None:
     for size, drop_remainder in ((4, False), (3, True), (20, False)):
         dataset = of_lines(PADDED[name]).padded_batch(size, drop_remainder=drop_remainder)
         assert_same(edited(dataset, ON_BATCH), dataset)
 
 
-def test_values_and_shapes_of_the_padding_are_kept(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_values_and_shapes_of_the_padding_are_kept() -> None:
     both = of_lines(lambda line: (numbers(line), tf.size(words(line))))
     dataset = both.padded_batch(4, padded_shapes=([12], []), padding_values=(tf.constant(-1, tf.int64), 0))
     assert_same(edited(dataset, ON_BATCH), dataset)
@@ -128,7 +100,7 @@ def test_values_and_shapes_of_the_padding_are_kept(edited: Callable[..., tf.data
             list(one)
 
 
-def test_rows_of_one_length_are_a_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_rows_of_one_length_are_a_batch() -> None:
     cases: dict[str, Callable[[Any], Any]] = {
         "values": values,
         "known": lambda line: tf.ensure_shape(values(line), [3]),
@@ -149,7 +121,7 @@ def test_rows_of_one_length_are_a_batch(edited: Callable[..., tf.data.Dataset]) 
     assert_same(edited(kinds, ON_BATCH), kinds)
 
 
-def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_fails_for_an_element_fails_for_its_batch() -> None:
     cases = {
         "differ in length": of_lines(values, ["1,2", "3"]).batch(2),
         "no such element": of_lines(lambda line: values(line)[1], ["1,2", "3"]).batch(2),
@@ -164,13 +136,13 @@ def test_what_fails_for_an_element_fails_for_its_batch(edited: Callable[..., tf.
                 list(one)
 
 
-def test_stages_between_that_do_not_look_at_elements_stay(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_stages_between_that_do_not_look_at_elements_stay() -> None:
     dataset = of_lines(numbers).shuffle(5, seed=3).repeat(2).padded_batch(4).map(lambda ids: ids + 1).prefetch(1)
     found = edited(dataset, VectoriseMap("stages.0", "stages.3"))
     assert elements(found) == elements(dataset)
 
 
-def test_what_has_no_form_for_many_elements_is_named(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_has_no_form_for_many_elements_is_named() -> None:
     cases = [
         (lambda line: tf.unique(words(line))[0], "its op Unique to rows of different lengths"),
         (lambda line: tf.reverse(words(line), [0]), "its op ReverseV2 to rows of different lengths"),
