@@ -94,8 +94,8 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
         case VectoriseFilter():
             around = f"{edit.stage}, with the size of {edit.batch}"
             yaml = f"# batch, a map that keeps rows of a batch, rebatch: {around}"
-            call = "batch(…).map(lambda *batch: [tf.boolean_mask(one, predicate(*batch)) for one in batch]).rebatch(…)"
-            python = f"dataset = dataset.{call}  # {around}"
+            kept = "tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)"
+            python = f"dataset = dataset.batch(…).map(lambda *batch: {kept}).rebatch(…)  # {around}"
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (

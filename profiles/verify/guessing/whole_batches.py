@@ -84,7 +84,7 @@ def rows_kept(line: Sequence[Stage], place: int) -> VectoriseFilter | None:
 def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
     """State the change, and the Python of it for a reader who writes it by hand."""
     change = f"batch before {stage_name(stage)}, which keeps rows of a batch with tf.boolean_mask, then rebatch"
-    python = ".batch(n).map(lambda *batch: [tf.boolean_mask(one, predicate(*batch)) for one in batch]).rebatch(n)"
+    python = ".batch(n).map(lambda *batch: tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)).rebatch(n)"
     return change, python
 
 
