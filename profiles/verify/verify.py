@@ -160,8 +160,7 @@ class _Verification:
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try edits while there is time, the largest predicted effect first, then those that were kept together.
 
-        Where a finding has no edit, its stage's upper bound is measured; so is that of the bottleneck, where nothing
-        helped.
+        Where a finding has no edit, its stage's upper bound is measured; so is the bottleneck's, where nothing helped.
 
         Args:
             findings: Those of rules.
@@ -179,7 +178,8 @@ class _Verification:
                 fewer=self._pace_of,
             )
             first, rest = in_turn(findings, further)
-            kept = self._try_all(trials, first)
+            # What cannot be tried comes first: time is kept for its upper bound.
+            kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)
             bounded = self._bound_proposals(trials, without_edit)
             proposed = [*findings, *kept, *self._try_all(trials, rest)]
@@ -323,8 +323,8 @@ class _Verification:
         name = stages_in_a_row([stage for stage in main_line(self._profile) if stage.id in stages])
         self._begin(f"measuring how fast it is without {name}")
         trial = trials.measure(self._jobs.replayed(job), None, for_memory=False)
-        evidence = trial.evidence
-        most = ceiling.bound_of(self._profile, evidence, self._pace.block.settle_seconds) if evidence else None
+        settle, evidence = self._pace.block.settle_seconds, trial.evidence
+        most = ceiling.bound_of(self._profile, evidence, settle) if evidence else None
         ceiling.write_bound(finding, trial, stages, most, name)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
@@ -394,9 +394,10 @@ class _Verification:
         """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
         kept = []
         for finding in candidates:
-            reported = self._is_reported(finding)
-            # The best one is tried whatever else is planned.
-            reserved = self._reserved() if self._tried or not (reported or promises(finding)) else 0.0
+            reported, reserved = self._is_reported(finding), self._reserved()
+            best = not self._tried and (reported or promises(finding))
+            # The best one is tried whatever else is planned, though no longer than it needs where a bound is owed.
+            reserved = 0.0 if best and not (self._later and trials.fits(PAIRS, reserved)) else reserved
             if reported and reserved and finding.family == "memory" and not trials.fits(PAIRS, reserved):
                 self._after_bounds.append(finding)
             elif reported:
@@ -427,14 +428,13 @@ class _Verification:
         return [finding]
 
     def _reserved(self) -> float:
-        """Seconds that are kept for the upper bound of the bottleneck."""
-        wanted = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
-        wanted = [stages for stages in wanted if stages not in self._bounded]
+        """Seconds that are kept for an upper bound: of a finding that cannot be tried, else of the bottleneck."""
+        further = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
+        wanted = [stages for stages in (*(later[1] for later in self._later), *further) if stages not in self._bounded]
         if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
             return 0.0
         # It is compared with a pipeline that is made from its graph, whose processes there may not be.
-        first = self._jobs.is_spec or self._baseline == "untouched"
-        return self._pace.seconds_of(PAIRS, first=first)
+        return self._pace.seconds_of(PAIRS, first=self._jobs.is_spec or self._baseline == "untouched")
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""
