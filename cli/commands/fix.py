@@ -198,7 +198,9 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
 
     from pipeprof.pipelines.check import check_spec
 
-    def reread(text: str) -> LoadedSpec:
+    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
+        if alone:
+            return check_spec(parsed.path, content=text.encode())
         environment = os.environ if changes.env else None
         return check_spec(
             parsed.path, changes.sets, overlays=changes.overlays, environment=environment, content=text.encode()
@@ -252,6 +254,10 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found.status != "fixed":
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
+    if found.in_one_file:
+        why = "the changes are about what other files, flags or aliases say"
+        msg = f"{path} is unchanged: {why}; --out NEW.yaml has the whole spec"
+        raise streams.OutputError(msg)
     changed = [file.name for file in loaded.files if _differs(file.folder / file.name.rpartition("/")[2], file.sha256)]
     if changed:
         msg = f"{path} is unchanged: {changed[0]} was edited while fix was measuring; --out NEW.yaml has the changes"

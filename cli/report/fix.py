@@ -175,7 +175,7 @@ def _changes(fix: Fix) -> Iterator[Block]:
     if not fix.edits:
         return
     if fix.diff and not fix.diff_applies_plan:
-        yield Heading("Changes")
+        yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
         yield Code(fix.diff.rstrip("\n"), indent=2)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
@@ -189,5 +189,8 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         name = "fast.plan.json"
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
         yield Command("then", f'dataset = pipeprof.apply(dataset, "{name}")', width=_KEY, note="in your script")
+    elif fix.in_one_file:
+        command = f"pipeprof show {saved or 'PROFILE'} --out fast.yaml"
+        yield Command("Next", command, width=_KEY, note="writes the whole spec, in one file")
     elif profile.target.kind == "spec":
         yield Command("Next", f"pipeprof fix {profile.target.text} --write", width=_KEY, note="changes the spec itself")

@@ -1,4 +1,4 @@
-"""The resolved spec as YAML with the origin of each line."""
+"""The resolved spec as YAML, with the origin of each line or without."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.yaml.reader import Address
     from pipeprof.pipelines.spec.yaml.spans import Span
+    from pipeprof.pipelines.spec.yaml.writer import Line
 
 _FLOW_WIDTH: Final = 72
 _TEXT_WIDTH: Final = 60
@@ -27,15 +28,25 @@ def show(loaded: LoadedSpec) -> str:
 
     Relative paths are as they are from the spec's own folder, so that the text, saved there, resolves to the same.
     """
-    lines = list(_Writer(loaded).lines())
+    lines = list(_Writer(loaded, with_defaults(loaded)).lines())
     column = max((width for text, _ in lines if (width := _width(text)) <= _TEXT_WIDTH), default=0)
     body = [_with_comment(text, origin, column) for text, origin in lines]
     return "\n".join([*_header(loaded), *body]) + "\n"
 
 
+def in_one_file(loaded: LoadedSpec) -> str:
+    """Return the resolved spec as a text of its own, which needs no other file and no flag.
+
+    Relative paths are as they are from the spec's own folder; aliases and ``<<`` are written out, comments are not in
+    it.
+    """
+    lines = [line.text for line in _Writer(loaded, loaded.data).text_lines()]
+    return "\n".join([_one_line_header(loaded), *lines]) + "\n"
+
+
 def origins(loaded: LoadedSpec) -> list[dict[str, Any]]:
     """Where every value comes from: its keys and indices from the top, and the file and line, or the flag."""
-    writer = _Writer(loaded)
+    writer = _Writer(loaded, with_defaults(loaded))
     found: list[dict[str, Any]] = []
 
     def look(data: Any, address: Address) -> None:
@@ -83,6 +94,11 @@ def _header(loaded: LoadedSpec) -> list[str]:
     return ["# resolved from, the last word below:", *(f"#   {name}" for name in names)]
 
 
+def _one_line_header(loaded: LoadedSpec) -> str:
+    others = [escape(file.name) for file in loaded.files[1:]] + [escape(FLAG + text) for text in loaded.overrides]
+    return f"# {escape(str(loaded.path))}{' with ' if others else ''}{', '.join(others)}, in one file"
+
+
 def _with_comment(text: str, origin: str | None, column: int) -> str:
     return text if origin is None else f"{text}{' ' * max(0, column - _width(text))}  # {origin}"
 
@@ -92,13 +108,17 @@ def _width(text: str) -> int:
 
 
 class _Writer:
-    def __init__(self, loaded: LoadedSpec) -> None:
-        self.data = with_defaults(loaded)
+    def __init__(self, loaded: LoadedSpec, data: dict[str, Any]) -> None:
+        self.data = data
         self._loaded = loaded
+
+    def text_lines(self) -> Iterator[Line]:
+        """Write the lines, with the address of what begins on them."""
+        return BlockWriter(self._fits).entries(self.data, (), 0)
 
     def lines(self) -> Iterator[tuple[str, str | None]]:
         """Yield the lines, each with its origin; a line of a folded text has none of its own."""
-        for line in BlockWriter(self._fits).entries(self.data, (), 0):
+        for line in self.text_lines():
             yield line.text, None if line.address is None else self._origin(line.address)
 
     def _fits(self, start: str, value: Any, at: Address) -> bool:

@@ -229,6 +229,11 @@ class Fix(Model):
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
     peak_before_bytes: int | None = None
     text: str | None = Field(None, description="The changed spec's own file.")
+    in_one_file: bool = Field(
+        default=False,
+        description="Whether the text has what other files and flags say as well, for a change is about that; the diff "
+        "is then that of two such texts.",
+    )
     diff: str | None = Field(None, description="The same as a diff, from the file as it is; of a Python file as well.")
     diff_applies_plan: bool = Field(
         default=False, description="Whether the diff of a Python file applies the plan, for want of one in its calls."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
@@ -69,14 +70,17 @@ def write_best(result: Fix, found: Found, start: Version, mark: str = "") -> Non
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]
     if best.loaded is not None and start.loaded is not None:
-        result.text = mark + best.loaded.text
-        result.diff = unified(mark + start.loaded.text, result.text, str(start.loaded.path))
+        result.text = best.loaded.text if best.in_one_file else mark + best.loaded.text
+        before = in_one_file(start.loaded) if best.in_one_file else mark + start.loaded.text
+        result.in_one_file = best.in_one_file
+        result.diff = unified(before, result.text, str(start.loaded.path))
 
 
 def forget_best(result: Fix) -> None:
     """Take out the best pipeline, which an earlier state of the result may have: it was not proven."""
     result.edits, result.environment, result.python = [], {}, []
     result.text = result.diff = None
+    result.in_one_file = False
 
 
 def mark_rejected(profile: Profile, result: Fix) -> None:
