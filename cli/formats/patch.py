@@ -28,4 +28,4 @@ def _lack(profile: Profile) -> str | None:
     return "the changes have no form in the text of this file"
 
 
-FORMAT = Format("patch", (".patch", ".diff"), frozenset({"fix"}), _render, order=71, exact=True, lack=_lack)
+FORMAT = Format("patch", (".patch", ".diff"), frozenset({"fix", "show"}), _render, order=71, exact=True, lack=_lack)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.findings import EFFECTS, describe_delta, describe_measured
@@ -189,8 +191,9 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         name = "fast.plan.json"
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
         yield Command("then", f'dataset = pipeprof.apply(dataset, "{name}")', width=_KEY, note="in your script")
-    elif fix.in_one_file:
-        command = f"pipeprof show {saved or 'PROFILE'} --out fast.yaml"
-        yield Command("Next", command, width=_KEY, note="writes the whole spec, in one file")
-    elif profile.target.kind == "spec":
-        yield Command("Next", f"pipeprof fix {profile.target.text} --write", width=_KEY, note="changes the spec itself")
+    elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
+        # Paths in a spec are relative to its folder.
+        spec = Path(profile.target.text)
+        command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
+        what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
+        yield Command("Next", command, width=_KEY, note=what)

@@ -121,12 +121,14 @@ def test_the_report_has_the_factor_every_step_and_the_diff(
 
 
 def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
+    session.profile.command = ["pipeprof", "fix", "spec.yaml", "--write"]
     found = pipeprof("fix", "spec.yaml", "--write", "--memory-limit", "2GiB", "--allow", "order", "--budget", "30")
     assert (found.code, (tmp_path / "spec.yaml").read_text()) == (0, FASTER)
     assert (tmp_path / "spec.yaml").stat().st_mode & 0o777 == 0o640
     assert session.asked[-1].memory_limit == 2 * 2**30
     assert (session.options["allow"], session.options["budget"]) == (["order"], 30.0)
     assert session.options["reread"](FASTER).text == FASTER
+    assert "Next" not in found.out
 
 
 def test_changes_of_what_other_files_say_are_given_in_one_file(
@@ -143,7 +145,7 @@ def test_changes_of_what_other_files_say_are_given_in_one_file(
     command = next(line for line in found.out.splitlines() if line.startswith("Next")).split()[1:]
     command = command[: command.index("--out") + 2]
     assert pipeprof(*command[1:]).code == 0
-    assert (tmp_path / "fast.yaml").read_text() == FASTER
+    assert (tmp_path / "spec.fast.yaml").read_text() == FASTER
 
 
 def test_a_file_that_was_edited_meanwhile_stays(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
