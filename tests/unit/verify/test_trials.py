@@ -48,6 +48,7 @@ class Workers:
         self._draw = random.Random(1)
         self._noise = noise
         self.refuses: str | None = None
+        self.raises: tuple[str, ...] = ()
 
     def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
         assert seconds > 0
@@ -56,6 +57,8 @@ class Workers:
         for name in jobs:
             if name == self.refuses:
                 raise MemberFailedError(name, "the pipeline writes files (cache)", refused=True)
+            if name in self.raises:
+                raise MemberFailedError(name, "raised: a.csv; No such file or directory")
             self.alive.add(name)
             if len(self.alive) > self._room:
                 raise MemberFailedError(name, "reached the memory limit", crowded=len(self.alive) > 1)
@@ -241,6 +244,25 @@ def test_data_that_change_between_two_edits_are_not_blamed_on_the_second(recorde
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
     assert trials.measure(jobs, "same", for_memory=False).status == "kept"
     assert workers.started == ["A1", "A2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("raises", "status", "reason"),
+    [
+        (("A1", "A2", "B1", "B2"), "unverified", "not tried: the pipeline as it is raised: a.csv;"),
+        (("B1", "B2"), "rejected", "the edited pipeline raised: a.csv;"),
+    ],
+)
+def test_a_file_that_goes_between_two_edits_is_not_blamed_on_the_second(
+    recorded: Recorded, raises: tuple[str, ...], status: str, reason: str
+) -> None:
+    workers = Workers(speedup=2.0)
+    _, trials = tried(recorded, workers, "alternating")
+    workers.raises = raises
+    jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
+    trial = trials.measure(jobs, "same", for_memory=False)
+    assert (trial.status, trial.reason.partition(" No")[0]) == (status, reason)
+    assert not workers.alive
 
 
 def test_a_pipeline_that_takes_minutes_to_build_is_not_taken_to_hang(recorded: Recorded) -> None:
