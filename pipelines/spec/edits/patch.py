@@ -13,6 +13,7 @@ from pipeprof.pipelines.spec.edits.new_text import block_lines, like
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same
 from pipeprof.pipelines.spec.edits.splices import Splices
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
+from pipeprof.pipelines.spec.edits.wrap import wrap
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow
 
 _AFTER = {STAGES: (SOURCE,), OPTIONS: (STAGES, SOURCE)}
@@ -47,6 +48,8 @@ class Patcher:
             self._stages(path, node, before)
         elif node.kind == "mapping" and isinstance(before, dict) and isinstance(after, dict):
             self._mapping(path, node, before, after)
+        elif node.kind == "sequence" and (wrapped := wrap(self._layout, node, before, after)) is not None:
+            self.splices.replace(wrapped.start, wrapped.end, wrapped.text)
         elif node.kind == "sequence" and isinstance(after, list) and len(before) == len(after) == len(node.children):
             for index, child in enumerate(node.children):
                 self.patch((*path, index), child, before[index], after[index])

@@ -244,6 +244,53 @@ def test_a_vectorised_map_goes_after_its_batch() -> None:
     ]
 
 
+COMMENTED = """\
+source: {range: {stop: 9}}
+stages:
+  # of the paper
+  - map:
+      name: scale
+      ops:
+        # floats first
+        - tf.cast: {dtype: float32}  # from integers
+
+        - tf.multiply:
+            y: 2.0  # twice
+          # the end
+  - batch: {batch_size: 3}
+"""
+
+
+def test_a_vectorised_map_keeps_the_comments_in_its_function() -> None:
+    found = apply_to_text(COMMENTED, [VectoriseMap("stages.0", "stages.1")])
+    assert found.splitlines()[2:] == [
+        "  - batch: {batch_size: 3}",
+        "  # of the paper",
+        "  - map:",
+        "      name: scale",
+        "      ops:",
+        "        - tf.vectorized_map:",
+        "            fn:",
+        "              # floats first",
+        "              - tf.cast: {dtype: float32}  # from integers",
+        "",
+        "              - tf.multiply:",
+        "                  y: 2.0  # twice",
+        "                # the end",
+    ]
+
+
+def test_a_vectorised_map_keeps_the_comments_in_brackets() -> None:
+    text = (
+        "source: {range: {stop: 9}}\nstages:\n  - map: {ops: [tf.square,  # first\n      tf.negative]}\n"
+        "  - batch: {batch_size: 3}\n"
+    )
+    assert apply_to_text(text, [VectoriseMap("stages.0", "stages.1")]).splitlines()[3:] == [
+        "  - map: {ops: [{tf.vectorized_map: {fn: [tf.square,  # first",
+        "      tf.negative]}}]}",
+    ]
+
+
 def test_a_map_before_a_batch_that_pads_is_not_vectorised() -> None:
     stages = [{"map": {"ops": ["tf.square"]}}, {"padded_batch": {"batch_size": 3}}]
     with pytest.raises(
