@@ -184,12 +184,8 @@ class Trials:
             if other is not None and judgement is not None and judgement.status == "kept":
                 found = self._in_other_mode(other)
         except MemberFailedError as error:
-            mode = plans.tighter(self.mode) if error.crowded else None
-            if mode is not None and self._fewer is not None:
-                self._pace = self._fewer(mode)
-            elif not (earlier and error.by_pipeline and error.name in EDITED):
+            if not self._is_worth_another_start(error, earlier=earlier):
                 return self._failed(error)
-            # A file may have gone since the pipeline as it is was started: that one may fail as well by now.
             self._team.end()
             self._baseline = {}
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
@@ -211,6 +207,19 @@ class Trials:
             self._baseline = {}
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
         return Trial(judgement.status, judgement.reason, evidence, judgement, found)
+
+    def _is_worth_another_start(self, error: MemberFailedError, *, earlier: bool) -> bool:
+        """Whether all workers are started again after one has failed: fewer at a time, where they are too many.
+
+        Args:
+            error: Of the one that failed.
+            earlier: Whether the pipeline as it is was started before: a file may have gone since, and it fails as well.
+        """
+        mode = plans.tighter(self.mode) if error.crowded else None
+        if mode is not None and self._fewer is not None:
+            self._pace = self._fewer(mode)
+            return True
+        return earlier and error.by_pipeline and error.name in EDITED
 
     def _in_other_mode(self, dispatch: Dispatch) -> Evidence | None:
         """Measure the processes that are there in another mode of dispatch; None where not all of them are."""
