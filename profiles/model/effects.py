@@ -230,11 +230,26 @@ def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | N
         return None
     if traits(moved.op).batches:
         return _batch_first(flow, edit.before, edit.stage, costs)
+    if traits(moved.op).maps and isinstance(edit, MoveStage):
+        return _into_cache(flow, moved, edit.before)
     if traits(moved.op).repeats:
         return _repeat_later(flow, moved, edit.before)
     if not traits(moved.op).drops:
         return None
     return _drop_first(flow, moved, edit.before)
+
+
+def _into_cache(flow: Flow, moved: Part, before: str) -> Changed | None:
+    """A map before a cache that was before it: it does nothing from the second pass on, and the cache holds more."""
+    cache = _stage(flow, before)
+    if cache is None or not traits(cache.op).stores or cache.passes is None or cache.passes < 0:
+        return None
+    sizes = moved.element_bytes, cache.element_bytes
+    more = sizes[0] - sizes[1] if sizes[0] is not None and sizes[1] is not None else None
+    each = COMPONENT_BYTES * (moved.components - cache.components)
+    freed = replace(moved.free(), calls=ONE_CALL)
+    kept = replace(cache, element_bytes=moved.element_bytes, components=moved.components)
+    return Changed(flow.changed(freed, kept), cache.passes * (more + each) if more is not None else None)
 
 
 def _repeat_later(flow: Flow, moved: Part, before: str) -> Changed | None:

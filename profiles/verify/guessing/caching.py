@@ -74,15 +74,20 @@ def longest_epoch(budget: float) -> float:
 
 
 def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
-    """Return the epoch in which a cache fills, where edits insert one.
+    """Return the epoch in which a cache fills, where edits insert one, or move work before it.
 
     Args:
         profile: Of a complete run.
         edits: Of a finding, or several steps of a search.
     """
-    inserts = any(isinstance(edit, InsertStage) and traits(edit.op).stores for edit in edits)
+    caches = {stage.id for stage in profile.stages or () if traits(stage.op).stores}
+    fills = any(
+        (isinstance(edit, InsertStage) and traits(edit.op).stores)
+        or (isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches)
+        for edit in edits
+    )
     steps = profile.steps
-    if steps is None or not inserts:
+    if steps is None or not fills:
         return Filling()
     passes = max((_epochs(stage, steps) for stage in main_line(profile)), default=0.0)
     if not passes:
@@ -141,6 +146,36 @@ def cache_point(
         return CachePoint(stage, edits, None, "order", repeat)
     again = InsertStage("shuffle", {"buffer_size": count}, stage.id)
     return CachePoint(stage, (*edits, again), count, "order", repeat)
+
+
+def maps_to_cache(
+    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float = LONGEST_EPOCH
+) -> tuple[Stage, tuple[Stage, ...]] | None:
+    """Return a cache, and the maps after it whose results it can keep as well, up to a place; None without.
+
+    The maps give the same for the same element, and nothing between the cache and them but shuffles, repeats and
+    prefetches: moved before it, they make the same elements, in the same order, in the first epoch alone.
+
+    Args:
+        profile: Of a complete run.
+        line: Its main line.
+        place: Of the last map on it.
+        limit: Memory limit in bytes; None for none.
+        longest: Seconds of an epoch that a trial can wait for.
+    """
+    steps, caches = profile.steps, [number for number, stage in enumerate(line[:place]) if traits(stage.op).stores]
+    if steps is None or len(caches) != 1:
+        return None
+    cache, between = line[caches[0]], line[caches[0] + 1 : place + 1]
+    maps = tuple(stage for stage in between if traits(stage.op).maps)
+    rows = [traits(stage.op) for stage in between if stage not in maps]
+    if not all(row.shuffles or row.repeats or row.prefetches for row in rows):
+        return None
+    if not maps or any(stage.random is not False or runs_python(stage) for stage in maps):
+        return None
+    count = _count(cache, steps) or 0
+    seconds = _epoch_seconds(steps, (line[place].elements or 0.0) / count if count else 0.0)
+    return (cache, maps) if _is_small(count * (_element_bytes(line, place) or 0.0), seconds, limit, longest) else None
 
 
 def _repeat_to_move(line: Sequence[Stage], place: int) -> Stage | None:
@@ -203,14 +238,20 @@ def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:
 
 def _fits(line: Sequence[Stage], place: int, steps: Steps, limit: int | None, longest: float) -> bool:
     """Whether an epoch of what a stage gives is short, and small enough."""
-    size = _element_bytes(line, place)
     count, epochs = _pass(line, place, steps)
-    if not count or not size or not epochs:
-        return False
-    if steps.count * (steps.interval_ms.mean or 0.0) / 1e3 / epochs > longest:
-        return False
+    size = (count or 0) * (_element_bytes(line, place) or 0.0)
+    return _is_small(size, _epoch_seconds(steps, epochs), limit, longest)
+
+
+def _is_small(size: float, seconds: float, limit: int | None, longest: float) -> bool:
+    """Whether elements of so many bytes, 0 if unknown, may be kept after an epoch of so many seconds."""
     # Two processes of a trial hold it, in addition to their pipelines.
-    return limit is None or 2 * count * size <= CACHE_SHARE * limit
+    return size > 0 and seconds <= longest and (limit is None or 2 * size <= CACHE_SHARE * limit)
+
+
+def _epoch_seconds(steps: Steps, epochs: float) -> float:
+    """Seconds of an epoch, of so many in the measured window."""
+    return steps.count * (steps.interval_ms.mean or 0.0) / 1e3 / epochs if epochs else math.inf
 
 
 def _element_bytes(line: Sequence[Stage], place: int) -> float | None:

@@ -30,7 +30,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point, maps_to_cache
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_CALLS,
@@ -395,7 +395,20 @@ def _moves_over(stage: Stage) -> bool:
 def _cached(
     profile: Profile, line: Sequence[Stage], place: int, *, limit: int | None, longest: float
 ) -> Iterator[_Guess]:
-    """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it."""
+    """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it.
+
+    Where there is a cache already, maps after it go before it.
+    """
+    kept = maps_to_cache(profile, line, place, limit, longest)
+    if kept is not None:
+        cache, maps = kept
+        names = listed([stage_name(stage) for stage in maps])
+        yield _Guess(
+            f"Do {names} before the cache",
+            f"move {names} before {stage_name(cache)}: gains from the second epoch on",
+            tuple(MoveStage(stage.id, stage.op, cache.id) for stage in maps),
+            f"{''.join('.map(…)' for _ in maps)}.cache()",
+        )
     point = cache_point(profile, line, place, limit, longest)
     if point is None:
         return

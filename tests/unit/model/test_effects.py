@@ -215,6 +215,19 @@ def test_a_cache_of_a_pass_with_an_end_frees_what_comes_before_it() -> None:
     assert bytes_of(flow, edit) == 50 * (100 + 186)
 
 
+def test_a_map_before_a_cache_that_was_after_it_does_nothing_any_more() -> None:
+    flow = line(
+        part("source", "range", per_batch=10.0, element_bytes=8.0, passes=100),
+        part("stages.0", "cache", per_batch=10.0, element_bytes=8.0, passes=100),
+        part("stages.1", "shuffle", per_batch=10.0, element_bytes=8.0, passes=100),
+        part("stages.2", "map", 6.0, per_batch=10.0, calls_per_batch=10.0, element_bytes=1008.0, passes=100),
+    )
+    edit = MoveStage("stages.2", "map", "stages.0")
+    assert after(flow, edit).by_id["stages.2"].held_ms == 0.0
+    assert bytes_of(flow, edit) == 100 * 1000.0
+    assert apply(flow, MoveStage("stages.2", "map", "stages.1"), FREE) is None
+
+
 def test_a_repeat_after_a_cache_gives_the_pass_before_it_an_end() -> None:
     flow = line(
         part("source", "range", 1.0, passes=50),

@@ -10,7 +10,14 @@ import pytest
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import OpCost, Stage
-from pipeprof.profiles.verify.guessing.caching import CachePoint, Filling, cache_point, filling, longest_epoch
+from pipeprof.profiles.verify.guessing.caching import (
+    CachePoint,
+    Filling,
+    cache_point,
+    filling,
+    longest_epoch,
+    maps_to_cache,
+)
 
 Recorded = Callable[[str], Profile]
 
@@ -229,3 +236,37 @@ def test_the_size_of_an_element_may_be_seen_at_a_later_stage(recorded: Recorded,
     unseen = {"stages.0": {"bytes_per_element": None}}
     found = point(recorded, "range", "map", between, at="stages.0", changes=unseen)
     assert (inserted(found) == [("cache", "stages.0")]) is kept
+
+
+@pytest.mark.parametrize(
+    ("ops", "maps"),
+    [
+        (("range", "map", "cache", "shuffle", "repeat", "map"), ["stages.4"]),
+        (("range", "cache", "map", "prefetch", "map"), ["stages.1", "stages.3"]),
+        (("range", "cache", "filter", "map"), None),
+        (("range", "cache", "batch", "map"), None),
+        (("range", "cache", "cache", "map"), None),
+        (("range", "map", "map"), None),
+    ],
+)
+def test_a_cache_keeps_what_plain_maps_after_it_make(
+    recorded: Recorded, ops: tuple[str, ...], maps: list[str] | None
+) -> None:
+    found = run_of(recorded, *ops, epochs=20)
+    line = found.stages or []
+    kept = maps_to_cache(found, line, len(line) - 1, None)
+    assert (kept and [stage.id for stage in kept[1]]) == maps
+    if kept is None:
+        return
+    assert kept[0].op == "cache"
+    edits = [MoveStage(stage.id, stage.op, kept[0].id) for stage in kept[1]]
+    assert filling(found, edits).steps == 56
+    assert maps_to_cache(found, line, len(line) - 1, 7_000_000) is None
+    line[-1].random = True
+    assert maps_to_cache(found, line, len(line) - 1, None) is None
+
+
+def test_a_cache_of_a_long_epoch_stays_as_it_is(recorded: Recorded) -> None:
+    found = run_of(recorded, "range", "cache", "map", epochs=20)
+    line = found.stages or []
+    assert maps_to_cache(found, line, 2, None, 0.4) is None
