@@ -598,6 +598,19 @@ def test_a_filter_moves_before_maps_with_the_part_that_it_reads(tf: Any, edited:
     assert bytes_of(found) == bytes_of(over_two)
 
 
+def test_a_filter_moves_before_random_maps_whose_draws_it_does_not_read(tf: Any, edited: Callable[..., Any]) -> None:
+    pairs = tf.data.Dataset.range(20).map(lambda x: (tf.strings.as_string(x), x))
+
+    def draw(text: Any, label: Any) -> Any:
+        made = tf.numpy_function(lambda one: np.float32(len(one)), [text], tf.float32)
+        return made + tf.random.uniform([]), label
+
+    dataset = pairs.map(draw).filter(lambda _, label: label % 3 == 0)
+    found = edited(dataset, MoveFilter("stages.2", "stages.1"))
+    assert written_ops(found) == ["map", "filter", "map"]
+    assert [int(label) for _, label in found] == [int(label) for _, label in dataset] == [0, 3, 6, 9, 12, 15, 18]
+
+
 def test_a_filter_does_not_move_before_what_depends_on_the_elements_before(tf: Any, edited: Callable[..., Any]) -> None:
     numbers = tf.data.Dataset.range(20)
     cases = [

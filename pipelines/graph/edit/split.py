@@ -58,16 +58,17 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
         element: The elements that it is called on now.
 
     Raises:
-        CannotEditError: A map gives something else if elements are dropped before it, or if it is called twice.
+        CannotEditError: What it reads is something else if elements are dropped before the map that makes it, or if
+            that map is called twice. What other results of a map are then, the class of the change has to allow.
     """
     import tensorflow as tf
 
-    for crossed in over:
-        _check(graph, crossed)
     node = graph.nodes[stage.head]
     parts = [_part(graph, node, None)]
     for crossed in reversed(over):
-        parts.insert(0, _part(graph, graph.nodes[crossed.head], parts[0].reads))
+        part = _part(graph, graph.nodes[crossed.head], parts[0].reads)
+        _check(graph, crossed, part.function)
+        parts.insert(0, part)
     calls = [imported(graph, part.function) for part in parts]
     specs = component_specs(element)
     for part in parts:
@@ -132,8 +133,7 @@ def _prune(function: Any, wanted: frozenset[int]) -> None:
             function.ret[name] = unused
 
 
-def _check(graph: EditableGraph, stage: WrittenStage) -> None:
-    function = inlined(graph, function_of(graph, graph.nodes[stage.head]), assertions=True)
+def _check(graph: EditableGraph, stage: WrittenStage, function: Any) -> None:
     for op, kind in ops_with_effects(graph, function):
         if kind == "python":
             msg = f"its function runs Python ({op}), which may depend on the elements before"

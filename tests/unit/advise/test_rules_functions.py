@@ -22,7 +22,7 @@ from unit.advise.function_views import (
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
-from pipeprof.pipelines.edits.edits import MoveFilter, to_document
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
@@ -275,6 +275,19 @@ def test_a_filter_is_told_what_it_is_called_with_before_the_map() -> None:
     words = "Its function is called with 2 tensors now, and with 1 there, as from_tensor_slices outputs them."
     assert told(single, pair).endswith(words)
     assert told(pair, pair).endswith("in the same order.")
+
+
+def test_a_filter_of_other_elements_before_the_maps_takes_what_it_reads_of_them_in_a_graph() -> None:
+    view = late_filter()
+    pair, other = (tensor("string"), tensor("int64")), (tensor("float32"), tensor("int64"))
+
+    def moved(before: tuple[ComponentView, ...], **spec: Any) -> Any:
+        elements = {"source": before, "stages.0": other}
+        stages = tuple(replace(one, element=elements.get(one.id), **spec) for one in view.stages)
+        return only("filter-after-expensive-map", replace(view, stages=stages)).edits[0]
+
+    assert moved(pair) == MoveFilter("stages.1", before="stages.0")
+    assert moved(other) == moved(pair, written={}) == MoveStage("stages.1", "filter", before="stages.0")
 
 
 def test_a_filter_that_reads_what_a_map_makes_is_worth_a_try_on_a_graph() -> None:

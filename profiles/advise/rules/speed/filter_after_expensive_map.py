@@ -58,7 +58,7 @@ class FilterAfterExpensiveMap(Rule):
         from pipeprof.profiles.advise.predict import expected
 
         lowest = found.maps[-1]
-        edits = (MoveStage(found.filter.id, "filter", before=lowest.id),)
+        edits = (_move(view, found),)
         predicted = expected(view, edits)
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
@@ -177,6 +177,17 @@ class _FilterAfterMaps:
             "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",
         }.get(self.semantics, " The same elements come out in the same order.")
+
+
+def _move(view: PipelineView, found: _FilterAfterMaps) -> MoveStage | MoveFilter:
+    """The edit: in a graph, a predicate is traced for its elements, so it takes only what it reads of others."""
+    first = found.maps[-1]
+    before, after = view.input_of(first), view.input_of(found.filter)
+    is_spec = any(stage.written is not None for stage in view.stages)
+    same = before is not None and after is not None and before.element == after.element
+    if is_spec or same:
+        return MoveStage(found.filter.id, "filter", before=first.id)
+    return MoveFilter(found.filter.id, before=first.id)
 
 
 def _is_plain(function: FunctionView) -> bool:
