@@ -13,6 +13,7 @@ from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
+from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
@@ -69,7 +70,7 @@ def advise(
     known = all_rules() if rules is None else rules
     messages = unknown_rules(ignore, known)
     found = _findings(known, view, messages)
-    found, gated = _gate(_merged(found, view), view)
+    found, gated = _gate(join_same_line(_merged(found, view), view), view)
     found, ignored = without_ignored(found, ignore, view)
     return ordered(found, view), [*messages, *gated, *ignored]
 
@@ -104,7 +105,7 @@ def worth_a_try(
         if rule.family != "correctness" and has_bar_to_try(rule)
     }
     with bar_to_try():
-        found, _ = _gate(_merged(_findings(tried_rules, view, []), view), view)
+        found, _ = _gate(join_same_line(_merged(_findings(tried_rules, view, []), view), view), view)
     found, _ = without_ignored(found, ignore, view)
 
     def is_new(finding: Finding) -> bool:

@@ -1,0 +1,65 @@
+"""One finding for a change of one line of a program, however many stages the line makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, from_document
+from pipeprof.profiles.advise.predict import expected
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.view.view import PipelineView
+
+_CLASSES = ("same", "order", "randomness", "values")
+_Key = tuple[str, str, int | None, int | None, str]
+
+
+def join_same_line(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
+    """Join findings on speed that propose the same change of stages which one line of the program makes.
+
+    A function that builds a part of the pipeline is called for each of several inputs: its line is changed for all of
+    them, and in one of them the change may gain little. In a spec, each stage has lines of its own.
+
+    Args:
+        findings: In their order; of joined ones the first stands for all.
+        view: The pipeline.
+    """
+    in_spec = any(stage.written is not None for stage in view.stages)
+    groups: dict[_Key | int, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        groups.setdefault((not in_spec and _key(finding)) or number, []).append(finding)
+    return [group[0] if len(group) == 1 else _joined(group, view) for group in groups.values()]
+
+
+def _key(finding: Finding) -> _Key | None:
+    place = finding.location
+    if finding.family != "speed" or place is None or finding.edit is None or finding.change is None:
+        return None
+    return finding.rule, place.file, place.line, place.column, finding.change
+
+
+def _joined(findings: list[Finding], view: PipelineView) -> Finding:
+    documents: list[Edit] = []
+    for finding in findings:
+        own = finding.edit if isinstance(finding.edit, list) else [finding.edit]
+        documents += [document for document in own if document is not None and document not in documents]
+    edits: list[PipelineEdit] = [
+        edit for document in documents if (edit := from_document(document.model_dump())) is not None
+    ]
+    predicted = expected(view, edits) if len(edits) == len(documents) else None
+    first, count = findings[0], len(findings)
+    classes = [finding.semantics or "same" for finding in findings]
+    return first.model_copy(
+        update={
+            "edit": documents,
+            "semantics": max(classes, key=_CLASSES.index),
+            "change": f"{first.change}; this line makes {count} such stages, all of them change",
+            "predicted": Predicted(
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=predicted.peak_rss_delta_bytes,
+                wait_ms=predicted.wait_ms,
+                formula=predicted.formula,
+            )
+            if predicted is not None
+            else first.predicted,
+        }
+    )
