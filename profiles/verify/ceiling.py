@@ -95,7 +95,7 @@ def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tup
     """The stages from the first to the last of those that use the cores about as much; none where one is alone."""
     costly = {member.id for group in top_cpu_groups(profile.stages) for member in group.members}
     places = [place for place, stage in enumerate(line) if stage.id in costly]
-    if named not in costly or len(places) < 2 or len(places) < len(costly):
+    if (named is not None and named not in costly) or len(places) < 2 or len(places) < len(costly):
         return ()
     if any((line[place].share or 0.0) >= _WHOLE_SHARE for place in places):
         return ()

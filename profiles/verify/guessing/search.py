@@ -28,9 +28,11 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point, maps_to_cache
+from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_CALLS,
@@ -98,7 +100,12 @@ def guesses(
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
     caches = partial(_cached, profile, limit=limit, longest=longest_epoch)
-    for guess in (*_together(profile), *_less_at_a_time(profile), *_at_the_bottleneck(profile, data, caches)):
+    for guess in (
+        *_together(profile),
+        *_less_at_a_time(profile),
+        *_fused(profile),
+        *_at_the_bottleneck(profile, data, caches),
+    ):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
         if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
@@ -183,6 +190,20 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
             "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
             stages[0],
             expected,
+        )
+
+
+def _fused(profile: Profile) -> Iterator[_Guess]:
+    """Maps in a row as one."""
+    maps = maps_to_fuse(profile, costs_of(profile))
+    if maps:
+        names = listed(list(dict.fromkeys(map(stage_name, maps))))
+        yield _Guess(
+            f"Let TensorFlow fuse {len(maps)} maps in a row",
+            f"options.{FUSION_OPTION} → true, num_parallel_calls: {AUTOTUNE} in {names}",
+            fused(maps),
+            f"each .map(…, num_parallel_calls=tf.data.AUTOTUNE); options.{FUSION_OPTION} = True",
+            at=maps[0].id,
         )
 
 

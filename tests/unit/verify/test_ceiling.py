@@ -313,6 +313,9 @@ def test_stages_that_use_the_cores_about_as_much_are_replaced_together(profile: 
     profile.verdict.stage = "stages.0"
     stages = ("stages.0", "stages.1", "stages.2", "stages.3")
     assert further_bounds(profile, []) == [stages]
+    profile.verdict.stage = None
+    assert further_bounds(profile, []) == [stages]
+    profile.verdict.stage = "stages.0"
     found = bottleneck_finding(profile, stages, [])
     assert found.title == "Make 4 stages in a row cheaper"
     assert found.change is not None

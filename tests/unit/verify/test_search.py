@@ -74,6 +74,40 @@ def kinds(found: Profile, data: dict[str, Any] | None = None, limit: int | None 
     return [edit.kind or "" for finding in guesses(found, data, limit) for edit in finding.edit or []]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("ops", "interval", "fused"),
+    [
+        (("range", "map", "map", "prefetch", "map", "batch"), 20.0, ["stages.0", "stages.1"]),
+        (("range", "map", "map", "map", "batch"), 20.0, ["stages.0", "stages.1", "stages.2"]),
+        (("range", "map", "filter", "map", "batch"), 20.0, []),
+        (("range", "map", "map", "batch"), 2000.0, []),
+    ],
+)
+def test_maps_in_a_row_are_fused_where_their_calls_take_time(
+    recorded: Recorded, ops: tuple[str, ...], interval: float, fused: list[str]
+) -> None:
+    found = profile_of(recorded, *ops, stage="stages.0")
+    assert found.steps is not None
+    found.steps.count, found.steps.interval_ms.mean = 100, interval
+    for stage in found.stages or []:
+        stage.elements, stage.random = 12_800, False if stage.op == "map" else None
+    guess = next((one for one in guesses(found) if "fuse" in one.title), None)
+    if not fused:
+        assert guess is None
+        return
+    assert guess is not None
+    assert isinstance(guess.edit, list)
+    edits = [from_document(edit.model_dump()) for edit in guess.edit]
+    assert edits == [
+        *(SetArgument(address, "map", "num_parallel_calls", "AUTOTUNE") for address in fused),
+        SetOption("experimental_optimization.map_fusion", value=True),
+    ]
+    found.stages[1].random = True  # type: ignore[index]
+    assert len(fused) > 2 or not any("fuse" in one.title for one in guesses(found))
+    found.options = {"experimental_optimization.map_fusion": True}
+    assert not any("fuse" in one.title for one in guesses(found))
+
+
 def test_a_map_before_a_batch_is_vectorised_made_parallel_and_prefetched(recorded: Recorded) -> None:
     found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
     assert kinds(found) == ["VectoriseMap", "SetArgument", "InsertStage"]
