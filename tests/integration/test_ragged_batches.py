@@ -121,6 +121,43 @@ def test_rows_of_one_length_are_a_batch() -> None:
     assert_same(edited(kinds, ON_BATCH), kinds)
 
 
+def pairs(line: Any) -> Any:
+    return tf.strings.split(tf.strings.split(line)[1:], ":").to_tensor()
+
+
+def test_the_words_of_several_texts_are_a_tensor() -> None:
+    lines = ["1 3:0.5 7:2", "0 1:1 2:0.25", "1 9:9 8:8", "0 4:4 5:5", "1 6:0 1:2"]
+
+    def libsvm(line: Any) -> Any:
+        both = tf.reshape(pairs(line), [2, 2])
+        label = tf.strings.to_number(tf.strings.split(line)[0])
+        return {"ids": tf.strings.to_number(both[:, 0], tf.int32), "values": tf.strings.to_number(both[:, 1])}, label
+
+    cases: dict[str, Callable[[Any], Any]] = {
+        "pairs": libsvm,
+        "of one width": lambda line: tf.strings.split(tf.strings.split(line)[1:], ":").to_tensor(shape=[None, 3]),
+        "of fixed columns": lambda line: tf.strings.split(tf.reshape(tf.strings.split(line), [3]), ":").to_tensor("-"),
+    }
+    for name, function in cases.items():
+        dataset = of_lines(function, lines).batch(2)
+        found = edited(dataset, ON_BATCH)
+        assert elements(found) == elements(dataset), name
+        assert found.element_spec == dataset.element_spec, name
+    dataset = of_lines(pairs, ["1", "0 1:1", "1 1:2 3:4 5:6", "0"]).padded_batch(3, padded_shapes=[None, 2])
+    with pytest.raises(CannotEditError, match="pads rows of different lengths in several dimensions"):
+        edited(dataset, ON_BATCH)
+    wide = of_lines(lambda line: tf.ensure_shape(pairs(line), [None, 2]), ["0 1:1", "1 1:2 3:4 5:6", "0 7:8"])
+    assert_same(edited(wide.padded_batch(2), ON_BATCH), wide.padded_batch(2))
+
+
+def test_texts_of_different_numbers_of_words_are_no_batch() -> None:
+    for lines in (["0 1:1 2:2", "0 1:1:1 2:2:2"], ["0 1:1:1 2:2", "0 1:1 2:2"]):
+        dataset = of_lines(pairs, lines).batch(2)
+        for one in (dataset, edited(dataset, ON_BATCH)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                list(one)
+
+
 def test_what_fails_for_an_element_fails_for_its_batch() -> None:
     cases = {
         "differ in length": of_lines(values, ["1,2", "3"]).batch(2),

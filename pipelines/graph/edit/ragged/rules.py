@@ -38,6 +38,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     stacked,
 )
 from pipeprof.pipelines.graph.edit.ragged.slices import element_of, strided_slice
+from pipeprof.pipelines.graph.edit.ragged.texts import split, to_tensor
 from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, HANDING_ON
 
 _TEXT_OPS: Final = """
@@ -148,21 +149,6 @@ def _by_pfor(call: RowCall) -> list[Rows]:
         msg = f"TensorFlow cannot apply its op {call.node.op} to many elements"
         raise NoRowsError(msg) from error
     return [StackedRows(one) for one in made]
-
-
-def _split(call: RowCall) -> list[Rows]:
-    """Texts split at separators: places, words and shape of each element's own."""
-    import tensorflow as tf
-
-    separator = call.inputs[1]
-    if not isinstance(separator, SharedRows):
-        msg = "the separator differs between elements"
-        raise NoRowsError(msg)
-    places, words, _ = call.run([one_text(call), separator.tensor])
-    lengths = tf.math.unsorted_segment_sum(tf.ones_like(places[:, 0]), places[:, 0], call.size)
-    own = tf.stack([tf.zeros_like(places[:, 0]), places[:, 1]], 1)
-    shape = ColumnRows((SharedRows(tf.constant(1, tf.int64)), StackedRows(lengths)))
-    return [RaggedRows(own, lengths, zero_column=True), RaggedRows(words, lengths), shape]
 
 
 def _decode_unicode(call: RowCall) -> list[Rows]:
@@ -475,6 +461,7 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "PadV2": _resized(padded),
     PARSES: parse_example,
     PARSES_SEQUENCES: parse_sequence_example,
+    "RaggedTensorToTensor": to_tensor,
     "Range": _range,
     "Rank": _rank,
     "Reshape": _reshape,
@@ -483,8 +470,8 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "Slice": _resized(cut),
     "SparseToDense": sparse_to_dense,
     "StridedSlice": strided_slice,
-    "StringSplit": _split,
-    "StringSplitV2": _split,
+    "StringSplit": split,
+    "StringSplitV2": split,
     "Unpack": _unpack,
     "UnicodeDecode": _decode_unicode,
     "UnicodeDecodeWithOffsets": _decode_unicode,
