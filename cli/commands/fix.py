@@ -223,7 +223,11 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     if _differs(parsed.path, profile.target.sha256):
         streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
         return
-    before = parsed.path.read_bytes().decode("utf-8", errors="replace")
+    try:
+        before = parsed.path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
+        return
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
     steps = [[edit for one in step if (edit := from_document(one.model_dump())) is not None] for step in found.edits]
     edited = edited_source(parsed, before, stages, steps)

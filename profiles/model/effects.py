@@ -23,7 +23,7 @@ from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.model.calls import fewer, on_batches
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
-from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION
+from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
 AUTOTUNE = "AUTOTUNE"
 CALLS, BUFFER = "num_parallel_calls", "buffer_size"
@@ -335,6 +335,8 @@ def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
         return Changed(replace(flow.changed(*tuned), pool=pool))
     if edit.path in _SAME_OPTIONS:
         return Changed(flow)
+    if edit.path in SWITCHES and edit.value is True:
+        return Changed(replace(flow, fuses=True, injects=True))
     if edit.path == FUSE:
         return Changed(replace(flow, fuses=edit.value is not False))
     if edit.path == INJECT:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
 
 POOL_OPTION = "threading.private_threadpool_size"
-_SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
+SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
 INJECT = "experimental_optimization.inject_prefetch"
 FUSE = "experimental_optimization.map_and_batch_fusion"
 _INPUT = r"(?:(?:inputs|datasets)\.\d+|dataset|choice_dataset|weights)"
@@ -63,7 +63,7 @@ def flow_of(profile: Profile) -> Flow | None:
         return None
     options = profile.options or {}
     pool = options.get(POOL_OPTION)
-    default = all(options.get(path) is not False for path in _SWITCHES)
+    default = all(options.get(path) is not False for path in SWITCHES)
     busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
     flow = Flow(
         parts=_with_runtime(_with_locks(profile, parts), _runtime_cpu_ms(profile, steps.interval_ms.mean)),

@@ -32,6 +32,7 @@ from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point, maps_to_cache
+from pipeprof.profiles.verify.guessing.default_options import as_by_default
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
@@ -103,6 +104,7 @@ def guesses(
     for guess in (
         *_together(profile),
         *_less_at_a_time(profile),
+        *_by_default(profile),
         *_fused(profile),
         *_at_the_bottleneck(profile, data, caches),
     ):
@@ -190,6 +192,21 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
             "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
             stages[0],
             expected,
+        )
+
+
+def _by_default(profile: Profile) -> Iterator[_Guess]:
+    """Options as TensorFlow has them, where the program has turned some off or made the pool smaller than the cores."""
+    options = profile.options or {}
+    edits = as_by_default(options, profile.host.cores or 1.0)
+    if edits:
+        values = [(edit.path, str(edit.value).lower()) for edit in edits]
+        yield _Guess(
+            "Use TensorFlow's default options",
+            ", ".join(f"options.{path}: {str(options[path]).lower()} → {value}" for path, value in values),
+            edits,
+            "; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
+            at="source",
         )
 
 

@@ -311,6 +311,19 @@ def test_the_spec_is_changed_also_where_the_report_cannot_be_written(
     assert (tmp_path / "spec.yaml").read_text() == FASTER
 
 
+def test_a_python_file_in_another_coding_gets_a_plan_and_no_diff(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result()
+    text = "# coding: latin-1\nNAME = 'é'\ndef make():\n    return data()\n"
+    (tmp_path / "train.py").write_bytes(text.encode("latin-1"))
+    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
+    assert found.code == 0
+    assert (tmp_path / "fast.plan.json").exists()
+    assert not (tmp_path / "fast.patch").exists()
+    assert "no diff: train.py is not written in UTF-8" in found.err
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_python_file_that_was_edited_meanwhile_gets_a_plan_and_no_diff(
     gone: bool, pipeprof: Pipeprof, session: Session, tmp_path: Path

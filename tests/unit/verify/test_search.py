@@ -74,6 +74,26 @@ def kinds(found: Profile, data: dict[str, Any] | None = None, limit: int | None 
     return [edit.kind or "" for finding in guesses(found, data, limit) for edit in finding.edit or []]  # type: ignore[union-attr]
 
 
+def test_options_that_hold_tensorflow_back_are_tried_as_they_are_by_default(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0")
+    pool, switch = "threading.private_threadpool_size", "experimental_optimization.apply_default_optimizations"
+    found.host.cores = 8.0
+    for options, values in (
+        ({pool: 2}, {pool: 8}),
+        ({pool: 1, switch: False, "deterministic": False}, {switch: True, pool: 8}),
+        ({pool: 8, switch: True}, {}),
+        ({pool: 0}, {}),
+        (None, {}),
+    ):
+        found.options = options  # type: ignore[assignment]
+        guess = next((one for one in guesses(found) if "default options" in one.title), None)
+        assert (guess is not None) is bool(values)
+        if guess is not None and isinstance(guess.edit, list):
+            edits = [from_document(edit.model_dump()) for edit in guess.edit]
+            assert {edit.path: edit.value for edit in edits if isinstance(edit, SetOption)} == values
+            assert (guess.change or "").startswith("options.")
+
+
 @pytest.mark.parametrize(
     ("ops", "interval", "fused"),
     [
