@@ -206,7 +206,8 @@ def _by_default(profile: Profile) -> Iterator[_Guess]:
             ", ".join(f"options.{path}: {str(options[path]).lower()} → {value}" for path, value in values),
             edits,
             "; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
-            at="source",
+            draws(profile.stages or []),
+            "source",
         )
 
 

@@ -92,6 +92,10 @@ def test_options_that_hold_tensorflow_back_are_tried_as_they_are_by_default(reco
             edits = [from_document(edit.model_dump()) for edit in guess.edit]
             assert {edit.path: edit.value for edit in edits if isinstance(edit, SetOption)} == values
             assert (guess.change or "").startswith("options.")
+            assert guess.semantics == "same"
+    found.options = {pool: 2}
+    found.stages[1].random = True  # type: ignore[index]
+    assert [one.semantics for one in guesses(found) if "default options" in one.title] == ["randomness"]
 
 
 @pytest.mark.parametrize(
