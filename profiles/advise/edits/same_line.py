@@ -10,7 +10,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.view.view import PipelineView
 
 _CLASSES = ("same", "order", "randomness", "values")
-_Key = tuple[str, str, int | None, int | None, str]
+_Key = tuple[object, ...]
 
 
 def join_same_line(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
@@ -26,15 +26,17 @@ def join_same_line(findings: Iterable[Finding], view: PipelineView) -> list[Find
     in_spec = any(stage.written is not None for stage in view.stages)
     groups: dict[_Key | int, list[Finding]] = {}
     for number, finding in enumerate(findings):
-        groups.setdefault((not in_spec and _key(finding)) or number, []).append(finding)
+        groups.setdefault((not in_spec and _key(finding, view)) or number, []).append(finding)
     return [group[0] if len(group) == 1 else _joined(group, view) for group in groups.values()]
 
 
-def _key(finding: Finding) -> _Key | None:
-    place = finding.location
+def _key(finding: Finding, view: PipelineView) -> _Key | None:
+    """What findings to join have in common: calls in a row on one line are stages of other functions."""
+    place, stage = finding.location, view.by_id.get(finding.stage or "")
     if finding.family != "speed" or place is None or finding.edit is None or finding.change is None:
         return None
-    return finding.rule, place.file, place.line, place.column, finding.change
+    function = (stage.op, stage.name) if stage is not None else None
+    return finding.rule, place.file, place.line, place.column, function, finding.change
 
 
 def _joined(findings: list[Finding], view: PipelineView) -> Finding:

@@ -197,9 +197,9 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
 
 def _by_default(profile: Profile) -> Iterator[_Guess]:
     """Options as TensorFlow has them, where the program has turned some off or made the pool smaller than the cores."""
-    options = profile.options or {}
+    options, line = profile.options or {}, main_line(profile)
     edits = as_by_default(options, profile.host.cores or 1.0)
-    if edits:
+    if edits and line:
         values = [(edit.path, str(edit.value).lower()) for edit in edits]
         yield _Guess(
             "Use TensorFlow's default options",
@@ -207,7 +207,7 @@ def _by_default(profile: Profile) -> Iterator[_Guess]:
             edits,
             "; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
             draws(profile.stages or []),
-            "source",
+            line[0].id,
         )
 
 

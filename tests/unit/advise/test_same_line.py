@@ -90,3 +90,10 @@ def test_the_stages_of_a_spec_have_lines_of_their_own() -> None:
     of_spec = replace(view, stages=tuple(replace(one, written={}) for one in view.stages))
     both = [finding("stages.0"), finding("stages.1")]
     assert join_same_line(both, of_spec) == both
+
+
+def test_calls_in_a_row_on_one_line_are_changes_of_their_own() -> None:
+    view = two_sides()
+    named = tuple(replace(one, name={"stages.0": "decode", "stages.1": "crop"}.get(one.id)) for one in view.stages)
+    both = [finding("stages.0"), finding("stages.1")]
+    assert join_same_line(both, replace(view, stages=named)) == both
