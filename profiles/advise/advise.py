@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.same_line import join_same_line
+from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
@@ -50,7 +50,6 @@ UNVERIFIED = "not tried"
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 200
-_GIB = 1 << 30
 
 
 def advise(
@@ -125,57 +124,6 @@ def pays_in_step(finding: Finding) -> bool:
 def has_bar_to_try(rule: Rule) -> bool:
     """Whether a rule proposes more than it is sure of."""
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
-
-
-def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
-    """The findings in the order in which they are shown.
-
-    Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
-    pipeline.
-    """
-    places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
-
-    def key(finding: Finding) -> tuple[int, float, int, str]:
-        place = places.get(finding.stage or "", len(places))
-        return _group(finding), -worth(finding, view), place, finding.rule
-
-    return sorted(findings, key=key)
-
-
-def worth(finding: Finding, view: PipelineView | None = None) -> float:
-    """How much a finding is worth, on one scale for speed and memory: twice the speed is half the peak.
-
-    Args:
-        finding: Its measured effect counts, else the predicted one.
-        view: Has the peak that savings are a part of; without a measured one, the memory limit.
-
-    Returns:
-        0 if nothing is known about it.
-
-    Example:
-        >>> from pipeprof.profiles.document.findings import Finding, Predicted
-        >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
-        >>> round(worth(twice), 3)
-        0.693
-    """
-    effect: dict[str, Any] = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
-    speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
-    speed = math.log(speedup) if speedup > 1 else 0.0
-    if saved <= 0:
-        return speed
-    profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
-    peak = (profile.memory.peak_bytes if profile else None) or (view.memory_limit_bytes if view else None)
-    return max(speed, -math.log(1 - min(saved / (peak or saved + _GIB), 0.999)))
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-
-
-def _group(finding: Finding) -> int:
-    if finding.status == "unverified":
-        return 2 if finding.family == "correctness" else 3
-    return {"kept": 0, "ceiling": 1, "rejected": 4}[finding.status]
 
 
 def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:

@@ -11,7 +11,7 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.profiles.view.view import PipelineView
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
 
 Semantics = Literal["same", "order", "randomness", "values"]
+SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
 Family = Literal["memory", "speed", "correctness"]
 
 

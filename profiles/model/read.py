@@ -59,6 +59,7 @@ def flow_of(profile: Profile) -> Flow | None:
     restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
     running = steps.interval_ms.mean - restart
     parts = tuple(_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count))
+    parts = _with_passes_of_filters(parts)
     if not parts:
         return None
     options = profile.options or {}
@@ -206,6 +207,25 @@ def _with_passes_seen(part: Part, steps: Steps) -> Part:
     if part.passes is not None or part.per_batch is None or steps.epochs < _EPOCHS_SEEN:
         return part
     return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.epochs)))
+
+
+def _with_passes_of_filters(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with the number of elements in a pass that filters keep, as the share of them was seen."""
+    known: dict[str, Part] = {}
+    for part in parts:
+        before = known.get(part.reads[0]) if len(part.reads) == 1 else None
+        if part.passes is None and before is not None and part.per_batch and before.per_batch and before.passes:
+            endless = before.passes < 0
+            passes = before.passes if endless else max(1, round(before.passes * part.per_batch / before.per_batch))
+            known[part.id] = replace(part, passes=passes) if _takes_each_alone(part) else part
+        else:
+            known[part.id] = part
+    return tuple(known.values())
+
+
+def _takes_each_alone(part: Part) -> bool:
+    row = traits(part.op)
+    return row.maps or row.predicate or row.prefetches or row.shuffles
 
 
 def _with_calls_seen(part: Part, running_ms: float) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeprof.pipelines.edits.edits import from_document
-from pipeprof.profiles.advise.advise import worth
+from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.model.calibration import costs_of

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
+from typing import Final
+
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
@@ -37,9 +42,38 @@ def on_main_line(address: str | None) -> str | None:
 
 def main_line(profile: Profile) -> list[Stage]:
     """The stages that follow each other outside of all functions, the source first."""
+    return line_of(profile, None)
+
+
+def line_of(profile: Profile, address: str | None) -> list[Stage]:
+    """The stages that follow each other where a stage is, the source first; the main line without an address.
+
+    Example:
+        An address ``source.inputs.0.stages.1`` is in the line of ``source.inputs.0.source``.
+    """
+    begin = _LAST_PART.sub("", address or "")
+    rest = len(begin)
     return [
         stage
         for stage in profile.stages or ()
-        if stage.origin == "written"
-        and (stage.id == "source" or (stage.id.startswith("stages.") and stage.id.count(".") == 1))
+        if stage.origin == "written" and stage.id.startswith(begin) and _LAST_PART.fullmatch(stage.id[rest:])
     ]
+
+
+def joined_lines(profile: Profile, line: Sequence[Stage]) -> Iterator[list[list[Stage]]]:
+    """The lines that each stage of a line joins (`zip`, `sample_from_datasets`, `concatenate`), inner ones last."""
+    for stage in line:
+        inputs = (line_of(profile, f"{stage.id}.inputs.{number}.source") for number in count())
+        lines = list(takewhile(bool, inputs))
+        if lines:
+            yield lines
+        for inner in lines:
+            yield from joined_lines(profile, inner)
+
+
+def within(address: str, owner: str) -> bool:
+    """Whether a stage is inside another one: of its functions, or of what it joins."""
+    return address.startswith(f"{owner}.")
+
+
+_LAST_PART: Final = re.compile(r"(source|stages\.\d+)$")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.advise.advise import ordered, pays_in_step
+from pipeprof.profiles.advise.advise import pays_in_step
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
@@ -448,11 +449,7 @@ class _Verification:
 
     def _try_with_more(self, trials: Trials) -> None:
         """Try what did not help alone together with what helped most: another stage may set the pace now."""
-        kept = kept_of(self._profile)
-        best = combining.fastest(kept)
-        count = 1
-        if best is not None and best.rule == combining.COMBINED:
-            count = len(without_alternatives([finding for finding in kept if finding is not best]))
+        best, count = combining.best_of(kept_of(self._profile))
         for more in combining.worth_another_try(self._profile, best, self._no_help) if best is not None else ():
             if best is None or not trials.fits(PAIRS):
                 return

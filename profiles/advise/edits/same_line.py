@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, from_document
 from pipeprof.profiles.advise.predict import expected
+from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.view.view import PipelineView
 
-_CLASSES = ("same", "order", "randomness", "values")
 _Key = tuple[object, ...]
 
 
@@ -53,7 +53,7 @@ def _joined(findings: list[Finding], view: PipelineView) -> Finding:
     return first.model_copy(
         update={
             "edit": documents,
-            "semantics": max(classes, key=_CLASSES.index),
+            "semantics": max(classes, key=SEMANTICS.index),
             "change": f"{first.change}; this line makes {count} such stages, all of them change",
             "predicted": Predicted(
                 speedup=predicted.speedup,

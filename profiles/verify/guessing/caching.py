@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.graph.cardinality import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
@@ -14,7 +15,8 @@ from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.plan import LEAST_EPOCHS
-from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python
+from pipeprof.profiles.verify.stages import line_of, runs_python, within
+from pipeprof.profiles.wording import stage_name
 
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
@@ -81,15 +83,17 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
         edits: Of a finding, or several steps of a search.
     """
     caches = {stage.id for stage in profile.stages or () if traits(stage.op).stores}
-    fills = any(
-        (isinstance(edit, InsertStage) and traits(edit.op).stores)
-        or (isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches)
-        for edit in edits
-    )
     steps = profile.steps
-    if steps is None or not fills:
+    filled = {
+        edit.after if isinstance(edit, InsertStage) else edit.before
+        for edit in edits
+        if (isinstance(edit, InsertStage) and traits(edit.op).stores)
+        or (isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches)
+    }
+    if steps is None or not filled:
         return Filling()
-    passes = max((_epochs(stage, steps) for stage in main_line(profile)), default=0.0)
+    # Each of several caches must be full.
+    passes = min(max((_epochs(stage, steps) for stage in line_of(profile, place)), default=0.0) for place in filled)
     if not passes:
         return Filling()
     longest = steps.count / passes
@@ -110,7 +114,7 @@ def cache_point(
 
     Args:
         profile: Of a complete run.
-        line: Its main line.
+        line: Its main line, or one of those that a stage joins.
         place: Of the stage on it.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.
@@ -137,15 +141,33 @@ def cache_point(
     stage = line[last]
     if last == place and not _fits(line, place, steps, limit, longest):
         return None
-    moved = (MoveStage(repeat.id, repeat.op, line[last + 1].id),) if repeat is not None else ()
-    edits: tuple[PipelineEdit, ...] = (*moved, InsertStage("cache", {}, stage.id))
-    if not shuffled:
-        return CachePoint(stage, edits, None, "same", repeat)
     count = _pass(line, last, steps)[0] or 1
-    if _is_shuffled_later(line[last + 1 :], count):
-        return CachePoint(stage, edits, None, "order", repeat)
-    again = InsertStage("shuffle", {"buffer_size": count}, stage.id)
-    return CachePoint(stage, (*edits, again), count, "order", repeat)
+    again = count if shuffled and not _is_shuffled_later(line[last + 1 :], count) else None
+    edits = _kept_after(stage, again, repeat, line[last + 1] if last + 1 < len(line) else None)
+    return CachePoint(stage, edits, again, "order" if shuffled else "same", repeat)
+
+
+def _kept_after(
+    stage: Stage, shuffle: int | None, repeat: Stage | None, following: Stage | None
+) -> tuple[PipelineEdit, ...]:
+    """A cache after a stage, then a shuffle, and then what repeats the elements before it."""
+    shuffled = (InsertStage("shuffle", {"buffer_size": shuffle}, stage.id),) if shuffle is not None else ()
+    cached = (InsertStage("cache", {}, stage.id), *shuffled)
+    if repeat is None:
+        return cached
+    if following is not None:
+        return (MoveStage(repeat.id, repeat.op, following.id), *cached)
+    return (*cached, InsertStage(repeat.op, {}, stage.id), ReplaceStages((repeat.id,)))
+
+
+def cache_in_words(point: CachePoint) -> str:
+    """What changes at a place of a cache, for the report."""
+    name, again = stage_name(point.stage), f"shuffle(buffer_size={point.shuffle})"
+    what = "cache()" if point.shuffle is None else f"cache() and {again}"
+    moved = ""
+    if point.repeat is not None:
+        moved = f", move {stage_name(point.repeat)} after {'it' if point.shuffle is None else 'them'}"
+    return f"insert {what} after {name}{moved}"
 
 
 def maps_to_cache(
@@ -158,7 +180,7 @@ def maps_to_cache(
 
     Args:
         profile: Of a complete run.
-        line: Its main line.
+        line: As for `cache_point`.
         place: Of the last map on it.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.
@@ -181,16 +203,19 @@ def maps_to_cache(
 def _repeat_to_move(line: Sequence[Stage], place: int) -> Stage | None:
     """The stage before another one that repeats the elements, if it can do so after it as well."""
     repeats = [number for number in range(place) if traits(line[number].op).repeats]
-    if len(repeats) != 1 or place + 1 == len(line):
+    # At the end of a line it is written anew, which is known only where it has no end.
+    if len(repeats) != 1 or (place + 1 == len(line) and line[repeats[0]].cardinality != INFINITE):
         return None
     rows = [traits(stage.op) for stage in line[repeats[0] + 1 : place + 1]]
-    return line[repeats[0]] if all(row.maps or row.prefetches or row.shuffles for row in rows) else None
+    alone = all(row.maps or row.predicate or row.prefetches or row.shuffles for row in rows)
+    return line[repeats[0]] if alone else None
 
 
 def _up_to(profile: Profile, line: Sequence[Stage], place: int) -> list[Stage]:
-    """The stages of the main line up to a place, and those inside them."""
-    ids = {stage.id for stage in line[: place + 1]}
-    return [one for one in profile.stages or () if one.origin == "written" and on_main_line(one.id) in ids]
+    """The stages of a line up to a place, and those inside them."""
+    before = line[: place + 1]
+    stages = [one for one in profile.stages or () if one.origin == "written"]
+    return [one for one in stages if any(one is stage or within(one.id, stage.id) for stage in before)]
 
 
 def _shuffles(stage: Stage) -> bool:
@@ -219,8 +244,8 @@ def _following(line: Sequence[Stage], place: int, *, stacks: bool) -> Iterator[i
     """Places behind a stage whose elements are the same in each epoch as well, without a shuffle in between."""
     for number in range(place + 1, len(line)):
         stage, row = line[number], traits(line[number].op)
-        maps = row.maps and stage.random is False and not runs_python(stage)
-        if maps or (row.stacks and stacks):
+        alone = (row.maps or row.predicate) and stage.random is False and not runs_python(stage)
+        if alone or (row.stacks and stacks):
             yield number
         elif not row.prefetches:
             return
@@ -268,9 +293,29 @@ def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, 
     """Elements of one pass over the data at a stage, and passes in the measured window."""
     stage, repeat = line[place], _repeat_to_move(line, place)
     if repeat is None:
-        return _count(stage, steps), _epochs(stage, steps)
-    count = _count(line[line.index(repeat) - 1], steps)
-    return count, (stage.elements or 0.0) / count if count else 0.0
+        count, epochs = _count(stage, steps), _epochs(stage, steps)
+        return (count, epochs) if count is not None else _pass_before(line, place)
+    first = line.index(repeat)
+    count = _count(line[first - 1], steps)
+    if count is None or not repeat.elements:
+        return count, (stage.elements or 0.0) / count if count else 0.0
+    if not any(traits(one.op).predicate for one in line[first + 1 : place + 1]):
+        return count, (stage.elements or 0.0) / count
+    passes = repeat.elements / count
+    return math.ceil((stage.elements or 0.0) / passes), passes
+
+
+def _pass_before(line: Sequence[Stage], place: int) -> tuple[int | None, float]:
+    """As `_pass`, where it is known how many elements a pass has before filters, and how many they kept was seen."""
+    for number in range(place, -1, -1):
+        stage = line[number]
+        if stage.cardinality is not None and stage.cardinality > 0 and stage.elements:
+            passes = stage.elements / stage.cardinality
+            return math.ceil((line[place].elements or 0.0) / passes) or None, passes
+        row = traits(stage.op)
+        if not (row.maps or row.predicate or row.prefetches or row.shuffles):
+            break
+    return None, 0.0
 
 
 def _epochs(stage: Stage, steps: Steps) -> float:

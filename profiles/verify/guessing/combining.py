@@ -8,9 +8,10 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import InsertStage, SetEnvironment, from_document
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import flags_of
+from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.verify.alternatives import is_alternative
+from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 from pipeprof.profiles.verify.jobs import edits_of, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
 
@@ -20,7 +21,6 @@ TITLE = "All of them together"
 NO_LOSS = 0.5
 """Speed alone from which an edit may still pay together with another one: it may load the thread that sets the pace."""
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-_CLASSES = ("same", "order", "randomness", "values")
 
 
 def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding:
@@ -37,7 +37,7 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding
         rule=COMBINED,
         title=TITLE,
         family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
-        semantics=max((finding.semantics or "same" for finding in kept), key=_CLASSES.index),
+        semantics=max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
         edit=edits,
         # Flags of one edit may set what those of another one set: they are made of all edits.
         overrides=flags_of(data, in_spec) if data is not None else [],
@@ -64,6 +64,14 @@ def fastest(findings: Iterable[Finding]) -> Finding | None:
     """Return the finding that was kept for its speed with the largest gain; None where there is none."""
     kept = [finding for finding in findings if finding.status == "kept" and finding.family == "speed"]
     return max(kept, key=_speedup, default=None)
+
+
+def best_of(kept: Sequence[Finding]) -> tuple[Finding | None, int]:
+    """Return the `fastest` of what was kept, and how many changes it consists of."""
+    best = fastest(kept)
+    if best is None or best.rule != COMBINED:
+        return best, 1
+    return best, len(without_alternatives([finding for finding in kept if finding is not best]))
 
 
 def worth_another_try(profile: Profile, best: Finding, tried: Iterable[Finding]) -> list[Finding]:

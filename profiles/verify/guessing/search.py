@@ -24,16 +24,17 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.edits.render import as_yaml
-from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.advise.rule import SEMANTICS, Semantics
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_point, maps_to_cache
+from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_in_words, cache_point, maps_to_cache
 from pipeprof.profiles.verify.guessing.default_options import as_by_default
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
+from pipeprof.profiles.verify.guessing.joined import cache_points
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
     PARALLEL_CALLS,
@@ -436,7 +437,8 @@ def _cached(
 ) -> Iterator[_Guess]:
     """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it.
 
-    Where there is a cache already, maps after it go before it.
+    Where there is a cache already, maps after it go before it. Where datasets are joined in another way in each epoch,
+    each of them has a cache.
     """
     kept = maps_to_cache(profile, line, place, limit, longest)
     if kept is not None:
@@ -449,21 +451,20 @@ def _cached(
             f"{''.join('.map(…)' for _ in maps)}.cache()",
         )
     point = cache_point(profile, line, place, limit, longest)
-    if point is None:
-        return
-    name, again = stage_name(point.stage), f"shuffle(buffer_size={point.shuffle})"
-    what = "cache()" if point.shuffle is None else f"cache() and {again}"
-    moved, shuffled = "", "" if point.shuffle is None else f".shuffle({point.shuffle})"
-    if point.repeat is not None:
-        moved = f", move {stage_name(point.repeat)} after {'it' if point.shuffle is None else 'them'}"
-    yield _Guess(
-        f"Cache what {name} gives",
-        f"insert {what} after {name}{moved}: gains from the second epoch on",
-        point.edits,
-        f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if point.repeat is not None else ''}",
-        point.semantics,
-        point.stage.id,
-    )
+    points = (point,) if point is not None else cache_points(profile, limit, longest)
+    if points:
+        names = listed(list(dict.fromkeys(stage_name(point.stage) for point in points)))
+        where = f", for each of {len(points)} joined datasets" if len(points) > 1 else ""
+        changes = list(dict.fromkeys(map(cache_in_words, points)))
+        shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
+        yield _Guess(
+            f"Cache what {names} gives" if len(changes) == 1 else f"Cache what {names} give",
+            f"{'; '.join(changes)}{where}: gains from the second epoch on",
+            tuple(edit for point in points for edit in point.edits),
+            f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if points[0].repeat is not None else ''}",
+            max((point.semantics for point in points), key=SEMANTICS.index),
+            points[0].stage.id,
+        )
 
 
 def _is_parallel(stage: Stage) -> bool:

@@ -13,7 +13,8 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.edits.edits import InsertStage, ReplaceStages, SetArgument, SetOption
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
-from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
+from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise
+from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold, by_precedence
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect

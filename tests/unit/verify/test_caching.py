@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.verify.guessing.caching import (
@@ -129,7 +129,7 @@ def test_what_was_repeated_before_the_cache_is_repeated_after_it(
     assert (found.semantics, found.shuffle) == (semantics, 1000 if semantics == "order" else None)
 
 
-@pytest.mark.parametrize("ops", [("repeat", "repeat", "map"), ("repeat", "filter", "map"), ("batch", "repeat", "map")])
+@pytest.mark.parametrize("ops", [("repeat", "repeat", "map"), ("repeat", "take", "map"), ("batch", "repeat", "map")])
 def test_a_repeat_stays_where_moving_it_would_change_more(recorded: Recorded, ops: tuple[str, ...]) -> None:
     endless = {f"stages.{number}": {"cardinality": -1} for number in range(ops.index("repeat"), 4)}
     known = {"stages.0": {"cardinality": 32, "elements": 640}} if ops[0] == "batch" else {}
@@ -180,7 +180,40 @@ def test_the_elements_of_an_epoch_are_those_that_were_seen(recorded: Recorded) -
     found = point(recorded, "range", "shuffle", "map", "batch", at="stages.1", changes=unknown)
     assert found is not None
     assert found.shuffle == 1053
-    assert point(recorded, "range", "shuffle", "map", "batch", at="stages.1", changes=unknown, epochs=2) is None
+    nowhere = dict.fromkeys(("source", "stages.0", "stages.1"), unknown["stages.1"])
+    assert point(recorded, "range", "shuffle", "map", "batch", at="stages.1", changes=nowhere, epochs=2) is None
+
+
+def test_what_filters_keep_of_a_pass_is_seen(recorded: Recorded) -> None:
+    ops, kept = ("range", "map", "filter", "shuffle", "repeat", "batch"), {"cardinality": None, "elements": 5_000}
+    endless = {"cardinality": -1, "elements": 5_000}
+    changes = {"stages.1": kept, "stages.2": kept, "stages.3": endless, "stages.4": endless}
+    found = point(recorded, *ops, at="stages.0", changes=changes, epochs=0)
+    assert (inserted(found), found and found.semantics) == ([("cache", "stages.1")], "same")
+    before = ("range", "shuffle", "map", "filter", "repeat", "batch")
+    changes = {"stages.2": kept, "stages.3": endless, "stages.4": endless}
+    found = point(recorded, *before, at="stages.1", changes=changes, epochs=0)
+    assert found is not None
+    assert (inserted(found), found.shuffle) == ([("cache", "stages.2"), ("shuffle", "stages.2")], 250)
+
+
+def test_a_filter_behind_a_repeat_may_be_before_the_cache_as_well(recorded: Recorded) -> None:
+    endless = {f"stages.{number}": {"cardinality": -1, "elements": 5_000} for number in (1, 2, 3)}
+    endless["stages.1"]["cardinality"], endless["stages.0"] = None, {"cardinality": -1, "elements": 20_000}
+    found = point(recorded, "range", "repeat", "filter", "map", "shuffle", at="stages.2", changes=endless, epochs=0)
+    assert found is not None
+    assert found.edits == (MoveStage("stages.0", "repeat", "stages.3"), InsertStage("cache", {}, "stages.2"))
+
+
+def test_an_endless_repeat_before_the_last_stage_is_written_anew(recorded: Recorded) -> None:
+    endless = {f"stages.{number}": {"cardinality": -1} for number in (0, 1)}
+    found = point(recorded, "range", "repeat", "map", at="stages.1", changes=endless, epochs=0)
+    assert found is not None
+    repeat = InsertStage("repeat", {}, "stages.1")
+    assert found.edits == (InsertStage("cache", {}, "stages.1"), repeat, ReplaceStages(("stages.0",)))
+    twice = {f"stages.{number}": {"cardinality": 2000} for number in (0, 1)}
+    found = point(recorded, "range", "repeat", "map", at="stages.1", changes=twice, epochs=0)
+    assert found is None or found.repeat is None
 
 
 def test_a_pipeline_that_repeats_itself_has_epochs_too(recorded: Recorded) -> None:

@@ -11,6 +11,7 @@ from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
+from pipeprof.profiles.advise.edits.generator_code import signature_of_batches, source_python, tensor_specs
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     free_name,
@@ -22,7 +23,6 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.generator_code import signature_of_batches, source_python, tensor_specs
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_US, TUNED_BUFFER_BATCHES, UNBATCH_ROW_US
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer

@@ -1,0 +1,81 @@
+"""The order of findings, and what they are worth: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipeprof.profiles.advise.rule import SEMANTICS
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.view.view import PipelineView
+
+_GIB = 1 << 30
+
+
+def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
+    """The findings in the order in which they are shown.
+
+    Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
+    pipeline. Of changes that are as fast as measured, the one that changes less of the data comes first.
+    """
+    places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
+
+    def key(finding: Finding) -> tuple[int, float, int, str]:
+        place = places.get(finding.stage or "", len(places))
+        return _group(finding), -worth(finding, view), place, finding.rule
+
+    return _gentler_first(sorted(findings, key=key))
+
+
+def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, with what changes less of the data before what is not faster beyond the interval."""
+    left, found = list(findings), []
+    while left:
+        equal = [one for one in left if one is left[0] or _is_as_fast(one, left[0])]
+        found.append(min(equal, key=lambda one: SEMANTICS.index(one.semantics or "same")))
+        left = [one for one in left if one is not found[-1]]
+    return found
+
+
+def _is_as_fast(finding: Finding, best: Finding) -> bool:
+    if not all(one.status == "kept" and one.family == "speed" for one in (finding, best)):
+        return False
+    low = _number((best.measured or {}).get("low"))
+    return 0 < low <= _number((finding.measured or {}).get("speedup"))
+
+
+def worth(finding: Finding, view: PipelineView | None = None) -> float:
+    """How much a finding is worth, on one scale for speed and memory: twice the speed is half the peak.
+
+    Args:
+        finding: Its measured effect counts, else the predicted one.
+        view: Has the peak that savings are a part of; without a measured one, the memory limit.
+
+    Returns:
+        0 if nothing is known about it.
+
+    Example:
+        >>> from pipeprof.profiles.document.findings import Finding, Predicted
+        >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
+        >>> round(worth(twice), 3)
+        0.693
+    """
+    effect: dict[str, Any] = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
+    speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
+    speed = math.log(speedup) if speedup > 1 else 0.0
+    if saved <= 0:
+        return speed
+    profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
+    peak = (profile.memory.peak_bytes if profile else None) or (view.memory_limit_bytes if view else None)
+    return max(speed, -math.log(1 - min(saved / (peak or saved + _GIB), 0.999)))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _group(finding: Finding) -> int:
+    if finding.status == "unverified":
+        return 2 if finding.family == "correctness" else 3
+    return {"kept": 0, "ceiling": 1, "rejected": 4}[finding.status]
