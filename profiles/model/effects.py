@@ -18,11 +18,13 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseFilter,
     VectoriseMap,
 )
+from pipeprof.pipelines.graph.cardinality import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
 from pipeprof.profiles.model.calls import fewer, on_batches
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
+from pipeprof.profiles.model.lines import between, not_repeated, put, repeat_later, without
 from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
 AUTOTUNE = "AUTOTUNE"
@@ -103,12 +105,14 @@ def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
         buffer = math.inf if tuned else float(wanted or 0)
         new = replace(new, ahead=True, tuned=tuned, buffer=buffer)
         held = _bytes_of(new, AUTOTUNED_PREFETCH if tuned else buffer)
-        return Changed(_put(flow, new, after), held)
+        return Changed(put(flow, new, after), held)
     if traits(edit.op).stores and not edit.arguments.get("filename"):
         return _cache(flow, new, after, _costs)
     if traits(edit.op).shuffles:
         # What it holds may be what a cache holds anyway.
-        return Changed(_put(flow, new, after), None)
+        return Changed(put(flow, new, after), None)
+    if traits(edit.op).repeats and not edit.arguments:
+        return Changed(put(flow, replace(new, passes=INFINITE), after), 0.0)
     return None
 
 
@@ -118,11 +122,11 @@ def _cache(flow: Flow, new: Part, after: Part, costs: Costs) -> Changed | None:
         return None
     if after.passes < 0:
         # It grows without end and is never read.
-        return Changed(_put(flow, new, after), None)
+        return Changed(put(flow, new, after), None)
     each = CACHE_OVERHEAD_BYTES + COMPONENT_BYTES * (after.components - 1)
     held = after.passes * (after.element_bytes + each) if after.element_bytes is not None else None
     new = new.busier((after.per_batch or 0.0) * costs.cached_us / 1e3)
-    flow = _put(flow, new, after)
+    flow = put(flow, new, after)
     now = sum(part.held_ms for part in flow.parts)
     flow = flow.changed(*(part.free() for part in (after, *flow.upstream(after))))
     # A pass starts with the making of its first batch.
@@ -233,7 +237,7 @@ def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | N
     if traits(moved.op).maps and isinstance(edit, MoveStage):
         return _into_cache(flow, moved, edit.before)
     if traits(moved.op).repeats:
-        return _repeat_later(flow, moved, edit.before)
+        return _unless_unknown(repeat_later(flow, moved, edit.before))
     if not traits(moved.op).drops:
         return None
     return _drop_first(flow, moved, edit.before)
@@ -252,18 +256,13 @@ def _into_cache(flow: Flow, moved: Part, before: str) -> Changed | None:
     return Changed(flow.changed(freed, kept), cache.passes * (more + each) if more is not None else None)
 
 
-def _repeat_later(flow: Flow, moved: Part, before: str) -> Changed | None:
-    """A `repeat` after stages that give an element for each: theirs have an end where its input has one."""
-    source = flow.by_id.get(moved.reads[0]) if moved.reads else None
-    crossed = _between(flow, moved.id, before)
-    if not crossed or source is None:
-        return None
-    return Changed(flow.changed(*(replace(part, passes=source.passes) for part in crossed)))
+def _unless_unknown(flow: Flow | None) -> Changed | None:
+    return Changed(flow) if flow is not None else None
 
 
 def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:
     """A stage that drops elements before others: these have fewer of them."""
-    crossed = _between(flow, before, moved.id)
+    crossed = between(flow, before, moved.id)
     source = flow.by_id.get(moved.reads[0]) if moved.reads else None
     if not crossed or source is None or not source.per_batch or moved.per_batch is None:
         return None
@@ -281,7 +280,7 @@ def _drop_first(flow: Flow, moved: Part, before: str) -> Changed | None:
 def _batch_first(flow: Flow, map_id: str, batch_id: str, costs: Costs) -> Changed | None:
     """A batch before a map: one call of its function for the whole batch."""
     part, batch = _stage(flow, map_id), _stage(flow, batch_id)
-    crossed = _between(flow, map_id, batch_id)
+    crossed = between(flow, map_id, batch_id)
     if part is None or batch is None or not crossed or not part.calls_per_batch or not batch.per_batch:
         return None
     size = part.calls_per_batch / batch.per_batch
@@ -315,6 +314,8 @@ def _replace(flow: Flow, edit: ReplaceStages, costs: Costs) -> Changed | None:
         case [mapped, batch], [batch_first, then_mapped] if mapped is not None and batch is not None:
             if mapped.maps and batch.stacks and batch_first.stacks and then_mapped.maps:
                 return _batch_first(flow, edit.stages[0], edit.stages[1], costs)
+    if not edit.by and len(gone) == 1 and gone[0] is not None and traits(gone[0].op).repeats:
+        return _unless_unknown(not_repeated(flow, gone[0]))
     if edit.by or any(part is None or not traits(part.op).prefetches or len(part.reads) != 1 for part in gone):
         return None
     held: float | None = 0.0
@@ -323,7 +324,7 @@ def _replace(flow: Flow, edit: ReplaceStages, costs: Costs) -> Changed | None:
             most = part.buffer if part.buffer is not None and math.isfinite(part.buffer) else AUTOTUNED_PREFETCH
             freed = _bytes_of(part, most)
             held = held - freed if held is not None and freed is not None else None
-            flow = _without(flow, part)
+            flow = without(flow, part)
     return Changed(flow, held)
 
 
@@ -442,37 +443,6 @@ def _last_written(flow: Flow) -> Part | None:
     while end is not None and end.injected:
         end = flow.by_id.get(end.reads[0]) if end.reads else None
     return end
-
-
-def _between(flow: Flow, first: str, last: str) -> list[Part]:
-    """The parts from one to before a later one, in the order of the data; empty where the two are not in a row."""
-    found: list[Part] = []
-    part = flow.by_id.get(last)
-    while part is not None and part.id != first:
-        part = flow.by_id.get(part.reads[0]) if len(part.reads) == 1 else None
-        if part is not None:
-            found.insert(0, part)
-    return found if part is not None else []
-
-
-def _put(flow: Flow, new: Part, after: Part) -> Flow:
-    """The flow with a part between another one and its reader."""
-    parts: list[Part] = []
-    for part in flow.parts:
-        reads = tuple(new.id if name == after.id else name for name in part.reads)
-        parts.append(replace(part, reads=reads))
-        if part.id == after.id:
-            parts.append(new)
-    return replace(flow, parts=tuple(parts))
-
-
-def _without(flow: Flow, gone: Part) -> Flow:
-    parts = [
-        replace(part, reads=tuple(gone.reads[0] if name == gone.id else name for name in part.reads))
-        for part in flow.parts
-        if part.id != gone.id
-    ]
-    return replace(flow, parts=tuple(parts))
 
 
 def _bytes_of(part: Part, elements: float) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
+from pipeprof.profiles.model.lines import takes_each_alone
 from pipeprof.profiles.model.queue import burst_ms
 from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
@@ -217,15 +218,10 @@ def _with_passes_of_filters(parts: Sequence[Part]) -> tuple[Part, ...]:
         if part.passes is None and before is not None and part.per_batch and before.per_batch and before.passes:
             endless = before.passes < 0
             passes = before.passes if endless else max(1, round(before.passes * part.per_batch / before.per_batch))
-            known[part.id] = replace(part, passes=passes) if _takes_each_alone(part) else part
+            known[part.id] = replace(part, passes=passes) if takes_each_alone(part) else part
         else:
             known[part.id] = part
     return tuple(known.values())
-
-
-def _takes_each_alone(part: Part) -> bool:
-    row = traits(part.op)
-    return row.maps or row.predicate or row.prefetches or row.shuffles
 
 
 def _with_calls_seen(part: Part, running_ms: float) -> Part:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count, takewhile
 from typing import Final
 
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
@@ -63,12 +62,15 @@ def line_of(profile: Profile, address: str | None) -> list[Stage]:
 def joined_lines(profile: Profile, line: Sequence[Stage]) -> Iterator[list[list[Stage]]]:
     """The lines that each stage of a line joins (`zip`, `sample_from_datasets`, `concatenate`), inner ones last."""
     for stage in line:
-        inputs = (line_of(profile, f"{stage.id}.inputs.{number}.source") for number in count())
-        lines = list(takewhile(bool, inputs))
+        lines = [line_of(profile, source.id) for source in profile.stages or () if _is_source_of(source, stage)]
         if lines:
             yield lines
         for inner in lines:
             yield from joined_lines(profile, inner)
+
+
+def _is_source_of(source: Stage, owner: Stage) -> bool:
+    return within(source.id, owner.id) and _SIDE.fullmatch(source.id[len(owner.id) :]) is not None
 
 
 def within(address: str, owner: str) -> bool:
@@ -76,4 +78,6 @@ def within(address: str, owner: str) -> bool:
     return address.startswith(f"{owner}.")
 
 
+_SIDE: Final = re.compile(r"\.(?:(?:inputs|datasets)\.\d+|dataset)\.source")
+"""A further input is named by its number in a graph, by its argument in a spec."""
 _LAST_PART: Final = re.compile(r"(source|stages\.\d+)$")

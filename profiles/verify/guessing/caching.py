@@ -157,7 +157,7 @@ def _kept_after(
         return cached
     if following is not None:
         return (MoveStage(repeat.id, repeat.op, following.id), *cached)
-    return (*cached, InsertStage(repeat.op, {}, stage.id), ReplaceStages((repeat.id,)))
+    return (ReplaceStages((repeat.id,)), *cached, InsertStage(repeat.op, {}, stage.id))
 
 
 def cache_in_words(point: CachePoint) -> str:

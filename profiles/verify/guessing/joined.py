@@ -8,7 +8,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, CachePoint, cache_point
-from pipeprof.profiles.verify.stages import joined_lines, main_line
+from pipeprof.profiles.verify.stages import joined_lines, main_line, within
 
 SOME_WORK = 0.05
 """Share of the pipeline's work from which what a stage of a joined dataset makes is worth a cache."""
@@ -41,6 +41,6 @@ def _point(profile: Profile, line: Sequence[Stage], limit: int | None, longest: 
 
 def _takes_one_of(profile: Profile, lines: Sequence[Sequence[Stage]]) -> bool:
     """Whether an element of the stage that joins datasets is one of theirs, and not made of one of each."""
-    owner = lines[0][0].id.rpartition(".inputs.")[0]
-    stage = next((one for one in profile.stages or () if one.id == owner), None)
-    return stage is not None and traits(stage.op).combines and not traits(stage.op).one_to_one
+    owners = (one for one in profile.stages or () if within(lines[0][0].id, one.id))
+    op = max(owners, key=lambda one: len(one.id)).op
+    return traits(op).combines and not traits(op).one_to_one

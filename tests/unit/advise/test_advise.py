@@ -248,6 +248,19 @@ def test_status_before_worth() -> None:
     ]
 
 
+def test_of_equally_fast_changes_the_one_that_changes_less_comes_first() -> None:
+    def finding(semantics: str, low: float, times: float, status: str = "kept") -> Finding:
+        facts = {"rule": f"{semantics}-{times:g}", "title": "", "status": status, "family": "speed"}
+        return Finding.model_validate(facts | {"semantics": semantics, "measured": {"speedup": times, "low": low}})
+
+    close = finding("order", 2.2, 2.4), finding("randomness", 2.0, 2.3), finding("same", 2.1, 2.25)
+    assert [found.rule for found in ordered(close)] == ["same-2.25", "order-2.4", "randomness-2.3"]
+    apart = finding("order", 2.3, 2.4), finding("same", 2.1, 2.25)
+    assert [found.rule for found in ordered(apart)] == ["order-2.4", "same-2.25"]
+    untried = finding("order", 2.2, 2.4, "rejected"), finding("same", 2.1, 2.25, "rejected")
+    assert [found.rule for found in ordered(untried)] == ["order-2.4", "same-2.25"]
+
+
 @pytest.mark.parametrize(("at", "gone"), [(None, 2), ("first", 1), (0, 1), ("stages.0", 1), (1, 1), ("source", 0)])
 def test_ignored_findings_are_listed_with_their_reasons(at: str | int | None, gone: int) -> None:
     stage_given = {} if at is None else {"stage": at}

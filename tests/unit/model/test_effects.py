@@ -243,6 +243,20 @@ def test_a_repeat_after_a_cache_gives_the_pass_before_it_an_end() -> None:
     assert after(moved, cache).by_id["stages.2"].held_ms == 1.0
 
 
+def test_a_repeat_that_goes_leaves_passes_with_an_end_of_what_filters_keep() -> None:
+    flow = line(
+        part("source", "range", 1.0, per_batch=40.0, passes=400),
+        part("stages.0", "repeat", 0.0, per_batch=40.0, passes=-1),
+        part("stages.1", "filter", 1.0, per_batch=10.0, passes=-1),
+        part("stages.2", "map", 6.0, per_batch=10.0, passes=-1),
+    )
+    gone = after(flow, ReplaceStages(("stages.0",)))
+    assert {name: one.passes for name, one in gone.by_id.items()} == {"source": 400, "stages.1": 100, "stages.2": 100}
+    again = after(after(gone, InsertStage("cache", {}, "stages.2")), InsertStage("repeat", {}, "stages.2"))
+    assert [one.passes for one in again.parts if one.op in {"cache", "repeat"}] == [-1, 100]
+    assert again.by_id["stages.2"].held_ms == 0.0
+
+
 def test_a_cache_without_an_end_helps_nothing_and_has_no_size() -> None:
     flow = line(part("source", "range", 1.0, passes=-1))
     edit = InsertStage("cache", {}, "source")

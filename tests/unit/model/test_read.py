@@ -208,3 +208,14 @@ def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
     assert flow.interval_ms() == pytest.approx(10.0)
     assert flow.terms()[0].resource == resource
     assert (flow.bursts > 1) is (resource == "step")
+
+
+def test_what_a_filter_keeps_of_a_pass_is_what_was_seen(recorded: Recorded) -> None:
+    facts = {"cardinality": 100, "elements": 4_000}
+    kept = {"cardinality": None, "elements": 1_000, "random": False, "tf_op": "FilterDataset"}
+    filtered = Stage(id="stages.1", origin="written", op="filter", **kept)
+    found = read(recorded, stage("source", "range", **facts), stage("stages.0", "map", 6.0, **facts), filtered)
+    assert found.by_id["stages.1"].passes == 25
+    endless = {**facts, "cardinality": -1}
+    found = read(recorded, stage("source", "range", **endless), stage("stages.0", "map", 6.0, **endless), filtered)
+    assert found.by_id["stages.1"].passes == -1

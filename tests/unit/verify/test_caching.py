@@ -209,8 +209,8 @@ def test_an_endless_repeat_before_the_last_stage_is_written_anew(recorded: Recor
     endless = {f"stages.{number}": {"cardinality": -1} for number in (0, 1)}
     found = point(recorded, "range", "repeat", "map", at="stages.1", changes=endless, epochs=0)
     assert found is not None
-    repeat = InsertStage("repeat", {}, "stages.1")
-    assert found.edits == (InsertStage("cache", {}, "stages.1"), repeat, ReplaceStages(("stages.0",)))
+    again = InsertStage("repeat", {}, "stages.1")
+    assert found.edits == (ReplaceStages(("stages.0",)), InsertStage("cache", {}, "stages.1"), again)
     twice = {f"stages.{number}": {"cardinality": 2000} for number in (0, 1)}
     found = point(recorded, "range", "repeat", "map", at="stages.1", changes=twice, epochs=0)
     assert found is None or found.repeat is None

@@ -1,0 +1,77 @@
+"""Parts that come, go or repeat in the lines of a pipeline: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeprof.pipelines.graph.cardinality import INFINITE
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.model.flow import Flow, Part
+
+
+def between(flow: Flow, first: str, last: str) -> list[Part]:
+    """The parts from one to before a later one, in the order of the data; empty where the two are not in a row."""
+    found: list[Part] = []
+    part = flow.by_id.get(last)
+    while part is not None and part.id != first:
+        part = flow.by_id.get(part.reads[0]) if len(part.reads) == 1 else None
+        if part is not None:
+            found.insert(0, part)
+    return found if part is not None else []
+
+
+def put(flow: Flow, new: Part, after: Part) -> Flow:
+    """The flow with a part between another one and its reader."""
+    parts: list[Part] = []
+    for part in flow.parts:
+        reads = tuple(new.id if name == after.id else name for name in part.reads)
+        parts.append(replace(part, reads=reads))
+        if part.id == after.id:
+            parts.append(new)
+    return replace(flow, parts=tuple(parts))
+
+
+def without(flow: Flow, gone: Part) -> Flow:
+    """The flow without a part, whose reader reads what it has read."""
+    parts = [
+        replace(part, reads=tuple(gone.reads[0] if name == gone.id else name for name in part.reads))
+        for part in flow.parts
+        if part.id != gone.id
+    ]
+    return replace(flow, parts=tuple(parts))
+
+
+def repeat_later(flow: Flow, moved: Part, before: str) -> Flow | None:
+    """A `repeat` after stages that take each element alone: theirs have an end where its input has one."""
+    return _with_passes_of_input(flow, moved, between(flow, moved.id, before))
+
+
+def not_repeated(flow: Flow, gone: Part) -> Flow | None:
+    """The flow without a `repeat`: the stages after it have an end where its input has one."""
+    crossed, part = [], flow.reader(gone)
+    while part is not None and part.passes == INFINITE and takes_each_alone(part):
+        crossed.append(part)
+        part = flow.reader(part)
+    changed = _with_passes_of_input(flow, gone, crossed)
+    return without(changed, gone) if changed is not None else None
+
+
+def takes_each_alone(part: Part) -> bool:
+    """Whether a part has as many passes as what it reads, each of its elements or of those that it keeps."""
+    row = traits(part.op)
+    return row.maps or row.predicate or row.prefetches or row.shuffles
+
+
+def _with_passes_of_input(flow: Flow, repeat: Part, crossed: Sequence[Part]) -> Flow | None:
+    source = flow.by_id.get(repeat.reads[0]) if repeat.reads else None
+    if not crossed or source is None:
+        return None
+    passes, found = source.passes, []
+    before = repeat
+    for part in crossed:
+        if traits(part.op).predicate and passes and passes > 0 and part.per_batch and before.per_batch:
+            passes = max(1, round(passes * part.per_batch / before.per_batch))
+        found.append(replace(part, passes=passes))
+        before = part
+    return flow.changed(*found)
