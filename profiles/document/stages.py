@@ -99,6 +99,11 @@ class Stage(Model):
         None,
         description="Elements of one pass, where the graph has it; -1 without end. Inside a function, of one call.",
     )
+    pass_elements: int | None = Field(
+        None,
+        description="Elements of one pass of a stage that the pipeline repeats, as the ends of passes showed them. "
+        "`None` where none ended while it was measured.",
+    )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     time_ms_per_batch: float | None = Field(
         None,

@@ -60,7 +60,7 @@ def flow_of(profile: Profile) -> Flow | None:
     restart = min(1.0, steps.restart_share or 0.0) * steps.interval_ms.mean
     running = steps.interval_ms.mean - restart
     parts = tuple(_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count))
-    parts = _with_passes_of_filters(parts)
+    parts = _with_passes_of_others(parts)
     if not parts:
         return None
     options = profile.options or {}
@@ -188,7 +188,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         per_batch=each,
         element_bytes=stage.bytes_per_element,
         components=len(stage.element_spec or ()) or 1,
-        passes=stage.cardinality,
+        passes=stage.cardinality if stage.cardinality is not None else stage.pass_elements,
         stateful=_stateful(stage, ahead=ahead),
         op_ms=tuple(one.ms_per_batch for one in stage.ops or ()),
         inside=tuple(_part(one, [], _inner_before(one.id), batches) for one in inside),
@@ -210,18 +210,30 @@ def _with_passes_seen(part: Part, steps: Steps) -> Part:
     return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.epochs)))
 
 
-def _with_passes_of_filters(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts with the number of elements in a pass that filters keep, as the share of them was seen."""
+def _with_passes_of_others(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with the number of elements in a pass that that of another one gives, as many as they were seen to be.
+
+    A filter has it of what it reads; what a repeated part reads has it of that.
+    """
     known: dict[str, Part] = {}
     for part in parts:
-        before = known.get(part.reads[0]) if len(part.reads) == 1 else None
-        if part.passes is None and before is not None and part.per_batch and before.per_batch and before.passes:
-            endless = before.passes < 0
-            passes = before.passes if endless else max(1, round(before.passes * part.per_batch / before.per_batch))
-            known[part.id] = replace(part, passes=passes) if takes_each_alone(part) else part
-        else:
-            known[part.id] = part
+        before = known.get(part.reads[0]) if len(part.reads) == 1 and takes_each_alone(part) else None
+        known[part.id] = _in_step(part, before)
+    for part in reversed(parts):
+        for name in part.reads:
+            if name in known and not traits(part.op).repeats and (known[part.id].passes or 0) > 0:
+                known[name] = _in_step(known[name], known[part.id])
     return tuple(known.values())
+
+
+def _in_step(part: Part, other: Part | None) -> Part:
+    """A part with the passes of another one, where they are not known."""
+    if part.passes is not None or other is None or not other.passes or not part.per_batch or not other.per_batch:
+        return part
+    endless = other.passes < 0
+    return replace(
+        part, passes=other.passes if endless else max(1, round(other.passes * part.per_batch / other.per_batch))
+    )
 
 
 def _with_calls_seen(part: Part, running_ms: float) -> Part:

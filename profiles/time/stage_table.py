@@ -401,6 +401,7 @@ def _made(cost: Cost) -> dict[str, object]:
     return {
         "elements": round(cost.elements) if cost.elements or not cost.unseen else None,
         "bytes_per_element": produced / elements if elements else None,
+        "pass_elements": cost.pass_elements,
     }
 
 

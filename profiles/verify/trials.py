@@ -63,6 +63,30 @@ class Trial:
     other: Evidence | None = None
 
 
+@dataclass(frozen=True)
+class Reserved:
+    """Seconds that a trial leaves for others.
+
+    Attributes:
+        bound: For an upper bound.
+        others: For another edit, which an answer that is close does not take.
+        sure: Pairs up to which it leaves nothing.
+    """
+
+    bound: float = 0.0
+    others: float = 0.0
+    sure: int = 0
+
+    def at(self, pairs: int) -> float:
+        """Return what is left once so many pairs were measured."""
+        if pairs < self.sure:
+            return 0.0
+        return self.bound + (self.others if pairs >= PAIRS else 0.0)
+
+
+NOTHING = Reserved()
+
+
 class InterruptedTrialError(InterruptedVerificationError):
     """The user wants an end while an edited pipeline is measured.
 
@@ -152,7 +176,7 @@ class Trials:
         semantics: Semantics | None,
         *,
         for_memory: bool,
-        reserved: float = 0.0,
+        reserved: Reserved = NOTHING,
         other: Dispatch | None = None,
     ) -> Trial:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
@@ -161,7 +185,7 @@ class Trials:
             edited: Jobs of its two workers.
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
-            reserved: Seconds that it leaves for others, unless it is about to be kept.
+            reserved: What it leaves for others, unless it is about to be kept.
             other: A mode of dispatch in which a kept one is measured as well, by the same processes; None for none.
 
         Raises:
@@ -177,7 +201,7 @@ class Trials:
                 self._report(judgement)
                 if judgement.settled:
                     break
-                kept_back = 0.0 if judgement.is_promising else reserved
+                kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()))
                 if self.left() < self._round_seconds() + kept_back or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
                     break

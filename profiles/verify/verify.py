@@ -32,7 +32,7 @@ from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, othe
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import main_line, pays
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
-from pipeprof.profiles.verify.trials import InterruptedTrialError, Trials, write_into
+from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class _Verification:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
-    def _try(self, trials: Trials, finding: Finding, reserved: float = 0.0) -> None:
+    def _try(self, trials: Trials, finding: Finding, reserved: Reserved = NOTHING) -> None:
         change = self._jobs.change_of(finding)
         reason = plans.cannot_try(finding, has_edit=change is not None, step=self._profile.device)
         stages = ceiling.stages_to_replay(finding, main_line(self._profile))
@@ -365,13 +365,12 @@ class _Verification:
             name = stage_name(stage) if stage is not None else finding.title
             self._bounds.append(finding.reason if finding.measured is not None else f"{name}: {finding.reason}")
 
-    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: float = 0.0) -> None:
+    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
             other = self._other_dispatch() if is_about_overlap(finding) else None
-            trial = trials.measure(
-                jobs, finding.semantics or "same", for_memory=finding.family == "memory", reserved=reserved, other=other
-            )
+            for_memory, semantics = finding.family == "memory", finding.semantics or "same"
+            trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedTrialError as error:
             if error.trial is not None:
                 write_into(finding, error.trial)
@@ -394,17 +393,19 @@ class _Verification:
     def _try_all(self, trials: Trials, candidates: Sequence[Finding]) -> list[Finding]:
         """Try edits in turn; return those that are kept of the ones that the profile does not report yet."""
         kept = []
-        for finding in candidates:
-            reported, reserved = self._is_reported(finding), self._reserved()
+        for number, finding in enumerate(candidates):
+            reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
-            # The best one is tried whatever else is planned, though no longer than it needs where a bound is owed.
-            reserved = 0.0 if best and not (self._later and trials.fits(PAIRS, reserved)) else reserved
-            if reported and reserved and finding.family == "memory" and not trials.fits(PAIRS, reserved):
+            # The best one is tried whatever else is planned, though no longer than it needs.
+            sure = PAIRS if best and not (self._later and trials.fits(PAIRS, bound)) else 0
+            more = any(self._is_reported(one) or promises(one) for one in candidates[number + 1 :])
+            reserved = Reserved(bound, self._pace.seconds_of(PAIRS, first=False) if more else 0.0, sure)
+            if reported and bound and not sure and finding.family == "memory" and not trials.fits(PAIRS, bound):
                 self._after_bounds.append(finding)
             elif reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
-            elif self._is_worth_a_try(trials, finding, reserved):
+            elif self._is_worth_a_try(trials, finding, reserved.at(0)):
                 self._try(trials, finding, reserved)
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
@@ -435,7 +436,7 @@ class _Verification:
         if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
             return 0.0
         # It is compared with a pipeline that is made from its graph, whose processes there may not be.
-        return self._pace.seconds_of(PAIRS, first=self._jobs.is_spec or self._baseline == "untouched")
+        return self._pace.seconds_of(PAIRS + 2, first=self._jobs.is_spec or self._baseline == "untouched")
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
+from pipeprof.pipelines.graph.costs.passes import elements_of_pass
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
@@ -60,6 +61,8 @@ class Cost:
     """Elements held at the end of each segment, by the segment's index."""
     inputs: float | None = None
     """Elements that went into it, for a buffer."""
+    pass_elements: int | None = None
+    """Elements of one pass over it, where another dataset repeats it and passes ended."""
 
 
 @dataclass
@@ -89,6 +92,8 @@ class _Sum:
     inputs: float | None = None
     inputs_seen: float = 0.0
     """Elements that went into a buffer: expected in total, and observed in live iterators."""
+    passed: list[int] = field(default_factory=list)
+    """Elements of all passes over it that had ended, for each segment; see `passes`."""
     state: Cost = field(default_factory=Cost)
 
 
@@ -108,7 +113,11 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
         known = {**known, **after.places}
         elements += _add(costs, sums, _Segment(executed, first, last, before, after, index=index))
         previous = last
-    costs.by_id = {place: _cost(one, elements) for place, one in sums.items() if one.placed}
+    costs.by_id = {
+        place: replace(_cost(one, elements), pass_elements=elements_of_pass(one.passed))
+        for place, one in sums.items()
+        if one.placed
+    }
     return costs
 
 
@@ -195,6 +204,25 @@ class _Segment:
         before = sum(self.first[id_]["buffered_elements"] for id_ in ids if id_ in self.first)
         return self.total(place, "num_elements") + held - before
 
+    def below(self, place: str) -> str:
+        """Return the place that the first input of another one is."""
+        return self.executed.skip_options(self.executed.nodes[place].inputs[0])
+
+    def passed(self, place: str) -> int | None:
+        """Return the elements of all passes of its input that have ended, of a place that repeats it."""
+        node = self.executed.nodes[place]
+        if not node.traits.restarts or node.bodies or len(node.inputs) != 1:
+            return None
+        own, inputs = self._lifetime(place), self._lifetime(self.below(place))
+        return own[0] + own[1] - inputs[0] if own is not None and inputs is not None else None
+
+    def _lifetime(self, place: str) -> tuple[int, int] | None:
+        """Elements that the only iterator of a place has given, and those that it holds."""
+        ids = [number for number in self.ids.get(place, ()) if number not in self.after.helpers]
+        if len(ids) != 1:
+            return None
+        return self.last[ids[0]]["num_elements"], self.last[ids[0]]["buffered_elements"]
+
     def _expected_inputs(self, node: Node, seen: float, above: float) -> float | None:
         """Return how many elements the input of ``node`` produced (``seen`` were observed) for ``above`` of its own."""
         given = self.total(node.id, "num_elements")
@@ -254,6 +282,8 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
         if segment.ids.get(place):
             _set_state(one.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
             one.state.fill.append((segment.index, one.state.buffered_elements))
+        if (passed := segment.passed(place)) is not None:
+            sums[segment.below(place)].passed.append(passed)
         one.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9

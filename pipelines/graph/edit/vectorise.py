@@ -26,8 +26,9 @@ from pipeprof.pipelines.graph.edit.functions import (
 from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
 from pipeprof.pipelines.graph.edit.ragged.parsing import parses_lists
 from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
+from pipeprof.pipelines.graph.edit.ragged.rules import OPS
 from pipeprof.pipelines.graph.edit.scopes import function_of
-from pipeprof.pipelines.graph.read.function_facts import SPLITTING
+from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
@@ -143,9 +144,10 @@ def whole_batches(
     ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes and not lists else []
     ways += [unchanged] if same_shapes and elementwise else []
     # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
-    splits = any(own_node.op in SPLITTING for own_node in function.node_def)
-    ways += [ragged] if lists or splits or not same_shapes else []
-    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
+    by_text = any(own_node.op in SPLITTING | DECODING for own_node in function.node_def)
+    ways += [ragged] if lists or by_text or not same_shapes else []
+    instead = ragged if ragged not in ways else None
+    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way), instead)
     attribute = next(name for name, value in node.attr.items() if value.func.name)
     node.attr[attribute].func.name = name
     set_shapes(node, [spec.shape for spec in specs])
@@ -227,8 +229,15 @@ def _first_traced(
     stage: WrittenStage,
     ways: Sequence[Callable[[TensorFunction], TensorFunction]],
     trace: Callable[[Callable[[TensorFunction], TensorFunction]], tuple[str, list[Any]]],
+    instead: Callable[[TensorFunction], TensorFunction] | None = None,
 ) -> tuple[str, list[Any]]:
     """Trace a function in the first way that TensorFlow accepts.
+
+    Args:
+        stage: Whose function it is.
+        ways: To try.
+        trace: Traces it in one of them.
+        instead: A way to try where TensorFlow does not convert an op that has a form of its own (`ragged`).
 
     Raises:
         CannotEditError: In none; the reason is that of the first, or why the rows cannot differ in length.
@@ -247,6 +256,9 @@ def _first_traced(
             except Exception as error:
                 # pfor raises errors of many classes.
                 first = error if first is None or isinstance(error, NoRowsError) else first
+        found = _NOT_CONVERTED.search(str(first))
+        if instead is not None and found is not None and found[1] in OPS:
+            return _first_traced(stage, [instead], trace)
     finally:
         logger.setLevel(level)
     assert first is not None  # noqa: S101 - there is a way

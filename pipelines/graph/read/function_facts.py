@@ -20,6 +20,8 @@ CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 SPLITTING: Final = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"})
 """Ops that make rows of different lengths of texts; TensorFlow's own vectorisation has no form for them."""
+DECODING: Final = frozenset({"DecodeRaw"})
+"""Ops that make vectors of texts; as above."""
 LOOPING: Final = frozenset({"While", "StatelessWhile"})
 SILENT: Final = frozenset({"Const", "Identity", "NoOp"})
 HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})

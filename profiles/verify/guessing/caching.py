@@ -20,7 +20,7 @@ from pipeprof.profiles.wording import stage_name
 
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
-EPOCH_SHARE = 0.1
+EPOCH_SHARE = 0.22
 """Of the budget that an epoch may take: both processes of a trial go through a whole one before they are measured."""
 BEYOND_EPOCH = 1.1
 """Warm-up of a pipeline with a cache, in epochs: what was counted of an epoch may lack some elements."""
@@ -294,28 +294,42 @@ def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, 
     stage, repeat = line[place], _repeat_to_move(line, place)
     if repeat is None:
         count, epochs = _count(stage, steps), _epochs(stage, steps)
-        return (count, epochs) if count is not None else _pass_before(line, place)
+        return (count, epochs) if count is not None else _of_passes(line[place], _passes_seen(line, place))
     first = line.index(repeat)
+    if any(traits(one.op).predicate for one in line[first + 1 : place + 1]):
+        return _of_passes(stage, _passes_before(line[: first + 1], repeat.elements, steps))
     count = _count(line[first - 1], steps)
-    if count is None or not repeat.elements:
-        return count, (stage.elements or 0.0) / count if count else 0.0
-    if not any(traits(one.op).predicate for one in line[first + 1 : place + 1]):
-        return count, (stage.elements or 0.0) / count
-    passes = repeat.elements / count
-    return math.ceil((stage.elements or 0.0) / passes), passes
+    return count, (stage.elements or 0.0) / count if count else 0.0
 
 
-def _pass_before(line: Sequence[Stage], place: int) -> tuple[int | None, float]:
-    """As `_pass`, where it is known how many elements a pass has before filters, and how many they kept was seen."""
-    for number in range(place, -1, -1):
-        stage = line[number]
+def _of_passes(stage: Stage, passes: float) -> tuple[int | None, float]:
+    """Elements of one of so many passes."""
+    return math.ceil((stage.elements or 0.0) / passes) or None if passes else None, passes
+
+
+def _passes_before(line: Sequence[Stage], repeated: int | None, steps: Steps) -> float:
+    """Passes of the stage before the last one of a line, which has given so many elements."""
+    count = _count(line[-2], steps)
+    return (repeated or 0.0) / count if count else 0.0
+
+
+def _passes_seen(line: Sequence[Stage], place: int) -> float:
+    """Passes of a stage of unknown length: those of one after it that is repeated, or of one before it whose is known.
+
+    Only filters and what takes each element alone may be between it and the latter.
+    """
+    for stage in line[place:]:
+        if stage.pass_elements and stage.elements:
+            return stage.elements / stage.pass_elements
+        if traits(stage.op).repeats:
+            break
+    for stage in reversed(line[: place + 1]):
         if stage.cardinality is not None and stage.cardinality > 0 and stage.elements:
-            passes = stage.elements / stage.cardinality
-            return math.ceil((line[place].elements or 0.0) / passes) or None, passes
+            return stage.elements / stage.cardinality
         row = traits(stage.op)
         if not (row.maps or row.predicate or row.prefetches or row.shuffles):
             break
-    return None, 0.0
+    return 0.0
 
 
 def _epochs(stage: Stage, steps: Steps) -> float:
@@ -323,15 +337,16 @@ def _epochs(stage: Stage, steps: Steps) -> float:
 
     Part of a pass, where the elements of a whole one are known.
     """
-    if steps.epochs >= LEAST_EPOCHS or not stage.cardinality or stage.cardinality < 0:
+    count = stage.cardinality if stage.cardinality is not None else stage.pass_elements
+    if steps.epochs >= LEAST_EPOCHS or not count or count < 0:
         return float(steps.epochs)
-    return (stage.elements or 0.0) / stage.cardinality
+    return (stage.elements or 0.0) / count
 
 
 def _count(stage: Stage, steps: Steps) -> int | None:
     """Elements of one pass, as seen where the graph does not have it; None without end, and where neither is known."""
     if stage.cardinality is not None:
         return stage.cardinality if stage.cardinality > 0 else None
-    if steps.epochs < LEAST_EPOCHS or not stage.elements:
-        return None
+    if stage.pass_elements is not None or steps.epochs < LEAST_EPOCHS or not stage.elements:
+        return stage.pass_elements
     return math.ceil(stage.elements / (steps.epochs - 1))

@@ -274,7 +274,7 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     edits = on_batches(stage, batch, line, data) if batch is not None else ()
     if batch is None or not edits:
         return
-    change, python = in_words(stage, batch)
+    change, python = in_words(stage, batch, line[place - 1] if place else None)
     yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
 
 
@@ -415,7 +415,7 @@ def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None
         batch = batch_after(moved, place + 1)
         edits = on_batches(stage, batch, moved, data) if batch is not None else ()
         if batch is not None and edits:
-            more, on_whole = in_words(stage, batch)
+            more, on_whole = in_words(stage, batch, line[place - 1] if place else None)
             of_title, title, change = title, f"{title}, then use batches", f"{change}; {more}"
             both = _Guess(title, change, (move, *edits), f"{python}{on_whole}")
             masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
@@ -454,11 +454,11 @@ def _cached(
     points = (point,) if point is not None else cache_points(profile, limit, longest)
     if points:
         names = listed(list(dict.fromkeys(stage_name(point.stage) for point in points)))
-        where = f", for each of {len(points)} joined datasets" if len(points) > 1 else ""
         changes = list(dict.fromkeys(map(cache_in_words, points)))
+        where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
         yield _Guess(
-            f"Cache what {names} gives" if len(changes) == 1 else f"Cache what {names} give",
+            f"Cache what {names} {'gives' if len(changes) == 1 else 'give'}",
             f"{'; '.join(changes)}{where}: gains from the second epoch on",
             tuple(edit for point in points for edit in point.edits),
             f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if points[0].repeat is not None else ''}",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import NewStage, PipelineEdit, ReplaceStages, VectoriseFilter, VectoriseMap
-from pipeprof.pipelines.graph.read.function_facts import SPLITTING
+from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of
 from pipeprof.profiles.document.stages import Stage
@@ -25,10 +25,13 @@ _TO_TENSOR: Final = "tf.RaggedTensor.to_tensor"
 _PARSES: Final = "ParseExampleV2"
 _PARSES_SEQUENCES: Final = "ParseSequenceExampleV2"
 _FROM_SPARSE: Final = "SparseToDense"
+_TEXT: Final = "string"
+_TEXTS_BY_HAND: Final = "tf.io.decode_csv and the functions of tf.strings take a batch of texts; tf.stack(…, axis=1)."
 _SPLIT_BY_HAND: Final = (
     "tf.strings.split gives a ragged tensor, words[:n] becomes words[:, :n], and to_tensor() pads it."
 )
 _PARSED_BY_HAND: Final = "tf.io.parse_example takes the records of a batch, and tf.sparse.to_dense pads their lists."
+_DECODED_BY_HAND: Final = "tf.io.decode_raw takes a batch of texts of one length: a shape begins with -1 then."
 _SEQUENCES_BY_HAND: Final = "tf.io.parse_sequence_example takes the records of a batch, and pads their lists."
 
 
@@ -90,11 +93,19 @@ def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
     return change, python
 
 
-def in_words(stage: Stage, batch: Stage) -> tuple[str, str]:
-    """State the change, and the Python of it for a reader who writes it by hand."""
+def in_words(stage: Stage, batch: Stage, before: Stage | None = None) -> tuple[str, str]:
+    """State the change, and the Python of it for a reader who writes it by hand.
+
+    Args:
+        stage: The map.
+        batch: The batch.
+        before: The stage whose elements the map gets; None where not known.
+    """
     name, pads = stage_name(stage), traits(batch.op).pads
     ops = {op.op for op in stage.ops or ()}
-    if not pads and not ops & (SPLITTING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
+    parses = ops & {_PARSES, _PARSES_SEQUENCES}
+    texts = before is not None and any(one.dtype == _TEXT for one in before.element_spec or ()) and not parses
+    if not pads and not texts and not ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
         change = f"move {name} after {stage_name(batch)}, with tf.vectorized_map"
         return change, ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
@@ -102,8 +113,10 @@ def in_words(stage: Stage, batch: Stage) -> tuple[str, str]:
         change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
     by_hand = [
         "pipeprof.apply does it with the plan of run --out. By hand, write it for a batch:",
-        *([_SPLIT_BY_HAND] if ops & SPLITTING or not ops & {_PARSES, _PARSES_SEQUENCES} else []),
+        *([_TEXTS_BY_HAND] if texts and not ops & (SPLITTING | DECODING) and not pads else []),
+        *([_SPLIT_BY_HAND] if ops & SPLITTING or (pads and not parses) else []),
         *([_PARSED_BY_HAND] if _PARSES in ops else []),
+        *([_DECODED_BY_HAND] if ops & DECODING else []),
         *([_SEQUENCES_BY_HAND] if _PARSES_SEQUENCES in ops else []),
     ]
     return change, "\n".join([*(f"# {line}" for line in by_hand), ".batch(…).map(function_of_a_batch)"])

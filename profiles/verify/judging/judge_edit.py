@@ -34,7 +34,7 @@ MEMORY_SHARE = 0.10
 
 Status = Literal["kept", "rejected", "unverified"]
 LOOKS = (PAIRS, 20, MOST_PAIRS)
-"""Numbers of pairs at which an edit may be kept: a look at every pair would keep some by chance."""
+"""Numbers of pairs at which an edit may be kept, and where the time ends: at every pair, some would be by chance."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio, *, last: b
     if speedup.pairs >= EARLY_PAIRS and speedup.high < SPEED_FLOOR:
         return judged("rejected", f"no gain: {in_words(speedup)}")
     alone = [ratio.value for ratio in evidence.repeated() if ratio is not None]
-    holds = speedup.low > floor and min(alone, default=0.0) > SPEED_FLOOR and speedup.pairs in LOOKS
+    looks = speedup.pairs in LOOKS or (last and speedup.pairs >= PAIRS)
+    holds = speedup.low > floor and min(alone, default=0.0) > SPEED_FLOOR and looks
     is_large = speedup.low > max(floor, LARGE_GAIN) and min(alone, default=0.0) > LARGE_GAIN
     if holds or (last and is_large and speedup.pairs >= EARLY_PAIRS):
         return judged("kept", _kept(evidence, speedup))

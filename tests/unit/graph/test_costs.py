@@ -50,6 +50,18 @@ def test_iterators_that_repeat_threw_away_are_filled_in(recorded: Load) -> None:
     assert 0 < found.seen < 1
 
 
+@pytest.mark.parametrize(("name", "elements"), [("epochs", 27), ("shuffle_repeat", 40)])
+def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, elements: int) -> None:
+    one = recorded(name)
+    found = measure(one.executed_graph, one.segments).by_id
+    assert [cost.pass_elements for cost in found.values() if cost.pass_elements is not None] == [elements]
+
+
+def test_what_is_not_repeated_shows_no_pass(recorded: Load) -> None:
+    one = recorded("map_batch")
+    assert all(cost.pass_elements is None for cost in measure(one.executed_graph, one.segments).by_id.values())
+
+
 def test_what_lives_through_the_window_is_not_scaled(recorded: Load) -> None:
     found = cost(recorded("stateful_map_batch"), "MapAndBatch")
     assert found.seen == 1.0

@@ -197,6 +197,23 @@ def test_what_filters_keep_of_a_pass_is_seen(recorded: Recorded) -> None:
     assert (inserted(found), found.shuffle) == ([("cache", "stages.2"), ("shuffle", "stages.2")], 250)
 
 
+def test_a_pass_that_the_graph_does_not_have_is_as_long_as_its_ends_showed(recorded: Recorded) -> None:
+    ops = ("TFRecordDataset", "map", "shuffle", "batch", "repeat")
+    unknown: dict[str, dict[str, Any]] = {"source": {"cardinality": None}}
+    unknown |= {f"stages.{number}": {"cardinality": None} for number in (0, 1)}
+    unknown["stages.2"] = {"cardinality": None, "elements": 400, "pass_elements": 20}
+    unknown["stages.3"] = {"cardinality": -1, "elements": 400}
+    found = point(recorded, *ops, at="stages.0", changes=unknown, epochs=0)
+    assert (inserted(found), found and found.semantics) == ([("cache", "stages.0")], "same")
+    run = run_of(recorded, *ops, epochs=0, changes=unknown)
+    assert filling(run, found.edits if found is not None else ()).steps == 56
+    # Of half an epoch and more, a trial does not see the end of the first one in time.
+    unknown["stages.2"]["pass_elements"] = 300
+    assert point(recorded, *ops, at="stages.0", changes=unknown, epochs=0) is None
+    unknown["stages.2"]["pass_elements"] = None
+    assert point(recorded, *ops, at="stages.0", changes=unknown, epochs=0) is None
+
+
 def test_a_filter_behind_a_repeat_may_be_before_the_cache_as_well(recorded: Recorded) -> None:
     endless = {f"stages.{number}": {"cardinality": -1, "elements": 5_000} for number in (1, 2, 3)}
     endless["stages.1"]["cardinality"], endless["stages.0"] = None, {"cardinality": -1, "elements": 20_000}

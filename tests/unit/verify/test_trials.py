@@ -24,7 +24,7 @@ from pipeprof.profiles.verify.plan import (
     too_long,
 )
 from pipeprof.profiles.verify.team import MemberFailedError, Team
-from pipeprof.profiles.verify.trials import Trial, Trials
+from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials
 
 Recorded = Callable[[str], Profile]
 GIB = 1 << 30
@@ -105,7 +105,7 @@ def tried(
     for_memory: bool = False,
     other: int | None = None,
     disturbed: Collection[int] = (),
-    reserved: float = 0.0,
+    reserved: Reserved = NOTHING,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
@@ -129,11 +129,26 @@ def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, s
     """After four rounds there is time for a few more, or for what else is to be measured."""
     workers = Workers(speedup=speedup)
     trial, _ = tried(
-        recorded, workers, "alternating", reserved=20.0, clock=lambda: 0.0 if len(workers.said) < 16 else 990.0
+        recorded,
+        workers,
+        "alternating",
+        reserved=Reserved(20.0),
+        clock=lambda: 0.0 if len(workers.said) < 16 else 990.0,
     )
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
     assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, pairs == 12)
+
+
+@pytest.mark.parametrize(
+    ("reserved", "pairs"), [(Reserved(), 24), (Reserved(20.0), 2), (Reserved(20.0, 0.0, 12), 12), (Reserved(0, 20), 12)]
+)
+def test_a_close_answer_leaves_time_for_others(recorded: Recorded, reserved: Reserved, pairs: int) -> None:
+    workers = Workers(speedup=1.03)
+    trial, _ = tried(recorded, workers, "alternating", reserved=reserved, clock=lambda: 985.0)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert trial.judgement.speedup.pairs == pairs
 
 
 @pytest.mark.parametrize(("mode", "alive"), [("alternating", 4), ("pairs", 2), ("sequential", 1)])

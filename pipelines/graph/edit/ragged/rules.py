@@ -477,3 +477,5 @@ _RULES: Final[dict[str, Callable[[RowCall], list[Rows]]]] = {
     "UnicodeDecodeWithOffsets": _decode_unicode,
     **dict.fromkeys(REDUCTIONS, _reduce),
 }
+OPS: Final = frozenset(_RULES) | _BY_ELEMENT
+"""Ops with a form for many elements that does not need TensorFlow's own vectorisation."""

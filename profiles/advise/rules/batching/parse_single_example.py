@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.advise.edits.snippets import (
@@ -191,7 +192,12 @@ def _draft(
     else:
         words.append("Features of fixed length stay the same.")
     if of_graph and not _varying(stage):
-        words.append("`tf.vectorized_map` of the function as it is does the same.")
+        raw = stage.function is not None and (stage.function.ops or frozenset()) & DECODING
+        words.append(
+            "tf.io.decode_raw takes a batch of texts, too."
+            if raw
+            else "`tf.vectorized_map` of the function as it is does the same."
+        )
     care = _needing_care(stage)
     if care and not of_graph:
         semantics = "values"
