@@ -176,6 +176,7 @@ class _Fixing:
                 most=most,
                 profile=profile,
                 alone=alone,
+                rounds="values" in self._allowed,
                 fewer=self._pace_of,
                 end_at=self._end_at,
                 save=self._save_so_far,

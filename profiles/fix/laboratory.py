@@ -87,6 +87,7 @@ class Laboratory:
         most: Changed pipelines that fit into memory together with the two of the best one so far.
         profile: Of the pipeline as it is.
         alone: Whether one process exists at a time.
+        rounds: Whether the last digits of numbers may be others.
         fewer: Makes the pace for fewer processes, where they take more memory than there is.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves what was found so far, before each measurement.
@@ -105,6 +106,7 @@ class Laboratory:
         most: int,
         profile: Profile,
         alone: bool = False,
+        rounds: bool = False,
         fewer: Callable[[Mode], Pace] | None = None,
         end_at: float | None = None,
         save: Callable[[], object] = lambda: None,
@@ -113,6 +115,7 @@ class Laboratory:
         self.mode: Mode = pace.mode
         """How many processes existed at a time in the proof."""
         self._fewer = fewer
+        self._rounds = rounds
         self._save = save
         self._team = team
         self._pace = pace
@@ -181,7 +184,7 @@ class Laboratory:
         # Where a cache was raced, the proof has to fill it as well.
         self._fill_seconds = max((self._filling(version).seconds for _, version in rivals.values()), default=0.0)
         entered = {
-            name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory)
+            name: Rival(self._workers([name], version)[name], candidate.semantics, candidate.for_memory, self._rounds)
             for name, (candidate, version) in rivals.items()
         }
         raced = self._races.run(lambda: self._baselines(base), entered)

@@ -49,11 +49,21 @@ class Rival:
         job: Of its worker.
         semantics: What it may change of the data.
         for_memory: Whether it is to save memory.
+        rounds: Whether the last digits of its numbers may be others.
     """
 
     job: Job
     semantics: Semantics
     for_memory: bool = False
+    rounds: bool = False
+
+    def refusal(self, check: DataCheck) -> Raced | None:
+        """Why it is out of the race for its data; None where these are what they may be."""
+        if not check.same:
+            return Raced(f"it changes the data: {check.words}", data=check)
+        if check.level == "rounding" and not self.rounds:
+            return Raced(f"it changes the data: {check.words}; --allow values permits that", data=check)
+        return None
 
 
 @dataclass(frozen=True)
@@ -206,7 +216,7 @@ class Races:
         for name, runner in runners.items():
             check = check_data(self._base[first], self._base[last], runner.built, runner.rival.semantics)
             result = self._result(runner)
-            found[name] = result if check.same else Raced(f"it changes the data: {check.words}", data=check)
+            found[name] = runner.rival.refusal(check) or result
         # No process of it lives on.
         self._base = {}
         return found
@@ -249,10 +259,10 @@ class Races:
                 found[name] = Raced(outcome.reason, refused=outcome.refused)
                 continue
             check = check_data(self._base["A1"], self._base["A2"], outcome, rival.semantics)
-            if check.same:
+            if (refused := rival.refusal(check)) is None:
                 runners[name] = _Runner(rival, outcome)
             else:
-                found[name] = Raced(f"it changes the data: {check.words}", data=check)
+                found[name] = refused
                 self._team.end(name)
         for name in jobs:
             if name in BASELINES or name in runners:

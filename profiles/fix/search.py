@@ -254,7 +254,8 @@ class Search:
         found, one = self.found, raced[best]
         found.for_memory = decisions[best].kind == "smaller" and (found.for_memory or not found.best.steps)
         found.best = version
-        found.semantics.append(candidate.semantics)
+        rounded = one.data is not None and one.data.level == "rounding"
+        found.semantics.append("values" if rounded else candidate.semantics)
         found.gain *= one.ratio.value if one.ratio is not None else 1.0
         saved = saved_bytes(one)
         if self._peak is not None and saved is not None:

@@ -99,8 +99,12 @@ class BatchDigest:
         data: Hash of all its tensors, in order.
         rows: Hashes of its elements along the first dimension; empty where the tensors do not share one.
         spec: Types and ranks of its tensors.
+        exact: Hash of all that is no floating-point number, and of the shapes.
+        sums: Of blocks of the floating-point numbers: a weighted sum, and by how much rounding may change it.
     """
 
     data: str
     rows: list[str]
     spec: str
+    exact: str = ""
+    sums: list[tuple[float, float]] = field(default_factory=list)

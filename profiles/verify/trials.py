@@ -335,6 +335,8 @@ class Trials:
 def write_into(finding: Finding, trial: Trial) -> None:
     """Write into a finding what it is."""
     finding.status, finding.reason = trial.status, trial.reason
+    if trial.judgement is not None and trial.judgement.data is not None and trial.judgement.data.level == "rounding":
+        finding.semantics = "values"
     measured = measured_of(trial)
     if measured is None or trial.evidence is None:
         return

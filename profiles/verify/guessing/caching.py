@@ -20,8 +20,10 @@ from pipeprof.profiles.wording import stage_name
 
 LONGEST_EPOCH = 1.5
 """Seconds of an epoch that is over when the warm-up of a trial is."""
-EPOCH_SHARE = 0.22
+EPOCH_SHARE = 0.15
 """Of the budget that an epoch may take: both processes of a trial go through a whole one before they are measured."""
+PYTHON_EPOCH = 0.75
+"""Length of an epoch that Python makes, as a part of the longest of others."""
 BEYOND_EPOCH = 1.1
 """Warm-up of a pipeline with a cache, in epochs: what was counted of an epoch may lack some elements."""
 CACHE_SHARE = 0.25
@@ -132,7 +134,7 @@ def cache_point(
         return None
     if any(runs_python(one) for one in before):
         # A trial goes through two more, to compare them.
-        longest /= 2
+        longest *= PYTHON_EPOCH
     last = place
     # A batch may end with the last element of an epoch, and one after a `repeat` does not.
     for number in _following(line, place, stacks=not shuffled and repeat is None):

@@ -15,8 +15,8 @@ from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import BatchDigest
 
-Level = Literal["bytes", "elements", "types"]
-"""What is compared: every byte in order, the elements in any order, or types and counts alone."""
+Level = Literal["bytes", "rounding", "elements", "types"]
+"""What is compared: every byte in order, or but for rounding, the elements in any order, or types and counts alone."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class DataCheck:
         same = (
             {
                 "bytes": f"the {count} are equal byte by byte",
+                "rounding": f"the {count} are equal but for the last digits of floating-point numbers",
                 "elements": f"the {count} have the same elements",
                 "types": f"the {count} have the same types and numbers of elements",
             }[self.level]
@@ -81,8 +82,7 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantic
     if difference is not None:
         return DataCheck("types", count, False, difference)
     if semantics == "same" and _data(first) == _data(second):
-        same = _data(first) == _data(other)
-        return DataCheck("bytes", count, same, None if same else _first_difference(first, other))
+        return _by_value(first, other)
     comparable = semantics == "same" or (semantics == "order" and whole)
     if comparable and _rows(first) and _rows(first) == _rows(second):
         same = _rows(first) == _rows(other)
@@ -91,8 +91,24 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantic
     return DataCheck("types", count, True, reproduced=False if semantics == "same" else None)
 
 
+def _by_value(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> DataCheck:
+    if _data(first) == _data(other):
+        return DataCheck("bytes", len(first), True)
+    if all(map(_is_close, first, other)):
+        return DataCheck("rounding", len(first), True)
+    return DataCheck("bytes", len(first), False, _first_difference(first, other))
+
+
 def _data(batches: Sequence[BatchDigest]) -> list[str]:
     return [batch.data for batch in batches]
+
+
+def _is_close(batch: BatchDigest, edited: BatchDigest) -> bool:
+    """Whether two batches are the same but for rounding."""
+    if not batch.sums or batch.exact != edited.exact or len(batch.sums) != len(edited.sums):
+        return False
+    pairs = zip(batch.sums, edited.sums, strict=True)
+    return all(abs(one - other) <= max(slack, other_slack) for (one, slack), (other, other_slack) in pairs)
 
 
 def _rows(batches: Sequence[BatchDigest]) -> Counter[str]:
