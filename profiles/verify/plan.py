@@ -8,11 +8,11 @@ from typing import Literal
 
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.measured import Device, Steps
+from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
-from pipeprof.profiles.verify.stages import runs_python
+from pipeprof.profiles.verify.stages import main_line, runs_python
 
 BLOCK_SECONDS = 0.35
 BLOCK_STEPS = 8
@@ -171,7 +171,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     shortest = PROCESS_SECONDS if alone else BLOCK_SECONDS
     seconds, settle = max(shortest, steps * interval), max(SETTLE_SECONDS, interval)
     longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)
-    if (epochs := _whole_epochs(profile.steps, seconds, longest)) is not None:
+    if (epochs := _whole_epochs(profile, seconds, longest)) is not None:
         # A restart in steps that are not counted would be missing.
         seconds, steps, settle = *epochs, 0.0
     warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
@@ -188,22 +188,25 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     )
 
 
-def _whole_epochs(run: Steps | None, seconds: float, longest: float) -> tuple[float, int] | None:
+def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:
     """Seconds and steps of whole epochs, where short ones start with a pause that counts.
 
     Args:
-        run: The steps of the run.
+        profile: Of the run.
         seconds: Of all of them, at least.
         longest: Seconds of one, at most.
     """
+    run = profile.steps
     if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
         return None
-    epoch = run.count / run.epochs
+    # The run began and ended within an epoch: its steps by its restarts are off by up to one of these.
+    known = main_line(profile)[-1].cardinality if main_line(profile) else None
+    epoch = known if known is not None and known > 0 else run.count / run.epochs
     epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
     if not 0 < epoch_seconds <= longest:
         return None
     many = math.ceil(seconds / epoch_seconds)
-    return many * epoch_seconds, round(many * epoch)
+    return many * epoch_seconds, math.ceil(many * epoch)
 
 
 LONG_TO_MAKE = 5.0

@@ -150,6 +150,34 @@ def test_the_words_of_several_texts_are_a_tensor() -> None:
     assert_same(edited(wide.padded_batch(2), ON_BATCH), wide.padded_batch(2))
 
 
+def test_texts_without_words_are_a_batch_too() -> None:
+    """TensorFlow's own vectorisation has no form for these ops, or none where a table is captured."""
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["ab", "cd"], [5, 7]), -1)
+
+    def picture(text: Any) -> Any:
+        found = tf.reshape(tf.io.decode_raw(text, tf.uint8), [2, 1, 1])
+        return tf.cast(tf.transpose(found, [1, 0, 2]), tf.float32) / 4.0 - 1.0
+
+    def row(text: Any) -> Any:
+        first, second = tf.io.decode_csv(tf.strings.join([text, ",", text]), [[""], [""]])
+        place = tf.strings.to_hash_bucket_fast(first, 6)
+        hot = tf.concat([tf.one_hot(place, 6), tf.one_hot(place + 1, 6)], axis=-1)
+        return {"hot": hot, "found": table.lookup(second)}, tf.strings.length(text)
+
+    for function in (picture, row):
+        for size in (2, 3):
+            texts = tf.data.Dataset.from_tensor_slices(["ab", "cd", "xy", "zz", "ab"])
+            dataset = texts.map(function, num_parallel_calls=2).batch(size)
+            assert_same(edited(dataset, ON_BATCH), dataset)
+
+
+def test_raw_bytes_of_different_lengths_are_no_batch() -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(["ab", "c"]).map(lambda text: tf.io.decode_raw(text, tf.uint8))
+    for one in (dataset.batch(2), edited(dataset.batch(2), ON_BATCH)):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            list(one)
+
+
 def test_texts_of_different_numbers_of_words_are_no_batch() -> None:
     for lines in (["0 1:1 2:2", "0 1:1:1 2:2:2"], ["0 1:1:1 2:2", "0 1:1 2:2"]):
         dataset = of_lines(pairs, lines).batch(2)

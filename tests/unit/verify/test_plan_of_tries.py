@@ -56,6 +56,18 @@ def test_where_restarts_count_a_block_is_whole_epochs(
     assert (turn.seconds, turn.steps, turn.settle_seconds) == (pytest.approx(block[0]), *block[1:])
 
 
+def test_an_epoch_is_as_long_as_the_graph_says(recorded: Recorded) -> None:
+    """Five restarts in a run of 1,000 steps do not say whether an epoch has 170 of them or 240."""
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.count, found.steps.interval_ms.mean = 1000, 10.0
+    found.steps.epochs, found.steps.restart_share = 8, 0.20
+    line = [stage for stage in found.stages or () if stage.origin == "written"]
+    line[-1].cardinality = 120
+    block = pace_of(found, 60.0, 2.0).block
+    assert (block.steps, block.seconds) == (120, pytest.approx(1.2))
+
+
 def test_a_larger_budget_has_time_for_longer_epochs(recorded: Recorded) -> None:
     found = recorded("input-bound").model_copy(deep=True)
     assert found.steps is not None
