@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.report.findings import (
+    changes_digits,
     WITHOUT_RULE,
     build_findings,
     build_further,
@@ -17,6 +18,7 @@ from pipeprof.cli.report.findings import (
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
+from pipeprof.profiles.verify.judging.same_data import LAST_DIGITS
 from pipeprof.profiles.wording import milliseconds, significant, stage_label
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ SEMANTICS: dict[Semantics, str] = {
 }
 """What a fix does to the data, by semantics class."""
 
+_ROUNDED = f"the same elements but for {LAST_DIGITS}"
 _INDENT = 4
 _LABEL = 10
 _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
@@ -97,7 +100,8 @@ def describe_finding(
     for language in written:
         yield from _code(language, code[language])
     if finding.semantics:
-        yield from _labelled("Data", SEMANTICS[finding.semantics])
+        rounded = changes_digits(finding.semantics, finding.measured)
+        yield from _labelled("Data", _ROUNDED if rounded else SEMANTICS[finding.semantics])
     if finding.predicted is not None:
         yield from _labelled("Predicted", _predicted(finding.predicted, step=step))
     yield from _measured(finding)

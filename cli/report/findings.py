@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
@@ -11,6 +11,7 @@ from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
+from pipeprof.profiles.verify.judging.same_data import LAST_DIGITS
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
@@ -139,8 +140,25 @@ def summarize_status(findings: Sequence[Finding]) -> str:
     return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
 
 
+def effect_on_data(semantics: Semantics | None, measured: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What a change does to the data, for a wide line and for a narrow one.
+
+    Args:
+        semantics: Its class.
+        measured: Of its try: where the first batches are equal but for rounding, that is known.
+    """
+    if semantics and changes_digits(semantics, measured):
+        return "same elements, other last digits", "other last digits"
+    return EFFECTS[semantics] if semantics else ("", "")
+
+
+def changes_digits(semantics: Semantics, measured: Mapping[str, Any] | None) -> bool:
+    """Whether the first batches of a change were seen to be equal but for rounding."""
+    return semantics == "values" and LAST_DIGITS in str((measured or {}).get("data") or "")
+
+
 def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: bool) -> Table:
-    effects = [EFFECTS[finding.semantics][short] if finding.semantics else "" for _, finding in shown]
+    effects = [effect_on_data(finding.semantics, finding.measured)[short] for _, finding in shown]
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),

@@ -21,7 +21,12 @@ def on_batches(part: Part, size: float, costs: Costs) -> Part:
     batches = calls / size
     # Where the trace shows no op, a part of what the function takes itself stays.
     own_ms = costs.batched_share * max(0.0, part.computing_ms - part.calling_ms)
-    passed_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms) if part.op_ms else own_ms
+    if part.op_ms or part.parsing_ms:
+        # An op that parses has the cost of its features in each call.
+        others_ms = sum(_op_on_batches(ms, calls, batches, costs) for ms in part.op_ms)
+        passed_ms = others_ms + costs.batched_share * part.parsing_ms
+    else:
+        passed_ms = own_ms
     bytes_ms = calls * (part.element_bytes or 0.0) / costs.bytes_per_us / 1e3
     ms = batches * costs.call_us / 1e3 + max(passed_ms, bytes_ms)
     each = part.element_bytes * size if part.element_bytes is not None else None

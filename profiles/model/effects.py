@@ -97,7 +97,8 @@ def _insert(flow: Flow, edit: InsertStage, _costs: Costs) -> Changed | None:
     number = sum(part.id.startswith(ADDED) for part in flow.parts)
     new = replace(
         after, id=f"{ADDED}{number}", op=edit.op, name=edit.op, reads=(after.id,), ahead=False, calls=ONE_CALL,
-        tuned=False, buffer=None, calls_per_batch=None, stateful=None, op_ms=(), fused=None, injected=False,
+        tuned=False, buffer=None, calls_per_batch=None, stateful=None, op_ms=(), parsing_ms=0.0, fused=None,
+        injected=False,
     ).scaled(0.0)  # fmt: skip
     if traits(edit.op).prefetches:
         wanted = edit.arguments.get(BUFFER)

@@ -41,7 +41,8 @@ class Part:
         components: Tensors of what it gives.
         passes: Elements of one pass; -1 without end, `None` where not known.
         stateful: Whether TensorFlow leaves its function serial; `None` where not known.
-        op_ms: Per batch, of each op in its function.
+        op_ms: Per batch, of each op in its function but those that parse.
+        parsing_ms: Per batch, of ops that parse records or lines.
         pooled: Whether its function runs on the pool of threads.
         inside: What runs inside its functions: its own times contain theirs.
         fused: Id of the part that it is one dataset with, which has its time.
@@ -71,6 +72,7 @@ class Part:
     passes: int | None = None
     stateful: bool | None = None
     op_ms: tuple[float, ...] = ()
+    parsing_ms: float = 0.0
     pooled: bool = False
     inside: tuple[Part, ...] = ()
     fused: str | None = None
@@ -93,6 +95,7 @@ class Part:
             calling_ms=self.calling_ms * by,
             lock_ms=self.lock_ms * by,
             op_ms=tuple(ms * by for ms in self.op_ms),
+            parsing_ms=self.parsing_ms * by,
             inside=tuple(part.scaled(by) for part in self.inside),
         )
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.graph.read.function_facts import PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.lines import takes_each_alone
@@ -190,7 +191,8 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: tuple[str, ...], batches
         components=len(stage.element_spec or ()) or 1,
         passes=stage.cardinality if stage.cardinality is not None else stage.pass_elements,
         stateful=_stateful(stage, ahead=ahead),
-        op_ms=tuple(one.ms_per_batch for one in stage.ops or ()),
+        op_ms=tuple(one.ms_per_batch for one in stage.ops or () if one.op not in PARSING),
+        parsing_ms=sum(one.ms_per_batch for one in stage.ops or () if one.op in PARSING),
         inside=tuple(_part(one, [], _inner_before(one.id), batches) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,

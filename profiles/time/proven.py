@@ -43,13 +43,18 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
 
 
 def _largest(profile: Profile, status: str) -> tuple[float, int] | None:
-    gains = [
-        (float(finding.measured.get("speedup") or 0.0), number)
+    """The largest speed-up and its finding's number; of kept ones the first that is as fast, within the interval."""
+    gains = {
+        number: finding
         for number, finding in enumerate(profile.findings or [], start=1)
         if finding.status == status and finding.measured is not None and _is_faster(finding)
-    ]
-    speedup, number = max(gains, default=(0.0, 0))
-    return (speedup, number) if speedup >= FROM else None
+    }
+    best = max(gains, key=lambda number: _number(gains[number], "speedup"), default=None)
+    if best is None or _number(gains[best], "speedup") < FROM:
+        return None
+    least = _number(gains[best], "low" if status == "kept" else "speedup") or _number(gains[best], "speedup")
+    shown = next(number for number in gains if _number(gains[number], "speedup") >= least)
+    return _number(gains[shown], "speedup"), shown
 
 
 def _is_faster(finding: Finding) -> bool:

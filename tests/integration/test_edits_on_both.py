@@ -178,3 +178,24 @@ def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
         assert is_as_exact(tf, found.element_spec, expected.element_spec), f"{data}\n{edits}"
         ends["same"] += 1
     assert ends["same"] >= PIPELINES * 0.6, ends
+
+
+def test_caches_of_joined_datasets_are_those_of_the_spec(tf: Any) -> None:
+    side = {"source": {"range": {"start": 0, "stop": 6}}, "stages": [{"repeat": {}}, PLAIN[0]]}
+    other = {"source": NUMBERS, "stages": [PLAIN[1], PLAIN[3], {"repeat": {}}]}
+    mixed = {"sample_from_datasets": {"datasets": [side, other], "weights": [0.5, 0.5], "seed": 3}}
+    data = {"version": 1, "source": mixed, "stages": [{"take": {"count": 40}}]}
+    first, second = "source.datasets.0", "source.datasets.1"
+    edits = [
+        ReplaceStages((f"{first}.stages.0",)),
+        InsertStage("cache", {}, f"{first}.stages.1"),
+        InsertStage("repeat", {}, f"{first}.stages.1"),
+        InsertStage("cache", {}, f"{second}.stages.1"),
+    ]
+    built: dict[str, BuiltStage] = {}
+    dataset, expected = made(data, built), wanted(data, edits)
+    ops = {address: stage.op for address, stage in built.items()}
+    elements = {address: stage.element_spec for address, stage in built.items()}
+    found = apply_edits(dataset, edits, building=builder(BuildContext(base_dir=Path())), ops=ops, elements=elements)
+    assert compare(GraphPair(tf, found, 0), GraphPair(tf, expected, 0)) == ([], [])
+    assert list(found.as_numpy_iterator()) == list(dataset.as_numpy_iterator())

@@ -22,6 +22,9 @@ SPLITTING: Final = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "
 """Ops that make rows of different lengths of texts; TensorFlow's own vectorisation has no form for them."""
 DECODING: Final = frozenset({"DecodeRaw"})
 """Ops that make vectors of texts; as above."""
+PARSING: Final = frozenset(
+    {"DecodeCSV", "ParseExample", "ParseExampleV2", "ParseSequenceExampleV2", "ParseSingleExample"}
+)
 LOOPING: Final = frozenset({"While", "StatelessWhile"})
 SILENT: Final = frozenset({"Const", "Identity", "NoOp"})
 HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})

@@ -456,12 +456,13 @@ def _cached(
         names = listed(list(dict.fromkeys(stage_name(point.stage) for point in points)))
         changes = list(dict.fromkeys(map(cache_in_words, points)))
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
+        of_each = f"  # in each of the {len(points)} datasets" if len(points) > 1 else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
         yield _Guess(
             f"Cache what {names} {'gives' if len(changes) == 1 else 'give'}",
             f"{'; '.join(changes)}{where}: gains from the second epoch on",
             tuple(edit for point in points for edit in point.edits),
-            f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if points[0].repeat is not None else ''}",
+            f"dataset = dataset.cache(){shuffled}{'.repeat(…)' if points[0].repeat is not None else ''}{of_each}",
             max((point.semantics for point in points), key=SEMANTICS.index),
             points[0].stage.id,
         )

@@ -18,6 +18,8 @@ from pipeprof.profiles.protocol.turns import BatchDigest
 Level = Literal["bytes", "rounding", "elements", "types"]
 """What is compared: every byte in order, or but for rounding, the elements in any order, or types and counts alone."""
 
+LAST_DIGITS = "the last digits of floating-point numbers"
+
 
 @dataclass(frozen=True)
 class DataCheck:
@@ -53,7 +55,7 @@ class DataCheck:
         same = (
             {
                 "bytes": f"the {count} are equal byte by byte",
-                "rounding": f"the {count} are equal but for the last digits of floating-point numbers",
+                "rounding": f"the {count} are equal but for {LAST_DIGITS}",
                 "elements": f"the {count} have the same elements",
                 "types": f"the {count} have the same types and numbers of elements",
             }[self.level]

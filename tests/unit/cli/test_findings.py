@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.report.findings import describe_measured
+from pipeprof.cli.report.findings import EFFECTS, describe_measured, effect_on_data
 from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -379,3 +379,12 @@ def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found:
     assert sentence in text
     assert conclusion in text
     assert "What to change" not in text
+
+
+def test_other_last_digits_are_named_as_that() -> None:
+    rounded = {"data": "the first 8 batches are equal but for the last digits of floating-point numbers"}
+    assert effect_on_data("values", rounded)[1] == "other last digits"
+    assert effect_on_data("values", {"data": "the first batch has the same types"}) == EFFECTS["values"]
+    assert effect_on_data("values", None) == EFFECTS["values"]
+    assert effect_on_data("order", rounded) == EFFECTS["order"]
+    assert effect_on_data(None, rounded) == ("", "")

@@ -84,3 +84,14 @@ def test_a_speed_that_was_not_seen_is_not_in_the_verdict(recorded: Recorded) -> 
     assert describe_gain(profile.findings[0]) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
     profile.headspace = Headspace.of(10.0, 9.0, 4)
     assert describe_proven(profile)[0].text == "as fast as if the pipeline cost nothing with change 1"
+
+
+@pytest.mark.parametrize(("low", "text"), [(2.2, "2.30× faster with change 1"), (2.35, "2.40× faster with change 2")])
+def test_of_equally_fast_changes_the_first_is_named(recorded: Recorded, low: float, text: str) -> None:
+    profile = recorded("step-none")
+    profile.headspace = None
+    speeds = [{"speedup": 2.3, "low": 2.1}, {"speedup": 2.4, "low": low}]
+    profile.findings = [
+        Finding(rule="measured", title="", family="speed", status="kept", measured=measured) for measured in speeds
+    ]
+    assert describe_proven(profile)[0].text == text

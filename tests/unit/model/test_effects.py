@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -292,6 +293,14 @@ def test_a_function_without_traced_ops_keeps_a_part_of_its_own_time_on_batches()
     assert after(seen, VectoriseMap("stages.0", "stages.1"), costs=costs).by_id["stages.0"].held_ms == pytest.approx(
         0.5
     )
+
+
+def test_an_op_that_parses_costs_its_features_in_each_call() -> None:
+    """What the other ops of the function take beyond the fixed cost of an op stays."""
+    seen = BATCHED.changed(replace(BATCHED.by_id["stages.0"], op_ms=(0.256,), parsing_ms=4.0))
+    costs = Costs(call_us=0, op_us=1.0, row_us=0, bytes_per_us=math.inf, batched_share=0.25)
+    found = after(seen, VectoriseMap("stages.0", "stages.1"), costs=costs).by_id["stages.0"]
+    assert found.held_ms == pytest.approx(1.0, abs=0.005)
 
 
 def test_each_pass_over_a_cache_still_makes_an_iterator() -> None:

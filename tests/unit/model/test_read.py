@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.profiles.document.measured import Contention, Quantiles
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
+from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import flow_of
@@ -219,3 +219,9 @@ def test_what_a_filter_keeps_of_a_pass_is_what_was_seen(recorded: Recorded) -> N
     endless = {**facts, "cardinality": -1}
     found = read(recorded, stage("source", "range", **endless), stage("stages.0", "map", 6.0, **endless), filtered)
     assert found.by_id["stages.1"].passes == -1
+
+
+def test_ops_that_parse_are_apart(recorded: Recorded) -> None:
+    ops = [OpCost(op=name, ms_per_batch=ms) for name, ms in (("ParseExampleV2", 2.0), ("Cast", 1.0))]
+    found = read(recorded, stage("source", "range"), stage("stages.0", "map", 6.0, ops=ops)).by_id["stages.0"]
+    assert (found.op_ms, found.parsing_ms) == (pytest.approx((1.0,)), pytest.approx(2.0))

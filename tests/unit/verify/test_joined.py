@@ -13,6 +13,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, filling
 from pipeprof.profiles.verify.guessing.joined import cache_points
+from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.stages import joined_lines, main_line
 
 Recorded = Callable[[str], Profile]
@@ -48,6 +49,18 @@ def test_each_dataset_is_kept_before_it_is_mixed(recorded: Recorded, argument: s
         (InsertStage("cache", {}, f"source.{argument}.{number}.stages.0"),) for number in (0, 1)
     ]
     assert [point.semantics for point in points] == ["same", "same"]
+
+
+def test_the_caches_are_one_change(recorded: Recorded) -> None:
+    found = run_of(recorded, SIDE, SIDE, joins="sample_from_datasets")
+    assert found.verdict is not None
+    found.verdict.stage = "source.inputs.0.stages.0"
+    (cached,) = [one for one in guesses(found) if one.title.startswith("Cache")]
+    change = "insert cache() after map, for each of 2 joined datasets: gains from the second epoch on"
+    assert (cached.title, cached.change) == ("Cache what map gives", change)
+    assert (cached.stage, cached.semantics) == ("source.inputs.0.stages.0", "same")
+    assert isinstance(cached.edit, list)
+    assert len(cached.edit) == 2
 
 
 def test_all_of_them_are_full_before_it_is_measured(recorded: Recorded) -> None:
