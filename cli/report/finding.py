@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.report.findings import (
-    changes_digits,
     WITHOUT_RULE,
     build_findings,
     build_further,
+    changes_digits,
     describe_delta,
     describe_measured,
     describe_speedup,

@@ -98,7 +98,11 @@ def _facts(fix: Fix) -> Iterator[Block]:
         many = (fix.measured or {}).get("restarts")
         times = "once" if many == 1 else f"up to {many:,} times" if many else ""
         ended = f"; the data set ended and was repeated {times} in a process" if times else ""
-        effect = effect_on_data(fix.semantics, fix.measured)[0] if _DIFFER not in data else "order and values could not be compared"
+        effect = (
+            effect_on_data(fix.semantics, fix.measured)[0]
+            if _DIFFER not in data
+            else "order and values could not be compared"
+        )
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
     if fix.converted is not None:
         yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.graph.read.function_facts import PARSING
+from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.model.lines import takes_each_alone
