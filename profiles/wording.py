@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.stages import Stage
 
+LAST_DIGITS = "the last digits of floating-point numbers"
+"""In which data differ where rounding differs."""
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 _ABSURD = 1e300

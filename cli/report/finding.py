@@ -18,8 +18,7 @@ from pipeprof.cli.report.findings import (
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.advise import UNVERIFIED
-from pipeprof.profiles.verify.judging.same_data import LAST_DIGITS
-from pipeprof.profiles.wording import milliseconds, significant, stage_label
+from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, significant, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics

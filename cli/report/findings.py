@@ -11,8 +11,16 @@ from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
-from pipeprof.profiles.verify.judging.same_data import LAST_DIGITS
-from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
+from pipeprof.profiles.wording import (
+    LAST_DIGITS,
+    free_pipeline_text,
+    percent,
+    place_of,
+    significant,
+    size,
+    stage_name,
+    stage_place,
+)
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics

@@ -181,7 +181,7 @@ def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
 
 
 def test_caches_of_joined_datasets_are_those_of_the_spec(tf: Any) -> None:
-    side = {"source": {"range": {"start": 0, "stop": 6}}, "stages": [{"repeat": {}}, PLAIN[0]]}
+    side = {"source": {"from_tensor_slices": {"tensors": [7, 8, 9]}}, "stages": [{"repeat": {}}, PLAIN[0]]}
     other = {"source": NUMBERS, "stages": [PLAIN[1], PLAIN[3], {"repeat": {}}]}
     mixed = {"sample_from_datasets": {"datasets": [side, other], "weights": [0.5, 0.5], "seed": 3}}
     data = {"version": 1, "source": mixed, "stages": [{"take": {"count": 40}}]}

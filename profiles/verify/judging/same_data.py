@@ -14,11 +14,10 @@ from typing import Literal
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import BatchDigest
+from pipeprof.profiles.wording import LAST_DIGITS
 
 Level = Literal["bytes", "rounding", "elements", "types"]
 """What is compared: every byte in order, or but for rounding, the elements in any order, or types and counts alone."""
-
-LAST_DIGITS = "the last digits of floating-point numbers"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def test_each_dataset_is_kept_before_it_is_mixed(recorded: Recorded, argument: s
 def test_the_caches_are_one_change(recorded: Recorded) -> None:
     found = run_of(recorded, SIDE, SIDE, joins="sample_from_datasets")
     assert found.verdict is not None
+    found.target.kind = "python"
     found.verdict.stage = "source.inputs.0.stages.0"
     (cached,) = [one for one in guesses(found) if one.title.startswith("Cache")]
     change = "insert cache() after map, for each of 2 joined datasets: gains from the second epoch on"
