@@ -44,6 +44,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
@@ -96,7 +97,12 @@ def start_of(case: Case) -> Version:
     target = parse_target(case.target)
     if target.kind != "spec":
         return Version()
-    return Version((), check_spec(target.path), lambda text: check_spec(target.path, content=text.encode()))
+
+    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
+        del alone
+        return check_spec(target.path, content=text.encode())
+
+    return Version((), check_spec(target.path), reread)
 
 
 Steps: TypeAlias = "tuple[tuple[PipelineEdit, ...], ...]"
