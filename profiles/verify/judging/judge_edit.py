@@ -25,7 +25,7 @@ MOST_PROCESS_PAIRS = 4
 EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03
-LARGE_GAIN = 1.4
+LARGE_GAIN = 2.0
 """A gain above it needs fewer pairs where no time is left for more."""
 SAME_WITHIN = 0.02
 """Two processes of the same pipeline differ by at most so much; where they do, only larger gains are judged."""
