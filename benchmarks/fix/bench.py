@@ -3,17 +3,18 @@
 Usage: ``python benchmarks/fix/bench.py --out FILE [--only NAME …] [--data FOLDER]``. Each pipeline is given to
 `pipeprof fix` with its default budget. Then its result, all pipelines of the grid, the one with AUTOTUNE in each
 stage that takes it and the pipeline as it is run in one session: a process each, block by block, in rounds that run
-forwards and backwards; the best of the grid is found in the first half of the rounds, and compared in the second. The
-grid is, with all maps and interleaves outside of functions changed alike: their calls at a time (unset, 2, 16,
-AUTOTUNE, and 16 on a pool of 16 threads for each of them) or the map before a batch applied to whole batches, and
-then with AUTOTUNE calls or not; each with and without a prefetch at the end. A pipeline of the grid that is not
-possible, or gives other data than its class allows, is left out.
+forwards and backwards. The first rounds find the best of the grid; in further ones, only that one, the result,
+AUTOTUNE everywhere and the pipeline as it is run, and these alone are compared. The grid is, with all maps and
+interleaves outside of functions changed alike: their calls at a time (unset, 2, 16, AUTOTUNE, and 16 on a pool of 16
+threads for each of them) or the map before a batch applied to whole batches, and then with AUTOTUNE calls or not; each
+with and without a prefetch at the end. A pipeline of the grid that is not possible, or gives other data than its class
+allows, is left out.
 
 Demanded of each pipeline: the result of `fix` has 95 % of the rate of the grid's best, within 60 s of measuring, and is
 not slower than AUTOTUNE everywhere by more than the interval. ``--only`` measures some, and keeps the others of FILE;
 FILE is written after each pipeline.
 
-Needs two idle cores. About 35 minutes; three to four for each pipeline.
+Needs two idle cores. About 30 minutes; three for each pipeline.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,13 +51,14 @@ from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.fix.candidates import AUTOTUNE, everywhere
+from pipeprof.profiles.fix.candidates import everywhere
 from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.verify.guessing.many_calls import AUTOTUNE
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -64,8 +67,10 @@ from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 BUDGET = 60.0
 SHARE = 0.95
-ROUNDS = 8
-"""In the first half, the best of the grid is found; in the second half, everything is compared with it."""
+SELECTING_ROUNDS = 6
+"""In them, the best of the grid is found."""
+COMPARING_ROUNDS = 24
+"""In them, the result is compared with it: 4 rounds had intervals of up to 30 % for pipelines that are the same."""
 WARM = TurnRequest("warm", 1.5)
 BLOCK_SECONDS, BLOCK_STEPS, SETTLE_SECONDS = 0.25, 6, 0.05
 PATIENCE = 600
@@ -156,7 +161,7 @@ def versions(start: Version, profile: Profile) -> dict[str, Version]:
 
 
 def session(case: Case, start: Version, entered: dict[str, Version], interval: float) -> dict[str, Any]:
-    """Rates of all pipelines, round by round."""
+    """Rates of all pipelines, round by round: of all in the first rounds, of those that are compared in the others."""
     target = parse_target(case.target)
     settings = RunSettings(target=target, loaded=start.loaded, step=parse_step(case.step), lock=False)
     maker = JobMaker(settings, None, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
@@ -165,7 +170,8 @@ def session(case: Case, start: Version, entered: dict[str, Version], interval: f
         steps = as_json(version.graph_steps) if version.loaded is None else []
         jobs |= maker.workers([name], version.loaded, steps, version.environment)
     block = TurnRequest("block", max(BLOCK_SECONDS, BLOCK_STEPS * interval), BLOCK_STEPS, max(SETTLE_SECONDS, interval))
-    rates: dict[str, list[float]] = {}
+    selecting: dict[str, list[float]] = {}
+    comparing: dict[str, list[float]] = {}
     left_out: dict[str, str] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         started = team.start_each(jobs, seconds=180)
@@ -178,15 +184,37 @@ def session(case: Case, start: Version, entered: dict[str, Version], interval: f
                 if not check.same:
                     left_out[name] = check.words
                     team.end(name)
+
+        def measured(names: list[str], rounds: int) -> dict[str, list[float]]:
+            rates: dict[str, list[float]] = {name: [] for name in names}
+            for number in range(rounds):
+                for name in names if number % 2 == 0 else names[::-1]:
+                    ended = team.turn(name, block, seconds=180)
+                    rates[name].append(round(ended.steps / ended.seconds, 4))
+            return rates
+
         order = [BASES[0], *(name for name in entered if name not in left_out), BASES[1]]
         for name in order:
             team.turn(name, WARM, seconds=180)
-        rates = {name: [] for name in order}
-        for number in range(ROUNDS):
-            for name in order if number % 2 == 0 else order[::-1]:
-                ended = team.turn(name, block, seconds=180)
-                rates[name].append(ended.steps / ended.seconds)
-    return {"rates": {name: [round(one, 4) for one in found] for name, found in rates.items()}, "left_out": left_out}
+        selecting = measured(order, SELECTING_ROUNDS)
+        best = best_of_grid(as_one(selecting))
+        compared = [name for name in order if name in {best, FIXED, EVERYWHERE, *BASES}]
+        team.end(*(name for name in order if name not in compared))
+        comparing = measured(compared, COMPARING_ROUNDS)
+    return {"selecting": selecting, "comparing": comparing, "left_out": left_out}
+
+
+def as_one(rates: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """The two processes of the pipeline as it is, as one: the geometric mean of each round."""
+    others = {name: found for name, found in rates.items() if name not in BASES}
+    both = zip(*(rates[name] for name in BASES), strict=True)
+    return {**others, AS_IT_IS: [math.sqrt(one * other) for one, other in both]}
+
+
+def best_of_grid(rates: Mapping[str, list[float]]) -> str:
+    """The fastest pipeline of the grid, or the one as it is: pure."""
+    names = [name for name in rates if name not in {FIXED, EVERYWHERE}]
+    return max(names, key=lambda name: math.fsum(map(math.log, rates[name])))
 
 
 def over(rates: dict[str, list[float]], one: str, other: str) -> Ratio | None:
@@ -194,21 +222,22 @@ def over(rates: dict[str, list[float]], one: str, other: str) -> Ratio | None:
     return ratio_of([first / second for first, second in zip(rates[one], rates[other], strict=True)])
 
 
-def judge(rates: dict[str, list[float]]) -> dict[str, Any]:
+def judge(selecting: Mapping[str, list[float]], rates: dict[str, list[float]]) -> dict[str, Any]:
     """What the rates of a session say: pure.
 
+    Of many that are about as fast, the one that seems fastest was lucky: what it is worth, other rounds tell.
+
     Args:
-        rates: By pipeline, of each round; the pipeline as it is under `AS_IT_IS`, the result under `FIXED`.
+        selecting: Rates by pipeline, of each round in which the best of the grid is found.
+        rates: The same of those in which it is compared; the pipeline as it is under `AS_IT_IS`, the result under
+            `FIXED`.
     """
-    grid_names = [name for name in rates if name not in {FIXED, EVERYWHERE}]
-    half = len(rates[AS_IT_IS]) // 2
-    # Of many that are about as fast, the one that seems fastest was lucky: what it is worth, other rounds tell.
-    best = max(grid_names, key=lambda name: math.fsum(map(math.log, rates[name][:half])))
-    rates = {name: found[half:] for name, found in rates.items()}
+    best = best_of_grid(selecting)
+    grid = [name for name in selecting if name not in {FIXED, EVERYWHERE, AS_IT_IS}]
     own = FIXED if FIXED in rates else AS_IT_IS
     share, tuned = over(rates, own, best), over(rates, own, EVERYWHERE) if EVERYWHERE in rates else None
     gain = over(rates, own, AS_IT_IS)
-    found: dict[str, Any] = {"best": best, "grid": len(grid_names) - 1}
+    found: dict[str, Any] = {"best": best, "grid": len(grid)}
     for name, ratio in (("gain", gain), ("share_of_best", share), ("over_autotune", tuned)):
         found[name] = [round(one, 3) for one in (ratio.value, ratio.low, ratio.high)] if ratio is not None else None
     near = share is None or share.value >= SHARE
@@ -230,11 +259,8 @@ def measure(case: Case, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     entered = versions(start, profile)
     mean = profile.steps.interval_ms.mean if profile.steps is not None and profile.steps.interval_ms else None
     measured = session(case, start, entered, (mean or 0.0) / 1e3)
-    rates = dict(measured["rates"])
-    before, after = rates.pop("A1"), rates.pop("A2")
-    rates[AS_IT_IS] = [math.sqrt(one * other) for one, other in zip(before, after, strict=True)]
     figures = {
-        **judge(rates),
+        **judge(as_one(measured["selecting"]), as_one(measured["comparing"])),
         "status": found.status,
         "speedup": (found.measured or {}).get("speedup"),
         "measuring_seconds": found.seconds,

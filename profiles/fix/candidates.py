@@ -38,12 +38,15 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import edits_of
+from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
 from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 MUCH_WORK = 0.10
 """Share of the pipeline's work from which the parameters of a stage are tried."""
+WORTH_IT = SPEED_FLOOR - 1
+"""Share of a step that a free pipeline would save, from which a search begins: less is never proven to be a gain."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
 EVERYTHING = "all changes of the findings together"
@@ -175,9 +178,9 @@ def _of_finding(finding: Finding) -> Candidate | None:
 def _is_worth_it(profile: Profile) -> bool:
     """Whether a faster pipeline would make the steps faster."""
     verdict, headspace = profile.verdict, profile.headspace
-    if verdict is None or verdict.bound == "step":
-        return False
-    return headspace is None or headspace.share >= 0.05
+    if headspace is not None:
+        return verdict is not None and headspace.share >= WORTH_IT
+    return verdict is not None and verdict.bound != "step"
 
 
 def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: TargetKind) -> Candidate | None:

@@ -36,8 +36,12 @@ WARM_SHARE = 0.025
 SHORTEST_WARM = 0.5
 EARLY_ROUNDS = 3
 """From which a change can be given up."""
+CLEAR_GAIN = 1.2
+"""A gain above it for certain is enough, where all others have been given up: the proof measures it again."""
 ENOUGH_ROUNDS = 4
 """Of a change that is clearly faster and ahead of the others."""
+HOPELESS_ROUNDS = 6
+"""From which a change is given up that is slower so far."""
 MOST_ROUNDS = 8
 
 
@@ -300,10 +304,10 @@ class Races:
             for name, runner in list(runners.items()):
                 found[name] = self._result(runner)
             self._tick(number + 1, MOST_ROUNDS)
-            for name in self._given_up(number + 1, found, runners):
+            for name in given_up(number + 1, found, runners):
                 del runners[name]
                 self._team.end(name)
-            if self._is_decided(number + 1, found, runners):
+            if is_decided(number + 1, found, runners):
                 break
 
     def _round(self, number: int, runners: dict[str, _Runner], found: dict[str, Raced]) -> None:
@@ -344,24 +348,35 @@ class Races:
         before, after = (self._base_rates.get(name, []) for name in BASELINES)
         return ratio_of([two / one for one, two in zip(before, after, strict=False) if one and two])
 
-    @staticmethod
-    def _given_up(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> list[str]:
-        """Those that are no faster for certain, or slower than another one for certain."""
-        if rounds < EARLY_ROUNDS:
-            return []
-        speeds = [runner for runner in runners if not runners[runner].rival.for_memory]
-        ahead = max((ratio.low for name in speeds if (ratio := found[name].ratio) is not None), default=0.0)
-        return [name for name in speeds if (ratio := found[name].ratio) is None or ratio.high < max(SPEED_FLOOR, ahead)]
 
-    @staticmethod
-    def _is_decided(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> bool:
-        """Whether the fastest is known, or no more rounds would tell more."""
-        if rounds < ENOUGH_ROUNDS:
-            return False
-        speeds = [name for name in runners if not runners[name].rival.for_memory]
-        if not speeds:
-            return True
-        ratios = [ratio for name in speeds if (ratio := found[name].ratio) is not None]
-        best = max(ratios, key=lambda ratio: ratio.value)
-        # Those that are about as fast as the best one may take its place: it does not matter which.
-        return best.low > SPEED_FLOOR and best.half_width < 0.05
+def given_up(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> list[str]:
+    """Those that are no faster for certain, slower than another one for certain, or slower after many rounds."""
+    if rounds < EARLY_ROUNDS:
+        return []
+    ratios = {name: found[name].ratio for name in _for_speed(runners)}
+    ahead = max((ratio.low for ratio in ratios.values() if ratio is not None), default=0.0)
+    least = 1.0 if rounds >= HOPELESS_ROUNDS else 0.0
+    return [
+        name
+        for name, ratio in ratios.items()
+        if ratio is None or ratio.high < max(SPEED_FLOOR, ahead) or ratio.value < least
+    ]
+
+
+def is_decided(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _Runner]) -> bool:
+    """Whether the fastest is known, or no more rounds would tell more."""
+    speeds = _for_speed(runners)
+    ratios = [ratio for name in speeds if (ratio := found[name].ratio) is not None]
+    if len(ratios) == len(runners) == 1 and rounds >= EARLY_ROUNDS and ratios[0].low > CLEAR_GAIN:
+        return True
+    if rounds < ENOUGH_ROUNDS:
+        return False
+    if not ratios:
+        return True
+    best = max(ratios, key=lambda ratio: ratio.value)
+    # Those that are about as fast as the best one may take its place: it does not matter which.
+    return best.low > SPEED_FLOOR and best.half_width < 0.05
+
+
+def _for_speed(runners: Mapping[str, _Runner]) -> list[str]:
+    return [name for name, runner in runners.items() if not runner.rival.for_memory]

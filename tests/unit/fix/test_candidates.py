@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate, candidates, everywhere
 
 
@@ -72,7 +72,16 @@ def test_calls_at_the_same_time_where_numbers_are_drawn_are_another_class(profil
 def test_a_pipeline_that_keeps_up_gets_nothing(profile: Profile) -> None:
     assert profile.verdict is not None
     profile.verdict.bound = "step"
+    profile.headspace = None
     assert candidates(profile, "graph", {"same"}) == []
+
+
+@pytest.mark.parametrize(("replayed_ms", "tried"), [(98.0, False), (96.0, True)])
+def test_a_free_pipeline_has_to_save_what_can_be_proven(profile: Profile, replayed_ms: float, tried: bool) -> None:
+    assert profile.verdict is not None
+    profile.verdict.bound = "step"
+    profile.headspace = Headspace.of(100.0, replayed_ms, batches=8)
+    assert bool(candidates(profile, "graph", {"same"})) == tried
 
 
 def test_what_the_model_predicts_to_help_most_comes_first(recorded: Callable[[str], Profile]) -> None:

@@ -92,7 +92,25 @@ def test_what_is_no_faster_is_given_up_after_three_rounds() -> None:
     team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 8.0, "C2": 20.0})
     race(team, "C1", "C2")
     assert blocks_of(team).count("C1") == 3
+    assert blocks_of(team).count("C2") == 3, "the only one left is clearly faster"
+
+
+def test_a_small_gain_takes_a_fourth_round() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 8.0, "C2": 11.5})
+    race(team, "C1", "C2")
     assert blocks_of(team).count("C2") == 4
+
+
+def test_of_two_that_are_about_as_fast_none_is_ahead_after_three_rounds() -> None:
+    team = FakeTeam({"A1": NOISY, "A2": NOISY, "C1": 20.0, "C2": 20.0})
+    race(team, "C1", "C2")
+    assert blocks_of(team).count("C2") == 4
+
+
+def test_what_is_slower_after_six_rounds_is_given_up() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [8.0, 11.0]})
+    race(team, "C1")
+    assert blocks_of(team).count("C1") == 6
 
 
 def test_a_machine_too_noisy_to_tell_is_measured_eight_times_at_most() -> None:
