@@ -228,13 +228,16 @@ def outside_functions(profile: Profile) -> list[Stage]:
 
 
 def _parameters(profile: Profile) -> Iterator[Candidate]:
-    """Numbers of the stages with much work, those with the most of it first."""
+    """A prefetch at the end, and numbers of the stages with much work, those with the most of it first."""
     cores = max(1, round(profile.host.cores or 1))
     named = profile.verdict.stage if profile.verdict is not None else None
     line, written = main_line(profile), [stage for stage in profile.stages or () if stage.origin == "written"]
     heavy = [stage for stage in written if stage.id == named or (stage.share or 0.0) >= MUCH_WORK]
     heavy = [stage for stage in sorted(heavy, key=lambda stage: -(stage.share or 0.0)) if takes_calls(stage)]
     yield from _pool(profile, [stage for stage in heavy if waits(stage)])
+    if line and not traits(line[-1].op).prefetches:
+        edit = InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id)
+        yield Candidate("Prefetch at the end", f"insert prefetch({AUTOTUNE}) at the end", (edit,))
     if len(heavy) > 1:
         for number in (AUTOTUNE, cores):
             edits = tuple(SetArgument(stage.id, stage.op, PARALLEL_CALLS, number) for stage in heavy)
@@ -244,12 +247,8 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
     for stage in heavy:
         yield from _calls(stage, cores)
     if line and traits(line[-1].op).prefetches:
-        last = line[-1]
         for size in (AUTOTUNE, 2, 8):
-            yield _argument(last, "buffer_size", size)
-    elif line:
-        edit = InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id)
-        yield Candidate("Prefetch at the end", f"insert prefetch({AUTOTUNE}) at the end", (edit,))
+            yield _argument(line[-1], "buffer_size", size)
     if any(takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
         yield Candidate(
             "Let parallel stages give elements as they are ready",

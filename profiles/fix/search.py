@@ -137,6 +137,7 @@ class Search:
         self._profile = profile
         self._peak = profile.memory.peak_bytes
         self._done: set[str] = set()
+        self._without_gain: set[str] = set()
         self._number = 0
         self.found = Found(start)
 
@@ -247,9 +248,15 @@ class Search:
                 continue
             else:
                 self._record(candidate, _result_of(decision), decision.reason, raced[name])
+                ratio = raced[name].ratio
+                if ratio is not None and ratio.high >= 1.0:
+                    self._without_gain.add(candidate.key)
             self._done.add(candidate.key)
         if best is None:
             return False
+        # The pipeline with the best step has another bottleneck: what brought nothing there may help now.
+        self._done -= self._without_gain
+        self._without_gain.clear()
         candidate, version = group[best]
         found, one = self.found, raced[best]
         found.for_memory = decisions[best].kind == "smaller" and (found.for_memory or not found.best.steps)

@@ -131,12 +131,18 @@ def test_the_best_of_a_race_is_taken_and_the_pipeline_is_looked_at_again(
     ]
 
 
-def test_what_gave_no_gain_is_not_raced_again(profile: Profile) -> None:
+def test_what_gave_no_gain_is_raced_again_only_after_a_step(profile: Profile) -> None:
     lab = FakeLab({"second": 1.5}, profile)
     search(profile, lab).run()
     raced_titles = [title for titles in lab.seen for title in titles]
-    assert raced_titles.count("first") == 1
+    assert raced_titles.count("first") == 2
     assert raced_titles.count("second") == 1
+
+
+def test_what_was_slower_is_not_raced_again(profile: Profile) -> None:
+    lab = FakeLab({"second": 1.5, "first": 0.7}, profile)
+    search(profile, lab).run()
+    assert [title for titles in lab.seen for title in titles].count("first") == 1
 
 
 def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
