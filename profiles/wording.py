@@ -85,10 +85,11 @@ def cores_text(cores: float) -> str:
     """A number of cores.
 
     Example:
-        >>> cores_text(2), cores_text(1), cores_text(1.5)
-        ('2 cores', '1 core', '1.5 cores')
+        >>> cores_text(2), cores_text(1), cores_text(1.05842)
+        ('2 cores', '1 core', '1.06 cores')
     """
-    return f"{cores:g} core{'' if cores == 1 else 's'}"
+    number = f"{round(cores, 2):g}"
+    return f"{number} core{'' if number == '1' else 's'}"
 
 
 def free_pipeline_text(share: float) -> str:
