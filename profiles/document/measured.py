@@ -66,6 +66,16 @@ class Steps(Model):
     )
     floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
     epochs: int = Field(0, ge=0, description="How often the dataset ended and was started again.")
+    epoch_steps: float | None = Field(
+        None,
+        description="Steps of a whole epoch: from the first restart to the last one, over the epochs between them. "
+        "`None` with fewer than two restarts.",
+    )
+
+    @property
+    def passes(self) -> float:
+        """Epochs in the measured time, as far as restarts tell: with fewer than two, they are counted."""
+        return self.count / self.epoch_steps if self.epoch_steps else float(self.epochs)
 
 
 class Gap(Model):

@@ -178,6 +178,7 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
         restart_share=seen.restart_share,
         floor_ms=_quantiles(seen.floor_ms) if seen.floor_ms is not None else None,
         epochs=seen.epochs,
+        epoch_steps=seen.epoch_steps,
     )
 
 

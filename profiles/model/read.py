@@ -209,7 +209,7 @@ def _with_passes_seen(part: Part, steps: Steps) -> Part:
     """The part with the number of its elements in a pass as it was seen, where the graph does not have it."""
     if part.passes is not None or part.per_batch is None or steps.epochs < _EPOCHS_SEEN:
         return part
-    return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.epochs)))
+    return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.passes)))
 
 
 def _with_passes_of_others(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -32,6 +32,7 @@ class StepCounts:
     restart_share: float | None
     floor_ms: DurationSummary | None
     epochs: int
+    epoch_steps: float | None
 
 
 @dataclass(frozen=True)

@@ -199,9 +199,8 @@ def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[flo
     run = profile.steps
     if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
         return None
-    # The run began and ended within an epoch: its steps by its restarts are off by up to one of these.
     known = main_line(profile)[-1].cardinality if main_line(profile) else None
-    epoch = known if known is not None and known > 0 else run.count / run.epochs
+    epoch = known if known is not None and known > 0 else run.count / run.passes
     epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
     if not 0 < epoch_seconds <= longest:
         return None

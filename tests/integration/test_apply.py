@@ -10,6 +10,7 @@ import tensorflow as tf
 import pipeprof
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, VectoriseMap
 from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, write_plan
+from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.round_trip import editable
 
@@ -59,6 +60,14 @@ def test_another_pipeline_is_refused(tmp_path: Path) -> None:
         pipeprof.apply(other, plan(tmp_path, VectoriseMap("stages.0", "stages.1")))
     with pytest.raises(PlanError, match="cannot be read"):
         pipeprof.apply(make(), tmp_path / "missing.plan.json")
+
+
+def test_of_a_source_with_thousands_of_tensors_the_graph_is_not_read_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = tf.data.experimental.from_list([(number, [str(number)] * 5) for number in range(2000)]).batch(2)
+    read: list[int] = []
+    monkeypatch.setattr(EditableGraph, "read", lambda *_: read.append(1))
+    assert len(editable(dataset, in_memory=0).nodes) > 2000
+    assert not read
 
 
 def test_state_that_a_copy_would_freeze_is_named(tmp_path: Path) -> None:

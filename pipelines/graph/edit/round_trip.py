@@ -118,9 +118,9 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
 
 def _refuse_mutable_state(graph: EditableGraph) -> None:
     for holder, resource in _captured(graph):
-        stage = next((stage.address for stage in _stages(graph) if holder in stage.nodes), None)
         what = _mutable(graph, holder, resource)
         if what is not None:
+            stage = next((stage.address for stage in _stages(graph) if holder in stage.nodes), None)
             msg = f"its function captures {what}, whose later changes would not reach a copy"
             raise CannotEditError(msg, stage)
 

@@ -253,6 +253,8 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
     """Return how many elements a source in memory has, if its first component is a constant."""
     if family(node.op) == "Tensor":
         return 1
+    if family(node.op) == "List":
+        return len(node.attr["Tinput_types"].list.type) // max(1, len(node.attr["output_types"].list.type))
     source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
     if source is None or not _rank(source):
         return None

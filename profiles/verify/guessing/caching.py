@@ -341,7 +341,7 @@ def _epochs(stage: Stage, steps: Steps) -> float:
     """
     count = stage.cardinality if stage.cardinality is not None else stage.pass_elements
     if steps.epochs >= LEAST_EPOCHS or not count or count < 0:
-        return float(steps.epochs)
+        return steps.passes
     return (stage.elements or 0.0) / count
 
 
@@ -351,4 +351,4 @@ def _count(stage: Stage, steps: Steps) -> int | None:
         return stage.cardinality if stage.cardinality > 0 else None
     if stage.pass_elements is not None or steps.epochs < LEAST_EPOCHS or not stage.elements:
         return stage.pass_elements
-    return math.ceil(stage.elements / (steps.epochs - 1))
+    return math.ceil(stage.elements / min(steps.passes, steps.epochs - 1))

@@ -108,6 +108,7 @@ class StepStatistics:
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
         self.epoch_start: EpochStart | None = None
+        self._before_first: int | None = None
         self._first_ns = 0
         self._origin: int | None = None
         self._previous: tuple[int, int] | None = None
@@ -130,6 +131,13 @@ class StepStatistics:
         if not self.restarts or not others:
             return None
         return max(0, round(self._first_ns - self.restarts * (waits.total_ns - self._first_ns) / others))
+
+    @property
+    def epoch_steps(self) -> float | None:
+        """Steps of a whole epoch: from the first restart to the latest one; `None` with fewer than two."""
+        if self.epoch_start is None or self._before_first is None or self.restarts < 2:
+            return None
+        return (self.epoch_start.steps - self._before_first) / (self.restarts - 1)
 
     def fold_drain(self, base: int, times: Sequence[int], *, restarted: bool = False) -> float | None:
         """Fold in steps without a device.
@@ -156,6 +164,8 @@ class StepStatistics:
         if not restarts:
             return
         self.restarts += len(restarts)
+        if self._before_first is None:
+            self._before_first = self.count + restarts[0]
         self._first_ns += int(waits[list(restarts)].sum())
         before = self.intervals.total_ns + int(intervals[: restarts[-1]].sum())
         self.epoch_start = EpochStart(self.restarts, self.count + restarts[-1], before / 1e9)
@@ -221,6 +231,7 @@ class StepStatistics:
             restart_share=restart_ns / self.intervals.total_ns if restart_ns is not None else None,
             floor_ms=self.floor.summary,
             epochs=self.restarts,
+            epoch_steps=self.epoch_steps,
         )
         histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
         if not device:

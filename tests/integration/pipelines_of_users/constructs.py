@@ -144,6 +144,11 @@ def in_a_row() -> tf.data.Dataset:
     return dataset.unique().shard(2, 1).skip(1).take(3).concatenate(_range(5)).batch(4)
 
 
+def listed() -> tf.data.Dataset:
+    """Elements of a Python list."""
+    return tf.data.experimental.from_list([(number, str(number)) for number in range(24)]).shuffle(4).batch(5)
+
+
 def promised() -> tf.data.Dataset:
     dataset = _range().filter(lambda x: x % 2 == 0)
     return dataset.apply(tf.data.experimental.assert_cardinality(12)).batch(5)

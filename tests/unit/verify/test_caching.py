@@ -197,6 +197,15 @@ def test_what_filters_keep_of_a_pass_is_seen(recorded: Recorded) -> None:
     assert (inserted(found), found.shuffle) == ([("cache", "stages.2"), ("shuffle", "stages.2")], 250)
 
 
+def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:
+    run = run_of(recorded, "range", "map", "batch", epochs=7)
+    assert run.steps is not None
+    edits = (InsertStage("cache", {}, "stages.0"),)
+    assert filling(run, edits).steps == 158
+    run.steps.epoch_steps = 160.0
+    assert filling(run, edits).steps == 176
+
+
 def test_a_pass_that_the_graph_does_not_have_is_as_long_as_its_ends_showed(recorded: Recorded) -> None:
     ops = ("TFRecordDataset", "map", "shuffle", "batch", "repeat")
     unknown: dict[str, dict[str, Any]] = {"source": {"cardinality": None}}

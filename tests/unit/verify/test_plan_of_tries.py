@@ -68,6 +68,14 @@ def test_an_epoch_is_as_long_as_the_graph_says(recorded: Recorded) -> None:
     assert (block.steps, block.seconds) == (120, pytest.approx(1.2))
 
 
+def test_an_epoch_is_as_long_as_its_restarts_say(recorded: Recorded) -> None:
+    found = recorded("input-bound").model_copy(deep=True)
+    assert found.steps is not None
+    found.steps.count, found.steps.interval_ms.mean = 1000, 10.0
+    found.steps.epochs, found.steps.restart_share, found.steps.epoch_steps = 8, 0.20, 117.5
+    assert pace_of(found, 60.0, 2.0).block.steps == 118
+
+
 def test_a_larger_budget_has_time_for_longer_epochs(recorded: Recorded) -> None:
     found = recorded("input-bound").model_copy(deep=True)
     assert found.steps is not None

@@ -212,6 +212,17 @@ def test_where_every_batch_begins_an_epoch_the_cost_of_restarts_is_unknown(bench
     assert window.statistics.measured(device=False).steps.restart_share is None
 
 
+def test_an_epoch_is_as_long_as_from_the_first_restart_to_the_latest():
+    statistics = StepStatistics()
+    for number in range(3):
+        statistics.fold_drain(0, [MS * step for step in range(1, 6)], restarted=number > 0)
+        assert statistics.epoch_steps == (5.0 if number > 1 else None)
+    statistics.fold_drain(0, [MS * step for step in range(1, 9)])
+    statistics.fold_drain(0, [MS], restarted=True)
+    assert statistics.epoch_steps == 9.0
+    assert statistics.measured(device=False).steps.epoch_steps == 9.0
+
+
 @pytest.mark.parametrize("device", [False, True])
 def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     on = bench([50], ms=2, end_ms=9)
