@@ -413,13 +413,18 @@ def _consumed(executed: StageGraph, costs: Costs, place: str) -> dict[str, objec
         return {
             "elements": round(mine.elements * size),
             "bytes_per_element": mine.bytes_produced / mine.elements / size,
+            "pass_elements": mine.pass_elements * size if mine.pass_elements is not None else None,
         }
     inputs = executed.nodes[place].inputs
     below = costs.by_id.get(executed.skip_options(inputs[0])) if inputs else None
     mine = costs.by_id[place]
     if below is None or not below.elements or executed.nodes[place].family == "ShuffleAndRepeat":
         return {}
-    return {"elements": round(below.elements), "bytes_per_element": mine.bytes_produced / below.elements}
+    return {
+        "elements": round(below.elements),
+        "bytes_per_element": mine.bytes_produced / below.elements,
+        "pass_elements": below.pass_elements,
+    }
 
 
 def _plus(head: Cost, others: Sequence[Cost]) -> Cost:

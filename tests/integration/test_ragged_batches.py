@@ -90,6 +90,19 @@ def test_a_padded_batch_is_the_same(name: str) -> None:
         assert_same(edited(dataset, ON_BATCH), dataset)
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_of_maps_in_a_row_the_last_one_pads(shuffled: bool) -> None:
+    lines = [f"{number};{line.replace(';', ' ')}" for number, line in enumerate(LINES[:8])]
+    parsed = of_lines(lambda line: tf.io.decode_csv(line, [[0], [""]], field_delim=";"), lines)
+    rows = parsed.map(lambda number, text: (TABLE.lookup(words(text))[:3], number + 1))
+    rows = rows.shuffle(4, seed=1) if shuffled else rows
+    dataset = rows.padded_batch(3)
+    batch = "stages.3" if shuffled else "stages.2"
+    assert_same(edited(dataset, VectoriseMap("stages.1", batch), VectoriseMap("stages.0", batch)), dataset)
+    with pytest.raises(CannotEditError, match="depends on what the map gives"):
+        edited(dataset, VectoriseMap("stages.0", batch), VectoriseMap("stages.1", batch))
+
+
 def test_values_and_shapes_of_the_padding_are_kept() -> None:
     both = of_lines(lambda line: (numbers(line), tf.size(words(line))))
     dataset = both.padded_batch(4, padded_shapes=([12], []), padding_values=(tf.constant(-1, tf.int64), 0))

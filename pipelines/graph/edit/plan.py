@@ -241,16 +241,14 @@ def _vectorise(plan: Plan, edit: VectoriseMap) -> None:
     if not (batch.pads or (batch.stacks and batch.keeps_shapes)):
         msg = f"{line[target].op} is not a batch of elements of one shape, or of one that they are padded to"
         raise CannotEditError(msg, edit.batch)
-    if line[target].stacks:
-        msg = f"the function of another stage pads instead of {line[target].op}"
-        raise CannotEditError(msg, edit.batch)
     for between in line[index:target]:
         if not traits(between.op).by_position:
             msg = f"{between.op} between the map and the batch depends on what the map gives"
             raise CannotEditError(msg, between.name)
     line.insert(target + 1, part)
     part.whole_batches = part.moved = True
-    if batch.pads:
+    if batch.pads and not line[target].stacks:
+        # Of several maps, the last one moves first: its function pads.
         line[target].stacks, part.pads = True, edit.batch
     plan.changed.add(prefix)
 

@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
+    VectoriseMap,
     to_document,
 )
 from pipeprof.pipelines.ops.executed_ops import executed
@@ -52,6 +53,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
     in_words,
+    maps_in_a_row,
     on_batches,
     rows_kept,
     rows_kept_in_words,
@@ -253,6 +255,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     name = stage_name(stage)
     yield from _masked(line, place)
     following = line[place + 1] if place + 1 < len(line) else None
+    yield from _all_vectorised(line, place, data)
     yield from _vectorised(line, place, data)
     yield from _in_parallel(stage)
     if traits(stage.op).opens and not traits(stage.op).parallel:
@@ -274,8 +277,21 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     edits = on_batches(stage, batch, line, data) if batch is not None else ()
     if batch is None or not edits:
         return
-    change, python = in_words(stage, batch, line[place - 1] if place else None)
+    change, python = in_words([stage], batch, line[place - 1] if place else None)
     yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
+
+
+def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+    """Several maps in a row on the batches that their elements go into: the last one moves first."""
+    maps = maps_in_a_row(line, place, MUCH_WORK)
+    batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
+    if batch is None or (traits(batch.op).pads and data is not None):
+        return
+    first = line.index(maps[0])
+    change, python = in_words(maps, batch, line[first - 1] if first else None)
+    edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
+    names = listed([stage_name(stage) for stage in maps])
+    yield _Guess(f"Apply {names} to whole batches", change, edits, python, at=line[place].id)
 
 
 def _masked(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
@@ -287,9 +303,10 @@ def _masked(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
 
 
 def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
-    """Others than the bottleneck with much of the work, on whole batches: a call may cost more than its work."""
+    """Others than the bottleneck with much of the work: in parallel, or on whole batches, where a call costs more."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
+            yield from (replace(guess, at=stage.id) for guess in _in_parallel(stage) if traits(stage.op).maps)
             yield from _vectorised(line, other, data)
             yield from _masked(line, other)
 
@@ -415,7 +432,7 @@ def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None
         batch = batch_after(moved, place + 1)
         edits = on_batches(stage, batch, moved, data) if batch is not None else ()
         if batch is not None and edits:
-            more, on_whole = in_words(stage, batch, line[place - 1] if place else None)
+            more, on_whole = in_words([stage], batch, line[place - 1] if place else None)
             of_title, title, change = title, f"{title}, then use batches", f"{change}; {more}"
             both = _Guess(title, change, (move, *edits), f"{python}{on_whole}")
             masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)

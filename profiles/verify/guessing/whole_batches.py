@@ -16,7 +16,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import stage_name
+from pipeprof.profiles.wording import listed, stage_name
 
 _TEXTS: Final = "tf.strings."
 _SPLITS: Final = "split"
@@ -47,6 +47,38 @@ def batch_after(line: Sequence[Stage], place: int) -> Stage | None:
         if not row.by_position or row.stores:
             return None
     return None
+
+
+def maps_in_a_row(line: Sequence[Stage], place: int, least_share: float) -> tuple[Stage, ...]:
+    """Return the maps in a row whose elements go into the same batch; none where one of them cannot move after it.
+
+    The first one does a good part of the pipeline's work. What is between them goes by the position of elements.
+
+    Args:
+        line: The stages of the main line.
+        place: Of one of the maps on it.
+        least_share: Of the pipeline's work that the first one does at least.
+    """
+    last = place
+    for number in range(place + 1, len(line)):
+        if line[number].op == "map":
+            last = number
+        elif not _goes_by_position(line[number]):
+            break
+    maps: list[Stage] = []
+    for stage in reversed(line[: last + 1]):
+        if stage.op == "map" and stage.random is False and not runs_python(stage):
+            maps.append(stage)
+        elif not _goes_by_position(stage):
+            break
+    while maps and (maps[-1].share or 0.0) < least_share:
+        maps.pop()
+    return tuple(reversed(maps)) if line[place] in maps and batch_after(line, last) is not None else ()
+
+
+def _goes_by_position(stage: Stage) -> bool:
+    row = traits(stage.op)
+    return row.by_position and not row.stores and not row.stacks
 
 
 def on_batches(
@@ -93,16 +125,16 @@ def rows_kept_in_words(stage: Stage) -> tuple[str, str]:
     return change, python
 
 
-def in_words(stage: Stage, batch: Stage, before: Stage | None = None) -> tuple[str, str]:
+def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None) -> tuple[str, str]:
     """State the change, and the Python of it for a reader who writes it by hand.
 
     Args:
-        stage: The map.
+        stages: The map, or several in a row.
         batch: The batch.
-        before: The stage whose elements the map gets; None where not known.
+        before: The stage whose elements the first map gets; None where not known.
     """
-    name, pads = stage_name(stage), traits(batch.op).pads
-    ops = {op.op for op in stage.ops or ()}
+    name, pads = listed([stage_name(stage) for stage in stages]), traits(batch.op).pads
+    ops = {op.op for stage in stages for op in stage.ops or ()}
     parses = ops & {_PARSES, _PARSES_SEQUENCES}
     texts = before is not None and any(one.dtype == _TEXT for one in before.element_spec or ()) and not parses
     if not pads and not texts and not ops & (SPLITTING | DECODING | {_FROM_SPARSE, _PARSES_SEQUENCES}):
@@ -110,7 +142,7 @@ def in_words(stage: Stage, batch: Stage, before: Stage | None = None) -> tuple[s
         return change, ".batch(…).map(lambda *batch: tf.vectorized_map(lambda element: function(*element), batch))"
     change = f"move {name} after {stage_name(batch)}, to whole batches"
     if pads:
-        change = f"{batch.op} → batch, then {name} on whole batches, which pads what differs in length"
+        change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
     by_hand = [
         "pipeprof.apply does it with the plan of run --out. By hand, write it for a batch:",
         *([_TEXTS_BY_HAND] if texts and not ops & (SPLITTING | DECODING) and not pads else []),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeprof.pipelines.graph.costs import costs
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_notes import StageNote
@@ -171,3 +172,12 @@ def test_a_graph_that_could_not_be_read_is_told(recorded: Load) -> None:
     stages, notes = without.explain()
     assert stages == {}
     assert notes[0].message == "The stages could not be read: 2.3 GB in memory."
+
+
+def test_a_map_that_is_fused_with_a_batch_has_a_pass_of_single_elements(
+    recorded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "elements_of_pass", lambda _: 500)
+    stages, _ = recorded("stateful_map_batch").explain()
+    one = {stage.op: stage.pass_elements for stage in stages.values() if stage.origin == "written"}
+    assert (one["batch"], one["map"]) == (500, 500 * 4)

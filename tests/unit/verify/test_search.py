@@ -477,7 +477,7 @@ def padded(recorded: Recorded, ops: Sequence[Any], **arguments: Any) -> tuple[Pr
 def test_a_map_before_a_batch_that_pads_is_tried_on_whole_batches(recorded: Recorded) -> None:
     found = profile_of(recorded, "TextLineDataset", "map", "shuffle", "padded_batch", stage="stages.0")
     (first, *_) = guesses(found)
-    assert first.change == "padded_batch → batch, then map on whole batches, which pads what differs in length"
+    assert first.change == "padded_batch → batch, then map on whole batches, padded where rows differ in length"
     assert [edit.model_dump() for edit in first.edit or []] == [  # type: ignore[union-attr]
         {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.2"}
     ]
@@ -616,3 +616,30 @@ def test_one_slow_side_is_tried_alone(recorded: Recorded) -> None:
     assert found.stages is not None
     found.stages[4].time_ms_per_batch, found.stages[4].blocked_ms_per_batch = 0.1, 0.0
     assert "all at once" not in " ".join(finding.title for finding in guesses(found))
+
+
+def in_a_row(recorded: Recorded, *ops: str, shares: Sequence[float], batch: str = "batch") -> list[str]:
+    """The stages of the edits that move several maps onto whole batches, in their order."""
+    found = profile_of(recorded, "TextLineDataset", *ops, batch, stage="stages.1")
+    assert found.stages is not None
+    for stage, share in zip(found.stages[1:], shares, strict=False):
+        stage.share, stage.random = share, False
+    edits = [edit for one in guesses(found) if " and " in one.title for edit in one.edit or ()]  # type: ignore[union-attr]
+    return [edit.stage for edit in edits if edit.kind == "VectoriseMap"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("ops", "shares", "moved"),
+    [
+        (("map", "map"), (0.3, 0.6), ["stages.1", "stages.0"]),
+        (("map", "shuffle", "map"), (0.3, 0.0, 0.6), []),
+        (("map", "map", "shuffle", "map"), (0.3, 0.3, 0.0, 0.1), ["stages.3", "stages.1", "stages.0"]),
+        (("map", "map"), (0.1, 0.6), []),
+        (("map", "cache"), (0.3, 0.0), []),
+    ],
+)
+def test_maps_in_a_row_with_much_work_take_whole_batches_together(
+    recorded: Recorded, ops: tuple[str, ...], shares: tuple[float, ...], moved: list[str]
+) -> None:
+    assert in_a_row(recorded, *ops, shares=shares) == moved
+    assert in_a_row(recorded, *ops, shares=shares, batch="padded_batch") == moved
