@@ -112,6 +112,7 @@ def candidates(
     parameters = _parameters(profile) if worth_it else ()
     found = [expect(candidate) for candidate in (*proposed, *parameters)]
     found.sort(key=lambda candidate: -_promise(candidate))
+    found[1:1] = [expect(candidate) for candidate in _with_prefetch(profile, found[:1])] if worth_it else []
     worth = [candidate for candidate in found if not candidate.for_memory and candidate.rule is not None]
     first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
@@ -202,6 +203,23 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
         semantics=max((candidate.semantics for candidate in chosen), key=CLASSES.index),
         predicted=max(predictions, default=None),
     )
+
+
+def _with_prefetch(profile: Profile, best: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The most promising change with a prefetch at the end: what it leaves may overlap with the step."""
+    line = main_line(profile)
+    ahead = bool(line) and traits(line[-1].op).prefetches
+    for candidate in best:
+        inserts = any(isinstance(edit, InsertStage) and traits(edit.op).prefetches for edit in candidate.edits)
+        if _promise(candidate) > UNKNOWN_GAIN and not ahead and not inserts:
+            yield replace(
+                candidate,
+                title=f"{candidate.title}, with a prefetch at the end",
+                change=f"{candidate.change}; insert prefetch({AUTOTUNE}) at the end",
+                edits=(*candidate.edits, InsertStage("prefetch", {"buffer_size": AUTOTUNE}, None)),
+                rule=None,
+                predicted=None,
+            )
 
 
 def everywhere(profile: Profile) -> Candidate | None:

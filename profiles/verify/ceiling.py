@@ -93,7 +93,9 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
 
 def _together(profile: Profile, line: Sequence[Stage], named: str | None) -> tuple[str, ...]:
     """The stages from the first to the last of those that use the cores about as much; none where one is alone."""
-    costly = {member.id for group in top_cpu_groups(profile.stages) for member in group.members}
+    members = [member.id for group in top_cpu_groups(profile.stages) for member in group.members]
+    # What a function makes goes with the stage that calls it.
+    costly = {on_main_line(one) if one.startswith("stages.") else one for one in members}
     places = [place for place, stage in enumerate(line) if stage.id in costly]
     if (named is not None and named not in costly) or len(places) < 2 or len(places) < len(costly):
         return ()

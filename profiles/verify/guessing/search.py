@@ -5,14 +5,13 @@ They are guesses. None of them is reported unless it was measured to help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -25,7 +24,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.edits.render import as_yaml
-from pipeprof.profiles.advise.rule import SEMANTICS, Semantics
+from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -35,6 +34,7 @@ from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_in_words, cache_point, maps_to_cache
 from pipeprof.profiles.verify.guessing.default_options import as_by_default
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
+from pipeprof.profiles.verify.guessing.guess import Caches, Guess
 from pipeprof.profiles.verify.guessing.joined import cache_points
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
@@ -50,6 +50,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
+from pipeprof.profiles.verify.guessing.reordering import reordered
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
     in_words,
@@ -65,19 +66,6 @@ RULE = "measured"
 """Name of the rule of findings that no rule made."""
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
-
-
-@dataclass(frozen=True)
-class _Guess:
-    title: str
-    change: str
-    edits: tuple[PipelineEdit, ...]
-    python: str
-    semantics: Semantics = "same"
-    at: str = ""
-    """Address of the stage that it is about."""
-    predicted: Predicted | None = None
-    """Where a measurement shows it, and not the model."""
 
 
 def guesses(
@@ -136,11 +124,7 @@ def guesses(
     return found
 
 
-def _at_the_bottleneck(
-    profile: Profile,
-    data: Mapping[str, Any] | None,
-    caches: Callable[[Sequence[Stage], int], Iterable[_Guess]],
-) -> Iterator[_Guess]:
+def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
     """What fits the stage with most of the work."""
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
@@ -154,20 +138,20 @@ def _at_the_bottleneck(
         *_many_opened(profile, line[place], data),
         *_inside(line[place], inside),
         *_more_at_a_time(profile, inside),
-        *_guesses(line, place, data),
+        *_guesses(line, place, data, caches),
         *caches(line, place),
         *_elsewhere(line, place, data),
     ):
         yield replace(guess, at=guess.at or line[place].id)
 
 
-def _together(profile: Profile) -> Iterator[_Guess]:
+def _together(profile: Profile) -> Iterator[Guess]:
     """Several calls in all slow stages that take turns on one thread: in one of them alone the others stay."""
     stages = taking_turns(profile, flow_of(profile))
     if stages:
         edits = several_at_a_time(profile, stages)
         names = listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))
-        yield _Guess(
+        yield Guess(
             f"Run {names} in parallel, all at once",
             f"{words_of(edits)}, in {len(stages)} stages",
             edits,
@@ -177,7 +161,7 @@ def _together(profile: Profile) -> Iterator[_Guess]:
         )
 
 
-def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
+def _less_at_a_time(profile: Profile) -> Iterator[Guess]:
     """One call at a time where half of the cores do as well: handing elements over costs more than the others give."""
     edits, scaling = one_at_a_time(profile), cores_that_do(profile)
     expected = None
@@ -187,7 +171,7 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
     stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
     if edits:
         count = "in one stage" if len(stages) == 1 else f"in all {len(stages)} stages"
-        yield _Guess(
+        yield Guess(
             f"Run one call at a time {count}",
             f"num_parallel_calls → not set {count}, options.{PARALLEL_OPTION} → false",
             edits,
@@ -198,13 +182,13 @@ def _less_at_a_time(profile: Profile) -> Iterator[_Guess]:
         )
 
 
-def _by_default(profile: Profile) -> Iterator[_Guess]:
+def _by_default(profile: Profile) -> Iterator[Guess]:
     """Options as TensorFlow has them, where the program has turned some off or made the pool smaller than the cores."""
     options, line = profile.options or {}, main_line(profile)
     edits = as_by_default(options, profile.host.cores or 1.0)
     if edits and line:
         values = [(edit.path, str(edit.value).lower()) for edit in edits]
-        yield _Guess(
+        yield Guess(
             "Use TensorFlow's default options",
             ", ".join(f"options.{path}: {str(options[path]).lower()} → {value}" for path, value in values),
             edits,
@@ -214,12 +198,12 @@ def _by_default(profile: Profile) -> Iterator[_Guess]:
         )
 
 
-def _fused(profile: Profile) -> Iterator[_Guess]:
+def _fused(profile: Profile) -> Iterator[Guess]:
     """Maps in a row as one."""
     maps = maps_to_fuse(profile, costs_of(profile))
     if maps:
         names = listed(list(dict.fromkeys(map(stage_name, maps))))
-        yield _Guess(
+        yield Guess(
             f"Let TensorFlow fuse {len(maps)} maps in a row",
             f"options.{FUSION_OPTION} → true, num_parallel_calls: {AUTOTUNE} in {names}",
             fused(maps),
@@ -228,12 +212,12 @@ def _fused(profile: Profile) -> Iterator[_Guess]:
         )
 
 
-def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[_Guess]:
+def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Guess]:
     """More calls than the user has set."""
     edits = more_at_a_time(profile, stage)
     if edits:
         name, now = stage_name(stage), round(stage.parallelism or 1.0)
-        yield _Guess(
+        yield Guess(
             f"Run more calls of {name} at a time",
             words_of(edits).replace(": ", f": {now} → ", 1),
             edits,
@@ -249,7 +233,7 @@ def _edits_of(finding: Finding) -> Sequence[Edit]:
     return finding.edit if isinstance(finding.edit, list) else (finding.edit,)
 
 
-def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
     """What fits the kind of a stage, and its neighbours."""
     stage = line[place]
     name = stage_name(stage)
@@ -261,7 +245,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
     if traits(stage.op).opens and not traits(stage.op).parallel:
         yield from _interleaved(stage, data)
     if stage.op == "map" and not runs_python(stage) and stage.random is False:
-        yield from _reordered(line, place, data)
+        yield from reordered(line, place, data, caches)
     ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
     if following is not None and not traits(following.op).prefetches and not ahead:
         yield _prefetched(stage, f"Prefetch after {name}")
@@ -270,7 +254,7 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) 
         yield _prefetched(before, f"Prefetch before {name}")
 
 
-def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
     """A map's function on the batches that its elements go into."""
     stage, name = line[place], stage_name(line[place])
     batch = batch_after(line, place)
@@ -278,10 +262,10 @@ def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | Non
     if batch is None or not edits:
         return
     change, python = in_words([stage], batch, line[place - 1] if place else None)
-    yield _Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
+    yield Guess(f"Apply {name} to whole batches", change, edits, python, at=stage.id)
 
 
-def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
     """Several maps in a row on the batches that their elements go into: the last one moves first."""
     maps = maps_in_a_row(line, place, MUCH_WORK)
     batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
@@ -291,18 +275,18 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     change, python = in_words(maps, batch, line[first - 1] if first else None)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
-    yield _Guess(f"Apply {names} to whole batches", change, edits, python, at=line[place].id)
+    yield Guess(f"Apply {names} to whole batches", change, edits, python, at=line[place].id)
 
 
-def _masked(line: Sequence[Stage], place: int) -> Iterator[_Guess]:
+def _masked(line: Sequence[Stage], place: int) -> Iterator[Guess]:
     """A filter on the batches that its elements go into."""
     edit = rows_kept(line, place)
     if edit is not None:
         change, python = rows_kept_in_words(line[place])
-        yield _Guess(f"Apply {stage_name(line[place])} to whole batches", change, (edit,), python, at=edit.stage)
+        yield Guess(f"Apply {stage_name(line[place])} to whole batches", change, (edit,), python, at=edit.stage)
 
 
-def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Guess]:
     """Others than the bottleneck with much of the work: in parallel, or on whole batches, where a call costs more."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
@@ -318,8 +302,8 @@ def _works_in_turn(stage: Stage) -> bool:
     return not (row.prefetches or row.cheap or ahead)
 
 
-def _prefetched(stage: Stage, title: str) -> _Guess:
-    return _Guess(
+def _prefetched(stage: Stage, title: str) -> Guess:
+    return Guess(
         title,
         f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
         (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
@@ -327,11 +311,11 @@ def _prefetched(stage: Stage, title: str) -> _Guess:
     )
 
 
-def _in_parallel(stage: Stage) -> Iterator[_Guess]:
+def _in_parallel(stage: Stage) -> Iterator[Guess]:
     """Several calls at a time, or several files of a source."""
     name, row = stage_name(stage), traits(stage.op)
     if row.parallel and not _is_parallel(stage):
-        yield _Guess(
+        yield Guess(
             f"Run {name} in parallel",
             f"num_parallel_calls: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),),
@@ -339,7 +323,7 @@ def _in_parallel(stage: Stage) -> Iterator[_Guess]:
             "randomness" if stage.random else "same",
         )
     elif row.reads_examples and row.wrapped and not _is_parallel(stage):
-        yield _Guess(
+        yield Guess(
             f"Read several files of {name} at a time",
             f"num_parallel_reads: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, "num_parallel_reads", AUTOTUNE),),
@@ -348,17 +332,17 @@ def _in_parallel(stage: Stage) -> Iterator[_Guess]:
         )
 
 
-def _inside(owner: Stage, stage: Stage) -> Iterator[_Guess]:
+def _inside(owner: Stage, stage: Stage) -> Iterator[Guess]:
     """What can be tried at a stage that another one's function makes."""
     if stage.id != owner.id:
         yield from (replace(guess, at=stage.id) for guess in _in_parallel(stage))
 
 
-def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Guess]:
     """The datasets of a stage's function in parallel instead of one after the other."""
     edits = _as_interleave(stage, (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),), data)
     if edits:
-        yield _Guess(
+        yield Guess(
             f"Interleave what {stage_name(stage)} reads",
             f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
             edits,
@@ -367,7 +351,7 @@ def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Gues
         )
 
 
-def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
+def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Guess]:
     """Many datasets at a time where opening or reading them waits."""
     arguments, options = many_opened(profile, stage)
     edits = _as_interleave(stage, arguments, data)
@@ -376,7 +360,7 @@ def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None)
         parallel = traits(stage.op).parallel
         change = values.replace("=", ": ") if parallel else f"{stage.op} → interleave({values})"
         pools = "".join(f"; options.{edit.path}: {edit.value}" for edit in options)
-        yield _Guess(
+        yield Guess(
             f"Read {WAITING_CALLS} at a time in {stage_name(stage)}",
             f"{change}{pools}",
             (*edits, *options),
@@ -406,52 +390,9 @@ def _as_interleave(
     return (ReplaceStages((stage.id,), (NewStage("interleave", {**written, **given}),)),)
 
 
-def _reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[_Guess]:
-    """A map after a stage that passes elements on by their position, and a filter before the map.
-
-    Without the filter behind it, the map may take whole batches.
-    """
-    stage, name = line[place], stage_name(line[place])
-    after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
-    if place + 1 < after < len(line):
-        over = ", ".join(stage_name(one) for one in line[place + 1 : after])
-        yield _Guess(
-            f"Move {name} after {over}",
-            f"move {name} after {over}",
-            (MoveStage(stage.id, stage.op, line[after].id),),
-            f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
-        )
-    crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
-    if crossed < len(line) and line[crossed].op == "filter":
-        of = line[crossed]
-        title, move = f"Move {stage_name(of)} before {name}", MoveFilter(of.id, stage.id)
-        change = f"move {stage_name(of)} before {name}, with what its predicate reads of it"
-        python = ".filter(lambda *element: predicate(part(*element)))"
-        yield _Guess(title, change, (move,), f"{python}.map(…)")
-        moved = [*line[:place], of, *line[place:crossed], *line[crossed + 1 :]]
-        batch = batch_after(moved, place + 1)
-        edits = on_batches(stage, batch, moved, data) if batch is not None else ()
-        if batch is not None and edits:
-            more, on_whole = in_words([stage], batch, line[place - 1] if place else None)
-            of_title, title, change = title, f"{title}, then use batches", f"{change}; {more}"
-            both = _Guess(title, change, (move, *edits), f"{python}{on_whole}")
-            masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
-            if masks is not None:
-                more, kept = rows_kept_in_words(of)
-                edits = (*both.edits, masks)
-                yield _Guess(f"{of_title}, both on batches", f"{change}; {more}", edits, f"{kept}{on_whole}")
-            yield both
-
-
-def _moves_over(stage: Stage) -> bool:
-    """Whether a deterministic map means the same after a stage, which then has smaller or fewer elements to pass on."""
-    row = traits(stage.op)
-    return row.by_position and row.passes and not (row.prefetches or row.repeats or row.stores)
-
-
 def _cached(
     profile: Profile, line: Sequence[Stage], place: int, *, limit: int | None, longest: float
-) -> Iterator[_Guess]:
+) -> Iterator[Guess]:
     """A cache of what a stage gives, or a later one; with a shuffle and a repeat after it where they were before it.
 
     Where there is a cache already, maps after it go before it. Where datasets are joined in another way in each epoch,
@@ -461,7 +402,7 @@ def _cached(
     if kept is not None:
         cache, maps = kept
         names = listed([stage_name(stage) for stage in maps])
-        yield _Guess(
+        yield Guess(
             f"Do {names} before the cache",
             f"move {names} before {stage_name(cache)}: gains from the second epoch on",
             tuple(MoveStage(stage.id, stage.op, cache.id) for stage in maps),
@@ -475,7 +416,7 @@ def _cached(
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
         of_each = f"  # in each of the {len(points)} datasets" if len(points) > 1 else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
-        yield _Guess(
+        yield Guess(
             f"Cache what {names} {'gives' if len(changes) == 1 else 'give'}",
             f"{'; '.join(changes)}{where}: gains from the second epoch on",
             tuple(edit for point in points for edit in point.edits),

@@ -76,6 +76,18 @@ def test_a_pipeline_that_keeps_up_gets_nothing(profile: Profile) -> None:
     assert candidates(profile, "graph", {"same"}) == []
 
 
+def test_the_most_promising_change_is_tried_with_a_prefetch_at_the_end_too(profile: Profile) -> None:
+    found = candidates(profile, "graph", {"same"})
+    place = next(number for number, one in enumerate(found) if one.title.endswith(", with a prefetch at the end"))
+    best, both = found[place - 1], found[place]
+    assert both.title == f"{best.title}, with a prefetch at the end"
+    assert both.edits == (*best.edits, InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, None))
+    assert best.predicted == max(one.predicted or 0.0 for one in found if one.title != EVERYWHERE and one is not both)
+    assert profile.stages is not None
+    profile.stages.append(Stage(id="stages.9", origin="written", op="prefetch"))
+    assert not [one for one in candidates(profile, "graph", {"same"}) if "with a prefetch" in one.title]
+
+
 @pytest.mark.parametrize(("replayed_ms", "tried"), [(98.0, False), (96.0, True)])
 def test_a_free_pipeline_has_to_save_what_can_be_proven(profile: Profile, replayed_ms: float, tried: bool) -> None:
     assert profile.verdict is not None

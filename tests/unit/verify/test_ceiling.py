@@ -326,6 +326,30 @@ def test_stages_that_use_the_cores_about_as_much_are_replaced_together(profile: 
     assert further_bounds(profile, []) == [("stages.0",)]
 
 
+def test_what_a_function_makes_is_replaced_with_the_stage_that_calls_it(profile: Profile) -> None:
+    rows = {
+        "source": ("range", 0.0, 0.1),
+        "stages.0": ("flat_map", 0.2, 4.0),
+        "stages.0.source": ("from_tensor_slices", 0.1, 4.0),
+        "stages.1": ("batch", 0.4, 8.5),
+    }
+    profile.stages = [
+        Stage(
+            id=address,
+            op=op,
+            origin="written",
+            elements=1500,
+            share=share,
+            cpu_ms_per_batch=cpu,
+            depth=address.count(".") // 2,
+        )
+        for address, (op, share, cpu) in rows.items()
+    ]
+    assert profile.verdict is not None
+    profile.verdict.stage = None
+    assert further_bounds(profile, []) == [("stages.0", "stages.1")]
+
+
 def test_what_is_inside_a_stage_is_not_its_few_known_ops_where_these_are_little_of_it(profile: Profile) -> None:
     assert profile.stages is not None
     stage = profile.stages[1]

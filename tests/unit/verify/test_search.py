@@ -618,6 +618,20 @@ def test_one_slow_side_is_tried_alone(recorded: Recorded) -> None:
     assert "all at once" not in " ".join(finding.title for finding in guesses(found))
 
 
+def test_a_filter_before_a_map_leaves_less_for_a_cache(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "filter", "batch", stage="stages.0")
+    assert found.stages is not None
+    assert found.steps is not None
+    found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = 20, 1000, 10.0
+    for stage in found.stages:
+        stage.random, stage.cardinality, stage.elements, stage.bytes_per_element = False, 1000, 20_000, 1000.0
+    edits = {one.title: one.edit or () for one in guesses(found)}
+    cached = [edit.model_dump(exclude_none=True) for edit in edits["Move filter before map, then use a cache"]]  # type: ignore[union-attr]
+    assert [one["kind"] for one in cached] == ["MoveFilter", "InsertStage"]
+    found.steps.interval_ms.mean = 500.0
+    assert not any("use a cache" in one.title for one in guesses(found))
+
+
 def in_a_row(recorded: Recorded, *ops: str, shares: Sequence[float], batch: str = "batch") -> list[str]:
     """The stages of the edits that move several maps onto whole batches, in their order."""
     found = profile_of(recorded, "TextLineDataset", *ops, batch, stage="stages.1")

@@ -1,0 +1,77 @@
+"""A map at another place: after stages that pass elements on, or after the filter behind it; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.guessing.guess import Caches, Guess
+from pipeprof.profiles.verify.guessing.whole_batches import (
+    batch_after,
+    in_words,
+    on_batches,
+    rows_kept,
+    rows_kept_in_words,
+)
+from pipeprof.profiles.wording import stage_name
+
+
+def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
+    """Return places for a deterministic map, and what is possible there that is not where it is.
+
+    Args:
+        line: The stages of the main line.
+        place: Of the map on it.
+        data: The spec's data, for a spec.
+        caches: Caches of what it gives.
+    """
+    stage, name = line[place], stage_name(line[place])
+    after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
+    if place + 1 < after < len(line):
+        over = ", ".join(stage_name(one) for one in line[place + 1 : after])
+        yield Guess(
+            f"Move {name} after {over}",
+            f"move {name} after {over}",
+            (MoveStage(stage.id, stage.op, line[after].id),),
+            f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
+        )
+    crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
+    if crossed < len(line) and line[crossed].op == "filter":
+        yield from _filter_first(line, place, crossed, data, caches)
+
+
+def _filter_first(
+    line: Sequence[Stage], place: int, crossed: int, data: Mapping[str, Any] | None, caches: Caches
+) -> Iterator[Guess]:
+    """A filter before the map: without it behind the map, the map may take whole batches, and a cache holds less."""
+    stage, of = line[place], line[crossed]
+    title, move = f"Move {stage_name(of)} before {stage_name(stage)}", MoveFilter(of.id, stage.id)
+    change = f"move {stage_name(of)} before {stage_name(stage)}, with what its predicate reads of it"
+    python = ".filter(lambda *element: predicate(part(*element)))"
+    moved = [*line[:place], of, *line[place:crossed], *line[crossed + 1 :]]
+    for cached in caches(moved, place + 1):
+        edits = (move, *cached.edits)
+        by_hand = f"{python}.map(…){cached.python.removeprefix('dataset = dataset')}"
+        yield Guess(f"{title}, then use a cache", f"{change}; {cached.change}", edits, by_hand, cached.semantics)
+    yield Guess(title, change, (move,), f"{python}.map(…)")
+    batch = batch_after(moved, place + 1)
+    edits = on_batches(stage, batch, moved, data) if batch is not None else ()
+    if batch is None or not edits:
+        return
+    more, on_whole = in_words([stage], batch, line[place - 1] if place else None)
+    change = f"{change}; {more}"
+    masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
+    if masks is not None:
+        masked, kept = rows_kept_in_words(of)
+        both = (move, *edits, masks)
+        yield Guess(f"{title}, both on batches", f"{change}; {masked}", both, f"{kept}{on_whole}")
+    yield Guess(f"{title}, then use batches", change, (move, *edits), f"{python}{on_whole}")
+
+
+def _moves_over(stage: Stage) -> bool:
+    """Whether a deterministic map means the same after a stage, which then has smaller or fewer elements to pass on."""
+    row = traits(stage.op)
+    return row.by_position and row.passes and not (row.prefetches or row.repeats or row.stores)
