@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from pipeprof.profiles.model.costs import Costs
@@ -12,7 +13,8 @@ def fewer(part: Part, share: float) -> Part:
     """A stage that gets a share of its elements."""
     calls = part.calls_per_batch * share if part.calls_per_batch is not None else None
     each = part.per_batch * share if part.per_batch is not None else None
-    return replace(part.scaled(share), calls_per_batch=calls, per_batch=each)
+    passes = math.ceil(part.passes * share) if part.passes is not None and part.passes > 0 else part.passes
+    return replace(part.scaled(share), calls_per_batch=calls, per_batch=each, passes=passes)
 
 
 def on_batches(part: Part, size: float, costs: Costs) -> Part:

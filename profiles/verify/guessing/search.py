@@ -115,13 +115,18 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
-                patch="\n".join(map(as_yaml, guess.edits)) if is_spec else None,
+                patch="\n".join(map(as_yaml, _as_written(guess.edits))) if is_spec else None,
                 python=guess.python,
                 predicted=guess.predicted,
                 status="unverified",
             )
         )
     return found
+
+
+def _as_written(edits: Sequence[PipelineEdit]) -> Sequence[PipelineEdit]:
+    """The edits in the order of what they write: of several maps behind a batch, the last one moves first."""
+    return edits[::-1] if all(isinstance(edit, VectoriseMap) for edit in edits) else edits
 
 
 def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:
@@ -275,6 +280,7 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     change, python = in_words(maps, batch, line[first - 1] if first else None)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
+    python = f"{python}  # for each of them, in the order that they have"
     yield Guess(f"Apply {names} to whole batches", change, edits, python, at=line[place].id)
 
 

@@ -216,6 +216,17 @@ def test_a_cache_of_a_pass_with_an_end_frees_what_comes_before_it() -> None:
     assert bytes_of(flow, edit) == 50 * (100 + 186)
 
 
+def test_a_cache_behind_a_filter_that_has_moved_holds_what_the_filter_keeps() -> None:
+    flow = line(
+        part("source", "range", 1.0, per_batch=40.0, passes=400),
+        part("stages.0", "map", 6.0, per_batch=40.0, passes=400),
+        part("stages.1", "filter", 1.0, per_batch=10.0, passes=100),
+    )
+    moved = after(flow, MoveFilter("stages.1", "stages.0"))
+    assert moved.by_id["stages.0"].passes == 100
+    assert bytes_of(moved, InsertStage("cache", {}, "stages.0")) == 100 * (100 + 186)
+
+
 def test_a_map_before_a_cache_that_was_after_it_does_nothing_any_more() -> None:
     flow = line(
         part("source", "range", per_batch=10.0, element_bytes=8.0, passes=100),

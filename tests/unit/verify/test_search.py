@@ -657,3 +657,17 @@ def test_maps_in_a_row_with_much_work_take_whole_batches_together(
 ) -> None:
     assert in_a_row(recorded, *ops, shares=shares) == moved
     assert in_a_row(recorded, *ops, shares=shares, batch="padded_batch") == moved
+
+
+def test_the_yaml_of_maps_in_a_row_has_them_in_their_order(recorded: Recorded) -> None:
+    found = profile_of(recorded, "range", "map", "map", "batch", stage="stages.1", kind="spec")
+    assert found.stages is not None
+    for stage in found.stages:
+        stage.share, stage.random = 0.4, False
+    maps = [{"map": {"ops": [{"tf.add": {"y": number}}]}} for number in (1, 2)]
+    data = {"source": {"range": {"stop": 9}}, "stages": [*maps, {"batch": {"batch_size": 4}}]}
+    both = next(one for one in guesses(found, data) if " and " in one.title)
+    assert both.patch is not None
+    assert both.patch.index("stages.0, moved") < both.patch.index("stages.1, moved")
+    ops = [stage["map"]["ops"] for stage in apply(data, both.overrides)["stages"][1:]]
+    assert ops == [[{"tf.vectorized_map": {"fn": [{"tf.add": {"y": number}}]}}] for number in (1, 2)]
