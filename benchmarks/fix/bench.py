@@ -3,8 +3,9 @@
 Usage: ``python benchmarks/fix/bench.py --out FILE [--only NAME …] [--data FOLDER]``. Each pipeline is given to
 `pipeprof fix` with its default budget. Then its result, all pipelines of the grid, the one with AUTOTUNE in each
 stage that takes it and the pipeline as it is run in one session: a process each, block by block, in rounds that run
-forwards and backwards. The first rounds find the best of the grid; in further ones, only that one, the result,
-AUTOTUNE everywhere and the pipeline as it is run, and these alone are compared. The grid is, with all maps and
+forwards and backwards. The first rounds find the best of the grid. Then that one, the result, AUTOTUNE everywhere and
+the pipeline as it is run in two new processes each, and these alone are compared: what was the fastest of many was also
+lucky, and processes of the same pipeline differ. The grid is, with all maps and
 interleaves outside of functions changed alike: their calls at a time (unset, 2, 16, AUTOTUNE, and 16 on a pool of 16
 threads for each of them) or the map before a batch applied to whole batches, and then with AUTOTUNE calls or not; each
 with and without a prefetch at the end. A pipeline of the grid that is not possible, or gives other data than its class
@@ -28,9 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeAlias
 
 from cases import CASES, PUBLIC, Case
@@ -56,6 +58,7 @@ from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.guessing.many_calls import AUTOTUNE
@@ -70,13 +73,20 @@ SHARE = 0.95
 SELECTING_ROUNDS = 6
 """In them, the best of the grid is found."""
 COMPARING_ROUNDS = 24
-"""In them, the result is compared with it: 4 rounds had intervals of up to 30 % for pipelines that are the same."""
+"""In them, the result is compared with it; twice as many where blocks are short."""
+LEAST_STEPS = 6
 WARM = TurnRequest("warm", 1.5)
-BLOCK_SECONDS, BLOCK_STEPS, SETTLE_SECONDS = 0.25, 6, 0.05
+SHORT_BLOCK, BLOCK_SECONDS, BLOCK_STEPS, SETTLE_SECONDS = 0.1, 0.25, 10, 0.05
+"""A block has as many seconds as that many steps of the pipeline as it is take, between the first two numbers; of slow
+ones it has six steps. The machine's speed wanders by 10 % within tenths of a second: short blocks tell more."""
+PROCESSES = 2
+"""Of each pipeline that is compared."""
 PATIENCE = 600
 FIXED, EVERYWHERE, AS_IT_IS = "fix", "AUTOTUNE everywhere", "as it is"
 """Names of the pipelines that are not of the grid; the last one runs twice, first and last in a round."""
 BASES = ("A1", "A2")
+COPY = " #"
+"""Before the number of a process in its name."""
 
 
 def fixed(case: Case, out: Path, folder: Path) -> dict[str, Any]:
@@ -166,10 +176,14 @@ def session(case: Case, start: Version, entered: dict[str, Version], interval: f
     settings = RunSettings(target=target, loaded=start.loaded, step=parse_step(case.step), lock=False)
     maker = JobMaker(settings, None, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
     jobs = maker.as_it_is()
-    for name, version in entered.items():
+
+    def made(name: str, version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []
-        jobs |= maker.workers([name], version.loaded, steps, version.environment)
-    block = TurnRequest("block", max(BLOCK_SECONDS, BLOCK_STEPS * interval), BLOCK_STEPS, max(SETTLE_SECONDS, interval))
+        return maker.workers([name], version.loaded, steps, version.environment)
+
+    for name, version in entered.items():
+        jobs |= made(name, version)
+    block = block_of(interval)
     left_out: dict[str, str] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         started = team.start_each(jobs, seconds=180)
@@ -183,7 +197,9 @@ def session(case: Case, start: Version, entered: dict[str, Version], interval: f
                     left_out[name] = check.words
                     team.end(name)
 
-        def measured(names: list[str], rounds: int) -> dict[str, list[float]]:
+        def measured(names: Sequence[str], rounds: int) -> dict[str, list[float]]:
+            for name in names:
+                team.turn(name, WARM, seconds=180)
             rates: dict[str, list[float]] = {name: [] for name in names}
             for number in range(rounds):
                 for name in names if number % 2 == 0 else names[::-1]:
@@ -191,22 +207,38 @@ def session(case: Case, start: Version, entered: dict[str, Version], interval: f
                     rates[name].append(round(ended.steps / ended.seconds, 4))
             return rates
 
-        order = [BASES[0], *(name for name in entered if name not in left_out), BASES[1]]
-        for name in order:
-            team.turn(name, WARM, seconds=180)
-        selecting = measured(order, SELECTING_ROUNDS)
+        selecting = measured(
+            [BASES[0], *(name for name in entered if name not in left_out), BASES[1]], SELECTING_ROUNDS
+        )
         best = best_of_grid(as_one(selecting))
-        compared = [name for name in order if name in {best, FIXED, EVERYWHERE, *BASES}]
-        team.end(*(name for name in order if name not in compared))
-        comparing = measured(compared, COMPARING_ROUNDS)
+        team.end()
+        compared = [name for name in entered if name in {best, FIXED, EVERYWHERE} and name not in left_out]
+        again = maker.as_it_is()
+        for name, number in product(compared, range(1, PROCESSES + 1)):
+            again |= made(f"{name}{COPY}{number}", entered[name])
+        failed = [one for one in team.start_each(again, seconds=180).values() if isinstance(one, MemberFailedError)]
+        if failed:
+            raise failed[0]
+        order = [BASES[0], *(name for name in again if name not in BASES), BASES[1]]
+        comparing = measured(order, COMPARING_ROUNDS * (2 if block.seconds < BLOCK_SECONDS else 1))
     return {"selecting": selecting, "comparing": comparing, "left_out": left_out}
 
 
+def block_of(interval: float) -> TurnRequest:
+    """A measured turn of a pipeline whose steps are so many seconds apart."""
+    short = min(BLOCK_SECONDS, max(SHORT_BLOCK, BLOCK_STEPS * interval))
+    return TurnRequest("block", max(short, LEAST_STEPS * interval), LEAST_STEPS, max(SETTLE_SECONDS, interval))
+
+
 def as_one(rates: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """The two processes of the pipeline as it is, as one: the geometric mean of each round."""
-    others = {name: found for name, found in rates.items() if name not in BASES}
-    both = zip(*(rates[name] for name in BASES), strict=True)
-    return {**others, AS_IT_IS: [math.sqrt(one * other) for one, other in both]}
+    """The processes of each pipeline as one: the geometric mean of each round."""
+    processes: dict[str, list[list[float]]] = {}
+    for name, found in rates.items():
+        processes.setdefault(AS_IT_IS if name in BASES else name.partition(COPY)[0], []).append(found)
+    return {
+        name: [math.exp(fmean(map(math.log, each))) for each in zip(*found, strict=True)]
+        for name, found in processes.items()
+    }
 
 
 def best_of_grid(rates: Mapping[str, list[float]]) -> str:

@@ -2,7 +2,8 @@
 
 Two processes run the best one so far, one process each changed one. A round gives each of them a block, the best one
 so far first and last, the next round backwards. The rate of a changed pipeline is compared with the geometric mean of
-the two in the same round. What lags behind for certain is given up after three rounds.
+the two in the same round. What lags behind for certain is given up after three rounds. The machine's own speed wanders,
+by 10 % within tenths of a second: many short blocks tell more than few long ones, where a block still has enough steps.
 
 Where so many processes do not fit into the memory, or the step uses a GPU, each process runs alone, the best one so far
 before and after the others: what the two differ by is what a change has to exceed.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.judging.evidence import BASELINES, rate
-from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
+from pipeprof.profiles.verify.judging.judge_edit import LARGE_GAIN, SPEED_FLOOR
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.judging.same_data import DataCheck, check_data
 from pipeprof.profiles.verify.team import MemberFailedError, Team
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 BLOCK_SECONDS = 0.25
 BLOCK_STEPS = 4
+SHORT_BLOCK = 0.1
+"""Seconds of a block of short steps."""
+SHORT_BLOCK_STEPS = 10
+"""That a block shorter than `BLOCK_SECONDS` has at least."""
 WARM_SECONDS = 1.5
 WARM_SHARE = 0.025
 """Of the budget that the warm-up of one process takes at most."""
@@ -43,6 +48,11 @@ ENOUGH_ROUNDS = 4
 HOPELESS_ROUNDS = 6
 """From which a change is given up that is slower so far."""
 MOST_ROUNDS = 8
+"""Of blocks of `BLOCK_SECONDS`; of shorter ones, as many more as take the same time."""
+SURELY_FASTEST = 0.05
+"""Half the width of the interval, as a share, with which the fastest is known."""
+SURELY_FAST = 0.10
+"""The same of a large gain: what the others have that it lacks is tried again on top of it."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +154,8 @@ class Races:
     ) -> None:
         self.alone = alone
         self._team = team
-        part = 4 if pace.mode == "sequential" else 2
-        self._block = TurnRequest(
-            "block", max(BLOCK_SECONDS, pace.block.seconds / part), BLOCK_STEPS, pace.block.settle_seconds
-        )
+        self._block = _block_of(pace)
+        self._most_rounds = most_rounds(self._block)
         warm = max(SHORTEST_WARM, min(WARM_SECONDS, WARM_SHARE * budget))
         self._warm = TurnRequest("warm", max(warm, 3 * pace.block.settle_seconds))
         self._timeout = timeout
@@ -159,9 +167,12 @@ class Races:
 
     def seconds_of(self, rivals: int) -> float:
         """Seconds of measuring that a race takes at least."""
-        one = self._block.seconds + self._block.settle_seconds
         warm = self._warm.seconds * (rivals + (0 if self._base else len(BASELINES)))
-        return warm + EARLY_ROUNDS * one * (rivals + len(BASELINES))
+        return warm + EARLY_ROUNDS * self._turn_seconds * (rivals + len(BASELINES))
+
+    @property
+    def _turn_seconds(self) -> float:
+        return self._block.seconds + self._block.settle_seconds
 
     def rebase(self) -> None:
         """End all workers: the next race is against another pipeline."""
@@ -240,7 +251,7 @@ class Races:
         else:
             self._base[name] = outcome
         self._team.turn(name, self._warm, seconds=max(self._timeout, 20 * self._warm.seconds))
-        for number in range(ENOUGH_ROUNDS):
+        for number in range(self._most_rounds * ENOUGH_ROUNDS // MOST_ROUNDS):
             ended = self._team.turn(name, self._block, seconds=max(self._timeout, 20 * self._block.seconds))
             self._keep(number, name, ended, runners)
 
@@ -295,15 +306,15 @@ class Races:
             return None
 
     def _measure(self, runners: dict[str, _Runner], found: dict[str, Raced]) -> None:
-        for number in range(MOST_ROUNDS):
+        for number in range(self._most_rounds):
             if not runners:
                 return
-            if number >= EARLY_ROUNDS and self._left() < self._block.seconds * (len(runners) + 2):
+            if number >= EARLY_ROUNDS and self._left() < self._turn_seconds * (len(runners) + len(BASELINES)):
                 break
             self._round(number, runners, found)
             for name, runner in list(runners.items()):
                 found[name] = self._result(runner)
-            self._tick(number + 1, MOST_ROUNDS)
+            self._tick(number + 1, self._most_rounds)
             for name in given_up(number + 1, found, runners):
                 del runners[name]
                 self._team.end(name)
@@ -375,7 +386,28 @@ def is_decided(rounds: int, found: Mapping[str, Raced], runners: Mapping[str, _R
         return True
     best = max(ratios, key=lambda ratio: ratio.value)
     # Those that are about as fast as the best one may take its place: it does not matter which.
-    return best.low > SPEED_FLOOR and best.half_width < 0.05
+    width = SURELY_FAST if best.low > LARGE_GAIN else SURELY_FASTEST
+    return best.low > SPEED_FLOOR and best.half_width < width
+
+
+def _block_of(pace: Pace) -> TurnRequest:
+    """The block of a race: half as long as one of a proof, or shorter where that still has many steps."""
+    block = pace.block
+    if pace.mode == "sequential":
+        seconds = max(BLOCK_SECONDS, block.seconds / 4)
+    elif not block.settle_seconds:
+        # Whole epochs.
+        seconds = max(BLOCK_SECONDS, block.seconds / 2)
+    else:
+        short = min(BLOCK_SECONDS, max(SHORT_BLOCK, SHORT_BLOCK_STEPS * pace.step_seconds))
+        seconds = max(short, min(BLOCK_STEPS * pace.step_seconds, block.seconds / 2))
+    return TurnRequest("block", seconds, BLOCK_STEPS, block.settle_seconds)
+
+
+def most_rounds(block: TurnRequest) -> int:
+    """Rounds of a race at most: as many as take the time of `MOST_ROUNDS` with blocks that are not short."""
+    settle = block.settle_seconds
+    return max(MOST_ROUNDS, round(MOST_ROUNDS * (BLOCK_SECONDS + settle) / (block.seconds + settle)))
 
 
 def _for_speed(runners: Mapping[str, _Runner]) -> list[str]:

@@ -198,13 +198,15 @@ def with_calls(flow: Flow, part: Part, value: Any, costs: Costs) -> Changed | No
 def _awake(part: Part, costs: Costs, *, fused: bool) -> Part:
     """A part with calls enough for its threads not to fall asleep between them: each call costs so much less.
 
-    What is left is no less than of a call of next to nothing. A map that is one dataset with its batch gives its
-    elements in any order: what its threads idle is the waking as well.
+    What is left is no less than a call of next to nothing takes, and what the ops of the function do. A map that is one
+    dataset with its batch gives its elements in any order: what its threads idle is the waking as well.
     """
     calls, few = part.calls_per_batch or 0.0, costs.few_calls_us
     if not part.cpu_ms > 0 or not few > costs.many_calls_us:
         return part
-    saved = min(calls * (few - costs.many_calls_us) / 1e3, part.cpu_ms * (1 - costs.many_calls_us / few))
+    own_ms = sum(part.op_ms) + part.parsing_ms
+    spare_ms = max(0.0, part.cpu_ms - own_ms - calls * costs.many_calls_us / 1e3)
+    saved = min(calls * (few - costs.many_calls_us) / 1e3, part.cpu_ms * (1 - costs.many_calls_us / few), spare_ms)
     left = 1 - saved / part.cpu_ms
     idle = part.idle_ms if fused else 0.0
     return replace(

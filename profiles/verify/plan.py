@@ -123,6 +123,7 @@ class Pace:
         round_seconds: One block of each worker.
         mode: How many processes exist at a time.
         shortest_block: Seconds that a measured turn has at least: a faster pipeline does its steps in less.
+        step_seconds: Between two steps of the pipeline as it is, on average.
     """
 
     block: TurnRequest
@@ -132,6 +133,7 @@ class Pace:
     round_seconds: float
     mode: Mode = "alternating"
     shortest_block: float = BLOCK_SECONDS
+    step_seconds: float = 0.0
 
     def seconds_of(self, pairs: int, *, first: bool) -> float:
         """Seconds that an edit takes; the first one starts the pipeline as it is as well.
@@ -185,6 +187,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         round_seconds=WORKERS * (seconds + settle),
         mode=mode,
         shortest_block=shortest,
+        step_seconds=interval,
     )
 
 

@@ -162,6 +162,10 @@ def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> No
         {"as it is": [10.0] * 3, "calls=2": [12.0] * 3}, {"as it is": [10.0, 10.1], "calls=2": [10.1, 10.0]}
     )
     assert (lucky["best"], lucky["share_of_best"][0]) == ("calls=2", 1.0)
+    # Two processes of each count as one pipeline.
+    both = bench.as_one({"A1": [4.0], "A2": [9.0], "calls=2 #1": [2.0], "calls=2 #2": [8.0]})
+    assert {name: round(found[0], 6) for name, found in both.items()} == {"as it is": 6.0, "calls=2": 4.0}
+    assert [bench.block_of(ms / 1e3).seconds for ms in (1, 20, 100)] == pytest.approx([0.1, 0.2, 0.6])
 
 
 def prediction() -> ModuleType:

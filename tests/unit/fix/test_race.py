@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from pipeprof.profiles.protocol.turns import BatchDigest, TurnRequest
 from pipeprof.profiles.verify.plan import Pace
 from pipeprof.profiles.verify.team import MemberFailedError
 
-PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6)
+PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6, step_seconds=0.03)
 JOB = Job(parent_pid=1, kind="function", target="a.py:b", user_files=["a.py"])
 
 
@@ -31,12 +31,14 @@ class FakeTeam:
         rates: Steps per second, by worker; a list is one for each block.
         starts: What a start gives, where it is not the usual.
         turns: Every turn given.
+        requests: What was asked for in them.
         ended: Workers that were ended.
     """
 
     rates: Mapping[str, float | list[float]]
     starts: Mapping[str, Built | MemberFailedError] = field(default_factory=dict)
     turns: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[TurnRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     fails: str | None = None
     crowded: MemberFailedError | None = None
@@ -54,6 +56,7 @@ class FakeTeam:
         assert seconds >= 60.0
         blocks = sum(1 for one, kind in self.turns if one == name and kind == "block")
         self.turns.append((name, request.kind))
+        self.requests.append(request)
         if self.crowded is not None and self.crowded.name == name and self.crowded_in == "turn":
             raise self.crowded
         if name == self.fails and request.kind == "block":
@@ -66,8 +69,8 @@ class FakeTeam:
         self.ended += names or ("all",)
 
 
-def race(team: FakeTeam, *names: str, left: Callable[[], float] = lambda: 60.0) -> dict[str, Raced]:
-    races = Races(team, PACE, timeout=60.0, left=left, tick=lambda _done, _total: None)  # type: ignore[arg-type]
+def race(team: FakeTeam, *names: str, left: Callable[[], float] = lambda: 60.0, pace: Pace = PACE) -> dict[str, Raced]:
+    races = Races(team, pace, timeout=60.0, left=left, tick=lambda _done, _total: None)  # type: ignore[arg-type]
     return races.run(lambda: {"A1": JOB, "A2": JOB}, {name: Rival(JOB, "same") for name in names})
 
 
@@ -118,6 +121,28 @@ def test_a_machine_too_noisy_to_tell_is_measured_eight_times_at_most() -> None:
     found = race(team, "C1")
     assert blocks_of(team).count("C1") == 8
     assert len(found["C1"].ratios) == 8
+
+
+def test_short_steps_have_short_blocks_and_as_many_more_rounds() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [8.0, 14.0]})
+    race(team, "C1", pace=replace(PACE, step_seconds=0.001))
+    assert blocks_of(team).count("C1") == 16
+    assert {request.seconds for request in team.requests if request.kind == "block"} == {0.1}
+
+
+def test_whole_epochs_are_not_cut_short() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": 20.0})
+    race(team, "C1", pace=replace(PACE, block=TurnRequest("block", 1.2, 600), step_seconds=0.002))
+    assert {request.seconds for request in team.requests if request.kind == "block"} == {0.6}
+
+
+def test_large_gains_that_differ_little_are_not_told_apart_for_long() -> None:
+    team = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [300.0, 330.0], "C2": [330.0, 300.0]})
+    race(team, "C1", "C2")
+    assert blocks_of(team).count("C1") == 4
+    small = FakeTeam({"A1": 10.0, "A2": 10.0, "C1": [13.0, 14.3], "C2": [14.3, 13.0]})
+    race(small, "C1", "C2")
+    assert blocks_of(small).count("C1") > 4
 
 
 def test_the_time_ends_a_race_after_three_rounds() -> None:

@@ -130,6 +130,10 @@ def test_more_calls_than_cores_keep_the_threads_awake() -> None:
     left = 1 - 256 * 0.0195 / 7.0
     assert more.interval_ms() == pytest.approx(5.0 * left)
     assert more.by_id["stages.0"].cpu_ms == pytest.approx(7.0 * left)
+    # What the ops of the function take stays, and so does a call of next to nothing.
+    parsing = flow.changed(replace(tiny, parsing_ms=3.0))
+    more = after(parsing, SetArgument("stages.0", "map", "num_parallel_calls", 16), costs=costs)
+    assert more.by_id["stages.0"].cpu_ms == pytest.approx(3.0 + 256 * 0.0065)
     as_many = after(flow, SetArgument("stages.0", "map", "num_parallel_calls", 2), costs=costs)
     assert as_many.interval_ms() == flow.interval_ms()
     # A function that computes for long gains next to nothing.
