@@ -16,8 +16,8 @@ from pipeprof.profiles.verify.judging.judge_edit import (
     MOST_PAIRS,
     MOST_PROCESS_PAIRS,
     PAIRS,
-    Judgement,
     SPEED_FLOOR,
+    Judgement,
     Status,
     judge,
 )
