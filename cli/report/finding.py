@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.cli.report.findings import (
+    NOT_VERIFIED,
     WITHOUT_RULE,
     build_findings,
     build_further,
@@ -126,7 +127,7 @@ def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound; no edit is known that reaches it",
-        "unverified": "predicted, not verified yet",
+        "unverified": "measured, undecided" if finding.measured else NOT_VERIFIED,
         "rejected": "tried: not recommended",
     }
     return words[finding.status]

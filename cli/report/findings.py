@@ -118,9 +118,17 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
     if open_ones:
         tried = bool(proven or bounds) or profile.verification is not None
-        yield Heading("Not verified" if tried else "What to change", "predicted only" if tried else NOT_VERIFIED)
+        yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
+    """What is known of findings that are neither proven nor rejected."""
+    undecided = [bool(finding.measured) for _, finding in shown]
+    if all(undecided):
+        return "measured, undecided"
+    return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
 
 
 def _tables(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> Iterator[Block]:

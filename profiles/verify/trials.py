@@ -16,6 +16,7 @@ from pipeprof.profiles.verify.judging.judge_edit import (
     MOST_PAIRS,
     MOST_PROCESS_PAIRS,
     PAIRS,
+    SPEED_FLOOR,
     Judgement,
     Status,
     judge,
@@ -54,6 +55,7 @@ class Trial:
         evidence: None where no worker came to be measured.
         judgement: None where nothing was measured.
         other: What was measured of a kept one in the other mode of dispatch.
+        missing_seconds: That a clear gain lacks for enough pairs.
     """
 
     status: Status
@@ -61,6 +63,7 @@ class Trial:
     evidence: Evidence | None = None
     judgement: Judgement | None = None
     other: Evidence | None = None
+    missing_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -194,8 +197,10 @@ class Trials:
         evidence: Evidence | None = None
         judgement: Judgement | None = None
         found: Evidence | None = None
+        missing = 0.0
         earlier = bool(self._baseline)
         try:
+            began = self._clock()
             for evidence in self._rounds(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
@@ -204,6 +209,7 @@ class Trials:
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()))
                 if self.left() < self._round_seconds() + kept_back or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
+                    missing = _missing_seconds(judgement, evidence, self._clock() - began)
                     break
             if other is not None and judgement is not None and judgement.status == "kept":
                 found = self._in_other_mode(other)
@@ -230,7 +236,7 @@ class Trials:
             self._team.end()
             self._baseline = {}
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
-        return Trial(judgement.status, judgement.reason, evidence, judgement, found)
+        return Trial(judgement.status, judgement.reason, evidence, judgement, found, missing)
 
     def _is_worth_another_start(self, error: MemberFailedError, *, earlier: bool) -> bool:
         """Whether all workers are started again after one has failed: fewer at a time, where they are too many.
@@ -332,9 +338,20 @@ class Trials:
             self._progress.tick(None, float(speedup.pairs), float(PAIRS))
 
 
-def write_into(finding: Finding, trial: Trial) -> None:
-    """Write into a finding what it is."""
+def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -> float:
+    """How much longer a gain that has too few pairs would have to be measured; 0 where that is not what it lacks."""
+    pairs, speedup = len(evidence.ratios()), judgement.speedup
+    if evidence.alone or judgement.status != "unverified" or not 0 < pairs < PAIRS:
+        return 0.0
+    return seconds / pairs * (PAIRS - pairs) if speedup is not None and speedup.value > SPEED_FLOOR else 0.0
+
+
+def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> None:
+    """Write into a finding what it is, and the budget that would decide it where this one was too small."""
     finding.status, finding.reason = trial.status, trial.reason
+    if budget is not None and trial.status == "unverified" and trial.missing_seconds > 0:
+        more = 10 * math.ceil((budget + trial.missing_seconds) / 10)
+        finding.reason = f"{finding.reason}: --budget {more} measures enough of them"
     if trial.judgement is not None and trial.judgement.data is not None and trial.judgement.data.level == "rounding":
         finding.semantics = "values"
     measured = measured_of(trial)

@@ -375,7 +375,7 @@ class _Verification:
             if error.trial is not None:
                 write_into(finding, error.trial)
             raise
-        write_into(finding, trial)
+        write_into(finding, trial, self._budget)
         if (why := too_dear(finding, self._profile.memory.peak_bytes, self._limit)) is not None:
             finding.status, finding.reason = "rejected", why
         if (changed := self._jobs.changed_since_run()) is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
@@ -24,7 +26,7 @@ from pipeprof.profiles.verify.plan import (
     too_long,
 )
 from pipeprof.profiles.verify.team import MemberFailedError, Team
-from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials
+from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]
 GIB = 1 << 30
@@ -122,6 +124,28 @@ def tried(
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
     return trials.measure(jobs, "same", for_memory=for_memory, other=other, reserved=reserved), trials
+
+
+@pytest.mark.parametrize(
+    ("speedup", "reason"),
+    [
+        (1.3, r"too few pairs: 1\.\d+× .*: --budget 560 measures enough of them"),
+        (1.0, r"(too few pairs|no gain): [^-]*"),
+    ],
+)
+def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
+    recorded: Recorded, speedup: float, reason: str
+) -> None:
+    """Eight pairs took 999 s: the other four take half of that."""
+    workers = Workers(speedup=speedup)
+    trial, _ = tried(recorded, workers, "alternating", clock=lambda: 249.75 * len(workers.said) / 4)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    finding = Finding(rule="a", title="a", status="unverified")
+    write_into(finding, trial, 60.0)
+    assert re.fullmatch(reason, finding.reason or ""), finding.reason
+    write_into(finding, trial)
+    assert "--budget" not in (finding.reason or "")
 
 
 @pytest.mark.parametrize(("speedup", "pairs"), [(1.3, 12), (1.03, 8)])
