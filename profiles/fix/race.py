@@ -155,7 +155,7 @@ class Races:
         self.alone = alone
         self._team = team
         self._block = _block_of(pace)
-        self._most_rounds = most_rounds(self._block)
+        self._most_rounds = _rounds_of(self._block)
         warm = max(SHORTEST_WARM, min(WARM_SECONDS, WARM_SHARE * budget))
         self._warm = TurnRequest("warm", max(warm, 3 * pace.block.settle_seconds))
         self._timeout = timeout
@@ -404,7 +404,7 @@ def _block_of(pace: Pace) -> TurnRequest:
     return TurnRequest("block", seconds, BLOCK_STEPS, block.settle_seconds)
 
 
-def most_rounds(block: TurnRequest) -> int:
+def _rounds_of(block: TurnRequest) -> int:
     """Rounds of a race at most: as many as take the time of `MOST_ROUNDS` with blocks that are not short."""
     settle = block.settle_seconds
     return max(MOST_ROUNDS, round(MOST_ROUNDS * (BLOCK_SECONDS + settle) / (block.seconds + settle)))

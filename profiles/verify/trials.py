@@ -209,7 +209,7 @@ class Trials:
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()))
                 if self.left() < self._round_seconds() + kept_back or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
-                    missing = _missing_seconds(judgement, evidence, self._clock() - began)
+                    missing = 0.0 if for_memory else _missing_seconds(judgement, evidence, self._clock() - began)
                     break
             if other is not None and judgement is not None and judgement.status == "kept":
                 found = self._in_other_mode(other)
@@ -343,6 +343,9 @@ def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -
     pairs, speedup = len(evidence.ratios()), judgement.speedup
     if evidence.alone or judgement.status != "unverified" or not 0 < pairs < PAIRS:
         return 0.0
+    if evidence.left_out >= MOST_LEFT_OUT:
+        # What other processes disturbed is not a matter of time.
+        return 0.0
     return seconds / pairs * (PAIRS - pairs) if speedup is not None and speedup.value > SPEED_FLOOR else 0.0
 
 
@@ -351,7 +354,7 @@ def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> N
     finding.status, finding.reason = trial.status, trial.reason
     if budget is not None and trial.status == "unverified" and trial.missing_seconds > 0:
         more = 10 * math.ceil((budget + trial.missing_seconds) / 10)
-        finding.reason = f"{finding.reason}: --budget {more} measures enough of them"
+        finding.reason = f"{finding.reason}: --budget {more}"
     if trial.judgement is not None and trial.judgement.data is not None and trial.judgement.data.level == "rounding":
         finding.semantics = "values"
     measured = measured_of(trial)

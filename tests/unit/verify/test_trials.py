@@ -129,7 +129,7 @@ def tried(
 @pytest.mark.parametrize(
     ("speedup", "reason"),
     [
-        (1.3, r"too few pairs: 1\.\d+× .*: --budget 560 measures enough of them"),
+        (1.3, r"too few pairs: 1\.\d+× .*: --budget 560"),
         (1.0, r"(too few pairs|no gain): [^-]*"),
     ],
 )
@@ -146,6 +146,31 @@ def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
     assert re.fullmatch(reason, finding.reason or ""), finding.reason
     write_into(finding, trial)
     assert "--budget" not in (finding.reason or "")
+
+
+def test_no_budget_is_named_where_other_processes_take_the_pairs(recorded: Recorded) -> None:
+    trial, _ = tried(
+        recorded,
+        workers := Workers(speedup=1.3),
+        "alternating",
+        disturbed=range(4, 99),
+        clock=lambda: float(len(workers.said)),
+    )
+    assert trial.evidence is not None
+    assert (trial.evidence.left_out, len(trial.evidence.ratios())) == (7, 8)
+    assert (trial.status, trial.missing_seconds) == ("unverified", 0.0)
+
+
+def test_no_budget_is_named_where_the_peak_fell_once(recorded: Recorded) -> None:
+    class Once(Workers):
+        def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+            ended = super().turn(name, request, seconds=seconds)
+            return replace(ended, peak_bytes=GIB) if name == "B1" else ended
+
+    workers = Once(speedup=1.3)
+    trial, _ = tried(recorded, workers, "alternating", for_memory=True, clock=lambda: 499.5 * len(workers.said) / 4)
+    assert trial.reason == "the peak was lower in one of two pairs of processes"
+    assert (trial.status, trial.missing_seconds) == ("unverified", 0.0)
 
 
 @pytest.mark.parametrize(("speedup", "pairs"), [(1.3, 12), (1.03, 8)])
