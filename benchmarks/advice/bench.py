@@ -172,6 +172,8 @@ def main() -> int:
                     "exit_code": code,
                     "verification": profile.get("verification"),
                     "findings": findings,
+                    # Of what is missed once in many runs, nothing else remains to look at.
+                    "stages": None if row["holds"] else profile.get("stages"),
                 }
                 write(arguments.out, figures, raw)
                 print(
