@@ -26,6 +26,8 @@ WAITING_CALLS = 16
 MORE_CALLS = 4
 """Times as many calls as now that a stage with a fixed number of them gets."""
 MOST_CALLS = 64
+WAITING_CORES = 0.8
+"""Cores in use below which several calls at a time wait for something else than a core."""
 SLOW_PART = 0.2
 """Share of the time of a thread from which a stage on it is worth threads of its own."""
 
@@ -97,7 +99,7 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
     Returns:
         None for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
     """
-    now, waiting = round(stage.parallelism or 1.0), waits(stage)
+    now, waiting = round(stage.parallelism or 1.0), waits(stage) or _hardly_computes(profile)
     enough = MOST_CALLS if waiting else _calls_that_compute(profile)
     # Of an `interleave` its cycle is the limit.
     if not traits(stage.op).maps or not takes_calls(stage) or stage.tunable or not 1 < now < enough:
@@ -105,6 +107,12 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
     calls = min(MOST_CALLS, MORE_CALLS * now)
     more = SetArgument(stage.id, stage.op, PARALLEL_CALLS, calls)
     return (more, *_threads_for(profile, calls if waiting else 0))
+
+
+def _hardly_computes(profile: Profile) -> bool:
+    """Whether all of the pipeline together uses less than a core: its calls wait, also where no trace has shown it."""
+    used = profile.causes.worker_cores if profile.causes is not None else None
+    return used is not None and used < WAITING_CORES
 
 
 def _calls_that_compute(profile: Profile) -> float:

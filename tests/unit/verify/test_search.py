@@ -175,6 +175,17 @@ def test_a_stage_with_a_fixed_number_of_calls_gets_more(
     assert "Run more calls of map at a time" not in [one.title for one in guesses(found)]
 
 
+@pytest.mark.parametrize(("used", "tried"), [(0.1, True), (1.2, False)])
+def test_calls_wait_where_cores_idle_though_no_trace_has_shown_it(
+    recorded: Recorded, used: float, tried: bool
+) -> None:
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0", parallelism=16.0)
+    found.options, found.host.cores = {"threading.private_threadpool_size": 2}, 2.0
+    found.causes = Causes(worker_cores=used)
+    changes = [one.change for one in guesses(found) if one.title == "Run more calls of map at a time"]
+    assert changes == ["num_parallel_calls: 16 → 64, options.threading.private_threadpool_size: 64"] * tried
+
+
 def test_a_map_that_draws_at_random_gets_other_numbers_in_parallel(recorded: Recorded) -> None:
     found = profile_of(recorded, "range", "map", "shuffle", stage="stages.0")
     assert found.stages is not None
