@@ -176,9 +176,7 @@ def test_a_stage_with_a_fixed_number_of_calls_gets_more(
 
 
 @pytest.mark.parametrize(("used", "tried"), [(0.1, True), (1.2, False)])
-def test_calls_wait_where_cores_idle_though_no_trace_has_shown_it(
-    recorded: Recorded, used: float, tried: bool
-) -> None:
+def test_calls_wait_where_cores_idle_though_no_trace_has_shown_it(recorded: Recorded, used: float, tried: bool) -> None:
     found = profile_of(recorded, "range", "map", "batch", stage="stages.0", parallelism=16.0)
     found.options, found.host.cores = {"threading.private_threadpool_size": 2}, 2.0
     found.causes = Causes(worker_cores=used)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeprof.pipelines.edits.edits import SetOption
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
@@ -26,8 +26,8 @@ from pipeprof.profiles.advise.predicates import (
     worth,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit
-from pipeprof.profiles.view.thread_chains import Timing, timing, total_ms
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.thread_chains import timing, total_ms
+from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds, significant
 
 
@@ -68,28 +68,44 @@ class ThreadpoolTooSmall(Rule):
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls in flight on average and the size of the pool."""
-        at, pool = timing(view), private_pool(view)
-        if at is None or pool is None:
-            return
-        maps = maps_that_fill(view, pool)
-        if maps:
-            yield from _drafts(view, at, maps, pool)
+        pool = private_pool(view)
+        if pool is not None:
+            named = (f"the private pool has threads ({pool})", "private_threadpool_size")
+            advice = f"Raise threading.private_threadpool_size from {pool} to {{}}.".format
+            yield from pool_hits(view, pool, named, advice)
 
 
-def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[RuleHit]:
+def pool_hits(
+    view: PipelineView,
+    pool: float,
+    named: tuple[str, str],
+    advice: Callable[[int], str],
+) -> Iterator[RuleHit]:
+    """Yield what a larger pool would give, from the calls in flight on average, if that is worth it.
+
+    Args:
+        view: The pipeline.
+        pool: Threads of its pool.
+        named: The pool in the sentence, and in the evidence.
+        advice: The recommendation, from the number of threads it should have.
+    """
+    at, maps = timing(view), maps_that_fill(view, pool)
+    if at is None or not maps:
+        return
     ms, waited, used, calls = total_ms(maps), blocked_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     found = larger_pool(view, maps, pool)
     if found is None or not worth(found[1]):
         return
     threads, predicted = found
+    words, evidence = named
     yield RuleHit(
         stage=maps[0].id,
         sentence=(
-            f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
-            f"uses {significant(used, 2)} of {view.cores:g} cores. A batch needs {milliseconds(waited)} of waiting, "
-            f"and takes {milliseconds(at.interval_ms)}."
+            f"{waiting_words(view, at, maps)}, about as many as {words}, and the process uses {significant(used, 2)} "
+            f"of {view.cores:g} cores. A batch needs {milliseconds(waited)} of waiting, and takes "
+            f"{milliseconds(at.interval_ms)}."
         ),
-        recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
+        recommendation=advice(threads),
         evidence={
             "stage_ms_per_batch": ms,
             "blocked_ms_per_batch": waited,
@@ -97,7 +113,7 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,
             "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
-            "private_threadpool_size": pool,
+            evidence: pool,
             "worker_cores": used,
             "cores": view.cores,
         },
