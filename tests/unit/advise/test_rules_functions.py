@@ -299,7 +299,10 @@ def test_a_filter_that_reads_what_a_map_makes_is_worth_a_try_on_a_graph() -> Non
         assert (draft.semantics, draft.predicted) == ("same", None)
         of_spec = replace(view, stages=tuple(replace(one, written={}) for one in view.stages))
         assert not found("filter-after-expensive-map", of_spec)
-        for body in (replace(DECODES, random=True), replace(DECODES, python=True), replace(DECODES, stateful_op="Rng")):
+        draws = replace(DECODES, random=True, stateful_op="RandomUniform")
+        drawn = only("filter-after-expensive-map", late_filter(draws, replace(WANTED, reads=frozenset({"image"}))))
+        assert (drawn.edits, drawn.semantics) == (draft.edits, "randomness")
+        for body in (replace(draws, python=True), replace(DECODES, python=True), replace(DECODES, stateful_op="Rng")):
             random = late_filter(body, predicate=replace(WANTED, reads=frozenset({"image"})))
             assert not found("filter-after-expensive-map", random)
         assert not found(

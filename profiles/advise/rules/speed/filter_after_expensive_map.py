@@ -102,12 +102,12 @@ class FilterAfterExpensiveMap(Rule):
                 f"per batch; a batch takes {milliseconds(interval)}."
             ),
             recommendation=(
-                f"Move the filter before {first.label}, with the part of the maps that its predicate reads. The same "
-                "elements come out in the same order."
+                f"Move the filter before {first.label}, with the part of the maps that its predicate reads."
+                f"{found.warning}"
             ),
             evidence={"kept_share": kept, "map_ms_per_batch": found.ms, "interval_ms": interval},
             edits=(MoveFilter(stage.id, before=first.id),),
-            semantics="same",
+            semantics=found.semantics,
         )
 
 
@@ -145,7 +145,7 @@ class _FilterAfterMaps:
         maps: list[StageView] = []
         at = view.input_of(stage)
         while at is not None and len(view.readers(at)) == 1:
-            if traits(at.op).maps and at.function is not None and _is_plain(at.function):
+            if traits(at.op).maps and at.function is not None and _is_plain(at.function, draws=True):
                 maps.append(at)
             elif not traits(at.op).prefetches:
                 break
@@ -190,8 +190,10 @@ def _move(view: PipelineView, found: _FilterAfterMaps) -> MoveStage | MoveFilter
     return MoveFilter(found.filter.id, before=first.id)
 
 
-def _is_plain(function: FunctionView) -> bool:
-    """Whether what a function gives depends on its input alone."""
+def _is_plain(function: FunctionView, *, draws: bool = False) -> bool:
+    """Whether what a function gives depends on its input alone; with `draws`, also on random numbers."""
+    if draws and function.random and function.stateful_op is not None:
+        return function.python is False
     return function.python is False and function.random is False and function.stateful_op is None
 
 
