@@ -8,7 +8,7 @@ whether to continue.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,11 +51,18 @@ class Feed:
         dataset: What is iterated.
         between: Called after an ended iterator is deleted and before the next one is created, while the clock is
             paused.
+        deleting: Makes what an ended iterator is deleted in.
     """
 
-    def __init__(self, dataset: Iterable[Any], between: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        dataset: Iterable[Any],
+        between: Callable[[], None] = lambda: None,
+        deleting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._dataset = dataset
         self._between = between
+        self._deleting = deleting
         self.iterator: Iterator[Any] = iter(dataset)
         self.ended = 0
         self.deletions: list[float] = []
@@ -67,7 +74,8 @@ class Feed:
         self.ended += 1
         self.on_restart()
         began = time.perf_counter_ns()
-        self.iterator = iter(())
+        with self._deleting():
+            self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
         self._between()
         self.paused_ns += time.perf_counter_ns() - began

@@ -22,6 +22,7 @@ from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
 from pipeprof.profiles.worker.turns.block import BlockWindow
+from pipeprof.profiles.worker.turns.deletion import without_sleeping
 from pipeprof.profiles.worker.turns.digest import digest_of
 from pipeprof.profiles.worker.turns.epochs import elements_of_each_epoch
 from pipeprof.profiles.worker.turns.faults import Paced, hold
@@ -187,7 +188,7 @@ class TurnRun(JobRun):
             self._held = hold(self._turns.hold_bytes)
             if self._turns.paced:
                 self._paced = Paced(self.dataset)
-            self.feed = Feed(self._paced or self.dataset, self._memory.between_epochs)
+            self.feed = Feed(self._paced or self.dataset, self._memory.between_epochs, without_sleeping)
             batch = self.feed.next()
             self._filled_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]

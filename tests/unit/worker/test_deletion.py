@@ -1,0 +1,72 @@
+"""Other threads of a process wait while an ended iterator is deleted, and have what they had before after that."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.turns import deletion
+
+
+@pytest.fixture
+def other() -> Iterator[int]:
+    """Another thread of this process."""
+    started, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (started.set(), over.wait()))
+    thread.start()
+    assert started.wait(30)
+    assert thread.native_id is not None
+    yield thread.native_id
+    over.set()
+    thread.join()
+
+
+def state(number: int) -> tuple[set[int], int]:
+    """Cores and policy of a thread."""
+    return os.sched_getaffinity(number), os.sched_getscheduler(number)
+
+
+def test_other_threads_are_batch_jobs_on_the_core_of_this_one(other: int) -> None:
+    before = state(0), state(other)
+    with deletion.without_sleeping():
+        (cores, policy), (own, own_policy) = state(other), state(0)
+        assert len(own) == 1
+        assert (cores, policy, own_policy) == (own, os.SCHED_BATCH, os.SCHED_OTHER)
+    assert (state(0), state(other)) == before
+    with pytest.raises(ZeroDivisionError), deletion.without_sleeping():
+        _ = 1 / 0
+    assert (state(0), state(other)) == before
+
+
+def test_nothing_is_changed_where_the_kernel_does_not_permit_it(other: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    before = state(0), state(other)
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    with deletion.without_sleeping():
+        assert (state(0), state(other)) == before
+
+
+def test_a_feed_deletes_its_ended_iterator_inside() -> None:
+    events: list[str] = []
+
+    class Batches:
+        def __iter__(self) -> Iterator[int]:
+            events.append("created")
+            return iter([1])
+
+    class Deleting:
+        def __enter__(self) -> None:
+            events.append("deleting")
+
+        def __exit__(self, *_: object) -> None:
+            events.append("deleted")
+
+    feed = Feed(Batches(), lambda: events.append("between"), Deleting)
+    assert [feed.next(), feed.next()] == [1, 1]
+    assert events == ["created", "deleting", "deleted", "between", "created"]
