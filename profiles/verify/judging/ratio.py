@@ -43,7 +43,7 @@ class Ratio:
             >>> round(Ratio(2.0, 1.9, 2.1, 12).low_of(3), 2)
             1.71
         """
-        return self.value * (self.low / self.value) ** widths
+        return self.value * math.pow(self.low / self.value, widths)
 
 
 def ratio_of(ratios: Sequence[float]) -> Ratio | None:
