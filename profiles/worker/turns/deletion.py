@@ -25,25 +25,29 @@ def without_sleeping() -> Iterator[None]:
 
     Where the kernel does not permit it, the body runs as it would anyway.
     """
-    before: dict[int, set[int]] = {}
+    before: dict[int, tuple[set[int], int]] = {}
     own = _one_core()
     try:
         for number in _others() if own else ():
             with suppress(OSError):
-                before[number] = os.sched_getaffinity(number)
-                os.sched_setaffinity(number, {min(own)})
-                if os.sched_getscheduler(number) == os.SCHED_OTHER:
-                    os.sched_setscheduler(number, os.SCHED_BATCH, os.sched_param(0))
+                before[number] = os.sched_getaffinity(number), os.sched_getscheduler(number)
+                _put(number, {min(own)}, os.SCHED_BATCH if before[number][1] == os.SCHED_OTHER else None)
         yield
     finally:
-        for number, cores in before.items():
+        # What was started meanwhile has inherited the core.
+        for number in _others() if own else ():
             with suppress(OSError):
-                os.sched_setaffinity(number, cores)
-                if os.sched_getscheduler(number) == os.SCHED_BATCH:
-                    os.sched_setscheduler(number, os.SCHED_OTHER, os.sched_param(0))
+                _put(number, *before.get(number, (own, os.sched_getscheduler(0))))
         if own:
             with suppress(OSError):
                 os.sched_setaffinity(0, own)
+
+
+def _put(number: int, cores: set[int], policy: int | None) -> None:
+    """Give a thread cores, and a policy unless that is one with priorities."""
+    os.sched_setaffinity(number, cores)
+    if policy in {os.SCHED_OTHER, os.SCHED_BATCH} and os.sched_getscheduler(number) != policy:
+        os.sched_setscheduler(number, policy, os.sched_param(0))
 
 
 def _one_core() -> set[int]:

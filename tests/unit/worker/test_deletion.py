@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -12,8 +13,8 @@ from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.turns import deletion
 
 
-@pytest.fixture
-def other() -> Iterator[int]:
+@contextmanager
+def another() -> Iterator[int]:
     """Another thread of this process."""
     started, over = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: (started.set(), over.wait()))
@@ -23,6 +24,13 @@ def other() -> Iterator[int]:
     yield thread.native_id
     over.set()
     thread.join()
+
+
+@pytest.fixture
+def other() -> Iterator[int]:
+    """A thread that is there before."""
+    with another() as number:
+        yield number
 
 
 def state(number: int) -> tuple[set[int], int]:
@@ -40,6 +48,15 @@ def test_other_threads_are_batch_jobs_on_the_core_of_this_one(other: int) -> Non
     with pytest.raises(ZeroDivisionError), deletion.without_sleeping():
         _ = 1 / 0
     assert (state(0), state(other)) == before
+
+
+def test_threads_that_start_meanwhile_are_not_left_on_one_core(other: int) -> None:
+    before = state(other)
+    with ExitStack() as stack:
+        with deletion.without_sleeping():
+            new = stack.enter_context(another())
+            assert len(state(new)[0]) == 1
+        assert state(new) == state(other) == before
 
 
 def test_nothing_is_changed_where_the_kernel_does_not_permit_it(other: int, monkeypatch: pytest.MonkeyPatch) -> None:
