@@ -276,6 +276,8 @@ def _place(profile: Profile, finding: Finding) -> str:
 def describe_gain(finding: Finding, *, short: bool = False) -> str:
     """What a fix brings: ``1.8× faster, +5 MiB``; measured where it is proven.
 
+    Where a measurement is undecided, the prediction is called one: ``predicted 1.8× faster, +5 MiB``.
+
     Args:
         finding: With a prediction, a measurement, both or none.
         short: Leave out the prediction of what was measured.
@@ -295,7 +297,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     parts = [describe_speedup(speedup, 2)] if speedup is not None else []
     if delta is not None and (delta or speedup is None):
         parts.append(describe_delta(delta))
-    return ", ".join(parts)
+    # Beside a measurement that is undecided, a bare gain would read as that.
+    return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
 
 
 def describe_speedup(speedup: float, digits: int = 3) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.report.findings import describe_gain
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.proven import describe_price, describe_proven
@@ -84,6 +84,13 @@ def test_a_speed_that_was_not_seen_is_not_in_the_verdict(recorded: Recorded) -> 
     assert describe_gain(profile.findings[0]) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
     profile.headspace = Headspace.of(10.0, 9.0, 4)
     assert describe_proven(profile)[0].text == "as fast as if the pipeline cost nothing with change 1"
+
+
+def test_beside_an_undecided_measurement_a_prediction_is_called_one() -> None:
+    found = Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=1.8))
+    assert describe_gain(found) == "1.8× faster"
+    found.measured = {"speedup": 0.99}
+    assert describe_gain(found) == "predicted 1.8× faster"
 
 
 @pytest.mark.parametrize(("low", "text"), [(2.2, "2.30× faster with change 1"), (2.35, "2.40× faster with change 2")])
