@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.advise.predicates import WAITING_CORES
+from pipeprof.profiles.advise.rule import Semantics, bar_to_try
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import CoreScaling, Stage
 from pipeprof.profiles.model.flow import Flow
@@ -26,8 +27,6 @@ WAITING_CALLS = 16
 MORE_CALLS = 4
 """Times as many calls as now that a stage with a fixed number of them gets."""
 MOST_CALLS = 64
-WAITING_CORES = 0.8
-"""Cores in use below which several calls at a time wait for something else than a core."""
 SLOW_PART = 0.2
 """Share of the time of a thread from which a stage on it is worth threads of its own."""
 
@@ -112,7 +111,8 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
 def _hardly_computes(profile: Profile) -> bool:
     """Whether all of the pipeline together uses less than a core: its calls wait, also where no trace has shown it."""
     used = profile.causes.worker_cores if profile.causes is not None else None
-    return used is not None and used < WAITING_CORES
+    with bar_to_try():
+        return used is not None and used < WAITING_CORES.value
 
 
 def _calls_that_compute(profile: Profile) -> float:

@@ -27,8 +27,6 @@ EARLY_PAIRS = 6
 SPEED_FLOOR = 1.03
 LARGE_GAIN = 2.0
 """A gain above it needs fewer pairs where no time is left for more."""
-SURE_WIDTHS = 4.0
-"""So does one that is so many half widths of its interval above the floor: with 6 pairs, ten standard errors."""
 SAME_WITHIN = 0.02
 """Two processes of the same pipeline differ by at most so much; where they do, only larger gains are judged."""
 MEMORY_BYTES = 20_000_000
@@ -112,8 +110,7 @@ def _judge_speed(evidence: Evidence, judged: _Judged, speedup: Ratio, *, last: b
     looks = speedup.pairs in LOOKS or (last and speedup.pairs >= PAIRS)
     holds = speedup.low > floor and min(alone, default=0.0) > SPEED_FLOOR and looks
     is_large = speedup.low > max(floor, LARGE_GAIN) and min(alone, default=0.0) > LARGE_GAIN
-    is_sure = speedup.low_of(SURE_WIDTHS) > floor and min(alone, default=0.0) > SPEED_FLOOR
-    if holds or (last and (is_large or is_sure) and speedup.pairs >= EARLY_PAIRS):
+    if holds or (last and is_large and speedup.pairs >= EARLY_PAIRS):
         return judged("kept", _kept(evidence, speedup))
     if speedup.pairs < PAIRS:
         return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)

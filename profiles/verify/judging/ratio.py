@@ -36,15 +36,6 @@ class Ratio:
         """Half the width of the interval, as a share of the value."""
         return (self.high - self.low) / 2 / self.value
 
-    def low_of(self, widths: float) -> float:
-        """Lower end of an interval so many times as wide.
-
-        Example:
-            >>> round(Ratio(2.0, 1.9, 2.1, 12).low_of(3), 2)
-            1.71
-        """
-        return self.value * math.pow(self.low / self.value, widths)
-
 
 def ratio_of(ratios: Sequence[float]) -> Ratio | None:
     """Average the ratios of pairs; ``None`` without a pair.

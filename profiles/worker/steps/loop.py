@@ -36,10 +36,10 @@ class EmptyDatasetError(PipelineFailedError):
 class Feed:
     """Iterator over a dataset that restarts at its end, like the epochs of a training loop.
 
-    TensorFlow may take a second or two to delete an ended iterator whose AUTOTUNE thread sleeps (1.0 to 2.5 s seen on
-    2.21, in about one of five deletions). That is not the pipeline's cost and would dominate a measurement of a few
-    seconds. So the ended iterator is deleted before the next one is created, as in any training loop, while the steps'
-    clock is paused.
+    TensorFlow may take as long as the epoch took to delete an ended iterator whose AUTOTUNE thread sleeps (up to 2.5 s
+    seen on 2.21, in one of five deletions of one pipeline and three of four of another). That is not the pipeline's
+    cost and would dominate a measurement of a few seconds. So the ended iterator is deleted before the next one is
+    created, as in any training loop, while the steps' clock is paused.
 
     Attributes:
         ended: How often the dataset has ended.

@@ -57,21 +57,11 @@ def test_a_gain_is_kept_from_12_pairs_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speedup", "rounds", "noise", "status"),
-    [
-        (9.0, 3, 0.01, "kept"),
-        (9.0, 2, 0.01, "unverified"),
-        (3.0, 3, 0.1, "kept"),
-        (1.5, 3, 0.01, "kept"),
-        (1.5, 2, 0.01, "unverified"),
-        (1.5, 3, 0.1, "unverified"),
-        (1.05, 5, 0.01, "unverified"),
-    ],
+    ("speedup", "rounds", "status"),
+    [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")],
 )
-def test_a_large_or_sure_gain_is_kept_from_6_pairs_where_the_time_is_over(
-    speedup: float, rounds: int, noise: float, status: str
-) -> None:
-    found = evidence(speedup, rounds=rounds, noise=noise)
+def test_a_large_gain_is_kept_from_6_pairs_where_the_time_is_over(speedup: float, rounds: int, status: str) -> None:
+    found = evidence(speedup, rounds=rounds)
     assert speed(found).status == "unverified"
     assert judge(found, "same", for_memory=False, last=True).status == status
 

@@ -21,9 +21,11 @@ def another() -> Iterator[int]:
     thread.start()
     assert started.wait(30)
     assert thread.native_id is not None
-    yield thread.native_id
-    over.set()
-    thread.join()
+    try:
+        yield thread.native_id
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.fixture
