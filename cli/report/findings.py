@@ -297,7 +297,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
     parts = [describe_speedup(speedup, 2)] if speedup is not None else []
     if delta is not None and (delta or speedup is None):
         parts.append(describe_delta(delta))
-    # Beside a measurement that is undecided, a bare gain would read as that.
+    # Next to a measurement that is undecided, a bare gain would read as that.
     return f"{'predicted ' if parts and finding.measured else ''}{', '.join(parts)}"
 
 

@@ -149,7 +149,9 @@ class _Applier:
     def finish(self) -> EditPlan:
         """Write the lists back into the data."""
         for found in self._result.lists.values():
-            found.pipeline.pop(STAGES, None) if not found.items else None
+            # A list that was empty before stays as it is written.
+            if not found.items and found.pipeline.get(STAGES):
+                del found.pipeline[STAGES]
             if found.items or not found.pipeline:
                 found.pipeline[STAGES] = [item.value for item in found.items]
         return self._result

@@ -137,6 +137,13 @@ def test_in_blocks_only_the_lines_of_an_edit_change(rng: Random) -> None:
         assert len(gone) <= 1 or "ops" in gone[0] or "name" in gone[0], (gone, come)
 
 
+@pytest.mark.parametrize("empty", ["stages: []", "stages: []\n", "stages:\n", "stages: null  # none yet\n"])
+def test_a_list_without_stages_stays_where_its_source_is_edited(empty: str) -> None:
+    text = "source:\n  range:\n    stop: 3\n\n"
+    after = apply_to_text(text + empty, [SetArgument("source", "range", "stop", 4)])
+    assert after == text.replace("3", "4") + empty
+
+
 @MANY
 @given(rng=RANDOM)
 def test_edits_leave_the_data_they_are_given_alone(rng: Random) -> None:
