@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.profiles.fix.candidates import Candidate
+from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
 from pipeprof.profiles.fix.race import Raced
 from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
 from pipeprof.profiles.verify.judging.ratio import Ratio
@@ -82,23 +82,31 @@ def decide(raced: Raced, candidate: Candidate, aim: Aim, same: Ratio | None) -> 
 
 
 def best_of(
-    decisions: Mapping[str, Decision], raced: Mapping[str, Raced], aim: Aim, sizes: Mapping[str, int] | None = None
+    decisions: Mapping[str, Decision], raced: Mapping[str, Raced], aim: Aim, steps: Mapping[str, Candidate]
 ) -> str | None:
     """The step to take: the fastest; where memory counts, the one that saves most. None without one.
+
+    Of several that are about as fast, it is AUTOTUNE everywhere if that is one of them, which needs no number for this
+    machine, and else the one with the fewest edits.
 
     Args:
         decisions: About the steps of a race, by name.
         raced: What was measured of them.
         aim: What counts.
-        sizes: How many edits each of them has: of several that are about as fast, the smallest is taken.
+        steps: What they are.
     """
     faster = [name for name, decision in decisions.items() if decision.kind == "faster"]
     smaller = [name for name, decision in decisions.items() if decision.kind == "smaller"]
     if aim.memory or not faster:
         return max(smaller, key=lambda name: saved_bytes(raced[name]) or 0, default=None)
     most = max(_value(raced[name]) for name in faster)
-    near = [name for name in faster if _value(raced[name]) * SPEED_FLOOR >= most]
-    return min(near, key=lambda name: ((sizes or {}).get(name, 0), -_value(raced[name])))
+    near = [name for name in faster if is_near(raced[name], most)]
+    return min(near, key=lambda name: (_effort(steps[name]), -_value(raced[name])))
+
+
+def is_near(raced: Raced, speedup: float) -> bool:
+    """Whether a step is about as fast as one with that speed-up, or faster."""
+    return _value(raced) * SPEED_FLOOR >= speedup
 
 
 def floor(same: Ratio | None) -> float:
@@ -133,6 +141,10 @@ def _above_runtime(raced: Raced) -> int:
 
 def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
+
+
+def _effort(step: Candidate) -> int:
+    return 0 if step.title == EVERYWHERE else len(step.edits)
 
 
 def _value(raced: Raced) -> float:

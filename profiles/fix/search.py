@@ -10,7 +10,7 @@ from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep
 from pipeprof.profiles.fix.candidates import CLASSES, Candidate, candidates
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, saved_bytes
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, saved_bytes
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
@@ -237,14 +237,16 @@ class Search:
         self._number += 1
         aim, same = self._aim, self._lab.same()
         decisions = {name: decide(raced[name], group[name][0], aim, same) for name in group if name in raced}
-        best = best_of(decisions, raced, aim, {name: len(group[name][0].edits) for name in group})
+        best = best_of(decisions, raced, aim, {name: candidate for name, (candidate, _) in group.items()})
         for name, decision in decisions.items():
             candidate = group[name][0]
             if name == best:
                 self._record(candidate, "taken", decision.reason, raced[name])
             elif decision.kind in {"faster", "smaller"} and best is not None:
                 # On the pipeline with the best step it may help once more.
-                self._record(candidate, "behind", f"{decision.reason}: another one was better", raced[name])
+                self._record(
+                    candidate, "behind", f"{decision.reason}: {_behind(raced[name], raced[best])}", raced[name]
+                )
                 continue
             else:
                 self._record(candidate, _result_of(decision), decision.reason, raced[name])
@@ -304,6 +306,12 @@ def _data_of(group: Mapping[str, tuple[Candidate, Version]]) -> list[object]:
 def _result_of(decision: Decision) -> Result:
     known: dict[str, Result] = {"refused": "not-tried", "unclear": "unclear"}
     return known.get(decision.kind, "rejected")
+
+
+def _behind(raced: Raced, best: Raced) -> str:
+    """Why another step was taken, in words."""
+    near = raced.ratio is not None and best.ratio is not None and is_near(raced, best.ratio.value)
+    return "about as fast as the one that was taken" if near else "another one was better"
 
 
 def _first_line(error: Exception) -> str:

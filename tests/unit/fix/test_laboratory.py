@@ -10,9 +10,10 @@ import pytest
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.turn_messages import TurnEnded
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.judging.judge_edit import PAIRS
+from pipeprof.profiles.verify.judging.judge_edit import LOOKS, PAIRS
 from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 
@@ -21,7 +22,7 @@ def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
     team = SimpleNamespace(measured=0.0, end=lambda *_names: None)
     jobs = SimpleNamespace(timeout=60.0, changed_file=lambda: None)
     spent = min(4.0, 0.1 * budget)
-    return Laboratory(team, pace, jobs, None, None, budget=budget, spent=spent, most=4, profile=profile, **options)  # type: ignore[arg-type]
+    return Laboratory(team, pace, jobs, None, Silent(), budget=budget, spent=spent, most=4, profile=profile, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -42,6 +43,17 @@ def test_a_budget_of_20_s_has_time_for_as_many_pairs_as_a_run_takes(profile: Pro
     lab = laboratory(profile, 20.0)
     pace = pace_for(profile, 20.0, 2.0)
     assert lab.proof_seconds >= pace.round_seconds * PAIRS / 2
+
+
+def test_a_small_gain_is_left_time_for_more_pairs(profile: Profile) -> None:
+    lab = laboratory(profile, 60.0)
+    pace = pace_for(profile, 60.0, 2.0)
+    as_it_is = lab.proof_seconds
+    lab.taken("twice as fast", 2.0)
+    assert lab.proof_seconds == as_it_is
+    lab.taken("a little faster", 1.05)
+    assert lab.proof_seconds >= as_it_is + pace.round_seconds * (LOOKS[1] - PAIRS) / 2
+    assert lab.fits(1)
 
 
 def test_a_budget_that_is_too_small_names_one_that_is_not(profile: Profile) -> None:
