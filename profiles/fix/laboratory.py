@@ -129,6 +129,7 @@ class Laboratory:
         self._end_at = end_at
         self._number = 0
         self._gain = 1.0
+        self._promised = 1.0
         self._profile = profile
         self._fill_seconds = 0.0
         self._base: Version | None = None
@@ -160,7 +161,7 @@ class Laboratory:
     @property
     def _proof_pairs(self) -> int:
         """Pairs that the proof at the end is left time for."""
-        small = 1.0 < self._gain <= SMALL_GAIN
+        small = 1.0 < max(self._gain, self._promised) <= SMALL_GAIN
         wanted = sorted(LOOKS, reverse=True) if small else [PAIRS]
         return next((pairs for pairs in wanted if self._proof_of(pairs) <= PROOF_SHARE * self._budget), EARLY_PAIRS)
 
@@ -210,6 +211,10 @@ class Laboratory:
         """Tell the best so far."""
         self._gain = gain
         self._progress.note(f"best so far {significant(gain)}×: {title}")
+
+    def promises(self, gain: float) -> None:
+        """Leave the proof time for such a gain, which no race could decide about."""
+        self._promised = gain
 
     def look(self, version: Version) -> Profile | None:
         """Measure a pipeline alone, for its stages and findings."""
