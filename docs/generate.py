@@ -60,9 +60,12 @@ def kind(schema: Schema) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{anchor(name)})"
+    if "if" in schema:
+        return f"{kind(schema['then'])} or {kind(schema['else'])}"
     for keyword, word in (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and ")):
-        if keyword in schema:
-            return word.join(dict.fromkeys(kind(part) for part in schema[keyword]))
+        # Parts that only say which fields are required are no types.
+        if parts := [part for part in schema.get(keyword, ()) if part.keys() != {"required"}]:
+            return word.join(dict.fromkeys(kind(part) for part in parts))
     if "const" in schema:
         return code(schema["const"])
     if "enum" in schema:

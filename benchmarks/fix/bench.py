@@ -265,7 +265,8 @@ def judge(selecting: Mapping[str, list[float]], rates: dict[str, list[float]]) -
     best = best_of_grid(selecting)
     grid = [name for name in selecting if name not in {FIXED, EVERYWHERE, AS_IT_IS}]
     own = FIXED if FIXED in rates else AS_IT_IS
-    share, tuned = over(rates, own, best), over(rates, own, EVERYWHERE) if EVERYWHERE in rates else None
+    # Where all that can be tuned is, that is the pipeline as it is.
+    share, tuned = over(rates, own, best), over(rates, own, EVERYWHERE if EVERYWHERE in rates else AS_IT_IS)
     gain = over(rates, own, AS_IT_IS)
     found: dict[str, Any] = {"best": best, "grid": len(grid)}
     for name, ratio in (("gain", gain), ("share_of_best", share), ("over_autotune", tuned)):

@@ -223,9 +223,12 @@ def _with_prefetch(profile: Profile, best: Sequence[Candidate]) -> Iterator[Cand
 
 
 def everywhere(profile: Profile) -> Candidate | None:
-    """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end."""
+    """What a reader of TensorFlow's guide would write: AUTOTUNE in every stage that takes it, a prefetch at the end.
+
+    Stages that have it are not named; None where all have it.
+    """
     line = main_line(profile)
-    parallel = [stage for stage in outside_functions(profile) if takes_calls(stage)]
+    parallel = [stage for stage in outside_functions(profile) if takes_calls(stage) and not stage.tunable]
     edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE) for stage in parallel]
     ahead = bool(line) and traits(line[-1].op).prefetches
     if line and not ahead:
@@ -257,7 +260,8 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
         edit = InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id)
         yield Candidate("Prefetch at the end", f"insert prefetch({AUTOTUNE}) at the end", (edit,))
     if len(heavy) > 1:
-        for number in (AUTOTUNE, cores):
+        tuned = all(stage.tunable for stage in heavy)
+        for number in (cores,) if tuned else (AUTOTUNE, cores):
             edits = tuple(SetArgument(stage.id, stage.op, PARALLEL_CALLS, number) for stage in heavy)
             names = " and ".join(dict.fromkeys(stage_name(stage) for stage in heavy))
             change = f"{PARALLEL_CALLS}: {number} in {len(heavy)} stages"
@@ -265,7 +269,7 @@ def _parameters(profile: Profile) -> Iterator[Candidate]:
     for stage in heavy:
         yield from _calls(stage, cores)
     if line and traits(line[-1].op).prefetches:
-        for size in (AUTOTUNE, 2, 8):
+        for size in (2, 8) if line[-1].tunable else (AUTOTUNE, 2, 8):
             yield _argument(line[-1], "buffer_size", size)
     if any(takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 for stage in written):
         yield Candidate(
@@ -305,7 +309,11 @@ def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
     waiting = waits(stage)
     sizes = [WAITING_CALLS, 2 * cores] if waiting else [2 * cores]
     now = stage.parallelism
-    numbers: list[int | str] = [AUTOTUNE, *([*sizes, cores] if waiting else [cores, *sizes]), 2]
+    numbers: list[int | str] = [
+        *([] if stage.tunable else [AUTOTUNE]),
+        *([*sizes, cores] if waiting else [cores, *sizes]),
+        2,
+    ]
     for number in dict.fromkeys(numbers):
         if number not in {now, 1}:
             yield _argument(stage, PARALLEL_CALLS, number, draws([stage]))

@@ -104,6 +104,12 @@ def best_of(
     return min(near, key=lambda name: (_effort(steps[name]), -_value(raced[name])))
 
 
+def is_promising(decision: Decision, raced: Raced) -> bool:
+    """Whether a step that a race could not decide about is probably faster: more measuring may prove it."""
+    ratio = raced.ratio
+    return decision.kind == "unclear" and ratio is not None and ratio.low > 1.0 and ratio.pairs >= FEW_ROUNDS
+
+
 def is_near(raced: Raced, speedup: float) -> bool:
     """Whether a step is about as fast as one with that speed-up, or faster."""
     return _value(raced) * SPEED_FLOOR >= speedup

@@ -17,7 +17,7 @@ from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
-from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, LOOKS, PAIRS
+from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, LARGE_GAIN, LOOKS, PAIRS
 from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, pace_of
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import Trials
@@ -48,6 +48,8 @@ PROOF_SHARE = 0.6
 """Of the budget that a proof by as many pairs as `run` takes may need."""
 SMALL_GAIN = 1.10
 """Of the best so far, up to which its proof is left time for more pairs: twelve seldom tell it from 3 %."""
+SPARE_ROUNDS = 1.25
+"""Times the rounds of a proof that it is left time for: those that something else disturbed are measured anew."""
 GROWTH = 1.3
 """Of the peak that a changed pipeline is expected to need at most."""
 _STOPPED = frozenset(EXIT_CODES.values())
@@ -129,6 +131,7 @@ class Laboratory:
         self._end_at = end_at
         self._number = 0
         self._gain = 1.0
+        self._promised = 1.0
         self._profile = profile
         self._fill_seconds = 0.0
         self._base: Version | None = None
@@ -160,12 +163,18 @@ class Laboratory:
     @property
     def _proof_pairs(self) -> int:
         """Pairs that the proof at the end is left time for."""
-        small = 1.0 < self._gain <= SMALL_GAIN
-        wanted = sorted(LOOKS, reverse=True) if small else [PAIRS]
-        return next((pairs for pairs in wanted if self._proof_of(pairs) <= PROOF_SHARE * self._budget), EARLY_PAIRS)
+        gain = max(self._gain, self._promised)
+        share = PROOF_SHARE * self._budget
+        more = [pairs for pairs in LOOKS if self._proof_of(pairs) <= share]
+        if 1.0 < gain <= SMALL_GAIN and more:
+            return max(more)
+        # Six pairs prove nothing of a gain that is not large.
+        most = self._budget if 1.0 < gain <= LARGE_GAIN else share
+        return PAIRS if self._proof_of(PAIRS) <= most else EARLY_PAIRS
 
     def _proof_of(self, pairs: int) -> float:
-        return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + self._pace.round_seconds * pairs / 2
+        rounds = SPARE_ROUNDS * self._pace.round_seconds * pairs / 2
+        return 4 * self._pace.warm.seconds + 2 * self._fill_seconds + rounds
 
     @property
     def least_budget(self) -> int:
@@ -211,6 +220,10 @@ class Laboratory:
         self._gain = gain
         self._progress.note(f"best so far {significant(gain)}×: {title}")
 
+    def promises(self, gain: float) -> None:
+        """Leave the proof time for such a gain, which no race could decide about."""
+        self._promised = gain
+
     def look(self, version: Version) -> Profile | None:
         """Measure a pipeline alone, for its stages and findings."""
         self._races.rebase()
@@ -242,7 +255,9 @@ class Laboratory:
         """
         self._races.rebase()
         self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
-        until = self._team.measured + max(self.left(), self.proof_seconds) + self._pace.round_seconds
+        alone = self._pace.mode == "sequential"
+        least = self.proof_seconds if alone else self._proof_of(EARLY_PAIRS)
+        until = self._team.measured + max(self.left(), least) + self._pace.round_seconds
         trials = Trials(
             self._team,
             self._pace,

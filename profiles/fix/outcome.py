@@ -14,6 +14,7 @@ from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
+from pipeprof.profiles.verify.judging.judge_edit import MOST_PAIRS
 from pipeprof.profiles.verify.trials import Trial, measured_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,14 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         return
     result.status = "fixed" if trial.status == "kept" else "not-proven"
     result.reason = trial.reason
-    if trial.status == "unverified" and trial.judgement is not None:
+    speedup = trial.judgement.speedup if trial.judgement is not None else None
+    if trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
         result.reason = f"{trial.reason}; a larger --budget measures more"
+    if trial.status == "rejected" and found.promised:
+        result.status = "nothing"
+        result.reason = f"the most promising of the changes that were measured does not help: {trial.reason}"
+        for step in result.steps:
+            step.result = "rejected" if step.result == "taken" else step.result
     measured = measured_of(trial)
     if measured is None or trial.evidence is None:
         return

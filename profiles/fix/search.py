@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep
-from pipeprof.profiles.fix.candidates import CLASSES, Candidate, candidates
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, saved_bytes
+from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
@@ -71,6 +71,24 @@ class Lab(Protocol):
         """Hear of a step that was taken, and of the product of all gains so far."""
         ...
 
+    def promises(self, gain: float) -> None:
+        """Hear of a gain that no race could decide about, and that the proof may have to: it needs time for that."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """A step that is probably faster, of a race that took none; nothing is faster for certain so far."""
+
+    candidate: Candidate
+    version: Version
+    raced: Raced
+    step: FixStep
+
+    @property
+    def gain(self) -> float:
+        return self.raced.ratio.value if self.raced.ratio is not None else 1.0
+
 
 @dataclass
 class Found:
@@ -86,6 +104,7 @@ class Found:
         interrupted: The user wanted an end.
         exit_code: Of the command, where something else than its own signals had to say it.
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
+        promised: No race could decide about the one step that was taken: the proof does.
     """
 
     best: Version
@@ -97,6 +116,7 @@ class Found:
     interrupted: bool = False
     exit_code: int | None = None
     changed: str | None = None
+    promised: bool = False
 
 
 class Search:
@@ -139,6 +159,7 @@ class Search:
         self._done: set[str] = set()
         self._without_gain: set[str] = set()
         self._number = 0
+        self._promise: _Promise | None = None
         self.found = Found(start)
 
     def run(self) -> Found:
@@ -146,6 +167,7 @@ class Search:
         found = self.found
         try:
             found.reason = self._run()
+            self._take_promise()
         except InterruptedVerificationError as error:
             found.interrupted, found.reason, found.exit_code = True, "", error.exit_code
         except ChangedFileError as error:
@@ -157,6 +179,8 @@ class Search:
             group = self._next_group()
             if not group:
                 return self._why_no_more()
+            if self._promise is not None and all(self._promises_less(candidate) for candidate, _ in group.values()):
+                return _NO_TIME
             fitting = next((number for number in range(len(group), 0, -1) if self._lab.fits(number)), 0)
             if not fitting:
                 return self._why_no_time()
@@ -253,25 +277,52 @@ class Search:
                 ratio = raced[name].ratio
                 if ratio is not None and ratio.high >= 1.0:
                     self._without_gain.add(candidate.key)
+                if best is None and not self.found.best.steps and is_promising(decision, raced[name]):
+                    self._keep_promise(_Promise(*group[name], raced[name], self.found.steps[-1]))
             self._done.add(candidate.key)
         if best is None:
             return False
         # The pipeline with the best step has another bottleneck: what brought nothing there may help now.
         self._done -= self._without_gain
         self._without_gain.clear()
-        candidate, version = group[best]
         found, one = self.found, raced[best]
         found.for_memory = decisions[best].kind == "smaller" and (found.for_memory or not found.best.steps)
-        found.best = version
-        rounded = one.data is not None and one.data.level == "rounding"
-        found.semantics.append("values" if rounded else candidate.semantics)
-        found.gain *= one.ratio.value if one.ratio is not None else 1.0
+        self._promise = None
+        self._take(*group[best], one)
         saved = saved_bytes(one)
         if self._peak is not None and saved is not None:
             self._peak = one.peak_bytes if aim.memory and one.peak_bytes is not None else self._peak - saved
         self._short = False
-        self._lab.taken(candidate.title, found.gain)
         return True
+
+    def _take(self, candidate: Candidate, version: Version, raced: Raced) -> None:
+        found = self.found
+        found.best = version
+        rounded = raced.data is not None and raced.data.level == "rounding"
+        found.semantics.append("values" if rounded else candidate.semantics)
+        found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
+        self._lab.taken(candidate.title, found.gain)
+
+    def _keep_promise(self, promise: _Promise) -> None:
+        """Remember the most promising step that no race could decide about."""
+        if self._promise is None or promise.gain > self._promise.gain:
+            self._promise = promise
+            self._lab.promises(promise.gain)
+
+    def _promises_less(self, candidate: Candidate) -> bool:
+        """Whether less is expected of a change than what the most promising one seems to give."""
+        expected = UNKNOWN_GAIN if candidate.predicted is None else candidate.predicted
+        return self._promise is not None and expected < self._promise.gain
+
+    def _take_promise(self) -> None:
+        """Take the most promising step where none was faster for certain: the proof measures it longest."""
+        promise = self._promise
+        if promise is None or self.found.best.steps:
+            return
+        promise.step.result = "taken"
+        promise.step.reason = f"{promise.step.reason}; the most promising one, which the proof decides about"
+        self.found.promised = True
+        self._take(promise.candidate, promise.version, promise.raced)
 
     def _record(self, candidate: Candidate, result: Result, reason: str, raced: Raced | None) -> None:
         ratio = raced.ratio if raced is not None else None

@@ -55,6 +55,20 @@ def test_autotune_everywhere_is_all_stages_outside_of_functions_and_a_prefetch(p
     )
 
 
+def test_what_tensorflow_tunes_is_not_given_autotune_once_more(profile: Profile) -> None:
+    assert profile.stages is not None
+    for stage in profile.stages:
+        stage.tunable = True
+    found = everywhere(profile)
+    assert found is not None
+    assert found.edits == (InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1"),)
+    set_ = [
+        edit for one in candidates(profile, "graph", {"same"}) for edit in one.edits if isinstance(edit, SetArgument)
+    ]
+    assert set_
+    assert not [edit for edit in set_ if edit.value == "AUTOTUNE"]
+
+
 def test_stages_that_wait_get_a_thread_for_every_call(profile: Profile) -> None:
     found = [candidate.edits for candidate in candidates(profile, "graph", {"same"})]
     sides = ("source.inputs.0.stages.0", "source.inputs.1.stages.0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -17,6 +17,7 @@ from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.judging.ratio import Ratio
 from pipeprof.profiles.verify.judging.same_data import DataCheck
 from pipeprof.profiles.verify.team import InterruptedVerificationError
+from pipeprof.profiles.verify.trials import Trial
 
 MIB = 2**20
 PEAK = 900 * MIB
@@ -60,6 +61,7 @@ class FakeLab:
     seen: list[list[str]] = field(default_factory=list)
     looked: list[Version] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
+    promised: list[float] = field(default_factory=list)
 
     def fits(self, rivals: int) -> bool:
         return rivals > 0 and len(self.seen) < self.races
@@ -84,8 +86,11 @@ class FakeLab:
         return self.again
 
     def taken(self, title: str, gain: float) -> None:
-        assert title in self.seen[-1]
+        assert any(title in titles for titles in self.seen)
         self.gains.append(gain)
+
+    def promises(self, gain: float) -> None:
+        self.promised.append(gain)
 
 
 @pytest.fixture
@@ -152,6 +157,60 @@ def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
     assert set(results(one).values()) == {"rejected"}
     assert one.found.reason == f"none of {len(one.found.steps)} changes that were measured helps"
     assert lab.looked == []
+
+
+def unclear(value: float, low: float) -> Raced:
+    return replace(raced(value), ratio=Ratio(value, low, 2 * value - low, 16))
+
+
+def test_where_nothing_is_faster_for_certain_the_proof_decides_about_the_most_promising(profile: Profile) -> None:
+    lab = FakeLab({"first": unclear(1.05, 1.02), EVERYWHERE: unclear(1.04, 1.01)})
+    one = search(profile, lab)
+    found = one.run()
+    assert [[edit.value for edit in step] for step in found.best.steps] == [["first"]]  # type: ignore[attr-defined]
+    assert (found.promised, found.gain, lab.promised[-1]) == (True, pytest.approx(1.05), pytest.approx(1.05))
+    assert (results(one)["first"], results(one)[EVERYWHERE]) == ("taken", "unclear")
+    assert lab.looked == []
+
+
+def test_what_may_be_slower_promises_nothing(profile: Profile) -> None:
+    found = search(profile, FakeLab({"first": unclear(1.05, 0.99)})).run()
+    assert (found.best.steps, found.promised) == ((), False)
+
+
+def test_before_the_proof_of_a_small_gain_only_what_is_expected_to_give_more_is_raced(profile: Profile) -> None:
+    profile.findings = [
+        finding(f"x{number}", "stages.1", predicted={"speedup": predicted})
+        for number, predicted in enumerate((9.0, 8.0, 7.0, 6.0, 1.3, 1.01))
+    ]
+    lab = FakeLab({"x0": unclear(1.05, 1.02)})
+    search(profile, lab).run()
+    titles = [title for titles in lab.seen for title in titles]
+    assert "x4" in titles
+    lab = FakeLab({"x0": unclear(1.5, 1.02)})
+    search(profile, lab).run()
+    assert "x4" not in [title for titles in lab.seen for title in titles]
+
+
+def test_a_step_that_is_faster_for_certain_takes_the_place_of_a_promise(profile: Profile) -> None:
+    profile.findings = [
+        *(finding(f"x{number}", "stages.1", predicted={"speedup": 9.0 - number}) for number in range(4)),
+        finding("later", "stages.2", predicted={"speedup": 2.0}),
+    ]
+    found = search(profile, FakeLab({"x0": unclear(1.05, 1.02), "later": 1.5})).run()
+    assert [[edit.value for edit in step] for step in found.best.steps] == [["later"]]  # type: ignore[attr-defined]
+    assert not found.promised
+
+
+def test_a_promise_that_the_proof_does_not_keep_leaves_the_pipeline_as_it_is(profile: Profile) -> None:
+    found = search(profile, FakeLab({"first": unclear(1.05, 1.02)})).run()
+    fix = Fix(
+        status="nothing", reason="", seconds=1, budget_seconds=60, wall_seconds=1, allow=["same"], steps=found.steps
+    )
+    describe(fix, found, Trial("rejected", "no gain above 3 %: 1.01× (0.998–1.02)"))
+    words = "the most promising of the changes that were measured does not help: no gain above 3 %: 1.01× (0.998–1.02)"
+    assert (fix.status, fix.reason) == ("nothing", words)
+    assert "taken" not in {step.result for step in fix.steps}
 
 
 def test_what_more_could_be_allowed_is_stated(profile: Profile) -> None:

@@ -1,10 +1,11 @@
-"""The chain in the documentation is one that the language accepts."""
+"""The chain and the whole spec in the documentation are ones that the language accepts."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.spec.loader import load_spec
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "spec.md"
@@ -22,3 +23,10 @@ def test_the_documented_chain_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(f"version: 1\n{source}stages:\n{stages}", encoding="utf-8")
     loaded = load_spec(tmp_path / "spec.yaml")
     assert [placed.op.op for placed in loaded.spec.placed()] == ["from_tensors", "map"]
+
+
+def test_the_documented_spec_is_accepted(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(version: 1\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    (tmp_path / "spec.yaml").write_text(found[1], encoding="utf-8")
+    assert check_spec(tmp_path / "spec.yaml").spec.stages
