@@ -62,8 +62,8 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
         "source": Support(True, "in a diff of `fix`: a call of the function, within its own pipeline"),
     },
     MoveFilter: {
-        "spec": Support(False, "the finding shows what to write"),
-        "graph": Support(True, "over maps without Python, random numbers and state"),
+        "spec": Support(True, "over maps with `ops:`, with the calls that its predicate reads"),
+        "graph": Support(True, "if what its predicate reads of the maps has no Python, random numbers or state"),
         "source": _BY_HAND,
     },
     ReplaceStages: {

@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -21,6 +24,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, StagePlace, find, value_at
 from pipeprof.pipelines.spec.yaml.tree import operation_key
@@ -136,6 +140,8 @@ class _Applier:
             self._set_argument(edit)
         elif isinstance(edit, MoveStage):
             self._move(edit.stage, edit.op, edit.before)
+        elif isinstance(edit, MoveFilter):
+            self._move_filter(edit)
         elif isinstance(edit, ReplaceStages):
             self._replace(edit)
         elif isinstance(edit, VectoriseMap):
@@ -234,6 +240,30 @@ class _Applier:
         found.items.insert(found.position(target.index), item)
         item.moved = item.before = True
 
+    def _move_filter(self, edit: MoveFilter) -> None:
+        found, position = self._stage(edit.stage, "filter")
+        other, target = self._stage(edit.before)
+        if other is not found or target > position:
+            message = f"{edit.stage} does not follow {edit.before} in the same pipeline"
+            raise EditError(message)
+        item = found.items[position]
+        chains = []
+        for crossed in found.items[target:position]:
+            op = str(operation_key(crossed.value))
+            row = traits(op)
+            if row.maps:
+                chains.append(_chain(crossed.value, edit.stage)["ops"])
+            elif not (row.passes and row.one_to_one and row.consecutive):
+                message = f"{op} before {edit.stage} is no map: with fewer elements before it, it would give others"
+                raise EditError(message)
+        holder = _chain(item.value, edit.stage)
+        try:
+            holder["ops"] = plain(part_of_chains(chains, holder["ops"]))
+        except (CannotSplitError, ValidationError) as error:
+            message = f"{edit.stage} cannot move before {edit.before}: {error}"
+            raise EditError(message) from error
+        self._move(edit.stage, "filter", edit.before)
+
     def _replace(self, edit: ReplaceStages) -> None:
         if not edit.stages:
             message = "ReplaceStages names no stage: expected at least one"
@@ -278,11 +308,7 @@ class _Applier:
             message = f"{edit.batch} pads rows of different lengths, for which tf.vectorized_map has no form"
             raise EditError(message)
         item = found.items[position]
-        arguments = item.value["map"] or {}
-        holder = arguments.get("map_func", arguments)
-        if not isinstance(holder, dict) or "ops" not in holder:
-            message = f"the function of {edit.stage} is Python: vectorise it in the graph, or write it for a batch"
-            raise EditError(message)
+        holder = _chain(item.value, edit.stage)
         holder["ops"] = [{"tf.vectorized_map": {"fn": holder["ops"]}}]
         found.items.remove(item)
         found.items.insert(batch, item)
@@ -299,6 +325,21 @@ class _Applier:
             holder.pop(name, None)
         else:
             holder[name] = plain(edit.value)
+
+
+def _chain(value: Any, address: str) -> dict[str, Any]:
+    """The mapping that holds the `ops:` of a stage.
+
+    Raises:
+        EditError: Its function is Python.
+    """
+    op = operation_key(value)
+    arguments = value[op] or {}
+    holder = arguments.get(traits(str(op)).function, arguments)
+    if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):
+        message = f"{address}: a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
+        raise EditError(message)
+    return holder
 
 
 def _check(value: Any, op: str | None, address: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -52,7 +53,7 @@ class _Own:
                 return replace(edit, after=self._address(edit.after or self._last()))
             case SetArgument():
                 return replace(edit, stage=self._address(edit.stage))
-            case MoveStage():
+            case MoveStage() | MoveFilter():
                 return replace(edit, stage=self._address(edit.stage), before=self._address(edit.before))
             case ReplaceStages():
                 return replace(edit, stages=tuple(map(self._address, edit.stages)))

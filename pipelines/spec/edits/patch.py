@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 from pipeprof.pipelines.spec.edits.apply_data import OPTIONS, EditPlan
@@ -14,8 +16,11 @@ from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path
 from pipeprof.pipelines.spec.edits.splices import Splices
 from pipeprof.pipelines.spec.edits.tree import WrittenNode
 from pipeprof.pipelines.spec.edits.wrap import wrap
+from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, flow
 
+CHAIN = "ops"
+"""The key of a chain of calls."""
 _AFTER = {STAGES: (SOURCE,), OPTIONS: (STAGES, SOURCE)}
 """What a new key comes after, where one of these is there."""
 
@@ -46,10 +51,14 @@ class Patcher:
     def _patch(self, path: Path, node: WrittenNode, before: Any, after: Any) -> None:
         if path and path[-1] == STAGES and path[:-1] in self._lists and node.kind == "sequence":
             self._stages(path, node, before)
+        elif self._outgrows_its_line(node, after):
+            self._replace(node, after)
         elif node.kind == "mapping" and isinstance(before, dict) and isinstance(after, dict):
             self._mapping(path, node, before, after)
         elif node.kind == "sequence" and (wrapped := wrap(self._layout, node, before, after)) is not None:
             self.splices.replace(wrapped.start, wrapped.end, wrapped.text)
+        elif node.kind == "sequence" and isinstance(after, list) and path[-1] == CHAIN and node.children:
+            self._chain(path, node, before, after)
         elif node.kind == "sequence" and isinstance(after, list) and len(before) == len(after) == len(node.children):
             for index, child in enumerate(node.children):
                 self.patch((*path, index), child, before[index], after[index])
@@ -77,6 +86,23 @@ class Patcher:
                 self.patch((*path, item.origin), node.children[item.origin], before[item.origin], item.value)
             finals.append(Final(item.origin, item.value, None, item.moved, item.before, item.replaces))
         self._items(node, finals)
+
+    def _chain(self, path: Path, node: WrittenNode, before: list[Any], after: list[Any]) -> None:
+        """Calls of the same functions at the beginning and the end stay; what is between them is written anew."""
+        start = _equal(zip(before, after, strict=False))
+        end = _equal(zip(reversed(before[start:]), reversed(after[start:]), strict=False))
+        if not start + end:
+            self._replace(node, after)
+            return
+        origins = [*range(start), *range(len(before) - end, len(before))]
+        places = [*range(start), *range(len(after) - end, len(after))]
+        for origin, place in zip(origins, places, strict=True):
+            self.patch((*path, origin), node.children[origin], before[origin], after[place])
+        new = [Final(None, value, replaces=True) for value in after[start : len(after) - end]]
+        finals = [Final(origin) for origin in origins]
+        finals[start:start] = new
+        if new or len(origins) < len(before):
+            self._items(node, finals)
 
     def _mapping(self, path: Path, node: WrittenNode, before: dict[Any, Any], after: dict[Any, Any]) -> None:
         finals: list[Final] = []
@@ -131,6 +157,16 @@ class Patcher:
         else:
             self._replace(node, {} if node.keys else [])
 
+    def _outgrows_its_line(self, node: WrittenNode, value: Any) -> bool:
+        """Whether a chain in brackets fits its line, and the new one would not: it gets lines of its own."""
+        start, end = node.start, node.end
+        if not node.is_flow or not isinstance(value, dict) or CHAIN not in value:
+            return False
+        if "\n" in self._layout.text[start:end] or not self._in_block(node):
+            return False
+        column = self._layout.column(start)
+        return column + end - start <= WIDTH < column + len(flow(value))
+
     def _replace(self, node: WrittenNode, value: Any) -> None:
         """Put another value in the place of a whole one."""
         text = self._layout.text
@@ -138,6 +174,9 @@ class Patcher:
             self._replace_block(node, value)
             return
         new = like(value, text[node.start : node.end])
+        if not self._in_brackets and operation_key(value) is not None and self._is_item(node):
+            # A call in a line of its own has no braces around it.
+            new = new.removeprefix("{").removesuffix("}")
         column = self._layout.column(node.start)
         is_wide = column + len(new) > WIDTH and isinstance(value, dict | list) and bool(value)
         if is_wide and self._in_block(node):
@@ -154,6 +193,10 @@ class Patcher:
             space = "" if text[node.start - 1 : node.start] in (" ", "\t") else " "
             new = f"{space}{new}" if before.endswith((":", "-")) else f": {new}"
         self.splices.replace(node.start, node.end, new)
+
+    def _is_item(self, node: WrittenNode) -> bool:
+        """Whether a value stands in its line behind a dash alone."""
+        return self._layout.text[self._layout.line_start(node.start) : node.start].strip() == "-"
 
     def _in_block(self, node: WrittenNode) -> bool:
         """Whether a value is that of a key which begins its line, and ends its line itself."""
@@ -189,6 +232,15 @@ class Patcher:
 
     def _begin(self, node: WrittenNode) -> int:
         return node.keys[0].start if node.keys else self._layout.item_start(node, 0)
+
+
+def _equal(pairs: Iterable[tuple[Any, Any]]) -> int:
+    """How many calls in a row are of the same functions."""
+    return sum(1 for _ in takewhile(lambda pair: _called(pair[0]) == _called(pair[1]), pairs))
+
+
+def _called(call: Any) -> Any:
+    return operation_key(call) if isinstance(call, dict) else call
 
 
 def _content(layout: Layout, at: int) -> str:

@@ -40,7 +40,7 @@ def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
     Returns:
         Empty where the pipeline has no spec, or where one of the edits needs code or a part that no flag expresses.
     """
-    data = _written(view)
+    data = written_spec(view)
     return flags_of(data, edits) if data is not None else []
 
 
@@ -60,17 +60,7 @@ def flags_of(data: Mapping[str, Any], edits: Sequence[PipelineEdit]) -> list[str
     return [] if any(_REFERENCE in flag for flag in flags) else flags
 
 
-def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None:
-    """The arguments of a stage of a spec's main line, as they are written; None where they are no mapping."""
-    stages = data.get(STAGES) or []
-    index = int(address.rpartition(".")[2]) if address.startswith(f"{STAGES}.") else -1
-    stage = stages[index] if 0 <= index < len(stages) else None
-    key = operation_key(stage) if isinstance(stage, dict) else None
-    arguments = stage[key] if isinstance(stage, dict) and key is not None else None
-    return dict(arguments) if isinstance(arguments, dict) else None
-
-
-def _written(view: PipelineView) -> dict[str, Any] | None:
+def written_spec(view: PipelineView) -> dict[str, Any] | None:
     """The source and the stages of the spec that a view shows; ``None`` without one.
 
     What an edit does not name may be left out: a nested pipeline stands in the arguments of its stage.
@@ -89,6 +79,16 @@ def _written(view: PipelineView) -> dict[str, Any] | None:
         # Indices would not be those of the spec.
         return None
     return {**data, STAGES: [stages[index] for index in range(len(stages))]}
+
+
+def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None:
+    """The arguments of a stage of a spec's main line, as they are written; None where they are no mapping."""
+    stages = data.get(STAGES) or []
+    index = int(address.rpartition(".")[2]) if address.startswith(f"{STAGES}.") else -1
+    stage = stages[index] if 0 <= index < len(stages) else None
+    key = operation_key(stage) if isinstance(stage, dict) else None
+    arguments = stage[key] if isinstance(stage, dict) and key is not None else None
+    return dict(arguments) if isinstance(arguments, dict) else None
 
 
 def _lists_flags(data: Any, lists: Mapping[Path, StageList]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -22,6 +23,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.moved_filter import moved_filter_yaml
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.edits.render import as_yaml
 from pipeprof.profiles.advise.rule import SEMANTICS
@@ -115,13 +117,17 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
-                patch="\n".join(map(as_yaml, _as_written(guess.edits))) if is_spec else None,
+                patch="\n".join(_yaml(data, edit) for edit in _as_written(guess.edits)) if is_spec else None,
                 python=guess.python,
                 predicted=guess.predicted,
                 status="unverified",
             )
         )
     return found
+
+
+def _yaml(data: Mapping[str, Any] | None, edit: PipelineEdit) -> str:
+    return (moved_filter_yaml(data, edit) if isinstance(edit, MoveFilter) else None) or as_yaml(edit)
 
 
 def _as_written(edits: Sequence[PipelineEdit]) -> Sequence[PipelineEdit]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
+from pipeprof.profiles.advise.edits.moved_filter import moved_as_written
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Semantics, Threshold, trying
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
@@ -138,9 +139,9 @@ class _FilterAfterMaps:
 
     @classmethod
     def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
-        """The same where the predicate reads what the maps make, which only the graph of a function can split."""
+        """The same where the predicate reads what the maps make, so that it needs a part of them."""
         predicate = stage.function
-        if predicate is None or any(one.written is not None for one in view.stages) or not _is_plain(predicate):
+        if predicate is None or not _is_plain(predicate):
             return None
         maps: list[StageView] = []
         at = view.input_of(stage)
@@ -180,14 +181,14 @@ class _FilterAfterMaps:
 
 
 def _move(view: PipelineView, found: _FilterAfterMaps) -> MoveStage | MoveFilter:
-    """The edit: in a graph, a predicate is traced for its elements, so it takes only what it reads of others."""
+    """The edit: a predicate is made for its elements, so before others it takes only what it reads of them."""
     first = found.maps[-1]
     before, after = view.input_of(first), view.input_of(found.filter)
-    is_spec = any(stage.written is not None for stage in view.stages)
+    with_parts = MoveFilter(found.filter.id, before=first.id)
     same = before is not None and after is not None and before.element == after.element
-    if is_spec or same:
+    if same or moved_as_written(view, with_parts):
         return MoveStage(found.filter.id, "filter", before=first.id)
-    return MoveFilter(found.filter.id, before=first.id)
+    return with_parts
 
 
 def _is_plain(function: FunctionView, *, draws: bool = False) -> bool:
