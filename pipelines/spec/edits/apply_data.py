@@ -260,7 +260,8 @@ class _Applier:
         try:
             holder["ops"] = plain(part_of_chains(chains, holder["ops"]))
         except (CannotSplitError, ValidationError) as error:
-            message = f"{edit.stage} cannot move before {edit.before}: {error}"
+            words = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            message = f"{edit.stage} cannot move before {edit.before}: {words}"
             raise EditError(message) from error
         self._move(edit.stage, "filter", edit.before)
 

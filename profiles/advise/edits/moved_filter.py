@@ -14,12 +14,12 @@ from pipeprof.profiles.advise.edits.snippets import stage_yaml
 from pipeprof.profiles.view.view import PipelineView
 
 
-def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool:
-    """Whether a spec has the filter, and moves it without another word in its function."""
+def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
+    """Whether its function stays word for word; None where the pipeline has no spec, or a map of it is Python."""
     data = written_spec(view)
     found = _arguments(data, edit) if data is not None else None
     if data is None or found is None:
-        return False
+        return None
     stage = value_at(data, find(data, edit.stage).path)
     return bool(found == stage[operation_key(stage)])
 

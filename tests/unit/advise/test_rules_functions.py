@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
+from pipeprof.profiles.advise.edits.overrides import overrides
+from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
@@ -287,18 +289,54 @@ def test_a_filter_of_other_elements_before_the_maps_takes_what_it_reads_of_them_
         return only("filter-after-expensive-map", replace(view, stages=stages)).edits[0]
 
     assert moved(pair) == MoveFilter("stages.1", before="stages.0")
-    assert moved(other) == moved(pair, written={}) == MoveStage("stages.1", "filter", before="stages.0")
+    assert moved(other) == MoveStage("stages.1", "filter", before="stages.0")
 
 
-def test_a_filter_that_reads_what_a_map_makes_is_worth_a_try_on_a_graph() -> None:
+SMALL = {"ops": [{"tf.math.less": {"y": 3, "on": "id"}}]}
+
+
+def of_spec(view: PipelineView, filter_: Mapping[str, Any], *calls: Any) -> PipelineView:
+    """The view as that of a spec, whose map makes these calls."""
+    written = {"stages.0": {"ops": list(calls)}, "stages.1": filter_, "stages.2": {"batch_size": 32}}
+    return replace(view, stages=tuple(replace(one, written=written.get(one.id, {})) for one in view.stages))
+
+
+def test_a_filter_of_a_spec_moves_as_it_is_where_its_fields_have_the_same_names() -> None:
+    decode = {"tf.io.decode_jpeg": {"on": "image"}}
+    same = only("filter-after-expensive-map", of_spec(late_filter(), SMALL, decode))
+    assert same.edits == (MoveStage("stages.1", "filter", before="stages.0"),)
+    renamed = of_spec(late_filter(), SMALL, decode, {"rename": {"number": "id"}})
+    draft = only("filter-after-expensive-map", renamed)
+    assert draft.edits == (MoveFilter("stages.1", before="stages.0"),)
+    line = "- filter: {ops: [{tf.math.less: {y: 3, on: number}}]}   # stages.1, before stages.0"
+    assert proposal(renamed, draft.edits)[0] == line
+    assert overrides(renamed, draft.edits) == [
+        "stages.filter=null",
+        "stages.+map={filter: {ops: [{tf.math.less: {y: 3, on: number}}]}}",
+    ]
+
+
+def test_a_filter_of_a_spec_with_a_map_in_python_moves_in_the_graph_alone() -> None:
+    view = of_spec(late_filter(), SMALL)
+    python = tuple(
+        replace(one, written={"python": "f.py:fn"}, element=(tensor("int64"),)) if one.op == "map" else one
+        for one in view.stages
+    )
+    draft = only("filter-after-expensive-map", replace(view, stages=python))
+    assert draft.edits == (MoveFilter("stages.1", before="stages.0"),)
+    assert overrides(replace(view, stages=python), draft.edits) == []
+    assert "with the calls that it reads" in (proposal(replace(view, stages=python), draft.edits)[0] or "")
+
+
+def test_a_filter_that_reads_what_a_map_makes_is_worth_a_try() -> None:
     view = late_filter(predicate=replace(WANTED, reads=frozenset({"image"})))
     assert not found("filter-after-expensive-map", view)
     with bar_to_try():
         draft = only("filter-after-expensive-map", view)
         assert draft.edits == (MoveFilter("stages.1", before="stages.0"),)
         assert (draft.semantics, draft.predicted) == ("same", None)
-        of_spec = replace(view, stages=tuple(replace(one, written={}) for one in view.stages))
-        assert not found("filter-after-expensive-map", of_spec)
+        spec = of_spec(view, SMALL, {"tf.io.decode_jpeg": {"on": "image"}})
+        assert only("filter-after-expensive-map", spec).edits == draft.edits
         draws = replace(DECODES, random=True, stateful_op="RandomUniform")
         drawn = only("filter-after-expensive-map", late_filter(draws, replace(WANTED, reads=frozenset({"image"}))))
         assert (drawn.edits, drawn.semantics) == (draft.edits, "randomness")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
 from pipeprof.pipelines.spec.edits.places import EditError, same
@@ -27,6 +27,8 @@ stages:
   - flat_map:
       source: {range: {stop: 2}}
       stages: [{repeat: {count: 2}}]
+  - map: {ops: [{to_tuple: [null, null]}]}
+  - filter: {ops: [{tf.math.less: {y: 3, on: 1}}]}
 """
 
 
@@ -42,6 +44,7 @@ def path(tmp_path: Path) -> Path:
     [
         SetArgument("stages.2", "batch", "batch_size", 8),
         MoveStage("stages.3", "flat_map", "stages.2"),
+        MoveFilter("stages.5", "stages.4"),
         InsertStage("prefetch", {"buffer_size": 2}),
         InsertStage("take", {"count": 3}, after="stages.3.stages.0"),
         SetOption("deterministic", value=False),

@@ -17,6 +17,7 @@ from unit.spec.styled import Writer, addresses, edit, spec
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -304,6 +305,91 @@ def test_a_map_before_a_batch_that_pads_is_not_vectorised() -> None:
         EditError, match=r"stages\.1 pads rows of different lengths, for which tf\.vectorized_map has no"
     ):
         apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [VectoriseMap("stages.0", "stages.1")])
+
+
+LESS = {"tf.math.less": {"y": 3}}
+LATE = """\
+source: {range: {stop: 9}}
+stages:
+  - map:
+      ops:
+        - tf.square
+        - to_tuple: [null, null]
+      num_parallel_calls: 2
+  - prefetch: {buffer_size: 1}
+  # the small ones
+  - filter:
+      name: small   # of the second part
+      ops:
+        - select: 1
+        # at least one
+        - tf.abs
+        - tf.math.less:
+            y: 30  # as in the paper
+  - batch: {batch_size: 3}
+"""
+
+
+def test_a_filter_before_a_map_gets_the_calls_that_it_reads_and_keeps_its_comments() -> None:
+    found = apply_to_text(LATE, [MoveFilter("stages.2", "stages.0")])
+    assert found.splitlines()[2:12] == [
+        "  # the small ones",
+        "  - filter:",
+        "      name: small   # of the second part",
+        "      ops:",
+        "        - tf.square",
+        "        # at least one",
+        "        - tf.abs",
+        "        - tf.math.less:",
+        "            y: 30  # as in the paper",
+        "  - map:",
+    ]
+    assert found.splitlines()[12:] == LATE.splitlines()[3:8] + LATE.splitlines()[-1:]
+
+
+def test_calls_that_read_a_field_now_look_like_the_others() -> None:
+    text = LATE.replace("tf.square", "tf.square: {on: x}").replace("[null, null]", "[y, x]")
+    found = apply_to_text(text, [MoveFilter("stages.2", "stages.0")])
+    assert "        - tf.square:\n            on: x\n        # at least one\n        - tf.abs: {on: x}\n" in found
+    assert "            y: 30  # as in the paper\n            on: x\n" in found
+
+
+def test_a_chain_that_outgrows_its_line_gets_lines() -> None:
+    text = (
+        "source: {range: {stop: 9}}\nstages:\n"
+        "  - map: {ops: [{tf.clip_by_value: {clip_value_min: 100, clip_value_max: 20000}}, {to_dict: [number]}]}\n"
+        "  - filter: {ops: [{tf.math.less: {y: 3000, on: number}}], name: keep_only_small_numbers}\n"
+    )
+    assert apply_to_text(text, [MoveFilter("stages.1", "stages.0")]).splitlines()[2:] == [
+        "  - filter:",
+        "      ops:",
+        "        - tf.clip_by_value: {clip_value_min: 100, clip_value_max: 20000}",
+        "        - tf.math.less: {y: 3000}",
+        "      name: keep_only_small_numbers",
+        text.splitlines()[2],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ([{"filter": {"ops": [LESS]}}, {"map": {"ops": ["tf.square"]}}], "stages.1 is map, expected filter"),
+        ([{"map": {"ops": ["tf.square"]}}, {"batch": {"batch_size": 2}}, {"filter": {"ops": [LESS]}}], "batch before"),
+        ([{"map": {"python": "f.py:fn"}}, {"filter": {"ops": [LESS]}}], "a function in Python is not taken apart"),
+        ([{"map": {"ops": ["tf.square"]}}, {"filter": {"python": "f.py:fn"}}], "a function in Python is not taken"),
+        (
+            [{"map": {"ops": [{"tf.random.uniform": {"shape": [], "on": []}}]}}, {"filter": {"ops": [LESS]}}],
+            r"stages\.1 cannot move before stages\.0: tf\.random\.uniform draws random numbers",
+        ),
+        ([{"map": {"ops": ["tf.sqare"]}}, {"filter": {"ops": [LESS]}}], "cannot move before stages.0: .*tf.sqare"),
+    ],
+)
+def test_a_filter_that_cannot_move_is_refused(stages: list[Any], words: str) -> None:
+    last = f"stages.{len(stages) - 1}"
+    with pytest.raises(EditError, match=words):
+        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [MoveFilter(last, "stages.0")])
+    with pytest.raises(EditError, match=r"stages\.0 is|does not follow stages"):
+        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [MoveFilter("stages.0", last)])
 
 
 def test_edits_name_stages_as_they_were_before_all_of_them() -> None:

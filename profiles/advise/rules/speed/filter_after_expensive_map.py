@@ -185,8 +185,10 @@ def _move(view: PipelineView, found: _FilterAfterMaps) -> MoveStage | MoveFilter
     first = found.maps[-1]
     before, after = view.input_of(first), view.input_of(found.filter)
     with_parts = MoveFilter(found.filter.id, before=first.id)
-    same = before is not None and after is not None and before.element == after.element
-    if same or moved_as_written(view, with_parts):
+    same = moved_as_written(view, with_parts)
+    if same is None:
+        same = before is not None and after is not None and before.element == after.element
+    if same:
         return MoveStage(found.filter.id, "filter", before=first.id)
     return with_parts
 
