@@ -25,7 +25,7 @@ from pipeprof.profiles.verify.guessing.search import RULE
 from pipeprof.profiles.verify.jobs import parsed_edits
 from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
 from pipeprof.profiles.verify.judging.judge_edit import in_words
-from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python
+from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python, written_ops
 from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> Re
         inputs=inputs,
         outputs=outputs,
         most_bytes=most,
-        ops=[(stage.id, stage.op) for stage in profile.stages or () if stage.origin == "written"] if is_spec else None,
+        ops=written_ops(profile) if is_spec else None,
         passing=passing,
     )
 

@@ -36,13 +36,18 @@ class Change:
 
     Attributes:
         flags: ``--set`` values of a spec.
-        edits: Edits of the graph of a Python function, each as JSON.
+        edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
         environment: Variables of the process.
     """
 
     flags: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def baseline(self) -> Baseline:
+        """What it is compared with; a change of the process alone needs no copy of the graph, which may not be one."""
+        return "from-graph" if self.edits else "as-it-is" if self.flags else "untouched"
 
 
 class JobMaker:
@@ -58,6 +63,7 @@ class JobMaker:
         digest_seconds: For the description of the first batches.
         data_progress: Receives how far data that a spec synthesises is.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
+        ops: Of a spec, by address: where no flags make an edit, it is made in the graph. Without them it is not tried.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class JobMaker:
         digest_seconds: float,
         data_progress: Callable[[str, int, int], None],
         sha256: str | None = None,
+        ops: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._settings = settings
         self.planned = plan(settings)
@@ -77,6 +84,7 @@ class JobMaker:
         self._digest_seconds = digest_seconds
         self._data_progress = data_progress
         self._files = _files_of(settings, sha256)
+        self._ops = ops
 
     def changed_file(self) -> str | None:
         """Return the name of a file of the pipeline that is not what was measured; None where there is none."""
@@ -89,7 +97,7 @@ class JobMaker:
 
     @property
     def is_spec(self) -> bool:
-        """Whether edits are ``--set`` values of a spec; else they are made in the graph."""
+        """Whether edits are ``--set`` values of a spec where some make them; else they are made in the graph."""
         return self._settings.loaded is not None
 
     @property
@@ -168,17 +176,19 @@ class JobMaker:
             PipeprofError: The change does not apply to the spec.
         """
         environment = list(change.environment)
-        if self._reload is not None:
+        if self._reload is not None and not change.edits:
             loaded = self._reload(change.flags)
             turns = TurnsJob(environment=environment, warm_steps=warm_steps)
             return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
         turns = TurnsJob(
             edits=list(change.edits),
+            ops=list(self._ops) if self.is_spec else None,
             round_trip=bool(change.edits),
             environment=environment,
             warm_steps=warm_steps,
         )
-        return _first_compares({name: self._job(None, turns) for name in EDITED}, compares=compares)
+        jobs = {name: self._job(self._settings.loaded, turns) for name in EDITED}
+        return _first_compares(jobs, compares=compares)
 
     def workers(
         self,
@@ -213,7 +223,7 @@ class JobMaker:
         environment = environment_of(finding)
         if len(environment) == len(edits_of(finding)) > 0:
             return Change(environment=environment)
-        if self.is_spec:
+        if self.is_spec and (finding.overrides or not self._ops):
             return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
         edits = graph_edits(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None

@@ -39,6 +39,11 @@ def on_main_line(address: str | None) -> str | None:
     return first if first == "source" else f"{first}.{rest.partition('.')[0]}"
 
 
+def written_ops(profile: Profile) -> list[tuple[str, str]]:
+    """The op of each stage that is written, by address."""
+    return [(stage.id, stage.op) for stage in profile.stages or () if stage.origin == "written"]
+
+
 def main_line(profile: Profile) -> list[Stage]:
     """The stages that follow each other outside of all functions, the source first."""
     return line_of(profile, None)

@@ -30,7 +30,7 @@ from pipeprof.profiles.verify.jobs import JobMaker, data_of, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import main_line, pays
+from pipeprof.profiles.verify.stages import main_line, pays, written_ops
 from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
@@ -145,6 +145,7 @@ class _Verification:
             digest_seconds=self._pace.digest_seconds,
             data_progress=progress.data,
             sha256=profile.target.sha256,
+            ops=written_ops(profile),
         )
         self._tried = 0
         self._without_gain: list[str] = []
@@ -156,7 +157,7 @@ class _Verification:
         self._bounded: set[tuple[str, ...]] = set()
         self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._after_bounds: list[Finding] = []
-        self._baseline: Baseline = "as-it-is"
+        self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try edits while there is time, the largest predicted effect first, then those that were kept together.
@@ -279,8 +280,7 @@ class _Verification:
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
-        # What only the process has is compared without a copy of the graph, which not every pipeline allows.
-        self._compare_with(trials, "as-it-is" if change.flags or change.edits else "untouched")
+        self._compare_with(trials, change.baseline)
         try:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError as error:
@@ -296,9 +296,9 @@ class _Verification:
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
 
-    def _compare_with(self, trials: Trials, baseline: Baseline) -> None:
+    def _compare_with(self, trials: Trials, baseline: Baseline, jobs: JobMaker | None = None) -> None:
         """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
-        chosen, make = self._jobs.baseline(baseline)
+        chosen, make = (jobs or self._jobs).baseline(baseline)
         if self._baseline != chosen:
             self._baseline = chosen
             trials.rebase(make)
@@ -469,7 +469,7 @@ class _Verification:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError:
             return
-        self._compare_with(trials, "as-it-is")
+        self._compare_with(trials, change.baseline)
         self._begin(words)
         self._measure(trials, together, jobs)
 
@@ -483,12 +483,12 @@ class _Verification:
         other, kept = self._other_dispatch(), without_other_dispatch(findings)
         if other is None or not kept or not trials.fits(PAIRS):
             return
-        makes = self._jobs.in_dispatch(other)
-        trials.rebase(makes.as_it_is)
+        makes, self._baseline = self._jobs.in_dispatch(other), None
         for finding in kept:
             change = makes.change_of(finding)
             if change is None or finding.measured is None or not trials.fits(EARLY_PAIRS):
                 continue
+            self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
             found = as_measured(trial.evidence, other)

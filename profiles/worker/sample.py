@@ -57,7 +57,7 @@ from pipeprof.profiles.worker.trace.trace import LONGEST_SECONDS, traced_ops
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
     from pipeprof.profiles.document.vocabulary import PhaseName
@@ -244,8 +244,12 @@ class JobRun:
         explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
         self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
 
-    def _edit_graph(self, steps: Sequence[Sequence[str]]) -> None:
+    def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
+
+        Args:
+            steps: The edits, as JSON.
+            ops: As `apply_steps` takes them.
 
         Raises:
             CannotEditError: An edit is not possible on this pipeline.
@@ -258,7 +262,7 @@ class JobRun:
         building = builder(self._context or BuildContext(Path(self.job.user_files[0]).parent, seed=self.job.seed))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(
-            self.dataset, parsed, building=building, in_memory=held, room=room, watch=self._watch
+            self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch
         )
 
     def _array_bytes(self) -> int:

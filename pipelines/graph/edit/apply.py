@@ -97,6 +97,7 @@ def apply_steps(
     steps: Sequence[Sequence[PipelineEdit]],
     *,
     building: Building,
+    ops: Mapping[str, str] | None = None,
     in_memory: int = 0,
     room: int | None = None,
     watch: SourceWatch | None = None,
@@ -107,6 +108,7 @@ def apply_steps(
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
         steps: Each as `apply_edits` takes it.
         building: As for `apply_edits`, as are `in_memory`, `room` and `watch`.
+        ops: As for `apply_edits`; one step alone has the addresses of a spec.
         in_memory: Bytes in memory.
         room: Bytes that reading the graph may take.
         watch: What was seen while the dataset was built.
@@ -115,7 +117,7 @@ def apply_steps(
         CannotEditError: As `apply_edits`.
     """
     for edits in steps:
-        dataset = apply_edits(dataset, edits, building=building, in_memory=in_memory, room=room, watch=watch)
+        dataset = apply_edits(dataset, edits, building=building, ops=ops, in_memory=in_memory, room=room, watch=watch)
     return dataset
 
 

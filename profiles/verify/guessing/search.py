@@ -21,6 +21,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     to_document,
 )
+from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.moved_filter import moved_filter_yaml
@@ -103,7 +104,10 @@ def guesses(
     ):
         documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
         flags = flags_of(data, guess.edits) if is_spec and data is not None else []
-        if str([edit.model_dump() for edit in documents]) in proposed or (is_spec and not flags):
+        by_hand = is_spec and not flags
+        if str([edit.model_dump() for edit in documents]) in proposed:
+            continue
+        if by_hand and (data is None or not all(supports(edit, "graph") for edit in guess.edits)):
             continue
         found.append(
             Finding(
@@ -117,7 +121,7 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
-                patch="\n".join(_yaml(data, edit) for edit in _as_written(guess.edits)) if is_spec else None,
+                patch="\n".join(_yaml(data, edit) for edit in _as_written(guess.edits)) if flags else None,
                 python=guess.python,
                 predicted=guess.predicted,
                 status="unverified",

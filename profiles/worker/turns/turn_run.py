@@ -125,7 +125,8 @@ class TurnRun(JobRun):
         again = [[*self._turns.edits]] if self._turns.edits or self._turns.round_trip else []
         if not again and not self.job.edits:
             return True
-        return self._possible(self._edit_graph, [*self.job.edits, *again])
+        ops = dict(self._turns.ops) if self._turns.ops is not None else None
+        return self._possible(partial(self._edit_graph, ops=ops), [*self.job.edits, *again])
 
     def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
         """Make a change of the graph; return whether that was possible."""

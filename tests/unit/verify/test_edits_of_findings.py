@@ -1,18 +1,21 @@
-"""Edits of a finding that the graph of a Python function can take."""
+"""Edits of a finding that a graph can take."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     MoveStage,
     PipelineEdit,
     SetArgument,
     SetEnvironment,
+    VectoriseFilter,
     to_document,
 )
 from pipeprof.pipelines.target.target import parse_target
@@ -55,6 +58,34 @@ def maker(folder: Path, *, spec: bool) -> JobMaker:
         digest_seconds=1.0,
         data_progress=lambda *_: None,
     )
+
+
+def test_what_no_flags_of_a_spec_say_is_made_in_its_graph(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("version: 1\nsource: {range: {stop: 8}}\n")
+    loaded = check_spec(path)
+
+    def of_spec(ops: Sequence[tuple[str, str]]) -> JobMaker:
+        settings = RunSettings(parse_target(str(path)), loaded, ["pipeprof"])
+        limits: dict[str, Any] = {"memory_limit": None, "digest_seconds": 1.0, "data_progress": lambda *_: None}
+        return JobMaker(settings, lambda _: loaded, **limits, ops=ops)
+
+    masks = finding(to_document(VectoriseFilter("stages.0", "stages.1")))
+    assert of_spec(()).change_of(masks) is None
+    jobs = of_spec([("source", "range")])
+    change = jobs.change_of(masks)
+    assert change is not None
+    assert (change.flags, len(change.edits), change.baseline) == ((), 1, "from-graph")
+    turns = [job.turns for job in jobs.edited(change).values() if job.turns is not None]
+    assert [(one.edits, one.ops, one.round_trip) for one in turns] == [
+        (list(change.edits), [("source", "range")], True)
+    ] * 2
+    by_flags = finding(to_document(ARGUMENT))
+    by_flags.overrides = ["source.stop=9"]
+    change = jobs.change_of(by_flags)
+    assert change is not None
+    assert (change, change.baseline) == (Change(flags=("source.stop=9",)), "as-it-is")
+    assert jobs.change_of(finding(to_document(CODE))) is None
 
 
 @pytest.mark.parametrize("spec", [True, False])
@@ -121,8 +152,6 @@ def test_a_file_that_changes_after_the_run_is_named(tmp_path: Path) -> None:
 
 
 def test_a_spec_that_changes_after_the_run_is_named(tmp_path: Path) -> None:
-    from pipeprof.pipelines.check import check_spec
-
     path = tmp_path / "spec.yaml"
     path.write_text("version: 1\nsource: {range: {stop: 8}}\n")
     settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"])
