@@ -117,10 +117,12 @@ class VectoriseFilter(PipelineEdit):
     Attributes:
         stage: Address of the filter.
         batch: Address of the batch that follows it.
+        fields: Keys or indices of its elements, for a spec: none for a single tensor; `None` where they are not known.
     """
 
     stage: str
     batch: str
+    fields: tuple[str | int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ def _read(name: str, value: Any) -> Any:
         return value
     if name == "arguments":
         return _arguments(value)
+    if name == "fields":
+        return None if value is None else tuple(_field(one) for one in _items(value))
     if name == "stages":
         return tuple(_text(address) for address in _items(value))
     if name == "by":
@@ -199,6 +203,10 @@ def _read(name: str, value: Any) -> Any:
 def _new_stage(value: Any) -> NewStage:
     found = {"op": value.op, "arguments": value.arguments} if isinstance(value, NewStage) else _arguments(value)
     return NewStage(_text(found.get("op")), _arguments(found.get("arguments", {})))
+
+
+def _field(value: Any) -> str | int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -83,7 +83,7 @@ SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
         ),
     },
     VectoriseFilter: {
-        "spec": Support(False, "the finding shows what to write"),
+        "spec": Support(True, "a filter with `ops:` before a `batch` of elements whose fields the spec shows"),
         "graph": Support(True, "before a `batch` of elements of one shape, where a map could be vectorised"),
         "source": _BY_HAND,
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,12 +14,13 @@ from unit.ops.filters_at_random import pipeline
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
 from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.edits.edits import MoveFilter
+from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
+from pipeprof.profiles.advise.edits.element_fields import with_fields
 
 PIPELINES = 100
 
@@ -34,28 +36,45 @@ def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> An
     return build(Spec.model_validate(data), BuildContext(base_dir=Path()), built)
 
 
-def test_a_filter_moves_over_maps_in_the_spec_as_in_the_graph(tf: Any) -> None:
+def both(tf: Any, data: dict[str, Any], edits: Sequence[PipelineEdit], ends: Counter[str]) -> None:
+    """Make the edits in the spec and in the graph: the same pipeline, with the elements of before."""
+    built: dict[str, BuiltStage] = {}
+    try:
+        dataset = made(data, built)
+    except BuildError:
+        ends["not built"] += 1
+        return
+    try:
+        changed = apply_to_data(data, edits)
+    except EditError:
+        ends["refused"] += 1
+        return
+    expected = made(changed)
+    ops = {address: stage.op for address, stage in built.items()}
+    shapes = {address: stage.element_spec for address, stage in built.items()}
     building = builder(BuildContext(base_dir=Path()))
+    found = apply_edits(dataset, edits, building=building, ops=ops, elements=shapes)
+    words = f"{data}\n{changed}"
+    assert str(list(expected.as_numpy_iterator())) == str(list(dataset.as_numpy_iterator())), words
+    assert compare(GraphPair(tf, found, 0), GraphPair(tf, expected, 0)) == ([], []), words
+    ends["same"] += 1
+
+
+def test_a_filter_moves_over_maps_in_the_spec_as_in_the_graph(tf: Any) -> None:
     ends: Counter[str] = Counter()
     for seed in range(PIPELINES):
         data, at, before = pipeline(Random(seed))
-        edits = [MoveFilter(at, before)]
-        built: dict[str, BuiltStage] = {}
-        try:
-            dataset = made(data, built)
-        except BuildError:
-            ends["not built"] += 1
-            continue
-        try:
-            changed = apply_to_data(data, edits)
-        except EditError:
-            ends["refused"] += 1
-            continue
-        expected = made(changed)
-        ops = {address: stage.op for address, stage in built.items()}
-        shapes = {address: stage.element_spec for address, stage in built.items()}
-        found = apply_edits(dataset, edits, building=building, ops=ops, elements=shapes)
-        assert list(expected.as_numpy_iterator()) == list(dataset.as_numpy_iterator()), f"{data}\n{changed}"
-        assert compare(GraphPair(tf, found, 0), GraphPair(tf, expected, 0)) == ([], []), f"{data}\n{changed}"
-        ends["same"] += 1
+        both(tf, data, [MoveFilter(at, before)], ends)
     assert ends["same"] >= PIPELINES * 0.7, ends
+
+
+def test_a_filter_keeps_rows_of_batches_in_the_spec_as_in_the_graph(tf: Any) -> None:
+    ends: Counter[str] = Counter()
+    for seed in range(PIPELINES // 2):
+        rng = Random(seed)
+        data, at, _ = pipeline(rng)
+        batch = {"batch_size": rng.choice((2, 4)), **({"drop_remainder": True} if rng.random() < 0.4 else {})}
+        data["stages"].append({"batch": batch})
+        masks = VectoriseFilter(at, f"stages.{len(data['stages']) - 1}")
+        both(tf, data, with_fields(data, [masks], Path()), ends)
+    assert ends["same"] >= PIPELINES // 2 * 0.7, ends

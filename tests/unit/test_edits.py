@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -29,19 +30,26 @@ from pipeprof.pipelines.spec.edits.apply_data import apply_to_data, environment
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 
-DATA = {
+FILTER = {"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}
+DATA: dict[str, Any] = {
     "source": {"range": {"stop": 9}},
-    "stages": [{"map": {"ops": ["tf.square"]}}, {"batch": {"batch_size": 3}}, {"cache": None}],
+    "stages": [
+        {"map": {"ops": ["tf.square"]}},
+        {"batch": {"batch_size": 3}},
+        {"cache": None},
+        FILTER,
+        {"batch": {"batch_size": 2}},
+    ],
 }
 EDITS: tuple[PipelineEdit, ...] = (
     InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),
     SetArgument("stages.1", "batch", "batch_size", 4),
     MoveStage("stages.1", "batch", "stages.0"),
-    MoveFilter("stages.1", "stages.0"),
+    MoveFilter("stages.3", "stages.2"),
     ReplaceStages(("stages.0", "stages.1"), (NewStage("take", {"count": 3}),)),
     ReplaceStages(("stages.2",)),
     VectoriseMap("stages.0", "stages.1"),
-    VectoriseFilter("stages.1", "stages.2"),
+    VectoriseFilter("stages.3", "stages.4", ("image", 1)),
     SetOption("threading.private_threadpool_size", 8),
     SetEnvironment("MALLOC_ARENA_MAX", "2"),
     HandWritten(("source",), "source: …", "dataset = …", "write {stage}"),
@@ -64,7 +72,9 @@ def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -
         return [InsertStage(op, {"count": 1}, after=after) for op in ("take", "skip", "repeat")]
 
     def ops(edits: list[PipelineEdit]) -> list[str]:
-        return [next(iter(stage)) for stage in apply_to_data(DATA, edits)["stages"]]
+        return [next(iter(stage)) for stage in apply_to_data(start, edits)["stages"]]
+
+    start = {**DATA, "stages": DATA["stages"][:3]}
 
     def ops_of_graph(edits: list[PipelineEdit]) -> list[str]:
         places = {"source": "range", "stages.0": "map", "stages.1": "batch", "stages.2": "cache"}

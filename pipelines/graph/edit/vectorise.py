@@ -197,7 +197,8 @@ def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatE
 
     def masked(truths: Callable[[Sequence[Any]], Any]) -> TensorFunction:
         def on_batch(inputs: Sequence[Any]) -> list[Any]:
-            kept = tf.ensure_shape(truths(inputs), [None])
+            kept = truths(inputs)
+            kept = kept if kept.shape.rank == 1 else tf.ensure_shape(kept, [None])
             return [tf.boolean_mask(one, kept) for one in inputs[:count]]
 
         return on_batch

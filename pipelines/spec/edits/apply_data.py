@@ -22,11 +22,13 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, StagePlace, find, value_at
+from pipeprof.pipelines.spec.kept_rows import rows_kept_of
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
 OPTIONS = "options"
@@ -146,6 +148,8 @@ class _Applier:
             self._replace(edit)
         elif isinstance(edit, VectoriseMap):
             self._vectorise(edit)
+        elif isinstance(edit, VectoriseFilter):
+            self._vectorise_filter(edit)
         elif isinstance(edit, SetOption):
             self._set_option(edit)
         elif not isinstance(edit, SetEnvironment):
@@ -314,6 +318,29 @@ class _Applier:
         found.items.remove(item)
         found.items.insert(batch, item)
         item.moved = True
+
+    def _vectorise_filter(self, edit: VectoriseFilter) -> None:
+        found, position = self._stage(edit.stage, "filter")
+        other, batch = self._stage(edit.batch, "batch")
+        if other is not found or batch != position + 1:
+            message = f"{edit.batch} is not the stage after {edit.stage}"
+            raise EditError(message)
+        holder, sizes = _chain(found.items[position].value, edit.stage), found.items[batch].value["batch"] or {}
+        if edit.fields is None:
+            message = f"{edit.stage} cannot keep rows of whole batches: the fields of its elements are not known"
+            raise EditError(message)
+        chain = rows_kept_of(edit.fields, holder["ops"])
+        size = {"batch_size": sizes.get("batch_size")}
+        name = found.items[position].value["filter"].get("name")
+        new = (
+            {"batch": size},
+            {"map": {**({"name": name} if name is not None else {}), "ops": plain(chain)}},
+            {"rebatch": {**size, **({"drop_remainder": True} if sizes.get("drop_remainder") else {})}},
+        )
+        gone = found.items[position : batch + 1]
+        pipeline = self._place(edit.stage).pipeline
+        self._gone.update((*pipeline, STAGES, item.origin) for item in gone if item.origin is not None)
+        found.items[position : batch + 1] = [ListedStage(plain(value), replaces=True) for value in new]
 
     def _set_option(self, edit: SetOption) -> None:
         holder = self._result.data

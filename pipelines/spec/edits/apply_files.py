@@ -13,6 +13,7 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
+    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.edits.apply_text import apply_to_text
@@ -57,7 +58,7 @@ class _Own:
                 return replace(edit, stage=self._address(edit.stage), before=self._address(edit.before))
             case ReplaceStages():
                 return replace(edit, stages=tuple(map(self._address, edit.stages)))
-            case VectoriseMap():
+            case VectoriseMap() | VectoriseFilter():
                 return replace(edit, stage=self._address(edit.stage), batch=self._address(edit.batch))
         return edit
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -24,7 +24,8 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.moved_filter import moved_filter_yaml
+from pipeprof.profiles.advise.edits.element_fields import with_fields
+from pipeprof.profiles.advise.edits.filter_yaml import filter_yaml
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.edits.render import as_yaml
 from pipeprof.profiles.advise.rule import SEMANTICS
@@ -94,6 +95,7 @@ def guesses(
     is_spec = profile.target.kind == "spec"
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
+    folder = Path(profile.target.text).parent
     caches = partial(_cached, profile, limit=limit, longest=longest_epoch)
     for guess in (
         *_together(profile),
@@ -102,12 +104,13 @@ def guesses(
         *_fused(profile),
         *_at_the_bottleneck(profile, data, caches),
     ):
-        documents = [Edit.model_validate(to_document(edit)) for edit in guess.edits]
-        flags = flags_of(data, guess.edits) if is_spec and data is not None else []
+        edits = with_fields(data, guess.edits, folder) if is_spec and data is not None else guess.edits
+        documents = [Edit.model_validate(to_document(edit)) for edit in edits]
+        flags = flags_of(data, edits) if is_spec and data is not None else []
         by_hand = is_spec and not flags
         if str([edit.model_dump() for edit in documents]) in proposed:
             continue
-        if by_hand and (data is None or not all(supports(edit, "graph") for edit in guess.edits)):
+        if by_hand and (data is None or not all(supports(edit, "graph") for edit in edits)):
             continue
         found.append(
             Finding(
@@ -121,17 +124,15 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
-                patch="\n".join(_yaml(data, edit) for edit in _as_written(guess.edits)) if flags else None,
+                patch="\n".join(filter_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
+                if flags
+                else None,
                 python=guess.python,
                 predicted=guess.predicted,
                 status="unverified",
             )
         )
     return found
-
-
-def _yaml(data: Mapping[str, Any] | None, edit: PipelineEdit) -> str:
-    return (moved_filter_yaml(data, edit) if isinstance(edit, MoveFilter) else None) or as_yaml(edit)
 
 
 def _as_written(edits: Sequence[PipelineEdit]) -> Sequence[PipelineEdit]:
