@@ -22,7 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     nested_options,
 )
-from pipeprof.profiles.advise.edits.filter_yaml import filter_yaml
+from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
 from pipeprof.profiles.advise.edits.overrides import written_spec
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml, python_text, yaml_text
 from pipeprof.profiles.advise.edits.snippets import (
@@ -72,7 +72,7 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
         elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _places(edit, view):
-            yaml.append(filter_yaml(written_spec(view), edit) or as_yaml(edit))
+            yaml.append(changed_yaml(written_spec(view), edit) or as_yaml(edit))
             python.append(as_python(edit))
         else:
             at = view.by_id[_at(edit, view)]

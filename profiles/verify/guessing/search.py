@@ -24,8 +24,8 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
 from pipeprof.profiles.advise.edits.element_fields import with_fields
-from pipeprof.profiles.advise.edits.filter_yaml import filter_yaml
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.advise.edits.render import as_yaml
 from pipeprof.profiles.advise.rule import SEMANTICS
@@ -124,7 +124,7 @@ def guesses(
                 overrides=flags,
                 change=guess.change,
                 recommendation=guess.change,
-                patch="\n".join(filter_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
+                patch="\n".join(changed_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
                 if flags
                 else None,
                 python=guess.python,

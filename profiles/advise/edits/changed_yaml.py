@@ -1,11 +1,11 @@
-"""A filter as a spec has it after an edit: before maps, or as a map that keeps rows of batches."""
+"""A stage as a spec has it after an edit of its function: a filter before maps, a function of whole batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter
+from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter, VectoriseMap
 from pipeprof.pipelines.spec.edits.apply_data import plan
 from pipeprof.pipelines.spec.edits.places import EditError, find, value_at
 from pipeprof.pipelines.spec.yaml.tree import operation_key
@@ -24,8 +24,8 @@ def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
     return bool(found == stage[operation_key(stage)])
 
 
-def filter_yaml(data: Mapping[str, Any] | None, edit: PipelineEdit) -> str | None:
-    """The filter, or what takes its place, as it stands in the spec then.
+def changed_yaml(data: Mapping[str, Any] | None, edit: PipelineEdit) -> str | None:
+    """The stage, or what takes its place, as it stands in the spec then.
 
     Returns:
         None for other edits, where the pipeline has no spec, and where the edit is not possible in it.
@@ -34,10 +34,12 @@ def filter_yaml(data: Mapping[str, Any] | None, edit: PipelineEdit) -> str | Non
         return None
     if isinstance(edit, VectoriseFilter):
         return _masked(data, edit)
-    found = _arguments(data, edit) if isinstance(edit, MoveFilter) else None
-    if found is None or not isinstance(edit, MoveFilter):
+    found = _arguments(data, edit) if isinstance(edit, MoveFilter | VectoriseMap) else None
+    if found is None:
         return None
-    return _lines("filter", found, f"{edit.stage}, before {edit.before}")
+    if isinstance(edit, MoveFilter):
+        return _lines("filter", found, f"{edit.stage}, before {edit.before}")
+    return _lines("map", found, f"{edit.stage}, moved after {edit.batch}") if isinstance(edit, VectoriseMap) else None
 
 
 def _masked(data: Mapping[str, Any], edit: VectoriseFilter) -> str | None:
@@ -55,8 +57,8 @@ def _lines(op: str, arguments: Mapping[str, Any], remark: str) -> str:
     return "\n".join([f"{first}   # {remark}" if remark else first, *others])
 
 
-def _arguments(data: Mapping[str, Any], edit: MoveFilter) -> Mapping[str, Any] | None:
-    """The arguments of the filter after the edit."""
+def _arguments(data: Mapping[str, Any], edit: MoveFilter | VectoriseMap) -> Mapping[str, Any] | None:
+    """The arguments of the stage after the edit."""
     try:
         place = find(data, edit.stage)
         (found,) = plan(data, [edit]).lists.values()
