@@ -234,8 +234,14 @@ class Search:
 
     def _candidates(self, allowed: Collection[Semantics]) -> list[Candidate]:
         """What to try on the best pipeline so far."""
+        loaded = self.found.best.loaded
         return candidates(
-            self._profile, self._kind, allowed, for_memory=self._aim.memory, longest_epoch=self._longest_epoch
+            self._profile,
+            self._kind,
+            allowed,
+            for_memory=self._aim.memory,
+            longest_epoch=self._longest_epoch,
+            data=loaded.data if loaded is not None else None,
         )
 
     def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
