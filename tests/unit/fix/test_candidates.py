@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, VectoriseFilter
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate, candidates, everywhere
@@ -121,3 +121,25 @@ def test_what_the_model_predicts_to_help_most_comes_first(recorded: Callable[[st
 def test_the_key_of_a_candidate_has_no_address() -> None:
     one, other = (Candidate("a", "b", (calls(address, 2),)) for address in ("stages.0", "stages.1"))
     assert one.key == other.key
+
+
+def test_of_a_spec_filters_are_tried_on_whole_batches(recorded: Callable[[str], Profile]) -> None:
+    found = recorded("jpeg-folder")
+    found.findings = []
+    found.stages = [
+        stage("source", "range"),
+        stage("stages.0", "filter", 0.9, random=False),
+        stage("stages.1", "batch", 0.05),
+        stage("stages.2", "cache", 0.0),
+    ]
+    assert found.verdict is not None
+    found.verdict.stage = "stages.0"
+    stages = [{"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}, {"batch": {"batch_size": 2}}, {"cache": {}}]
+    data = {"version": 1, "source": {"range": {"stop": 9}}, "stages": stages}
+
+    def kinds(written: dict[str, Any] | None) -> set[type]:
+        proposed = candidates(found, "spec", {"same"}, data=written)
+        return {type(edit) for one in proposed if one.rule == "measured" for edit in one.edits}
+
+    assert kinds(data) == {VectoriseFilter}
+    assert kinds(None) == set()
