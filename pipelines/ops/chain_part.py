@@ -218,7 +218,9 @@ def _before(call: OpCall, path: Path) -> Path | None:
     """What a component after a call that rearranges is before it; None where several make it."""
     if call.name == "rename":
         names = {new: old for old, new in call.arguments["names"].items()}
-        return (names.get(str(path[0]), path[0]), *path[1:]) if path else None
+        if not path or any("." in new for new in names):
+            return None
+        return (*(_path(names[str(path[0])]) if str(path[0]) in names else path[:1]), *path[1:])
     if call.name in ("select", "drop"):
         return _chosen(call, path)
     names = call.arguments["structure"]
@@ -262,6 +264,9 @@ def _chosen(call: OpCall, path: Path) -> Path | None:
     if not path:
         return None
     first, rest = path[0], path[1:]
+    if isinstance(first, int) and any(isinstance(field, str) for field in fields):
+        # A key of digits reads as a place.
+        return None
     if not isinstance(first, int):
         return path if (first in fields) == (call.name == "select") else None
     if call.name == "select":

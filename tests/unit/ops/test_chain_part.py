@@ -159,6 +159,8 @@ def test_the_part(chain: list[Any], predicate: list[Any], part: list[Any]) -> No
             "tf.square would replace 1, which is read after it",
         ),
         ([{"to_tuple": ["x", "y"]}], [{"tf.stack": {}}, {"tf.reduce_sum": {}}, LESS], "put together by to_tuple"),
+        ([{"select": ["1", "0"]}], [{"tf.math.less": {"y": 3, "on": "1"}}], "1 is put together by select"),
+        ([{"rename": {"x": "a.b"}}], [{"tf.math.less": {"y": 3, "on": "a.b"}}], "a.b is put together by rename"),
         ([{"to_tuple": [None, None]}], [{"tf.math.less": {"on": [0, 1]}}], "0 is the whole element before"),
         ([{"to_tuple": [None, None]}], [{"select": 0}], "the predicate calls no function"),
     ],
