@@ -86,15 +86,15 @@ def test_a_dataset_made_again_has_the_elements_of_the_same_arrays() -> None:
 
 
 def test_large_texts_and_ragged_rows_are_made_again() -> None:
-    lines = [f"line {number} of a text" for number in range(50_000)]
-    ragged = tf.RaggedTensor.from_row_lengths(np.arange(200_000), [4] * 50_000)
+    lines = [f"line {number} of a text" for number in range(5_000)]
+    ragged = tf.RaggedTensor.from_row_lengths(np.arange(20_000), [4] * 5_000)
 
     def of_texts(*given: Any) -> Iterator[Any]:
         yield from (text[::-1] for text in given[0])
 
     for make_one in (
         lambda: tf.data.Dataset.from_generator(of_texts, args=(lines,), output_signature=tf.TensorSpec([], tf.string)),
-        lambda: tf.data.Dataset.from_tensor_slices((ragged, np.arange(50_000))).batch(500),
+        lambda: tf.data.Dataset.from_tensor_slices((ragged, np.arange(5_000))).batch(500),
         lambda: tf.data.Dataset.from_tensor_slices(lines).map(lambda line: tf.strings.join([line, lines[7]])),
     ):
         dataset, watch = watched(lambda make_one=make_one: make_one().apply(in_few))

@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.advise.rule import RuleHit
 
-ROWS = 200
+ROWS = 80
 WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
 FLAT = np.arange(ROWS, dtype=np.int64)
 TEXT = np.array([f"row {number}" for number in range(ROWS)])
