@@ -11,11 +11,9 @@ from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
-    MoveFilter,
     PipelineEdit,
     SetArgument,
     SetOption,
-    VectoriseFilter,
     from_document,
     stages_of,
 )
@@ -40,7 +38,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     words_of,
 )
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import edits_of, parsed_edits
+from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
 from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
@@ -52,7 +50,6 @@ WORTH_IT = SPEED_FLOOR - 1
 """Share of a step that a free pipeline would save, from which a search begins: less is never proven to be a gain."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
-_OF_FILTERS = (MoveFilter, VectoriseFilter)
 EVERYTHING = "all changes of the findings together"
 EVERYWHERE = "AUTOTUNE everywhere"
 
@@ -105,14 +102,15 @@ def candidates(
         allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
         longest_epoch: Seconds of an epoch up to which a cache is among them.
-        data: A spec's data, for a spec. Of the changes that no rule proposes, those of filters are tried on it.
+        data: A spec's data, for a spec.
     """
-    guessed = guesses(profile, data, longest_epoch=longest_epoch)
-    if data is not None:
-        guessed = [finding for finding in guessed if any(isinstance(one, _OF_FILTERS) for one in parsed_edits(finding))]
     proposed = [
         candidate
-        for finding in (*(profile.findings or ()), *profile.proposals, *guessed)
+        for finding in (
+            *(profile.findings or ()),
+            *profile.proposals,
+            *guesses(profile, data, longest_epoch=longest_epoch),
+        )
         if (candidate := _of_finding(finding)) is not None
     ]
     worth_it = _is_worth_it(profile)

@@ -123,7 +123,7 @@ def test_the_key_of_a_candidate_has_no_address() -> None:
     assert one.key == other.key
 
 
-def test_of_a_spec_filters_are_tried_on_whole_batches(recorded: Callable[[str], Profile]) -> None:
+def test_of_a_spec_what_no_rule_proposes_is_tried(recorded: Callable[[str], Profile]) -> None:
     found = recorded("jpeg-folder")
     found.findings = []
     found.stages = [
@@ -141,5 +141,5 @@ def test_of_a_spec_filters_are_tried_on_whole_batches(recorded: Callable[[str], 
         proposed = candidates(found, "spec", {"same"}, data=written)
         return {type(edit) for one in proposed if one.rule == "measured" for edit in one.edits}
 
-    assert kinds(data) == {VectoriseFilter}
+    assert kinds(data) == {InsertStage, VectoriseFilter}
     assert kinds(None) == set()
