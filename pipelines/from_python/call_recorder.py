@@ -13,12 +13,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.from_python.plans import BRANCHES
 from pipeprof.pipelines.from_python.public import Public, PublicTable
 from pipeprof.pipelines.from_python.records import SourcePlace
 from pipeprof.pipelines.target.user_files import is_generated, is_users
+
+_Kind: TypeAlias = Literal["public", "tracing", "converting", "own", "other"]
 
 
 @dataclass
@@ -113,6 +115,8 @@ class CallRecorder:
         self._tf = tf
         self._own = own
         self._own_codes: dict[CodeType, bool] = {}
+        # By identity: the hash of code reads all of its constants, and every call of a function asks.
+        self._kinds: dict[int, tuple[CodeType, _Kind]] = {}
         self._open: list[_Frame] = []
         self._before: Any = None
         self._table = PublicTable(tf, layers=layers)
@@ -146,21 +150,36 @@ class CallRecorder:
 
     def _on_call(self, frame: FrameType) -> None:
         code = frame.f_code
-        if self._open and self._open[-1].unpacked is not None and frame.f_back is self._open[-1].frame:
-            self._keep_element(self._open[-1])
-        branch = self._branch(code)
+        kind = (self._kinds.get(id(code)) or self._kind_of(code))[1]
+        inner = self._open[-1] if self._open else None
+        if inner is not None and inner.unpacked is not None and frame.f_back is inner.frame:
+            self._keep_element(inner)
+        branch = _branch(inner.seen, code) if inner is not None and inner.seen is not None else None
         if branch is not None:
             self._open.append(_Frame(frame, traced=branch))
-        elif code in self._codes:
+        elif kind == "public":
             public = self._table.find(frame)
             if public is not None and not self._inside_public_call():
                 self._begin(frame, public)
-        elif code is self._tracing:
+        elif kind == "tracing":
             self._begin_traced(frame)
-        elif code is self._converting:
+        elif kind == "converting":
             self._begin_converted(frame)
-        elif (self._is_own(code) or self._is_given(code)) and not self._inside_public_call():
+        elif (kind == "own" or _is_given(inner, code)) and not self._inside_public_call():
             self._begin_own(frame)
+
+    def _kind_of(self, code: CodeType) -> tuple[CodeType, _Kind]:
+        """Find out what a call of this code is, once; the code is kept, so that no other one gets its identity."""
+        kind: _Kind = "other"
+        if code in self._codes:
+            kind = "public"
+        elif code is self._tracing:
+            kind = "tracing"
+        elif code is self._converting:
+            kind = "converting"
+        elif self._is_own(code):
+            kind = "own"
+        return self._kinds.setdefault(id(code), (code, kind))
 
     def _begin_traced(self, frame: FrameType) -> None:
         """Open a frame for a function that TensorFlow traces for a stage; its wrapper's closure has the function."""
@@ -193,26 +212,6 @@ class CallRecorder:
         if traced.traced is not None and traced.traced.element is None and given is not None:
             packed = not traced.unpacked and type(given) is tuple
             traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
-
-    def _is_given(self, code: CodeType) -> bool:
-        """Return whether this is a function passed by the user, called from TensorFlow's wrapper that is traced."""
-        traced = self._open[-1].traced if self._open else None
-        return traced is not None and code in traced.given
-
-    def _branch(self, code: CodeType) -> FunctionTrace | None:
-        """Return the open call's branch with this code; None for none."""
-        seen = self._open[-1].seen if self._open else None
-        if seen is None or seen.public.name not in BRANCHES:
-            return None
-        given = seen.arguments
-        listed = given.get("branch_fns")
-        functions = [given.get("true_fn"), given.get("false_fn"), *(listed if isinstance(listed, list | tuple) else ())]
-        begun = [id(body.function) for body in seen.bodies]
-        for function in functions:
-            if getattr(function, "__code__", None) is code and id(function) not in begun:
-                seen.bodies.append(FunctionTrace(function, element=(), branch=True))
-                return seen.bodies[-1]
-        return None
 
     def _inside_public_call(self) -> bool:
         """Return whether the innermost open frame is a public function's: calls inside it are not recorded."""
@@ -294,6 +293,26 @@ class CallRecorder:
                 return SourcePlace(at.f_code.co_filename, at.f_lineno)
             at = at.f_back
         return None
+
+
+def _is_given(inner: _Frame | None, code: CodeType) -> bool:
+    """Return whether this is a function passed by the user, called from TensorFlow's wrapper that is traced."""
+    return inner is not None and inner.traced is not None and code in inner.traced.given
+
+
+def _branch(seen: ObservedCall, code: CodeType) -> FunctionTrace | None:
+    """Return the open call's branch with this code; None for none."""
+    if seen.public.name not in BRANCHES:
+        return None
+    given = seen.arguments
+    listed = given.get("branch_fns")
+    functions = [given.get("true_fn"), given.get("false_fn"), *(listed if isinstance(listed, list | tuple) else ())]
+    begun = [id(body.function) for body in seen.bodies]
+    for function in functions:
+        if getattr(function, "__code__", None) is code and id(function) not in begun:
+            seen.bodies.append(FunctionTrace(function, element=(), branch=True))
+            return seen.bodies[-1]
+    return None
 
 
 def _next_default_seed() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from pipeprof.profiles.advise.rule import SEMANTICS
@@ -11,13 +12,16 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView
 
 _GIB = 1 << 30
+_NEAR = 1.03
+"""Factor up to which a gain is never proven (`SPEED_FLOOR` of verification): no further edit is worth it."""
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
     Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
-    pipeline. Of changes that are as fast as measured, the one that changes less of the data comes first.
+    pipeline. Of changes that are as fast as measured, the one that changes less of the data comes first, and of those
+    within 3 % of the fastest the one with the fewest edits.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -29,20 +33,32 @@ def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> li
 
 
 def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, with what changes less of the data before what is not faster beyond the interval."""
+    """The findings, with what changes less, of the data or the pipeline, before what is hardly faster."""
     left, found = list(findings), []
     while left:
-        equal = [one for one in left if one is left[0] or _is_as_fast(one, left[0])]
-        found.append(min(equal, key=lambda one: SEMANTICS.index(one.semantics or "same")))
+        best = left[0]
+        equal = [one for one in left if one is best or _is_as_fast(one, best)]
+        found.append(min(equal, key=partial(_change, best=best)))
         left = [one for one in left if one is not found[-1]]
     return found
+
+
+def _change(finding: Finding, best: Finding) -> tuple[int, float]:
+    """How much a finding changes of the data, and how many edits it needs where it is about as fast as the best one."""
+    edits = len(finding.edit) if isinstance(finding.edit, list) else 1
+    near = _speedup(finding) * _NEAR >= _speedup(best)
+    return SEMANTICS.index(finding.semantics or "same"), edits if near else math.inf
 
 
 def _is_as_fast(finding: Finding, best: Finding) -> bool:
     if not all(one.status == "kept" and one.family == "speed" for one in (finding, best)):
         return False
     low = _number((best.measured or {}).get("low"))
-    return 0 < low <= _number((finding.measured or {}).get("speedup"))
+    return 0 < low <= _speedup(finding)
+
+
+def _speedup(finding: Finding) -> float:
+    return _number((finding.measured or {}).get("speedup"))
 
 
 def worth(finding: Finding, view: PipelineView | None = None) -> float:

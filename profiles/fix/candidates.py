@@ -50,6 +50,10 @@ WORTH_IT = SPEED_FLOOR - 1
 """Share of a step that a free pipeline would save, from which a search begins: less is never proven to be a gain."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
+CALLS_PER_CORE = 8
+"""Calls at a time that a stage gets for each core, beside fewer: one that is ready waits for those before it in order.
+
+Twice as many as the rule `serial-map-cpu` proposes; measured on two cores, 16 calls give 5 % more than 8."""
 EVERYTHING = "all changes of the findings together"
 EVERYWHERE = "AUTOTUNE everywhere"
 
@@ -311,9 +315,9 @@ def _pool(profile: Profile, waiting: Sequence[Stage]) -> Iterator[Candidate]:
 
 
 def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
-    """Numbers of calls at a time: more than there are cores only where the stage waits."""
+    """Numbers of calls at a time, most promising first."""
     waiting = waits(stage)
-    sizes = [WAITING_CALLS, 2 * cores] if waiting else [2 * cores]
+    sizes = [WAITING_CALLS if waiting else CALLS_PER_CORE * cores, 2 * cores]
     now = stage.parallelism
     numbers: list[int | str] = [
         *([] if stage.tunable else [AUTOTUNE]),

@@ -261,6 +261,18 @@ def test_of_equally_fast_changes_the_one_that_changes_less_comes_first() -> None
     assert [found.rule for found in ordered(untried)] == ["order-2.4", "same-2.25"]
 
 
+def test_of_equally_fast_changes_the_one_with_fewer_edits_comes_first() -> None:
+    def finding(edits: int, times: float, semantics: str = "same") -> Finding:
+        facts = {"rule": f"{edits}-{times:g}", "title": "", "status": "kept", "family": "speed", "semantics": semantics}
+        edit = [{"kind": "set-option", "option": "deterministic", "value": False}] * edits
+        return Finding.model_validate(facts | {"edit": edit, "measured": {"speedup": times, "low": times - 0.5}})
+
+    assert [found.rule for found in ordered([finding(3, 8.31), finding(1, 8.2)])] == ["1-8.2", "3-8.31"]
+    assert [found.rule for found in ordered([finding(3, 8.31), finding(1, 8.0)])] == ["3-8.31", "1-8"]
+    gentler = finding(3, 8.2), finding(1, 8.31, "order")
+    assert [found.rule for found in ordered(gentler)] == ["3-8.2", "1-8.31"]
+
+
 @pytest.mark.parametrize(("at", "gone"), [(None, 2), ("first", 1), (0, 1), ("stages.0", 1), (1, 1), ("source", 0)])
 def test_ignored_findings_are_listed_with_their_reasons(at: str | int | None, gone: int) -> None:
     stage_given = {} if at is None else {"stage": at}

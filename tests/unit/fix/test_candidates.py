@@ -83,6 +83,13 @@ def test_calls_at_the_same_time_where_numbers_are_drawn_are_another_class(profil
     assert [one for one in candidates(profile, "graph", {"same", "randomness"}) if one.title == EVERYWHERE]
 
 
+def test_a_stage_that_computes_gets_several_calls_for_each_core_too(profile: Profile) -> None:
+    cores = round(profile.host.cores or 1)
+    found = [candidate.edits for candidate in candidates(profile, "graph", {"same"})]
+    for number in ("AUTOTUNE", cores, 2 * cores, 8 * cores):
+        assert (calls("stages.0", number, "interleave"),) in found
+
+
 def test_a_pipeline_that_keeps_up_gets_nothing(profile: Profile) -> None:
     assert profile.verdict is not None
     profile.verdict.bound = "step"
