@@ -33,7 +33,7 @@ def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> li
 
 
 def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, with what changes less, of the data or the pipeline, before what is hardly faster."""
+    """The findings, with what changes less, of the data or the pipeline, before what is about as fast."""
     left, found = list(findings), []
     while left:
         best = left[0]
