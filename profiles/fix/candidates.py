@@ -51,7 +51,7 @@ WORTH_IT = SPEED_FLOOR - 1
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
 CALLS_PER_CORE = 8
-"""Parallel calls per core that are tried where a stage computes, as well as fewer: a slow call then holds up no other.
+"""Parallel calls per core that are tried where a stage computes, as well as fewer: a slow call then delays no other.
 
 Twice as many as the rule `serial-map-cpu` proposes. Measured on two cores: 16 calls give 5 % more than 8."""
 EVERYTHING = "all changes of the findings together"
