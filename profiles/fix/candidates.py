@@ -29,6 +29,7 @@ from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 from pipeprof.profiles.verify.guessing.many_calls import (
     AUTOTUNE,
+    MOST_CALLS,
     PARALLEL_CALLS,
     WAITING_CALLS,
     draws,
@@ -51,7 +52,7 @@ WORTH_IT = SPEED_FLOOR - 1
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
 CALLS_PER_CORE = 8
-"""Parallel calls per core that are tried where a stage computes, as well as fewer: a slow call then delays no other.
+"""Parallel calls per core that are tried where a stage computes, as well as fewer; `MOST_CALLS` at most.
 
 Twice as many as the rule `serial-map-cpu` proposes. Measured on two cores: 16 calls give 5 % more than 8."""
 EVERYTHING = "all changes of the findings together"
@@ -317,7 +318,7 @@ def _pool(profile: Profile, waiting: Sequence[Stage]) -> Iterator[Candidate]:
 def _calls(stage: Stage, cores: int) -> Iterator[Candidate]:
     """Numbers of calls at a time, most promising first."""
     waiting = waits(stage)
-    sizes = [WAITING_CALLS if waiting else CALLS_PER_CORE * cores, 2 * cores]
+    sizes = [WAITING_CALLS if waiting else min(CALLS_PER_CORE * cores, MOST_CALLS), 2 * cores]
     now = stage.parallelism
     numbers: list[int | str] = [
         *([] if stage.tunable else [AUTOTUNE]),
