@@ -9,20 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeprof.profiles.git.repository import repository_root
+
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.redaction import Private
 
 _Document = TypeVar("_Document", bound="Model")
-
-
-def repository_root(folder: Path) -> Path | None:
-    """The root of the git work tree that a folder is in; None outside of one.
-
-    Args:
-        folder: An absolute path.
-    """
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
 
 
 def private_of(folder: Path, home: Path | None, environment: Mapping[str, str], names: tuple[str, ...]) -> Private:

@@ -7,7 +7,7 @@ reported.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def check_spec(
     overlays: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     content: bytes | None = None,
+    may_read: Callable[[Path], None] | None = None,
 ) -> LoadedSpec:
     """Load a spec and infer its elements; the arguments are those of `load_spec`.
 
@@ -39,7 +40,13 @@ def check_spec(
         SpecError: All errors of the texts, the flags and the elements.
     """
     return load_spec(
-        path, sets, overlays=overlays, environment=environment, element_faults=_element_faults, content=content
+        path,
+        sets,
+        overlays=overlays,
+        environment=environment,
+        element_faults=_element_faults,
+        content=content,
+        may_read=may_read,
     )
 
 

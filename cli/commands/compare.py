@@ -33,10 +33,10 @@ def compare(given: CompareOptions) -> None:
     other target at that ref), git:REF:PATH, or profiles that `pipeprof run` saved.
     """
     from pipeprof.cli import options, output
-    from pipeprof.cli.comparing.session import compared, end_of, live, warn_of_steps
+    from pipeprof.cli.comparing.session import compared, live, warn_of_steps
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.git_refs import folder_for_trees
+    from pipeprof.profiles.git.calls import git_calls
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
 
     options.choice("--color", given.color, options.COLORS)
@@ -47,9 +47,9 @@ def compare(given: CompareOptions) -> None:
     if given.b is None and not given.b_sets:
         msg = "compare needs two pipelines: give another target, or --b-set PATH=VALUE to change the first one"
         raise UsageError(msg)
-    with folder_for_trees() as folder:
+    with git_calls(options.duration("--max-time", given.max_time)) as calls:
         second = given.b if given.b is not None else given.a
-        a, b = read_sides(given, given.a, second, folder, given.b_sets or ())
+        a, b = read_sides(given, given.a, second, calls, given.b_sets or ())
         for side in (a, b):
             if given.why and side.settings is None:
                 msg = f"--why measures, but {side.shown.text} is a saved profile: give the spec or the function"
@@ -65,7 +65,7 @@ def compare(given: CompareOptions) -> None:
             plan = SessionPlan(
                 enough=lambda so_far: len(so_far.pairs) >= pairs,
                 why_rounds=pairs if given.why else 0,
-                end_at=end_of(a),
+                end_at=calls.end_at,
             )
             measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
 

@@ -38,11 +38,13 @@ class _Question:
         given: The options.
         judged: What counts, by metric.
         most: Pairs after which it ends.
+        end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
     """
 
     given: GateOptions
     judged: Mapping[str, Judged]
     most: int
+    end_at: float | None
 
 
 def gate(given: GateOptions) -> None:
@@ -55,7 +57,7 @@ def gate(given: GateOptions) -> None:
     from pipeprof.cli.comparing.session import compared
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.git_refs import folder_for_trees
+    from pipeprof.profiles.git.calls import git_calls
     from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
     from pipeprof.profiles.judge.verdicts.gating import judged_of
 
@@ -66,11 +68,11 @@ def gate(given: GateOptions) -> None:
         given.out, given.form, json=given.json, force=given.force, command="gate", redact=given.redact
     )
     _check_ways(given)
-    with folder_for_trees() as folder:
+    with git_calls(options.duration("--max-time", given.max_time)) as calls:
         first, second = given.against or given.target, given.target
         if given.baseline is not None:
-            first, second = given.target, _reference(folder)
-        a, b = read_sides(given, first, second, folder)
+            first, second = given.target, _reference(calls.folder)
+        a, b = read_sides(given, first, second, calls)
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
@@ -80,7 +82,7 @@ def gate(given: GateOptions) -> None:
         judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
         if loaded is not None:
             _check_stages(loaded, flags)
-        question = _Question(given, judged, most)
+        question = _Question(given, judged, most, calls.end_at)
         if given.baseline is not None:
             result = _with_baseline(question, Path(given.baseline), a, b)
         else:
@@ -128,7 +130,7 @@ def _against(
     progress: RunProgress,
 ) -> None:
     """Measure both sides, and judge."""
-    from pipeprof.cli.comparing.session import end_of, live, warn_of_steps
+    from pipeprof.cli.comparing.session import live, warn_of_steps
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import conclude_self_test, latest_receipt
@@ -143,7 +145,7 @@ def _against(
         rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),
         profiled=False,
         metrics=judged,
-        end_at=end_of(b),
+        end_at=question.end_at,
     )
     both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
     measure(both, result, plan, progress, save)
@@ -228,7 +230,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         ProfileError: The baseline is missing, or not comparable.
     """
     from pipeprof.cli import output
-    from pipeprof.cli.comparing.session import compared, end_of, live
+    from pipeprof.cli.comparing.session import compared, live
     from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
@@ -276,7 +278,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
             profiled=False,
             metrics=judged,
             timed=("a",),
-            end_at=end_of(a),
+            end_at=question.end_at,
         )
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
         # The other side is the reference workload: what differs from it says nothing about the target.

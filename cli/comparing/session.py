@@ -15,7 +15,6 @@ from pipeprof.cli.text.progress import progress_for
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.host.host import versions
-from pipeprof.profiles.judge.git_refs import is_dirty
 from pipeprof.profiles.judge.verdicts.result import Result
 
 if TYPE_CHECKING:
@@ -53,9 +52,6 @@ def compared(
         PipeprofError: The result or a report could not be written.
     """
     a, b = sides
-    for side in sides:
-        if side.settings is not None and side.shown.ref is None:
-            side.shown.dirty = is_dirty(side.settings.target.path)
     began, now = time.monotonic(), datetime.now(timezone.utc)
     result = Result(
         kind=kind,
@@ -65,6 +61,7 @@ def compared(
         a=a.shown,
         b=b.shown,
     )
+    _warn_of_withheld(sides, result)
     writer = ProfileWriter(
         places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
         redact_here if outputs.redact else None,
@@ -87,6 +84,17 @@ def compared(
     return result
 
 
+def _warn_of_withheld(sides: tuple[GivenSide, GivenSide], result: Result) -> None:
+    """Warn where a function may read what the tree of its ref has not."""
+    from pipeprof.profiles.document.messages import Message
+
+    for side in sides:
+        if side.withheld:
+            first, more = side.withheld[0], len(side.withheld) - 1
+            note = f"{side.shown.text}: {first}" + (f"; so are {more:,} more files" if more else "")
+            result.warnings.append(Message(code="not-at-ref", message=note))
+
+
 def live(side: GivenSide) -> LiveSide:
     """A side that is measured now, with a place for its own profile."""
     from pipeprof.profiles.judge.live import LiveSide
@@ -106,12 +114,6 @@ def warn_of_steps(a: GivenSide, b: GivenSide, result: Result) -> None:
     if len(set(steps)) > 1:
         note = f"A has step {steps[0]}, B has step {steps[1]}: their intervals do not compare; --step sets both"
         result.warnings.append(Message(code="other-step", message=note))
-
-
-def end_of(side: GivenSide) -> float | None:
-    """When the time of the command is over, in seconds of `time.monotonic`; None for never."""
-    limit = side.settings.max_time if side.settings is not None else None
-    return time.monotonic() + limit if limit is not None else None
 
 
 def write_result(result: Result, saved: Path | None, outputs: Outputs, color: str, *, verbose: bool) -> None:

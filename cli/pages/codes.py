@@ -43,6 +43,10 @@ _WARNINGS = {
         "The batches of the two sides have other sizes: what a stage takes per batch is not compared.",
         "Give the stage a limit, which is about one side alone, or compare pipelines with the same batches.",
     ),
+    "not-at-ref": (
+        "The git ref has a file that its tree here has not: a link out of it, a submodule, an object of Git LFS.",
+        "The message names the command that gets it. Where the function does not read it, nothing is to be done.",
+    ),
     "other-step": ("The two sides have different steps.", "Measure both with the same --step."),
     "other-versions": (
         "Two saved profiles were measured with different versions.",

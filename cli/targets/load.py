@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
@@ -65,7 +66,13 @@ def list_functions(text: str, *, plain: bool) -> bool:
 
 
 def load_target(
-    text: str, changes: Changes, *, no_python: bool, step: Step | None = None, arguments: Sequence[str] = ()
+    text: str,
+    changes: Changes,
+    *,
+    no_python: bool,
+    step: Step | None = None,
+    arguments: Sequence[str] = (),
+    may_read: Callable[[Path], None] | None = None,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read the target, its spec and its arguments; nothing runs.
 
@@ -75,6 +82,7 @@ def load_target(
         no_python: Refuse Python code, in the target, the spec or the step.
         step: The step from the command line.
         arguments: Values of ``--arg``.
+        may_read: Raises for a file that is no data and must not be read.
 
     Returns:
         The target, and the spec if it is one.
@@ -117,7 +125,9 @@ def load_target(
         msg = f"--arg passes arguments to a Python function, but {text} is a spec; use --set"
         raise UsageError(msg)
     environment = os.environ if changes.env else None
-    loaded = check_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
+    loaded = check_spec(
+        target.path, changes.sets, overlays=changes.overlays, environment=environment, may_read=may_read
+    )
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))

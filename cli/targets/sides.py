@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.cli.options import SharedOptions
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.git.calls import GitCalls
+    from pipeprof.profiles.git.refs import RefTarget
+    from pipeprof.profiles.git.tree import RefTree
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.judge.git_refs import RefTarget
     from pipeprof.profiles.judge.verdicts.result import Side
 
 LOOK_SECONDS = 4.0
@@ -30,11 +32,13 @@ class GivenSide:
         shown: What the report says of it.
         settings: How it is measured; None for a saved profile.
         profile: A saved profile; None for what is measured now.
+        withheld: What a git ref has and its tree has not, as sentences.
     """
 
     shown: Side
     settings: RunSettings | None = None
     profile: Profile | None = None
+    withheld: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,7 +53,7 @@ class GivenSide:
 
 
 def read_sides(
-    given: SharedOptions, first: str, second: str, scratch: Path, own: Sequence[str] = ()
+    given: SharedOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
     """Read both sides; nothing runs.
 
@@ -57,7 +61,7 @@ def read_sides(
         given: The options that both sides share.
         first: A as typed.
         second: B as typed.
-        scratch: A folder for trees of git refs.
+        calls: Call git, for targets at a ref and for changes that are not committed.
         own: Values of ``--b-set``.
 
     Raises:
@@ -70,18 +74,18 @@ def read_sides(
     if own and not _is_spec(second, first):
         msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
         raise UsageError(msg)
-    from pipeprof.profiles.judge.git_refs import parse_ref
+    from pipeprof.profiles.git.refs import parse_ref
 
     # A target that a ref takes over from the other side is refused where it was typed.
     if parse_ref(first) is not None and parse_ref(second) is None:
-        b = _read(given, second, first, own, scratch / "b")
-        return _read(given, first, second, (), scratch / "a"), b
-    a = _read(given, first, second, (), scratch / "a")
-    return a, _read(given, second, first, own, scratch / "b")
+        b = _read(given, second, first, own, calls, "b")
+        return _read(given, first, second, (), calls, "a"), b
+    a = _read(given, first, second, (), calls, "a")
+    return a, _read(given, second, first, own, calls, "b")
 
 
 def _is_spec(text: str, other: str) -> bool:
-    from pipeprof.profiles.judge.git_refs import parse_ref
+    from pipeprof.profiles.git.refs import parse_ref
 
     ref = parse_ref(text)
     if ref is not None:
@@ -89,7 +93,9 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], folder: Path) -> GivenSide:
+def _read(
+    given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, side: Literal["a", "b"]
+) -> GivenSide:
     """Read one side.
 
     Args:
@@ -97,31 +103,69 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], folde
         text: The side as typed.
         other: The other one, whose target a bare ``git:REF`` means.
         own: Values of ``--b-set`` for this side.
-        folder: For the tree of a git ref.
+        calls: Call git.
+        side: Which one it is.
     """
     from pipeprof.cli.targets.settings import settings_of
-    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-    from pipeprof.profiles.judge.git_refs import parse_ref
+    from pipeprof.profiles.git.dirty import is_dirty
+    from pipeprof.profiles.git.refs import parse_ref
     from pipeprof.profiles.judge.verdicts.result import Side
 
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
         return _saved(text)
-    file, commit = (text, None) if ref is None else _at_ref(ref, text, other, folder)
+    if ref is None:
+        target, loaded = _load(given, text, other, own)
+        shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))
+        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
+    file, tree = _at_ref(ref, text, other, calls, side)
+    target, loaded = _load_at_ref(given, file, other, own, text, tree)
+    named = text if ref.path else f"{text}:{other}"
+    shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
+    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS)
+    # Which files a function reads shows only when it runs.
+    withheld = [f"{name} {reason}" for name, reason in tree.withheld.items()] if loaded is None else []
+    return GivenSide(shown, settings, withheld=tuple(withheld))
+
+
+def _shown(text: str, own: Sequence[str]) -> str:
+    return text + "".join(f" --set {one}" for one in own)
+
+
+def _load_at_ref(
+    given: SharedOptions, file: str, other: str, own: Sequence[str], text: str, tree: RefTree
+) -> tuple[ParsedTarget, LoadedSpec | None]:
+    """Read a target in the tree of a ref.
+
+    Raises:
+        UsageError: The target is wrong.
+        SpecError: The spec is wrong.
+        ProfileError: It needs a file that is not in the tree, or that must not be read.
+    """
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+    from pipeprof.profiles.git.needs import lacking
+
+    def may_read(path: Path) -> None:
+        if (reason := tree.refusal(path, data=False)) is not None:
+            msg = f"{text}: {reason}"
+            raise ProfileError(msg)
+
     try:
-        target, loaded = _load(given, file, other, own)
+        target, loaded = _load(given, file, other, own, may_read)
     except SpecError as error:
-        if ref is None:
-            raise
-        raise error.with_file_names(lambda name: _name_at_ref(name, ref, folder)) from None
-    shown = text if ref is None or ref.path else f"{text}:{other}"
-    side = Side(
-        text=shown + "".join(f" --set {one}" for one in own),
-        file=_inside(target.path, folder) if ref is not None else None,
-        location=_where(target, loaded) if ref is None else None,
-        ref=commit,
-    )
-    return GivenSide(side, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
+        shown = error.with_file_names(lambda name: _name_at_ref(name, tree), lambda words: _at_work_tree(words, tree))
+        if any(one.code != "missing-file" for one in shown.diagnostics):
+            raise shown from None
+        first = shown.diagnostics[0]
+        reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
+        msg = f"{first.place}: {first.text}{reasons}"
+        raise ProfileError(msg) from None
+    reason = lacking(loaded, tree) if loaded is not None else None
+    if reason is not None:
+        msg = f"{text}: {reason}"
+        raise ProfileError(msg)
+    return target, loaded
 
 
 def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
@@ -138,13 +182,16 @@ def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
     return Location(file=str(target.path), line=line) if line else None
 
 
-def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, str]:
-    """Check out the tree of a ref; return the target in it and the commit.
+def _at_ref(
+    ref: RefTarget, text: str, other: str, calls: GitCalls, side: Literal["a", "b"]
+) -> tuple[str, RefTree]:
+    """Check out the tree of a ref; return the target in it and the tree.
 
     A path is relative to the current folder, as other targets are; where that is not in a work tree, to the root.
     """
     from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.judge.git_refs import check_out, parse_ref
+    from pipeprof.profiles.git.refs import parse_ref
+    from pipeprof.profiles.git.tree import check_out
 
     path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
     if path is None:
@@ -155,17 +202,21 @@ def _at_ref(ref: RefTarget, text: str, other: str, folder: Path) -> tuple[str, s
         raise UsageError(msg)
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
     _refuse_module(text, path)
-    folder.mkdir()
     near = Path(file)
-    tree = check_out(ref.ref, near if near.exists() else Path.cwd(), folder)
+    tree = check_out(calls, ref.ref, near if near.exists() else Path.cwd(), calls.folder / side)
+    place = Path.cwd() / near
     try:
-        inside = Path.cwd().joinpath(file).resolve().relative_to(tree.work_tree.resolve())
+        # A link in the place of the target is one of the work tree; at the ref there may be a file.
+        inside = (place.parent.resolve() / place.name).relative_to(tree.work_tree)
     except ValueError:
-        inside = Path(file)
+        inside = near
+    if (reason := tree.refusal(tree.folder / inside, data=False)) is not None:
+        msg = f"{text}: {reason}"
+        raise ProfileError(msg)
     if not (tree.folder / inside).is_file():
         msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
         raise ProfileError(msg)
-    return f"{tree.folder / inside}{colon}{function}", tree.commit
+    return f"{tree.folder / inside}{colon}{function}", tree
 
 
 def _inside(path: Path, folder: Path) -> str:
@@ -173,11 +224,17 @@ def _inside(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
-def _name_at_ref(name: str, ref: RefTarget, folder: Path) -> str:
-    """A file of a ref's tree as a target names it; other files as they are."""
+def _name_at_ref(name: str, tree: RefTree) -> str:
+    """A file of a ref's tree as a target names it; of the files beside it, the name that the work tree has."""
     path = Path(name)
-    inside = path.is_relative_to(folder)
-    return f"git:{ref.ref}:{path.relative_to(folder)}" if inside else name
+    inside = path.is_relative_to(tree.folder)
+    return f"{tree.ref}:{path.relative_to(tree.folder)}" if inside else _at_work_tree(name, tree)
+
+
+def _at_work_tree(text: str, tree: RefTree) -> str:
+    """A text with the folders of the work tree in place of those of the ref's tree."""
+    text = text.replace(str(tree.folder), str(tree.work_tree))
+    return text.replace(str(tree.folder.parent), str(tree.work_tree.parent))
 
 
 def _refuse_module(text: str, path: str) -> None:
@@ -193,7 +250,13 @@ def _refuse_module(text: str, path: str) -> None:
         raise UsageError(msg)
 
 
-def _load(given: SharedOptions, file: str, other: str, own: Sequence[str]) -> tuple[ParsedTarget, LoadedSpec | None]:
+def _load(
+    given: SharedOptions,
+    file: str,
+    other: str,
+    own: Sequence[str],
+    may_read: Callable[[Path], None] | None = None,
+) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
     from pipeprof.cli.targets.load import Changes, load_target
@@ -206,6 +269,7 @@ def _load(given: SharedOptions, file: str, other: str, own: Sequence[str]) -> tu
         no_python=given.no_python,
         step=options.step(given.step),
         arguments=(given.args or []) if not is_spec or with_spec else [],
+        may_read=may_read,
     )
 
 

@@ -19,6 +19,7 @@ from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile, TextLocati
 from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.paths import named_python_files
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.suggest import suggest_path
@@ -167,6 +168,7 @@ def load_spec(
     environment: Mapping[str, str] | None = None,
     element_faults: ElementFaults | None = None,
     content: bytes | None = None,
+    may_read: Callable[[Path], None] | None = None,
 ) -> LoadedSpec:
     """Read, change and validate a spec.
 
@@ -178,13 +180,14 @@ def load_spec(
         element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
             it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
         content: what the spec's own file is to say; ``None`` to read it.
+        may_read: raises for a spec that is extended, or a Python file, that must not be read.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
         SpecError: everything that is wrong with the texts, the flags and what they say.
     """
     flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]
-    reading = read_files(path, overlays, flags, environment, content)
+    reading = read_files(path, overlays, flags, environment, content, may_read)
     origins, document, problems = reading.origins, reading.document, list(reading.problems)
     spec: Spec | None = None
     if reading.complete:
@@ -274,6 +277,10 @@ def _replace(data: Any, address: Address, value: Scalar) -> Scalar:
 
 
 def _missing_files(spec: Spec, reading: FileReading) -> list[Fault]:
+    if reading.may_read is not None:
+        for folder in {origin.folder for origin in reading.origins.files}:
+            for file in named_python_files(spec, folder):
+                reading.may_read(file)
     try:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:

@@ -101,6 +101,11 @@ def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
         yield from ((inner, (*place, index)) for index, inner in enumerate(value))
 
 
+def named_python_files(spec: Spec, folder: Path) -> list[Path]:
+    """The Python files that a spec names anywhere, from a folder on."""
+    return [folder / leaf.value.file for leaf in leaves(spec) if isinstance(leaf.value, PythonRef)]
+
+
 def has_scheme(path: str) -> bool:
     """Whether a path is of a file system that only TensorFlow knows, such as ``gs://``."""
     return _SCHEME.match(path) is not None

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 def python_files(loaded: LoadedSpec) -> list[Path]:
     """List the Python files that a spec names anywhere."""
-    from pipeprof.pipelines.ops.values.python_ref import PythonRef
-    from pipeprof.pipelines.spec.paths import leaves
+    from pipeprof.pipelines.spec.paths import named_python_files
 
-    return [loaded.base_dir / leaf.value.file for leaf in leaves(loaded.spec) if isinstance(leaf.value, PythonRef)]
+    return named_python_files(loaded.spec, loaded.base_dir)

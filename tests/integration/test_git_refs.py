@@ -1,16 +1,56 @@
-"""Trees of git refs."""
+"""Trees of git refs: what is in them, and that no code of a checkout runs on the way."""
 
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.judge.git_refs import RefTarget, check_out, is_dirty, parse_ref
+from pipeprof.profiles.git import calls as git_module
+from pipeprof.profiles.git.calls import GitCalls, git_calls
+from pipeprof.profiles.git.dirty import is_dirty
+from pipeprof.profiles.git.refs import RefTarget, parse_ref
+from pipeprof.profiles.git.tree import RefTree, check_out
+
+USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
 
 
 def git(folder, *arguments):
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *user, *arguments], cwd=folder, check=True, capture_output=True)
+    allowed = ["-c", "protocol.file.allow=always"]
+    subprocess.run(["git", *USER, *allowed, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit_all(folder, message="more"):
+    git(folder, "add", "-A", "-f", ".")
+    git(folder, "commit", "-qm", message)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A user without a configuration of git, and a folder where commands that run leave a file."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name in list(os.environ):
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """A script as a checkout could hold it: running it leaves a file."""
+    script = tmp_path / "evil.sh"
+    script.write_text(f"#!/bin/sh\nid > {tmp_path}/RAN\ncat\n")
+    script.chmod(0o755)
+    return script
 
 
 @pytest.fixture
@@ -20,13 +60,26 @@ def repository(tmp_path):
     (root / "specs" / "a.yaml").write_text("one")
     (root / "code.py").write_text("VALUE = 1")
     git(root, "init", "-q")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "first")
+    commit_all(root, "first")
     (root / "specs" / "a.yaml").write_text("two")
     (root / "specs" / "photos").mkdir()
     (root / "specs" / "photos" / "1.jpg").write_text("data")
     (root / "specs" / "new.py").write_text("VALUE = 2")
     return root
+
+
+@pytest.fixture
+def calls(tmp_path):
+    with git_calls() as calls:
+        yield calls
+
+
+@pytest.fixture
+def tree_of(calls):
+    def tree(root, ref="HEAD") -> RefTree:
+        return check_out(calls, ref, root, calls.folder / "a")
+
+    return tree
 
 
 @pytest.mark.parametrize(
@@ -42,30 +95,472 @@ def test_refs_are_read(text, found):
     assert parse_ref(text) == found
 
 
-def test_the_tree_of_a_ref_has_its_code_and_the_data_of_the_work_tree(repository, tmp_path):
-    into = tmp_path / "ref"
-    into.mkdir()
-    tree = check_out("HEAD", repository / "specs" / "a.yaml", into)
-    assert (into / "specs" / "a.yaml").read_text() == "one"
-    assert (into / "specs" / "photos" / "1.jpg").read_text() == "data"
-    assert not (into / "specs" / "new.py").exists()
+def test_the_tree_of_a_ref_has_its_code_and_the_data_of_the_work_tree(repository, calls):
+    tree = check_out(calls, "HEAD", repository / "specs" / "a.yaml", calls.folder / "a")
+    assert (tree.folder / "specs" / "a.yaml").read_text() == "one"
+    assert (tree.folder / "specs" / "photos" / "1.jpg").read_text() == "data"
+    assert not (tree.folder / "specs" / "new.py").exists()
     assert tree.work_tree == repository
     assert len(tree.commit) == 40
     assert (repository / "specs" / "a.yaml").read_text() == "two"
 
 
-def test_a_ref_that_does_not_exist_is_named(repository, tmp_path):
+def test_a_ref_that_does_not_exist_is_named(repository, tree_of):
     with pytest.raises(ProfileError, match="git:nowhere: no such branch, tag or commit"):
-        check_out("nowhere", repository, tmp_path)
+        tree_of(repository, "nowhere")
 
 
-def test_outside_of_git_there_is_no_ref(tmp_path):
+def test_outside_of_git_there_is_no_ref(tmp_path, tree_of):
     with pytest.raises(ProfileError, match="is in no git repository"):
-        check_out("main", tmp_path, tmp_path)
+        tree_of(tmp_path, "main")
 
 
-def test_a_dirty_work_tree_is_seen(repository, tmp_path):
-    assert is_dirty(repository / "code.py") is True
+def test_a_dirty_work_tree_is_seen(repository, tmp_path, calls):
+    assert is_dirty(calls, repository / "code.py") is True
     git(repository, "commit", "-qam", "second")
-    assert is_dirty(repository / "code.py") is False
-    assert is_dirty(tmp_path) is None
+    assert is_dirty(calls, repository / "code.py") is False
+    assert is_dirty(calls, tmp_path) is None
+
+
+# What a checkout can hold, and what must not run.
+
+
+def embedded(root, planted):
+    """A folder of the tree that git takes for a repository, as nothing in it is named .git."""
+    for name in ("objects", "refs"):
+        (root / "specs" / name).mkdir()
+        (root / "specs" / name / "k").touch()
+    (root / "specs" / "HEAD").write_text("ref: refs/heads/main\n")
+    config = f"[core]\n repositoryformatversion = 0\n bare = false\n worktree = .\n fsmonitor = {planted}\n"
+    (root / "specs" / "config").write_text(config)
+
+
+def fsmonitor(root, planted):
+    git(root, "config", "core.fsmonitor", str(planted))
+
+
+def hooks(root, planted):
+    for name in ("post-index-change", "post-checkout", "reference-transaction", "pre-auto-gc"):
+        shutil.copy(planted, root / ".git" / "hooks" / name)
+
+
+def hooks_path(root, planted):
+    (root / "hooks").mkdir()
+    shutil.copy(planted, root / "hooks" / "post-index-change")
+    git(root, "config", "core.hooksPath", "hooks")
+
+
+def filters(root, planted):
+    for kind in ("clean", "smudge"):
+        git(root, "config", f"filter.x.{kind}", str(planted))
+    git(root, "config", "filter.y.process", str(planted))
+    (root / ".gitattributes").write_text("*.yaml filter=x\n*.py filter=y\n")
+    (root / "specs" / "a.yaml").write_text("three")
+
+
+def attributes_of_the_repository(root, planted):
+    git(root, "config", "filter.x.clean", str(planted))
+    (root / ".git" / "info" / "attributes").write_text("* filter=x\n")
+    (root / "specs" / "a.yaml").write_text("three")
+
+
+def included(root, planted):
+    (root / "git.cfg").write_text(f"[core]\n fsmonitor = {planted}\n[filter \"x\"]\n clean = {planted}\n")
+    git(root, "config", "include.path", "../git.cfg")
+    (root / ".gitattributes").write_text("* filter=x\n")
+    (root / "specs" / "a.yaml").write_text("three")
+
+
+def included_if(root, planted):
+    (root / "git.cfg").write_text(f"[core]\n fsmonitor = {planted}\n")
+    git(root, "config", f"includeIf.gitdir:{root}/.path", f"{root}/git.cfg")
+
+
+def work_tree_config(root, planted):
+    git(root, "config", "extensions.worktreeConfig", "true")
+    git(root, "config", "--worktree", "core.fsmonitor", str(planted))
+
+
+def drivers(root, planted):
+    git(root, "config", "diff.external", str(planted))
+    git(root, "config", "diff.x.textconv", str(planted))
+    git(root, "config", "merge.x.driver", str(planted))
+    git(root, "config", "core.pager", str(planted))
+    git(root, "config", "core.sshCommand", str(planted))
+    git(root, "config", "core.alternateRefsCommand", str(planted))
+    for name in ("status", "rev-parse", "ls-files", "read-tree"):
+        git(root, "config", f"alias.{name}", f"!{planted}")
+    (root / ".gitattributes").write_text("* diff=x merge=x\n")
+    (root / "specs" / "a.yaml").write_text("three")
+
+
+def pointer_to_a_planted_repository(root, planted):
+    """A file .git, as a work tree and a submodule have it, that leads to a folder of the tree."""
+    shutil.move(root / ".git", root / "store")
+    (root / ".git").write_text("gitdir: store\n")
+    (root / "store" / "config").write_text(f"[core]\n bare = false\n fsmonitor = {planted}\n")
+    shutil.copy(planted, root / "store" / "hooks" / "post-index-change")
+
+
+def pointer_in_a_folder(root, planted):
+    embedded(root, planted)
+    (root / "specs" / ".git").write_text("gitdir: .\n")
+
+
+def promised(root, planted):
+    """A partial clone, whose remote is a command."""
+    git(root, "config", "core.repositoryformatversion", "1")
+    git(root, "config", "extensions.partialClone", "origin")
+    git(root, "config", "remote.origin.url", f"ext::{planted}")
+    git(root, "config", "remote.origin.promisor", "true")
+    git(root, "config", "protocol.ext.allow", "always")
+    blob = subprocess.run(["git", "rev-parse", "HEAD:code.py"], cwd=root, capture_output=True, text=True).stdout.strip()
+    (root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+
+
+PLANTED = [
+    embedded,
+    fsmonitor,
+    hooks,
+    hooks_path,
+    filters,
+    attributes_of_the_repository,
+    included,
+    included_if,
+    work_tree_config,
+    drivers,
+    pointer_to_a_planted_repository,
+    pointer_in_a_folder,
+    promised,
+]
+REFUSED = {promised: "this clone is partial", pointer_in_a_folder: "no such branch, tag or commit"}
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_nothing_that_a_checkout_holds_runs(plant, repository, planted, calls, tmp_path):
+    commit_all(repository)
+    plant(repository, planted)
+    near = repository / "specs" / "a.yaml"
+    for ref in ("HEAD", "HEAD~1"):
+        if plant in REFUSED:
+            with pytest.raises(ProfileError, match=REFUSED[plant]):
+                check_out(calls, ref, near, calls.folder / f"at-{ref}")
+        else:
+            check_out(calls, ref, near, calls.folder / f"at-{ref}")
+    is_dirty(calls, near)
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize("plant", [fsmonitor, filters, included], ids=lambda plant: plant.__name__)
+def test_the_plants_run_under_plain_git(plant, repository, planted, tmp_path):
+    plant(repository, planted)
+    subprocess.run(["git", "status"], cwd=repository, capture_output=True)
+    assert (tmp_path / "RAN").exists()
+
+
+def test_a_submodule_is_looked_into_without_its_configuration(repository, planted, calls, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "lib.txt").write_text("one")
+    git(inner, "init", "-q")
+    commit_all(inner)
+    git(repository, "submodule", "add", "-q", str(inner), "sub")
+    commit_all(repository)
+    fsmonitor(repository / "sub", planted)
+    assert is_dirty(calls, repository / "code.py") is False
+    (repository / "sub" / "lib.txt").write_text("two")
+    assert is_dirty(calls, repository / "code.py") is True
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    assert (tree.folder / "sub" / "lib.txt").read_text() == "one"
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_a_submodule_that_is_not_here_is_named(repository, tmp_path, calls):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "lib.txt").write_text("one")
+    git(inner, "init", "-q")
+    commit_all(inner)
+    git(repository, "submodule", "add", "-q", str(inner), "sub")
+    commit_all(repository)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(repository), "clone")
+    tree = check_out(calls, "HEAD", clone, calls.folder / "a")
+    assert "git submodule update --init sub" in (tree.refusal(tree.folder / "sub" / "lib.txt", data=True) or "")
+
+
+def test_a_program_named_git_in_the_checkout_does_not_run(repository, planted, calls, tmp_path, monkeypatch):
+    shutil.copy(planted, repository / "git")
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
+    is_dirty(calls, repository)
+    assert not (tmp_path / "RAN").exists()
+
+
+# The user's own filters.
+
+
+def test_a_filter_of_the_users_own_configuration_runs(repository, home, tmp_path, tree_of):
+    script = home / "upper"
+    script.write_text("#!/bin/sh\ntr a-z A-Z\n")
+    script.chmod(0o755)
+    git(repository, "config", "--global", "filter.x.smudge", str(script))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    commit_all(repository)
+    assert (tree_of(repository).folder / "specs" / "a.yaml").read_text() == "TWO"
+
+
+@pytest.mark.parametrize("command", ["tools/evil.sh", "sh evil", "python3 -m evil", "$PWD/evil", "sh {root}/evil"])
+def test_a_filter_that_names_a_file_of_the_checkout_does_not_run(command, repository, planted, calls, tmp_path):
+    (repository / "tools").mkdir()
+    shutil.copy(planted, repository / "tools" / "evil.sh")
+    shutil.copy(planted, repository / "evil")
+    (repository / "evil.py").write_text(f"open({str(tmp_path / 'RAN')!r}, 'w')")
+    for kind in ("clean", "smudge"):
+        git(repository, "config", "--global", f"filter.x.{kind}", command.format(root=repository))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    git(repository, "-c", "filter.x.clean=", "add", "-A")
+    git(repository, "-c", "filter.x.clean=", "commit", "-qm", "x")
+    (repository / "specs" / "a.yaml").write_text("new")
+    check_out(calls, "HEAD", repository, calls.folder / "a")
+    is_dirty(calls, repository)
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_the_users_configuration_that_includes_a_file_of_the_checkout_names_no_filter(
+    repository, planted, calls, tmp_path
+):
+    (repository / "git.cfg").write_text(f'[filter "x"]\n clean = {planted}\n smudge = {planted}\n')
+    git(repository, "config", "--global", "include.path", str(repository / "git.cfg"))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    (repository / "specs" / "a.yaml").write_text("new")
+    is_dirty(calls, repository)
+    assert not (tmp_path / "RAN").exists()
+
+
+# Links.
+
+
+def test_a_link_that_leaves_the_tree_is_followed_only_where_the_work_tree_has_it(repository, tmp_path, calls):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "x.txt").write_text("data")
+    (repository / "data").symlink_to("../datasets")
+    commit_all(repository)
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    assert (tree.folder / "data" / "x.txt").read_text() == "data"
+    assert tree.refusal(tree.folder / "data" / "x.txt", data=True) is None
+    assert "only data is read through it" in (tree.refusal(tree.folder / "data" / "base.yaml", data=False) or "")
+    (repository / "data").unlink()
+    other = check_out(calls, "HEAD", repository, calls.folder / "b")
+    assert not (other.folder / "data").is_symlink()
+    assert "which the work tree does not have" in (other.refusal(other.folder / "data" / "x.txt", data=True) or "")
+
+
+def test_nothing_is_planted_through_a_link_of_the_ref(repository, tmp_path, calls):
+    outside = tmp_path / "shared"
+    outside.mkdir()
+    (repository / "data").symlink_to(outside)
+    commit_all(repository)
+    git(repository, "checkout", "-qb", "pr")
+    git(repository, "rm", "-q", "--cached", "data")
+    (repository / "data").unlink()
+    (repository / "data").mkdir()
+    (repository / "data" / "tracked").touch()
+    commit_all(repository)
+    (repository / "data" / "new.jpg").touch()
+    check_out(calls, "main", repository, calls.folder / "a")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_chain_of_links_is_followed_to_its_end(repository, tmp_path, calls):
+    (tmp_path / "secret").write_text("secret")
+    (repository / "b").symlink_to(tmp_path / "secret")
+    (repository / "a").symlink_to("b")
+    (repository / "inside").symlink_to("specs/a.yaml")
+    commit_all(repository)
+    for name in ("a", "b"):
+        (repository / name).unlink()
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    assert not (tree.folder / "a").exists()
+    assert not (tree.folder / "b").exists()
+    assert (tree.folder / "inside").read_text() == "two"
+
+
+def test_what_lies_beside_the_repository_is_where_it_is(repository, tmp_path, tree_of):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.txt").write_text("beside")
+    tree = tree_of(repository)
+    assert (tree.folder / ".." / "data" / "x.txt").read_text() == "beside"
+    assert tree.folder.name == repository.name
+
+
+# Git LFS.
+
+
+def lfs_repository(root, content=b"object"):
+    name = hashlib.sha256(content).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize {len(content)}\n"
+    (root / "x.bin").write_text(pointer)
+    (root / "plain.txt").write_text(pointer)
+    (root / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    commit_all(root)
+    return root / ".git" / "lfs" / "objects" / name[:2] / name[2:4] / name
+
+
+def test_an_object_of_lfs_is_read_from_the_local_store(repository, tree_of):
+    stored = lfs_repository(repository)
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"object")
+    tree = tree_of(repository)
+    assert (tree.folder / "x.bin").read_bytes() == b"object"
+    assert (tree.folder / "plain.txt").read_text().startswith("version ")
+
+
+@pytest.mark.parametrize("stored", [None, b"short"])
+def test_a_pointer_without_its_object_is_no_data(stored, repository, tree_of):
+    place = lfs_repository(repository)
+    if stored is not None:
+        place.parent.mkdir(parents=True)
+        place.write_bytes(stored)
+    tree = tree_of(repository)
+    assert not (tree.folder / "x.bin").exists()
+    assert "git lfs fetch" in (tree.refusal(tree.folder / "x.bin", data=True) or "")
+
+
+# Refs that are not there, work trees, and the environment.
+
+
+@pytest.mark.parametrize(
+    ("options", "ref", "message"),
+    [
+        (["--depth", "1"], "main~1", "fetch-depth: 0"),
+        (["--depth", "1"], "other", "git fetch origin other"),
+        (["--depth", "1"], "origin/other", "git fetch origin other:refs/remotes/origin/other"),
+        (["--branch", "other"], "main", "origin/main is there: git:origin/main"),
+        (["--branch", "other", "--single-branch"], "main", "git fetch origin main"),
+    ],
+)
+def test_a_ref_that_a_clone_lacks_is_answered_with_the_line_that_gets_it(options, ref, message, repository, tmp_path):
+    commit_all(repository)
+    git(repository, "branch", "other")
+    git(tmp_path, "clone", "-q", *options, f"file://{repository}", "clone")
+    with git_calls() as calls, pytest.raises(ProfileError) as refused:
+        check_out(calls, ref, tmp_path / "clone", calls.folder / "a")
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("ref", ["HEAD", "main", "HEAD@{0}", "v1", "origin/main", "@{upstream}", "pr"])
+def test_refs_of_a_linked_work_tree_are_found(ref, repository, tmp_path):
+    git(repository, "commit", "-qam", "second")
+    git(repository, "tag", "v1")
+    git(tmp_path, "clone", "-q", str(repository), "clone")
+    clone = tmp_path / "clone"
+    git(clone, "tag", "-f", "v1")
+    git(clone, "branch", "pr")
+    git(clone, "worktree", "add", "-q", "-b", "linked", "--track", "../linked", "origin/main")
+    with git_calls() as calls:
+        tree = check_out(calls, ref, tmp_path / "linked", calls.folder / "a")
+        assert (tree.folder / "specs" / "a.yaml").read_text() == "two"
+        assert tree.work_tree == tmp_path / "linked"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_DIR": ".git"},
+        {"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/"},
+        {"GIT_INDEX_FILE": "/nowhere"},
+        {"GIT_OBJECT_DIRECTORY": "/nowhere"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": "{planted}"},
+        {"GIT_CONFIG_PARAMETERS": "'core.fsmonitor={planted}'"},
+        {"GIT_EXTERNAL_DIFF": "{planted}", "GIT_PAGER": "{planted}", "GIT_SSH_COMMAND": "{planted}"},
+        {"GIT_TRACE": "{trace}", "GIT_TRACE2_EVENT": "{trace}"},
+        {"GIT_NAMESPACE": "x", "GIT_LITERAL_PATHSPECS": "1", "GIT_PREFIX": "specs/"},
+        {"GIT_ALTERNATE_OBJECT_DIRECTORIES": "/nowhere", "GIT_SHALLOW_FILE": "/nowhere", "GIT_ATTR_SOURCE": "x"},
+        {"GIT_DEFAULT_HASH": "sha256", "GIT_CEILING_DIRECTORIES": "/nowhere"},
+    ],
+)
+def test_variables_of_git_change_nothing(variables, repository, planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(repository / "specs")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(planted=planted, trace=tmp_path / "RAN"))
+    with git_calls() as calls:
+        assert (check_out(calls, "HEAD", repository, calls.folder / "a").folder / "code.py").exists()
+        assert is_dirty(calls, repository) is True
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_a_work_tree_that_the_environment_names(repository, tmp_path, monkeypatch):
+    shutil.move(repository / ".git", tmp_path / "store")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository))
+    with git_calls() as calls:
+        assert (check_out(calls, "HEAD", repository, calls.folder / "a").folder / "code.py").exists()
+
+
+def test_another_users_repository_is_refused_until_it_is_trusted(repository, calls, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ProfileError, match="belongs to another user.*safe.directory"):
+        calls.find(repository)
+    git(repository, "config", "--global", "--add", "safe.directory", str(repository))
+    with git_calls() as trusting:
+        assert trusting.find(repository) is not None
+
+
+def test_a_git_that_is_too_old_is_refused(repository, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    old = tmp_path / "bin" / "git"
+    old.write_text("#!/bin/sh\necho git version 2.25.1\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with git_calls() as calls, pytest.raises(ProfileError, match=r"git version 2\.25\.1 is too old.*2\.32"):
+        calls.find(repository)
+
+
+# Time and signals.
+
+
+def hanging_filter(repository, home):
+    """A filter of the user's, as an LFS server that does not answer: it starts a child and waits for it."""
+    script = home / "hang"
+    script.write_text(f"#!/bin/sh\necho $$ > {home}/pid\nsleep 600 &\necho $! > {home}/child\nwait\n")
+    script.chmod(0o755)
+    git(repository, "config", "--global", "filter.x.smudge", str(script))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    commit_all(repository)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home, monkeypatch):
+    hanging_filter(repository, home)
+    began = time.monotonic()
+    with git_calls(2.0) as calls, pytest.raises(ProfileError, match="git read-tree did not end within .*--max-time"):
+        check_out(calls, "HEAD", repository, calls.folder / "a")
+    assert not is_running(int((home / "pid").read_text()))
+    assert not is_running(int((home / "child").read_text()))
+    assert time.monotonic() - began < git_module.MOST_SECONDS
+
+
+def test_a_command_whose_time_is_over_starts_no_git(repository, tmp_path):
+    with pytest.raises(ProfileError, match="was not started: the time of the command is over"):
+        GitCalls(tmp_path, time.monotonic() - 1).find(repository)
+
+
+def test_the_folders_of_a_command_are_removed_without_following_links(repository, tmp_path):
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "kept").chmod(0o444)
+    with git_calls() as calls:
+        tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+        closed = tree.folder / "closed"
+        closed.mkdir()
+        (closed / "link").symlink_to(tmp_path / "kept")
+        closed.chmod(0o500)
+        folder = calls.folder
+    assert not folder.exists()
+    assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o444

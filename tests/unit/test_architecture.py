@@ -68,6 +68,7 @@ ROWS = {
     "profiles": (
         GROUND,
         {"host"},
+        {"git"},
         {"view", "time", "worker"},
         {"memory", "model"},
         {"advise"},

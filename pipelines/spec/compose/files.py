@@ -23,7 +23,7 @@ from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
 from pipeprof.pipelines.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 OVERLAY_FLAG: Final = "-f "
 MAX_FILES: Final = 32
@@ -55,6 +55,7 @@ class FileReading:
         problems: everything wrong with the texts and with how they fit together.
         references: what is known about ``${VAR}`` in all of them.
         complete: whether everything was read, so that what the data lacks is really missing.
+        may_read: as for `read_files`.
     """
 
     origins: Origins
@@ -62,6 +63,7 @@ class FileReading:
     references: References
     problems: list[SpecProblem] = field(default_factory=list)
     complete: bool = True
+    may_read: Callable[[Path], None] | None = None
 
 
 def read_files(
@@ -70,6 +72,7 @@ def read_files(
     flags: list[str],
     environment: Mapping[str, str] | None,
     content: bytes | None = None,
+    may_read: Callable[[Path], None] | None = None,
 ) -> FileReading:
     """Read and merge a spec, what it extends, and its overlays.
 
@@ -79,6 +82,7 @@ def read_files(
         flags: all flags as typed; the first of them are those of the overlays.
         environment: fills in ``${VAR}``; ``None`` leaves them as they are.
         content: what the spec's own file says; ``None`` to read it.
+        may_read: raises for a spec that is extended and must not be read.
 
     Raises:
         UsageError: the spec itself is not there, or cannot be read.
@@ -89,7 +93,7 @@ def read_files(
         meant = f" — did you mean {escape(str(path.with_name(error.suggestion)))}?" if error.suggestion else ""
         meant += "; `pipeprof check -` reads a spec from standard input" if str(error).endswith(_IRREGULAR) else ""
         raise UsageError(str(error) + meant) from None
-    reader = _Reader(flags, environment)
+    reader = _Reader(flags, environment, may_read)
     layers = reader.chain(path, content, "spec", ())
     for number, overlay in enumerate(overlays):
         layers += reader.overlay(Path(overlay), number)
@@ -103,8 +107,14 @@ class _Layer:
 
 
 class _Reader:
-    def __init__(self, flags: list[str], environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        flags: list[str],
+        environment: Mapping[str, str] | None,
+        may_read: Callable[[Path], None] | None = None,
+    ) -> None:
         self._origins = Origins(flags)
+        self._may_read = may_read
         self._environment = environment
         self._references = References(environment)
         self._problems: list[SpecProblem] = []
@@ -181,6 +191,8 @@ class _Reader:
         return [] if _identity(base) in self._known else self._base(base, name, span, above)
 
     def _base(self, path: Path, name: str, span: Span, above: tuple[Path, ...]) -> list[_Layer]:
+        if self._may_read is not None:
+            self._may_read(path)
         try:
             content = _read_file(path, regular=True)
         except _FileError as error:
@@ -204,7 +216,9 @@ class _Reader:
                 self._problems += merge(root, grow(layer.document))
             root.place = main.places[()]
             document.data, document.places = flatten(root)
-        return FileReading(self._origins, document, self._references, self._problems, self._complete)
+        return FileReading(
+            self._origins, document, self._references, self._problems, self._complete, self._may_read
+        )
 
     def _collect(self, document: YamlDocument, number: int) -> None:
         self._problems += [

@@ -139,12 +139,20 @@ class SpecError(UsageError):
         self.hidden = len(found) - len(self.diagnostics)
         super().__init__(self._render(source_lines))
 
-    def with_file_names(self, name: Callable[[str], str]) -> SpecError:
-        """Return the same error with other names of the files, such as those of a copy."""
+    def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
+        """Return the same error for the original of a copy.
+
+        Args:
+            name: gives the file of the original.
+            text: puts its names into a message.
+        """
         lines = self._lines
         if isinstance(lines, Mapping):
             lines = {name(file): texts for file, texts in lines.items()}
-        found = [replace(one, file=name(one.file)) if one.file is not None else one for one in self._all]
+        found = [
+            replace(one, file=name(one.file) if one.file is not None else None, message=text(one.message))
+            for one in self._all
+        ]
         return SpecError(found, lines)
 
     def to_dict(self) -> dict[str, Any]:

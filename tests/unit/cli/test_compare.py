@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.comparing import session
 from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.git import dirty
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from tests.unit.cli.test_main import Pipeprof
@@ -145,14 +145,16 @@ def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
 def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
     from pipeprof.cli.targets.sides import _name_at_ref
     from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
-    from pipeprof.profiles.judge.git_refs import RefTarget
+    from pipeprof.profiles.git.tree import RefTree
 
+    tree = RefTree("git:main", Path("/tmp/refs/a"), Path("/srv/work/a"), "0" * 40)
     found = Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown key `old`")
     error = SpecError([found], {"/tmp/refs/a/specs/b.yaml": ["version: 1", "old: 3"]})
-    again = error.with_file_names(lambda name: _name_at_ref(name, RefTarget("main", None), Path("/tmp/refs/a")))
+    again = error.with_file_names(lambda name: _name_at_ref(name, tree))
     assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
     assert "old: 3" in str(again)
-    assert _name_at_ref("base.yaml", RefTarget("main", None), Path("/tmp/refs/a")) == "base.yaml"
+    assert _name_at_ref("base.yaml", tree) == "base.yaml"
+    assert _name_at_ref("/tmp/refs/base.yaml", tree) == "/srv/work/base.yaml"
 
 
 def test_budgets_of_stages_in_a_spec(pipeprof: Pipeprof) -> None:
@@ -204,7 +206,7 @@ def measured(step_ms: float, reference_ms: float, batch: float | None = None) ->
 
 @pytest.fixture
 def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "is_dirty", lambda _path: None)
+    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_no_git")
@@ -275,7 +277,7 @@ def test_against_a_baseline_with_other_batches_throughput_counts(
 def test_a_work_tree_with_changes_is_a_warning_against_a_baseline_too(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "is_dirty", lambda _path: True)
+    monkeypatch.setattr(dirty, "is_dirty", lambda *_: True)
     monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
     for option in ("--update-baseline", "--max-pairs=5"):
         assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--baseline", "base.json", option).out

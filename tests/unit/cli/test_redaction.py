@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.cli.private import private_of, repository_root
+from pipeprof.cli.private import private_of
+from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.document.redaction import HIDDEN, Hider, Private, is_secret_name, redact
 from pipeprof.profiles.document.store import encode
 from tests.unit.cli.test_main import Pipeprof

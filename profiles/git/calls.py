@@ -1,0 +1,370 @@
+"""The one place that calls git.
+
+git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a git
+directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (`pipeprof.profiles.git.config`)
+and no hooks, and an environment of which every ``GIT_*`` is set here. Nothing is downloaded. Each process of git is in
+the command's family, and ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.git.config import ConfigEntry, fixed_config, parse_list, parse_list_with_origins, safe_directories
+from pipeprof.profiles.git.folders import folder_for_trees
+from pipeprof.profiles.git.repository import Repository, find_repository, read_line
+from pipeprof.profiles.host.run_family import MARK, RunFamily
+
+MOST_SECONDS = 120.0
+"""Of one call, where the command has no time limit."""
+_OLDEST: Final = (2, 32)
+"""The first git that can leave out the configuration of the user and the system (GIT_CONFIG_GLOBAL)."""
+_MOST_CONFIG_BYTES = 1 << 20
+_HEAD = re.compile(r"ref: refs/[^\0\n]+|[0-9a-f]{40,64}")
+_PASSED_ON: Final = ("GIT_EXEC_PATH",)
+_USERS_CONFIG: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+_ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+_ALWAYS: Final = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "GIT_PAGER": "cat",
+    # An interpreter that is a filter of the user's runs in the work tree.
+    "PYTHONSAFEPATH": "1",
+    "LC_ALL": "C",
+}
+_SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "reftable")
+
+
+@dataclass(frozen=True)
+class GitView:
+    """A repository as git gets to see it.
+
+    Attributes:
+        repository: Where it is.
+        directory: The git directory that takes the place of its own.
+        entries: Of the repository's configuration: data, never handed on as it is.
+        filtered: Whether a filter of the user's may run.
+    """
+
+    repository: Repository
+    directory: Path
+    entries: tuple[ConfigEntry, ...] = field(repr=False, default=())
+    filtered: bool = False
+
+
+class GitCalls:
+    """Calls of git for one command of pipeprof, until its time is over.
+
+    Attributes:
+        folder: A temporary folder.
+        end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
+
+    Args:
+        folder: A temporary folder.
+        end_at: See the attribute.
+        environment: Of the process; None for that of this one.
+    """
+
+    def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.end_at = end_at
+        self._given = os.environ if environment is None else environment
+        self._family: RunFamily | None = None
+        self._views: dict[tuple[Path, bool], GitView] = {}
+
+    def close(self) -> None:
+        """End what watches over the processes."""
+        if self._family is not None:
+            self._family.__exit__()
+            self._family = None
+
+    def find(self, near: Path) -> GitView | None:
+        """The repository that a file or folder is in; None outside of one.
+
+        Raises:
+            ProfileError: git is missing or too old, or the repository belongs to another user.
+        """
+        repository = find_repository(near, self._given)
+        return self.view(repository) if repository is not None else None
+
+    def view(self, repository: Repository, *, lfs: bool = True) -> GitView:
+        """A repository for calls.
+
+        Args:
+            repository: Where it is.
+            lfs: Whether the user's filter of LFS may run, which may download.
+
+        Raises:
+            ProfileError: git is missing or too old, or the repository belongs to another user.
+        """
+        key = (repository.root, lfs)
+        if key not in self._views:
+            self._require_owner(repository)
+            self._views[key] = self._made(repository, lfs=lfs)
+        return self._views[key]
+
+    def run(
+        self,
+        view: GitView,
+        *arguments: str,
+        work_tree: Path | None = None,
+        index: Path | None = None,
+        given: bytes = b"",
+    ) -> bytes:
+        """What a command of git prints.
+
+        Args:
+            view: The repository.
+            arguments: The command and its arguments.
+            work_tree: In place of the repository's own.
+            index: In place of the repository's own.
+            given: Standard input.
+
+        Raises:
+            GitError: git ended with another code than 0.
+            ProfileError: git is missing, or did not end in time.
+        """
+        root = work_tree or view.repository.root
+        places = {
+            "GIT_DIR": str(view.directory),
+            "GIT_WORK_TREE": str(root),
+            "GIT_INDEX_FILE": str(index or view.repository.git_dir / "index"),
+            "GIT_OBJECT_DIRECTORY": str(view.repository.common_dir / "objects"),
+        }
+        return self._call(arguments, places, root, given, may_start=view.filtered)
+
+    def _made(self, repository: Repository, *, lfs: bool) -> GitView:
+        directory = self.folder / f"git-{len(self._views)}"
+        _make_directory(repository, directory)
+        config = directory / "config"
+        config.write_text("[core]\n\trepositoryformatversion = 0\n")
+        entries = self._entries(repository, directory)
+        # The tree of a ref stands in the temporary folder.
+        checkouts = [repository.root, self.folder.resolve()]
+        text = fixed_config(entries, self._users, checkouts, lfs=lfs)
+        config.write_text(text, encoding="utf-8", errors="surrogateescape")
+        return GitView(repository, directory, tuple(entries), "[filter " in text)
+
+    def _entries(self, repository: Repository, directory: Path) -> list[ConfigEntry]:
+        """The repository's own configuration, without the files that it includes."""
+        path = repository.common_dir / "config"
+        if not path.is_file():
+            return []
+        with path.open("rb") as file:
+            data = file.read(_MOST_CONFIG_BYTES)
+        listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
+        return parse_list(self._call(listed, {"GIT_DIR": str(directory)}, directory, data))
+
+    @cached_property
+    def _users(self) -> list[ConfigEntry]:
+        """The configuration of the user and the system; none where git cannot read it."""
+        self._require_version()
+        nowhere = self.folder / "no-repository"
+        nowhere.mkdir(exist_ok=True)
+        places = {"GIT_DIR": str(nowhere), **{name: self._given[name] for name in _USERS_CONFIG if name in self._given}}
+        listed = ("config", "--null", "--list", "--show-origin")
+        try:
+            return parse_list_with_origins(self._call(listed, places, nowhere, own=False))
+        except GitError:
+            return []
+
+    def _require_version(self) -> None:
+        said = self._call(("version",), {}, self.folder).decode(errors="replace")
+        found = re.search(r"(\d+)\.(\d+)", said)
+        if found is None or (int(found[1]), int(found[2])) < _OLDEST:
+            oldest = ".".join(map(str, _OLDEST))
+            msg = f"{said.strip() or 'this git'} is too old: a target `git:REF` needs git {oldest} or newer"
+            raise ProfileError(msg)
+
+    def _require_owner(self, repository: Repository) -> None:
+        """Refuse another user's repository, as git does: above a folder where all may write, anybody may plant one."""
+        users = {os.geteuid(), *([int(self._given["SUDO_UID"])] if _is_sudo(self._given) else [])}
+        owners = {place.stat().st_uid for place in (repository.root, repository.git_dir, repository.common_dir)}
+        if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):
+            return
+        root = repository.root
+        msg = (
+            f"{root} belongs to another user, so git:REF is not read from it: if you trust it, "
+            f"git config --global --add safe.directory {root}"
+        )
+        raise ProfileError(msg)
+
+    def _call(
+        self,
+        arguments: Sequence[str],
+        places: Mapping[str, str],
+        folder: Path,
+        given: bytes = b"",
+        *,
+        own: bool = True,
+        may_start: bool = False,
+    ) -> bytes:
+        """Call git.
+
+        Args:
+            arguments: Of git.
+            places: Variables ``GIT_*`` of this call.
+            folder: The current one.
+            given: Standard input.
+            own: With the git directory's configuration alone.
+            may_start: Whether it may start other processes.
+        """
+        path = absolute_path(self._given.get("PATH", os.defpath))
+        program = find_program("git", path)
+        seconds = MOST_SECONDS if self.end_at is None else min(MOST_SECONDS, self.end_at - time.monotonic())
+        if self._family is None:
+            self._family = RunFamily()
+        marked = {MARK: self._family.environment[MARK]}
+        with _ended(self._family, may_start=may_start) as processes:
+            if seconds <= 0:
+                raise ProfileError(_late(arguments[0], None))
+            process = subprocess.Popen(
+                [program, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env={**self._environment(own=own), **places, **marked, "PATH": path},
+                start_new_session=True,
+            )
+            processes.append(process)
+            self._family.lead(process.pid)
+            try:
+                printed, said = process.communicate(given, timeout=seconds)
+            except subprocess.TimeoutExpired:
+                raise ProfileError(_late(arguments[0], seconds)) from None
+        if process.returncode:
+            raise GitError(arguments[0], said.decode(errors="replace").strip(), process.returncode)
+        return printed
+
+    def _environment(self, *, own: bool) -> dict[str, str]:
+        """The environment of git; of the variables that begin with ``GIT_``, those that are named here."""
+        kept = {name: value for name, value in self._given.items() if not name.startswith("GIT_")}
+        kept |= {name: self._given[name] for name in _PASSED_ON if name in self._given}
+        return {**kept, **_ALWAYS, **(_ALONE if own else {})}
+
+
+class GitError(ProfileError):
+    """git ended with a code that is not 0.
+
+    Attributes:
+        said: What it wrote to stderr.
+    """
+
+    def __init__(self, command: str, said: str, code: int) -> None:
+        self.said = said.removeprefix("fatal: ").removeprefix("error: ")
+        super().__init__(f"git {command} failed: {printable(self.said) or f'exit status {code}'}")
+
+
+@contextlib.contextmanager
+def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
+    """Calls of git for one command, with a temporary folder for what they need.
+
+    Args:
+        max_seconds: That the whole command may take, from now on; None for no limit.
+    """
+    end_at = time.monotonic() + max_seconds if max_seconds is not None else None
+    with folder_for_trees() as folder:
+        calls = GitCalls(folder, end_at)
+        try:
+            yield calls
+        finally:
+            calls.close()
+
+
+@contextlib.contextmanager
+def _ended(family: RunFamily, *, may_start: bool) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """End the processes that are noted, and all that they started, however the block ends."""
+    processes: list[subprocess.Popen[bytes]] = []
+    ended = False
+    try:
+        yield processes
+        ended = True
+    finally:
+        for process in processes:
+            if not ended or may_start:
+                family.end(process.pid)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            process.wait()
+
+
+def find_program(name: str, path: str) -> str:
+    """The program with a name.
+
+    Args:
+        name: Without a folder.
+        path: Absolute folders, as in PATH.
+
+    Raises:
+        ProfileError: There is none.
+    """
+    for folder in path.split(os.pathsep):
+        program = Path(folder, name)
+        if folder and os.access(program, os.X_OK) and program.is_file():
+            return str(program)
+    msg = f"{name} is not installed, which a target `git:REF` needs"
+    raise ProfileError(msg)
+
+
+def absolute_path(path: str) -> str:
+    """PATH without the folders that depend on the current one, which may be a checkout."""
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if folder.startswith("/"))
+
+
+def printable(text: str) -> str:
+    """A text in one line without control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _late(command: str, seconds: float | None) -> str:
+    took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
+    return f"git {command} {took}: the time of the command is over; --max-time sets it"
+
+
+def _is_sudo(environment: Mapping[str, str]) -> bool:
+    return os.geteuid() == 0 and environment.get("SUDO_UID", "").isdecimal()
+
+
+def _make_directory(repository: Repository, directory: Path) -> None:
+    """A git directory with the refs and the history of another one, and nothing that git could run.
+
+    Raises:
+        ProfileError: Its HEAD is damaged.
+    """
+    directory.mkdir()
+    git_dir, common = repository.git_dir, repository.common_dir
+    head = read_line(git_dir / "HEAD") or ""
+    if not _HEAD.fullmatch(head):
+        msg = f"{git_dir / 'HEAD'} names neither a branch nor a commit"
+        raise ProfileError(msg)
+    (directory / "HEAD").write_text(f"{head}\n", encoding="utf-8", errors="surrogateescape")
+    for name in _SHARED_BY_WORK_TREES:
+        if (common / name).exists() and not (name == "logs" and git_dir != common):
+            (directory / name).symlink_to(common / name)
+    (directory / "refs").mkdir(exist_ok=True)
+    if git_dir != common and (git_dir / "logs").exists():
+        (directory / "logs").mkdir()
+        for name, place in (("HEAD", git_dir / "logs" / "HEAD"), ("refs", common / "logs" / "refs")):
+            if place.exists():
+                (directory / "logs" / name).symlink_to(place)
+    # ORIG_HEAD, FETCH_HEAD, and the parts of a split index.
+    for entry in os.scandir(git_dir):
+        if (re.fullmatch(r"[A-Z_]+_HEAD", entry.name) or entry.name.startswith("sharedindex.")) and entry.is_file():
+            (directory / entry.name).symlink_to(entry.path)
+    (directory / "objects").mkdir()
+

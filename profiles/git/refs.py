@@ -1,0 +1,104 @@
+"""Targets at a git ref, and the commit that a ref means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.git.calls import GitError, printable
+from pipeprof.profiles.git.config import remotes_of
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.git.calls import GitCalls, GitView
+
+PREFIX = "git:"
+_MOST_SHOWN = 100
+"""Letters of a ref in a message."""
+_BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*")
+
+
+@dataclass(frozen=True)
+class RefTarget:
+    """A target at a ref.
+
+    Attributes:
+        ref: As typed: a branch, a tag, a commit.
+        path: The target there; None for that of the other side.
+    """
+
+    ref: str
+    path: str | None
+
+
+def parse_ref(text: str) -> RefTarget | None:
+    """Read ``git:REF`` or ``git:REF:path``; None for another target.
+
+    Example:
+        >>> parse_ref("git:main:specs/a.yaml")
+        RefTarget(ref='main', path='specs/a.yaml')
+    """
+    if not text.startswith(PREFIX):
+        return None
+    ref, _, path = text.removeprefix(PREFIX).partition(":")
+    return RefTarget(ref, path or None)
+
+
+def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
+    """The full hash of the commit that a ref means.
+
+    Raises:
+        ProfileError: There is no such ref; the message says how to get it.
+    """
+    found = _resolved(calls, view, ref)
+    if found is not None:
+        return found
+    shown = printable(ref)
+    shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
+    msg = f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}"
+    raise ProfileError(msg)
+
+
+def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:
+    """Whether a commit is in the repository."""
+    return _resolved(calls, view, commit) is not None
+
+
+def _resolved(calls: GitCalls, view: GitView, ref: str) -> str | None:
+    if "\0" in ref:
+        return None
+    try:
+        found = calls.run(view, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except GitError:
+        return None
+    return found.decode().strip()
+
+
+def _mend(calls: GitCalls, view: GitView, ref: str) -> str:
+    """How to get a ref that is not there: the branch of a remote, or more of the history."""
+    branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
+    is_base_there = branch != ref and (branch in ("", "HEAD") or _resolved(calls, view, branch) is not None)
+    remotes = remotes_of(view.entries) or ["origin"]
+    shallow = view.directory / "shallow"
+    if shallow.exists() and shallow.stat().st_size:
+        history = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
+        if is_base_there or not _BRANCH.fullmatch(branch):
+            return f"; this clone is shallow: fetch its history ({history})"
+        return f"; this clone is shallow: fetch its history ({history}), and the branch: {_fetch(branch, remotes)}"
+    if is_base_there or not _BRANCH.fullmatch(branch) or branch == "HEAD":
+        return ""
+    for remote in remotes:
+        there = f"{remote}/{branch}"
+        if _resolved(calls, view, f"refs/remotes/{there}") is not None:
+            return f"; {there} is there: git:{there}{ref.removeprefix(branch)}"
+    return f"; {_fetch(branch, remotes)} gets a branch of the remote" if remotes_of(view.entries) else ""
+
+
+def _fetch(branch: str, remotes: list[str]) -> str:
+    """The command that fetches a branch, also into a clone of another single branch."""
+    remote = next((name for name in remotes if branch.startswith(f"{name}/")), None)
+    if remote is not None:
+        name = branch.removeprefix(f"{remote}/")
+        return f"git fetch {remote} {name}:refs/remotes/{branch}"
+    return f"git fetch {remotes[0]} {branch}"

@@ -1,0 +1,125 @@
+"""The repository that a file is in, found by a walk upwards: git's own discovery takes any folder that looks like one.
+
+A folder ``specs`` with ``HEAD``, ``objects`` and ``refs`` is a repository for git, and its ``config`` names commands. So
+only what is named ``.git`` counts here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+GIT_DIR = ".git"
+_POINTER = "gitdir:"
+_MOST_BYTES = 4096
+"""Of a file that names one folder; PATH_MAX of Linux."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A work tree and where git keeps its history.
+
+    Attributes:
+        root: Of the work tree, resolved.
+        git_dir: HEAD and index of this work tree.
+        common_dir: Objects and refs: `git_dir`, but for a linked work tree.
+    """
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+
+
+def repository_root(folder: Path) -> Path | None:
+    """The root of the git work tree that a folder is in; None outside of one.
+
+    Args:
+        folder: An absolute path.
+    """
+    return next((place for place in (folder, *folder.parents) if _exists(place / GIT_DIR)), None)
+
+
+def find_repository(near: Path, environment: Mapping[str, str]) -> Repository | None:
+    """The repository that a file or folder is in; None outside of one.
+
+    ``GIT_DIR`` and ``GIT_WORK_TREE`` count where no folder has a ``.git``; ``GIT_CEILING_DIRECTORIES`` end the walk.
+
+    Args:
+        near: A file or folder.
+        environment: Of the process.
+    """
+    folder = _resolved(near if near.is_dir() else near.parent)
+    for place in _places(folder, environment):
+        found = repository_at(place)
+        if found is not None:
+            return found
+    return _named(folder, environment)
+
+
+def repository_at(root: Path) -> Repository | None:
+    """The repository whose work tree has its root here: with a folder ``.git``, or a file that names one."""
+    entry = root / GIT_DIR
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        if entry.is_dir():
+            return _repository(root, entry)
+        if entry.is_file() and (text := read_line(entry)) is not None and text.startswith(_POINTER):
+            return _repository(root, root / text.removeprefix(_POINTER).strip())
+    return None
+
+
+def _places(folder: Path, environment: Mapping[str, str]) -> Iterator[Path]:
+    """The folder and those above it, up to a ceiling, which itself does not count."""
+    listed = environment.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    ceilings = {_resolved(Path(text)) for text in listed if text.startswith("/")}
+    yield folder
+    for place in folder.parents:
+        if place in ceilings:
+            return
+        yield place
+
+
+def _named(folder: Path, environment: Mapping[str, str]) -> Repository | None:
+    """The repository that the environment names, if the folder is in its work tree."""
+    named = environment.get("GIT_DIR")
+    if not named:
+        return None
+    root = _resolved(Path(environment.get("GIT_WORK_TREE") or "."))
+    return _repository(root, Path(named)) if folder.is_relative_to(root) else None
+
+
+def _repository(root: Path, git_dir: Path) -> Repository | None:
+    git_dir = _resolved(git_dir)
+    shared = read_line(git_dir / "commondir")
+    common = _resolved(git_dir / shared.strip()) if shared is not None else git_dir
+    if not ((git_dir / "HEAD").exists() and (common / "objects").is_dir() and (common / "refs").is_dir()):
+        return None
+    return Repository(_resolved(root), git_dir, common)
+
+
+def read_line(path: Path) -> str | None:
+    """The text of a file of at most 4,096 bytes, without the end of its line; None for any other."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError:
+        return None
+    return os.fsdecode(data).rstrip("\r\n") if len(data) <= _MOST_BYTES and b"\0" not in data else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()

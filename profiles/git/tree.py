@@ -1,0 +1,254 @@
+"""The tree of a git ref, written into a folder of its own: the user's work tree is never touched.
+
+The folder stands among links to the neighbours of the work tree and of the folders above it, so that ``../data`` leads
+where it leads from the work tree. What git does not track is linked from the work tree, as data rarely is in git.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.git.calls import GitError, printable
+from pipeprof.profiles.git.config import is_partial
+from pipeprof.profiles.git.lfs import resolve_pointers
+from pipeprof.profiles.git.refs import commit_of, has_commit
+from pipeprof.profiles.git.repository import repository_at
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.git.calls import GitCalls, GitView
+
+_LINK, _SUBMODULE = "120000", "160000"
+_CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
+_CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
+_LEVELS = 3
+"""Folders above the work tree whose entries are linked."""
+_MOST_NEIGHBOURS = 1000
+"""Entries of a folder above the work tree; of one that has more, none is linked."""
+_MOST_DEPTH = 8
+"""Submodules in submodules."""
+
+
+@dataclass(frozen=True)
+class RefTree:
+    """A tree on disk.
+
+    Attributes:
+        ref: As typed.
+        folder: Its root.
+        work_tree: Root of the user's work tree.
+        commit: Full hash.
+        outside: Links that lead out of the tree, as the work tree has them too, with their targets: for data alone.
+        withheld: What the ref has and the tree has not, and why: paths from the root on.
+    """
+
+    ref: str
+    folder: Path
+    work_tree: Path
+    commit: str
+    outside: dict[str, str] = field(default_factory=dict)
+    withheld: dict[str, str] = field(default_factory=dict)
+
+    def refusal(self, path: Path, *, data: bool) -> str | None:
+        """Why a file of the tree must not be read; None where it may.
+
+        Args:
+            path: Of the file, with any links in it.
+            data: Whether it is the data of a source.
+        """
+        for name in self._places(path):
+            if name in self.withheld:
+                return f"{name} at {self.ref} {self.withheld[name]}"
+            if name in self.outside and not data:
+                target = printable(self.outside[name])
+                return f"{name} at {self.ref} is a link out of the tree, to {target}: only data is read through it"
+        return None
+
+    def reasons(self, text: str) -> list[str]:
+        """Why files that a text names are not in the tree, at most three."""
+        named = [name for name in self.withheld if name in text or (str(Path(name).parent) + "/") in text]
+        return [f"{name} at {self.ref} {self.withheld[name]}" for name in named[:3]]
+
+    def _places(self, path: Path) -> Iterator[str]:
+        """The path and the folders that lead to it, from the root of the tree on, each link followed by itself."""
+        at, rest, followed = Path("/"), list(path.absolute().parts[1:]), 0
+        while rest:
+            part = rest.pop(0)
+            if part == "..":
+                at = at.parent
+                continue
+            at = at / part
+            if at.is_relative_to(self.folder):
+                yield at.relative_to(self.folder).as_posix()
+            with contextlib.suppress(OSError):
+                target = Path(os.readlink(at))
+                followed += 1
+                if followed > 40:  # as Linux has it
+                    return
+                at = Path("/") if target.is_absolute() else at.parent
+                rest = [*(target.parts[1:] if target.is_absolute() else target.parts), *rest]
+
+
+def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
+    """Write the tree of a ref.
+
+    Args:
+        calls: Call git.
+        ref: A branch, a tag, a commit.
+        near: A file or folder in the work tree.
+        into: A folder that does not exist yet; the tree is below it.
+
+    Raises:
+        ProfileError: This is no git repository, or the ref does not exist, or its tree cannot be read.
+    """
+    view = calls.find(near)
+    if view is None:
+        place = near if near.is_dir() else near.parent
+        msg = f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs"
+        raise ProfileError(msg)
+    root = view.repository.root
+    commit = commit_of(calls, view, ref)
+    tree = RefTree(f"git:{ref}", _among_neighbours(root, into.resolve()), root, commit)
+    _Writing(calls, tree).write(view, commit, tree.folder, depth=0)
+    return tree
+
+
+def _among_neighbours(root: Path, into: Path) -> Path:
+    """An empty folder for a tree, among links to the neighbours of its work tree."""
+    above = list(root.parents)[:_LEVELS]
+    at = into
+    at.mkdir(parents=True)
+    for number in range(len(above) - 1, -1, -1):
+        below = (above[number - 1] if number else root).name
+        for entry in _entries(above[number]):
+            if entry != below:
+                (at / entry).symlink_to(above[number] / entry)
+        at = at / (below or "root")
+        at.mkdir()
+    return at if above else _made(into / "root")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _entries(folder: Path) -> list[str]:
+    """Names in a folder; none where there are many, or where they may not be seen."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return []
+    return names if len(names) <= _MOST_NEIGHBOURS else []
+
+
+class _Writing:
+    """Writes a tree with its submodules.
+
+    Args:
+        calls: Call git.
+        tree: What it is, and where what is left out is noted.
+    """
+
+    def __init__(self, calls: GitCalls, tree: RefTree) -> None:
+        self._calls = calls
+        self._tree = tree
+
+    def write(self, view: GitView, commit: str, into: Path, *, depth: int) -> None:
+        """Write the tree of a commit into an empty folder."""
+        # LFS objects come from its store: its filter would download what is not there.
+        plain = self._calls.view(view.repository, lfs=False)
+        index = plain.directory / f"index-{commit}"
+        try:
+            self._calls.run(plain, "read-tree", "--reset", "-u", commit, work_tree=into, index=index)
+            listed = self._calls.run(plain, "ls-files", "--stage", "-z", work_tree=into, index=index)
+        except GitError as error:
+            msg = f"{self._tree.ref}: its tree cannot be read: {printable(error.said)}{_partial(view)}"
+            raise ProfileError(msg) from None
+        kinds = dict(_kinds(listed))
+        for path in [path for path, (mode, _) in kinds.items() if mode == _LINK]:
+            self._keep_or_remove(view, into, path)
+        files = [path for path, (mode, _) in kinds.items() if mode not in (_LINK, _SUBMODULE)]
+        for path in resolve_pointers(self._calls, plain, into, index, files):
+            self._withhold(into / path, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")
+        for path, (mode, name) in kinds.items():
+            if mode == _SUBMODULE:
+                self._submodule(view, into, path, name, depth)
+        self._link_untracked(view, into)
+
+    def _keep_or_remove(self, view: GitView, into: Path, path: str) -> None:
+        """Keep a link that stays in the tree, and one that the work tree has as well; remove any other."""
+        link = into / path
+        if not link.is_symlink():
+            return
+        target = os.readlink(link)
+        if Path(os.path.realpath(link)).is_relative_to(self._tree.folder):
+            return
+        own = view.repository.root / path
+        link.unlink()
+        if own.is_symlink() and os.readlink(own) == target:
+            link.symlink_to(os.path.realpath(own))
+            self._tree.outside[link.relative_to(self._tree.folder).as_posix()] = target
+        else:
+            reason = f"is a link out of the tree, to {printable(target)}, which the work tree does not have"
+            self._withhold(link, reason)
+
+    def _submodule(self, view: GitView, into: Path, path: str, commit: str, depth: int) -> None:
+        """Write the tree of a submodule, if its commit is in the work tree's clone of it."""
+        name = printable(path)
+        folder = into / path
+        within = repository_at(view.repository.root / path) if not _has_link(into, path) else None
+        if within is None or depth >= _MOST_DEPTH or not folder.is_dir():
+            self._withhold(folder, f"is a submodule that is not checked out: git submodule update --init {name}")
+            return
+        inner = self._calls.view(within)
+        if not has_commit(self._calls, inner, commit):
+            self._withhold(folder, f"is a submodule whose commit {commit[:10]} is not here: git -C {name} fetch")
+            return
+        self.write(inner, commit, folder, depth=depth + 1)
+
+    def _link_untracked(self, view: GitView, into: Path) -> None:
+        """Link what git does not track; Python files are left out: the code is that of the ref alone."""
+        listed = self._calls.run(view, "ls-files", "-z", "--others", "--directory")
+        for name in filter(None, listed.decode(errors="surrogateescape").split("\0")):
+            path = Path(name.rstrip("/"))
+            link = into / path
+            if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
+                continue
+            if link.parent.is_dir() and not (link.exists() or link.is_symlink()) and not self._is_withheld(link):
+                link.symlink_to(view.repository.root / path)
+
+    def _withhold(self, path: Path, reason: str) -> None:
+        self._tree.withheld[path.relative_to(self._tree.folder).as_posix()] = reason
+
+    def _is_withheld(self, path: Path) -> bool:
+        return path.relative_to(self._tree.folder).as_posix() in self._tree.withheld
+
+
+def _has_link(folder: Path, path: str | Path) -> bool:
+    """Whether a link leads to a path below a folder: nothing is written through one."""
+    at = folder
+    for part in Path(path).parts:
+        at = at / part
+        if at.is_symlink():
+            return True
+    return False
+
+
+def _kinds(listed: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Path, mode and hash of each entry that ``ls-files --stage -z`` prints."""
+    for line in filter(None, listed.decode(errors="surrogateescape").split("\0")):
+        head, _, path = line.partition("\t")
+        mode, name, _ = head.split(" ")
+        yield path, (mode, name)
+
+
+def _partial(view: GitView) -> str:
+    if not is_partial(view.entries):
+        return ""
+    return "; this clone is partial, and nothing is downloaded here: check the ref out once, then come back"
