@@ -78,10 +78,10 @@ def read_sides(
 
     # A target that a ref takes over from the other side is refused where it was typed.
     if parse_ref(first) is not None and parse_ref(second) is None:
-        b = _read(given, second, first, own, calls, "b")
-        return _read(given, first, second, (), calls, "a"), b
-    a = _read(given, first, second, (), calls, "a")
-    return a, _read(given, second, first, own, calls, "b")
+        b = _read(given, second, first, own, calls, side="b")
+        return _read(given, first, second, (), calls, side="a"), b
+    a = _read(given, first, second, (), calls, side="a")
+    return a, _read(given, second, first, own, calls, side="b")
 
 
 def _is_spec(text: str, other: str) -> bool:
@@ -94,7 +94,7 @@ def _is_spec(text: str, other: str) -> bool:
 
 
 def _read(
-    given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, side: Literal["a", "b"]
+    given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: Literal["a", "b"]
 ) -> GivenSide:
     """Read one side.
 
@@ -119,7 +119,7 @@ def _read(
         shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))
         return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
     file, tree = _at_ref(ref, text, other, calls, side)
-    target, loaded = _load_at_ref(given, file, other, own, text, tree)
+    target, loaded = _load_at_ref(given, file, other, own, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
     shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
     settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS)
@@ -133,7 +133,7 @@ def _shown(text: str, own: Sequence[str]) -> str:
 
 
 def _load_at_ref(
-    given: SharedOptions, file: str, other: str, own: Sequence[str], text: str, tree: RefTree
+    given: SharedOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -182,9 +182,7 @@ def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
     return Location(file=str(target.path), line=line) if line else None
 
 
-def _at_ref(
-    ref: RefTarget, text: str, other: str, calls: GitCalls, side: Literal["a", "b"]
-) -> tuple[str, RefTree]:
+def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Literal["a", "b"]) -> tuple[str, RefTree]:
     """Check out the tree of a ref; return the target in it and the tree.
 
     A path is relative to the current folder, as other targets are; where that is not in a work tree, to the root.

@@ -187,7 +187,7 @@ def load_spec(
         SpecError: everything that is wrong with the texts, the flags and what they say.
     """
     flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]
-    reading = read_files(path, overlays, flags, environment, content, may_read)
+    reading = read_files(path, overlays, flags, environment, content=content, may_read=may_read)
     origins, document, problems = reading.origins, reading.document, list(reading.problems)
     spec: Spec | None = None
     if reading.complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -255,12 +256,16 @@ def _mode_of(path: Path) -> int:
 
 
 def _make_folder(folder: Path, *, private: bool) -> None:
+    """Make pipeprof's own folder, ignored in git; links in it may have come with a checkout, and are not followed."""
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "a link, which is not followed; --out names another place", str(folder))
     folder.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
     if private:
         check_private(folder)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(folder / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"*\n")
 
 
 def _remove_if_empty(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The one place that calls git.
 
-git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a git
-directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (`pipeprof.profiles.git.config`)
+git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a
+git directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (see the module `config`)
 and no hooks, and an environment of which every ``GIT_*`` is set here. Nothing is downloaded. Each process of git is in
 the command's family, and ends with it.
 """
@@ -20,7 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.git.config import ConfigEntry, fixed_config, parse_list, parse_list_with_origins, safe_directories
+from pipeprof.profiles.git.config import (
+    ConfigEntry,
+    fixed_config,
+    parse_list,
+    parse_list_with_origins,
+    safe_directories,
+)
 from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import Repository, find_repository, read_line
 from pipeprof.profiles.host.run_family import MARK, RunFamily
@@ -367,4 +373,3 @@ def _make_directory(repository: Repository, directory: Path) -> None:
         if (re.fullmatch(r"[A-Z_]+_HEAD", entry.name) or entry.name.startswith("sharedindex.")) and entry.is_file():
             (directory / entry.name).symlink_to(entry.path)
     (directory / "objects").mkdir()
-

@@ -75,7 +75,9 @@ def _entry(text: str, origin: str | None = None) -> ConfigEntry:
     return ConfigEntry(key, value if newline else None, origin)
 
 
-def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path], *, lfs: bool) -> str:
+def fixed_config(
+    repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path], *, lfs: bool
+) -> str:
     """The text of the configuration.
 
     Args:
@@ -84,10 +86,11 @@ def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry],
         checkouts: Folders whose files count as a stranger's: a filter must not name a command in them.
         lfs: Whether the filter of LFS, which may download, is taken over.
     """
-    taken = [entry for entry in repository if _is_plain(entry)]
     folders = list(checkouts)
     own = [entry for entry in user if not _is_in(entry.origin, folders)]
-    taken += [entry for entry in own if _USER_KEYS.fullmatch(entry.key) and not _is_filter(entry) and _is_plain(entry)]
+    # The last of two values counts: the repository's.
+    taken = [entry for entry in own if _USER_KEYS.fullmatch(entry.key) and not _is_filter(entry) and _is_plain(entry)]
+    taken += [entry for entry in repository if _is_plain(entry)]
     filters = [entry for entry in own if _is_filter(entry) and (lfs or _name(entry) != LFS)]
     refused = {_name(entry) for entry in filters if not is_own_command(entry, folders)}
     taken += [entry for entry in filters if _name(entry) not in refused]
@@ -104,11 +107,6 @@ def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
         if entry.key == "safe.directory":
             found = {*found, entry.value} if entry.value else set()
     return found
-
-
-def has_lfs(user: Iterable[ConfigEntry]) -> bool:
-    """Whether the user's configuration has the filter of LFS."""
-    return any(_is_filter(entry) and _name(entry) == LFS for entry in user)
 
 
 def remotes_of(repository: Iterable[ConfigEntry]) -> list[str]:

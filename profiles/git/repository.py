@@ -1,7 +1,7 @@
-"""The repository that a file is in, found by a walk upwards: git's own discovery takes any folder that looks like one.
+"""The repository that a file is in, found by a walk upwards.
 
-A folder ``specs`` with ``HEAD``, ``objects`` and ``refs`` is a repository for git, and its ``config`` names commands. So
-only what is named ``.git`` counts here.
+For git's own discovery, any folder with ``HEAD``, ``objects`` and ``refs`` is a repository, whose ``config`` names
+commands; a commit can hold one. So only what is named ``.git`` counts here, which no commit can hold.
 """
 
 from __future__ import annotations

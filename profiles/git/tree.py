@@ -30,6 +30,8 @@ _LEVELS = 3
 """Folders above the work tree whose entries are linked."""
 _MOST_NEIGHBOURS = 1000
 """Entries of a folder above the work tree; of one that has more, none is linked."""
+_MOST_LINKS = 40
+"""That a path may lead through, as in Linux."""
 _MOST_DEPTH = 8
 """Submodules in submodules."""
 
@@ -86,9 +88,9 @@ class RefTree:
             if at.is_relative_to(self.folder):
                 yield at.relative_to(self.folder).as_posix()
             with contextlib.suppress(OSError):
-                target = Path(os.readlink(at))
+                target = at.readlink()
                 followed += 1
-                if followed > 40:  # as Linux has it
+                if followed > _MOST_LINKS:
                     return
                 at = Path("/") if target.is_absolute() else at.parent
                 rest = [*(target.parts[1:] if target.is_absolute() else target.parts), *rest]
@@ -186,12 +188,12 @@ class _Writing:
         link = into / path
         if not link.is_symlink():
             return
-        target = os.readlink(link)
+        target = str(link.readlink())
         if Path(os.path.realpath(link)).is_relative_to(self._tree.folder):
             return
         own = view.repository.root / path
         link.unlink()
-        if own.is_symlink() and os.readlink(own) == target:
+        if own.is_symlink() and str(own.readlink()) == target:
             link.symlink_to(os.path.realpath(own))
             self._tree.outside[link.relative_to(self._tree.folder).as_posix()] = target
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipeprof.profiles.document.store import MAX_BYTES
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 from pipeprof.profiles.judge.verdicts.metrics import FLOOR
@@ -104,6 +105,9 @@ def latest_receipt(folder: Path, target: str) -> SelfTest | None:
 def _receipts(paths: Iterable[Path]) -> Iterable[SelfTest]:
     for path in paths:
         try:
+            # Anything may lie in the folder of a checkout.
+            if not path.is_file() or path.stat().st_size > MAX_BYTES:
+                continue
             document = json.loads(path.read_bytes())
             yield SelfTest.model_validate(document["self_test"])
         except (OSError, ValueError, KeyError, TypeError, ValidationError):

@@ -69,7 +69,7 @@ def repository(tmp_path):
 
 
 @pytest.fixture
-def calls(tmp_path):
+def calls():
     with git_calls() as calls:
         yield calls
 
@@ -165,7 +165,7 @@ def attributes_of_the_repository(root, planted):
 
 
 def included(root, planted):
-    (root / "git.cfg").write_text(f"[core]\n fsmonitor = {planted}\n[filter \"x\"]\n clean = {planted}\n")
+    (root / "git.cfg").write_text(f'[core]\n fsmonitor = {planted}\n[filter "x"]\n clean = {planted}\n')
     git(root, "config", "include.path", "../git.cfg")
     (root / ".gitattributes").write_text("* filter=x\n")
     (root / "specs" / "a.yaml").write_text("three")
@@ -300,7 +300,7 @@ def test_a_program_named_git_in_the_checkout_does_not_run(repository, planted, c
 # The user's own filters.
 
 
-def test_a_filter_of_the_users_own_configuration_runs(repository, home, tmp_path, tree_of):
+def test_a_filter_of_the_users_own_configuration_runs(repository, home, tree_of):
     script = home / "upper"
     script.write_text("#!/bin/sh\ntr a-z A-Z\n")
     script.chmod(0o755)
@@ -500,7 +500,7 @@ def test_a_work_tree_that_the_environment_names(repository, tmp_path, monkeypatc
 
 def test_another_users_repository_is_refused_until_it_is_trusted(repository, calls, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(ProfileError, match="belongs to another user.*safe.directory"):
+    with pytest.raises(ProfileError, match=r"belongs to another user.*safe\.directory"):
         calls.find(repository)
     git(repository, "config", "--global", "--add", "safe.directory", str(repository))
     with git_calls() as trusting:
@@ -537,10 +537,10 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home, monkeypatch):
+def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home):
     hanging_filter(repository, home)
     began = time.monotonic()
-    with git_calls(2.0) as calls, pytest.raises(ProfileError, match="git read-tree did not end within .*--max-time"):
+    with git_calls(2.0) as calls, pytest.raises(ProfileError, match=r"git read-tree did not end within .*--max-time"):
         check_out(calls, "HEAD", repository, calls.folder / "a")
     assert not is_running(int((home / "pid").read_text()))
     assert not is_running(int((home / "child").read_text()))

@@ -71,6 +71,7 @@ def read_files(
     overlays: Sequence[str],
     flags: list[str],
     environment: Mapping[str, str] | None,
+    *,
     content: bytes | None = None,
     may_read: Callable[[Path], None] | None = None,
 ) -> FileReading:
@@ -216,9 +217,7 @@ class _Reader:
                 self._problems += merge(root, grow(layer.document))
             root.place = main.places[()]
             document.data, document.places = flatten(root)
-        return FileReading(
-            self._origins, document, self._references, self._problems, self._complete, self._may_read
-        )
+        return FileReading(self._origins, document, self._references, self._problems, self._complete, self._may_read)
 
     def _collect(self, document: YamlDocument, number: int) -> None:
         self._problems += [

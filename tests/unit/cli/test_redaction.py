@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.cli.private import private_of
-from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.document.redaction import HIDDEN, Hider, Private, is_secret_name, redact
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.git.repository import repository_root
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"

@@ -1,0 +1,282 @@
+"""``compare`` and ``gate`` against a git ref, from the command line to where both sides are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeprof.cli.main import invoke
+from pipeprof.profiles.judge import live
+
+SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
+TEXT = 'version: 1\nsource: {TextLineDataset: {filenames: "%s"}}\nstep: none\n'
+READ = 77
+"""Exit code where both sides were read."""
+
+
+def git(folder, *arguments):
+    user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
+    allowed = ["-c", "protocol.file.allow=always"]
+    subprocess.run(["git", *user, *allowed, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit_all(folder):
+    git(folder, "add", "-A", "-f", ".")
+    git(folder, "commit", "-qm", "x")
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path, monkeypatch):
+    """An empty repository that is the current folder, below a folder with neighbours."""
+    root = tmp_path / "near" / "work"
+    root.mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tmp").mkdir()
+    for name in list(os.environ):
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.chdir(root)
+    git(root, "init", "-q")
+    return root
+
+
+@pytest.fixture
+def pipeprof(monkeypatch, capsys, tmp_path):
+    """Run a command up to where it would measure; returns its code and what it wrote."""
+
+    measured = []
+    monkeypatch.setattr(live, "measure", lambda *_: measured.append(True))
+
+    def run(*arguments):
+        measured.clear()
+        code = invoke([*arguments, "--no-lock"])
+        code = READ if measured else code
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        assert not list((tmp_path / "tmp").glob("pipeprof-trees-*"))
+        return code, said.out + said.err
+
+    return run
+
+
+def gate(pipeprof, target="spec.yaml", against="git:main"):
+    return pipeprof("gate", target, "--against", against)
+
+
+def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
+    for name in ("objects", "refs"):
+        (repository / "specs" / name).mkdir(parents=True)
+        (repository / "specs" / name / "k").touch()
+    (repository / "specs" / "HEAD").write_text("ref: refs/heads/main\n")
+    command = f"id > {tmp_path}/RAN; false"
+    (repository / "specs" / "config").write_text(f'[core]\n bare = false\n worktree = .\n fsmonitor = "{command}"\n')
+    for name in ("spec.yaml", "specs/spec.yaml"):
+        (repository / name).write_text(SPEC)
+    commit_all(repository)
+    for against in ("spec.yaml", "git:main"):
+        code, said = pipeprof("gate", "specs/spec.yaml", "--against", against, "--no-python")
+        assert code == READ, said
+    assert pipeprof("compare", "spec.yaml", "specs/spec.yaml", "--no-python")[0] == READ
+    assert pipeprof("gate", "specs/spec.yaml", "--self-test")[0] == READ
+    pipeprof("gate", "specs/spec.yaml", "--baseline", "base.json", "--update-baseline")
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_what_lies_beside_the_repository_is_read_from_there(repository, pipeprof):
+    (repository.parent / "data").mkdir()
+    (repository.parent / "data" / "x.txt").write_text("line\n")
+    (repository.parent / "base.yaml").write_text(SPEC)
+    (repository / "spec.yaml").write_text(TEXT % "../data/x.txt")
+    (repository / "extended.yaml").write_text("extends: ../base.yaml\n")
+    (repository / "glob.yaml").write_text(TEXT % "../data/*.txt")
+    commit_all(repository)
+    for name in ("spec.yaml", "extended.yaml", "glob.yaml"):
+        code, said = gate(pipeprof, name)
+        assert code == READ, said
+
+
+def test_what_is_missing_beside_the_repository_is_named_where_it_would_be(repository, pipeprof):
+    (repository / "spec.yaml").write_text(TEXT % "../data/x.txt")
+    commit_all(repository)
+    (repository / "spec.yaml").write_text(SPEC)
+    code, said = gate(pipeprof)
+    assert code == 6
+    assert f"git:main:spec.yaml:2:39: ../data/x.txt: no such file in {repository}" in said
+    assert "pipeprof-trees" not in said
+
+
+@pytest.mark.parametrize("kind", ["spec", "extends", "python", "target", "cache"])
+def test_nothing_but_data_is_read_through_a_link_out_of_the_tree(kind, repository, pipeprof, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("root:x:0:0:root\n")
+    (outside / "base.yaml").write_text("secret-key: root:x:0:0:root\n")
+    (outside / "f.py").write_text("def secret_name(x):\n    return x\n")
+    (repository / "link").symlink_to(outside)
+    texts = {
+        "extends": "extends: link/base.yaml\n",
+        "python": f"{SPEC}stages: [{{map: {{python: 'link/f.py:f'}}}}]\n",
+        "cache": f"{SPEC}stages: [{{cache: {{filename: link/cache}}}}]\n",
+    }
+    (repository / "spec.yaml").write_text(texts.get(kind, SPEC))
+    if kind == "spec":
+        (repository / "spec.yaml").unlink()
+        (repository / "spec.yaml").symlink_to(outside / "secret")
+    commit_all(repository)
+    target = "link/f.py:secret_name" if kind == "target" else "spec.yaml"
+    (repository / "own.yaml").write_text(SPEC)
+    code, said = pipeprof("compare", f"git:main:{target}", "own.yaml")
+    assert code == 6, said
+    assert "root:x" not in said
+    assert "secret" not in said.replace(target, "").replace("outside/secret", "")
+    assert "link" in said or "is in no git repository" in said
+
+
+def test_data_is_read_through_a_link_that_the_work_tree_has_too(repository, pipeprof, tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "x.txt").write_text("line\n")
+    (repository / "data").symlink_to("../../datasets")
+    (repository / "spec.yaml").write_text(TEXT % "data/x.txt")
+    commit_all(repository)
+    code, said = gate(pipeprof)
+    assert code == READ, said
+    (repository / "data").unlink()
+    (repository / "data").symlink_to("../../home")
+    (repository / "spec.yaml").write_text(SPEC)
+    code, said = gate(pipeprof)
+    assert code == 6
+    assert "data at git:main is a link out of the tree, to ../../datasets, which the work tree does not have" in said
+
+
+def test_an_object_of_lfs_that_is_not_here_is_no_data(repository, pipeprof):
+    name = hashlib.sha256(b"line\n").hexdigest()
+    (repository / "text").mkdir()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize 5\n"
+    for file in ("a.txt", "b.txt"):
+        (repository / "text" / file).write_text(pointer)
+    (repository / ".gitattributes").write_text("*.txt filter=lfs\n")
+    for file, path in (("spec.yaml", "text/a.txt"), ("glob.yaml", "text/*.txt"), ("other.yaml", "none")):
+        (repository / file).write_text(TEXT % path if path != "none" else SPEC)
+    commit_all(repository)
+    assert gate(pipeprof, "other.yaml")[0] == READ
+    for file in ("spec.yaml", "glob.yaml"):
+        code, said = gate(pipeprof, file)
+        assert code == 6, said
+        assert "text/a.txt at git:main is kept by Git LFS, and its object is not in the local store" in said
+    stored = repository / ".git" / "lfs" / "objects" / name[:2] / name[2:4] / name
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"line\n")
+    assert gate(pipeprof, "glob.yaml")[0] == READ
+
+
+def test_data_in_a_submodule(repository, pipeprof, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "x.txt").write_text("line\n")
+    git(inner, "init", "-q")
+    commit_all(inner)
+    git(repository, "submodule", "add", "-q", str(inner), "sub")
+    (repository / "spec.yaml").write_text(TEXT % "sub/x.txt")
+    commit_all(repository)
+    code, said = gate(pipeprof)
+    assert code == READ, said
+    shutil.rmtree(repository / "sub")
+    (repository / "sub").mkdir()
+    (repository / "spec.yaml").write_text(SPEC)
+    code, said = gate(pipeprof)
+    assert code == 6
+    assert "git submodule update --init sub" in said
+
+
+def test_a_function_that_may_read_what_the_ref_has_and_its_tree_has_not(repository, pipeprof):
+    (repository / "f.py").write_text("def make():\n    pass\n")
+    (repository / "data").symlink_to("/nowhere")
+    commit_all(repository)
+    (repository / "data").unlink()
+    code, _ = gate(pipeprof, "f.py:make")
+    assert code == READ
+    saved = json.loads(next(Path("pipeprof-out").glob("gate-*.json")).read_text())
+    found = {one["code"]: one["message"] for one in saved["warnings"]}
+    assert found.keys() == {"dirty-tree", "not-at-ref"}
+    assert "data is a link out of the tree, to /nowhere" in found["not-at-ref"]
+
+
+def test_a_folder_for_results_that_is_a_link_of_the_checkout_is_not_used(repository, pipeprof, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (repository / "pipeprof-out").symlink_to(tmp_path / "elsewhere")
+    (repository / "spec.yaml").write_text(SPEC)
+    commit_all(repository)
+    code, said = gate(pipeprof)
+    assert code == READ
+    assert "pipeprof-out" in said
+    assert "a link, which is not followed" in said
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_named_gitignore_is_not_written_through(repository, pipeprof, tmp_path):
+    (repository / "pipeprof-out").mkdir()
+    (repository / "pipeprof-out" / ".gitignore").symlink_to(tmp_path / "new")
+    (repository / "spec.yaml").write_text(SPEC)
+    commit_all(repository)
+    assert gate(pipeprof)[0] == READ
+    assert not (tmp_path / "new").exists()
+
+
+def slow_filter(repository, home):
+    script = home / "hang"
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {home}/child\necho $$ > {home}/pid\nwait\n")
+    script.chmod(0o755)
+    git(repository, "config", "--global", "filter.x.smudge", str(script))
+    (repository / ".gitattributes").write_text("spec.yaml filter=x\n")
+    (repository / "spec.yaml").write_text(SPEC)
+    commit_all(repository)
+
+
+def test_the_time_of_the_command_holds_for_git(repository, pipeprof, tmp_path):
+    slow_filter(repository, tmp_path / "home")
+    code, said = pipeprof("gate", "spec.yaml", "--against", "git:main", "--max-time", "2")
+    assert code == 6
+    assert "git read-tree did not end within" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_ends_the_children_of_git(number, repository, tmp_path):
+    home = tmp_path / "home"
+    slow_filter(repository, home)
+    command = [sys.executable, "-m", "pipeprof", "gate", "spec.yaml", "--against", "git:main"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    await_true(lambda: (home / "pid").exists() and (home / "pid").read_text().strip())
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}.get(number, -number)
+    for name in ("pid", "child"):
+        pid = (home / name).read_text().strip()
+        await_true(lambda pid=pid: not is_running(pid))
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def await_true(condition):
+    """Wait for what happens soon; the test's own limit is the harness's."""
+    import time
+
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not happen within a minute")
