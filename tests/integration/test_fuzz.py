@@ -1,0 +1,149 @@
+"""Random specs, profiles, baselines, plans and repositories: no traceback, no file outside, no process left.
+
+The cases come from the numbers in `fuzz_seeds.json`, so a failure is the same in every run; the test's name has its
+number. To look further, give other numbers: ``PIPEPROF_FUZZ=1000-1200 pytest tests/integration/test_fuzz.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pipeprof.cli.main import invoke
+from pipeprof.pipelines.edits.plan import PlanError, read_plan
+from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.judge import live
+from tests.integration.fuzzing import RandomRepository, as_text, damaged, scrambled
+
+TESTS = Path(__file__).parents[1]
+STORED = json.loads(Path(__file__).with_name("fuzz_seeds.json").read_text())
+CODES = {0, 1, 2, 3, 4, 5, 6}
+CASES = 40
+"""Of a number."""
+
+
+def seeds(kind: str) -> list[int]:
+    given = os.environ.get("PIPEPROF_FUZZ")
+    if given:
+        first, _, last = given.partition("-")
+        return list(range(int(first), int(last or first) + 1))
+    return STORED[kind]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder that is the current one, beside a folder for which nothing is meant."""
+    for name in ("home", "outside", "tmp", "work"):
+        (tmp_path / name).mkdir()
+    for name in list(os.environ):
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(live, "measure", lambda *_: None)
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+@pytest.fixture
+def pipeprof(place, capsys):
+    """Run a command, and look at what it left."""
+
+    def run(*arguments):
+        before = {name: listed(place / name) for name in ("home", "outside", "tmp")}
+        children = {child.pid for child in psutil.Process().children(recursive=True)}
+        code = invoke([*arguments])
+        written = capsys.readouterr()
+        said = written.out + written.err
+        assert code in CODES
+        # A profile may hold the traceback of a user's exception.
+        assert "Traceback" not in written.err
+        assert "internal error" not in written.err
+        for name, names in before.items():
+            new = [path for path in listed(place / name) - names if not path.startswith(("pipeprof-0", ".cache"))]
+            assert not new
+        assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
+        return code, said
+
+    return run
+
+
+def listed(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("seed", seeds("specs"))
+def test_specs(seed, pipeprof):
+    chance = random.Random(seed)
+    texts = [path.read_text() for path in sorted((TESTS.parent / "examples").glob("*/*.yaml"))]
+    for _ in range(CASES):
+        text = chance.choice(texts)
+        if chance.random() < 0.5:
+            text = yaml.safe_dump(damaged(yaml.safe_load(text), chance), allow_unicode=True)
+        else:
+            text = scrambled(text, chance)
+        Path("spec.yaml").write_bytes(text.encode(errors="replace"))
+        form = chance.choice(["text", "github", "sarif", "json"])
+        code, said = pipeprof("check", "spec.yaml", "--format", form, "--no-python")
+        assert code in (0, 2, 3)
+        assert form != "json" or json.loads(said.partition("\npipeprof:")[0])
+
+
+@pytest.mark.parametrize("seed", seeds("profiles"))
+def test_profiles(seed, pipeprof):
+    chance = random.Random(seed)
+    documents = [json.loads(path.read_text()) for path in sorted((TESTS / "recorded" / "profiles").glob("*.json"))]
+    for number in range(CASES):
+        Path("a.json").write_text(as_text(chance.choice(documents), chance))
+        Path("b.json").write_text(json.dumps(chance.choice(documents)))
+        if number % 2:
+            pipeprof("compare", "a.json", "b.json")
+        else:
+            pipeprof("show", "a.json", "--format", chance.choice(["text", "json", "md", "html", "sarif", "github"]))
+
+
+@pytest.mark.parametrize("seed", seeds("baselines"))
+def test_baselines(seed, pipeprof, monkeypatch):
+    from tests.unit.judge.baselines import baseline_document, measured
+
+    chance = random.Random(seed)
+    Path("spec.yaml").write_text("version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n")
+    good = json.loads(encode(baseline_document("spec.yaml")))
+    monkeypatch.setattr(live, "measure", measured)
+    for _ in range(CASES // 2):
+        Path("base.json").write_text(as_text(good, chance))
+        code, _said = pipeprof("gate", "spec.yaml", "--baseline", "base.json", "--max-pairs", "5")
+        assert code in (0, 3, 4, 6)
+
+
+@pytest.mark.parametrize("seed", seeds("plans"))
+def test_plans(seed, place):
+    chance = random.Random(seed)
+    plans = json.loads(Path(__file__).with_name("some_plans.json").read_text())
+    for _ in range(CASES * 5):
+        text = as_text(chance.choice(plans), chance)
+        try:
+            read_plan(text, "a.plan.json")
+        except PlanError as refused:
+            assert str(refused).isprintable()
+    assert not listed(place / "work")
+
+
+@pytest.mark.parametrize("seed", seeds("repositories"))
+def test_repositories(seed, place, pipeprof, monkeypatch):
+    chance = random.Random(seed)
+    root = place / "work" / "checkout"
+    RandomRepository(root, place / "outside", chance).fill()
+    monkeypatch.chdir(root)
+    for ref in ("HEAD", "HEAD~1"):
+        name = chance.choice(["spec.yaml", "specs/spec.yaml"])
+        _code, said = pipeprof("gate", name, "--against", f"git:{ref}", "--no-python", "--no-lock")
+        assert "root:x:0" not in said
+    assert not (place / "outside" / "RAN").exists()
+    assert not list(root.glob("**/RAN"))
