@@ -309,10 +309,10 @@ def _check_file(path: Path, *, force: bool) -> None:
     from pipeprof.cli import output
     from pipeprof.pipelines.errors import UsageError
 
+    output.check_file("--baseline", path, force=force, own=output.is_own_report)
     if path.suffix.lower() != ".json":
         msg = f"--baseline {path}: a baseline is JSON; use a name that ends with .json"
         raise UsageError(msg)
-    output.check_file("--baseline", path, force=force, own=output.is_own_report)
 
 
 def _identity(side: GivenSide, settings: RunSettings) -> tuple[Identity, Path | None]:

@@ -112,7 +112,7 @@ def load_baseline(path: Path, target: str, identity: Identity, root: Path | None
         raise ProfileError(msg)
     fault = _fault_in(found.pairs)
     if fault is not None:
-        msg = f"{path} is no baseline to judge by: {fault}; measure it again: {update} --force"
+        msg = f"{path} is no baseline to judge by: {fault}; measure it again: {update}"
         raise ProfileError(msg)
     return found
 
