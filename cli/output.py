@@ -39,6 +39,8 @@ _OWN_REPORT = re.compile(
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
+_KEPT = frozenset({"json", "plan", "yaml", "patch"})
+"""Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 _TAIL_BYTES = 8192
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists and is no report of pipeprof; use --force to overwrite it"
@@ -287,7 +289,7 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     if complete:
         writer.deliver(document)
         return outputs
-    others = [path for path, kind in outputs.files if kind == "json" and path != writer.path and holds_something(path)]
+    others = [path for path, kind in outputs.files if kind in _KEPT and path != writer.path and holds_something(path)]
     kept = list(dict.fromkeys([*([writer.kept] if writer.kept is not None else []), *others]))
     saved = f"; what was measured is in {writer.path}" if writer.path is not None else ""
     for path in kept:

@@ -107,6 +107,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
 def _check_ways(given: GateOptions) -> None:
     """Refuse none or several of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.git_refs import parse_ref
 
     ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
     chosen = [name for name, value in ways.items() if value is not None]
@@ -115,6 +116,10 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(msg)
     if len(chosen) > 1:
         msg = f"{chosen[0]} and {chosen[1]} contradict each other: give one of them"
+        raise UsageError(msg)
+    ref = parse_ref(given.target)
+    if given.baseline is not None and ref is not None and ref.path is None:
+        msg = f"{given.target}: which target? With --baseline there is no other side: use {given.target}:PATH"
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
         msg = "--update-baseline needs the file: --baseline FILE"

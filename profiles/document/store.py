@@ -30,6 +30,7 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
+_USUAL_DIGITS = 300
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -403,8 +404,9 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    # A larger one is an error where it meets a float.
-    _finite(text)
+    # One that is larger than any float is an error where it meets a float.
+    if len(text) > _USUAL_DIGITS:
+        _finite(text)
     return int(text)
 
 

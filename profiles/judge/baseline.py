@@ -163,7 +163,7 @@ def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
     fault = _fault_in(result.pairs)
     lacking = _lacking(result.pairs, judged)
     if len(result.pairs) < decide.PAIRS:
-        what, code = f"{len(result.pairs)} of the {decide.PAIRS} pairs of a baseline were measured", NOTHING
+        what, code = f"measured {len(result.pairs)} of the {decide.PAIRS} pairs of a baseline", NOTHING
     elif fault is not None:
         what, code = f"nothing can be judged by these pairs: {fault}", NOTHING
     elif lacking:

@@ -278,8 +278,8 @@ def test_pairs_that_cannot_be_judged_by_are_refused(pairs, message, tmp_path):
     ("pairs", "judged", "message", "code"),
     [
         (session(10, 5), {"step_ms": Judged()}, None, None),
-        (session(10, 5)[:4], {}, "4 of the 5 pairs of a baseline were measured", 5),
-        ([], {"step_ms": Judged()}, "0 of the 5 pairs of a baseline were measured", 5),
+        (session(10, 5)[:4], {}, "measured 4 of the 5 pairs of a baseline", 5),
+        ([], {"step_ms": Judged()}, "measured 0 of the 5 pairs of a baseline", 5),
         (session(10, 5), {"wait_ms": Judged()}, "wait per step: not measured, but to be judged", 6),
         (session(10, 5), {"wait_ms": Judged(level="off")}, None, None),
         (session(1e20, 5), {}, "nothing can be judged by these pairs: pairs.0.a.step_ms is ", 5),
