@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.judge.verdicts.result import Result
 
 _Document = TypeVar("_Document", bound="Model")
@@ -38,6 +39,8 @@ _OWN_REPORT = re.compile(
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
+_KEPT = frozenset({"json", "plan", "yaml", "patch"})
+"""Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 _TAIL_BYTES = 8192
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists and is no report of pipeprof; use --force to overwrite it"
@@ -267,6 +270,32 @@ def select(
         msg = "--finding and --section contradict each other: give one of them"
         raise UsageError(msg)
     return Selection(verbose, tuple(choice("--section", name, tuple(SECTIONS)) for name in names), finding)
+
+
+def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete: bool) -> Outputs:
+    """Put a document in place of what is in its file; what is not complete replaces nothing, and a note says so.
+
+    Args:
+        outputs: Where the report goes.
+        writer: Has saved the document.
+        document: The whole one, as it is at the end.
+        complete: All that was to be measured was.
+
+    Returns:
+        The outputs without the files that stay as they were.
+    """
+    from pipeprof.profiles.document.store import holds_something
+
+    if complete:
+        writer.deliver(document)
+        return outputs
+    others = [path for path, kind in outputs.files if kind in _KEPT and path != writer.path and holds_something(path)]
+    kept = list(dict.fromkeys([*([writer.kept] if writer.kept is not None else []), *others]))
+    saved = f"; what was measured is in {writer.path}" if writer.path is not None else ""
+    for path in kept:
+        unchanged = "stays as it was" if path.exists() else "is not written"
+        say(f"pipeprof: note: {path} {unchanged}: the measurement is not complete{saved}")
+    return replace(outputs, files=[(path, kind) for path, kind in outputs.files if path not in kept])
 
 
 def write_reports(

@@ -59,7 +59,9 @@ def compare(given: CompareOptions) -> None:
             if a.settings is None or b.settings is None:
                 _compare_profiles(given, a, b, result, progress)
                 return
+            from pipeprof.profiles.document.messages import Message
             from pipeprof.profiles.judge.live import SessionPlan, measure
+            from pipeprof.profiles.judge.verdicts.gating import NOTHING
 
             warn_of_steps(a, b, result)
             plan = SessionPlan(
@@ -68,6 +70,10 @@ def compare(given: CompareOptions) -> None:
                 end_at=calls.end_at,
             )
             measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
+            if not result.pairs and not result.errors:
+                # The time of the command was over before the first pair.
+                result.errors.append(Message(code="not-measured", message="nothing was measured"))
+                result.exit_code = NOTHING
 
         result = compared("compare", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
-    from pipeprof.profiles.judge.verdicts.result import Result, Side
+    from pipeprof.profiles.judge.verdicts.result import Identity, Result, Side
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(
@@ -108,6 +109,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
 def _check_ways(given: GateOptions) -> None:
     """Refuse none or several of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.git_refs import parse_ref
 
     ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
     chosen = [name for name, value in ways.items() if value is not None]
@@ -116,6 +118,10 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(msg)
     if len(chosen) > 1:
         msg = f"{chosen[0]} and {chosen[1]} contradict each other: give one of them"
+        raise UsageError(msg)
+    ref = parse_ref(given.target)
+    if given.baseline is not None and ref is not None and ref.path is None:
+        msg = f"{given.target}: which target? With --baseline there is no other side: use {given.target}:PATH"
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
         msg = "--update-baseline needs the file: --baseline FILE"
@@ -241,18 +247,19 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
 
     given, judged = question.given, question.judged
+    assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
     b.shown.text = stored.REFERENCE_NAME
+    a.shown.identity, root = _identity(a, a.settings)
     known = None
     is_simulated = False
     if given.update_baseline:
-        output.check_file("--baseline", path, force=given.force, own=output.is_own_report)
+        _check_file(path, force=given.force)
     else:
-        known = stored.load_baseline(path, a.shown.text)
-        assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
+        known = stored.load_baseline(path, a.shown.text, a.shown.identity, root)
         planned = resolve(a.settings)
         stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
         is_simulated = planned.step.kind == "simulate"
-    out = [*(given.out or []), *([str(path)] if known is None else [])]
+    out = [*([str(path)] if known is None else []), *(given.out or [])]
     outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
 
     def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
@@ -283,7 +290,10 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
         # The other side is the reference workload: what differs from it says nothing about the target.
         result.data, result.changes = None, []
-        if result.errors or known is None:
+        if result.errors:
+            return
+        if known is None:
+            stored.conclude_baseline(result, judged)
             return
         result.warnings += stored.differences(known.a, result.a)
         _warn_of_batches(known.a, result.a, result, judged)
@@ -292,4 +302,34 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         conclude_gate(result, lacking)
         result.self_test = latest_receipt(Path(FOLDER), result.b.text)
 
-    return compared("gate" if known is not None else "baseline", (a, b), outputs, given, body, name=a.name)
+    kind: Literal["gate", "baseline"] = "gate" if known is not None else "baseline"
+    # A baseline is replaced once, at the end, if it is complete: until then it is the only copy.
+    return compared(kind, (a, b), outputs, given, body, name=a.name, at_end=known is None)
+
+
+def _check_file(path: Path, *, force: bool) -> None:
+    """Refuse a file that no baseline can be written to.
+
+    Raises:
+        UsageError: It is not called ``.json``, or cannot or must not be written.
+    """
+    from pipeprof.cli import output
+    from pipeprof.pipelines.errors import UsageError
+
+    output.check_file("--baseline", path, force=force, own=output.is_own_report)
+    if path.suffix.lower() != ".json":
+        msg = f"--baseline {path}: a baseline is JSON; use a name that ends with .json"
+        raise UsageError(msg)
+
+
+def _identity(side: GivenSide, settings: RunSettings) -> tuple[Identity, Path | None]:
+    """What a target is, however it was typed, and the root of the repository that it is in."""
+    from pipeprof.profiles.git.repository import repository_root
+    from pipeprof.profiles.judge.baseline import identity_of
+
+    target, loaded = settings.target, settings.loaded
+    name = loaded.spec.name if loaded is not None else None
+    if side.shown.ref is not None and side.shown.file is not None:
+        return identity_of(side.shown.file, target.function, name), None
+    root = repository_root(target.path.resolve().parent)
+    return identity_of(target.path, target.function, name, root), root

@@ -177,6 +177,7 @@ def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection:
 
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)
+    outputs = output.settle(outputs, writer, profile, complete=profile.complete and not profile.exit_code)
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
     try:

@@ -115,13 +115,13 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     Raises:
         UsageError: One is no budget of its metric.
     """
-    from pipeprof.pipelines.spec.budgets import STAGE_UNITS, UNITS, stage_metric
+    from pipeprof.pipelines.spec.budgets import MAY_BE_ZERO, STAGE_UNITS, UNITS, stage_metric
 
     found: dict[str, Budget | None] = {}
     for name, unit in UNITS.items():
         text = getattr(given, f"max_{name}", None)
         if text is not None:
-            found[name] = _budget(f"--max-{name.replace('_', '-')}", text, unit)
+            found[name] = _budget(f"--max-{name.replace('_', '-')}", text, unit, zero=name in MAY_BE_ZERO)
     for one in given.max_stage_ms or ():
         stage, equals, text = one.rpartition("=")
         if not (equals and stage and text):
@@ -131,11 +131,11 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     return found
 
 
-def _budget(flag: str, text: str, unit: str) -> Budget:
+def _budget(flag: str, text: str, unit: str, *, zero: bool = False) -> Budget:
     from pipeprof.pipelines.spec.budgets import parse_budget
 
     try:
-        return parse_budget(text, unit)
+        return parse_budget(text, unit, zero=zero)
     except ValueError as error:
         msg = f"{flag}: {error}"
         raise UsageError(msg) from None

@@ -37,6 +37,7 @@ def compared(
     body: Callable[[Result, Callable[[], object], RunProgress], None],
     *,
     name: str | None = None,
+    at_end: bool = False,
 ) -> Result:
     """Make the result of two sides, save it whatever happens, and report it.
 
@@ -47,6 +48,7 @@ def compared(
         given: The options of the command.
         body: Measures; receives the result, what saves it, and the progress.
         name: Of the file of the result; that of B if not given.
+        at_end: Only a complete result may be in the file that the user names.
 
     Raises:
         PipeprofError: The result or a report could not be written.
@@ -63,7 +65,7 @@ def compared(
     )
     _warn_of_withheld(sides, result)
     writer = ProfileWriter(
-        places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
+        places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile, at_end=at_end),
         redact_here if outputs.redact else None,
     )
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
@@ -75,6 +77,7 @@ def compared(
         progress.close()
         result.seconds = round(time.monotonic() - began, 2)
         writer.write(result, final=True)
+        outputs = output.settle(outputs, writer, result, complete=result.complete)
     for warning in writer.warnings:
         from pipeprof.cli.streams import say
 

@@ -275,11 +275,13 @@ def _saved(text: str) -> GivenSide:
     """Read a saved profile.
 
     Raises:
-        ProfileError: It cannot be read, or nothing was measured.
+        ProfileError: It cannot be read, nothing was measured, or no process can have a value in it.
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.judge.saved import values_of
     from pipeprof.profiles.judge.saved_result import is_result
+    from pipeprof.profiles.judge.verdicts.metrics import impossible
     from pipeprof.profiles.judge.verdicts.result import Side
 
     if is_result(Path(text)):
@@ -288,6 +290,10 @@ def _saved(text: str) -> GivenSide:
     profile = load_profile(Path(text))
     if profile.steps is None or not profile.steps.count:
         msg = f"{text} has no measured steps: measure again with pipeprof run"
+        raise ProfileError(msg)
+    fault = impossible(values_of(profile))
+    if fault is not None:
+        msg = f"{text} cannot be compared: {fault}"
         raise ProfileError(msg)
     flow = profile.throughput
     side = Side(

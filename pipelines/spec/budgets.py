@@ -17,6 +17,9 @@ Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*s\s*")
+_LEAST_LIMIT, _MOST_LIMIT = 1e-12, 1e19
+"""Between them, the ratio of any value to a limit is a number, and so is its logarithm."""
+_MOST_SHARE = 1e4
 _FORMS = "a share such as 5%, {example}, off, or a mapping of change, limit and level"
 _EXAMPLES = {
     "ms": "a limit such as 20ms",
@@ -47,7 +50,10 @@ def parse_share(value: Any) -> float:
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise mismatch(value, "share", "a share such as 5%")
-    return float(match[1]) / 100
+    share = float(match[1]) / 100
+    if share > _MOST_SHARE:
+        raise mismatch(value, "share", f"a share of at most {_MOST_SHARE:.0%}")
+    return share
 
 
 def parse_limit(value: Any, unit: str) -> float:
@@ -78,12 +84,13 @@ def parse_limit(value: Any, unit: str) -> float:
     return parse_share(value)
 
 
-def parse_budget(value: Any, unit: str) -> Budget:
+def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
     """Read a budget as it is written in a spec or after ``--max-METRIC``.
 
     Args:
         value: A share, a value with its unit, a level, or a mapping.
         unit: Of the metric.
+        zero: The metric may be 0, and so may a limit; else values are compared by their ratio.
 
     Raises:
         PydanticCustomError: It is none of these; a ValueError.
@@ -102,7 +109,7 @@ def parse_budget(value: Any, unit: str) -> Budget:
         change, limit = value.get("change"), value.get("limit")
         return Budget.model_construct(
             change=parse_share(change) if change is not None else None,
-            limit=parse_limit(limit, unit) if limit is not None else None,
+            limit=_checked_limit(parse_limit(limit, unit), limit, zero=zero) if limit is not None else None,
             level=level,
         )
     if value in LEVELS:
@@ -113,10 +120,17 @@ def parse_budget(value: Any, unit: str) -> Budget:
     if isinstance(value, str) and "%" in value and unit:
         return Budget.model_construct(change=parse_share(value), limit=None, level="error")
     try:
-        return Budget.model_construct(change=None, limit=parse_limit(value, unit), level="error")
+        limit = parse_limit(value, unit)
     except ValueError:
         expected = _FORMS.format(example=_EXAMPLES.get(unit, "off"))
         raise mismatch(value, "budget", expected) from None
+    return Budget.model_construct(change=None, limit=_checked_limit(limit, value, zero=zero), level="error")
+
+
+def _checked_limit(limit: float, value: Any, *, zero: bool) -> float:
+    if _LEAST_LIMIT <= limit <= _MOST_LIMIT or (zero and limit == 0):
+        return limit
+    raise mismatch(value, "limit", "a larger limit" if limit < 1 else "a smaller limit")
 
 
 _BUDGET_SCHEMA: dict[str, Any] = {
@@ -156,12 +170,16 @@ UNITS = {
     "disk_bytes_per_element": "B",
 }
 """Units of the metrics, in which they are stored; a share has none."""
+MAY_BE_ZERO = frozenset({"wait_ms", "idle_share", "disk_bytes_per_element"})
+"""Metrics whose usual value may be 0: a limit may be 0 as well."""
 _JSON = WithJsonSchema(_BUDGET_SCHEMA)
 Milliseconds = Annotated[Budget | None, Checked(partial(parse_budget, unit="ms")), _JSON]
+Waits = Annotated[Budget | None, Checked(partial(parse_budget, unit="ms", zero=True)), _JSON]
 Seconds = Annotated[Budget | None, Checked(partial(parse_budget, unit="s")), _JSON]
 Bytes = Annotated[Budget | None, Checked(partial(parse_budget, unit="B")), _JSON]
+Reads = Annotated[Budget | None, Checked(partial(parse_budget, unit="B", zero=True)), _JSON]
 Rate = Annotated[Budget | None, Checked(partial(parse_budget, unit="1/s")), _JSON]
-Share = Annotated[Budget | None, Checked(partial(parse_budget, unit="")), _JSON]
+Share = Annotated[Budget | None, Checked(partial(parse_budget, unit="", zero=True)), _JSON]
 
 
 STAGE_UNITS = {"time_ms": "ms"}
@@ -201,12 +219,12 @@ class Budgets(Document):
 
     step_ms: Milliseconds = Field(default=None, description="Step interval, e.g. 5% or 20ms.")
     elements_per_second: Rate = Field(default=None, description="Throughput, e.g. 5% or 800/s.")
-    wait_ms: Milliseconds = Field(default=None, description="Wait per step, e.g. 2ms.")
+    wait_ms: Waits = Field(default=None, description="Wait per step, e.g. 2ms.")
     idle_share: Share = Field(default=None, description="Idle share of the device, e.g. 10%.")
     cpu_ms_per_element: Milliseconds = Field(default=None, description="CPU time per element, e.g. 5%.")
     peak_bytes: Bytes = Field(default=None, description="Peak memory, e.g. 5% or 2GiB.")
     first_batch_s: Seconds = Field(default=None, description="Time until the first batch, e.g. 20% or 5s.")
-    disk_bytes_per_element: Bytes = Field(default=None, description="Bytes read from the disk per element, e.g. 1kB.")
+    disk_bytes_per_element: Reads = Field(default=None, description="Bytes read from the disk per element, e.g. 1kB.")
     stages: dict[str, StageBudgets] = Field(
         default_factory=dict, description="Budgets of single stages, by name or address."
     )

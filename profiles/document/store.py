@@ -30,6 +30,7 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
+_USUAL_DIGITS = 300
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -45,11 +46,13 @@ class ProfileFile:
         path: The file.
         makes_folder: The folder is pipeprof's own: it is made, and ignored in git.
         private: The folder lies where everybody may write: it must belong to this user alone.
+        at_end: Only a complete document may be here; see :meth:`ProfileWriter.deliver`.
     """
 
     path: Path
     makes_folder: bool = False
     private: bool = False
+    at_end: bool = False
 
 
 def slug(name: str) -> str:
@@ -62,7 +65,9 @@ def slug(name: str) -> str:
     return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
 
 
-def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
+def places(
+    name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None, at_end: bool = False
+) -> list[ProfileFile]:
     """Where the profile of a run may go, best first.
 
     Args:
@@ -70,6 +75,7 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
         out: The file given by ``--out``.
         cwd: Folder to use in place of the current one.
+        at_end: Only a complete document may be in ``out``, also if there is no file yet.
 
     Returns:
         ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder,
@@ -77,7 +83,7 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
     """
     file = f"{slug(name)}-{stamp}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    found = [ProfileFile(out)] if out else []
+    found = [ProfileFile(out, at_end=at_end or holds_something(out))] if out else []
     found.append(ProfileFile((cwd or Path()) / FOLDER / file, makes_folder=True))
     if (temporary := temporary_folder()) is not None:
         found.append(ProfileFile(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))
@@ -104,8 +110,11 @@ class ProfileWriter:
     A place that fails (read-only, full, gone) is given up for the next one, and :attr:`warnings` says so. Each write
     is a new file moved over the old one, so a reader finds the whole earlier or the whole later profile.
 
+    A first place that is `at_end` is not among them: :meth:`deliver` replaces it, once.
+
     Attributes:
         path: Where the profile is; ``None`` as long as no write succeeded.
+        kept: The file that :meth:`deliver` is to replace and has not; ``None`` without one.
         warnings: One sentence for each place that was given up.
 
     Args:
@@ -124,6 +133,7 @@ class ProfileWriter:
         self._places = [place if isinstance(place, ProfileFile) else ProfileFile(place) for place in candidates]
         # A link that somebody puts in the file's place while the run goes on is replaced, never followed.
         self._linked = {place.path: place.path.resolve() for place in self._places if place.path.is_symlink()}
+        self.kept = self._places.pop(0).path if self._places and self._places[0].at_end else None
         self._transform = transform
 
     def write(self, document: Model, *, final: bool = False) -> Path | None:
@@ -150,6 +160,30 @@ class ProfileWriter:
             self.path = place.path
             return self.path
         return None
+
+    def deliver(self, document: Model) -> None:
+        """Replace the file that only a complete document may replace, by this one.
+
+        What was written before, elsewhere, is removed then. If the file cannot be written, it stays as it was, and so
+        does what was written elsewhere; :attr:`warnings` says so.
+
+        Args:
+            document: A complete one.
+        """
+        if self.kept is None:
+            return
+        data = encode(self._transform(document) if self._transform else document)
+        try:
+            write_atomically(self._linked.get(self.kept, self.kept), data, sync=True, follow=False)
+        except OSError as error:
+            there = f"; what was measured is in {self.path}" if self.path is not None else ""
+            self.warnings.append(f"cannot write {self.kept} ({reason(error)}), which stays as it was{there}")
+            return
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        self._places = [ProfileFile(self.kept)]
+        self.path, self.kept = self.kept, None
 
     def require_saved(self) -> Path:
         """The path of the saved profile.
@@ -324,7 +358,7 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
     """
     raw = _read(path)
     try:
-        document = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        document = parse_json(raw)
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, _NumberError) else "not JSON, or truncated"
         msg = f"{path} is not a saved profile: {why}"
@@ -346,6 +380,16 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
     return _validated(path, document, raw, model)
 
 
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON whose numbers can all be computed with.
+
+    Raises:
+        ValueError: It is not JSON, or a number is not finite, or larger than any float.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+
+
 class _NumberError(ValueError):
     """A number that JSON does not have, or that is larger than any float."""
 
@@ -361,6 +405,13 @@ def _finite(text: str) -> float:
         msg = f"the number {text[:40]} is too large"
         raise _NumberError(msg)
     return value
+
+
+def _whole(text: str) -> int:
+    # One that is larger than any float is an error where it meets a float.
+    if len(text) > _USUAL_DIGITS:
+        _finite(text)
+    return int(text)
 
 
 def _validated(
@@ -418,6 +469,21 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         msg = f"{path} cannot be read: {reason(error)}"
     raise ProfileError(msg) from None
+
+
+def holds_something(path: Path) -> bool:
+    """Whether a file has what a partial document must not replace: anything but a partial document of pipeprof.
+
+    Args:
+        path: Of a file, or of none.
+    """
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return False
+        document: Any = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else {}
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not (_is_profile(document) and document.get("complete") is False)
 
 
 def is_own_file(path: Path) -> bool:

@@ -7,6 +7,9 @@ is no verdict, and of a baseline from another host only the second counts. Memor
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +22,11 @@ from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.saved_result import is_result, load_result
 from pipeprof.profiles.judge.verdicts import decide
-from pipeprof.profiles.judge.verdicts.metrics import MetricKind, kinds_of
+from pipeprof.profiles.judge.verdicts.counting import counted
+from pipeprof.profiles.judge.verdicts.gating import NOT_COMPARABLE, NOTHING
+from pipeprof.profiles.judge.verdicts.metrics import MetricKind, impossible, kinds_of
+from pipeprof.profiles.judge.verdicts.result import Identity, PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
 
@@ -41,6 +46,8 @@ options: {experimental_optimization: {map_parallelization: false, map_and_batch_
 REFERENCE_NAME = "reference workload"
 REFERENCE_STEP = "step_ms"
 _OF_THE_STEP = frozenset({"step_ms", "elements_per_second"})
+MOST_PAIRS = 1000
+"""A gate measures at most a few dozen."""
 _WAITS = 0.2
 """Share of the step interval that the device waits, from which the pipeline may set the pace."""
 _Said = TypeVar("_Said", bound=str)
@@ -57,15 +64,35 @@ def write_reference(folder: Path) -> Path:
     return path
 
 
-def load_baseline(path: Path, target: str) -> Result:
+def identity_of(file: Path | str, function: str | None, name: str | None, root: Path | None = None) -> Identity:
+    """What a target is, however it was typed.
+
+    Args:
+        file: Its file, if there is one; else its text.
+        function: In a Python file.
+        name: Of a spec.
+        root: Of the repository; None outside of one.
+    """
+    if isinstance(file, Path):
+        resolved = file.resolve()
+        inside = root is not None and resolved.is_relative_to(root)
+        file = resolved.relative_to(root).as_posix() if inside and root is not None else str(resolved)
+    digest = hashlib.sha256(json.dumps([file, function, name]).encode()).hexdigest()
+    return Identity(file=file, function=function, name=name, digest=digest)
+
+
+def load_baseline(path: Path, target: str, identity: Identity, root: Path | None = None) -> Result:
     """Read a stored baseline.
 
     Args:
         path: The file.
         target: What is to be judged, as given on the command line.
+        identity: The same, however it was typed.
+        root: Of the repository; None outside of one.
 
     Raises:
-        ProfileError: It is missing, no baseline, of another schema or of another target.
+        ProfileError: It is missing, no baseline, of another schema or of another target, or no process can have a
+            value in it.
     """
     update = _update_command(path, target)
     if not path.exists():
@@ -79,10 +106,72 @@ def load_baseline(path: Path, target: str) -> Result:
     if found.kind != "baseline" or not found.complete or not found.pairs:
         msg = f"{path} is a result of {found.kind}, no complete baseline; measure one: {update} --force"
         raise ProfileError(msg)
-    if found.a.text != target:
-        msg = f"{path} is the baseline of {found.a.text}, not of {target}"
+    if not _is_of(found.a, target, identity, root):
+        known = _describe(found.a.identity) if found.a.identity is not None else found.a.text
+        msg = f"{path} is the baseline of {known}, not of {_describe(identity)}"
+        raise ProfileError(msg)
+    fault = _fault_in(found.pairs)
+    if fault is not None:
+        msg = f"{path} is no baseline to judge by: {fault}; measure it again: {update}"
         raise ProfileError(msg)
     return found
+
+
+def _is_of(baseline: Side, target: str, identity: Identity, root: Path | None) -> bool:
+    """Whether a baseline is that of a target; older ones have only its text, which may name the same file."""
+    if baseline.identity is not None:
+        return baseline.identity.digest == identity.digest
+    if baseline.text == target:
+        return True
+    file, function = baseline.text, None
+    if ".py:" in file:
+        file, _, function = file.rpartition(":")
+    # A text of the file may be no name that a system takes.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        return identity == identity_of(Path(file), function, identity.name, root)
+    return False
+
+
+def _describe(identity: Identity) -> str:
+    function = f":{identity.function}" if identity.function else ""
+    return f"{identity.file}{function}" + (f" ({identity.name})" if identity.name else "")
+
+
+def _fault_in(pairs: Sequence[PairValues]) -> str | None:
+    """Why nothing can be judged by these pairs, in words; None if it can."""
+    if len(pairs) > MOST_PAIRS:
+        return f"it has {len(pairs):,} pairs, expected at most {MOST_PAIRS:,}"
+    if len(_processes(counted(pairs))) < 2:
+        return "it has fewer than two processes that count"
+    for number, pair in enumerate(pairs):
+        for name, values in (("a", pair.a), ("b", pair.b), ("again", pair.again)):
+            fault = impossible(values) if values is not None else None
+            if fault is not None:
+                return f"pairs.{number}.{name}.{fault}"
+            if name != "b" and values is not None and not values.get("step_ms"):
+                return f"pairs.{number}.{name} has no step_ms"
+    return None
+
+
+def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
+    """Write into a session that came to its end why it is no baseline, and the exit code, if it is none.
+
+    Args:
+        result: Of the target and the reference workload.
+        judged: What is to be judged by it, by metric.
+    """
+    fault = _fault_in(result.pairs)
+    lacking = _lacking(result.pairs, judged)
+    if len(result.pairs) < decide.PAIRS:
+        what, code = f"measured {len(result.pairs)} of the {decide.PAIRS} pairs of a baseline", NOTHING
+    elif fault is not None:
+        what, code = f"nothing can be judged by these pairs: {fault}", NOTHING
+    elif lacking:
+        what, code = f"{listed(lacking)}: not measured, but to be judged", NOT_COMPARABLE
+    else:
+        return
+    result.errors.append(Message(code="not-measured", message=what))
+    result.exit_code = code
 
 
 def check_comparable(
@@ -108,14 +197,19 @@ def check_comparable(
     if steps[0] != steps[1]:
         msg = f"{path} was measured with step {steps[0]}, this is step {steps[1]}: not comparable"
         raise ProfileError(msg)
-    wanted = [kind for kind in kinds_of(judged) if kind.name in judged and judged[kind.name].level != "off"]
-    lacking = [kind.title for kind in wanted if not _values(kind, found.pairs)]
+    lacking = _lacking(found.pairs, judged)
     if lacking:
         msg = f"{path} has no {listed(lacking)}, which the gate is to judge; {again} with the same budgets, and --force"
         raise ProfileError(msg)
     if any(pair.b.get(REFERENCE_STEP, 0.0) <= 0 for pair in found.pairs):
         msg = f"{path} has no times of the {REFERENCE_NAME}; {again} --force"
         raise ProfileError(msg)
+
+
+def _lacking(pairs: Sequence[PairValues], judged: Mapping[str, Judged]) -> list[str]:
+    """Titles of metrics that are to be judged and that some process lacks."""
+    wanted = [kind for kind in kinds_of(judged) if kind.name in judged and judged[kind.name].level != "off"]
+    return [kind.title for kind in wanted if not _values(kind, pairs)]
 
 
 def _update_command(path: Path, target: str) -> str:
@@ -191,8 +285,8 @@ def rows_against(
                 a=median(earlier),
                 b=median(later),
                 change=raw.change,
-                low=raw.low if shown else None,
-                high=raw.high if shown else None,
+                low=_finite(raw.low) if shown else None,
+                high=_finite(raw.high) if shown else None,
                 normalised=scaled[0].change if scaled else None,
                 pairs=len(now),
                 floor=metric.floor if wanted.floor is None else wanted.floor,
@@ -213,6 +307,10 @@ def rows_against(
     return rows
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _agreed(found: set[_Said]) -> _Said | Literal["cannot tell"]:
     """What all ways to compare say."""
     return found.pop() if len(found) == 1 else "cannot tell"
@@ -228,8 +326,8 @@ def _limit_row(metric: MetricKind, values: Sequence[float], found: decide.Measur
         stage=stage_of(metric.name),
         b=median(values),
         change=found.change,
-        low=found.low,
-        high=found.high,
+        low=_finite(found.low),
+        high=_finite(found.high),
         pairs=len(values),
         floor=0.0,
         limit=wanted.limit,
@@ -251,7 +349,7 @@ def _is_the_same_anywhere(metric: MetricKind) -> bool:
 
 def _values(metric: MetricKind, pairs: Sequence[PairValues]) -> list[float]:
     """The values of all processes of the pipeline; none where one lacks the metric."""
-    sides = [side for pair in pairs for side in (pair.a, pair.again) if side is not None]
+    sides = _processes(pairs)
     lowest = -math.inf if metric.scale == "difference" else 0.0
     found = [side.get(metric.name, math.nan) for side in sides]
     return found if all(value > lowest for value in found) else []
@@ -304,5 +402,9 @@ def _on_host_of_baseline(metric: MetricKind, side: Mapping[str, float], slower: 
 
 
 def _waiting_share(pairs: Sequence[PairValues]) -> float:
-    sides = [side for pair in pairs for side in (pair.a, pair.again) if side is not None]
-    return median(side.get("wait_ms", 0.0) / side["step_ms"] for side in sides)
+    return median(side.get("wait_ms", 0.0) / side["step_ms"] for side in _processes(pairs))
+
+
+def _processes(pairs: Sequence[PairValues]) -> list[dict[str, float]]:
+    """The values of each process of the pipeline."""
+    return [side for pair in pairs for side in (pair.a, pair.again) if side is not None]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipeprof.profiles.document.store import MAX_BYTES
+from pipeprof.profiles.document.store import MAX_BYTES, parse_json
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
 from pipeprof.profiles.judge.verdicts.metrics import FLOOR
@@ -108,7 +107,7 @@ def _receipts(paths: Iterable[Path]) -> Iterable[SelfTest]:
             # Anything may lie in the folder of a checkout.
             if not path.is_file() or path.stat().st_size > MAX_BYTES:
                 continue
-            document = json.loads(path.read_bytes())
+            document = parse_json(path.read_bytes())
             yield SelfTest.model_validate(document["self_test"])
-        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        except (OSError, ValueError, KeyError, TypeError, ValidationError, RecursionError):
             continue

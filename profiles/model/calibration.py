@@ -114,7 +114,7 @@ def _read() -> dict[str, dict[str, float]]:
         return {}
     found: dict[str, dict[str, float]] = {}
     for folder in readable:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, OverflowError, RecursionError):
             data: Any = json.loads((folder / FILE).read_bytes()[:_MOST_BYTES])
             if isinstance(data, dict):
                 found |= {str(key): valid for key, one in data.items() if (valid := _valid(one)) is not None}

@@ -173,7 +173,17 @@ class RandomRepository:
         self._write("specs/config", f'[core]\n bare = false\n worktree = .\n fsmonitor = "{self._evil}"\n')
 
     def _links(self) -> None:
-        targets = ["../outside", str(self._outside), "/etc", "..", "specs", "specs/spec.yaml", "/dev/zero", "loop", ".git"]
+        targets = [
+            "../outside",
+            str(self._outside),
+            "/etc",
+            "..",
+            "specs",
+            "specs/spec.yaml",
+            "/dev/zero",
+            "loop",
+            ".git",
+        ]
         for name in self._chance.sample(["data", "specs/data", "loop", "base.yaml", "pipeprof-out", "out"], 3):
             self._link(name, self._chance.choice(targets))
 

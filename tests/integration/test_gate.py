@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,10 @@ session.Session.pair = counted
 main()
 """,
 )
+
+
+# A baseline of one pair.
+ONE_PAIR = GATE.replace("main()\n", "from pipeprof.profiles.judge.verdicts import decide\n\ndecide.PAIRS = 1\nmain()\n")
 
 
 def run(folder: Path, *arguments: str, script: str = GATE) -> subprocess.CompletedProcess[str]:
@@ -135,6 +140,49 @@ def test_an_interrupted_self_test_has_the_pairs_of_both_halves(repository: Path)
     assert document["self_test"] is None
     (pair,) = worse["pairs"]
     assert pair["b"]["peak_bytes"] > pair["a"]["peak_bytes"] + worse["hold_bytes"] / 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_update_leaves_the_baseline(number: int, code: int, repository: Path) -> None:
+    # Of the version before; nothing but the end of a complete session may change a byte of it.
+    earlier = b'{"schema_version": 1, "tool": {"name": "pipeprof", "version": "0"}, "complete": true}'
+    (repository / "base.json").write_bytes(earlier)
+    process = forked.start(
+        ["gate", "spec.yaml", "--baseline", "base.json", "--update-baseline", "--no-lock"], repository, GATE
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "pair 2: " in line:
+            break
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == code, "".join(said) + err
+    assert (repository / "base.json").read_bytes() == earlier
+    (saved,) = (repository / "pipeprof-out").glob("baseline-numbers-*.json")
+    assert (
+        f"base.json stays as it was: the measurement is not complete; what was measured is in pipeprof-out/{saved.name}"
+        in err
+    )
+    document = json.loads(saved.read_text())
+    jsonschema.validate(document, result_schema())
+    assert (document["complete"], len(document["pairs"])) == (False, 1)
+
+
+def test_a_baseline_is_that_of_the_file_at_any_ref(repository: Path) -> None:
+    baseline = ["--baseline", "base.json"]
+    written = run(repository, "gate", "git:HEAD:spec.yaml", *baseline, "--update-baseline", script=ONE_PAIR)
+    assert written.returncode == 0, written.stderr
+    document = json.loads((repository / "base.json").read_text())
+    jsonschema.validate(document, result_schema())
+    assert document["a"]["identity"]["file"] == "spec.yaml"
+    (repository / "specs").mkdir()
+    (repository / "specs/spec.yaml").write_text(SPEC)
+    other = run(repository, "gate", "specs/spec.yaml", *baseline)
+    assert other.returncode == 6
+    assert "base.json is the baseline of spec.yaml (numbers), not of specs/spec.yaml (numbers)" in other.stderr
+    same = run(repository, "gate", "./spec.yaml", *baseline, "--max-pairs", "1")
+    assert same.returncode in {0, 3, 4}, same.stderr
 
 
 @pytest.mark.parametrize(

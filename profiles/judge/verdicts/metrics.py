@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,20 @@ class MetricKind:
     exact: bool = False
     is_speed: bool = False
 
+    def holds(self, value: float) -> bool:
+        """Whether a process can have this value, which bounds all ratios and their logarithms."""
+        least, most = RANGES[self.unit]
+        return abs(value) <= most if self.scale == "difference" else value == 0 or least <= value <= most
+
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "ms": (1e-12, 1e12),
+    "s": (1e-12, 1e9),
+    "1/s": (1e-12, 1e18),
+    "B": (1e-12, 2.0**60),
+    "": (1e-12, 1.01),
+}
+"""The smallest and the largest value of a metric by its unit, apart from 0: wider than any process has."""
 
 FLOOR = 0.03
 """Smallest share that counts (DESIGN §5): below it, processes of the same pipeline differ on shared machines."""
@@ -65,8 +79,28 @@ def kinds_of(names: Iterable[str]) -> tuple[MetricKind, ...]:
         'time in decode'
     """
     stages = [(name, stage) for name in names if (stage := stage_of(name)) is not None]
-    own = tuple(MetricKind(name, f"time in {stage}", "ms", FLOOR, is_speed=True) for name, stage in stages)
-    return (*METRICS, *own)
+    return (*METRICS, *(_kind_of_stage(name, stage) for name, stage in stages))
+
+
+def _kind_of_stage(name: str, stage: str) -> MetricKind:
+    return MetricKind(name, f"time in {stage}", "ms", FLOOR, is_speed=True)
 
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def impossible(values: Mapping[str, float]) -> str | None:
+    """The first value that no process can have, in words; None if all can be. Unknown names are not looked at.
+
+    Example:
+        >>> impossible({"step_ms": 12.5}), impossible({"step_ms": -1.0})
+        (None, 'step_ms is -1, expected 0 or 1e-12 to 1e+12 ms')
+    """
+    for name, value in values.items():
+        stage = stage_of(name)
+        kind = BY_NAME.get(name) or (_kind_of_stage(name, stage) if stage is not None else None)
+        if kind is not None and not kind.holds(value):
+            least, most = RANGES[kind.unit]
+            expected = f"at most {most:g}" if kind.scale == "difference" else f"0 or {least:g} to {most:g}"
+            return f"{name} is {value:g}, expected {expected} {kind.unit}".rstrip()
+    return None

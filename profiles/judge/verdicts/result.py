@@ -18,11 +18,21 @@ SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]
 
 
+class Identity(Model):
+    """What a stored baseline is the baseline of, however the target was typed."""
+
+    file: str = Field(description="Path from the root of its repository; outside of one, from the root of the system.")
+    function: str | None = None
+    name: str | None = Field(None, description="Of the spec.")
+    digest: str = Field(description="SHA-256 of the three, which redaction leaves as it is: this is what is compared.")
+
+
 class Side(Model):
     """One of the two pipelines."""
 
     text: str = Field(description="As given on the command line.")
     file: str | None = Field(None, description="The file that was measured: of a git ref, its copy's name in the ref.")
+    identity: Identity | None = Field(None, description="Of the target of a stored baseline.")
     location: Location | None = Field(
         None, description="Where it is written: the first stage of a spec, the line that defines a function."
     )

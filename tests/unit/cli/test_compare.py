@@ -54,6 +54,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["gate", "a.yaml", "--against", "a.yaml", "--update-baseline"], 2, "--update-baseline needs the file"),
         (["gate", "a.yaml", "--baseline", "none.json"], 6, "none.json: no such baseline; measure one: pipeprof gate"),
         (["gate", "a.yaml", "--baseline", "train.py", "--update-baseline"], 2, "the file exists; use --force"),
+        (["gate", "git:main", "--baseline", "b.json"], 2, "git:main: which target? With --baseline there is no other"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "0ms"], 2, "got '0ms', expected a larger limit"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "2GiB"], 2, "--max-step-ms: got '2GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "10%"], 2, "expected a stage and its budget"),

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.document.redaction import Private, redact
 from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.judge.baseline import (
     Against,
     check_comparable,
+    conclude_baseline,
     differences,
+    identity_of,
     is_other_host,
     load_baseline,
     rows_against,
@@ -166,10 +169,128 @@ def baseline(**fields) -> Result:
     return Result(tool=Tool(version="1"), **made)
 
 
+SPEC = identity_of(Path("spec.yaml"), None, None)
+
+
 def test_a_baseline_is_read_back(tmp_path):
     path = tmp_path / "base.json"
     path.write_text(baseline().model_dump_json())
-    assert len(load_baseline(path, "spec.yaml").pairs) == 5
+    assert len(load_baseline(path, "spec.yaml", SPEC).pairs) == 5
+
+
+def test_a_target_is_what_its_file_is_from_the_root_of_the_repository(tmp_path):
+    for clone in ("one", "two"):
+        (tmp_path / clone / "specs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("one/specs")
+    one, two = tmp_path / "one", tmp_path / "two"
+    known = identity_of(one / "specs/a.yaml", None, "numbers", one)
+    assert known.file == "specs/a.yaml"
+    assert known == identity_of(tmp_path / "link/../specs/a.yaml", None, "numbers", one)
+    assert known == identity_of(two / "specs/a.yaml", None, "numbers", two)
+    others = [
+        identity_of(one / "a.yaml", None, "numbers", one),
+        identity_of(one / "specs/a.yaml", None, "others", one),
+        identity_of(one / "specs/a.yaml", "make", None, one),
+        identity_of(one / "specs/a.yaml", None, "numbers"),
+        identity_of("specs/a.yaml", "numbers", None),
+    ]
+    assert len({known.digest, *(other.digest for other in others)}) == 6
+    assert others[3].file == str(one / "specs/a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "function", "same"),
+    [
+        ("./spec.yaml", "spec.yaml", None, True),
+        ("specs/../spec.yaml", "spec.yaml", None, True),
+        ("other/spec.yaml", "spec.yaml", None, False),
+        ("./train.py:make", "train.py", "make", True),
+        ("train.py:make", "train.py", "other", False),
+        ("\0.yaml", "spec.yaml", None, False),
+    ],
+)
+def test_a_baseline_of_an_older_version_is_that_of_the_file_its_text_names(text, file, function, same, tmp_path):
+    path = tmp_path / "base.json"
+    path.write_text(baseline(a=Side(text=text)).model_dump_json())
+    identity = identity_of(Path(file), function, "numbers")
+    if same:
+        assert load_baseline(path, file, identity).a.text == text
+        return
+    with pytest.raises(ProfileError, match=r"is the baseline of .*, not of /.*"):
+        load_baseline(path, file, identity)
+
+
+@pytest.mark.parametrize("root", [None, "/home/ada/app"])
+def test_a_redacted_baseline_is_that_of_the_same_target(root, tmp_path):
+    path, file = tmp_path / "base.json", Path("/home/ada/app/specs/a.yaml")
+    identity = identity_of(file, None, "numbers", Path(root) if root else None)
+    found = redact(baseline(a=Side(text=str(file), identity=identity)), Private(home="/home/ada", names=("ada",)))
+    path.write_text(found.model_dump_json())
+    assert "ada" not in path.read_text()
+    assert load_baseline(path, "a.yaml", identity).pairs
+    other = identity_of(Path("/home/ada/b/a.yaml"), None, "numbers")
+    with pytest.raises(ProfileError, match=r"is the baseline of .*a\.yaml \(numbers\), not of /home/ada/b/a\.yaml"):
+        load_baseline(path, "a.yaml", other)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            ("a", "step_ms"),
+            1e308,
+            "pairs.2.a.step_ms is 1e\\+308, expected 0 or 1e-12 to 1e\\+12 ms; measure it again: ",
+        ),
+        (("again", "step_ms"), 1e-308, "pairs.2.again.step_ms is 1e-308"),
+        (("b", "step_ms"), 1e308, "pairs.2.b.step_ms is 1e"),
+        (("a", "step_ms"), 0.0, "pairs.2.a has no step_ms"),
+        (("a", "peak_bytes"), -1.0, "pairs.2.a.peak_bytes is -1"),
+        (("a", "wait_ms"), -1e300, "pairs.2.a.wait_ms is -1e"),
+        (("a", "idle_share"), 40.0, "pairs.2.a.idle_share is 40, expected at most 1.01; "),
+        (("a", "stages.decode.time_ms"), 1e300, "pairs.2.a.stages.decode.time_ms is 1e"),
+    ],
+)
+def test_values_that_no_process_has_are_refused_before_anything_is_measured(place, value, message, tmp_path):
+    path = tmp_path / "base.json"
+    pairs = session(10.0, 5.0)
+    getattr(pairs[2], place[0])[place[1]] = value
+    path.write_text(baseline(pairs=pairs).model_dump_json())
+    with pytest.raises(ProfileError, match=f"base.json is no baseline to judge by: {message}"):
+        load_baseline(path, "spec.yaml", SPEC)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([session(10, 5)[0].model_copy(update={"again": None})], "fewer than two processes that count"),
+        ([pair.model_copy(update={"counts": False}) for pair in session(10, 5)], "fewer than two processes that count"),
+        (session(10, 5) * 201, "1,005 pairs, expected at most 1,000"),
+    ],
+)
+def test_pairs_that_cannot_be_judged_by_are_refused(pairs, message, tmp_path):
+    path = tmp_path / "base.json"
+    path.write_text(baseline(pairs=pairs).model_dump_json())
+    with pytest.raises(ProfileError, match=message):
+        load_baseline(path, "spec.yaml", SPEC)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "judged", "message", "code"),
+    [
+        (session(10, 5), {"step_ms": Judged()}, None, None),
+        (session(10, 5)[:4], {}, "measured 4 of the 5 pairs of a baseline", 5),
+        ([], {"step_ms": Judged()}, "measured 0 of the 5 pairs of a baseline", 5),
+        (session(10, 5), {"wait_ms": Judged()}, "wait per step: not measured, but to be judged", 6),
+        (session(10, 5), {"wait_ms": Judged(level="off")}, None, None),
+        (session(1e20, 5), {}, "nothing can be judged by these pairs: pairs.0.a.step_ms is ", 5),
+    ],
+)
+def test_only_a_session_that_can_be_judged_by_is_a_baseline(pairs, judged, message, code):
+    found = baseline(complete=False, pairs=pairs)
+    conclude_baseline(found, judged)
+    assert found.exit_code == code
+    assert len(found.errors) == (message is not None)
+    assert all(one.message.startswith(message) for one in found.errors)
 
 
 def test_a_regression_of_two_that_are_judged_has_to_be_clearer_than_of_one():
@@ -194,7 +315,7 @@ def test_a_regression_of_two_that_are_judged_has_to_be_clearer_than_of_one():
         ('{"tool": {"name": "other"}}', "is no baseline"),
         (baseline(kind="gate").model_dump_json(), "is a result of gate, no complete baseline; .* --force"),
         (baseline(complete=False).model_dump_json(), "no complete baseline"),
-        (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of spec.yaml"),
+        (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of .*/spec.yaml"),
         (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
         (baseline().model_dump_json().replace('"schema_version":1,', ""), "schema_version: input should be 1"),
         (baseline().model_dump_json().replace('"order":[]', '"order":3'), "is not a valid result: pairs.0.order"),
@@ -205,7 +326,7 @@ def test_what_is_no_baseline_of_the_target_is_not_comparable(tmp_path, text, mes
     if text is not None:
         path.write_text(text)
     with pytest.raises(ProfileError, match=message):
-        load_baseline(path, "spec.yaml")
+        load_baseline(path, "spec.yaml", SPEC)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What a gate ends with."""
 
+from math import isfinite
+
 import pytest
 
-from pipeprof.pipelines.spec.budgets import UNITS, parse_budget, stage_metric
+from pipeprof.pipelines.spec.budgets import MAY_BE_ZERO, UNITS, parse_budget, stage_metric
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.verdicts.gating import (
     conclude_gate,
@@ -123,6 +125,21 @@ def test_budgets_have_the_metrics_and_units_of_sessions():
 def test_a_wrong_budget_is_refused_with_its_forms(text, unit, message):
     with pytest.raises(ValueError, match=message):
         parse_budget(text, unit)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("number", ["0", f"0.{'0' * 320}1", "9" * 400, "0.000001", "1"])
+def test_every_limit_that_is_taken_can_be_judged_by(metric, number):
+    unit = {"1/s": "/s", "": "%"}.get(metric.unit, metric.unit)
+    try:
+        budget = parse_budget(f"{number}{unit}", metric.unit, zero=metric.name in MAY_BE_ZERO)
+    except ValueError:
+        assert number != "1"
+        return
+    values = {metric.name: 0.5, "step_ms": 0.5}
+    pairs = [PairValues(order=[], a=values, b=values, again=values) for _ in range(4)]
+    (row,) = [row for row in rows_of(pairs, judged_of({metric.name: budget}, {})) if row.limit is not None]
+    assert isfinite(row.change)
 
 
 def test_larger_batches_are_no_regression():

@@ -79,6 +79,11 @@ def test_the_latest_receipt_of_a_target_is_shown(tmp_path):
         (tmp_path / f"self-test-{number}.json").write_text(found.model_dump_json())
     (tmp_path / "self-test-x.json").write_text("{")
     (tmp_path / "self-test-y.json").write_text(json.dumps({"self_test": {"target": "spec.yaml"}}))
+    text = found.model_dump_json().replace("2026-11-21", "2026-11-23")
+    assert found.self_test is not None
+    huge = text.replace(f'"hold_bytes":{found.self_test.hold_bytes}', f'"hold_bytes":{10**400}')
+    assert huge != text
+    (tmp_path / "self-test-z.json").write_text(huge)
     receipt = latest_receipt(tmp_path, "spec.yaml")
     assert receipt is not None
     assert describe_receipt(receipt).startswith("passed 2026-11-22; it finds changes from: step interval ")

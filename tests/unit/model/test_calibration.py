@@ -70,7 +70,15 @@ def test_another_machine_and_another_version_have_their_own(folder: Path, record
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"A, 2 cores, TensorFlow 2.21.0": {"row_us": -1}}', '{"a": {"b": 1}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"A, 2 cores, TensorFlow 2.21.0": {"row_us": -1}}',
+        f'{{"A, 2 cores, TensorFlow 2.21.0": {{"row_us": {10**400}}}}}',
+        '{"a": {"b": 1}}',
+    ],
 )
 def test_a_damaged_file_is_as_none(folder: Path, recorded: Callable[[str], Profile], text: str) -> None:
     (folder / FILE).write_text(text, encoding="utf-8")
