@@ -109,7 +109,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
 def _check_ways(given: GateOptions) -> None:
     """Refuse none or several of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.git_refs import parse_ref
+    from pipeprof.profiles.git.refs import parse_ref
 
     ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
     chosen = [name for name, value in ways.items() if value is not None]

@@ -163,7 +163,8 @@ class RandomRepository:
             "[{cache: {filename: data/cache}}]",
         ]
         for name in ("spec.yaml", "specs/spec.yaml"):
-            text = f"version: 1\nsource: {self._chance.choice(sources)}\nstages: {self._chance.choice(stages)}\nstep: none\n"
+            source, stage = self._chance.choice(sources), self._chance.choice(stages)
+            text = f"version: 1\nsource: {source}\nstages: {stage}\nstep: none\n"
             self._write(name, self._chance.choice([text, text, f"extends: {self._chance.choice(BASES)}\n"]))
 
     def _embedded(self) -> None:
