@@ -269,8 +269,10 @@ def real(job: Job, inputs: Mapping[str, str]) -> Ended:
         "HOME": str(job.folder / "home"),
         "PIP_NO_INDEX": "1",
         "PIP_CONFIG_FILE": "pip.conf",
+        # Whatever builds a source has the environment of pip.
+        "PIP_NO_BUILD_ISOLATION": "0",
         # An empty part stands for the current folder.
-        "PYTHONPATH": ":src",
+        "PYTHONPATH": f":{job.checkout}",
     }
     given = {"target": "spec.yaml", "no-python": "true", "install": wheel(), **inputs}
     return run_action(job.action, given, job.checkout, job.runner, environment)
@@ -295,11 +297,22 @@ def test_a_hostile_pull_request_is_measured_and_runs_nothing(job: Job) -> None:
     assert [path.name.partition("-")[0] for path in packages.glob("*.dist-info")] == ["pipeprof"]
 
 
-def test_what_cannot_be_installed_fails(job: Job) -> None:
+@pytest.mark.parametrize("what", ["a version that does not exist", "a source that cannot be built"])
+def test_what_cannot_be_installed_fails(what: str, job: Job) -> None:
     pwned = hostile_checkout(job)
-    ended = real(job, {"against": "git:HEAD", "install": "pipeprof==99"})
+    requirement, says = "pipeprof==99", "No matching distribution found for pipeprof==99"
+    if what == "a source that cannot be built":
+        source = job.folder / "source"
+        source.mkdir()
+        (source / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+        # pip runs it in a process of its own.
+        (source / "backend.py").write_text("raise ValueError('this cannot be built')\n")
+        requirement, says = str(source), "this cannot be built"
+    ended = real(job, {"against": "git:HEAD", "install": requirement})
     assert (ended.code, ended.outputs["verdict"]) == (1, "none")
-    assert "No matching distribution found for pipeprof==99" in ended.log
+    assert says in ended.log
     assert "pipeprof could not be installed" in ended.log
     assert ended.summary == ""
     assert not pwned.exists(), pwned.read_text()
