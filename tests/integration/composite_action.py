@@ -75,7 +75,7 @@ def run_action(
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         code, log = done.returncode, log + done.stdout
         for line in output.read_text().splitlines():
