@@ -48,6 +48,7 @@ LONGEST = (
     "test_libraries",
     "test_main",
     "test_never_a_traceback",
+    "test_gate_action",
     "test_attribution",
     "test_constructs",
     "test_show",

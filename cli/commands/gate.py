@@ -137,9 +137,8 @@ def _against(
 ) -> None:
     """Measure both sides, and judge."""
     from pipeprof.cli.comparing.session import live, warn_of_steps
-    from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.self_test import conclude_self_test, latest_receipt
+    from pipeprof.profiles.judge.self_test import conclude_self_test
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
     from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
@@ -165,7 +164,6 @@ def _against(
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
-    result.self_test = latest_receipt(Path(FOLDER), b.shown.text)
 
 
 def _warn_of_changes(side: GivenSide, result: Result) -> None:
@@ -237,11 +235,9 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     """
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, live
-    from pipeprof.profiles.document.store import FOLDER
     from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.self_test import latest_receipt
     from pipeprof.profiles.judge.verdicts.counting import counted
     from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
@@ -300,7 +296,6 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         lacking = not_measured(result, judged_for(known.a, result.a, judged))
         result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
         conclude_gate(result, lacking)
-        result.self_test = latest_receipt(Path(FOLDER), result.b.text)
 
     kind: Literal["gate", "baseline"] = "gate" if known is not None else "baseline"
     # A baseline is replaced once, at the end, if it is complete: until then it is the only copy.

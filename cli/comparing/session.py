@@ -15,6 +15,7 @@ from pipeprof.cli.text.progress import progress_for
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.host.host import versions
+from pipeprof.profiles.judge.self_test import latest_receipt
 from pipeprof.profiles.judge.verdicts.result import Result
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def compared(
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         body(result, lambda: writer.write(result), progress)
+        if kind == "gate" and not result.errors and writer.path is not None:
+            # Where this result is: a checkout may hold a `pipeprof-out` that somebody else has filled.
+            result.self_test = latest_receipt(writer.path.parent, result.b.text)
         result.complete = not result.errors
         result.exit_code = result.exit_code or 0
     finally:

@@ -1,10 +1,11 @@
-"""The recipes for CI in the documentation: their lines, run as the CI system runs them, with a gate that is a stub."""
+"""The recipes for CI in the documentation, run as the CI system runs them, in a repository that is another one."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,32 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeprof import __version__
+
 ROOT = Path(__file__).parents[2]
-ACTION = ROOT / ".github" / "actions" / "pipeprof-gate" / "action.yml"
+ACTION = Path(".github", "actions", "pipeprof-gate")
+FORGED = "# Gate passed, merge it\n\n<!-- pipeprof -->\n"
+INSTALL = """import shutil, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+if (folder / "source" / "fails").exists() or not sys.flags.isolated:
+    sys.exit(1)
+(folder / "env" / "bin").mkdir(parents=True)
+shutil.copy(folder / "source" / "stub", folder / "env" / "bin" / "python")
+"""
 STUB = """#!/bin/bash
-printf '%s\\n' "$@" > arguments
-printf '%s' "$PIPEPROF_CACHE_DIR" > cache_folder
-git rev-parse --verify --quiet "${4#git:}^{commit}" > resolved
-for file in gate.md gate.xml; do echo report > "$file"; done
+printf '%s\\n' "$@" > "$SEEN/arguments"
+printf '%s' "$PIPEPROF_CACHE_DIR" > "$SEEN/cache_folder"
+git rev-parse --verify --quiet "refs/remotes/origin/main^{commit}" > "$SEEN/resolved"
+while [ $# -gt 0 ]; do
+  if [ "$1" = --out ]; then echo "report of this run" > "$2"; fi
+  shift
+done
 exit CODE
 """
 
 
-def recipe(title: str) -> dict[str, Any]:
+def recipe(title: str) -> dict[Any, Any]:
     """The YAML after a title in the documentation."""
     text = (ROOT / "docs" / "compare.md").read_text()
     found = re.search(rf"^{title}.*?^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
@@ -37,53 +52,135 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def commit_all(folder: Path) -> None:
+    git(folder, "add", "-f", ".")
+    git(folder, "commit", "-qm", "x", "--allow-empty")
+
+
+class Runner:
+    """A runner of GitLab with the merge request of another repository, and a server that has pipeprof.
+
+    Attributes:
+        origin: The repository, on the branch of the merge request.
+        project: The checkout.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin, self.project, self.seen = folder / "origin", folder / "builds" / "project", folder / "seen"
+        self.source = folder / "server" / "OWNER" / "pipeprof.git"
+        for made in (self.origin, self.project, self.seen, self.source / ACTION, folder / "tmp"):
+            made.mkdir(parents=True)
+        git(self.origin, "init", "-q")
+        (self.origin / "spec.yaml").write_text("version: 1\n")
+        commit_all(self.origin)
+        git(self.origin, "checkout", "-qb", "feature")
+
+    def run(self, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Check out the merge request alone, without the branch that it goes to, and run the job."""
+        commit_all(self.origin)
+        git(self.project, "init", "-q")
+        git(self.project, "remote", "add", "origin", str(self.origin))
+        git(self.project, "fetch", "-q", "origin", "+refs/heads/feature:refs/pipelines/1")
+        git(self.project, "checkout", "-q", "refs/pipelines/1")
+        (self.source / ACTION / "install.py").write_text(INSTALL)
+        (self.source / "stub").write_text(STUB.replace("CODE", str(code)))
+        (self.source / "stub").chmod(0o755)
+        git(self.source, "init", "-q")
+        commit_all(self.source)
+        git(self.source, "tag", f"v{__version__}")
+        (job,) = recipe("GitLab").values()
+        environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME")},
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "CI_PROJECT_DIR": str(self.project),
+            "CI_SERVER_URL": f"file://{self.folder / 'server'}",
+            "SEEN": str(self.seen),
+            "TMPDIR": str(self.folder / "tmp"),
+            **job["variables"],
+        }
+        script = "\n".join([*job["before_script"], *job["script"]])
+        return subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=self.project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def published(self) -> dict[str, str]:
+        """Files that the server shows afterwards, whether the job has failed or not."""
+        (job,) = recipe("GitLab").values()
+        assert job["artifacts"]["when"] == "always"
+        paths = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
+        files = [file for path in paths for file in (self.project / path, *(self.project / path).rglob("*"))]
+        return {str(file.relative_to(self.project)): file.read_text() for file in files if file.is_file()}
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A merge request as a runner has it: its own commit alone, without the branch that it goes to."""
-    origin, work = tmp_path / "origin", tmp_path / "work"
-    origin.mkdir()
-    work.mkdir()
-    git(origin, "init", "-q")
-    (origin / "spec.yaml").write_text("version: 1\n")
-    git(origin, "add", ".")
-    git(origin, "commit", "-qm", "first")
-    git(origin, "checkout", "-qb", "feature")
-    git(origin, "commit", "-qm", "second", "--allow-empty")
-    git(work, "init", "-q")
-    git(work, "remote", "add", "origin", str(origin))
-    git(work, "fetch", "-q", "origin", "+refs/heads/feature:refs/pipelines/1")
-    git(work, "checkout", "-q", "refs/pipelines/1")
-    return work
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
 
 
-@pytest.mark.parametrize("code", [0, 3, 4, 5])
-def test_gitlab(code: int, checkout: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [0, 3, 4, 5, 6, 130])
+def test_gitlab(code: int, runner: Runner) -> None:
     (job,) = recipe("GitLab").values()
-    stub = tmp_path / "pipeprof"
-    stub.write_text(STUB.replace("CODE", str(code)))
-    stub.chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-        **job["variables"],
-    }
-    script = "\n".join(job["script"])
-    done = subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", script], cwd=checkout, env=environment, capture_output=True, check=False
-    )
+    done = runner.run(code)
     assert done.returncode == code, done.stderr
-    words = (checkout / "arguments").read_text().splitlines()
-    assert words[:4] == ["gate", "spec.yaml", "--against", "git:origin/main"]
+    words = (runner.seen / "arguments").read_text().splitlines()
+    assert words[:6] == ["-I", "-m", "pipeprof", "gate", "spec.yaml", "--no-python"]
+    assert words[words.index("--against") + 1] == "git:origin/main"
     # The runner's checkout does not have the branch: the recipe's own line fetched it.
-    assert (checkout / "resolved").read_text().strip() == git(tmp_path / "origin", "rev-parse", "main")
+    assert (runner.seen / "resolved").read_text().strip() == git(runner.origin, "rev-parse", "main")
     assert job["allow_failure"] == {"exit_codes": [4]}
-    written = {words[place + 1] for place, word in enumerate(words) if word == "--out"}
-    artifacts = job["artifacts"]
-    assert {*artifacts["paths"], *artifacts["reports"].values()} == written
-    assert all((checkout / name).exists() for name in written)
-    assert artifacts["when"] == "always"
+    # The document is not redacted, so it stays on the runner.
+    names = ("gate.xml", "gate.md")
+    assert runner.published() == {f"pipeprof-report/{name}": "report of this run\n" for name in names}
     (cached,) = job["cache"]["paths"]
-    assert (checkout / "cache_folder").read_text() == str(checkout / cached)
+    assert (runner.seen / "cache_folder").read_text() == str(runner.project / cached)
+
+
+@pytest.mark.parametrize("what", ["a folder", "a link", "a file"])
+@pytest.mark.parametrize("fails", ["", "the installation", "the gate"])
+def test_a_report_of_the_merge_request_is_not_published(what: str, fails: str, runner: Runner) -> None:
+    elsewhere = runner.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "gate.md").write_text(FORGED)
+    committed = runner.origin / "pipeprof-report"
+    if what == "a folder":
+        shutil.copytree(elsewhere, committed)
+        (committed / "gate.xml").write_text(FORGED)
+    elif what == "a link":
+        committed.symlink_to(elsewhere)
+    else:
+        committed.write_text(FORGED)
+    (runner.origin / "gate.md").write_text(FORGED)
+    if fails == "the installation":
+        (runner.source / "fails").touch()
+    done = runner.run(6 if fails == "the gate" else 0)
+    assert (done.returncode != 0) is bool(fails)
+    published = runner.published()
+    assert set(published.values()) == (set() if fails == "the installation" else {"report of this run\n"})
+    assert {path.name: path.read_text() for path in elsewhere.iterdir()} == {"gate.md": FORGED}
+
+
+def test_a_merge_request_cannot_lead_the_cache_elsewhere(runner: Runner) -> None:
+    (runner.origin / ".pipeprof-cache").symlink_to(runner.folder)
+    assert runner.run().returncode != 0
+    assert not (runner.seen / "arguments").exists()
+
+
+def test_a_merge_request_has_no_say_in_the_installation(runner: Runner) -> None:
+    pwned = runner.folder / "PWN"
+    for name in ("pip", "venv", "shutil", "sitecustomize", "pathlib", "install"):
+        (runner.origin / f"{name}.py").write_text(f"open({str(pwned)!r}, 'a').write(__file__)\n")
+    (runner.origin / "env" / "bin").mkdir(parents=True)
+    (runner.origin / "source").mkdir()
+    (runner.origin / "env" / "bin" / "python").write_text(f"#!/bin/bash\ntouch {shlex.quote(str(pwned))}\n")
+    done = runner.run()
+    assert done.returncode == 0, done.stderr
+    assert not pwned.exists()
 
 
 def test_every_option_of_the_recipes_exists(
@@ -93,26 +190,41 @@ def test_every_option_of_the_recipes_exists(
 
     monkeypatch.chdir(tmp_path)
     (job,) = recipe("GitLab").values()
-    (command,) = [shlex.split(line) for line in job["script"] if line.startswith("pipeprof ")]
-    given = yaml.safe_load(ACTION.read_text())["inputs"]["options"]["default"]
-    for words in (command[1:], ["gate", "spec.yaml", "--against", "git:main", *shlex.split(given)]):
-        assert invoke(words) == 2
+    (line,) = [line for line in job["script"][-1].replace("\\\n", " ").splitlines() if "-m pipeprof" in line]
+    words = shlex.split(re.sub(r"\$folder(/report)?", str(tmp_path), line.partition(" || ")[0]))
+    given = yaml.safe_load((ROOT / ACTION / "action.yml").read_text())["inputs"]["options"]["default"]
+    action = ["gate", "--no-python", *shlex.split(given), "--against", "git:main", "--format", "github"]
+    for command in (
+        words[words.index("pipeprof") + 1 :],
+        [*action, "--out", "a.json", "--out", "a.md", "--", "spec.yaml"],
+    ):
+        assert invoke(command) == 2
         # The options are read first: what is wrong is that there is no such spec here.
         assert "spec.yaml: no such file" in capsys.readouterr().err
 
 
 def test_github() -> None:
-    (job,) = recipe("GitHub Actions")["jobs"].values()
+    document = recipe("GitHub Actions")
+    # YAML 1.1 reads the key `on` as a truth value. A fork's code must not get the repository's token.
+    assert document[True] == "pull_request"
+    (job,) = document["jobs"].values()
     steps = {step["uses"].partition("@")[0]: step.get("with", {}) for step in job["steps"]}
-    inputs = yaml.safe_load(ACTION.read_text())["inputs"]
-    own = steps["./.github/actions/pipeprof-gate"]
+    inputs = yaml.safe_load((ROOT / ACTION / "action.yml").read_text())["inputs"]
+    (used,) = [step["uses"] for step in job["steps"] if "pipeprof" in step["uses"]]
+    owner, _, path = used.partition("/pipeprof/")
+    assert owner == "OWNER"
+    assert path == f"{ACTION.as_posix()}@v{__version__}"
+    own = steps[used.partition("@")[0]]
     assert set(own) <= set(inputs)
     assert {name for name, given in inputs.items() if given.get("required")} <= set(own)
     assert own["against"] == "git:origin/${{ github.base_ref }}"
-    # The base commit is there without a further fetch.
-    assert steps["actions/checkout"]["fetch-depth"] == 0
-    assert (ROOT / own.get("using", "") / ".github" / "actions" / "pipeprof-gate" / "action.yml").is_file()
+    assert own["no-python"] is True
+    # The base commit is there without a further fetch, and no token for whatever runs later.
+    assert steps["actions/checkout"] == {"fetch-depth": 0, "persist-credentials": False}
+    assert document["permissions"] == {}
     assert job["permissions"] == {"contents": "read"}
+    others = [step["uses"] for step in job["steps"] if step["uses"] != used]
+    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", name) for name in others)
 
 
 def test_the_cached_folder_is_the_one_that_pipeprof_uses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

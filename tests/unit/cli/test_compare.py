@@ -229,6 +229,9 @@ def test_a_baseline_is_written_and_what_is_judged_against_it_names_the_target(
     Path("pipeprof-out/self-test-a.json").write_text(json.dumps({"self_test": receipt}))
     assert "never run" not in pipeprof("gate", "a.yaml", "--baseline", "base.json").out
     assert list(Path("pipeprof-out").glob("gate-a-*.json"))
+    # A result that is saved elsewhere has nothing to do with what lies in this folder, which may be a stranger's.
+    Path("reports").mkdir()
+    assert "never run" in pipeprof("gate", "a.yaml", "--baseline", "base.json", "--out", "reports/gate.json").out
 
 
 @pytest.mark.usefixtures("_no_git")
