@@ -209,7 +209,7 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
     assert found.code == 0
     plan = read_plan((tmp_path / "fast.plan.json").read_text(), "fast.plan.json")
     assert (plan.steps, plan.speedup) == (((EDIT,),), 1.79)
-    assert "+    return pipeprof.apply(data(), 'fast.plan.json')" in (tmp_path / "fast.patch").read_text()
+    assert '+    return pipeprof.apply(data(), "fast.plan.json")' in (tmp_path / "fast.patch").read_text()
     assert session.options["reread"] is None
 
 
