@@ -63,11 +63,13 @@ _BUFFER: Final = Bound(
     "fix: those of an epoch, or as many as before; each takes 24 bytes before the first element comes, 2.4 GB",
 )
 _SIZE: Final = Bound(
-    "rows of a batch, elements of a window",
-    1_000_000,
-    "fix: a window, or the piece that 256 windows are cut from; 100,000,000 rows take 41 s in a fused map and batch",
+    "rows of a batch",
+    10_000_000,
+    "fix: a window, or as many as before; in a fused map and batch, 100,000,000 take 41 s before the first batch",
 )
-_FAR: Final = Bound("shift of windows, boundary of buckets", 1_000_000_000, "fix: 256 shifts; TensorFlow has 32 bits")
+_FAR: Final = Bound(
+    "elements of windows and of their shift, length of a bucket", 1_000_000_000, "fix: 256 shifts; lengths have 32 bits"
+)
 _PARTS: Final = Bound("components of an element that is cut", 1024, "fix: those of an element")
 _STEPS: Final = Bound("steps", 32, "fix: a race each, 10 s and more; 150 steps took 169 s")
 _EDITS: Final = Bound("edits in all steps", 4096, "fix: AUTOTUNE in each stage; 1,000 take no time")
@@ -110,13 +112,13 @@ class _Allocator(PlainText):
 
 CALLS: Final[Mapping[str, Fields]] = {
     "tf.signal.frame": Fields(
-        {"frame_length": _ROWS, "frame_step": _LENGTH, "axis": Exactly(0), "on": _COMPONENT},
+        {"frame_length": _LENGTH, "frame_step": _LENGTH, "axis": Exactly(0), "on": _COMPONENT},
     ),
     "getitem": Fields({"key": PlainText(20, r":, ::[1-9][0-9]{0,8}", "a stride such as `:, ::2`"), "on": _COMPONENT}),
 }
 """The calls inside ``ops`` of a map: those that cut windows."""
 _SIDE: Final = Fields(
-    {"on": _COMPONENT, "stages": Several(Fields({"batch": Fields({"batch_size": _ROWS})}), 1, 1)},
+    {"on": _COMPONENT, "stages": Several(Fields({"batch": Fields({"batch_size": _LENGTH})}), 1, 1)},
 )
 INSERTED: Final[Mapping[str, Fields]] = {
     "cache": Fields(),
@@ -141,7 +143,7 @@ REPLACING: Final[Mapping[str, Fields]] = {
     LOAD: Fields({"path": _PATH}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),
     "unbatch": Fields(),
-    "window": Fields({"size": _ROWS, "shift": _LENGTH}),
+    "window": Fields({"size": _LENGTH, "shift": _LENGTH}),
 }
 """Arguments of a stage or source that `ReplaceStages` makes, by its op."""
 ARGUMENTS: Final[Mapping[str, Value]] = {

@@ -239,7 +239,7 @@ class Fields:
         if not isinstance(value, dict):
             _expect(value, place, holds=False, words="an object")
         known = {**self.required, **self.optional}
-        for name in value.keys() - known.keys() - others:
+        for name in (name for name in value if name not in known and name not in others):
             msg = f"a plan cannot hold this field; expected {listed([*others, *known])}"
             raise RefusedError(msg, at(place, name))
         for name in self.required:
