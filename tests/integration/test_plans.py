@@ -201,7 +201,6 @@ LARGEST: tuple[tuple[Callable[[], tf.data.Dataset], PipelineEdit], ...] = (
     (shuffled, SetArgument("stages.1", "prefetch", "buffer_size", 1024)),
     (mapped, InsertStage("prefetch", {"buffer_size": 1024}, "stages.0")),
     (next_to_each_other, ReplaceStages(("stages.0", "stages.1"), (NewStage("batch", {"batch_size": 10**7}),))),
-    (mapped, SetOption(POOL, 2048)),
 )
 
 

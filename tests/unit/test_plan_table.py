@@ -204,6 +204,9 @@ def test_the_other_fields_and_their_lengths_have_bounds(change: dict[str, Any], 
     assert said in refusal(**change)
 
 
+DEEP = '{{"pipeprof_plan": 1, "edits": {}, "stages": {{}}}}'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -213,14 +216,9 @@ def test_the_other_fields_and_their_lengths_have_bounds(change: dict[str, Any], 
         ('{"pipeprof_plan": 1' + "0" * 5000 + "}", "is not a plan"),
         ('{"pipeprof_plan": 1' + "0" * 50 + "}", "a plan of version 1000"),
         ('{"pipeprof_plan": "\\u001b[31m\\n"}', r'a plan of version "\u001b[31m\n"'),
-        (
-            '{"pipeprof_plan": 1, "edits": ' + "[" * 900 + "]" * 900 + ', "stages": {}}',
-            "edits[0]: expected an object, got a list",
-        ),
-        (
-            '{"pipeprof_plan": 1, "edits": ' + '{"a":' * 900 + "1" + "}" * 900 + ', "stages": {}}',
-            "edits: expected a list",
-        ),
+        (DEEP.format("[" * 500 + "]" * 500), "edits[0]: expected an object, got a list"),
+        (DEEP.format('{"a":' * 500 + "1" + "}" * 500), "edits: expected a list, got an object"),
+        (DEEP.format("[" * 100_000 + "]" * 100_000), "is not a plan"),
         (" " * 5_000_000, "is damaged: it has more than 4,194,304 characters"),
     ],
 )
@@ -234,11 +232,13 @@ def test_json_that_is_no_plan_is_refused(text: str, said: str) -> None:
 
 @given(st.one_of(mutated(), JSON, st.dictionaries(st.just("pipeprof_plan"), JSON)))
 def test_a_plan_is_within_the_table_or_refused(document: Any) -> None:
-    text = json.dumps(document)
+    text, refused = json.dumps(document), None
     try:
         found = read_plan(text, "a.plan.json")
     except PlanError as error:
-        assert str(error).isprintable()
+        refused = str(error)
+    if refused is not None:
+        assert refused.isprintable()
         return
     check_plan(json.loads(text))
     assert read_plan(write_plan(found), "a.plan.json") == found
