@@ -234,11 +234,11 @@ PLAN: Final = Fields(
 
 _CODE: Final = "a plan cannot name Python code"
 _FILES: Final = "a plan cannot name files"
-_FIRST: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    (_CODE, frozenset({"python", "from_generator", "generator", "apply", "tf.py_function", "tf.numpy_function"})),
-    (_FILES, frozenset({"filename", "filenames", "file_pattern", "snapshot", "save"})),
-)
-"""What is named before everything else that is wrong with a plan, by the reason."""
+_FIRST: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("python", "from_generator", "generator", "apply", "tf.py_function", "tf.numpy_function"), _CODE),
+    **dict.fromkeys(("filename", "filenames", "file_pattern", "snapshot", "save"), _FILES),
+}
+"""Names that a refusal is about before anything else is, with the reason; code comes before files."""
 
 
 def check_plan(document: Mapping[str, Any]) -> None:
@@ -247,11 +247,9 @@ def check_plan(document: Mapping[str, Any]) -> None:
     Raises:
         RefusedError: It holds something that is not in the table; what could run code is named first, then files.
     """
-    for reason, refused in _FIRST:
-        for field in ("edits", "then"):
-            for place, name in _names(document.get(field), field):
-                if name in refused:
-                    raise RefusedError(reason, place)
+    first = _named_first({field: document.get(field) for field in ("edits", "then")})
+    if first is not None:
+        raise first
     PLAN.check(document, "")
     edits = [edit for step in (document["edits"], *document.get("then", ())) for edit in step]
     new = sum(1 if edit["kind"] == "InsertStage" else len(edit.get("by", ())) for edit in edits)
@@ -264,6 +262,18 @@ def check_plan(document: Mapping[str, Any]) -> None:
         if count > most:
             msg = f"expected at most {most:,} {what}, got {count:,}"
             raise RefusedError(msg, "edits")
+
+
+def _named_first(steps: Mapping[str, Any]) -> RefusedError | None:
+    """What could run code, else what names files, wherever it is."""
+    files: RefusedError | None = None
+    for place, name in _names(steps, ""):
+        reason = _FIRST.get(name)
+        if reason == _CODE:
+            return RefusedError(reason, place)
+        if reason is not None and files is None:
+            files = RefusedError(reason, place)
+    return files
 
 
 def _names(value: Any, place: str) -> Iterator[tuple[str, str]]:
