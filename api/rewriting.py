@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import SetEnvironment
-from pipeprof.pipelines.edits.plan import PlanError, describe_misfit, environment_of, read_plan, shell_line
+from pipeprof.pipelines.edits.plan import (
+    PlanError,
+    SavedPlan,
+    apply_call,
+    data_of,
+    describe_misfit,
+    environment_of,
+    read_plan,
+    shell_line,
+    with_data,
+)
+from pipeprof.pipelines.edits.plan_table import MOST_BYTES
+from pipeprof.pipelines.errors import escape
 
 
-def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
+def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Any:
     """Return a dataset with the changes that pipeprof has measured; the code that made it stays as it is.
 
     The changes are made in the dataset's graph. Write the plan with
@@ -19,20 +32,36 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
 
         dataset = pipeprof.apply(make_dataset(), "fast.plan.json")
 
+    A plan is data: it runs no Python, calls no function but those of its table, writes no file, and reads none but
+    converted data in the folder that you name here.
+
     Args:
         dataset: The ``tf.data.Dataset`` that was measured.
         plan: Path of the plan.
+        data: Folder of ``pipeprof fix --convert-to``, if the plan reads converted data. This folder is read, not the
+            one that the plan names; it is not used if the plan reads none.
 
     Returns:
         A ``tf.data.Dataset``; ``dataset`` itself where the plan has no changes.
 
     Raises:
-        TypeError: ``dataset`` is no dataset, or ``plan`` no path.
-        PlanError: The file is no plan, or was made for another pipeline.
+        TypeError: ``dataset`` is no dataset, or ``plan`` or ``data`` no path.
+        PlanError: The file is no plan, holds what a plan cannot, or was made for another pipeline; or it reads
+            converted data, and ``data`` names no folder of them.
         CannotEditError: The dataset captures state that a copy would freeze (a ``tf.Variable``, a mutable table), or
             holds more in memory than TensorFlow serialises (1 GB; 50 MB as constants of functions); the message names
             stage and resource.
     """
+    if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
+        msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
+        raise TypeError(msg)
+    saved = _at_data(read_plan(_text_of(plan), str(plan)), str(plan), data)
+    missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
+    if missing:
+        words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
+        warnings.warn(escape(words), stacklevel=2)
+    if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
+        return dataset
     from pipeprof.pipelines.build.context import BuildContext
     from pipeprof.pipelines.build.dataset import builder
     from pipeprof.pipelines.graph.edit.apply import apply_steps
@@ -41,44 +70,86 @@ def apply(dataset: Any, plan: str | os.PathLike[str]) -> Any:
     from pipeprof.pipelines.graph.observe.light_graph import too_large
     from pipeprof.pipelines.graph.read.function_facts import body_of
 
-    if not hasattr(dataset, "element_spec") or hasattr(dataset, "__next__"):
-        msg = f"pipeprof.apply takes a tf.data.Dataset and the path of a plan, not a {type(dataset).__name__}"
-        raise TypeError(msg)
-    saved = read_plan(_text_of(plan), str(plan))
-    missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
-    if missing:
-        words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
-        warnings.warn(words, stacklevel=2)
-    if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
-        return dataset
     if (reason := too_large(dataset)) is not None:
         raise CannotEditError(reason)
-    import tensorflow as tf
-
     graph = editable(dataset, in_memory=0).read()
     written = graph.stages()
-    dtypes = [
-        one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in tf.nest.flatten(dataset.element_spec)
-    ]
+    dtypes = _dtypes(dataset)
     functions = {stage.address: graph.nodes[stage.head].function for stage in written}
     bodies = {address: body_of(function) for address, function in functions.items() if function is not None}
     misfit = describe_misfit(saved, {stage.address: stage.op for stage in written}, dtypes, bodies)
     if misfit is not None:
         msg = f"{plan} was made for another pipeline ({saved.target}): {misfit}; measure again with pipeprof fix"
         raise PlanError(msg)
-    return apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
+    made = apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
+    if data_of(saved.steps) is not None and _dtypes(made) != dtypes:
+        msg = f"data: {data} has other data: its elements are {_words(_dtypes(made))}, the dataset's {_words(dtypes)}"
+        raise PlanError(msg)
+    return made
+
+
+def _dtypes(dataset: Any) -> list[str]:
+    """Of the components of an element; ``variant`` for what is no dense tensor."""
+    import tensorflow as tf
+
+    flat = tf.nest.flatten(dataset.element_spec)
+    return [one.dtype.name if isinstance(one, tf.TensorSpec) else "variant" for one in flat]
+
+
+def _words(dtypes: list[str]) -> str:
+    return ", ".join(dtypes) or "empty"
+
+
+def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
+    """The plan, reading converted data in the caller's folder, never in the one that the plan names."""
+    folder = _path_of(data, "a folder as data") if data is not None else None
+    written = data_of(saved.steps)
+    if written is None:
+        return saved
+    if folder is None:
+        call = apply_call("dataset", plan, written)
+        msg = f"{plan} reads converted data, written to {written}: name the folder where you trust them, {call}"
+        raise PlanError(msg)
+    from pipeprof.profiles.convert.folder import DATA
+
+    path = (folder / DATA).absolute()
+    if not _is_folder(path):
+        msg = f"data: {folder} has no converted data: expected the folder of --convert-to, with {DATA} in it"
+        raise PlanError(msg)
+    return with_data(saved, str(path))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _path_of(value: object, what: str) -> Path:
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        msg = f"pipeprof.apply takes the path of {what}, not a {type(value).__name__}"
+        raise TypeError(msg)
+    return Path(path)
 
 
 def _text_of(plan: object) -> str:
-    if not isinstance(plan, str | os.PathLike):
-        msg = f"pipeprof.apply takes the path of a plan, not a {type(plan).__name__}"
-        raise TypeError(msg)
-    path = Path(plan)
+    path = _path_of(plan, "a plan")
     try:
-        if path.exists() and not path.is_file():
-            msg = f"{path} is a folder, a device or a pipe: expected a plan"
+        # A pipe without a writer would block.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise IsADirectoryError
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            msg = f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes"
             raise PlanError(msg)
-        return path.read_text(encoding="utf-8")
+        return raw.decode("utf-8")
+    except IsADirectoryError:
+        msg = f"{path} is a folder, a device or a pipe: expected a plan"
+        raise PlanError(msg) from None
     except (OSError, ValueError) as error:
         msg = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PlanError(msg) from None

@@ -368,13 +368,20 @@ def _page(name: str, body: str) -> str:
 
 
 def edits() -> str:
-    """The table of edits and kinds of targets."""
+    """The table of edits and kinds of targets, and that of what a plan may hold."""
+    from pipeprof.pipelines.edits.plan_table import BOUNDS, CALLS, rows
     from pipeprof.pipelines.edits.support import SUPPORT, TARGETS
 
     lines = [f"| edit | {' | '.join(TARGETS.values())} |", f"| --- {'| --- ' * len(TARGETS)}|"]
     for kind, row in SUPPORT.items():
         cells = [cell(f"{'yes' if row[target].exists else 'no'}: {row[target].words}") for target in TARGETS]
         lines.append(f"| `{kind.__name__}` | {' | '.join(cells)} |")
+    lines += ["", "## What a plan may hold", "", "| edit | of | holds |", "| --- | --- | --- |"]
+    lines += [f"| `{kind}` | {about} | {cell(words)} |" for kind, about, words in rows()]
+    lines += ["", "| call inside `ops` of a map | arguments |", "| --- | --- |"]
+    lines += [f"| `{name}` | {cell(fields.words())} |" for name, fields in CALLS.items()]
+    lines += ["", "| bound | at most | why |", "| --- | ---: | --- |"]
+    lines += [f"| {cell(bound.what)} | {bound.most:,} | {cell(bound.why)} |" for bound in BOUNDS]
     return "\n".join(lines)
 
 

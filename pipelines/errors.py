@@ -6,7 +6,10 @@ received, what was expected and how to mend it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import unicodedata
+from typing import ClassVar, Final
+
+_NAMED_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 class PipeprofError(Exception):
@@ -35,3 +38,27 @@ class ProfileError(PipeprofError):
 
 class PlainError(ValueError):
     """An error inside a build whose message is complete without the name of its class."""
+
+
+def escape(text: str) -> str:
+    r"""Make control characters, surrogates and direction marks visible, so that a terminal shows and obeys nothing.
+
+    Example:
+        >>> escape("a\x1b[31m")
+        'a\\x1b[31m'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_escape_char, text))
+
+
+def _escape_char(char: str) -> str:
+    if char.isprintable():
+        return char
+    named = _NAMED_ESCAPES.get(char)
+    if named is not None:
+        return named
+    code = ord(char)
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

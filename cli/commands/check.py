@@ -173,7 +173,7 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style], str], document:
 def _list_errors(error: SpecError, style: Style) -> str:
     """List every error with its place, then their number."""
     from pipeprof.cli.text.diagnostics import color_errors
-    from pipeprof.pipelines.spec.errors.diagnostics import escape
+    from pipeprof.pipelines.errors import escape
 
     count = len(error.diagnostics) + error.hidden
     files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}

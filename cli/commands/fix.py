@@ -215,7 +215,8 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     if found is None or parsed.function is None or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.edits.edits import from_document
+    from pipeprof.pipelines.edits.edits import known_edits
+    from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.profiles.fix.outcome import unified
     from pipeprof.profiles.fix.python_diff import with_plan
     from pipeprof.profiles.fix.source_diff import edited_source
@@ -229,17 +230,17 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
         return
     stages = {stage.id: stage.op for stage in profile.stages or () if stage.origin == "written"}
-    steps = [[edit for one in step if (edit := from_document(one.model_dump())) is not None] for step in found.edits]
+    steps = [known_edits(one.model_dump() for one in step) for step in found.edits]
     edited = edited_source(parsed, before, stages, steps)
     after = edited.text
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
     if after is None and plan is not None:
-        after = with_plan(before, parsed.function, str(plan))
+        after = with_plan(before, parsed.function, str(plan), data_of(steps))
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
     if edited.text is None and any(kind == "patch" for _, kind in outputs.files):
-        line = f'dataset = pipeprof.apply(dataset, "{plan or "fast.plan.json"}")'
+        line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
         other = "the diff applies the plan" if after is not None else f"write {line} in your code"
         missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
         streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")

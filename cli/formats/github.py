@@ -26,7 +26,7 @@ def render_github(output: Output) -> str:
     Args:
         output: Errors, warnings and findings of a profile, metrics of a gate.
     """
-    from pipeprof.pipelines.spec.errors.diagnostics import escape
+    from pipeprof.pipelines.errors import escape
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.judge.words import headline
 
@@ -58,7 +58,7 @@ def _line(level: str, properties: Mapping[str, object], message: str) -> str:
 
 def _escaped(text: str, letters: dict[str, str]) -> str:
     """Text that can neither end the line nor begin another command, nor do anything to a terminal."""
-    from pipeprof.pipelines.spec.errors.diagnostics import escape
+    from pipeprof.pipelines.errors import escape
 
     return spell_brackets(escape("".join(letters.get(letter, letter) for letter in text)))
 

@@ -20,10 +20,18 @@ SAME_SPEED = 1.03
 
 
 def _render(output: Output) -> str:
+    return _text(output.profile)
+
+
+def _text(profile: Profile) -> str:
+    """The plan of a profile, which is data that may come from somebody else.
+
+    Raises:
+        PlanError: Its changes are none that a plan can hold.
+    """
     from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
     from pipeprof.profiles.verify.stages import main_line
 
-    profile = output.profile
     steps, measured = _steps(profile)
     written = [stage for stage in profile.stages or () if stage.origin == "written"]
     line = main_line(profile)
@@ -53,9 +61,14 @@ def _steps(profile: Profile) -> tuple[tuple[tuple[PipelineEdit, ...], ...], Mapp
 
 
 def _edits(documents: Sequence[Edit]) -> list[PipelineEdit]:
-    from pipeprof.pipelines.edits.edits import from_document
+    from pipeprof.pipelines.edits.edits import known_edits
+    from pipeprof.pipelines.edits.plan import PlanError
 
-    return [edit for document in documents if (edit := from_document(document.model_dump())) is not None]
+    edits = known_edits(document.model_dump() for document in documents)
+    if len(edits) < len(documents):
+        msg = "no plan can hold these changes: one of them is not known to this version"
+        raise PlanError(msg)
+    return edits
 
 
 def best_change(profile: Profile) -> Finding | None:
@@ -71,8 +84,15 @@ def _speedup(finding: Finding) -> float:
 
 
 def _lack(profile: Profile) -> str | None:
-    found = profile.fix.edits if profile.fix is not None else best_change(profile)
-    return None if found else NOTHING
+    from pipeprof.pipelines.edits.plan import PlanError
+
+    if not (profile.fix.edits if profile.fix is not None else best_change(profile)):
+        return NOTHING
+    try:
+        _text(profile)
+    except PlanError as error:
+        return str(error)
+    return None
 
 
 FORMAT = Format("plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60, lack=_lack)

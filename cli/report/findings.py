@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
+from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
-from pipeprof.profiles.advise.edits.render import shell_assignment
 from pipeprof.profiles.time.proven import describe_price, knows_speed
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
@@ -261,7 +261,7 @@ def shell_variables(finding: Finding) -> list[str]:
     """What stands before the command in the shell, ``OMP_NUM_THREADS=1``; empty if any of the edits is another one."""
     edits = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     known = [from_document(edit.model_dump()) for edit in edits]
-    found = [shell_assignment(edit) for edit in known if isinstance(edit, SetEnvironment)]
+    found = [assignment(edit.variable, edit.value) for edit in known if isinstance(edit, SetEnvironment)]
     return found if finding.overrides or len(found) == len(edits) else []
 
 

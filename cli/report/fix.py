@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.units import seconds
+from pipeprof.pipelines.edits.edits import known_edits
+from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.edits.plan import apply_call, data_of
 from pipeprof.profiles.wording import significant, size
 
 if TYPE_CHECKING:
@@ -187,14 +190,17 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Heading("Changes", "in the graph; as Python they would be")
         yield Code("\n".join(fix.python), indent=2, wrap=True)
     for name, value in fix.environment.items():
-        yield Command("start with", f"{name}={value}", indent=2, width=12)
+        yield Command("start with", assignment(name, value), indent=2, width=12)
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.text is None:
         name = "fast.plan.json"
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
-        yield Command("then", f'dataset = pipeprof.apply(dataset, "{name}")', width=_KEY, note="in your script")
+        call = apply_call(
+            "dataset", name, data_of([known_edits(edit.model_dump() for edit in step) for step in fix.edits])
+        )
+        yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.
         spec = Path(profile.target.text)

@@ -8,7 +8,7 @@ One writer renders an edit as YAML, one as Python, and one applies it to a graph
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -179,6 +179,11 @@ def from_document(data: Mapping[str, Any]) -> PipelineEdit | None:
         return kind(**{key: _read(key, value) for key, value in given.items()})
     except TypeError:
         return None
+
+
+def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
+    """Return the edits of a profile that this version knows."""
+    return [edit for document in documents if (edit := from_document(document)) is not None]
 
 
 def _read(name: str, value: Any) -> Any:

@@ -1,35 +1,42 @@
-"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads."""
+"""A plan: measured edits of one pipeline, in a file that `pipeprof.apply` reads.
+
+A plan is data: what it may hold is in the table of `pipeprof.pipelines.edits.plan_table`, which is checked where a plan
+is read and where one is written.
+"""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetEnvironment,
     from_document,
     to_document,
 )
-from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.edits.plan_table import KEY, LOAD, MOST_BYTES, VERSIONS, check_plan
+from pipeprof.pipelines.edits.plan_values import RefusedError, shown
+from pipeprof.pipelines.errors import ProfileError, escape
 
-PLAN_VERSION: Final = 1
-STEPS_VERSION: Final = 2
-"""Of plans with more than one step, which readers of the first version would apply in part."""
 _EXTENSION = ".plan.json"
 _VARIANT = "variant"
 _CACHE = "cache"
-KEY: Final = "pipeprof_plan"
-"""The first key of a plan, with its version."""
+_AGAIN: Final = "write it again with pipeprof fix"
 
 
 class PlanError(ProfileError):
-    """A file is no plan, or the plan was made for another pipeline."""
+    """A file is no plan, holds what a plan cannot, or was made for another pipeline."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape(message))
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,13 @@ class SavedPlan:
 
 
 def write_plan(plan: SavedPlan) -> str:
-    """Return a plan as JSON."""
+    """Return a plan as JSON.
+
+    Raises:
+        PlanError: It holds what `read_plan` refuses.
+    """
     document = {
-        KEY: PLAN_VERSION if len(plan.steps) < 2 else STEPS_VERSION,
+        KEY: VERSIONS[0] if len(plan.steps) < 2 else VERSIONS[1],
         "tool": {"name": "pipeprof"},
         "target": plan.target,
         "speedup": plan.speedup,
@@ -67,7 +78,17 @@ def write_plan(plan: SavedPlan) -> str:
         **({"dtypes": list(plan.dtypes)} if plan.dtypes is not None else {}),
         **({"bodies": dict(plan.bodies)} if plan.bodies else {}),
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    try:
+        # Tuples are lists there.
+        check_plan(json.loads(text))
+    except RefusedError as error:
+        msg = f"no plan can hold these changes: {error}"
+        raise PlanError(msg) from None
+    if len(text) > MOST_BYTES:
+        msg = f"no plan can hold these changes: they need more than {MOST_BYTES:,} characters"
+        raise PlanError(msg)
+    return text
 
 
 def environment_of(plan: SavedPlan) -> dict[str, str]:
@@ -82,8 +103,90 @@ def shell_line(plan: SavedPlan) -> str:
         >>> shell_line(SavedPlan("a.py:b", {}, ((SetEnvironment("OMP_NUM_THREADS", "1"),),)))
         'OMP_NUM_THREADS=1 python …'
     """
-    variables = [f"{name}={shlex.quote(value)}" for name, value in environment_of(plan).items()]
+    variables = [assignment(name, value) for name, value in environment_of(plan).items()]
     return " ".join([*variables, "python …"]) if variables else ""
+
+
+def data_of(steps: Sequence[Sequence[PipelineEdit]]) -> str | None:
+    """Return the folder of converted data, as `--convert-to` had it; None where the edits read none.
+
+    Example:
+        >>> data_of([[ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),))]])
+        '/data/fast'
+    """
+    stages = (stage for step in steps for edit in step if isinstance(edit, ReplaceStages) for stage in edit.by)
+    path = next((stage.arguments.get("path") for stage in stages if stage.op == LOAD), None)
+    return str(PurePath(path).parent) if isinstance(path, str) else None
+
+
+def with_data(plan: SavedPlan, path: str) -> SavedPlan:
+    """Return a plan whose edits read converted data at a path of the caller's, wherever they were written."""
+
+    def moved(edit: PipelineEdit) -> PipelineEdit:
+        if not isinstance(edit, ReplaceStages):
+            return edit
+        by = tuple(NewStage(LOAD, {"path": path}) if stage.op == LOAD else stage for stage in edit.by)
+        return replace(edit, by=by)
+
+    return replace(plan, steps=tuple(tuple(map(moved, step)) for step in plan.steps))
+
+
+def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
+    """Return the call that applies a plan, as Python.
+
+    Args:
+        dataset: The dataset, as Python.
+        plan: Path of the plan.
+        data: Folder of converted data that the plan reads; None where it reads none.
+
+    Example:
+        >>> print(apply_call("make()", "fast.plan.json", "/data/fast"))
+        pipeprof.apply(make(), "fast.plan.json", data="/data/fast")
+    """
+    more = f", data={json.dumps(data, ensure_ascii=False)}" if data is not None else ""
+    return f"pipeprof.apply({dataset}, {json.dumps(plan, ensure_ascii=False)}{more})"
+
+
+class _DamageError(ValueError):
+    """JSON that says a thing twice, or has a number that JSON does not have."""
+
+
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    """The object that a file is.
+
+    Raises:
+        PlanError: It is none, or another program's.
+    """
+    try:
+        if len(text) > MOST_BYTES:
+            msg = f"it has more than {MOST_BYTES:,} characters"
+            raise _DamageError(msg)
+        document = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse_constant)
+    except _DamageError as error:
+        msg = f"{name} is damaged: {error}; {_AGAIN}"
+        raise PlanError(msg) from None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or KEY not in document:
+        new = name if name.endswith(_EXTENSION) else f"fast{_EXTENSION}"
+        msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {new}"
+        raise PlanError(msg)
+    return document
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            msg = f"duplicate key {shown(key)}"
+            raise _DamageError(msg)
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> float:
+    msg = f"JSON has no number {name}"
+    raise _DamageError(msg)
 
 
 def read_plan(text: str, name: str) -> SavedPlan:
@@ -94,46 +197,41 @@ def read_plan(text: str, name: str) -> SavedPlan:
         name: Of the file, for messages.
 
     Raises:
-        PlanError: It is no plan, or one of another version.
+        PlanError: It is no plan, one of another version, or holds something that is not in the table of what a plan may
+            hold; the message names the field.
 
     Example:
         >>> plan = SavedPlan("input.py:train", {"source": "range"}, ())
         >>> read_plan(write_plan(plan), "a.plan.json") == plan
         True
     """
+    document = _parsed(text, name)
+    version = document[KEY]
+    if type(version) is not int or version not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        msg = f"{name} is a plan of version {shown(version)}, this pipeprof reads versions {known}: {_AGAIN}"
+        raise PlanError(msg)
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict) or KEY not in document:
-        new = name if name.endswith(_EXTENSION) else f"fast{_EXTENSION}"
-        msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {new}"
-        raise PlanError(msg)
-    if document[KEY] not in (PLAN_VERSION, STEPS_VERSION):
-        known = f"{PLAN_VERSION} and {STEPS_VERSION}"
-        msg = f"{name} is a plan of version {document[KEY]}, this pipeprof reads versions {known}: write it again"
-        raise PlanError(msg)
-    stages, then = document.get("stages"), document.get("then", [])
-    steps = [_step(step) for step in (document.get("edits"), *(then if isinstance(then, list) else [None]))]
-    if not isinstance(stages, dict) or any(None in step for step in steps):
-        msg = f"{name} is damaged or has edits that this version does not know: write it again"
-        raise PlanError(msg)
-    speedup, dtypes, bodies = document.get("speedup"), document.get("dtypes"), document.get("bodies")
+        check_plan(document)
+    except RefusedError as error:
+        msg = f"{name}: {error}; {_AGAIN}"
+        raise PlanError(msg) from None
+    steps = [tuple(map(_edit, step)) for step in (document["edits"], *document.get("then", ()))]
+    dtypes = document.get("dtypes")
     return SavedPlan(
-        str(document.get("target", "")),
-        {str(address): str(op) for address, op in stages.items()},
-        tuple(tuple(edit for edit in step if edit is not None) for step in steps if step),
-        speedup if isinstance(speedup, float) else None,
-        tuple(str(dtype) for dtype in dtypes) if isinstance(dtypes, list) else None,
-        {str(address): str(body) for address, body in bodies.items()} if isinstance(bodies, dict) else {},
+        document.get("target", ""),
+        document["stages"],
+        tuple(step for step in steps if step),
+        document.get("speedup"),
+        tuple(dtypes) if dtypes is not None else None,
+        document.get("bodies", {}),
     )
 
 
-def _step(value: Any) -> list[PipelineEdit | None]:
-    """The edits of a step; None for what is none."""
-    if not isinstance(value, list):
-        return [None]
-    return [from_document(edit) if isinstance(edit, dict) else None for edit in value]
+def _edit(document: Mapping[str, Any]) -> PipelineEdit:
+    edit = from_document(document)
+    assert edit is not None  # noqa: S101 - the table has known kinds with all of their fields
+    return edit
 
 
 def describe_misfit(

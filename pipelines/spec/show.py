@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.compose.overrides import FLAG
-from pipeprof.pipelines.spec.errors.diagnostics import display_width, escape
+from pipeprof.pipelines.spec.errors.diagnostics import display_width
 from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
 
 if TYPE_CHECKING:

@@ -395,7 +395,8 @@ class _Seen:
 def _measurement(profile: Profile) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
     # Only a run needs the host.
-    from pipeprof.profiles.host.host import TUNED, installed_allocator
+    from pipeprof.pipelines.edits.environment import VALUES
+    from pipeprof.profiles.host.host import installed_allocator
 
     causes, contention = profile.causes, profile.contention
     facts = MeasuredFacts(
@@ -406,7 +407,7 @@ def _measurement(profile: Profile) -> _Measured:
         python_share=causes.python_share if causes else None,
         python_ms_per_batch=causes.python_ms_per_batch if causes else None,
         python_lock_share=causes.python_lock_share if causes else None,
-        environment={name: value for name in TUNED if (value := os.environ.get(name)) is not None},
+        environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )
     return _Measured(profile, profile.headspace, facts)

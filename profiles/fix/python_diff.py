@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 
+from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.pipelines.static.edit.chain import returns_of
 
 
-def with_plan(text: str, function: str, plan: str) -> str | None:
+def with_plan(text: str, function: str, plan: str, data: str | None = None) -> str | None:
     r"""Return the text with the plan applied in the function's ``return``.
 
     Args:
         text: Of the file.
         function: Name of the function.
         plan: Path of the plan, as the function is to open it.
+        data: Folder of converted data that the plan reads; None where it reads none.
 
     Returns:
         None where this is not simply one line: several returns, or more than a dataset returned.
@@ -23,7 +25,7 @@ def with_plan(text: str, function: str, plan: str) -> str | None:
         def make():
             import pipeprof
         <BLANKLINE>
-            return pipeprof.apply(dataset(), 'fast.plan.json')
+            return pipeprof.apply(dataset(), "fast.plan.json")
     """
     last = _only_return(text, function)
     value = last.value if last is not None else None
@@ -40,7 +42,7 @@ def with_plan(text: str, function: str, plan: str) -> str | None:
         # Something else stands on the line, or the value is in brackets of its own.
         return None
     tail = lines[(last.end_lineno or last.lineno) - 1].encode()[last.end_col_offset or 0 :].decode()
-    new = f"{indent}import pipeprof\n\n{indent}return pipeprof.apply({source}, {plan!r}){tail}"
+    new = f"{indent}import pipeprof\n\n{indent}return {apply_call(source, plan, data)}{tail}"
     return "".join([*lines[: last.lineno - 1], new, *lines[last.end_lineno or last.lineno :]])[:-1]
 
 

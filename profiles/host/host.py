@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from pipeprof.pipelines.edits.environment import ALLOCATORS, allocator_folders
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.host.cgroup import Cgroup
@@ -26,19 +26,6 @@ from pipeprof.profiles.host.procfs import ThreadTimes, descendants, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
 TOOL_SECONDS = 2.0
-LIBRARIES = ("libjemalloc.so", "libtcmalloc.so", "libtcmalloc_minimal.so")
-"""Allocators that take the place of glibc's when they are loaded first, the ones that return memory soonest first."""
-TUNED = (
-    "LD_PRELOAD",
-    "MALLOC_ARENA_MAX",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR",
-)
-"""Variables that edits set; what the user has set already stays."""
-_FOLDERS = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 
 Run = Callable[[Sequence[str]], str | None]
 
@@ -304,12 +291,8 @@ def installed_allocator(folders: Iterable[Path] | None = None) -> str | None:
     """
     if platform.system() != "Linux":
         return None
-    if folders is None:
-        root = Path("/")
-        found = [path for pattern in _FOLDERS for path in sorted(root.glob(pattern.lstrip("/")))]
-        folders = [Path(sys.prefix, "lib"), *found]
-    places = list(folders)
-    for name in LIBRARIES:
+    places = list(allocator_folders() if folders is None else folders)
+    for name in ALLOCATORS:
         for folder in places:
             # The name without a version belongs to the headers, which few have.
             found_here = sorted(folder.glob(f"{name}*"))

@@ -38,7 +38,8 @@ PLAN = SavedPlan(
     ),
     1.5,
 )
-IN_STEPS = replace(PLAN, steps=(*PLAN.steps, (InsertStage("cache"),), (SetArgument("stages.0", "map", "name", "a"),)))
+LATER = SetArgument("stages.0", "interleave", "cycle_length", None)
+IN_STEPS = replace(PLAN, steps=(*PLAN.steps, (InsertStage("cache"),), (LATER,)))
 
 
 @pytest.mark.parametrize(
@@ -62,20 +63,24 @@ def test_a_plan_of_several_steps_is_none_of_the_first_version() -> None:
             lambda document: document.update(pipeprof_plan=3),
             "a plan of version 3, this pipeprof reads versions 1 and 2",
         ),
-        (lambda document: document.update(stages=None), "is damaged"),
-        (lambda document: document["edits"].append({"kind": "Unheard"}), "edits that this version does not know"),
-        (lambda document: document.update(pipeprof_plan=[1]), r"a plan of version \[1\]"),
-        (lambda document: document.update(edits="nothing"), "is damaged"),
-        (lambda document: document.pop("edits"), "is damaged"),
-        (lambda document: document.update(then={"edits": []}), "is damaged"),
-        (lambda document: document["edits"].append("no edit"), "is damaged"),
-        (lambda document: document["edits"][0].update(stage=5), "is damaged"),
-        (lambda document: document["edits"][1].update(arguments="buffer_size"), "is damaged"),
-        (lambda document: document["edits"][1].update(after=7), "is damaged"),
-        (lambda document: document["edits"][3].update(stages="stages.1"), "is damaged"),
-        (lambda document: document["edits"][3].update(by=[3]), "is damaged"),
-        (lambda document: document["edits"][3].update(by=[{"arguments": {}}]), "is damaged"),
-        (lambda document: document["edits"][2].pop("batch"), "is damaged"),
+        (lambda document: document.update(stages=None), "stages: expected an object, got null"),
+        (lambda document: document["edits"].append({"kind": "Unheard"}), 'kind: a plan cannot hold "Unheard"'),
+        (lambda document: document.update(pipeprof_plan=[1]), "a plan of version a list"),
+        (lambda document: document.update(pipeprof_plan=True), "a plan of version true"),
+        (lambda document: document.update(pipeprof_plan=1.0), r"a plan of version 1\.0"),
+        (lambda document: document.update(pipeprof_plan="1"), 'a plan of version "1"'),
+        (lambda document: document.update(edits="nothing"), "edits: expected a list"),
+        (lambda document: document.pop("edits"), "edits: this field is missing"),
+        (lambda document: document.update(then={"edits": []}), "then: expected a list"),
+        (lambda document: document["edits"].append("no edit"), r"edits\[4\]: expected an object"),
+        (lambda document: document["edits"][0].update(stage=5), r"edits\[0\]\.stage: expected an address"),
+        (lambda document: document["edits"][1].update(arguments="buffer_size"), "arguments: expected an object"),
+        (lambda document: document["edits"][1].update(after=7), "after: expected an address"),
+        (lambda document: document["edits"][3].update(stages="stages.1"), "stages: expected a list"),
+        (lambda document: document["edits"][3].update(by=[3]), r"by\[0\]: expected an object"),
+        (lambda document: document["edits"][3].update(by=[{"arguments": {}}]), "op: this field is missing"),
+        (lambda document: document["edits"][2].pop("batch"), "batch: this field is missing"),
+        (lambda document: document.update(note="mine"), "note: a plan cannot hold this field"),
     ],
 )
 def test_what_is_no_plan_is_refused(change: Any, said: str) -> None:

@@ -122,6 +122,7 @@ class Assembly:
     def _new(self, part: Part, at: str | None, structure: Any) -> tuple[Any, str]:
         """Build a new stage after the one at a reference, or a new source; return its structure and its reference."""
         import tensorflow as tf
+        from google.protobuf.message import DecodeError
 
         assert part.new is not None  # noqa: S101 - for the type checker
         op, document = part.new.op, {part.new.op: dict(part.new.arguments)}
@@ -145,7 +146,7 @@ class Assembly:
                 structure = structure if spec is None else made.element_spec
         except CannotEditError:
             raise
-        except (PipelineFailedError, ValidationError, tf.errors.OpError, ValueError, TypeError) as error:
+        except (PipelineFailedError, ValidationError, DecodeError, tf.errors.OpError, ValueError, TypeError) as error:
             msg = f"TensorFlow does not accept the new stage: {first_line(error)}"
             raise CannotEditError(msg, op) from error
         self.made.append(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.errors import PlainError, escape
 
 
 class CannotEditError(PlainError):
@@ -16,7 +16,7 @@ class CannotEditError(PlainError):
     """
 
     def __init__(self, reason: str, stage: str | None = None) -> None:
-        super().__init__(f"{stage}: {reason}" if stage else reason)
+        super().__init__(escape(f"{stage}: {reason}" if stage else reason))
         self.stage = stage
         self.reason = reason
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import UsageError, escape
 from pipeprof.pipelines.spec.compose.merge import merge
-from pipeprof.pipelines.spec.errors.diagnostics import escape
 from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import UsageError, escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,6 @@ SNIPPET_WIDTH: Final = 100
 
 _SHOWN_BEFORE: Final = 60
 _ELLIPSIS: Final = "…"
-_NAMED_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 @dataclass(frozen=True)
@@ -169,30 +168,6 @@ class SpecError(UsageError):
         if self.hidden:
             blocks.append(f"and {self.hidden} more {'error' if self.hidden == 1 else 'errors'}")
         return "\n".join(blocks)
-
-
-def escape(text: str) -> str:
-    r"""Make control characters, surrogates and direction marks visible, so that a terminal shows and obeys nothing.
-
-    Example:
-        >>> escape("a\x1b[31m")
-        'a\\x1b[31m'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_escape_char, text))
-
-
-def _escape_char(char: str) -> str:
-    if char.isprintable():
-        return char
-    named = _NAMED_ESCAPES.get(char)
-    if named is not None:
-        return named
-    code = ord(char)
-    if unicodedata.category(char) == "Zs":
-        return " "
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _sort_key(diagnostic: Diagnostic) -> tuple[bool, int, int, int]:

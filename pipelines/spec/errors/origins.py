@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError, escape
+from pipeprof.pipelines.errors import escape
+from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,6 @@ changes a file.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     nested_options,
 )
+from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.view.view import AUTOTUNE
 
@@ -103,24 +103,14 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
                 "dataset = dataset.with_options(options)"
             )
         case SetEnvironment():
-            assignment = shell_assignment(edit)
-            yaml = f"# {assignment} in the environment"
-            python = f"# in the shell, the process reads it when it starts: {assignment} python …"
+            words = assignment(edit.variable, edit.value)
+            yaml = f"# {words} in the environment"
+            python = f"# in the shell, the process reads it when it starts: {words} python …"
         case HandWritten():
             yaml, python = edit.yaml, edit.python
         case _:
             raise TypeError(edit)
     return yaml, python
-
-
-def shell_assignment(edit: SetEnvironment) -> str:
-    """What stands before a command in the shell.
-
-    Example:
-        >>> shell_assignment(SetEnvironment("MALLOC_ARENA_MAX", "2"))
-        'MALLOC_ARENA_MAX=2'
-    """
-    return f"{edit.variable}={shlex.quote(edit.value)}"
 
 
 def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:

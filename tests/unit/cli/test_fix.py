@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    NewStage,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    to_document,
+)
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep
@@ -209,7 +216,7 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
     assert found.code == 0
     plan = read_plan((tmp_path / "fast.plan.json").read_text(), "fast.plan.json")
     assert (plan.steps, plan.speedup) == (((EDIT,),), 1.79)
-    assert "+    return pipeprof.apply(data(), 'fast.plan.json')" in (tmp_path / "fast.patch").read_text()
+    assert '+    return pipeprof.apply(data(), "fast.plan.json")' in (tmp_path / "fast.patch").read_text()
     assert session.options["reread"] is None
 
 
@@ -386,3 +393,67 @@ def test_what_could_not_be_compared_is_not_called_the_same(pipeprof: Pipeprof, s
     found = pipeprof("fix", "spec.yaml").out
     assert "order and values could not be compared" in found
     assert "same order" not in found
+
+
+LOAD = ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),), "read what map gives")
+
+
+def test_a_plan_that_reads_converted_data_is_applied_with_their_folder(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result(edits=[[Edit.model_validate(to_document(LOAD))]])
+    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
+    call = '"fast.plan.json", data="/data/fast")'
+    assert f"+    return pipeprof.apply(data(), {call}" in (tmp_path / "fast.patch").read_text()
+    assert f"dataset = pipeprof.apply(dataset, {call}" in " ".join(found.out.split())
+    assert read_plan((tmp_path / "fast.plan.json").read_text(), "a").steps == ((LOAD,),)
+    (tmp_path / "train.py").write_text("def make():\n    yield data()\n")
+    noted = pipeprof("fix", "train.py:make", "--force", "--out", "fast.plan.json", "--out", "fast.patch")
+    assert f"write dataset = pipeprof.apply(dataset, {call} in your code" in noted.err
+
+
+HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (to_document(HOSTILE), "edits[0].arguments.python: a plan cannot name Python code"),
+        (
+            to_document(SetEnvironment("LD_PRELOAD", "/tmp/x.so")),
+            "edits[0].value: a plan cannot load this library; expected jemalloc or tcmalloc",
+        ),
+        ({"kind": "Rewrite\x1b[31m"}, "one of them is not known to this version"),
+    ],
+)
+def test_of_a_strangers_profile_no_plan_is_written_that_apply_would_refuse(
+    edit: dict[str, Any], why: str, pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result(edits=[[Edit.model_validate(edit)]])
+    found = pipeprof("fix", "train.py:make", "--out", "run.json", "--out", "fast.plan.json")
+    said = f"fast.plan.json is not written: no plan can hold these changes: {why}"
+    assert found.code == 0
+    assert said in found.err
+    shown = pipeprof("show", "run.json", "--out", "fast.plan.json", "--redact")
+    assert said in shown.err
+    assert not (tmp_path / "fast.plan.json").exists()
+    printed = pipeprof("show", "run.json", "--format", "plan")
+    assert (printed.code, printed.out) == (6, "")
+    assert why in printed.err
+
+
+def test_a_plan_whose_library_would_be_hidden_is_not_written(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    library = SetEnvironment("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2")
+    session.result = result(edits=[[Edit.model_validate(to_document(one)) for one in (library, LOAD)]])
+    for flags, exists in ((["--redact"], False), ([], True)):
+        found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", *flags)
+        assert (found.code, (tmp_path / "fast.plan.json").exists()) == (0, exists)
+
+
+def test_names_and_values_of_variables_are_quoted_for_the_shell(pipeprof: Pipeprof, session: Session) -> None:
+    session.result = result(environment={"A; id #": "1", "OMP_NUM_THREADS": "1; id"})
+    shown = pipeprof("fix", "train.py:make").out
+    assert "'A; id #=1'" in shown
+    assert "OMP_NUM_THREADS='1; id'" in shown

@@ -84,4 +84,4 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
     edited = with_plan(text, "make", "x.plan.json")
     assert edited is not None
     assert edited.startswith("import x\n\f\ndef make():\n    ds = f()\n    import pipeprof\n")
-    assert edited.endswith("    return pipeprof.apply(ds.batch(4), 'x.plan.json')\n")
+    assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')

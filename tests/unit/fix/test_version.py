@@ -156,12 +156,12 @@ def test_only_as_many_processes_as_fit_into_memory(peak: int | None, limit: int,
         (
             "def make(n):\n    if n:\n        n = 1\n    return data(n)  # all\n\n\nmake(2)\n",
             "def make(n):\n    if n:\n        n = 1\n    import pipeprof\n\n"
-            "    return pipeprof.apply(data(n), 'a.plan.json')  # all\n\n\nmake(2)\n",
+            '    return pipeprof.apply(data(n), "a.plan.json")  # all\n\n\nmake(2)\n',
         ),
         (
             "def make():\n    def inner():\n        return 1\n    return data().batch(\n        4\n    )\n",
             "def make():\n    def inner():\n        return 1\n    import pipeprof\n\n"
-            "    return pipeprof.apply(data().batch(\n        4\n    ), 'a.plan.json')\n",
+            '    return pipeprof.apply(data().batch(\n        4\n    ), "a.plan.json")\n',
         ),
         ("def make(n):\n    if n:\n        return one()\n    return two()\n", None),
         ("def make():\n    return data(), step\n", None),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.errors.diagnostics import MAX_DIAGNOSTICS, SNIPPET_WIDTH, Diagnostic, SpecError, escape
+from pipeprof.pipelines.errors import UsageError, escape
+from pipeprof.pipelines.spec.errors.diagnostics import MAX_DIAGNOSTICS, SNIPPET_WIDTH, Diagnostic, SpecError
 
 
 def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) -> Diagnostic:
