@@ -67,7 +67,7 @@ ROWS = {
     ),
     "profiles": (
         GROUND,
-        {"host"},
+        {"host", "redaction"},
         {"view", "time", "worker"},
         {"memory", "model"},
         {"advise"},

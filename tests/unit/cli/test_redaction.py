@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.cli.private import private_of, repository_root
-from pipeprof.profiles.document.redaction import HIDDEN, Hider, Private, is_secret_name, redact
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.redaction.document import redact
+from pipeprof.profiles.redaction.forms import HIDDEN
+from pipeprof.profiles.redaction.hider import Hider, Private
+from pipeprof.profiles.redaction.names import is_secret_name
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
