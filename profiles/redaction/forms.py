@@ -21,7 +21,7 @@ class Form:
 
     Attributes:
         name: Of the kind.
-        marks: Lowercase texts one of which is in every text with the form: others are not searched.
+        marks: Lowercase texts: where none of them stands, the form is not searched.
         pattern: The form; a group ``secret`` is what is hidden, without one all of it.
         example: A text with one, made up.
         check: Whether a match is a secret; None for always.

@@ -10,10 +10,10 @@ from pipeprof.profiles.redaction.words import COMMON, words_of
 
 _PUBLIC = words_of(
     """
-    root user runner nobody localhost ubuntu debian admin docker vagrant jovyan vscode codespace ec2-user
+    root user runner localhost ubuntu debian admin docker vagrant jovyan vscode codespace ec2-user
     """
-)
-"""Names that tell about nobody: images and services give them to all."""
+) | {"nobody"}
+"""Names of no person: images and services give them to all."""
 _PART = 3
 """Letters of a name that is hidden as a part of words, too."""
 _SMALL = words_of(
