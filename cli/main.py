@@ -25,6 +25,7 @@ from pipeprof.cli.commands import check, compare, data, explain, fix, gate, init
 from pipeprof.cli.comparing.options import CompareOptions, GateOptions  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
 from pipeprof.cli.options import FixOptions, RunOptions, typed_command  # noqa: E402
+from pipeprof.cli.private import SPEC_ENVIRONMENT  # noqa: E402
 from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def invoke(arguments: Sequence[str]) -> int:
         0
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
+    SPEC_ENVIRONMENT.forget()
     try:
         result = _command().main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
     except SystemExit as stop:
@@ -147,7 +149,9 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
 
     if isinstance(error, PipeprofError):
         gone = "" if has_current_folder() else " (the current folder was deleted: change to another one)"
-        say_error(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}")
+        say_error(
+            _for_reader(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}", arguments)
+        )
         return error.exit_code
     if isinstance(error, typer.Abort):
         say_error("pipeprof: error: aborted")
@@ -165,6 +169,16 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
         return fault.exit_code
     _say_crash(error, arguments)
     return exit_codes.INTERNAL
+
+
+def _for_reader(text: str, arguments: Sequence[str]) -> str:
+    """An error's text; under ``--redact`` without what tells about this machine and its user."""
+    asked = next((word for word in reversed(arguments) if word in {"--redact", "--no-redact"}), None)
+    if asked != "--redact":
+        return text
+    from pipeprof.cli.private import hide_here
+
+    return hide_here(text)
 
 
 def _output_fault(error: Exception) -> PipeprofError | None:

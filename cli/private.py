@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,21 +11,67 @@ from pipeprof.profiles.git.repository import repository_root
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
-    from pipeprof.profiles.document.redaction import Private
+    from pipeprof.profiles.redaction.hider import Hider, Private
 
 _Document = TypeVar("_Document", bound="Model")
 
 
-def private_of(folder: Path, home: Path | None, environment: Mapping[str, str], names: tuple[str, ...]) -> Private:
+class SpecEnvironment(Mapping[str, str]):
+    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output.
+
+    Args:
+        environment: Of the process.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._used: dict[str, str] = {}
+
+    @property
+    def used(self) -> Mapping[str, str]:
+        """The variables that were looked up and are set."""
+        return self._used
+
+    def __getitem__(self, name: str) -> str:
+        """Look up a variable and remember it."""
+        value = self._environment[name]
+        self._used[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of all variables."""
+        return iter(self._environment)
+
+    def __len__(self) -> int:
+        """Number of all variables."""
+        return len(self._environment)
+
+    def forget(self) -> None:
+        """Start anew, for another command in the same process."""
+        self._used.clear()
+
+
+SPEC_ENVIRONMENT = SpecEnvironment(os.environ)
+"""What ``--env`` gives to the specs of this command."""
+
+
+def private_of(
+    folder: Path,
+    home: Path | None,
+    environment: Mapping[str, str],
+    names: tuple[str, ...],
+    used: Mapping[str, str] | None = None,
+) -> Private:
     """Put together what must not be seen.
 
     Args:
         folder: The current one.
         home: Of the user.
-        environment: Of the process: values of variables that are named as secrets are.
+        environment: Of the process: values of variables that are named as secrets are, and passwords in URLs.
         names: Of the user and the host.
+        used: The variables that specs took from it, whatever their names.
     """
-    from pipeprof.profiles.document.redaction import Private, is_secret_name
+    from pipeprof.profiles.redaction.hider import Private, secrets_of
 
     root = repository_root(folder) or folder
     if home is not None and home.is_relative_to(root):
@@ -38,12 +82,15 @@ def private_of(folder: Path, home: Path | None, environment: Mapping[str, str], 
         folder=str(folder),
         home=str(home) if home is not None else None,
         names=names,
-        values={name: value for name, value in environment.items() if is_secret_name(name)},
+        values={**secrets_of(environment), **(used or {})},
     )
 
 
 def private_here() -> Private:
     """What must not be seen of this machine and its user."""
+    import getpass
+    import socket
+
     try:
         folder = Path.cwd()
     except OSError:
@@ -57,21 +104,26 @@ def private_here() -> Private:
     except (KeyError, OSError, ImportError):
         user = ""
     host = socket.gethostname()
-    return private_of(folder, home, os.environ, (user, host, host.split(".")[0]))
+    return private_of(folder, home, os.environ, (user, host, host.split(".")[0]), SPEC_ENVIRONMENT.used)
 
 
 def redact_here(document: _Document) -> _Document:
     """A copy of a profile or a result without what tells about this machine and its user."""
-    from pipeprof.profiles.document.redaction import redact
+    from pipeprof.profiles.redaction.document import redact
 
     return redact(document, private_here())
 
 
+def hider_here() -> Hider:
+    """What hides in texts what tells about this machine and its user."""
+    from pipeprof.profiles.redaction.hider import Hider
+
+    return Hider(private_here())
+
+
 def hide_here(text: str) -> str:
     """A text, such as the path of a saved profile, without it."""
-    from pipeprof.profiles.document.redaction import Hider
-
-    return Hider(private_here()).text(text)
+    return hider_here().text(text)
 
 
 def place_in_repository() -> tuple[str, str]:

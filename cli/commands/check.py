@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.limits import MemoryLimit
     from pipeprof.profiles.memory.predict.model import MemoryPrediction
 
+    Hide = Callable[[str], str]
+
 FAIL_ON = ("warning",)
 
 EPILOG = epilog(
@@ -103,6 +105,10 @@ def check(
         other = "--show" if show else f"--format {form}" if form else "--json"
         msg = f"--python prints Python, and {other} prints something else: give one of them"
         raise UsageError(msg)
+    if redact and (python or show):
+        printed = "--python prints Python" if python else "--show prints the spec"
+        msg = f"{printed} as it is, and --redact takes parts out of reports: give one of them"
+        raise UsageError(msg)
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
@@ -113,7 +119,12 @@ def check(
             # stdout is for the spec or the Python code: it may be a file.
             raise
         found = error
-        _write(outputs, color, lambda style: _list_errors(found, style), lambda: _with_errors(target, changes, found))
+        _write(
+            outputs,
+            color,
+            lambda style, hide: _list_errors(found, style, hide),
+            lambda: _with_errors(target, changes, found),
+        )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
@@ -133,7 +144,7 @@ def check(
     _write(
         outputs,
         color,
-        lambda style: _as_text(target, loaded, advice, style, asked=limit is not None),
+        lambda style, hide: _as_text(target, loaded, advice, style, hide, asked=limit is not None),
         lambda: _document(
             target,
             parsed.kind,
@@ -149,28 +160,29 @@ def check(
         raise typer.Exit(exit_code)
 
 
-def _write(outputs: Outputs, color: str, text: Callable[[Style], str], document: Callable[[], Profile]) -> None:
+def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], document: Callable[[], Profile]) -> None:
     """Print the report and write the files.
 
     Args:
         outputs: Where it goes.
         color: Value of ``--color``.
-        text: Renders it as text.
+        text: Renders it as text; receives what hides in its parts.
         document: Makes what the other formats show.
     """
     from pipeprof.cli import output, streams
-    from pipeprof.cli.private import hide_here
+    from pipeprof.cli.private import hider_here
+
+    hide = hider_here().text if outputs.redact else str
 
     def rendered(kind: str, style: Style, *, to_file: bool) -> str:
         if kind != "text":
             return output.as_text(document(), kind, style, None, redact=outputs.redact, to_file=to_file)
-        plain = text(style)
-        return streams.without_commands(hide_here(plain) if outputs.redact else plain)
+        return streams.without_commands(text(style, hide))
 
     output.write_texts(rendered, outputs, color, None)
 
 
-def _list_errors(error: SpecError, style: Style) -> str:
+def _list_errors(error: SpecError, style: Style, hide: Hide) -> str:
     """List every error with its place, then their number."""
     from pipeprof.cli.text.diagnostics import color_errors
     from pipeprof.pipelines.errors import escape
@@ -178,8 +190,9 @@ def _list_errors(error: SpecError, style: Style) -> str:
     count = len(error.diagnostics) + error.hidden
     files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}
     (file,) = files if len(files) == 1 else (None,)
-    where = f" in {escape(file)}" if file else ""
-    text = color_errors(str(error)) if style.color else str(error)
+    where = f" in {escape(hide(file))}" if file else ""
+    plain = hide(str(error))
+    text = color_errors(plain) if style.color else plain
     return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
 
 
@@ -355,9 +368,16 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, style: Style, *, asked: bool = False
+    text: str,
+    loaded: LoadedSpec | None,
+    advice: StaticAdvice | None,
+    style: Style,
+    hide: Hide,
+    *,
+    asked: bool = False,
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
+    from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
 
     blocks = describe_check(
@@ -370,7 +390,8 @@ def _as_text(
         findings=advice.findings if advice is not None else None,
         warnings=advice.messages if advice is not None else (),
     )
-    return paint(blocks, style)
+    # Before lines are broken and coloured, which takes texts apart.
+    return paint((with_texts(block, hide) for block in blocks), style)
 
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:

@@ -194,14 +194,13 @@ def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | Non
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     """How a spec with another text is read: with the flags of the command line."""
-    import os
-
+    from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
 
     def reread(text: str, *, alone: bool = False) -> LoadedSpec:
         if alone:
             return check_spec(parsed.path, content=text.encode())
-        environment = os.environ if changes.env else None
+        environment = SPEC_ENVIRONMENT if changes.env else None
         return check_spec(
             parsed.path, changes.sets, overlays=changes.overlays, environment=environment, content=text.encode()
         )

@@ -133,13 +133,12 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
 
 def _verify(profile: Profile, run: Measuring, budget: float | None, changes: Changes) -> None:
     """Try what the findings propose."""
-    import os
-
+    from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
     from pipeprof.profiles.verify.verify import verify
 
     def reload(flags: Sequence[str]) -> LoadedSpec:
-        environment = os.environ if changes.env else None
+        environment = SPEC_ENVIRONMENT if changes.env else None
         sets = [*changes.sets, *flags]
         return check_spec(run.settings.target.path, sets, overlays=changes.overlays, environment=environment)
 

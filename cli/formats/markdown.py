@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from pipeprof.cli.formats.registry import Format, Output
@@ -22,7 +23,14 @@ from pipeprof.cli.text.blocks import (
 
 OWN = "<!-- pipeprof -->"
 """Ends a file, so that the next report may replace it; no reader sees it."""
-_SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]<>|#~"})
+_SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]<>|#~&"})
+_LIVE = re.compile(
+    r"@(?=[A-Za-z0-9])|\\#(?=\d)|(?<![A-Za-z0-9])GH-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<![A-Za-z0-9])www(?=\.)",
+    re.IGNORECASE,
+)
+"""What GitHub makes a link of, or a message to somebody: mentions, issues, addresses of the web and of mail."""
+_BREAK = "&#8203;"
+"""A space of no width: the text reads as before, and GitHub sees two words; a backslash would not stop mentions."""
 
 
 def markdown(blocks: Iterable[Block]) -> str:
@@ -60,7 +68,7 @@ def _parts(block: Block) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return visible(text).replace("\n", " ").translate(_SPECIAL)
+    return _LIVE.sub(rf"\g<0>{_BREAK}", visible(text).replace("\n", " ").translate(_SPECIAL))
 
 
 def _line(line: Line) -> str:

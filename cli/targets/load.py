@@ -91,9 +91,9 @@ def load_target(
         UsageError: There is no such target, the changes do not apply to it, or it names Python that is refused.
         SpecError: The spec is wrong.
     """
-    import os
     from dataclasses import replace
 
+    from pipeprof.cli.private import SPEC_ENVIRONMENT
     from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.python_files import python_files
@@ -124,7 +124,7 @@ def load_target(
     if given:
         msg = f"--arg passes arguments to a Python function, but {text} is a spec; use --set"
         raise UsageError(msg)
-    environment = os.environ if changes.env else None
+    environment = SPEC_ENVIRONMENT if changes.env else None
     loaded = check_spec(
         target.path, changes.sets, overlays=changes.overlays, environment=environment, may_read=may_read
     )

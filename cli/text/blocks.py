@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple, TypeAlias
 
 
 class TextSpan(NamedTuple):
@@ -165,3 +165,29 @@ class Alternatives:
 
 
 Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
+
+
+def with_texts(block: Block, change: Callable[[str], str]) -> Block:
+    """A block with other texts and the same layout.
+
+    Args:
+        block: It is not changed.
+        change: Makes the new text of an old one.
+    """
+    changed: Block = _changed(block, change)
+    return changed
+
+
+def _changed(part: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(part, str):
+        return change(part)
+    if isinstance(part, TextSpan):
+        return TextSpan(change(part.text), part.style)
+    if isinstance(part, Mapping):
+        return {key: _changed(inner, change) for key, inner in part.items()}
+    if isinstance(part, (list, tuple)):
+        return type(part)(_changed(inner, change) for inner in part)
+    if hasattr(part, "__dataclass_fields__"):
+        own = {one.name: getattr(part, one.name) for one in fields(part) if one.name != "style"}
+        return replace(part, **{name: _changed(value, change) for name, value in own.items()})
+    return part

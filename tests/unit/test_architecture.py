@@ -67,7 +67,7 @@ ROWS = {
     ),
     "profiles": (
         GROUND,
-        {"host"},
+        {"host", "redaction"},
         {"git"},
         {"view", "time", "worker"},
         {"memory", "model"},

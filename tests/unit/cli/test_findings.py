@@ -20,9 +20,9 @@ from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import Finding, Verdict, Verification
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.redaction import redact
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 
 Recorded = Callable[[str], Profile]

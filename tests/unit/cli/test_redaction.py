@@ -9,10 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.private import private_of
-from pipeprof.profiles.document.redaction import HIDDEN, Hider, Private, is_secret_name, redact
+from pipeprof.cli.text.blocks import (
+    Alternatives,
+    Blank,
+    Code,
+    Column,
+    Command,
+    Heading,
+    KeyValue,
+    Legend,
+    Prose,
+    Table,
+    TextSpan,
+    with_texts,
+)
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.redaction.document import redact
+from pipeprof.profiles.redaction.forms import HIDDEN
+from pipeprof.profiles.redaction.hider import Hider, Private
+from pipeprof.profiles.redaction.names import is_secret_name
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
@@ -219,3 +237,131 @@ def test_a_secret_of_the_environment_is_hidden(
 def test_a_long_text_without_spaces_is_read_once() -> None:
     # Hours, were a search to begin anew at each of its characters.
     assert Hider(PRIVATE).text("/a" * 100_000) == "…/a"
+
+
+BUCKET = "projectx-9931"
+SPEC = """\
+version: 1
+source: {TextLineDataset: {filenames: "${INTERNAL_BUCKET}/x.txt"}}
+step: none
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [
+        (("--format", "github"), False),
+        (("--format", "sarif"), False),
+        (("--redact",), False),
+        (("--redact", "--color", "always"), False),
+        (("--json", "--redact"), False),
+        (("--out", "check.sarif", "--redact"), False),
+        ((), True),
+        (("--format", "github", "--no-redact"), True),
+    ],
+)
+def test_values_of_env_in_errors_of_check(
+    flags: tuple[str, ...], shown: bool, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERNAL_BUCKET", BUCKET)
+    (tmp_path / "v.yaml").write_text(SPEC)
+    found = pipeprof("check", "v.yaml", "--env", *flags)
+    assert found.code == 2
+    files = "".join(path.read_text() for path in tmp_path.glob("*.sarif"))
+    assert "no such file" in found.out + files
+    assert (BUCKET in found.out + found.err + files) is shown
+
+
+def test_values_of_env_in_a_report_of_check_and_in_errors_of_run(
+    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERNAL_BUCKET", BUCKET)
+    (tmp_path / "v.yaml").write_text(SPEC)
+    failed = pipeprof("run", "v.yaml", "--env", "--redact")
+    assert (failed.code, BUCKET in failed.err, HIDDEN in failed.err) == (2, False, True)
+    assert BUCKET in pipeprof("run", "v.yaml", "--env").err
+    (tmp_path / BUCKET).mkdir()
+    (tmp_path / BUCKET / "x.txt").write_text("a\n")
+    monkeypatch.setenv("STAGE_NAME", "acme-decoder")
+    (tmp_path / "v.yaml").write_text(
+        SPEC.replace("step:", 'stages: [{batch: {batch_size: 2, name: "${STAGE_NAME}"}}]\nstep:')
+    )
+    assert "acme-decoder" in pipeprof("check", "v.yaml", "--env").out
+    for flags in (("--redact",), ("--redact", "--json"), ("--format", "github"), ("--format", "sarif")):
+        found = pipeprof("check", "v.yaml", "--env", *flags)
+        assert found.code == 0, found.out + found.err
+        assert "acme-decoder" not in found.out
+
+
+def test_another_command_starts_anew(pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERNAL_BUCKET", BUCKET)
+    (tmp_path / "v.yaml").write_text(SPEC)
+    pipeprof("check", "v.yaml", "--env")
+    (tmp_path / "v.yaml").write_text(SPEC.replace("${INTERNAL_BUCKET}", BUCKET))
+    assert BUCKET in pipeprof("check", "v.yaml", "--redact").out
+
+
+@pytest.mark.parametrize("flag", ["--show", "--python"])
+def test_what_is_printed_as_it_is_cannot_be_redacted(flag: str, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nsource: {range: {stop: 3}}\nstep: none\n")
+    found = pipeprof("check", "a.yaml", flag, "--redact")
+    assert found.code == 2
+    assert "give one of them" in found.err
+    assert pipeprof("check", "a.yaml", flag).code == 0
+
+
+def test_fixed_vocabularies_keys_and_versions_stay(recorded) -> None:
+    profile = recorded("input-bound")
+    assert profile.stages
+    profile.target.variables = {"KIND": "projectx1", "B": "function"}
+    profile.stages[0].id = "stages.projectx1"
+    profile.versions = {"opencv": "4.11.0.86"}
+    before = profile.model_dump()
+    words = {"A_PASSWORD": profile.stages[0].origin, "B_KEY": profile.target.kind + "s"}
+    found = redact(profile, Private(values=words))
+    assert found.stages is not None
+    assert found.stages[0].origin == before["stages"][0]["origin"]
+    assert found.stages[0].id == f"stages.{HIDDEN}"
+    assert found.versions == {"opencv": "4.11.0.86"}
+    assert found.target.kind == before["target"]["kind"]
+    assert profile.model_dump() == before
+
+
+def test_a_value_that_a_message_cuts_is_hidden() -> None:
+    hider = Hider(Private(values={"PLACE": "projectx-9931-and-more"}))
+    assert hider.text("got 'projectx-99…', expected a number") == f"got '{HIDDEN}…', expected a number"
+    assert hider.text("got a projectx-9931-and..., too") == f"got a {HIDDEN}..., too"
+    assert hider.text("reading…, projects…") == "reading…, projects…"
+
+
+def test_all_texts_of_blocks_change_and_no_layout() -> None:
+    blocks = [
+        Heading("a", "a"),
+        Prose((TextSpan("a", "bold"), TextSpan("a")), style="dim"),
+        KeyValue("a", "a"),
+        Code("a", label="a"),
+        Command("a", "a", note="a"),
+        Blank(),
+        Legend([("a", "a")]),
+        Table([Column("a", ["a", "a"], style="dim")], below={0: [Prose("a")]}),
+        Alternatives([[Prose("a")]]),
+    ]
+    changed = [with_texts(block, lambda text: text.replace("a", "b")) for block in blocks]
+    shown = repr(blocks).replace("'a'", "'b'")
+    assert repr(changed) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("by @octocat and @o/team", "by @&#8203;octocat and @&#8203;o/team"),
+        ("mail a@b.org", "mail a@&#8203;b.org"),
+        ("see https://h.org and HTTP://h", "see https:&#8203;//h.org and HTTP:&#8203;//h"),
+        ("www.h.org, awww.x", "www&#8203;.h.org, awww.x"),
+        ("fixes #12, o/r#5 and GH-3", r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3"),
+        ("&commat;octocat & co", r"\&commat;octocat \& co"),
+        ("a: b, 1 @ 2, c://", "a: b, 1 @ 2, c:&#8203;//"),
+    ],
+)
+def test_texts_of_users_are_not_live_in_markdown(text: str, written: str) -> None:
+    assert markdown([Prose(text)]) == f"{written}\n"

@@ -13,7 +13,6 @@ import pytest
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.redaction import Private, redact
 from pipeprof.profiles.document.store import (
     ProfileFile,
     ProfileNotSavedError,
@@ -24,6 +23,8 @@ from pipeprof.profiles.document.store import (
     places,
     write_atomically,
 )
+from pipeprof.profiles.redaction.document import redact
+from pipeprof.profiles.redaction.hider import Private
 
 Recorded = Callable[[str], Profile]
 

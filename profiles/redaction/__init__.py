@@ -1,0 +1,1 @@
+"""Redaction: secrets, names and places out of documents and texts."""

@@ -1,0 +1,167 @@
+"""Redaction of documents: texts of any origin are hidden in, fixed vocabularies stay as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.redaction.forms import HIDDEN
+from pipeprof.profiles.redaction.hider import Hider, Private
+from pipeprof.profiles.redaction.names import is_secret_name
+
+_Document = TypeVar("_Document", bound=Model)
+
+_FREE_TEXT = frozenset(
+    {
+        "changes",
+        "command",
+        "data",
+        "details",
+        "diff",
+        "edit",
+        "evidence",
+        "executed",
+        "file",
+        "formula",
+        "headline",
+        "message",
+        "note",
+        "output",
+        "overlays",
+        "overrides",
+        "patch",
+        "profile",
+        "python",
+        "reason",
+        "recommendation",
+        "sentence",
+        "source",
+        "step",
+        "text",
+        "title",
+        "traceback",
+        "verdict",
+        "versions",
+    }
+)
+"""Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
+_PATHS = frozenset({"file", "profile"})
+"""Fields that are one path, which may have spaces."""
+_FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
+
+
+def redact(document: _Document, private: Private | None = None) -> _Document:
+    """A copy without what must not be seen; host names and variables of the document itself count, too.
+
+    Args:
+        document: A profile or a result; it is not changed.
+        private: What is hidden, too.
+    """
+    data = document.model_dump()
+    known = private or Private()
+    hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]
+    hider = Hider(
+        replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}),
+    )
+    return type(document).model_validate(_model(document, hider, free=False))
+
+
+def _hosts(data: Any) -> Iterator[str]:
+    """Names of hosts anywhere in a document."""
+    for key, value in _entries(data):
+        if key == "host":
+            name = value.get("name") if isinstance(value, dict) else value
+            if isinstance(name, str):
+                yield name
+
+
+def _variables(data: Any) -> Iterator[tuple[str, str]]:
+    """Variables of the environment anywhere in a document."""
+    for key, value in _entries(data):
+        if key == "variables" and isinstance(value, dict):
+            yield from ((name, text) for name, text in value.items() if isinstance(text, str))
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """All entries of all mappings in a document."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            yield from ((str(key), item) for key, item in one.items())
+            todo += one.values()
+        elif isinstance(one, (list, tuple)):
+            todo += one
+
+
+@cache
+def _vocabularies(model: type[Model]) -> Mapping[str, frozenset[str]]:
+    """The words of each field that has a fixed vocabulary."""
+    return {name: frozenset(_literals(field.annotation)) for name, field in model.model_fields.items()}
+
+
+def _literals(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (value for value in get_args(annotation) if isinstance(value, str))
+    else:
+        for part in get_args(annotation):
+            yield from _literals(part)
+
+
+def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, Any]:
+    vocabularies = _vocabularies(type(model))
+    found = {}
+    for name, words in vocabularies.items():
+        value = getattr(model, name)
+        found[name] = (
+            value if isinstance(value, str) and value in words else _entry(name, value, hider, words, free=free)
+        )
+    return found
+
+
+def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
+    if isinstance(value, Model):
+        return _model(value, hider, free=free)
+    if isinstance(value, str):
+        return value if value in words else hider.text(value, names=free)
+    if isinstance(value, dict):
+        # Ids of stages are keys in one place and values in another.
+        return {
+            hider.text(key, names=False) if isinstance(key, str) else key: _entry(
+                str(key), item, hider, words, free=free
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return list(_items(value, hider, words, free=free))
+    return value
+
+
+def _entry(key: str, value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
+    if key == "host":
+        return {**_walk(value, hider, words, free=free), "name": None} if isinstance(value, (Model, dict)) else None
+    if key == "variables" and isinstance(value, dict):
+        return dict.fromkeys(value)
+    if key == "versions" and isinstance(value, dict):
+        return {
+            name: hider.text(text, addresses=False) if isinstance(text, str) else text for name, text in value.items()
+        }
+    if isinstance(value, str):
+        if is_secret_name(key):
+            return HIDDEN
+        if key in _PATHS:
+            return hider.path(value)
+    return _walk(value, hider, words, free=free or key in _FREE_TEXT)
+
+
+def _items(values: list[Any] | tuple[Any, ...], hider: Hider, words: frozenset[str], *, free: bool) -> Iterator[Any]:
+    """The items of a list; in a command, what follows a flag for a secret is one."""
+    secret = False
+    for value in values:
+        yield HIDDEN if secret else _walk(value, hider, words, free=free)
+        flag = _FLAG.fullmatch(value) if free and isinstance(value, str) else None
+        secret = flag is not None and is_secret_name(flag["name"])

@@ -1,0 +1,216 @@
+"""Hiding in texts what tells about a person, a machine or a secret. Pure functions.
+
+Hidden are: values of variables, secrets that are known by their name or form, addresses, absolute paths (those in the
+repository become relative, of others only the last part stays), and names of the host and of its user. What is hidden
+once stays as it is when it is hidden again.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from pipeprof.profiles.redaction.addresses import hide_addresses
+from pipeprof.profiles.redaction.assigned import hide_assigned
+from pipeprof.profiles.redaction.forms import HIDDEN, hide_forms
+from pipeprof.profiles.redaction.names import is_secret_variable
+from pipeprof.profiles.redaction.owners import pattern_of
+from pipeprof.profiles.redaction.private_keys import hide_keys
+from pipeprof.profiles.redaction.words import LEAST, is_ordinary
+
+_PASSES = 20
+_ANY_HOME = re.compile(r"(?<![\w.~-])(?:/home|/Users)/[^/\s:'\"]+|(?<![\w.~-])/root(?![\w.-])")
+_PART = r"[^\s/'\"<>|:,;()\[\]{}`=\u2026]+"
+_START = r"(?:(?<![\w.~/:\u2026-])/+|(?<=:)/(?!/)|(?<=file:)/{2,})"
+_PATH = re.compile(rf"{_START}(?:{_PART}/+)+(?:{_PART})?")
+_BELOW_HOME = re.compile(rf"~(?:/+{_PART}){{2,}}/*")
+_SYSTEM = ("/proc/", "/sys/", "/dev/")
+"""Folders of the kernel, the same everywhere."""
+_PACKAGES = re.compile(r".*/(?:site|dist)-packages/+(?=.)")
+_KEPT = 4096
+"""Texts whose result is kept: ids, names of stages and units come again and again."""
+_SHORT = 64
+_CUT = 12
+_ELLIPSIS = re.compile(r"…|\.{3}")
+_LONGEST_CUT = 200
+_PASSWORD = re.compile(r"://[^\s:/@]{0,200}:(?P<password>[^\s/@]{1,500})@")
+
+
+@dataclass(frozen=True)
+class Private:
+    """What must not be seen.
+
+    Attributes:
+        root: The repository, else the current folder: paths in it are relative; None where it says too much.
+        folder: The current folder, to which they are relative.
+        home: Home folder, in addition to those under ``/home``, ``/Users`` and ``/root``.
+        names: Of the user and the host.
+        values: Of variables, by their names: those that a spec took from the environment, and those that are named as
+            secrets are.
+    """
+
+    root: str | None = None
+    folder: str | None = None
+    home: str | None = None
+    names: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+class Hider:
+    """Hides in texts what must not be seen.
+
+    Args:
+        private: What that is.
+    """
+
+    def __init__(self, private: Private) -> None:
+        words = _words_of(private.values)
+        self._values = _any_of(words)
+        self._long = tuple(word for word in words if len(word) > _CUT)
+        self._names = pattern_of(private.names)
+        self._root = _folder(private.root)
+        self._home = _folder(private.home)
+        self._to = private.folder or private.root or "/"
+        inside = rf"(?<![\w.~-]){re.escape(self._root)}(?:/{_PART})*/*(?![\w.-])" if self._root else None
+        self._inside = re.compile(inside) if inside else None
+        self._at_home = re.compile(rf"{re.escape(self._home)}(?![\w.-])") if self._home else None
+        self._known: dict[tuple[str, bool, bool], str] = {}
+
+    def text(self, text: str, *, names: bool = True, addresses: bool = True) -> str:
+        """Hide in a text of any kind.
+
+        Args:
+            text: Of any origin.
+            names: Hide names of users and hosts, too; they are usual words in a fixed vocabulary.
+            addresses: Hide addresses, too; versions look like them.
+        """
+        if len(text) > _SHORT:
+            return self._text(text, names=names, addresses=addresses)
+        key = text, names, addresses
+        if key not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[key] = self._text(text, names=names, addresses=addresses)
+        return self._known[key]
+
+    def path(self, text: str) -> str:
+        """Hide in a text that is one path: a relative one stays as it is."""
+        if not text.startswith("/"):
+            return self.text(text, names=text.startswith(("~", "…")))
+        if self._root and (text == self._root or text.startswith(f"{self._root}/")):
+            return self.text(posixpath.relpath(text, self._to), names=False)
+        return self.text(_shortened(text)) if not text.startswith(_SYSTEM) else text
+
+    def _text(self, text: str, *, names: bool, addresses: bool) -> str:
+        for _ in range(_PASSES):
+            hidden = self._once(text, names=names, addresses=addresses)
+            if hidden == text:
+                break
+            text = hidden
+        return text
+
+    def _once(self, text: str, *, names: bool, addresses: bool) -> str:
+        if self._values:
+            text = self._values.sub(HIDDEN, text)
+        if self._long:
+            text = _without_cut_off(text, self._long)
+        text = hide_secrets(text)
+        if self._inside:
+            text = self._inside.sub(lambda found: posixpath.relpath(found[0], self._to), text)
+        if self._at_home:
+            text = self._at_home.sub("~", text)
+        text = _BELOW_HOME.sub(lambda found: f"~/{_shortened(found[0])}", _ANY_HOME.sub("~", text))
+        text = _PATH.sub(_outside, text)
+        if addresses:
+            text = hide_addresses(text)
+        return self._names.sub(HIDDEN, text) if names and self._names else text
+
+
+def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables whose values are secrets: by their names, and the passwords in URLs of any other.
+
+    Args:
+        environment: Of a process.
+    """
+    found = {name: value for name, value in environment.items() if is_secret_variable(name)}
+    for name, value in environment.items():
+        password = _PASSWORD.search(value)
+        if password is not None:
+            found[f"{name}_PASSWORD"] = password["password"]
+    return found
+
+
+def hide_secrets(text: str) -> str:
+    """A text without secrets that are known by their name or form, whatever the machine."""
+    if len(text) < LEAST:
+        return text
+    return hide_assigned(hide_forms(hide_keys(text)))
+
+
+def _words_of(values: Mapping[str, str]) -> list[str]:
+    """The values of variables as texts have them, but for ordinary ones; longer ones first."""
+    found: set[str] = set()
+    for name, value in values.items():
+        secret = is_secret_variable(name)
+        lines = {value.strip(), value.strip().rstrip("/"), *(line.strip() for line in value.splitlines())}
+        for line in lines:
+            if len(line) >= LEAST and line not in HIDDEN and not is_ordinary(line, secret=secret):
+                found.update(_spellings(line))
+    return sorted(found, key=lambda word: (-len(word), word))
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:
+    listed = "|".join(_as_pattern(word) for word in words)
+    return re.compile(listed) if listed else None
+
+
+def _without_cut_off(text: str, words: Iterable[str]) -> str:
+    """The text without beginnings of values that an ellipsis follows: messages cut long ones."""
+    parts: list[str] = []
+    position = 0
+    for dots in _ELLIPSIS.finditer(text):
+        before = text[max(position, dots.start() - _LONGEST_CUT) : dots.start()]
+        for word in words:
+            start = before.rfind(word[:LEAST])
+            if start >= 0 and word.startswith(before[start:]):
+                parts += [text[position : dots.start() - len(before) + start], HIDDEN]
+                position = dots.start()
+                break
+    return "".join(parts) + text[position:]
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """A value as it is, and as Python, JSON and URLs write it."""
+    yield value
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield quote(value, safe="", errors="replace")
+    yield quote(value, errors="replace")
+
+
+def _as_pattern(value: str) -> str:
+    """A value anywhere; a word is no part of a longer word."""
+    word = value.isascii() and value.isalpha()
+    return rf"(?<![A-Za-z]){value}(?![A-Za-z])" if word else re.escape(value)
+
+
+def _outside(found: re.Match[str]) -> str:
+    """An absolute path of no repository: its last part, of an installed package the path in it."""
+    return found[0] if found[0].startswith(_SYSTEM) else _shortened(found[0])
+
+
+def _shortened(path: str) -> str:
+    # Anchored: a search would begin anew at each character of a long text without spaces.
+    packages = _PACKAGES.match(path)
+    return f"…/{path[packages.end() :] if packages else posixpath.basename(path.rstrip('/'))}"
+
+
+def _folder(path: str | None) -> str | None:
+    """A folder without its last slash; None for the root of the file system, which is in every path."""
+    stripped = (path or "").rstrip("/")
+    return stripped if stripped.count("/") >= 1 else None

@@ -1,0 +1,96 @@
+"""Ordinary values: numbers, and words of the language of specs and reports. Hiding them would shred a report."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text.
+
+    Args:
+        text: With spaces between them.
+    """
+    return frozenset(text.split())
+
+
+COMMON = words_of(
+    """
+    about access account adam admin all and any app application apps area art audio auto base bash batch beam best
+    beta bin blue boot bot box branch bug build builder bytes cache call card case chart chat check class client
+    cloud cluster code color colors command common config console container content context control copy core count
+    cpu crop csv dag data database dataset datasets date dawn day debug decode default demo deploy desktop dev
+    develop developer device devices disk docker docs dose down dropout dump edge eval event example examples export
+    false feature features fetch field file files filter fit fix flag float flow folder font for foo force format
+    fox frame frames free from full gate gather git github global gold good gpu grace grant graph green group guest
+    guide hard has head help home hook host hosts hot hour hub image images import index info init inner input int
+    iris item items iter jar job jobs join jpeg jpg json key keys lab label labels lambda large last layer layers
+    lib library light line lines linux list lite live load loader local localhost log login logs loop machine main
+    make map mark master max may mean media memory merge message meta method metric min mix mode model models module
+    monitor month name names net network new node none normal not null number numpy object off one only open option
+    order other outer output pack package page pair parallel parquet parse part patch path pipe pipeline plan
+    platform play plot png pool port post predict prefetch process prod production profile project proxy public pull
+    push python queue random range rank rate ray raw read reader record records red release remote repeat report
+    repository request resize resource response result results rice root rose row rows rule run runner sample
+    samples save scale script seed select sequence server service session set setup shape shard share shared shuffle
+    side simple size sky slice small source spec speed split stage stages staging start state stats step steps stop
+    storage store stream string sum sun support swap sys system table tail target task team temp tensor tensorflow
+    test tests text the time tiny title tmp tool total trace train trainer training transform true tune txt type
+    uint unit unknown update upload use user users utf val valid validation value values version video view vision
+    volume wait warn web weights will window windows work worker workers world write year yaml yes yml zero zip
+    """
+)
+"""Words that people name users, hosts, folders and variables' values with, and that reports are full of."""
+
+LEAST = 6
+"""Characters of a value that is hidden wherever it stands."""
+_PARTS = 3
+_NUMBER = re.compile(
+    r"[+-]?(?:0[xXoObB][0-9a-fA-F_]{1,16}|(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s?(?:[A-Za-z]{1,3}|%|ms/step)?)"
+    r"|[vV]?\d{1,4}(?:[.:/-]\d{1,5}){1,5}(?:[ T]\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)?Z?"
+)
+"""A number with a unit, a date, a time or a version."""
+_DTYPE = re.compile(r"b?float\d{1,2}|u?q?int\d{1,2}|complex\d{2,3}")
+_LETTERS = re.compile(r"[A-Za-z]+")
+_DIGITS = re.compile(r"\d{4,}")
+
+
+def is_ordinary(value: str, *, secret: bool) -> bool:
+    """Whether a value may stand in a report: a number, or words of the language.
+
+    Args:
+        value: Of a variable.
+        secret: The variable is named as secrets are: then only one word is ordinary, and no digits follow it.
+
+    Example:
+        >>> is_ordinary("spec.yaml", secret=False), is_ordinary("projectx-9931", secret=False)
+        (True, False)
+        >>> is_ordinary("float32", secret=True), is_ordinary("train2024", secret=True)
+        (True, False)
+    """
+    if _NUMBER.fullmatch(value) or _DTYPE.fullmatch(value.lower()):
+        return True
+    if secret:
+        return value.isascii() and value.isalpha() and is_word(value)
+    parts = _LETTERS.findall(value)
+    if not 0 < len(parts) <= _PARTS or not value.isascii() or _DIGITS.search(value):
+        return False
+    return all(len(part) < 3 or is_word(part) for part in parts)
+
+
+def is_word(word: str) -> bool:
+    """Whether a word belongs to the language of specs and reports: a key, an operation, an argument, a usual word."""
+    lower = word.lower()
+    return lower in COMMON or lower in _language()
+
+
+@cache
+def _language() -> frozenset[str]:
+    """The words of the schemas of specs and profiles; made only for a value that is nothing but words."""
+    from pipeprof.pipelines.spec.schema.changes import editor_schema
+    from pipeprof.profiles.document.profile import Profile
+
+    texts = (json.dumps(schema) for schema in (editor_schema(), Profile.model_json_schema()))
+    return frozenset(word for text in texts for word in _LETTERS.findall(text.lower()) if len(word) > 2)
