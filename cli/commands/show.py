@@ -110,11 +110,16 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
 
 def _find_latest() -> Path:
     """Find the latest profile below the current folder, and name it on stderr."""
+    import os
+
     from pipeprof.cli.streams import say
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import FOLDER, latest_profile
 
     path = latest_profile()
+    if path is None and os.path.isdir(FOLDER) and not os.access(FOLDER, os.R_OK | os.X_OK):  # noqa: PTH112
+        msg = f"{FOLDER}/ cannot be read: permission denied"
+        raise ProfileError(msg)
     if path is None:
         msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
         raise ProfileError(msg)

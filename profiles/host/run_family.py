@@ -22,12 +22,11 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypedDict
 
-from pipeprof.pipelines.data.processes import adopt_orphans, die_with_parent, end_group, wake_with_parent
+from pipeprof.pipelines.data.processes import die_with_parent, end_group
 from pipeprof.pipelines.data.temporary import settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
@@ -35,7 +34,6 @@ from pipeprof.profiles.host.procfs import descendants, processes, stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from types import FrameType
 
 MARK = "PIPEPROF_RUN"
 GUARD = "PIPEPROF_GUARD"
@@ -48,9 +46,44 @@ DYING_SECONDS = 0.01
 """Between two looks while killed processes still end: until they have, one that they started may be on its way."""
 LEAVE_SECONDS = 10.0
 """For a guard that ends a family by itself."""
-_KEPT_STATUSES = 4096
-"""Exit statuses of children that a guard keeps until somebody asks; the oldest go first."""
+_GUARD = "pipeprof.profiles.worker.guard.guard"
 _READ = 1 << 16
+
+
+class GuardOrder(TypedDict, total=False):
+    """An order to a guard: start a leader, or watch a process.
+
+    Attributes:
+        mark: Of the family that it leads.
+        start: Command line of the leader.
+        variables: Of its environment, beyond the guard's.
+        descriptors: That it inherits beyond its streams.
+        watch: Process whose end is to be reported.
+    """
+
+    mark: str
+    start: list[str]
+    variables: dict[str, str]
+    descriptors: list[int]
+    watch: int
+
+
+class GuardReport(TypedDict, total=False):
+    """A guard's answer, or the end of a process.
+
+    Attributes:
+        started: The leader.
+        adopts: Whether the guard becomes the parent of orphans.
+        failed: Number, text and file name of the error for which no leader could be started.
+        ended: A watched process that has ended.
+        status: Its exit status, or minus the signal.
+    """
+
+    started: int
+    adopts: bool
+    failed: tuple[int, str, str | None]
+    ended: int
+    status: int
 
 
 class LedProcess:
@@ -104,14 +137,14 @@ class Guard:
         self.adopts = False
         self._descriptors = descriptors
         self._statuses: dict[int, int] = {}
-        self._answers: list[dict[str, Any]] = []
+        self._answers: list[GuardReport] = []
         self._unread = b""
         control, self._control = os.pipe()
         self._reports, reports = os.pipe()
         stdin, stdout, stderr = streams
         try:
             self._process = subprocess.Popen(
-                child_command(__name__, str(control), str(reports)),
+                child_command(_GUARD, str(control), str(reports)),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -138,7 +171,10 @@ class Guard:
         Raises:
             OSError: That is not possible.
         """
-        self._tell(mark=mark, start=command, variables=variables, descriptors=self._descriptors)
+        order = GuardOrder(
+            mark=mark, start=list(command), variables=dict(variables), descriptors=list(self._descriptors)
+        )
+        self._tell(order)
         while not self._answers:
             if not self._read():
                 raise OSError(errno.ECHILD, "the process that was to start it ended")
@@ -155,7 +191,7 @@ class Guard:
             mark: Of the family.
             pid: The process.
         """
-        self._tell(mark=mark, watch=pid)
+        self._tell(GuardOrder(mark=mark, watch=pid))
 
     def status_of(self, pid: int, seconds: float | None) -> int | None:
         """Return a child's exit status, or minus the signal; `None` while it runs.
@@ -185,7 +221,7 @@ class Guard:
             self._process.kill()
             self._process.wait()
 
-    def _tell(self, **order: Any) -> None:
+    def _tell(self, order: GuardOrder) -> None:
         """Send an order; a guard that is gone takes none."""
         text = json.dumps(order).encode() + b"\n"
         with contextlib.suppress(BrokenPipeError):
@@ -197,7 +233,7 @@ class Guard:
         data = os.read(self._reports, _READ)
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            report = json.loads(line)
+            report: GuardReport = json.loads(line)
             if "ended" in report:
                 self._statuses[report["ended"]] = report["status"]
             else:
@@ -359,112 +395,3 @@ def marked(mark: str, proc: Path = PROC) -> set[int]:
         if any(part.startswith(name) and mark.encode() in part.split(b"=", 1)[1].split() for part in parts):
             found.add(pid)
     return found
-
-
-class _GuardProcess:
-    """The guard itself.
-
-    Args:
-        control: Descriptor with its orders.
-        reports: Descriptor for what it reports.
-        adopts: Whether it becomes the parent of orphans.
-    """
-
-    def __init__(self, control: int, reports: int, *, adopts: bool) -> None:
-        self._control = control
-        self._reports = reports
-        self._adopts = adopts
-        self._marks: list[str] = []
-        self._watched: set[int] = set()
-        self._statuses: dict[int, int] = {}
-        self._leader: subprocess.Popen[bytes] | None = None
-
-    def run(self, child_ended: int) -> None:
-        """Follow orders until nobody can give any, then end the family.
-
-        Args:
-            child_ended: Descriptor from which bytes can be read if a child may have ended.
-        """
-        text, is_open = b"", True
-        while is_open:
-            readable, _, _ = select.select([self._control, child_ended], [], [])
-            if child_ended in readable:
-                os.read(child_ended, _READ)
-                self._reap()
-            if self._control in readable:
-                data = os.read(self._control, _READ)
-                *lines, text = (text + data).split(b"\n")
-                for line in lines:
-                    self._follow(json.loads(line))
-                is_open = bool(data)
-        for mark in self._marks:
-            end_family(mark, self._leader.pid if self._leader is not None else None, os.getpid())
-
-    def _follow(self, order: dict[str, Any]) -> None:
-        self._marks.append(order["mark"])
-        if "start" in order:
-            self._start(order)
-        else:
-            self._watch(order["watch"])
-
-    def _start(self, order: dict[str, Any]) -> None:
-        descriptors = order["descriptors"]
-        environment = {**os.environ, **order["variables"], GUARD: str(os.getpid())}
-        try:
-            # It inherits the streams.
-            self._leader = subprocess.Popen(
-                order["start"], pass_fds=descriptors, start_new_session=True, env=environment
-            )
-        except OSError as error:
-            self._report(failed=[error.errno, error.strerror, error.filename])
-        else:
-            self._report(started=self._leader.pid, adopts=self._adopts)
-            self._watch(self._leader.pid)
-        # Who reads from the other ends must see when the leader closes them.
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3):
-            os.dup2(nothing, stream)
-        for descriptor in (nothing, *descriptors):
-            os.close(descriptor)
-
-    def _watch(self, pid: int) -> None:
-        self._watched.add(pid)
-        if pid in self._statuses:
-            self._report(ended=pid, status=self._statuses[pid])
-
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
-                if pid in self._watched:
-                    self._report(ended=pid, status=status)
-                    continue
-                self._statuses[pid] = status
-                if len(self._statuses) > _KEPT_STATUSES:
-                    del self._statuses[next(iter(self._statuses))]
-
-    def _report(self, **report: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._reports, json.dumps(report).encode() + b"\n")
-
-
-def main() -> int:
-    """The guard, with the descriptors of its orders and of its reports as arguments."""
-    control, reports = (int(text) for text in sys.argv[1:])
-    child_ended, signalled = os.pipe()
-    for descriptor in (child_ended, signalled):
-        os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _do_nothing)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # It ends after the run's process. A handler, unlike "ignore", is not inherited by the leader.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _do_nothing)
-    # Stopped with all the others, it could end nobody.
-    wake_with_parent()
-    _GuardProcess(control, reports, adopts=adopt_orphans()).run(child_ended)
-    return 0
-
-
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal."""

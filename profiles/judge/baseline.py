@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.store import reason
 from pipeprof.profiles.judge.saved_result import is_result, load_result
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind, kinds_of
@@ -68,9 +69,14 @@ def load_baseline(path: Path, target: str) -> Result:
         ProfileError: It is missing, no baseline, of another schema or of another target.
     """
     update = _update_command(path, target)
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         msg = f"{path}: no such baseline; measure one: {update}"
-        raise ProfileError(msg)
+        raise ProfileError(msg) from None
+    except OSError as error:
+        msg = f"{path} cannot be read: {reason(error)}"
+        raise ProfileError(msg) from None
     if not is_result(path):
         what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
         msg = f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}"

@@ -63,7 +63,7 @@ def test_nothing_printed_is_nothing():
     assert printed(f"{INFO}\n{LOG}\n").users() is None
 
 
-JOB = Job(1, "spec", "a.yaml", ["a.yaml"])
+JOB = Job("spec", "a.yaml", ["a.yaml"])
 
 
 @pytest.mark.parametrize(
