@@ -117,10 +117,14 @@ def _find_latest() -> Path:
     from pipeprof.profiles.document.store import FOLDER, latest_profile
 
     path = latest_profile()
-    if path is None and os.path.isdir(FOLDER) and not os.access(FOLDER, os.R_OK | os.X_OK):  # noqa: PTH112
-        msg = f"{FOLDER}/ cannot be read: permission denied"
-        raise ProfileError(msg)
     if path is None:
+        try:
+            os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
+        except PermissionError:
+            msg = f"{FOLDER}/ cannot be read: permission denied"
+            raise ProfileError(msg) from None
+        except OSError:
+            pass
         msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
         raise ProfileError(msg)
     say(f"pipeprof: showing {path}")
