@@ -163,7 +163,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         say_error(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
         return int(error.exit_code)
-    fault = _depth_fault(error) or _output_fault(error) or system_fault(error)
+    fault = _depth_fault(error) or _output_fault(error) or system_fault(error) or _access_fault(error)
     if fault is not None:
         say_error(f"pipeprof: error: {fault}")
         return fault.exit_code
@@ -191,6 +191,15 @@ def _output_fault(error: Exception) -> PipeprofError | None:
         return None
     silence(sys.stdout)
     return no_stdout(error)
+
+
+def _access_fault(error: Exception) -> PipeprofError | None:
+    """The error of a file or folder that this user may not look at, wherever that was noticed."""
+    from pipeprof.pipelines.errors import UsageError
+
+    if not isinstance(error, PermissionError) or error.filename is None:
+        return None
+    return UsageError(f"{error.filename}: permission denied; name a place that may be read, or change its permissions")
 
 
 def _usage_message(error: Exception) -> str:

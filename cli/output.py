@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import sys
@@ -89,7 +90,7 @@ def plan_outputs(
         UsageError: A format is unknown, a folder does not exist, or a file was not written by pipeprof.
     """
     stdout = report_format(form, json=json, command=command)
-    files = [(Path(text), format_of(text, command)) for text in out or [] if text != "-"]
+    files = [(file_path("--out", text), format_of(text, command)) for text in out or [] if text != "-"]
     for path, _ in files:
         check_file("--out", path, force=force, own=is_own_report, taken=_FOREIGN)
     return Outputs(stdout, files, redact)
@@ -121,6 +122,26 @@ def format_of(text: str, command: str = "run") -> str:
         msg = f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout"
         raise UsageError(msg)
     return known[extension]
+
+
+def file_path(flag: str, text: str) -> Path:
+    """Return the path of a file that an option names.
+
+    Args:
+        flag: The option.
+        text: Its value.
+
+    Raises:
+        UsageError: It can only be a folder: `Path` would drop a slash at the end.
+
+    Example:
+        >>> file_path("--out", "a/report.txt").name
+        'report.txt'
+    """
+    if text and os.path.basename(text) in ("", os.curdir):  # noqa: PTH119
+        msg = f"{flag} {text}: this is the name of a folder; name a file"
+        raise UsageError(msg)
+    return Path(text)
 
 
 def check_file(

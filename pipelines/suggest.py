@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+from pathlib import Path
 
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
@@ -215,3 +217,15 @@ def did_you_mean(got: str, candidates: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     return re.sub(_SEPARATORS, "", text).lower()
+
+
+def broken_link(path: Path) -> str | None:
+    """Say that a path is a link that leads to nothing; `None` for any other path.
+
+    Example:
+        >>> broken_link(Path("/"))
+    """
+    try:
+        return f"{path} is a link to {path.readlink()}, which does not exist" if path.is_symlink() else None
+    except OSError:
+        return None

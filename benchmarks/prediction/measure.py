@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -105,7 +104,7 @@ def measure(
     dispatch = None if step == "none" else "sync"
     settings = RunSettings(target=parse_target(target), step=step_of(step), dispatch=dispatch, lock=False)
     planned = plan(settings)
-    whole = job_of(settings, planned, {}, parent_pid=os.getpid(), memory_limit=None)
+    whole = job_of(settings, planned, {}, memory_limit=None)
     patience = max(planned.timeout, PATIENCE)
     found: dict[tuple[str, int], Measured | str] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:

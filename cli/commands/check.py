@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.text.style import Style
+    from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
@@ -87,9 +88,8 @@ def check(
     Loads no TensorFlow.
     """
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.load import Changes, list_functions
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
     if fail_on is not None:
@@ -112,20 +112,7 @@ def check(
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
-    try:
-        parsed, loaded = load_target(target, changes, no_python=no_python, arguments=args or [])
-    except SpecError as error:
-        if kind == "text" and (python or show):
-            # stdout is for the spec or the Python code: it may be a file.
-            raise
-        found = error
-        _write(
-            outputs,
-            color,
-            lambda style, hide: _list_errors(found, style, hide),
-            lambda: _with_errors(target, changes, found),
-        )
-        raise typer.Exit(error.exit_code) from None
+    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
     if python:
@@ -158,6 +145,59 @@ def check(
     )
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _load(
+    target: str,
+    changes: Changes,
+    outputs: Outputs,
+    arguments: Sequence[str],
+    *,
+    color: str,
+    no_python: bool,
+    code: bool,
+) -> tuple[ParsedTarget, LoadedSpec | None]:
+    """Read the target; report what is wrong with it in every format that was asked for.
+
+    Args:
+        target: As typed.
+        changes: What the command line changes of a spec.
+        outputs: Where the report goes.
+        arguments: Values of ``--arg``.
+        color: Value of ``--color``.
+        no_python: Refuse Python code.
+        code: Stdout is for a spec or for Python code, as which it may be saved.
+
+    Raises:
+        Exit: The spec is wrong; all is said.
+        SpecError: The same, where stdout is for something else.
+        UsageError: There is no such target, or it is refused.
+    """
+    from dataclasses import replace
+
+    from pipeprof.cli.targets.load import load_target
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+
+    is_text = outputs.stdout in (None, "text")
+    try:
+        return load_target(target, changes, no_python=no_python, arguments=arguments)
+    except SpecError as error:
+        if is_text and code:
+            raise
+        wrong = error
+        _write(
+            outputs,
+            color,
+            lambda style, hide: _list_errors(wrong, style, hide),
+            lambda: _with_errors(target, changes, wrong),
+        )
+        raise typer.Exit(error.exit_code) from None
+    except UsageError as error:
+        # As text, the message on stderr is all.
+        documents, refused = replace(outputs, stdout=None if is_text else outputs.stdout), error
+        _write(documents, color, lambda _style, _hide: "", lambda: _as_refused(target, changes, refused))
+        raise
 
 
 def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], document: Callable[[], Profile]) -> None:
@@ -344,6 +384,16 @@ def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
         )
         for diagnostic in error.diagnostics
     ]
+    return profile
+
+
+def _as_refused(text: str, changes: Changes, error: PipeprofError) -> Profile:
+    """Build the document of a target that cannot be checked: there is none, or it must not be run."""
+    from pipeprof.profiles.document.messages import Problem
+
+    kind = "spec" if text.endswith((".yaml", ".yml")) else "function"
+    profile = _document(text, kind, changes, _machine(None), exit_code=error.exit_code)
+    profile.errors = [Problem(code="target", message=str(error))]
     return profile
 
 

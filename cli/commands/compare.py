@@ -84,12 +84,14 @@ def _compare_profiles(given: CompareOptions, a: GivenSide, b: GivenSide, result:
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.judge.saved import differences, rows_of_profiles
     from pipeprof.profiles.judge.stages import stage_changes
+    from pipeprof.profiles.judge.words import warnings_of
 
     one, other = _profile(a, progress), _profile(b, progress)
     result.warnings += differences(one, other)
     if given.strict and result.warnings:
         msg = f"not comparable: {'; '.join(warning.message for warning in result.warnings)}"
         raise ProfileError(msg)
+    result.warnings += warnings_of({"A": one, "B": other})
     result.metrics = rows_of_profiles(one, other)
     result.stages = stage_changes(one.stages, other.stages)
 

@@ -78,7 +78,7 @@ def fix(given: FixOptions) -> None:
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
     _check_outputs(given, outputs, loaded)
-    convert_to = _conversion(given)
+    convert_to = _conversion(given, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
@@ -105,7 +105,7 @@ def fix(given: FixOptions) -> None:
     raise typer.Exit(profile.exit_code or 0)
 
 
-def _conversion(given: FixOptions) -> ConvertTarget | None:
+def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget | None:
     """Where converted data go; a folder that cannot be used is refused before anything is measured."""
     if given.convert_to is None:
         return None
@@ -120,6 +120,10 @@ def _conversion(given: FixOptions) -> ConvertTarget | None:
         raise UsageError(msg)
     target = ConvertTarget(Path(given.convert_to).expanduser().absolute(), given.force)
     check_folder(target)
+    if loaded is not None:
+        from pipeprof.profiles.convert.convert import check_known_inputs
+
+        check_known_inputs(target, loaded)
     return target
 
 

@@ -140,13 +140,13 @@ def _text(from_: str | None, out: str, schema: str | None) -> str:
 
     if from_ is None:
         return example_spec(schema)
+    from pipeprof.cli.streams import say
     from pipeprof.pipelines.data.inspect.look import look
 
     base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
     path = Path(from_)
-    return spec_for(
-        look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir, schema
-    )
+    found = look(from_, lambda note: say(f"pipeprof: note: {note}"))
+    return spec_for(found, (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir, schema)
 
 
 def _schema_name(schema: str | None, out: str) -> str | None:
@@ -169,14 +169,14 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
     """
     from pathlib import Path
 
-    from pipeprof.cli.output import check_file
+    from pipeprof.cli.output import check_file, file_path
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
     def is_schema(path: Path) -> bool:
         return path.is_file() and f'"$id": "{SCHEMA_ID}"' in path.read_text(encoding="utf-8", errors="replace")
 
-    path = Path(schema)
+    path = file_path("--schema", schema)
     check_file("--schema", path, force=force, own=is_schema)
     if out != "-" and path.absolute() == Path(out).absolute():
         msg = f"--schema {schema}: --out names the same file; use another name"
@@ -200,10 +200,10 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
     """
     from pathlib import Path
 
-    from pipeprof.cli.output import check_file, same_file
+    from pipeprof.cli.output import check_file, file_path, same_file
     from pipeprof.pipelines.errors import UsageError
 
-    path = Path(out)
+    path = file_path("--out", out)
     if path.name and from_ is not None and same_file(path, Path(from_)):
         msg = f"--out {out}: the spec would read this file; use another name"
         raise UsageError(msg)

@@ -20,7 +20,7 @@ def is_function(text: str) -> bool:
         >>> is_function("input.py:train"), is_function("flowers.input:train"), is_function("photos/")
         (True, True, False)
     """
-    from pathlib import Path
+    import os
 
     from pipeprof.pipelines.target.modules import is_module_name
 
@@ -28,7 +28,7 @@ def is_function(text: str) -> bool:
     if text.endswith(".py"):
         return True
     named = bool(colon) and (not function or is_module_name(function))
-    return named and not Path(text).exists() and (file.endswith(".py") or is_module_name(file))
+    return named and not os.path.lexists(text) and (file.endswith(".py") or is_module_name(file))
 
 
 def describe_function(

@@ -110,12 +110,21 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
 
 def _find_latest() -> Path:
     """Find the latest profile below the current folder, and name it on stderr."""
+    import os
+
     from pipeprof.cli.streams import say
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import FOLDER, latest_profile
 
     path = latest_profile()
     if path is None:
+        try:
+            os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
+        except PermissionError:
+            msg = f"{FOLDER}/ cannot be read: permission denied"
+            raise ProfileError(msg) from None
+        except OSError:
+            pass
         msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
         raise ProfileError(msg)
     say(f"pipeprof: showing {path}")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.next_step import next_command
-from pipeprof.cli.report.problems import NOTES, select_warnings
+from pipeprof.cli.report.problems import select_warnings
 from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
+from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
 

@@ -7,28 +7,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose
+from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.wording import stage_label
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.messages import Message, Problem
+    from pipeprof.profiles.document.messages import NOTES, Message, Problem
     from pipeprof.profiles.document.profile import Profile
 
 OUTPUT_LINES = 8
 _IN_THE_VERDICT = frozenset({"hung-up", "interrupted", "terminated"})
-NOTES = frozenset(
-    {
-        "ignored",
-        "no-clear-refs",
-        "repeated",
-        "speed-not-judged",
-        "stages-alias",
-        "stages-scaled",
-        "stages-traced",
-        "stages-unseen",
-        "step-replaced",
-    }
-)
-"""Codes of warnings that do not change what the default report concludes; they are in the complete one."""
 _SAID = frozenset({"disturbed", "leak", "not-settled"})
 """Codes of warnings whose content the default report has elsewhere: in the verdict, in Memory and in Caution."""
 

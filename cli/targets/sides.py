@@ -79,9 +79,40 @@ def read_sides(
     # A target that a ref takes over from the other side is refused where it was typed.
     if parse_ref(first) is not None and parse_ref(second) is None:
         b = _read(given, second, first, own, calls, side="b")
-        return _read(given, first, second, (), calls, side="a"), b
-    a = _read(given, first, second, (), calls, side="a")
-    return a, _read(given, second, first, own, calls, side="b")
+        a = _read(given, first, second, (), calls, side="a")
+    else:
+        a = _read(given, first, second, (), calls, side="a")
+        b = _read(given, second, first, own, calls, side="b")
+    if a.settings is not None and b.settings is not None:
+        for name, side in (("A", a), ("B", b)):
+            _refuse_files(name, side)
+    return a, b
+
+
+def _refuse_files(name: str, side: GivenSide) -> None:
+    """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
+
+    Raises:
+        UsageError: It does.
+    """
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.paths import written_files
+
+    loaded = side.settings.loaded if side.settings is not None else None
+    leaf = next(iter(written_files(loaded.spec)), None) if loaded is not None else None
+    if loaded is None or leaf is None:
+        return
+    at = loaded.locate(leaf.address)
+    file = side.shown.text if side.shown.ref is not None else at.file if at is not None else None
+    where = f"{file}:{at.line}" if at is not None and at.line else side.shown.text
+    *_, stage, argument = (str(part) for part in leaf.place)
+    path = ".".join(str(part) for part in leaf.place)
+    mend = f"keep it in memory with --set {path}=" if stage == "cache" else "leave the stage out"
+    msg = (
+        f"{name}: {where}: {stage} writes files ({argument}: {leaf.value}), and all processes of a comparison would "
+        f"write the same ones; {mend}"
+    )
+    raise UsageError(msg)
 
 
 def _is_spec(text: str, other: str) -> bool:

@@ -114,7 +114,8 @@ def _wanted(environ: Mapping[str, str]) -> Path | None:
     if Path(environ.get("XDG_CACHE_HOME") or ".").is_absolute():
         return Path(environ["XDG_CACHE_HOME"]) / "pipeprof"
     home = Path(environ.get("HOME") or ".")
-    return home / ".cache" / "pipeprof" if home.is_absolute() and home.is_dir() else None
+    # Where it may not be looked at, a Path's test of a folder raises.
+    return home / ".cache" / "pipeprof" if home.is_absolute() and os.path.isdir(home) else None  # noqa: PTH112
 
 
 def _writable(folder: Path) -> bool:

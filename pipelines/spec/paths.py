@@ -68,6 +68,11 @@ def leaves(spec: Spec) -> Iterator[Leaf]:
         yield Leaf(("step", "python"), "step", spec.step.python)
 
 
+def written_files(spec: Spec) -> Iterator[Leaf]:
+    """Everything in a spec that names a file or folder which its pipeline writes."""
+    return (leaf for leaf in leaves(spec) if isinstance(leaf.value, OutputFile) and leaf.value)
+
+
 def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
     if isinstance(value, ARRAYS):
         yield place, value

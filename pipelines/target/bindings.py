@@ -14,6 +14,8 @@ from pipeprof.pipelines.errors import UsageError
 Kind = Literal["function", "class", "import", "module", "made", "value"]
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 # Values of these expressions are not callable, so the name is no function.
+_LETTERS = 160
+"""Of a line that is shown with an error."""
 _LITERALS = (
     ast.Constant, ast.JoinedStr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp,
     ast.GeneratorExp, ast.BinOp, ast.UnaryOp, ast.Compare,
@@ -104,6 +106,10 @@ def parse_file(path: Path) -> ast.Module:
         raise UsageError(msg) from problem
     except (SyntaxError, ValueError) as problem:
         raise UsageError(_describe_syntax(path, problem)) from problem
+    except (MemoryError, RecursionError) as problem:
+        # The parser of Python raises either at a depth of its own.
+        msg = f"{path}: nested too deeply for Python's parser, or too large for the memory that is left"
+        raise UsageError(msg) from problem
 
 
 def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
@@ -117,6 +123,8 @@ def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
         return head
     code = line.lstrip()
     column = max(0, problem.offset - 1 - (len(line) - len(code)))
+    first = max(0, column - _LETTERS // 2)
+    code, column = code[first : first + _LETTERS], column - first
     number = f"    {problem.lineno} | "
     return f"{head}\n{number}{code}\n{' | '.rjust(len(number))}{' ' * column}^"
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.pipelines.suggest import broken_link, did_you_mean
 from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.target.import_path import put_first
 from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package, top_folder
@@ -108,9 +108,11 @@ def listed_file(text: str) -> Path | None:
 
 def _specs_near(text: str) -> list[str]:
     folder = Path(text).parent
-    if not folder.is_dir():
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.suffix in (*_SPEC_SUFFIXES, ".py"))
+    except OSError:
         return []
-    return [str(folder / path.name) for path in sorted(folder.iterdir()) if path.suffix in (*_SPEC_SUFFIXES, ".py")]
+    return [str(folder / name) for name in names]
 
 
 def _existing_path(text: str) -> Path:
@@ -118,8 +120,8 @@ def _existing_path(text: str) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        msg = f"{text}: no such file"
-        raise UsageError(msg + did_you_mean(text, _specs_near(text))) from None
+        msg = broken_link(path) or f"{text}: no such file{did_you_mean(text, _specs_near(text))}"
+        raise UsageError(msg) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         msg = f"{text}: cannot be read ({why.lower()})"

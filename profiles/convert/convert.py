@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.data.folders import entry_name, find, locate
 from pipeprof.pipelines.spec.paths import source_files
-from pipeprof.profiles.convert.folder import ConvertTarget
+from pipeprof.profiles.convert.folder import ConvertTarget, check_distance
 from pipeprof.profiles.convert.replacement import Files, form_for
 from pipeprof.profiles.convert.writing import FileWriting, Writer
 from pipeprof.profiles.protocol.job import Job, as_pairs
@@ -86,13 +87,14 @@ def convert(
     """
     profile, point, loaded = plan.profile, plan.point, plan.loaded
     form = form_for(profile, point)
+    data_dirs = {name: Path(folder) for name, folder in plan.job.data_dirs.items()}
     writing = FileWriting(
         plan.target,
         point.name,
         lambda folder: start(job_for(plan, folder, form)),
         progress,
         interrupted,
-        inputs=input_folders(loaded, plan.job) if loaded is not None else (),
+        inputs=input_folders(loaded, data_dirs) if loaded is not None else (),
         end_at=end_at,
     )
     written = writing.run({"target": profile.target.text, "stages": list(point.stages), "form": form})
@@ -128,10 +130,26 @@ def cut(data: Mapping[str, Any], stages: int) -> Mapping[str, Any]:
     return {**kept, _STAGES: data[_STAGES][:stages]} if stages else kept
 
 
-def input_folders(loaded: LoadedSpec, job: Job) -> list[Path]:
-    """Return the folders of a spec's own files; of several folders side by side, also the one that they are in."""
-    folders = {name: Path(folder) for name, folder in job.data_dirs.items()}
-    return with_common(path.resolve().parent for path in source_files(loaded.spec, loaded.base_dir, folders))
+def check_known_inputs(target: ConvertTarget, loaded: LoadedSpec) -> None:
+    """Refuse a folder inside or around a spec's own files, as far as they are there, before anything is measured.
+
+    Raises:
+        FolderError: A pattern of the spec could take converted data for its input, or the other way round.
+    """
+    cache = locate()
+    entries = loaded.spec.data or {}
+    folders = {name: find(entry, cache.readable) or cache.folder / entry_name(entry) for name, entry in entries.items()}
+    check_distance(target.folder, input_folders(loaded, folders))
+
+
+def input_folders(loaded: LoadedSpec, data_dirs: Mapping[str, Path]) -> list[Path]:
+    """Return the folders of a spec's own files; of several folders side by side, also the one that they are in.
+
+    Args:
+        loaded: The spec.
+        data_dirs: Folders of generated inputs, by name.
+    """
+    return with_common(path.resolve().parent for path in source_files(loaded.spec, loaded.base_dir, data_dirs))
 
 
 def with_common(folders: Iterable[Path]) -> list[Path]:

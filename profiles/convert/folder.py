@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
-import re
+import platform
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeprof.pipelines.data.locks import file_lock
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.profiles.wording import size
 
@@ -19,7 +22,9 @@ DATA: Final = "elements"
 """Folder with the files, inside the user's."""
 DESCRIPTION: Final = "converted.json"
 """File that says what the files are, and that pipeprof wrote them."""
-_PARTIAL: Final = re.compile(r"\.pipeprof-partial-(\d+)")
+_PARTIAL: Final = ".pipeprof-partial-"
+"""Beginning of the names of a folder with incomplete files and of its lock; the running kernel's name follows."""
+_LOCK: Final = ".lock"
 _RESERVE_BYTES: Final = 200_000_000
 _RESERVE_SHARE: Final = 0.1
 """Of the estimated bytes: the first elements may be smaller than the others."""
@@ -27,6 +32,10 @@ _RESERVE_SHARE: Final = 0.1
 
 class FolderError(UsageError):
     """The folder cannot be used (exit code 2); the message says why and what to do."""
+
+
+class LateFolderError(PipeprofError):
+    """The folder turned out to be of no use once the pipeline had run (exit code 1)."""
 
 
 class NoRoomError(PipeprofError):
@@ -66,6 +75,13 @@ def check_folder(target: ConvertTarget) -> None:
     except OSError as error:
         msg = f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder"
         raise FolderError(msg) from None
+    partial = next((entry.name for entry in entries if entry.name.startswith(_PARTIAL)), None)
+    if partial is not None:
+        msg = (
+            f"--convert-to: another pipeprof writes to {folder}, or was killed on another machine: name another "
+            f"folder, or remove {partial} if none does"
+        )
+        raise FolderError(msg)
     others = sorted(entry.name for entry in entries if entry.name not in {DATA, DESCRIPTION})
     if others:
         msg = f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder"
@@ -145,6 +161,9 @@ def with_reserve(needed: int) -> int:
 def partial_folder(target: ConvertTarget) -> Iterator[Path]:
     """Give a path for files that are written; whatever ends the body, nothing of it stays.
 
+    Other processes see by a lock that they are being written. Only processes of the same kernel do: on another machine
+    with the same folder, which need not share locks, nobody removes them.
+
     Raises:
         FolderError: The folder cannot be made.
     """
@@ -152,11 +171,15 @@ def partial_folder(target: ConvertTarget) -> Iterator[Path]:
     for entry in target.folder.iterdir():
         if _is_left_over(entry):
             shutil.rmtree(entry, ignore_errors=True)
-    partial = target.folder / f".pipeprof-partial-{os.getpid()}"
+    own = target.folder / f"{_PARTIAL}{_kernel()}-{secrets.token_hex(8)}"
     try:
-        yield partial
+        with file_lock(own.with_name(f"{own.name}{_LOCK}")):
+            try:
+                own.mkdir()
+                yield own / DATA
+            finally:
+                shutil.rmtree(own, ignore_errors=True)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         for path in made:
             with contextlib.suppress(OSError):
                 path.rmdir()
@@ -176,6 +199,8 @@ def _make(folder: Path) -> list[Path]:
 def complete(target: ConvertTarget, partial: Path, description: dict[str, object]) -> None:
     """Give complete files their name; older ones go.
 
+    The description comes first: files without one are taken for the user's.
+
     Args:
         target: Where they go.
         partial: Where they are.
@@ -184,13 +209,13 @@ def complete(target: ConvertTarget, partial: Path, description: dict[str, object
     Raises:
         OSError: The disk is full, or the folder is gone.
     """
-    old = target.folder / f".pipeprof-partial-{os.getpid()}-old"
-    with contextlib.suppress(FileNotFoundError):
-        target.data.rename(old)
-    partial.rename(target.data)
-    shutil.rmtree(old, ignore_errors=True)
+    described = partial.with_name(DESCRIPTION)
     text = json.dumps({"tool": "pipeprof", **description}, indent=1, ensure_ascii=False) + "\n"
-    (target.folder / DESCRIPTION).write_text(text, encoding="utf-8")
+    described.write_text(text, encoding="utf-8")
+    described.replace(target.folder / DESCRIPTION)
+    with contextlib.suppress(FileNotFoundError):
+        target.data.rename(partial.with_name("old"))
+    partial.rename(target.data)
 
 
 def bytes_below(folder: Path) -> int:
@@ -205,5 +230,20 @@ def bytes_below(folder: Path) -> int:
 
 def _is_left_over(entry: Path) -> bool:
     """Whether files are those of a conversion whose process is gone."""
-    found = _PARTIAL.match(entry.name)
-    return found is not None and not Path(f"/proc/{found[1]}").exists()
+    if not entry.name.startswith(f"{_PARTIAL}{_kernel()}-"):
+        return False
+    lock = entry if entry.name.endswith(_LOCK) else entry.with_name(f"{entry.name}{_LOCK}")
+    try:
+        with file_lock(lock, wait=False) as is_free:
+            return is_free
+    except OSError:
+        return False
+
+
+def _kernel() -> str:
+    """A name of the running kernel, the one place where a lock is sure to be seen by all."""
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        name = platform.node()
+    return hashlib.sha256(name.encode()).hexdigest()[:12]

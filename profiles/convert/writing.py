@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipeprof.profiles.convert.folder import (
     ConvertTarget,
+    FolderError,
+    LateFolderError,
     bytes_below,
     check_distance,
     check_room,
@@ -118,9 +120,17 @@ class FileWriting:
         Raises:
             NotConvertedError: The elements cannot be kept in files, or the process failed.
             InterruptedConversionError: The user wants an end.
-            FolderError: The folder belongs to the original data.
+            LateFolderError: The folder belongs to the original data, or cannot be made.
             NoRoomError: The disk is too small, or became full.
         """
+        try:
+            return self._run(description)
+        except FolderError as error:
+            # What a pipeline reads may be known only now: a function may read anything.
+            msg = f"{error} (the pipeline had to run before this was known)"
+            raise LateFolderError(msg) from None
+
+    def _run(self, description: dict[str, object]) -> Written:
         began = self.clock()
         check_distance(self.target.folder, self.inputs)
         with partial_folder(self.target) as partial:

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
+
+NOTES: Final = frozenset(
+    {
+        "ignored",
+        "no-clear-refs",
+        "repeated",
+        "speed-not-judged",
+        "stages-alias",
+        "stages-scaled",
+        "stages-traced",
+        "stages-unseen",
+        "step-replaced",
+    }
+)
+"""Codes of warnings that do not change what the default report concludes; they are in the complete one."""
 
 
 class Message(Model):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
+from pipeprof.pipelines.suggest import broken_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,7 +133,7 @@ class ProfileWriter:
         self.warnings: list[str] = []
         self._places = [place if isinstance(place, ProfileFile) else ProfileFile(place) for place in candidates]
         # A link that somebody puts in the file's place while the run goes on is replaced, never followed.
-        self._linked = {place.path: place.path.resolve() for place in self._places if place.path.is_symlink()}
+        self._linked = {place.path: place.path.resolve() for place in self._places if _is_link(place.path)}
         self.kept = self._places.pop(0).path if self._places and self._places[0].at_end else None
         self._transform = transform
 
@@ -216,11 +217,16 @@ class ProfileWriter:
         earlier = self.path
         self.path = None
         self._places.pop(0)
-        kept = ", an earlier state of the profile stays there" if place.path.is_file() else ", which is gone"
+        kept = ", an earlier state of the profile stays there" if os.path.isfile(place.path) else ", which is gone"  # noqa: PTH113 - a Path's raises
         left = kept if earlier is not None else ""
         self.warnings.append(f"cannot write {place.path} ({reason(error)}){left}")
         if earlier is None and place.makes_folder:
             _remove_if_empty(place.path)
+
+
+def _is_link(path: Path) -> bool:
+    """Whether a path is a link; false where that may not be looked at."""
+    return os.path.islink(path)  # noqa: PTH114 - a Path's raises
 
 
 def reason(error: OSError) -> str:
@@ -260,7 +266,7 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: boo
     Raises:
         OSError: It could not be written; what was there before is untouched.
     """
-    path = Path(os.path.realpath(path)) if follow and path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if follow and _is_link(path) else path
     if path.exists() and not path.is_file():
         # A file in its place would take away what other programs open by that name.
         raise OSError(errno.EINVAL, "a device, a pipe or a folder, not a file", str(path))
@@ -463,7 +469,7 @@ def _read(path: Path) -> bytes:
             raise ProfileError(msg)
         return path.read_bytes()
     except FileNotFoundError:
-        msg = f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"
+        msg = broken_link(path) or f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"
     except IsADirectoryError:
         msg = f"{path} is a folder: name a profile in it"
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,7 +55,7 @@ def edited_source(
         after = apply_to_source(text, target.function or "", stages, shown)
     except CannotEditSourceError as error:
         return EditedSource(None, str(error))
-    job = GraphJob(os.getpid(), str(target), list(target.arguments), str(target.path.resolve()))
+    job = GraphJob(str(target), list(target.arguments), str(target.path.resolve()))
     asked = [
         GraphJob(**{**vars(job), "steps": [[json.dumps(to_document(edit)) for edit in step] for step in shown]}),
         GraphJob(**{**vars(job), "text": after}),

@@ -2,8 +2,8 @@
 
 git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a
 git directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (see the module `config`)
-and no hooks, and an environment of which every ``GIT_*`` is set here. Nothing is downloaded. Each process of git is in
-the command's family, and ends with it.
+and no hooks, and an environment of which every ``GIT_*`` is set here. Nothing is downloaded. Processes of git end with
+the time of the command and with the command, and so do those that they start.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from pipeprof.pipelines.data.processes import end_group
+from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git.config import (
     ConfigEntry,
@@ -29,14 +31,18 @@ from pipeprof.profiles.git.config import (
 )
 from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import Repository, find_repository, read_line
-from pipeprof.profiles.host.run_family import MARK, RunFamily
+from pipeprof.profiles.host.run_family import RunFamily
 
 MOST_SECONDS = 120.0
 """Of one call, where the command has no time limit."""
 _OLDEST: Final = (2, 32)
 """The first git that can leave out the configuration of the user and the system (GIT_CONFIG_GLOBAL)."""
 _MOST_CONFIG_BYTES = 1 << 20
+_MOST_SAID = 1 << 16
+"""Bytes of what git wrote to stderr, for a message."""
 _HEAD = re.compile(r"ref: refs/[^\0\n]+|[0-9a-f]{40,64}")
+_MAY_START: Final = frozenset({"read-tree", "status"})
+"""Commands that run filters."""
 _PASSED_ON: Final = ("GIT_EXEC_PATH",)
 _USERS_CONFIG: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -61,13 +67,11 @@ class GitView:
         repository: Where it is.
         directory: The git directory that takes the place of its own.
         entries: Of the repository's configuration: data, never handed on as it is.
-        filtered: Whether a filter of the user's may run.
     """
 
     repository: Repository
     directory: Path
     entries: tuple[ConfigEntry, ...] = field(repr=False, default=())
-    filtered: bool = False
 
 
 class GitCalls:
@@ -87,14 +91,7 @@ class GitCalls:
         self.folder = folder
         self.end_at = end_at
         self._given = os.environ if environment is None else environment
-        self._family: RunFamily | None = None
         self._views: dict[tuple[Path, bool], GitView] = {}
-
-    def close(self) -> None:
-        """End what watches over the processes."""
-        if self._family is not None:
-            self._family.__exit__()
-            self._family = None
 
     def find(self, near: Path) -> GitView | None:
         """The repository that a file or folder is in; None outside of one.
@@ -149,7 +146,7 @@ class GitCalls:
             "GIT_INDEX_FILE": str(index or view.repository.git_dir / "index"),
             "GIT_OBJECT_DIRECTORY": str(view.repository.common_dir / "objects"),
         }
-        return self._call(arguments, places, root, given, may_start=view.filtered)
+        return self._call(arguments, places, root, given)
 
     def _made(self, repository: Repository, *, lfs: bool) -> GitView:
         directory = self.folder / f"git-{len(self._views)}"
@@ -161,7 +158,7 @@ class GitCalls:
         checkouts = [repository.root, self.folder.resolve()]
         text = fixed_config(entries, self._users, checkouts, lfs=lfs)
         config.write_text(text, encoding="utf-8", errors="surrogateescape")
-        return GitView(repository, directory, tuple(entries), "[filter " in text)
+        return GitView(repository, directory, tuple(entries))
 
     def _entries(self, repository: Repository, directory: Path) -> list[ConfigEntry]:
         """The repository's own configuration, without the files that it includes."""
@@ -215,7 +212,6 @@ class GitCalls:
         given: bytes = b"",
         *,
         own: bool = True,
-        may_start: bool = False,
     ) -> bytes:
         """Call git.
 
@@ -225,40 +221,32 @@ class GitCalls:
             folder: The current one.
             given: Standard input.
             own: With the git directory's configuration alone.
-            may_start: Whether it may start other processes.
         """
         path = absolute_path(self._given.get("PATH", os.defpath))
-        program = find_program("git", path)
+        program, env = find_program("git", path), find_program("env", path)
         seconds = MOST_SECONDS if self.end_at is None else min(MOST_SECONDS, self.end_at - time.monotonic())
-        if self._family is None:
-            self._family = RunFamily()
-        marked = {MARK: self._family.environment[MARK]}
-        with _ended(self._family, may_start=may_start) as processes:
-            if seconds <= 0:
-                raise ProfileError(_late(arguments[0], None))
-            process = subprocess.Popen(
-                [program, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=folder,
-                env={**self._environment(own=own), **places, **marked, "PATH": path},
-                start_new_session=True,
-            )
-            processes.append(process)
-            self._family.lead(process.pid)
-            try:
-                printed, said = process.communicate(given, timeout=seconds)
-            except subprocess.TimeoutExpired:
-                raise ProfileError(_late(arguments[0], seconds)) from None
-        if process.returncode:
-            raise GitError(arguments[0], said.decode(errors="replace").strip(), process.returncode)
-        return printed
+        if seconds <= 0:
+            raise ProfileError(_late(arguments[0], None))
+        unset = [word for name in self._given if name.startswith("GIT_") for word in ("-u", name)]
+        command = [env, *unset, *(f"{name}={value}" for name, value in self._variables(own=own).items())]
+        command += [*(f"{name}={value}" for name, value in places.items()), f"PATH={path}", program, "-C", str(folder)]
+        with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
+            standard.write(given)
+            standard.seek(0)
+            # A guard takes as long to start as ten calls of git.
+            run = _run_family if arguments[0] in _MAY_START else _run
+            code = run([*command, *arguments], (standard, printed, said), seconds)
+            if code is None:
+                raise ProfileError(_late(arguments[0], seconds))
+            printed.seek(0)
+            said.seek(0)
+            if code:
+                raise GitError(arguments[0], said.read(_MOST_SAID).decode(errors="replace").strip(), code)
+            return printed.read()
 
-    def _environment(self, *, own: bool) -> dict[str, str]:
-        """The environment of git; of the variables that begin with ``GIT_``, those that are named here."""
-        kept = {name: value for name, value in self._given.items() if not name.startswith("GIT_")}
-        kept |= {name: self._given[name] for name in _PASSED_ON if name in self._given}
+    def _variables(self, *, own: bool) -> dict[str, str]:
+        """The variables of git; those that begin with ``GIT_`` and are not here are not set."""
+        kept = {name: self._given[name] for name in _PASSED_ON if name in self._given}
         return {**kept, **_ALWAYS, **(_ALONE if own else {})}
 
 
@@ -283,30 +271,37 @@ def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
     """
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with folder_for_trees() as folder:
-        calls = GitCalls(folder, end_at)
-        try:
-            yield calls
-        finally:
-            calls.close()
+        yield GitCalls(folder, end_at)
 
 
-@contextlib.contextmanager
-def _ended(family: RunFamily, *, may_start: bool) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """End the processes that are noted, and all that they started, however the block ends."""
-    processes: list[subprocess.Popen[bytes]] = []
-    ended = False
+def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> int | None:
+    """Run a command that starts no other; return its exit status, or None if it did not end in time."""
+    process = None
     try:
-        yield processes
-        ended = True
+        process = subprocess.Popen(
+            command, stdin=streams[0], stdout=streams[1], stderr=streams[2], start_new_session=True
+        )
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
     finally:
-        for process in processes:
-            if not ended or may_start:
-                family.end(process.pid)
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+        if process is not None and process.returncode is None:
+            end_group(process.pid)
             process.wait()
+
+
+def _run_family(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> int | None:
+    """The same for a command that may start others: they end with it, also if pipeprof is killed."""
+    with RunFamily() as family:
+        process = None
+        try:
+            process = family.start(command, streams, ())
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process is not None:
+                family.end(process.pid)
 
 
 def find_program(name: str, path: str) -> str:

@@ -55,7 +55,6 @@ def describe_target(
         PipeprofError: pipeprof itself failed.
     """
     job = DescribeJob(
-        parent_pid=os.getpid(),
         target=target,
         arguments=list(arguments),
         folder=str(folder),
@@ -91,25 +90,20 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
     """
     # Files, not pipes: processes that the function started may hold them open for ever.
     with nameless_file() as answers, nameless_file() as prints, RunFamily() as family:
+        command = child_command(f"pipeprof.profiles.worker.{module}", str(answers.fileno()))
+        reads, writes = os.pipe()
+        with os.fdopen(writes, "wb") as sender:
+            try:
+                worker = family.start(command, (reads, prints, prints), (answers.fileno(),))
+            except OSError as error:
+                msg = f"the worker could not be started: {error.strerror or error}"
+                raise PipeprofError(msg) from error
+            finally:
+                os.close(reads)
+            with contextlib.suppress(BrokenPipeError):
+                sender.write(job.encode())
+                sender.flush()
         try:
-            worker = subprocess.Popen(
-                child_command(f"pipeprof.profiles.worker.{module}", str(answers.fileno())),
-                stdin=subprocess.PIPE,
-                stdout=prints,
-                stderr=prints,
-                pass_fds=(answers.fileno(),),
-                start_new_session=True,
-                env=family.environment,
-            )
-        except OSError as error:
-            msg = f"the worker could not be started: {error.strerror or error}"
-            raise PipeprofError(msg) from error
-        family.lead(worker.pid)
-        try:
-            if worker.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    worker.stdin.write(job.encode())
-                    worker.stdin.close()
             try:
                 code = worker.wait(seconds)
             except subprocess.TimeoutExpired:

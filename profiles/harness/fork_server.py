@@ -4,15 +4,16 @@ A comparison starts three processes for each pair. Each is a process of its own:
 runtime of TensorFlow, and ends with its session. What copies have in common is what no pipeline decides: where the
 libraries lie in memory, and the seed of Python's hashes.
 
-The server forks twice, and what is between ends at once, so that the worker becomes a child of this process, as one
-that was started in the usual way. Linux only; where a server ends or cannot copy, workers are started in the usual way.
+The server forks twice, and what is between ends at once, so that the worker becomes a child of the server's guard and
+outlives the server. Linux only; where a server ends or cannot copy, workers are started in the usual way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,45 +21,21 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import start_process
-from pipeprof.profiles.host.run_family import MARK, RunFamily
+from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pipeprof.profiles.harness.process import StartedProcess
 
 COPY_SECONDS = 10.0
 """For a copy, after which the server is given up."""
 _SERVER = "pipeprof.profiles.worker.copies.fork_server"
-_PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform.startswith("linux")
 
 
-class CopiedProcess:
-    """A worker that was copied.
-
-    Attributes:
-        pid: The process, which leads its group.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        """Return the exit status, or minus the signal; `None` while it runs."""
-        return self._look(os.WNOHANG)
-
-    def wait(self) -> int:
-        """Wait for the end; return what `poll` does."""
-        status = self._look(0)
-        return status if status is not None else -1
-
-    def _look(self, options: int) -> int | None:
-        if self._status is None:
-            pid, status = os.waitpid(self.pid, options)
-            self._status = os.waitstatus_to_exitcode(status) if pid else None
-        return self._status
+class CopiedProcess(LedProcess):
+    """A worker that was copied."""
 
 
 class ForkServer:
@@ -77,20 +54,18 @@ class ForkServer:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    child_command(_SERVER, str(theirs.fileno()), str(os.getpid())),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                    env={**self._family.environment, **variables},
+                self._process = self._family.start(
+                    child_command(_SERVER, str(theirs.fileno())),
+                    (subprocess.DEVNULL,) * 3,
+                    (theirs.fileno(),),
+                    variables,
                 )
+            if not self._process.guard.adopts:
+                raise OSError(errno.ENOSYS, "a copy would have no parent that ends with this process")
         except BaseException:
             self._connection.close()
             self._family.__exit__()
             raise
-        self._family.lead(self._process.pid)
 
     def wait_until_ready(self, is_readable: Callable[[int], bool]) -> bool:
         """Wait until it has imported TensorFlow; return whether it can make copies.
@@ -112,20 +87,26 @@ class ForkServer:
         """
         to_worker, _, _, from_worker, _, prints, _, stacks = pipes
         try:
-            with _adopting():
-                self._connection.settimeout(COPY_SECONDS)
-                order = [family.environment[MARK].encode()]
-                socket.send_fds(self._connection, order, [to_worker, from_worker, stacks, prints])
-                pid = int(self._connection.recv(16) or b"0")
+            self._connection.settimeout(COPY_SECONDS)
+            order = [family.environment[MARK].encode()]
+            socket.send_fds(self._connection, order, [to_worker, from_worker, stacks, prints])
+            pid = int(self._connection.recv(16) or b"0")
         except OSError:
             return None
-        return CopiedProcess(pid) if pid else None
+        if not pid:
+            return None
+        self._process.guard.adopt(family.mark, pid)
+        return CopiedProcess(pid, self._process.guard)
+
+    def retire(self) -> None:
+        """End it, and leave its copies alone."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End it."""
-        self._connection.close()
+        """End its copies, once it has retired."""
         self._family.end(self._process.pid)
-        self._process.wait()
         self._family.__exit__()
 
 
@@ -139,6 +120,7 @@ class ForkServers:
     def __init__(self, is_readable: Callable[[int], bool]) -> None:
         self._is_readable = is_readable
         self._servers: dict[tuple[tuple[str, str], ...], ForkServer | None] = {}
+        self._retired: list[ForkServer] = []
 
     def start(self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
         """Start a worker, as `start_process` does."""
@@ -153,9 +135,11 @@ class ForkServers:
         return start_process(pipes, family, variables)
 
     def close(self) -> None:
-        """End all servers."""
+        """End all servers and workers."""
         for environment in tuple(self._servers):
             self._give_up(environment)
+        while self._retired:
+            self._retired.pop().close()
 
     def _server(self, environment: tuple[tuple[str, str], ...]) -> ForkServer | None:
         """The server for an environment; None where there is none that can copy."""
@@ -176,16 +160,5 @@ class ForkServers:
         """End a server; workers of this environment start in the usual way from now on."""
         server, self._servers[environment] = self._servers[environment], None
         if server is not None:
-            server.close()
-
-
-@contextlib.contextmanager
-def _adopting() -> Iterator[None]:
-    """Meanwhile, a process whose parent ends becomes a child of this one."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "no child subreaper")
-    try:
-        yield
-    finally:
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+            server.retire()
+            self._retired.append(server)

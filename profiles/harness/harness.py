@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -127,9 +126,7 @@ class _Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            job = job_of(
-                self._settings, self._plan, folders, parent_pid=os.getpid(), memory_limit=limit, warm=self._warm
-            )
+            job = job_of(self._settings, self._plan, folders, memory_limit=limit, warm=self._warm)
             job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)

@@ -136,14 +136,11 @@ def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[st
         OSError: That is not possible.
     """
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
-    return subprocess.Popen(
+    return family.start(
         child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
-        stdin=subprocess.DEVNULL,
-        stdout=prints,
-        stderr=prints,
-        pass_fds=(to_worker, from_worker, stacks),
-        start_new_session=True,
-        env={**family.environment, **variables},
+        (subprocess.DEVNULL, prints, prints),
+        (to_worker, from_worker, stacks),
+        variables,
     )
 
 
@@ -183,7 +180,6 @@ class WorkerProcess:
             os.close(descriptor)
         self.pid = self._process.pid
         self._command_line = procfs.command_line(self.pid)
-        family.lead(self.pid)
         self._end = HarnessEnd(self._commands)
         self.output = WorkerOutput()
         self.stacks = WorkerOutput()

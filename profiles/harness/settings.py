@@ -150,7 +150,6 @@ def job_of(
     planned: Plan,
     data_dirs: Mapping[str, Path],
     *,
-    parent_pid: int,
     memory_limit: int | None,
     warm: Sequence[Path] = (),
 ) -> Job:
@@ -160,7 +159,6 @@ def job_of(
         settings: What the command line says.
         planned: The same with everything filled in.
         data_dirs: Folders of synthesised inputs, by name.
-        parent_pid: The process that the worker ends with.
         memory_limit: Bytes that the worker may use.
         warm: Source files that were evicted.
     """
@@ -171,7 +169,6 @@ def job_of(
     if planned.step.kind == "python":
         files.append(planned.step.target.rpartition(":")[0])
     return Job(
-        parent_pid=parent_pid,
         memory_limit=memory_limit,
         kind="spec" if loaded is not None else "function",
         target=str(target),

@@ -1,11 +1,12 @@
 """The processes of a run, and their end.
 
-The worker leads a process group. What its code starts may leave that group for a session of its own, and what it leaves
-behind may have no parent of ours any more. So every process of a run inherits a mark in its environment. Who ends the
-run ends the group and then all that carry the mark, also stopped ones.
+A guard starts the first process of a run, its leader, and does nothing but wait for its children and for the end of a
+pipe. Linux gives it every process of the run whose own parent has ended, whatever session, group or environment that
+process has chosen, so all processes of the run are descendants of the guard. Who ends the run kills these. If the run's
+own process is killed, the guard does it; if the guard is killed, the kernel ends the leader.
 
-Where the run's own process is killed, a second process does it: the guard, which does nothing but wait for the end of a
-pipe. The kernel ends the worker even before that, if it can be asked to.
+Two weaker ways find processes where a system does not hand over orphans, as macOS: the leader leads a process group,
+and all processes inherit a mark in their environment.
 
 Temporary folders of a run have its mark in their names. Who ends the run removes those that its processes left.
 """
@@ -13,78 +14,298 @@ Temporary folders of a run have its mark in their names. Who ends the run remove
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
-import sys
+import time
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypedDict
 
-from pipeprof.pipelines.data.processes import end_group
+from pipeprof.pipelines.data.processes import die_with_parent, end_group
 from pipeprof.pipelines.data.temporary import settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
-from pipeprof.profiles.host.procfs import descendants, processes
+from pipeprof.profiles.host.procfs import descendants, processes, stat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 MARK = "PIPEPROF_RUN"
+GUARD = "PIPEPROF_GUARD"
+"""Variable with the guard's process id: the parent that a leader ends with."""
 FOLDER = "pipeprof-run-"
 """Beginning of the names of temporary folders; the mark follows."""
-MOST_ROUNDS = 50
-"""Looks for processes that the last look did not see: one that forks faster than it is killed ends them."""
+MOST_ROUNDS = 500
+"""Looks for processes of a family until all of them are gone: one that forks faster than it is killed ends them."""
+DYING_SECONDS = 0.01
+"""Between two looks while killed processes still end: until they have, one that they started may be on its way."""
+LEAVE_SECONDS = 10.0
+"""For a guard that ends a family by itself."""
+_GUARD = "pipeprof.profiles.worker.guard.guard"
+_READ = 1 << 16
+
+
+class GuardOrder(TypedDict, total=False):
+    """An order to a guard: start a leader, or watch a process.
+
+    Attributes:
+        mark: Of the family that it leads.
+        start: Command line of the leader.
+        variables: Of its environment, beyond the guard's.
+        descriptors: That it inherits beyond its streams.
+        watch: Process whose end is to be reported.
+    """
+
+    mark: str
+    start: list[str]
+    variables: dict[str, str]
+    descriptors: list[int]
+    watch: int
+
+
+class GuardReport(TypedDict, total=False):
+    """A guard's answer, or the end of a process.
+
+    Attributes:
+        started: The leader.
+        adopts: Whether the guard becomes the parent of orphans.
+        failed: Number, text and file name of the error for which no leader could be started.
+        ended: A watched process that has ended.
+        status: Its exit status, or minus the signal.
+    """
+
+    started: int
+    adopts: bool
+    failed: tuple[int, str, str | None]
+    ended: int
+    status: int
+
+
+class LedProcess:
+    """A process whose parent is a guard.
+
+    Attributes:
+        pid: The process, which leads its group.
+        guard: Its parent.
+    """
+
+    def __init__(self, pid: int, guard: Guard) -> None:
+        self.pid = pid
+        self.guard = guard
+
+    def poll(self) -> int | None:
+        """Return the exit status, or minus the signal; `None` while it runs."""
+        return self.guard.status_of(self.pid, 0.0)
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for the end; return what `poll` does.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        until = time.monotonic() + seconds if seconds is not None else None
+        left: float | None = None
+        while left != 0.0:
+            left = max(0.0, until - time.monotonic()) if until is not None else None
+            status = self.guard.status_of(self.pid, left)
+            if status is not None:
+                return status
+        raise subprocess.TimeoutExpired(str(self.pid), seconds or 0.0)
+
+
+class Guard:
+    """The guard as the run's process sees it.
+
+    Args:
+        streams: Standard input, output and error of the leader.
+        descriptors: That the leader inherits beyond these.
+
+    Attributes:
+        pid: The guard.
+        adopts: Whether it becomes the parent of orphans; known once it has started a leader.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self, streams: Sequence[int | IO[bytes]], descriptors: Sequence[int] = ()) -> None:
+        self.adopts = False
+        self._descriptors = descriptors
+        self._statuses: dict[int, int] = {}
+        self._answers: list[GuardReport] = []
+        self._unread = b""
+        control, self._control = os.pipe()
+        self._reports, reports = os.pipe()
+        stdin, stdout, stderr = streams
+        try:
+            self._process = subprocess.Popen(
+                child_command(_GUARD, str(control), str(reports)),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(control, reports, *descriptors),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._control)
+            os.close(self._reports)
+            raise
+        finally:
+            os.close(control)
+            os.close(reports)
+        self.pid = self._process.pid
+
+    def start(self, mark: str, command: Sequence[str], variables: Mapping[str, str]) -> LedProcess:
+        """Start the leader.
+
+        Args:
+            mark: Of the family.
+            command: The leader's.
+            variables: Of its environment, beyond this process's.
+
+        Raises:
+            OSError: That is not possible.
+        """
+        order = GuardOrder(
+            mark=mark, start=list(command), variables=dict(variables), descriptors=list(self._descriptors)
+        )
+        self._tell(order)
+        while not self._answers:
+            if not self._read():
+                raise OSError(errno.ECHILD, "the process that was to start it ended")
+        answer = self._answers.pop()
+        if "failed" in answer:
+            raise OSError(*answer["failed"])
+        self.adopts = answer["adopts"]
+        return LedProcess(answer["started"], self)
+
+    def adopt(self, mark: str, pid: int) -> None:
+        """Let the guard report when a process ends that it has become the parent of, and end its family, too.
+
+        Args:
+            mark: Of the family.
+            pid: The process.
+        """
+        self._tell(GuardOrder(mark=mark, watch=pid))
+
+    def status_of(self, pid: int, seconds: float | None) -> int | None:
+        """Return a child's exit status, or minus the signal; `None` while it runs.
+
+        Args:
+            pid: The child.
+            seconds: To wait at most for news of any child; `None` for no limit.
+        """
+        if pid not in self._statuses and select.select([self._reports], [], [], seconds)[0] and not self._read():
+            # The guard was killed, and the leader with it.
+            return -signal.SIGKILL
+        return self._statuses.get(pid)
+
+    def close(self, *, at_once: bool) -> None:
+        """End it.
+
+        Args:
+            at_once: Whether nothing is left that it must end.
+        """
+        os.close(self._control)
+        os.close(self._reports)
+        if at_once:
+            self._process.kill()
+        try:
+            self._process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _tell(self, order: GuardOrder) -> None:
+        """Send an order; a guard that is gone takes none."""
+        text = json.dumps(order).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):
+            while text:
+                text = text[os.write(self._control, text) :]
+
+    def _read(self) -> bool:
+        """Take what it reports; return whether more may come."""
+        data = os.read(self._reports, _READ)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            report: GuardReport = json.loads(line)
+            if "ended" in report:
+                self._statuses[report["ended"]] = report["status"]
+            else:
+                self._answers.append(report)
+        return bool(data)
 
 
 class RunFamily:
     """The processes of one run.
 
     Attributes:
-        environment: Of its first process, with the mark.
+        mark: In the environment of all of them.
+        environment: Of the first, with the mark.
     """
 
     def __init__(self) -> None:
-        self._mark = secrets.token_hex(8)
+        self.mark = secrets.token_hex(8)
         # A run inside a run belongs to both.
-        marks = f"{os.environ.get(MARK, '')} {self._mark}".strip()
+        marks = f"{os.environ.get(MARK, '')} {self.mark}".strip()
         self.environment = {**os.environ, MARK: marks}
-        self._guard: subprocess.Popen[bytes] | None = None
-        with contextlib.suppress(OSError):
-            self._guard = subprocess.Popen(
-                child_command(__name__, self._mark),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._guard: Guard | None = None
+        self._is_ended = False
 
-    def lead(self, pid: int) -> None:
-        """Tell the guard which process leads the group, for systems that do not show an environment."""
-        if self._guard is not None and self._guard.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._guard.stdin.write(b"%d\n" % pid)
-                self._guard.stdin.flush()
+    def start(
+        self,
+        command: Sequence[str],
+        streams: Sequence[int | IO[bytes]],
+        descriptors: Sequence[int],
+        variables: Mapping[str, str] | None = None,
+    ) -> LedProcess:
+        """Start the leader, in a session of its own.
+
+        Args:
+            command: Its command line.
+            streams: Its standard input, output and error.
+            descriptors: That it inherits beyond these.
+            variables: Of its environment, beyond this process's.
+
+        Raises:
+            OSError: That is not possible.
+        """
+        self._guard = Guard(streams, descriptors)
+        return self._guard.start(self.mark, command, {**(variables or {}), MARK: self.environment[MARK]})
 
     def end(self, leader: int) -> None:
         """Kill all of them."""
-        end_family(self._mark, leader)
+        end_family(self.mark, leader, self._guard.pid if self._guard is not None else None)
+        self._is_ended = True
 
     def __enter__(self) -> RunFamily:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """End the guard: nothing is left that it must end."""
+        """End the guard, and by it what `end` has not ended."""
         if self._guard is not None:
-            self._guard.kill()
-            self._guard.communicate()
+            self._guard.close(at_once=self._is_ended)
             self._guard = None
 
 
-def end_family(mark: str, leader: int | None, proc: Path = PROC) -> None:
-    """Kill the group that `leader` leads, its descendants and all that carry the mark, until no more are found.
+def end_family(mark: str, leader: int | None = None, guard: int | None = None, proc: Path = PROC) -> None:
+    """Kill the descendants of a guard, a leader's group and descendants, and all that carry the mark.
 
     Then remove the temporary folders that they left.
+
+    Args:
+        mark: Of the family.
+        leader: Its first process, if that is known.
+        guard: The guard, which is not killed; `None` if it is not this family's own.
+        proc: The process file system.
     """
     try:
-        _kill_family(mark, leader, proc)
+        _kill_family(mark, leader, guard, proc)
     finally:
         for folder in settled_temporary_folder().glob(f"{folder_prefix(mark)}*"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -96,25 +317,74 @@ def folder_prefix(mark: str | None = None) -> str:
     return f"{FOLDER}{mark or (marks[-1] if marks else os.getpid())}-"
 
 
-def _kill_family(mark: str, leader: int | None, proc: Path) -> None:
-    found = set(descendants(leader, proc)) if leader is not None else set()
-    if leader is not None:
-        end_group(leader)
-    seen: set[int] = set()
+def die_with_guard() -> None:
+    """Ask the kernel to kill this process, a leader, as soon as its guard ends."""
+    guard = os.environ.get(GUARD, "")
+    die_with_parent(int(guard) if guard.isdecimal() else None)
+
+
+def _kill_family(mark: str, leader: int | None, guard: int | None, proc: Path) -> None:
+    # A process id alone may meanwhile be another process's.
+    members: dict[int, float] = {}
+    handled: set[tuple[int, float]] = set()
+    foreign: set[tuple[int, float]] = set()
     for _ in range(MOST_ROUNDS):
-        found |= marked(mark, proc)
-        if not found - seen:
-            return
-        for pid in found - seen:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+        for ancestor in (guard, leader):
+            members |= _births(_descendants(ancestor, proc) if ancestor is not None else (), proc)
+        members |= _births(marked(mark, proc) - {guard}, proc)
+        if leader is not None:
+            end_group(leader)
+            leader = None
+        left = {(pid, birth) for pid, birth in members.items() if _birth(pid, proc) == birth}
+        for pid, birth in left - handled:
+            try:
                 os.kill(pid, signal.SIGKILL)
-        seen |= found
-        found = set()
+            except (ProcessLookupError, PermissionError):
+                # One of another user stays; there is no point in waiting for it.
+                foreign.add((pid, birth))
+        if left <= foreign:
+            return
+        if left <= handled:
+            time.sleep(DYING_SECONDS)
+        handled |= left
+
+
+def _births(pids: Iterable[int], proc: Path) -> dict[int, float]:
+    return {pid: birth for pid in pids if (birth := _birth(pid, proc)) is not None}
+
+
+def _birth(pid: int, proc: Path) -> float | None:
+    """Return when a process was started, in any unit; `None` once it has ended."""
+    if _has_files(proc):
+        seen = stat(pid, proc)
+        return seen.start_ticks if seen is not None else None
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
+        return process.create_time() if process.status() != psutil.STATUS_ZOMBIE else None
+    return None
+
+
+def _descendants(pid: int, proc: Path) -> Iterable[int]:
+    if _has_files(proc):
+        return descendants(pid, proc)
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return ()
+
+
+def _has_files(proc: Path) -> bool:
+    """Whether the system describes processes in files."""
+    return proc != PROC or stat("self") is not None
 
 
 def marked(mark: str, proc: Path = PROC) -> set[int]:
     """Processes with the mark in the environment that they were started with; not this one."""
     found = set()
+    name = f"{MARK}=".encode()
     for pid in processes(proc):
         if pid == os.getpid():
             continue
@@ -122,16 +392,6 @@ def marked(mark: str, proc: Path = PROC) -> set[int]:
             parts = (proc / str(pid) / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        name = f"{MARK}=".encode()
         if any(part.startswith(name) and mark.encode() in part.split(b"=", 1)[1].split() for part in parts):
             found.add(pid)
     return found
-
-
-def main() -> int:
-    """The guard: with the run's mark as its argument and its leader on standard input, until that ends."""
-    leader: int | None = None
-    for line in sys.stdin:
-        leader = int(line)
-    end_family(sys.argv[1], leader)
-    return 0

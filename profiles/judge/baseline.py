@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.store import reason
 from pipeprof.profiles.judge.saved_result import is_result, load_result
 from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.counting import counted
@@ -95,9 +96,14 @@ def load_baseline(path: Path, target: str, identity: Identity, root: Path | None
             value in it.
     """
     update = _update_command(path, target)
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         msg = f"{path}: no such baseline; measure one: {update}"
-        raise ProfileError(msg)
+        raise ProfileError(msg) from None
+    except OSError as error:
+        msg = f"{path} cannot be read: {reason(error)}"
+        raise ProfileError(msg) from None
     if not is_result(path):
         what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
         msg = f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}"

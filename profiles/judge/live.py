@@ -33,7 +33,7 @@ from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearc
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.versions import versions_between
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
-from pipeprof.profiles.judge.words import conclude, disturbance_of
+from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.same_data import check_data
@@ -190,9 +190,10 @@ class _Comparison:
 
     def _look_at_both(self) -> bool:
         """Measure each side alone; return whether both came to their end."""
-        for name in ("a", "b"):
-            if not self._look(name):
-                return False
+        both = self._look("a") and self._look("b")
+        self._result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
+        if not both:
+            return False
         self._result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
         self._save()
         return True

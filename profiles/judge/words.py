@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import DISTURBED_FROM
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.messages import NOTES, Message
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.wording import listed, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Metric, PairValues, Result, SelfTest
 
-
+_OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
+"""Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
 _LABELS = {
     "slower": ("B is slower:", "red"),
     "faster": ("B is faster:", "green"),
@@ -45,6 +47,20 @@ def disturbance_of(pairs: Sequence[PairValues]) -> Message | None:
         "more than the pipelines do. Measure again on a free machine."
     )
     return Message(code="disturbed", message=text)
+
+
+def warnings_of(profiles: Mapping[str, Profile]) -> list[Message]:
+    """Return what the own runs of the sides warn of, with the names of the sides, each warning once.
+
+    Args:
+        profiles: By the name of the side.
+    """
+    sides: dict[tuple[str, str], list[str]] = {}
+    for name, profile in profiles.items():
+        for warning in profile.warnings:
+            if warning.code not in NOTES | _OF_ONE_RUN and name not in sides.get((warning.code, warning.message), ()):
+                sides.setdefault((warning.code, warning.message), []).append(name)
+    return [Message(code=code, message=f"{' and '.join(names)}: {text}") for (code, text), names in sides.items()]
 
 
 def value_text(metric: Metric, value: float | None) -> str:

@@ -11,7 +11,6 @@ class DescribeJob:
     """Job: write a spec of one function.
 
     Attributes:
-        parent_pid: The harness's; the worker ends with it.
         target: ``file.py:function`` or ``package.module:function``.
         arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
@@ -21,7 +20,6 @@ class DescribeJob:
         schema: The schema as the spec's first line names it; None for no such line.
     """
 
-    parent_pid: int
     target: str
     arguments: list[tuple[str, str]]
     folder: str

@@ -35,7 +35,6 @@ class Job:
     """One sample.
 
     Attributes:
-        parent_pid: The harness's; the worker ends with it.
         memory_limit: Bytes that the worker may use.
         kind: Of the target.
         target: As the user gave it.
@@ -59,7 +58,6 @@ class Job:
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
     """
 
-    parent_pid: int
     kind: Literal["spec", "function"]
     target: str
     user_files: list[str]

@@ -13,7 +13,6 @@ class GraphJob:
     """Job: call one function and return the graph that TensorFlow runs for its dataset.
 
     Attributes:
-        parent_pid: The harness's; the worker ends with it.
         target: ``file.py:function`` or ``package.module:function``.
         arguments: Names and texts of ``--arg``.
         path: Of the function's file.
@@ -22,7 +21,6 @@ class GraphJob:
         stages: Whether the answer has the stages as well.
     """
 
-    parent_pid: int
     target: str
     arguments: list[tuple[str, str]]
     path: str

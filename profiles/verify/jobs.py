@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -236,7 +235,7 @@ class JobMaker:
         if loaded is not None and loaded.spec.data:
             folders = ensure(loaded.spec.data, progress=self._data_progress, cache=locate())
         settings = replace(self._settings, loaded=loaded)
-        job = job_of(settings, self.planned, folders, parent_pid=os.getpid(), memory_limit=self._limit)
+        job = job_of(settings, self.planned, folders, memory_limit=self._limit)
         return replace(job, turns=replace(turns, digest_seconds=self._digest_seconds))
 
 

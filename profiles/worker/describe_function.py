@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
@@ -27,6 +26,7 @@ from pipeprof.pipelines.target.annotations import read_value
 from pipeprof.pipelines.target.arguments import bind, signature_of
 from pipeprof.pipelines.target.target import load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.user_frames import innermost_users_frame
@@ -142,7 +142,7 @@ def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
 def main() -> int:
     """Answer one job."""
     job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
-    die_with_parent(job.parent_pid)
+    die_with_guard()
     settle_temporary_folder()
     write_fd, process = int(sys.argv[1]), os.getpid()
     describing: Describing | None = None

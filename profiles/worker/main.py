@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
+from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job = channel.receive_job()
-    die_with_parent(job.parent_pid)
+    die_with_guard()
     _raise_oom_score()
     settle_temporary_folder()
     os.set_inheritable(stacks_fd, False)

@@ -50,7 +50,6 @@ def folder_of(name: str, folder: Path) -> Iterator[Path]:
 def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
     """What the worker answers; the spec is written and read again."""
     whole = {
-        "parent_pid": 0,
         "target": target,
         "arguments": [],
         "folder": str(folder),

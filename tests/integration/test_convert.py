@@ -102,7 +102,7 @@ def run(job: Job) -> tuple[StoreRun, dict[type[WorkerMessage], Any]]:
 
 
 def of_function(module: Path, function: str, store: StoreJob) -> tuple[StoreRun, dict[type[WorkerMessage], Any]]:
-    return run(Job(1, "function", f"{module}:{function}", [str(module)], store=store))
+    return run(Job("function", f"{module}:{function}", [str(module)], store=store))
 
 
 def plain(dataset: Any) -> list[Any]:
@@ -155,7 +155,7 @@ def test_a_spec_reads_what_its_first_stages_gave(tmp_path: Path) -> None:
     data = {"version": 1, "source": {"range": {"stop": 7}}, "stages": [double, {"batch": {"batch_size": 2}}]}
     store = StoreJob("stages.0", "map", str(tmp_path / "elements"), ops=[("source", "range"), ("stages.0", "map")])
     first = as_pairs(cut(data, 1))
-    _, said = run(Job(1, "spec", "a.yaml", [str(tmp_path / "a.yaml")], data=first, base_dir=str(tmp_path), store=store))
+    _, said = run(Job("spec", "a.yaml", [str(tmp_path / "a.yaml")], data=first, base_dir=str(tmp_path), store=store))
     assert said[Stored].elements == 7
     read = {**data, "source": {"load": {"path": "elements"}}, "stages": data["stages"][1:]}  # type: ignore[index]
     context = BuildContext(base_dir=tmp_path)

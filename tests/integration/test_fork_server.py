@@ -1,4 +1,4 @@
-"""A real fork server: copies that are children of this process, found by their family's mark, as heavy as others."""
+"""A real fork server: copies that end with its guard, found by their family's mark, as heavy as others."""
 
 from __future__ import annotations
 
@@ -43,30 +43,28 @@ class Worker:
 
     def end(self) -> int:
         self.family.end(self.process.pid)
+        status = self.process.wait()
         self.family.__exit__()
         for ours in (1, 2, 4, 6):
             os.close(self.pipes[ours])
-        return self.process.wait()
-
-    def mark(self) -> str:
-        return self.family.environment["PIPEPROF_RUN"].split()[-1]
+        return status
 
 
-def test_a_copy_is_a_child_that_carries_the_mark_of_its_family(servers: ForkServers) -> None:
+def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(servers: ForkServers) -> None:
     one, other = Worker(servers), Worker(servers)
     try:
         assert isinstance(one.process, CopiedProcess) is LINUX
         pid = one.process.pid
-        assert psutil.Process(pid).ppid() == os.getpid()
+        assert psutil.Process(pid).ppid() == one.process.guard.pid
         assert os.getpgid(pid) == os.getsid(pid) == pid
         if LINUX:
-            assert pid in marked(one.mark())
-            assert pid not in marked(other.mark())
+            assert pid in marked(one.family.mark)
+            assert pid not in marked(other.family.mark)
         assert one.process.poll() is None
     finally:
         assert (one.end(), other.end()) == (-signal.SIGKILL, -signal.SIGKILL)
     assert one.process.poll() == -signal.SIGKILL
-    assert marked(one.mark()) == set()
+    assert marked(one.family.mark) == set()
 
 
 def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: ForkServers) -> None:
@@ -81,12 +79,12 @@ def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: Fo
 
 def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: ForkServers) -> None:
     Worker(servers).end()
-    for process in psutil.Process().children():
+    for process in psutil.Process().children(recursive=True):
         if any("fork_server" in part for part in process.cmdline()):
             process.kill()
     worker = Worker(servers)
     try:
         assert not isinstance(worker.process, CopiedProcess)
-        assert psutil.Process(worker.process.pid).ppid() == os.getpid()
+        assert psutil.Process(worker.process.pid).ppid() == worker.process.guard.pid
     finally:
         worker.end()

@@ -115,7 +115,7 @@ def test_a_worker_refuses_a_cache_of_what_differs(
     path = tmp_path / "made.py"
     path.write_text(MODULE, encoding="utf-8")
     edit = json.dumps(to_document(InsertStage("cache", {}, after)))
-    job = Job(1, "function", f"{path}:{function}", [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True))
+    job = Job("function", f"{path}:{function}", [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True))
     said: list[WorkerMessage] = []
     TurnRun(job, SimpleNamespace(send=said.append, next_turn=lambda: None)).run()  # type: ignore[arg-type]
     refused = [message.reason for message in said if isinstance(message, EditRefused)]

@@ -342,7 +342,7 @@ class Recorder:
 
 def job(target: str, **changes: Any) -> Job:
     """What a worker is asked to do."""
-    return replace(Job(1, "function", target, [], steps=3, warmup_seconds=0.0), **changes)
+    return replace(Job("function", target, [], steps=3, warmup_seconds=0.0), **changes)
 
 
 def sampled(target: str, **changes: Any) -> Recorder:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import glob
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,9 @@ ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
 RECORD_SUFFIXES = frozenset({".tfrecord", ".tfrecords", ".tfrec"})
 _DEEPEST = 3
 _MOST_FILES = 200_000
+_NAMED = 3
+"""Places in a message."""
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 _IMAGES_LOOKED_AT = 20
 _UNNAMED_LOOKED_AT = 50
 _KNOWN = "a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
@@ -49,20 +54,44 @@ class ImagesFound:
 Found = ImagesFound | RecordsFound | CsvFound | ArraysFound
 
 
-def look(text: str) -> Found:
+def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
     """Find out what the path or glob ``text`` stands for.
 
+    Args:
+        text: The path or glob.
+        note: Receives a sentence about places that could not be looked at.
+
     Raises:
-        UsageError: Nothing is there, it is of no known kind, of several kinds, or damaged.
+        UsageError: Nothing is there, it may not be read, is of no known kind, of several kinds, or damaged.
     """
     path = Path(text)
-    if os.path.lexists(path):
-        return _look_at_folder(path) if path.is_dir() else _look_at_files([path], (glob.escape(text),), text)
+    try:
+        exists = os.path.lexists(path)
+        if exists and path.is_dir():
+            return _look_at_folder(path, note)
+        if not exists:
+            _check_readable(path)
+    except PermissionError:
+        msg = f"{text}: cannot be read (permission denied)"
+        raise UsageError(msg) from None
+    if exists:
+        return _look_at_files([path], (glob.escape(text),), text)
     files = [Path(match) for match in matching_files(text)]
     if not files:
         msg = f"{text}: no such file or folder (init reads {_KNOWN})"
         raise UsageError(msg)
     return _look_at_files(files, (text,), text)
+
+
+def _check_readable(path: Path) -> None:
+    """Look at the last folder in a path that is no pattern: a glob finds nothing in one that may not be read.
+
+    Raises:
+        PermissionError: It may not be read.
+    """
+    folder = next((one for one in reversed([path, *path.parents]) if glob.has_magic(one.name)), path).parent
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder):
+        pass
 
 
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
@@ -97,15 +126,21 @@ def _by_kind(kind: str | None, files: Sequence[Path], patterns: tuple[str, ...])
     return look_at_arrays(files[0])
 
 
-def _look_at_folder(folder: Path) -> Found:
-    by_depth = _files_below(folder)
+def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
+    by_depth, closed = _files_below(folder)
+    unread = _unread(closed)
     images = [file for file in by_depth if _kind_by_name(file) == "image"]
     others = _group_by_kind([file for file in by_depth if file.parent == folder and file not in set(images)])
     kinds = sorted([*others, *(["image"] if images else [])])
-    if not kinds:
-        fault = "no file of a kind that init knows" if by_depth else "empty folder"
-        msg = f"{folder}: {fault} ({_KNOWN})"
+    if not kinds and folder in closed:
+        msg = f"{folder}: cannot be read (permission denied)"
         raise UsageError(msg)
+    if not kinds:
+        fault = "no file of a kind that init knows" if by_depth or closed else "empty folder"
+        msg = f"{folder}: {fault} ({_KNOWN}){f'; {unread}' if unread else ''}"
+        raise UsageError(msg)
+    if unread:
+        note(unread)
     if len(kinds) > 1:
         msg = f"{folder} holds files of several kinds ({', '.join(kinds)}): select one kind with a glob"
         raise UsageError(msg)
@@ -120,18 +155,32 @@ def _look_at_folder(folder: Path) -> Found:
     return _by_kind(kinds[0], files, patterns)
 
 
-def _files_below(folder: Path) -> list[Path]:
-    """Visible files in the folder and a few levels below, in a stable order."""
+def _files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return visible files in the folder and a few levels below, in a stable order, and what may not be looked at."""
     found: list[Path] = []
-    for where, folders, names in os.walk(folder, followlinks=True):
+    closed: list[Path] = []
+    errors: list[OSError] = []
+    for where, folders, names in os.walk(folder, followlinks=True, onerror=errors.append):
         depth = len(Path(where).relative_to(folder).parts)
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < _DEEPEST - 1 else []
-        visible = [Path(where, name) for name in sorted(names) if not name.startswith(".")]
-        # A pipe has no beginning that could be looked at; what cannot be read is an error of its own.
-        found += [path for path in visible if path.is_file() or not path.exists()]
+        for path in (Path(where, name) for name in sorted(names) if not name.startswith(".")):
+            try:
+                # A pipe has no beginning that could be looked at; what cannot be read is an error of its own.
+                if path.is_file() or not path.exists():
+                    found.append(path)
+            except OSError:
+                closed.append(path)
         if len(found) > _MOST_FILES:
             break
-    return found
+    return found, [*(Path(error.filename) for error in errors if error.errno in _FORBIDDEN), *closed]
+
+
+def _unread(closed: Sequence[Path]) -> str:
+    """Say which places could not be read; empty for none."""
+    if not closed:
+        return ""
+    names = ", ".join(str(path) for path in closed[:_NAMED]) + (", …" if len(closed) > _NAMED else "")
+    return f"{len(closed)} place{'s' if len(closed) > 1 else ''} could not be read: {names}"
 
 
 def _kind_by_name(path: Path) -> str | None:

@@ -19,7 +19,7 @@ from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, YamlDocument, decode,
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
-from pipeprof.pipelines.suggest import suggest
+from pipeprof.pipelines.suggest import broken_link, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -278,6 +278,8 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
+        if (broken := broken_link(path)) is not None:
+            raise _FileError(escape(broken)) from None
         message = f"{escape(str(path))}: no such file"
         raise _FileError(message, suggest(path.name, _neighbours(path))) from None
     except IsADirectoryError:

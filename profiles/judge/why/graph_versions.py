@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -48,9 +47,7 @@ class GraphVersions:
         self, a: ParsedTarget, b: ParsedTarget, ask: Ask | None = None, names: tuple[Names, Names] = ({}, {})
     ) -> None:
         self._ask = ask or ask_for_graph
-        jobs = [
-            GraphJob(os.getpid(), str(one), list(one.arguments), str(one.path.resolve()), stages=True) for one in (a, b)
-        ]
+        jobs = [GraphJob(str(one), list(one.arguments), str(one.path.resolve()), stages=True) for one in (a, b)]
         answers = [self._ask(job) for job in jobs]
         failure = next((answer.failure for answer in answers if answer.failure is not None), None)
         found = [] if failure is not None else graph_changes(_view(answers[0]), _view(answers[1]), names)

@@ -1,6 +1,6 @@
 """A process that imports TensorFlow and then copies itself into workers; see `pipeprof.profiles.harness.fork_server`.
 
-Started with a descriptor of its connection and the process id of its parent as its arguments. Each order has the mark
+Started with a descriptor of its connection as its argument. Each order has the mark
 of the worker's family and four descriptors: to read, to write, for stacks, and for what the worker prints.
 """
 
@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.profiles.host.run_family import MARK
+from pipeprof.profiles.host.run_family import MARK, die_with_guard
 from pipeprof.profiles.worker.copies.file_pages import file_pages, map_again
 from pipeprof.profiles.worker.main import main as work
 
@@ -28,8 +27,8 @@ _LONGEST_ORDER = 4096
 
 def main() -> int:
     """Serve until the other end is closed."""
-    descriptor, parent = (int(text) for text in sys.argv[1:])
-    die_with_parent(parent)
+    descriptor = int(sys.argv[1])
+    die_with_guard()
     settle_temporary_folder()
     import tensorflow  # noqa: F401 - for the copies
 

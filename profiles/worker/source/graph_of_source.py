@@ -14,13 +14,13 @@ from typing import Any
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
+from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
@@ -68,7 +68,7 @@ def _answer(job: GraphJob) -> GraphAnswer:
 def main() -> int:
     """Answer one job."""
     job = decode_record(GraphJob, json.loads(sys.stdin.readline()))
-    die_with_parent(job.parent_pid)
+    die_with_guard()
     settle_temporary_folder()
     write_fd, process = int(sys.argv[1]), os.getpid()
     try:

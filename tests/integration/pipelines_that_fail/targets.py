@@ -108,5 +108,36 @@ def leaves_children() -> tf.data.Dataset:
     return steady()
 
 
+STRANGER = """
+import os, signal, sys
+os.fork() and os._exit(0)
+os.setsid()
+with open(sys.argv[1] + ".part", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+signal.pause()
+"""
+
+
+def leaves_a_stranger() -> tf.data.Dataset:
+    """A process without a parent of the run, in a session and with an environment of its own, whose number is known."""
+    number = Path(os.environ["PIPEPROF_TEST_CHILD"])
+    subprocess.Popen([sys.executable, "-c", STRANGER, str(number)], env={}, start_new_session=True).wait()
+    while not number.exists():
+        time.sleep(0.01)
+    return steady()
+
+
+def leaves_a_stranger_and_raises() -> tf.data.Dataset:
+    leaves_a_stranger()
+    msg = "after that"
+    raise ValueError(msg)
+
+
+def leaves_a_stranger_and_dies() -> tf.data.Dataset:
+    leaves_a_stranger()
+    os._exit(3)
+
+
 def not_a_dataset() -> list[int]:
     return [1, 2, 3]

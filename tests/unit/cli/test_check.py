@@ -297,3 +297,32 @@ def test_what_check_cannot_write_is_refused(options: list[str], message: str, pi
     assert (found.code, found.out) == (2, "")
     assert message in found.err
     assert Path("own.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["input.py:make", "--no-python"], "--no-python: input.py:make is Python code"),
+        (["python.yaml", "--no-python"], "--no-python: python.yaml runs Python code"),
+        (["input.py:none"], "none"),
+        (["missing.yaml"], "missing.yaml: no such file"),
+        (["spec.yaml", "--arg", "a=1"], "--arg passes arguments to a Python function"),
+    ],
+)
+def test_a_document_is_printed_for_a_target_that_is_refused(
+    words: list[str], says: str, pipeprof: Pipeprof, tmp_path: Path
+) -> None:
+    (tmp_path / "input.py").write_text("def make(): pass\n")
+    (tmp_path / "spec.yaml").write_text("version: 1\nsource: {range: {stop: 4}}\n")
+    (tmp_path / "python.yaml").write_text(
+        "version: 1\nsource: {range: {stop: 4}}\nstages: [{map: {python: 'input.py:make'}}]\n"
+    )
+    plain = pipeprof("check", *words)
+    assert (plain.code, plain.out) == (2, "")
+    assert says in plain.err
+    found = pipeprof("check", *words, "--json", "--out", "report.sarif")
+    document = Profile.model_validate_json(found.out)
+    assert (found.code, document.exit_code, found.err) == (2, 2, plain.err)
+    assert [problem.code for problem in document.errors] == ["target"]
+    assert says in document.errors[0].message
+    assert says in (tmp_path / "report.sarif").read_text()

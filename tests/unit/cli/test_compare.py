@@ -77,6 +77,45 @@ def test_what_is_wrong_is_stated_before_anything_runs(
     assert message in result.err
 
 
+IN_MEMORY = "keep it in memory with --set {path}="
+
+
+@pytest.mark.parametrize(
+    ("stages", "says", "mend"),
+    [
+        ("[{cache: {filename: rows}}]", "cache writes files (filename: rows)", IN_MEMORY),
+        ("[{snapshot: {path: rows}}]", "snapshot writes files (path: rows)", "leave the stage out"),
+        (
+            "[{flat_map: {source: {range: {stop: 2}}, stages: [{cache: {filename: rows}}]}}]",
+            "cache writes files (filename: rows)",
+            IN_MEMORY,
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare B", "compare A", "gate", "baseline", "self-test"])
+def test_a_spec_that_writes_files_is_refused_before_anything_runs(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, command: str, stages: str, says: str, mend: str
+) -> None:
+    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
+    monkeypatch.setattr(live, "measure", lambda *_: pytest.fail("measured"))
+    Path("files.yaml").write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\nstages: {stages}\n")
+    words = {
+        "compare B": ["compare", "a.yaml", "files.yaml"],
+        "compare A": ["compare", "files.yaml", "train.py:make"],
+        "gate": ["gate", "files.yaml", "--against", "a.yaml"],
+        "baseline": ["gate", "files.yaml", "--baseline", "b.json", "--update-baseline"],
+        "self-test": ["gate", "files.yaml", "--self-test"],
+    }
+    found = pipeprof(*words[command])
+    assert found.code == 2
+    side = "A" if command in ("compare A", "baseline", "self-test") else "B"
+    path = "stages.0.flat_map.stages.0.cache.filename" if "flat_map" in stages else "stages.0.cache.filename"
+    assert f"{side}: files.yaml:3: {says}, and all processes of a comparison would write the same ones" in found.err
+    assert f"; {mend.replace('{path}', path)}\n" in found.err
+    if "cache" in stages:
+        assert pipeprof("check", "files.yaml", "--set", f"{path}=").code == 0
+
+
 def test_a_saved_profile_is_no_side_of_a_gate(pipeprof: Pipeprof) -> None:
     result = pipeprof("gate", "a.yaml", "--against", str(RECORDED / "step-bound.json"))
     assert result.code == 2

@@ -233,11 +233,18 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--convert-to", "spec.yaml"], "spec.yaml is a file: name a new or empty folder"),
         (["spec.yaml", "--convert-to", ".", "--force"], "is not empty"),
         (["spec.yaml", "--convert-to", " "], "--convert-to: got an empty name"),
+        (["files.yaml", "--convert-to", "data/fast"], "is inside"),
+        (["files.yaml", "--convert-to", "data/../data/a/b"], "is inside"),
+        (["files.yaml", "--convert-to", "linked/fast"], "a folder of the original data: name a folder outside of it"),
     ],
 )
 def test_what_can_not_work_is_refused_before_anything_runs(
     pipeprof: Pipeprof, session: Session, words: list[str], said: str
 ) -> None:
+    Path("data").mkdir()
+    Path("data/a.txt").touch()
+    Path("linked").symlink_to("data")
+    Path("files.yaml").write_text('version: 1\nsource: {TextLineDataset: {filenames: "data/*.txt"}}\n')
     found = pipeprof("fix", *words)
     assert (found.code, session.asked) == (2, [])
     assert said in found.err

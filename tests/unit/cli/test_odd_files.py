@@ -16,6 +16,7 @@ from pipeprof.profiles.document.store import write_atomically
 
 Pipeprof = Callable[..., Any]
 LONG = "a" * 300
+PROFILE = str(Path(__file__).parents[2] / "recorded" / "profiles" / "step-bound.json")
 
 
 @pytest.fixture
@@ -113,3 +114,28 @@ def test_python_and_another_output_exclude_each_other(other: str, tmp_path: Path
     done = pipeprof("check", str(path), "--python", other)
     assert (done.code, done.out) == (2, "")
     assert f"--python prints Python, and {other} prints something else: give one of them" in done.err
+
+
+@pytest.mark.parametrize("name", ["x.json/", "x.json/.", "x.html//"])
+def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nsource: {range: {stop: 4}}\n")
+    for words in (["check", "a.yaml"], ["run", "a.yaml"], ["show", PROFILE], ["init"]):
+        done = pipeprof(*words, "--out", name)
+        assert (done.code, done.err.strip()) == (
+            2,
+            f"pipeprof: error: --out {name}: this is the name of a folder; name a file",
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["check", "br.yaml"], 2), (["check", "extends.yaml"], 2), (["show", "br.json"], 6)]
+)
+def test_a_link_to_nothing_is_told_as_one(words: list[str], code: int, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    for name in ("br.yaml", "br.json"):
+        (tmp_path / name).symlink_to("none")
+    (tmp_path / "extends.yaml").write_text("version: 1\nextends: br.yaml\n")
+    done = pipeprof(*words)
+    assert done.code == code
+    assert f"br.{'json' if code == 6 else 'yaml'} is a link to none, which does not exist" in done.out + done.err
+    assert "did you mean" not in done.out + done.err

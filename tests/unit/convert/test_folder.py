@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.data.locks import file_lock
+from pipeprof.profiles.convert import folder as folders
 from pipeprof.profiles.convert.folder import (
     DATA,
     DESCRIPTION,
@@ -16,6 +19,8 @@ from pipeprof.profiles.convert.folder import (
     complete,
     partial_folder,
 )
+
+LEFT = f".pipeprof-partial-{folders._kernel()}-1"
 
 
 def converted(folder: Path) -> Path:
@@ -31,7 +36,7 @@ def test_a_new_or_empty_folder_will_do(tmp_path: Path, make: str) -> None:
     if make != "nothing":
         folder.mkdir(parents=True)
     if make == "left over":
-        (folder / ".pipeprof-partial-999999999").mkdir()
+        (folder / LEFT).mkdir()
     check_folder(ConvertTarget(folder))
 
 
@@ -78,9 +83,66 @@ def test_older_data_stay_where_the_new_ones_fail(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_removed_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
-    left, other = tmp_path / ".pipeprof-partial-999999999", tmp_path / f".pipeprof-partial-{os.getppid()}"
-    left.mkdir()
-    other.mkdir()
-    with partial_folder(ConvertTarget(tmp_path)):
+    left, running = tmp_path / LEFT, tmp_path / LEFT.replace("1", "2")
+    for folder in (left, running):
+        folder.mkdir()
+        (folder / "part").touch()
+    # The lock of a killed process stays as a file.
+    (tmp_path / f"{LEFT}.lock").touch()
+    with file_lock(tmp_path / f"{running.name}.lock"), partial_folder(ConvertTarget(tmp_path)):
         assert not left.exists()
-        assert other.exists()
+        assert not (tmp_path / f"{LEFT}.lock").exists()
+        assert running.exists()
+
+
+def test_what_another_machine_writes_into_a_shared_folder_stays_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = ConvertTarget(tmp_path)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(folders, "_kernel", lambda: "0123456789ab")
+        writing = partial_folder(target)
+        partial = writing.__enter__()
+    partial.mkdir()
+    with partial_folder(target):
+        assert partial.exists()
+    with pytest.raises(FolderError, match=r"another pipeprof writes to .*, or was killed on another machine"):
+        check_folder(target)
+    complete(target, partial, {})
+    writing.__exit__(None, None, None)
+    check_folder(ConvertTarget(tmp_path, force=True))
+
+
+def test_a_running_conversion_is_said(tmp_path: Path) -> None:
+    target = ConvertTarget(tmp_path)
+    with partial_folder(target), pytest.raises(FolderError, match="another pipeprof writes to"):
+        check_folder(target)
+    check_folder(target)
+
+
+@pytest.mark.parametrize("moves", range(4))
+@pytest.mark.parametrize("older", [False, True])
+def test_force_takes_the_folder_after_a_kill_between_any_two_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int, older: bool
+) -> None:
+    """Neither the old nor the new data are taken for the user's own."""
+    target = ConvertTarget(converted(tmp_path / "fast") if older else tmp_path / "fast", force=True)
+    left = moves
+
+    def moving(move: Any) -> Any:
+        def counted(path: Path, to: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return move(path, to)
+
+        return counted
+
+    with contextlib.suppress(KeyboardInterrupt), partial_folder(target) as partial:
+        partial.mkdir()
+        with monkeypatch.context() as killed:
+            for name in ("rename", "replace"):
+                killed.setattr(Path, name, moving(getattr(Path, name)))
+            complete(target, partial, {})
+    check_folder(target)

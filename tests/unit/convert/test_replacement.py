@@ -102,7 +102,7 @@ def test_rows_are_decoded_after_the_batch(pipeline: Pipeline, tmp_path: Path) ->
 
 
 def test_the_worker_of_a_function_cuts_its_graph(pipeline: Pipeline) -> None:
-    plan = ConversionPlan(pipeline(*LINE), POINT, ConvertTarget(Path("/fast")), Job(1, "function", "a.py:f", ["a.py"]))
+    plan = ConversionPlan(pipeline(*LINE), POINT, ConvertTarget(Path("/fast")), Job("function", "a.py:f", ["a.py"]))
     job = job_for(plan, Path("/fast/partial"), "elements")
     assert job.store is not None
     assert (job.store.stage, job.store.count_at, job.store.ops, job.data) == ("stages.0", "source", None, None)

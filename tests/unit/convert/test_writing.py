@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.convert.folder import DESCRIPTION, ConvertTarget, FolderError, NoRoomError
+from pipeprof.profiles.convert.folder import DESCRIPTION, ConvertTarget, LateFolderError, NoRoomError
 from pipeprof.profiles.convert.writing import FileWriting, InterruptedConversionError, NotConvertedError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
@@ -172,7 +172,7 @@ def test_folders_of_the_original_data_are_refused(tmp_path: Path, place: str) ->
     named = StoreEstimated(100, 1000, 32, [str(own)])
     for said, inputs in (([named], []), ([ESTIMATED], [own])):
         case = Case(tmp_path / place, list(said), inputs=inputs)
-        with pytest.raises(FolderError, match="original data"):
+        with pytest.raises(LateFolderError, match=r"original data.*the pipeline had to run before"):
             case.run()
         assert not any(writer.writes for writer in case.writers)
     assert list(own.iterdir()) == []

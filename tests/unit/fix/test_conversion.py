@@ -55,7 +55,7 @@ def convert(result: Fix, profile: Profile, monkeypatch: pytest.MonkeyPatch, ends
     monkeypatch.setattr(conversion, "choose_point", lambda _: POINT)
     monkeypatch.setattr(conversion, "convert", converted)
     signals: Any = SimpleNamespace(asked=None)
-    job = Job(1, "function", "a.py:f", ["a.py"])
+    job = Job("function", "a.py:f", ["a.py"])
     return convert_for(result, profile, TARGET, job, loaded=None, progress=Silent(), signals=signals)
 
 

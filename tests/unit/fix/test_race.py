@@ -16,7 +16,7 @@ from pipeprof.profiles.verify.plan import Pace
 from pipeprof.profiles.verify.team import MemberFailedError
 
 PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6, step_seconds=0.03)
-JOB = Job(parent_pid=1, kind="function", target="a.py:b", user_files=["a.py"])
+JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
 
 
 def built(data: str = "x") -> Built:

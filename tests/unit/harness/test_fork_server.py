@@ -23,7 +23,7 @@ class Server:
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
-        self.closed = False
+        self.retired = self.closed = False
         Server.made.append(self)
 
     def wait_until_ready(self, _is_readable: object) -> bool:
@@ -32,7 +32,12 @@ class Server:
     def copy(self, _pipes: object, _family: object) -> str | None:
         return f"a copy with {self.variables}"
 
+    def retire(self) -> None:
+        assert not self.retired
+        self.retired = True
+
     def close(self) -> None:
+        assert self.retired
         assert not self.closed
         self.closed = True
 
@@ -49,6 +54,10 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> ForkServers:
 def start(servers: ForkServers, **variables: str) -> Any:
     family: Any = SimpleNamespace()
     return servers.start(PIPES, family, variables)
+
+
+def retired() -> list[bool]:
+    return [server.retired for server in Server.made]
 
 
 def closed() -> list[bool]:
@@ -68,7 +77,9 @@ def test_there_is_one_server_for_another_environment_at_a_time(servers: ForkServ
     assert start(servers, OMP_NUM_THREADS="1") == "a copy with {'OMP_NUM_THREADS': '1'}"
     assert start(servers, OMP_NUM_THREADS="2") == "a copy with {'OMP_NUM_THREADS': '2'}"
     assert start(servers) == "a copy with {}"
-    assert closed() == [False, True, False]
+    assert retired() == [False, True, False]
+    # Copies of the one that is no longer asked may still run.
+    assert not any(closed())
     servers.close()
     assert closed() == [True] * 3
 
@@ -78,7 +89,7 @@ def test_a_server_that_cannot_copy_is_ended_and_not_asked_again(
 ) -> None:
     monkeypatch.setattr(Server, "ready", False)
     assert [start(servers), start(servers)] == ["new, with {}"] * 2
-    assert closed() == [True]
+    assert (retired(), closed()) == ([True], [False])
     servers.close()
 
 
@@ -94,7 +105,7 @@ def test_a_server_that_cannot_be_started_stops_nobody(servers: ForkServers, monk
 def test_a_server_that_fails_to_copy_is_given_up(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "copy", lambda *_: None)
     assert [start(servers), start(servers)] == ["new, with {}"] * 2
-    assert closed() == [True]
+    assert (retired(), closed()) == ([True], [False])
 
 
 def test_only_linux_copies(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:

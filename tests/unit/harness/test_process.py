@@ -8,7 +8,6 @@ import json
 import os
 import signal
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
 
@@ -64,7 +63,7 @@ def test_nothing_printed_is_nothing():
     assert printed(f"{INFO}\n{LOG}\n").users() is None
 
 
-JOB = Job(1, "spec", "a.yaml", ["a.yaml"])
+JOB = Job("spec", "a.yaml", ["a.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -118,16 +117,16 @@ def test_nothing_is_said_twice_where_all_fits():
     assert printed("a\n", "b\n").users() == "a\nb"
 
 
-class FakePopen:
+class FakeProcess:
     """A child that only exists as descriptors."""
 
-    def __init__(self, command, **options):
-        self.command, self.options = command, options
+    def __init__(self, command, streams, descriptors, variables):
+        self.command, self.variables, self.descriptors = command, variables, descriptors
         self.pid = 4242
         self.status = None
         self.waited = 0
-        self.inherited = [os.dup(descriptor) for descriptor in options["pass_fds"]]
-        self.out = os.dup(options["stdout"])
+        self.inherited = [os.dup(descriptor) for descriptor in descriptors]
+        self.out = os.dup(streams[1])
 
     def poll(self):
         return self.status
@@ -145,34 +144,30 @@ class FakePopen:
 
 
 class FakeFamily:
-    """Notes which process leads it, and that it was ended."""
+    """Notes which process it starts, and that it was ended."""
 
-    environment: ClassVar[dict[str, str]] = {"MARK": "1"}
+    def __init__(self, error=None):
+        self.started, self.ended = [], []
+        self._error = error
 
-    def __init__(self):
-        self.led, self.ended = [], []
-
-    def lead(self, pid):
-        self.led.append(pid)
+    def start(self, *how):
+        if self._error is not None:
+            raise self._error
+        self.started.append(FakeProcess(*how))
+        return self.started[-1]
 
     def end(self, pid):
         self.ended.append(pid)
 
 
 @pytest.fixture
-def started(monkeypatch):
+def started():
     """A worker process with its stand-in: commands, messages and stacks as the child has them."""
-    children = []
-
-    def popen(command, **options):
-        children.append(FakePopen(command, **options))
-        return children[-1]
-
-    monkeypatch.setattr(processes.subprocess, "Popen", popen)
-    worker = WorkerProcess(JOB, FakeFamily())
-    yield worker, children[0]
+    family = FakeFamily()
+    worker = WorkerProcess(JOB, family)
+    yield worker, family.started[0]
     worker.close()
-    children[0].close()
+    family.started[0].close()
 
 
 @pytest.mark.parametrize(
@@ -219,24 +214,17 @@ def test_one_that_prints_faster_than_it_is_read_does_not_keep_the_loop(started, 
     assert len(reads) == processes.MOST_CHUNKS
 
 
-def test_variables_of_an_edit_are_set_before_the_worker_starts(monkeypatch):
-    children = []
-
-    def popen(command, **options):
-        children.append(FakePopen(command, **options))
-        return children[-1]
-
-    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+def test_variables_of_an_edit_are_set_before_the_worker_starts():
+    family = FakeFamily()
     job = replace(JOB, turns=TurnsJob(environment=[("MALLOC_ARENA_MAX", "2")]))
-    WorkerProcess(job, FakeFamily()).close()
-    children[0].close()
-    assert children[0].options["env"] == {"MARK": "1", "MALLOC_ARENA_MAX": "2"}
+    WorkerProcess(job, family).close()
+    family.started[0].close()
+    assert family.started[0].variables == {"MALLOC_ARENA_MAX": "2"}
 
 
-def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):
+def test_the_worker_gets_three_pipes(started):
     _, child = started
-    assert child.options["start_new_session"] is True
-    assert child.command[-3:] == [str(one) for one in child.options["pass_fds"]]
+    assert child.command[-3:] == [str(one) for one in child.descriptors]
     assert "pipeprof.profiles.worker.main" in child.command[-4]
 
 
@@ -282,7 +270,6 @@ def test_stacks_are_asked_for_by_signal_and_a_dead_worker_has_none(started, monk
 def test_ending_kills_the_family_and_waits(started):
     worker, child = started
     family = worker._family
-    assert (family.led, child.options["env"]) == ([4242], FakeFamily.environment)
     assert worker.returncode is None
     child.status = -9
     assert worker.end() == -9
@@ -305,14 +292,10 @@ def open_descriptors():
         (PermissionError(errno.EPERM, "Operation not permitted"), PipeprofError, "could not be started: Operation not"),
     ],
 )
-def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, words, monkeypatch):
-    def popen(_command, **_options):
-        raise error
-
-    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, words):
     before = open_descriptors()
     with pytest.raises(raised, match=words):
-        WorkerProcess(JOB, FakeFamily())
+        WorkerProcess(JOB, FakeFamily(error))
     assert open_descriptors() == before
 
 

@@ -157,12 +157,11 @@ def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
     loaded = spec(FULL)
     asked = settings(loaded)
     folders = {"photos": Path("/cache/photos")}
-    made = job_of(asked, plan(asked), folders, parent_pid=4321, memory_limit=5_000, warm=[Path("/data/a")])
+    made = job_of(asked, plan(asked), folders, memory_limit=5_000, warm=[Path("/data/a")])
     assert decode_record(Job, json.loads(encode_record(made))) == made
     assert from_pairs(made.data) == loaded.data
     project = tmp_path / "project"
     assert made == Job(
-        parent_pid=4321,
         memory_limit=5_000,
         kind="spec",
         target=str(loaded.path),
@@ -184,7 +183,7 @@ def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
 
 def test_the_job_of_a_function_names_its_file_and_that_of_the_step():
     asked = settings(step=parse_step("python:/opt/my:odd/s.py:train"))
-    made = job_of(asked, plan(asked), {}, parent_pid=1, memory_limit=None)
+    made = job_of(asked, plan(asked), {}, memory_limit=None)
     assert (made.kind, made.target) == ("function", "/somewhere/f.py:make")
     assert (made.data, made.base_dir) == (None, None)
     assert made.step_given is True

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 from unit.host.fake_proc import make_process
 
 from pipeprof.profiles.host import run_family
-from pipeprof.profiles.host.run_family import MARK, MOST_ROUNDS, RunFamily, end_family, folder_prefix, marked
+from pipeprof.profiles.host.run_family import MARK, RunFamily, end_family, folder_prefix, marked
 
 
 def process(proc: Path, pid: int, environment: bytes, **stat: object) -> None:
@@ -23,16 +25,29 @@ def mark(*values: str) -> bytes:
 
 
 @pytest.fixture
-def killed(monkeypatch):
+def killed(monkeypatch, tmp_path):
+    """Groups and processes that were killed, and pauses in which killed ones ended."""
     found: list[tuple[str, int]] = []
+    dying: list[int] = []
 
     def kill(pid: int, number: int) -> None:
         assert number == signal.SIGKILL
         found.append(("process", pid))
+        dying.append(pid)
+
+    def pause(_seconds: float) -> None:
+        found.append(("pause", len(dying)))
+        while dying:
+            shutil.rmtree(tmp_path / str(dying.pop()))
 
     monkeypatch.setattr(run_family.os, "kill", kill)
+    monkeypatch.setattr(run_family.time, "sleep", pause)
     monkeypatch.setattr(run_family, "end_group", lambda pid: found.append(("group", pid)))
     return found
+
+
+def numbers(killed):
+    return [pid for kind, pid in killed if kind == "process"]
 
 
 def test_only_processes_with_the_mark_are_found(tmp_path):
@@ -52,38 +67,80 @@ def test_group_descendants_and_marked_ones_are_killed(tmp_path, killed):
     process(tmp_path, 11, b"", parent=10)
     process(tmp_path, 12, mark("mine"), parent=1)
     process(tmp_path, 13, b"", parent=1)
-    end_family("mine", 10, tmp_path)
+    end_family("mine", 10, proc=tmp_path)
     assert killed[0] == ("group", 10)
-    assert {pid for kind, pid in killed if kind == "process"} == {10, 11, 12}
+    assert set(numbers(killed)) == {10, 11, 12}
+
+
+def test_whatever_the_guard_has_become_the_parent_of_is_killed_and_not_the_guard(tmp_path, killed):
+    process(tmp_path, 9, mark("mine"))
+    process(tmp_path, 10, b"", parent=9)
+    process(tmp_path, 11, b"", parent=9)
+    process(tmp_path, 12, b"", parent=11)
+    process(tmp_path, 13, b"", parent=1)
+    end_family("mine", 10, 9, tmp_path)
+    assert set(numbers(killed)) == {10, 11, 12}
 
 
 def test_one_that_forks_while_it_is_killed_is_looked_for_again(tmp_path, killed, monkeypatch):
     process(tmp_path, 10, mark("mine"))
+    kill = run_family.os.kill
 
-    def fork(pid: int, _number: int) -> None:
-        killed.append(("process", pid))
+    def fork(pid: int, number: int) -> None:
+        kill(pid, number)
         if pid < 13:
             process(tmp_path, pid + 1, mark("mine"))
 
     monkeypatch.setattr(run_family.os, "kill", fork)
-    end_family("mine", None, tmp_path)
-    assert [pid for _, pid in killed] == [10, 11, 12, 13]
+    end_family("mine", proc=tmp_path)
+    assert numbers(killed) == [10, 11, 12, 13]
+
+
+def test_an_orphan_that_appears_with_the_end_of_its_parent_is_killed(tmp_path, killed, monkeypatch):
+    """Until a killed process has ended, its children may be listed nowhere."""
+    process(tmp_path, 10, b"", parent=9)
+    process(tmp_path, 9, b"")
+    pause = run_family.time.sleep
+
+    def reparent(seconds: float) -> None:
+        pause(seconds)
+        if ("process", 11) not in killed:
+            process(tmp_path, 11, b"", parent=9)
+
+    monkeypatch.setattr(run_family.time, "sleep", reparent)
+    end_family("mine", None, 9, tmp_path)
+    assert numbers(killed) == [10, 11]
+
+
+def test_a_process_that_was_given_the_number_of_a_killed_one_is_not_killed(tmp_path, killed, monkeypatch):
+    process(tmp_path, 9, b"")
+    process(tmp_path, 10, b"", parent=9, start=777)
+    pause = run_family.time.sleep
+
+    def give_away(seconds: float) -> None:
+        pause(seconds)
+        process(tmp_path, 10, b"", parent=1, start=888)
+
+    monkeypatch.setattr(run_family.time, "sleep", give_away)
+    end_family("mine", None, 9, tmp_path)
+    assert numbers(killed) == [10]
 
 
 def test_the_looking_ends(tmp_path, killed, monkeypatch):
     process(tmp_path, 10, mark("mine"))
+    kill = run_family.os.kill
 
-    def fork(pid: int, _number: int) -> None:
-        killed.append(("process", pid))
+    def fork(pid: int, number: int) -> None:
+        kill(pid, number)
         process(tmp_path, pid + 1, mark("mine"))
 
     monkeypatch.setattr(run_family.os, "kill", fork)
-    end_family("mine", None, tmp_path)
-    assert len(killed) == MOST_ROUNDS
+    monkeypatch.setattr(run_family, "MOST_ROUNDS", 20)
+    end_family("mine", proc=tmp_path)
+    assert len(numbers(killed)) == 20
 
 
-@pytest.mark.usefixtures("killed")
-def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(tmp_path, monkeypatch):
+def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(tmp_path, killed, monkeypatch):
     for pid, error in ((10, ProcessLookupError), (11, PermissionError)):
         process(tmp_path, pid, mark("mine"))
 
@@ -91,18 +148,35 @@ def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(tmp_path
             raise error
 
         monkeypatch.setattr(run_family.os, "kill", fail)
-        end_family("mine", None, tmp_path)
+        end_family("mine", proc=tmp_path)
+    # Nor is it waited for.
+    assert killed == []
 
 
-def test_without_a_guard_the_run_goes_on(monkeypatch):
+def test_systems_without_files_of_processes_are_asked_by_psutil(monkeypatch):
+    monkeypatch.setattr(run_family, "stat", lambda *_: None)
+    parent = os.getppid()
+    assert os.getpid() in list(run_family._descendants(parent, run_family.PROC))
+    assert run_family._birth(os.getpid(), run_family.PROC) == psutil.Process().create_time()
+    assert list(run_family._descendants(0x7FFFFFFF, run_family.PROC)) == []
+    assert run_family._birth(0x7FFFFFFF, run_family.PROC) is None
+
+
+def test_a_leader_that_cannot_be_started_is_an_error(monkeypatch):
     def refuse(*_arguments: object, **_options: object) -> None:
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(run_family.subprocess, "Popen", refuse)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with RunFamily() as family, pytest.raises(OSError, match="temporarily"):
+        family.start(["python"], (0, 1, 2), ())
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_a_run_inside_a_run_belongs_to_both(monkeypatch):
     monkeypatch.setenv(MARK, "outer")
-    with RunFamily() as family:
-        family.lead(1)
-        assert family.environment[MARK].startswith("outer ")
+    family = RunFamily()
+    assert family.environment[MARK] == f"outer {family.mark}"
 
 
 def test_temporary_folders_that_its_processes_left_are_removed(tmp_path, killed, monkeypatch):
@@ -111,6 +185,6 @@ def test_temporary_folders_that_its_processes_left_are_removed(tmp_path, killed,
     for name in (f"{folder_prefix()}x1", f"{folder_prefix('other')}x2", "mine"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "trace").touch()
-    end_family("mine", None, tmp_path / "proc")
+    end_family("mine", proc=tmp_path / "proc")
     assert {path.name for path in tmp_path.iterdir()} == {f"{folder_prefix('other')}x2", "mine"}
     assert killed == []

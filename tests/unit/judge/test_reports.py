@@ -1,6 +1,7 @@
 """Results as people and programs read them."""
 
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.words import warnings_of
 
 COMMANDS = {"gate": ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]}
 
@@ -176,3 +178,12 @@ def test_after_a_change_of_several_parts_the_next_command_names_the_one_that_cou
     )
     assert next_command(result(changes=["stages.cache: removed"])) is None
     assert next_command(result(factor=1.0, changes=found.changes)) is None
+
+
+def test_warnings_of_the_sides_own_runs_are_carried_over_once():
+    forked, leak = Message(code="forked", message="It forked."), Message(code="leak", message="It grew.")
+    own = [Message(code="disturbed", message="busy"), Message(code="repeated", message="a note")]
+    a = SimpleNamespace(warnings=[forked, *own, forked])
+    b = SimpleNamespace(warnings=[*own, leak, forked])
+    found = warnings_of({"A": a, "B": b})
+    assert [(one.code, one.message) for one in found] == [("forked", "A and B: It forked."), ("leak", "B: It grew.")]

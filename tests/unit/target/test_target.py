@@ -32,6 +32,8 @@ def train_eval():
     def inner(): ...
 """
 
+ELIF = "if y == 0:\n    pass\n" + "".join(f"elif y == {n}:\n    pass\n" for n in range(20_000))
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,6 +102,30 @@ def test_a_syntax_error_is_shown_with_its_line_and_a_caret(folder: Path) -> None
     with pytest.raises(UsageError) as caught:
         parse_target("wrong.py:f")
     assert str(caught.value) == "wrong.py:2:11: SyntaxError: invalid syntax\n    2 | def f(:\n      |       ^"
+
+
+@pytest.mark.parametrize("code", ["-" * 100_000 + "1", "not " * 100_000 + "1", "lambda: " * 100_000 + "1", ELIF])
+def test_a_file_that_is_too_deep_for_the_parser_is_named(folder: Path, code: str) -> None:
+    (folder / "deep.py").write_text(f"{code}\n")
+    with pytest.raises(UsageError, match=r"^deep\.py: nested too deeply for Python's parser"):
+        parse_target("deep.py:f")
+
+
+def test_of_a_very_long_line_a_part_is_shown(folder: Path) -> None:
+    (folder / "wrong.py").write_text(f"x = {'1' * 100}{'.a()' * 5000}\n")
+    with pytest.raises(UsageError) as caught:
+        parse_target("wrong.py:f")
+    _, line, caret = str(caught.value).splitlines()
+    assert len(line) < 200
+    assert line[caret.index("^") :].startswith((".a()", "1.a()"))
+
+
+def test_a_link_that_leads_nowhere_is_said(folder: Path) -> None:
+    for name in ("br.yaml", "br.py"):
+        (folder / name).symlink_to(f"none/{name}")
+        with pytest.raises(UsageError) as caught:
+            parse_target("br.yaml" if name == "br.yaml" else "br.py:f")
+        assert str(caught.value) == f"{name} is a link to none/{name}, which does not exist"
 
 
 def test_a_function_is_loaded_with_its_folder_on_the_path(folder: Path) -> None:

@@ -29,7 +29,7 @@ def traced(monkeypatch):
         monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
         monkeypatch.setattr(sample.JobRun, "_run_trace", lambda _self: done.append("trace") or Trace())
         channel = Channel()
-        one = sample.JobRun(Job(1, "spec", "a.yaml", [], warm=warm), channel)
+        one = sample.JobRun(Job("spec", "a.yaml", [], warm=warm), channel)
         one.feed = object()
         one._try_fewer_cores = lambda _step: done.append("cores")
         one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
