@@ -58,7 +58,7 @@ _POOL: Final = Bound(
 )
 _AHEAD: Final = Bound("elements of a prefetch", 1024, "fix: AUTOTUNE, or up to 8; it holds as many elements")
 _BUFFER: Final = Bound(
-    "elements of a shuffle",
+    "elements of shuffles in all steps",
     100_000_000,
     "fix: those of an epoch, or as many as before; each takes 24 bytes before the first element comes, 2.4 GB",
 )
@@ -232,6 +232,7 @@ PLAN: Final = Fields(
 )
 """A plan."""
 
+_LONGEST_PLACE: Final = 500
 _CODE: Final = "a plan cannot name Python code"
 _FILES: Final = "a plan cannot name files"
 _FIRST: Final[Mapping[str, str]] = {
@@ -254,14 +255,24 @@ def check_plan(document: Mapping[str, Any]) -> None:
     edits = [edit for step in (document["edits"], *document.get("then", ())) for edit in step]
     new = sum(1 if edit["kind"] == "InsertStage" else len(edit.get("by", ())) for edit in edits)
     loads = sum(stage["op"] == LOAD for edit in edits for stage in edit.get("by", ()))
+    shuffled = sum(_shuffled(edit) for edit in edits)
     for count, most, what in (
         (len(edits), _EDITS.most, _EDITS.what),
         (new, _NEW.most, _NEW.what),
+        (shuffled, _BUFFER.most, _BUFFER.what),
         (loads, 1, f"{LOAD} of converted data"),
     ):
         if count > most:
             msg = f"expected at most {most:,} {what}, got {count:,}"
             raise RefusedError(msg, "edits")
+
+
+def _shuffled(edit: Mapping[str, Any]) -> int:
+    """Elements of the shuffle that an edit makes or changes."""
+    if not str(edit.get("op")).startswith("shuffle"):
+        return 0
+    size = edit.get("value") if edit["kind"] == "SetArgument" else edit.get("arguments", {}).get("buffer_size")
+    return size if isinstance(size, int) else 0
 
 
 def _named_first(steps: Mapping[str, Any]) -> RefusedError | None:
@@ -292,6 +303,8 @@ def _names(value: Any, place: str) -> Iterator[tuple[str, str]]:
 
 def _inside(value: Any, place: str) -> Iterator[tuple[str, str | None, Any]]:
     """The parts of a value: their place, the name that stands there, and what may have parts in turn."""
+    # Else what is nested without end takes the square of its depth.
+    place = place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield f"{place}[{number}]", item if isinstance(item, str) else None, item

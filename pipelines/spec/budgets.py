@@ -130,7 +130,7 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
 def _checked_limit(limit: float, value: Any, *, zero: bool) -> float:
     if _LEAST_LIMIT <= limit <= _MOST_LIMIT or (zero and limit == 0):
         return limit
-    raise mismatch(value, "limit", "a larger limit" if limit < 1 else "a smaller limit")
+    raise mismatch(value, "budget", "a larger limit" if limit < 1 else "a smaller limit")
 
 
 _BUDGET_SCHEMA: dict[str, Any] = {

@@ -54,6 +54,8 @@ _ALNUM = re.compile(r"[A-Za-z0-9]")
 _SECRET_TYPE = re.compile(r"Secret[A-Z][a-z]+")
 _LEAST = 6
 _LOOK = 8
+_LONG, _SOME, _MANY = 16, 3, 16
+"""Characters of a token after a word, digits that it has, and digits of one without letters."""
 
 
 def hide_assigned(text: str) -> str:
@@ -69,8 +71,9 @@ def hide_assigned(text: str) -> str:
             continue
         flag = found["flag"] is not None
         if flag and not text.startswith("-", found.start()):
-            continue
-        end = _end_of_value(text, found.end(), name, sure=sure, separator=found[0][-4:], flag=flag)
+            end = _end_of_spaced(text, found.end(), name, sure=sure)
+        else:
+            end = _end_of_value(text, found.end(), name, sure=sure, separator=found[0][-4:], flag=flag)
         if end is not None:
             parts += [text[position : found.end()], HIDDEN]
             position = end
@@ -109,6 +112,19 @@ def _end_of_value(text: str, at: int, name: str, *, sure: int, separator: str, f
         return plain.end() if plain else None
     glued = separator.endswith("=") and not flag
     return plain.end() if _is_plain_value(plain[0], name, sure=sure, flag=flag, glued=glued) else None
+
+
+def _end_of_spaced(text: str, at: int, name: str, *, sure: int) -> int | None:
+    """The same after a space alone, as in ``api_key 0123abcd``: only what is no word is a value."""
+    plain = _PLAIN.match(text, at)
+    if plain is None or sure == 1:
+        return None
+    digits = sum(map(str.isdigit, plain[0]))
+    if "_" in name:
+        likely = len(plain[0]) >= _LEAST and digits and (digits >= _MANY or _looks_secret(f"{plain[0]:_<{_LOOK}}"))
+    else:
+        likely = len(plain[0]) >= _LONG and digits >= _SOME and plain[0].isalnum()
+    return plain.end() if likely and not plain[0].startswith(HIDDEN) and _is_value(plain[0], name) else None
 
 
 def _end_of_scheme(text: str, at: int) -> int | None:

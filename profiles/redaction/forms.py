@@ -302,6 +302,13 @@ USES = (
         f"SharedAccessSignature sr=hub&sig={_A24}%3D&se=1",
     ),
     _form("basic", "basic ", r"\bbasic\s(?P<secret>[A-Za-z0-9+/]{6,}={0,2})", "Basic YWxpY2U6cGFzc3dvcmQ=", _basic),
+    _form(
+        "AUTH of mail",
+        "auth",
+        r"\bauth\s(?:plain|login|xoauth2)\s(?P<secret>[A-Za-z0-9+/]{8,}={0,2})",
+        "AUTH PLAIN AGFkYQBwbDVpbg==",
+        _mixed,
+    ),
     _form("bearer", "bearer ", r"\bbearer\s(?P<secret>[\w.~+/=-]{8,})", "BEARER abcdefgh0123", _mixed),
     _form(
         "webhook",
@@ -389,9 +396,23 @@ USES = (
     ),
     _form(
         "kaggle.json",
-        '"key"',
-        r"\\?\"key\\?\"\s{0,2}:\s{0,2}\\?\"(?P<secret>[0-9a-f]{32,64})(?=\\?\")",
+        "key",
+        r"(?<=[\"'])key\\?[\"']\s{0,2}:\s{0,2}\\?[\"'](?P<secret>[0-9a-f]{32,64})(?=\\?[\"'])",
         f'{{"username":"ada","key":"{_H32}"}}',
+    ),
+    _form(
+        "password for",
+        "pass",
+        r"\bpass(?:word|wd|phrase)\sfor\s[^\n:;]{1,80}:\s(?P<secret>[^\s'\",;]{4,200})",
+        "Enter password for ada: pl5in",
+        _with_digit,
+    ),
+    _form("Redis", "auth ", r"\bAUTH\s(?P<secret>[^\s'\"]{6,200})", "> AUTH pl5inPw", _with_digit, exact=True),
+    _form(
+        "a key of Azure for Hadoop",
+        "fs.azure.",
+        r"\bfs\.azure\.(?:account\.key|sas|account\.oauth2\.client\.secret)[\w.-]{0,200}[=:\s]{1,3}(?P<secret>[^\s'\"]{6,500})",
+        "fs.azure.account.key.acme.blob=pl5inKey==",
     ),
     _form(
         "AWS CLI",
@@ -403,7 +424,7 @@ USES = (
         "in words",
         "pass secret token key",
         r"\b(?:passwords?|passphrase|passwd|pin|secret(?:\skey)?|api\s?key|access\skey|access\stoken|token)\s"
-        r"(?:is|was|are|equals?|of)?\s?(?P<secret>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|(?<=\bis\s)[^\s'\",;()]{6,200}|(?<=\bwas\s)[^\s'\",;()]{6,200})",
+        r"(?:is|was|are|equals?|of|to)?\s?(?P<secret>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|(?<=\bis\s)[^\s'\",;()]{6,200}|(?<=\bwas\s)[^\s'\",;()]{6,200}|(?<=\bto\s)[^\s'\",;()]{6,200})",
         "the password is 'hunter2'",
         lambda secret: _with_digit(secret) or (secret[:1] not in "'\"" and _mixed(secret)),
     ),

@@ -24,6 +24,8 @@ _ENDS = (
     "passwd",
     "passwort",
     "passphrase",
+    "keyphrase",
+    "passcode",
     "secret",
     "apikey",
     "accesskey",
@@ -121,7 +123,8 @@ def _of_words(name: str) -> int:
     if single.endswith(_ENDS) or last in _STRONG or glued in {"connectionstring", "connstr", "webhookurl", "sessionid"}:
         return 3
     if single == "key":
-        return 3 if before in _KEYS else 1 if before in _WEAK_KEYS else 0
+        own = glued.endswith(("ckey", "customerkey")) and "sse" in words
+        return 3 if own or before in _KEYS else 1 if before in _WEAK_KEYS else 0
     if single == "token":
         return 3 if before in _TOKENS else 2 if last == "token" and before not in _NO_TOKENS else 0
     if last == "pass":

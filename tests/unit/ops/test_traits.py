@@ -13,7 +13,7 @@ from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, famil
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, check_rows, holder, ops_with, traits
 
 ROOT = Path(__file__).parents[3]
-TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py"}
+TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py", "pipelines/edits/plan_table.py"}
 WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
 IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for name in row.in_model)}
 
