@@ -254,7 +254,7 @@ def _inside(path: Path, folder: Path) -> str:
 
 
 def _name_at_ref(name: str, tree: RefTree) -> str:
-    """A file of a ref's tree as a target names it; of the files beside it, the name that the work tree has."""
+    """A file of a ref's tree as a target names it; of the files next to it, the name that the work tree has."""
     path = Path(name)
     inside = path.is_relative_to(tree.folder)
     return f"{tree.ref}:{path.relative_to(tree.folder)}" if inside else _at_work_tree(name, tree)

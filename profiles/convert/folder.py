@@ -162,7 +162,7 @@ def partial_folder(target: ConvertTarget) -> Iterator[Path]:
     """Give a path for files that are written; whatever ends the body, nothing of it stays.
 
     Other processes see by a lock that they are being written. Only processes of the same kernel do: on another machine
-    with the same folder, which need not share locks, nobody removes them.
+    with the same folder, which need not share locks, no process removes them.
 
     Raises:
         FolderError: The folder cannot be made.

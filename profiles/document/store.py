@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.suggest import broken_link
+from pipeprof.profiles.document.numbers import NumberError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,6 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
-_USUAL_DIGITS = 300
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -366,7 +365,7 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
     try:
         document = parse_json(raw)
     except (ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, _NumberError) else "not JSON, or truncated"
+        why = str(error) if isinstance(error, NumberError) else "not JSON, or truncated"
         msg = f"{path} is not a saved profile: {why}"
         raise ProfileError(msg) from None
     if not _is_profile(document):
@@ -384,40 +383,6 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
         )
         raise ProfileError(msg)
     return _validated(path, document, raw, model)
-
-
-def parse_json(raw: bytes) -> Any:
-    """Parse JSON whose numbers can all be computed with.
-
-    Raises:
-        ValueError: It is not JSON, or a number is not finite, or larger than any float.
-        RecursionError: It is nested too deeply.
-    """
-    return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
-
-
-class _NumberError(ValueError):
-    """A number that JSON does not have, or that is larger than any float."""
-
-
-def _refuse_constant(name: str) -> float:
-    msg = f"JSON has no number {name}"
-    raise _NumberError(msg)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        msg = f"the number {text[:40]} is too large"
-        raise _NumberError(msg)
-    return value
-
-
-def _whole(text: str) -> int:
-    # One that is larger than any float is an error where it meets a float.
-    if len(text) > _USUAL_DIGITS:
-        _finite(text)
-    return int(text)
 
 
 def _validated(

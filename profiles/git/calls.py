@@ -2,7 +2,7 @@
 
 git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a
 git directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (see the module `config`)
-and no hooks, and an environment of which every ``GIT_*`` is set here. Nothing is downloaded. Processes of git end with
+and no hooks, and an environment whose ``GIT_*`` are all set here. Nothing is downloaded. Processes of git end with
 the time of the command and with the command, and so do those that they start.
 """
 
