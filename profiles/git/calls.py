@@ -66,7 +66,7 @@ class GitView:
     Attributes:
         repository: Where it is.
         directory: The git directory that takes the place of its own.
-        entries: Of the repository's configuration: data, never handed on as it is.
+        entries: Of the repository's configuration, as data.
     """
 
     repository: Repository
@@ -192,7 +192,7 @@ class GitCalls:
             raise ProfileError(msg)
 
     def _require_owner(self, repository: Repository) -> None:
-        """Refuse another user's repository, as git does: above a folder where all may write, anybody may plant one."""
+        """Refuse another user's repository, as git does: where all users may write, any of them may plant one above."""
         users = {os.geteuid(), *([int(self._given["SUDO_UID"])] if _is_sudo(self._given) else [])}
         owners = {place.stat().st_uid for place in (repository.root, repository.git_dir, repository.common_dir)}
         if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):

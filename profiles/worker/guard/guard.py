@@ -41,7 +41,7 @@ class _GuardProcess:
         self._leader: subprocess.Popen[bytes] | None = None
 
     def run(self, child_ended: int) -> None:
-        """Follow orders until nobody can give any, then end the family.
+        """Follow orders until the run's process has ended, then end the family.
 
         Args:
             child_ended: Descriptor from which bytes can be read if a child may have ended.
