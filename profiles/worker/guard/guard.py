@@ -58,8 +58,10 @@ class _GuardProcess:
                 for line in lines:
                     self._follow(json.loads(line))
                 is_open = bool(data)
+        # All members of the leader's group are descendants; its number may meanwhile be another one's.
+        leader = self._leader.pid if self._leader is not None and not self._adopts else None
         for mark in self._marks:
-            end_family(mark, self._leader.pid if self._leader is not None else None, os.getpid())
+            end_family(mark, leader, os.getpid())
 
     def _follow(self, order: GuardOrder) -> None:
         self._marks.append(order["mark"])
