@@ -157,7 +157,7 @@ def _load(
     no_python: bool,
     code: bool,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target; report what is wrong with it in every output format.
+    """Read the target; report its faults in every requested format.
 
     Args:
         target: As typed.
@@ -169,7 +169,7 @@ def _load(
         code: Stdout is for a spec or for Python code, as which it may be saved.
 
     Raises:
-        Exit: The spec is wrong; everything was reported.
+        Exit: The spec is wrong; its faults are printed.
         SpecError: The same, where stdout is for something else.
         UsageError: There is no such target, or it is refused.
     """

@@ -225,6 +225,9 @@ def _is_as_made(path: Path, entry: DataEntry, marker: Mapping[str, Any]) -> bool
 def read_marker(path: Path) -> dict[str, Any] | None:
     """Read the marker of an entry's folder; None without a marker of pipeprof, or with a damaged one."""
     try:
+        # A pipe in its place would be waited for.
+        if not (path / MARKER).is_file():
+            return None
         with (path / MARKER).open(encoding="utf-8") as file:
             marker = json.loads(file.read(_MOST_MARKER))
         return marker if _is_marker(marker) else None

@@ -161,8 +161,8 @@ def with_reserve(needed: int) -> int:
 def partial_folder(target: ConvertTarget) -> Iterator[Path]:
     """Give a path for files that are written; whatever ends the body, nothing of it stays.
 
-    Other processes see by a lock that they are being written. Only processes of the same kernel do: on another machine
-    with the same folder, which need not share locks, no process removes them.
+    A lock tells other processes of the same kernel that they are being written. Another machine with the same folder
+    may not see the lock, so it never removes them.
 
     Raises:
         FolderError: The folder cannot be made.

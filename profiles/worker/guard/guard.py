@@ -41,7 +41,7 @@ class _GuardProcess:
         self._leader: subprocess.Popen[bytes] | None = None
 
     def run(self, child_ended: int) -> None:
-        """Follow orders until the run's process has ended, then end the family.
+        """Follow orders until the other end of the pipe is closed, then end the family.
 
         Args:
             child_ended: Descriptor from which bytes can be read if a child may have ended.
@@ -58,8 +58,10 @@ class _GuardProcess:
                 for line in lines:
                     self._follow(json.loads(line))
                 is_open = bool(data)
+        # All members of the leader's group are descendants; its number may meanwhile be another one's.
+        leader = self._leader.pid if self._leader is not None and not self._adopts else None
         for mark in self._marks:
-            end_family(mark, self._leader.pid if self._leader is not None else None, os.getpid())
+            end_family(mark, leader, os.getpid())
 
     def _follow(self, order: GuardOrder) -> None:
         self._marks.append(order["mark"])
@@ -121,7 +123,7 @@ def main() -> int:
         # It ends after the run's process. A handler, unlike "ignore", is not inherited by the leader.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _do_nothing)
-    # Stopped with all the others, it could end nobody.
+    # A guard that is stopped with all the others could not end them.
     wake_with_parent()
     _GuardProcess(control, reports, adopts=adopt_orphans()).run(child_ended)
     return 0

@@ -235,6 +235,16 @@ def test_a_damaged_marker_is_no_entry_and_is_named(damage, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.usefixtures("no_child")
+def test_a_pipe_in_the_place_of_a_marker_is_not_waited_for(tmp_path):
+    path = place(tmp_path)
+    (path / folders.MARKER).unlink()
+    os.mkfifo(path / folders.MARKER)
+    assert list_entries(CacheFolder(tmp_path)) == []
+    with pytest.raises(DataError, match="was not created by pipeprof"):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path))
+
+
 def test_without_any_folder_to_write_to_what_is_there_is_still_found(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc/nowhere"])

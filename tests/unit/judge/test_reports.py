@@ -18,6 +18,7 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
@@ -187,3 +188,19 @@ def test_warnings_of_the_sides_own_runs_are_carried_over_once():
     b = SimpleNamespace(warnings=[*own, leak, forked])
     found = warnings_of({"A": a, "B": b})
     assert [(one.code, one.message) for one in found] == [("forked", "A and B: It forked."), ("leak", "B: It grew.")]
+
+
+@pytest.mark.parametrize("b_ends", [True, False])
+def test_a_session_has_the_warnings_of_its_sides_also_if_one_fails(b_ends, monkeypatch):
+    comparison = live._Comparison.__new__(live._Comparison)
+    comparison._result, comparison._profiles, comparison._save = result(), {}, lambda: None
+
+    def look(name: str) -> bool:
+        warning = Message(code="forked", message="It forked.")
+        comparison._profiles[name] = SimpleNamespace(warnings=[warning], stages=None)
+        return name == "a" or b_ends
+
+    monkeypatch.setattr(comparison, "_look", look)
+    monkeypatch.setattr(live, "stage_changes", lambda *_: [])
+    assert comparison._look_at_both() is b_ends
+    assert [warning.message for warning in comparison._result.warnings] == ["A and B: It forked."]
