@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import output
-from pipeprof.cli.comparing import session
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import holds_something, load_profile
+from pipeprof.profiles.git import dirty
 from pipeprof.profiles.harness.lock import LockTimeoutError
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.saved_result import load_result
@@ -32,7 +32,7 @@ UPDATE = ("gate", "a.yaml", "--baseline", "base.json", "--update-baseline")
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "is_dirty", lambda _path: None)
+    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
     monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
     Path("a.yaml").write_text(SPEC)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.document.redaction import Private, redact
 from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.judge.baseline import (
     Against,
@@ -20,6 +19,8 @@ from pipeprof.profiles.judge.baseline import (
 )
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import Judged
+from pipeprof.profiles.redaction.document import redact
+from pipeprof.profiles.redaction.hider import Private
 
 HOST = Host(name="one", system="Linux", machine="x86_64", cores=2.0)
 
