@@ -112,9 +112,9 @@ def _literals(annotation: Any) -> Iterator[str]:
             yield from _literals(part)
 
 
-def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, Any]:
+def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
     vocabularies = _vocabularies(type(model))
-    found = {}
+    found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)
         found[name] = (
