@@ -318,8 +318,11 @@ def folder_prefix(mark: str | None = None) -> str:
 
 
 def die_with_guard() -> None:
-    """Ask the kernel to kill this process, a leader, as soon as its guard ends."""
-    guard = os.environ.get(GUARD, "")
+    """Ask the kernel to kill this process, a leader, as soon as its guard ends.
+
+    The variable that names the guard is removed: the user's code sees its own environment and the mark.
+    """
+    guard = os.environ.pop(GUARD, "")
     die_with_parent(int(guard) if guard.isdecimal() else None)
 
 

@@ -114,7 +114,7 @@ def _literals(annotation: Any) -> Iterator[str]:
 
 def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
     vocabularies = _vocabularies(type(model))
-    found = {}
+    found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)
         found[name] = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.profiles.host.run_family import MARK, die_with_guard
+from pipeprof.profiles.host.run_family import GUARD, MARK, die_with_guard
 from pipeprof.profiles.worker.copies.file_pages import file_pages, map_again
 from pipeprof.profiles.worker.main import main as work
 
@@ -28,6 +28,7 @@ _LONGEST_ORDER = 4096
 def main() -> int:
     """Serve until the other end is closed."""
     descriptor = int(sys.argv[1])
+    guard = os.environ.get(GUARD, "")
     die_with_guard()
     settle_temporary_folder()
     import tensorflow  # noqa: F401 - for the copies
@@ -43,7 +44,7 @@ def main() -> int:
             order, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_ORDER, DESCRIPTORS)
             if not order:
                 return 0
-            connection.send(b"%d" % _copy(order, descriptors, pages, connection))
+            connection.send(b"%d" % _copy(order, guard, descriptors, pages, connection))
             for one in descriptors:
                 os.close(one)
 
@@ -53,7 +54,7 @@ def _has_driver() -> bool:
     return "libcuda.so" in Path("/proc/self/maps").read_text()
 
 
-def _copy(mark: bytes, descriptors: list[int], pages: FilePages, connection: socket.socket) -> int:
+def _copy(mark: bytes, guard: str, descriptors: list[int], pages: FilePages, connection: socket.socket) -> int:
     """Make a copy that runs a worker and is no child of this process; return its id, 0 where that fails."""
     answer, answers = os.pipe()
     try:
@@ -70,7 +71,7 @@ def _copy(mark: bytes, descriptors: list[int], pages: FilePages, connection: soc
                 os.close(answers)
                 os.close(answer)
                 connection.close()
-                _work(mark, descriptors, pages)
+                _work(mark, guard, descriptors, pages)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -82,7 +83,7 @@ def _copy(mark: bytes, descriptors: list[int], pages: FilePages, connection: soc
     return int(pid or b"0")
 
 
-def _work(mark: bytes, descriptors: list[int], pages: FilePages) -> None:
+def _work(mark: bytes, guard: str, descriptors: list[int], pages: FilePages) -> None:
     """Run the worker, as a process that was started for it."""
     to_worker, from_worker, stacks, prints = descriptors
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -91,6 +92,7 @@ def _work(mark: bytes, descriptors: list[int], pages: FilePages) -> None:
     for one in (nothing, prints):
         os.close(one)
     _carry(mark)
+    os.environ[GUARD] = guard
     map_again(pages)
     sys.argv[1:] = [str(one) for one in (to_worker, from_worker, stacks)]
     work()
