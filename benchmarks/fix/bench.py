@@ -47,6 +47,7 @@ from pipeprof.pipelines.edits.edits import (
     from_document,
 )
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.step import parse_step
@@ -61,7 +62,6 @@ from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.guessing.many_calls import AUTOTUNE
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.judging.same_data import check_data

@@ -7,9 +7,9 @@ from typing import Final
 
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import written_op
 
-INFINITE: Final = -1
 _LAST_INT64: Final = 2**63 - 1
 _Count = Callable[["Node", list[int | None]], int | None]
 _CHANGES: Final[dict[str, _Count]] = {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.constants import INFINITE
 
 Shape = tuple[int | None, ...] | None
 

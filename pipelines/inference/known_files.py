@@ -17,7 +17,8 @@ from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.saved_rows import SavedRows, made_rows, saved_rows
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Tensor, array, literal
+from pipeprof.pipelines.inference.tensor.shapes import Content, Tensor, array, literal
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.arrays import FilesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns

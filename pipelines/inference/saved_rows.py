@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.data.inspect.npy_header import read_header
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS
+from pipeprof.pipelines.ops.constants import WIDTHS
 
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "b": "bool"}
 _NOT_DECODED = frozenset({"uint32", "uint64"})

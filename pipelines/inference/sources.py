@@ -12,10 +12,8 @@ from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
-from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import (
-    WIDTHS,
     Content,
     Nested,
     Structure,
@@ -27,6 +25,7 @@ from pipeprof.pipelines.inference.tensor.shapes import (
 )
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text
 from pipeprof.pipelines.ops.base import Source
+from pipeprof.pipelines.ops.constants import INFINITE, WIDTHS
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import OuterElement

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.static.names import Imported, Scope, Written, resolve
 
 _NAMES: Final = {"float": "float64", "int": "int64", "double": "float64", "single": "float32", "bool_": "bool"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function
 from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 def freezes(view: PipelineView, stage: StageView) -> bool:

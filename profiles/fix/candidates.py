@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     stages_of,
 )
 from pipeprof.pipelines.edits.support import TargetKind, supports
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
 from pipeprof.profiles.document.findings import Finding
@@ -28,7 +29,6 @@ from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
 from pipeprof.profiles.verify.guessing.many_calls import (
-    AUTOTUNE,
     MOST_CALLS,
     PARALLEL_CALLS,
     WAITING_CALLS,

@@ -18,7 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseFilter,
     VectoriseMap,
 )
-from pipeprof.pipelines.graph.cardinality import INFINITE
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
 from pipeprof.profiles.model.calls import fewer, on_batches

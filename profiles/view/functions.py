@@ -8,9 +8,10 @@ from typing import Any
 from pipeprof.pipelines.inference.calls import call_result, inputs_of
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.rules.base import ArrayLookup
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Structure, Tensor, literal
+from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, literal
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
 from pipeprof.profiles.view.op_types import op_types, random_op
 from pipeprof.profiles.view.view import FunctionView

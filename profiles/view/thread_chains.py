@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed, family
 from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 
@@ -21,28 +22,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
 
-AUTOTUNE = "AUTOTUNE"
 Kept = dict[str, Any]
 """What a function has worked out for stages, by their ids."""
-INFINITE = -1
-
-_WIDTHS = {
-    "bool": 1,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "float16": 2,
-    "bfloat16": 2,
-    "int32": 4,
-    "uint32": 4,
-    "float32": 4,
-    "int64": 8,
-    "uint64": 8,
-    "float64": 8,
-    "complex64": 8,
-    "complex128": 16,
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class ComponentView:
     @property
     def nbytes(self) -> int | None:
         """Bytes of the tensor; ``None`` where a dimension is unknown, and for strings of unknown length."""
-        width: float | None = _WIDTHS.get(self.dtype)
+        width: float | None = WIDTHS.get(self.dtype)
         if self.dtype == "string" and self.text_bytes is not None:
             width = TEXT_BYTES + (self.text_bytes if self.text_bytes >= TEXT_BYTES else 0)
         if width is None or self.shape is None or None in self.shape:

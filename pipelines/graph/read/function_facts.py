@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.records import FunctionDict
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.traits import writes_files
 
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
@@ -50,10 +51,6 @@ _MADE = ELEMENTWISE | frozenset(_MADE_OPS.split())
 """Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
 """Op that takes texts of any shape and returns each column in that shape."""
-_WIDTHS = {
-    "bool": 1, "int8": 1, "uint8": 1, "qint8": 1, "quint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
-    "int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
-}  # fmt: skip
 _LAST_AXIS = -1
 _MAX_OPS = 300
 _MAX_DEPTH = 20
@@ -149,7 +146,7 @@ class FunctionFacts:
 
     def bytes_of(self, tensor: Any) -> int:
         """Return the bytes of a constant as a tensor; of texts their lengths."""
-        width = _WIDTHS.get(self._dtype_name(tensor.dtype))
+        width = WIDTHS.get(self._dtype_name(tensor.dtype))
         if width is None:
             return sum(map(len, tensor.string_val)) or int(tensor.ByteSize())
         return width * math.prod(int(dim.size) for dim in tensor.tensor_shape.dim)

@@ -9,9 +9,10 @@ from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFea
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
 from pipeprof.pipelines.inference.rules.strings import lengths_differ
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor
+from pipeprof.pipelines.inference.tensor.shapes import Content, Shape, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.calls.element import Required
+from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 
 _IMAGE_CHANNELS = 3

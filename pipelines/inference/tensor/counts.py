@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-INFINITE = -1
-"""Cardinality of a pipeline without end."""
+from pipeprof.pipelines.ops.constants import INFINITE
 
 
 def repeated(count: int | None, times: int | None) -> int | None:

@@ -16,10 +16,6 @@ from pipeprof.pipelines.ops.values.structures import Filling, MadeArray
 Shape = tuple[int | None, ...]
 INTEGERS = frozenset({"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"})
 FLOATS = frozenset({"bfloat16", "float16", "float32", "float64"})
-WIDTHS = {
-    "bool": 1, "uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "float16": 2, "bfloat16": 2, "uint32": 4, "int32": 4,
-    "float32": 4, "uint64": 8, "int64": 8, "float64": 8, "complex64": 8, "complex128": 16,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from pipeprof.pipelines.edits.edits import (
     nested_options,
 )
 from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.profiles.view.view import AUTOTUNE
 
 
 def plain_data(value: Any) -> Any:

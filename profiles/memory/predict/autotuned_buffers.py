@@ -15,11 +15,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.open_inner import open_copies
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 @dataclass(frozen=True)

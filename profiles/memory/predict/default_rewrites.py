@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, rewritten
-from pipeprof.profiles.view.view import AUTOTUNE, StageView
+from pipeprof.profiles.view.view import StageView
 
 if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.constants import OPENED_AHEAD, RESULTS_AHEAD
-from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 def open_copies(view: PipelineView, stage: StageView) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
@@ -42,7 +43,7 @@ from pipeprof.profiles.memory.predict.model import (
 from pipeprof.profiles.memory.predict.open_inner import open_copies, results_ready
 from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.memory.predict.sliced_tensors import bytes_kept_by_slices, sliced_bytes
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import ALIGNMENT_BYTES
-from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 def holder(view: PipelineView, stage: StageView) -> StageView | None:

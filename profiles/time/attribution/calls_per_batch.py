@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs.costs import Costs
 from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.constants import INFINITE
 
 _AGREES = 0.05
 """How far the counters may be from a number that the graph does not fix: buffers that fill move them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.predicates import WAITING_CORES
 from pipeprof.profiles.advise.rule import Semantics, bar_to_try
@@ -18,7 +19,6 @@ from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.time.limits.cores import CPU_FROM, WORTH_A_CORE
 
-AUTOTUNE = "AUTOTUNE"
 PARALLEL_CALLS = "num_parallel_calls"
 CYCLE = "cycle_length"
 PARALLEL_OPTION = "experimental_optimization.map_parallelization"

@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
@@ -41,7 +42,6 @@ from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_
 from pipeprof.profiles.verify.guessing.guess import Caches, Guess
 from pipeprof.profiles.verify.guessing.joined import cache_points
 from pipeprof.profiles.verify.guessing.many_calls import (
-    AUTOTUNE,
     PARALLEL_CALLS,
     PARALLEL_OPTION,
     WAITING_CALLS,

@@ -6,7 +6,8 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
+from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.profiles.view.view import PipelineView
 
 MIB = 1024**2
 IMAGE = tensor("uint8", 224, 224, 3)

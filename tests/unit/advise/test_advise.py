@@ -11,6 +11,7 @@ import pytest
 from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.pipelines.edits.edits import InsertStage, ReplaceStages, SetArgument, SetOption
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise
@@ -18,7 +19,7 @@ from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold, by_precedence
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
+from pipeprof.profiles.view.view import PipelineView
 
 ROWS = pipeline(
     stage("source", "range", line=3),

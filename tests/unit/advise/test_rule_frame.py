@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
 from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence, rules
@@ -24,7 +25,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 NAMES = sorted(rules())
 TEXTS = ("title", "seen", "why", "fix", "ignore_when")

@@ -23,9 +23,10 @@ from unit.advise.memory_views import (
 from unit.advise.views import function, stage, tensor
 
 from pipeprof.pipelines.edits.edits import MoveStage, to_document
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.view.attach_spec import with_counts
-from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 ROW = (tensor("float32", 256),)
 

@@ -23,12 +23,13 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.edits.overrides import overrides
 from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
-from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, MeasuredFacts, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
 

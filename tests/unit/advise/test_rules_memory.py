@@ -30,13 +30,14 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, to_document
 from pipeprof.pipelines.inference.saved_rows import SavedRows
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.document.base import Dispatch, Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, ComponentView, ConstantView, PipelineView, SavedComponent, StageView
+from pipeprof.profiles.view.view import ComponentView, ConstantView, PipelineView, SavedComponent, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)

@@ -10,7 +10,8 @@ from unit.advise.specs import stages_with, static_findings
 from unit.advise.views import function, stage, tensor
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
-from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 NAME = "cache-after-shuffle"
 RECORDS = "source: {TFRecordDataset: {filenames: a.tfrecord}}"

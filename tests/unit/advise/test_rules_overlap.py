@@ -9,9 +9,10 @@ import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, unnamed
 
 from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import RuleHit, rules
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
+from pipeprof.profiles.view.view import PipelineView
 
 PYTHON = function("PyFunc")
 RANDOM = function("RandomUniform")

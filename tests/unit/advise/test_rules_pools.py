@@ -9,9 +9,10 @@ import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, tensor, unnamed
 
 from pipeprof.pipelines.edits.edits import SetArgument, SetOption
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import RuleHit, rules
-from pipeprof.profiles.view.view import AUTOTUNE, FunctionView, PipelineView
+from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 PYTHON = function("PyFunc", random=None)
 READS = function("ReadFile")

@@ -14,6 +14,7 @@ from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
@@ -23,7 +24,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.redaction.document import redact
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 Recorded = Callable[[str], Profile]
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.constants import INFINITE
 
 from .conftest import Recorded, node
 

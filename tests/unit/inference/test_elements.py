@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
-from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.spec.loader import load_spec
 
 DATA = {

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from unit.advise.views import function, pipeline, stage, tensor
 
+from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, ComponentView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)
 IMAGE_BYTES = 224 * 224 * 3 * 4

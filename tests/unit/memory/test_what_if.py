@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from unit.advise.views import pipeline, stage, tensor
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, ComponentView, StageView
+from pipeprof.profiles.view.view import ComponentView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 MB = 1_000_000

@@ -8,10 +8,11 @@ import pytest
 from unit.advise.recorded import GRAPHS, NAMES, recorded_view
 
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, ComponentView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 NO_GRAPH: Any = {"root": None, "reason": "too large", "nodes": []}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
@@ -17,7 +18,7 @@ from pipeprof.profiles.view.thread_chains import (
     timing,
     total_ms,
 )
-from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
 _SWITCHES = (
