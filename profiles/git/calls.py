@@ -2,8 +2,8 @@
 
 git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a
 git directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (see the module `config`)
-and no hooks, and an environment whose ``GIT_*`` are all set here. Nothing is downloaded. Processes of git end with
-the time of the command and with the command, and so do those that they start.
+no hooks and no filters, and an environment whose ``GIT_*`` are all set here. It starts no other process. Nothing is
+downloaded. Its processes end with the time of the command and with the command.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import contextlib
 import os
 import re
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,14 +26,15 @@ from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git.config import (
     ConfigEntry,
+    UserFilter,
     fixed_config,
     parse_list,
     parse_list_with_origins,
     safe_directories,
+    user_filters,
 )
 from pipeprof.profiles.git.folders import folder_for_trees
 from pipeprof.profiles.git.repository import Repository, find_repository, read_line
-from pipeprof.profiles.host.run_family import RunFamily
 
 MOST_SECONDS = 120.0
 """Of one call, where the command has no time limit."""
@@ -41,8 +44,6 @@ _MOST_CONFIG_BYTES = 1 << 20
 _MOST_SAID = 1 << 16
 """Bytes of what git wrote to stderr, for a message."""
 _HEAD = re.compile(r"ref: refs/[^\0\n]+|[0-9a-f]{40,64}")
-_MAY_START: Final = frozenset({"read-tree", "status"})
-"""Commands that run filters."""
 _PASSED_ON: Final = ("GIT_EXEC_PATH",)
 _USERS_CONFIG: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -50,10 +51,11 @@ _ALWAYS: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_LFS_SKIP_SMUDGE": "1",
     "GIT_PAGER": "cat",
-    # An interpreter that is a filter of the user's runs in the work tree.
-    "PYTHONSAFEPATH": "1",
+    # Configuration that the user includes may lie in a checkout.
+    "GIT_TRACE2": "0",
+    "GIT_TRACE2_EVENT": "0",
+    "GIT_TRACE2_PERF": "0",
     "LC_ALL": "C",
 }
 _SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "reftable")
@@ -91,7 +93,7 @@ class GitCalls:
         self.folder = folder
         self.end_at = end_at
         self._given = os.environ if environment is None else environment
-        self._views: dict[tuple[Path, bool], GitView] = {}
+        self._views: dict[Path, GitView] = {}
 
     def find(self, near: Path) -> GitView | None:
         """The repository that a file or folder is in; None outside of one.
@@ -102,21 +104,20 @@ class GitCalls:
         repository = find_repository(near, self._given)
         return self.view(repository) if repository is not None else None
 
-    def view(self, repository: Repository, *, lfs: bool = True) -> GitView:
+    def view(self, repository: Repository) -> GitView:
         """A repository for calls.
 
         Args:
             repository: Where it is.
-            lfs: Whether the user's filter of LFS may run, which may download.
 
         Raises:
             ProfileError: git is missing or too old, or the repository belongs to another user.
         """
-        key = (repository.root, lfs)
-        if key not in self._views:
+        root = repository.root
+        if root not in self._views:
             self._require_owner(repository)
-            self._views[key] = self._made(repository, lfs=lfs)
-        return self._views[key]
+            self._views[root] = self._made(repository)
+        return self._views[root]
 
     def run(
         self,
@@ -148,15 +149,22 @@ class GitCalls:
         }
         return self._call(arguments, places, root, given)
 
-    def _made(self, repository: Repository, *, lfs: bool) -> GitView:
-        directory = self.folder / f"git-{len(self._views)}"
-        _make_directory(repository, directory)
+    def filters(self, view: GitView) -> dict[str, UserFilter]:
+        """The filters of the user's own configuration, by name."""
+        # The tree of a ref stands in the temporary folder.
+        return user_filters(self._users, [view.repository.root, self.folder.resolve()])
+
+    def seconds_left(self) -> float:
+        """For the next call; none are left where the time of the command is over."""
+        return MOST_SECONDS if self.end_at is None else min(MOST_SECONDS, self.end_at - time.monotonic())
+
+    def _made(self, repository: Repository) -> GitView:
+        directory = Path(tempfile.mkdtemp(prefix="git-", dir=self.folder))
+        _fill_directory(repository, directory)
         config = directory / "config"
         config.write_text("[core]\n\trepositoryformatversion = 0\n")
         entries = self._entries(repository, directory)
-        # The tree of a ref stands in the temporary folder.
-        checkouts = [repository.root, self.folder.resolve()]
-        text = fixed_config(entries, self._users, checkouts, lfs=lfs)
+        text = fixed_config(entries, self._users)
         config.write_text(text, encoding="utf-8", errors="surrogateescape")
         return GitView(repository, directory, tuple(entries))
 
@@ -223,21 +231,24 @@ class GitCalls:
             own: With the git directory's configuration alone.
         """
         path = absolute_path(self._given.get("PATH", os.defpath))
-        program, env = find_program("git", path), find_program("env", path)
-        seconds = MOST_SECONDS if self.end_at is None else min(MOST_SECONDS, self.end_at - time.monotonic())
+        program = find_program("git", path)
+        seconds = self.seconds_left()
         if seconds <= 0:
-            raise ProfileError(_late(arguments[0], None))
+            raise ProfileError(late(f"git {arguments[0]}", None))
         unset = [word for name in self._given if name.startswith("GIT_") for word in ("-u", name)]
-        command = [env, *unset, *(f"{name}={value}" for name, value in self._variables(own=own).items())]
+        command = [
+            *_with_parent(path),
+            find_program("env", path),
+            *unset,
+            *(f"{name}={value}" for name, value in self._variables(own=own).items()),
+        ]
         command += [*(f"{name}={value}" for name, value in places.items()), f"PATH={path}", program, "-C", str(folder)]
         with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
             standard.write(given)
             standard.seek(0)
-            # A guard takes as long to start as ten calls of git.
-            run = _run_family if arguments[0] in _MAY_START else _run
-            code = run([*command, *arguments], (standard, printed, said), seconds)
+            code = _run([*command, *arguments], (standard, printed, said), seconds)
             if code is None:
-                raise ProfileError(_late(arguments[0], seconds))
+                raise ProfileError(late(f"git {arguments[0]}", seconds))
             printed.seek(0)
             said.seek(0)
             if code:
@@ -290,20 +301,6 @@ def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> 
             process.wait()
 
 
-def _run_family(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> int | None:
-    """The same for a command that may start others: they end with it, also if pipeprof is killed."""
-    with RunFamily() as family:
-        process = None
-        try:
-            process = family.start(command, streams, ())
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process is not None:
-                family.end(process.pid)
-
-
 def find_program(name: str, path: str) -> str:
     """The program with a name.
 
@@ -332,22 +329,36 @@ def printable(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _late(command: str, seconds: float | None) -> str:
+def late(what: str, seconds: float | None) -> str:
+    """The message of a process that did not end in time.
+
+    Args:
+        what: The process.
+        seconds: That it had; None where it was not started.
+    """
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
-    return f"git {command} {took}: the time of the command is over; --max-time sets it"
+    return f"{what} {took}: the time of the command is over; --max-time sets it"
+
+
+def _with_parent(path: str) -> list[str]:
+    """What a command begins with, for it to end when this process is killed; nothing where the system has no such way."""
+    for folder in path.split(os.pathsep):
+        program = Path(folder, "setpriv")
+        if sys.platform == "linux" and os.access(program, os.X_OK):
+            return [str(program), "--pdeathsig", "KILL"]
+    return []
 
 
 def _is_sudo(environment: Mapping[str, str]) -> bool:
     return os.geteuid() == 0 and environment.get("SUDO_UID", "").isdecimal()
 
 
-def _make_directory(repository: Repository, directory: Path) -> None:
-    """A git directory with the refs and the history of another one, and nothing that git could run.
+def _fill_directory(repository: Repository, directory: Path) -> None:
+    """Make a folder a git directory with the refs and the history of another one, and nothing that git could run.
 
     Raises:
         ProfileError: Its HEAD is damaged.
     """
-    directory.mkdir()
     git_dir, common = repository.git_dir, repository.common_dir
     head = read_line(git_dir / "HEAD") or ""
     if not _HEAD.fullmatch(head):

@@ -1,20 +1,19 @@
-"""The configuration that git runs with: a fixed one, and what it may take over from the repository and the user.
+"""The configuration that git runs with: a fixed one, and values that name no command and no place.
 
 A repository's own configuration comes with a checkout: in an archive, or through ``include.path`` from a tracked file.
-So of it only values that name no command and no place are taken. The user's own configuration, which no checkout can
-change, may also name filters, as LFS is one.
+Of filters, those of the user's own configuration count, which no checkout can change. git would run them in the work
+tree, where a word of theirs may name a file of the checkout: so it gets none, and `pipeprof.profiles.git.filters` runs
+them elsewhere.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-LFS: Final = "lfs"
 _FIXED: Final = {
     "core.bare": "false",
     "core.hookspath": "/dev/null",
@@ -33,9 +32,11 @@ _REPOSITORY_KEYS: Final = re.compile(
     re.DOTALL,
 )
 """Of the repository: how names and contents are written, and which remote branch a branch follows."""
-_USER_KEYS: Final = re.compile(r"core\.(?:autocrlf|eol)|filter\..+\.(?:clean|smudge|process|required)", re.DOTALL)
+_USER_KEYS: Final = frozenset({"core.autocrlf", "core.eol"})
+_FILTER_KEY: Final = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0", "", "input", "lf", "crlf", "native"})
 """Values of ``core``: of other ones, none is taken."""
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FORMATS: Final = {"extensions.objectformat": {"sha1", "sha256"}, "extensions.refstorage": {"files", "reftable"}}
 
 
@@ -75,29 +76,63 @@ def _entry(text: str, origin: str | None = None) -> ConfigEntry:
     return ConfigEntry(key, value if newline else None, origin)
 
 
-def fixed_config(
-    repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path], *, lfs: bool
-) -> str:
+@dataclass(frozen=True)
+class UserFilter:
+    """A filter of the user's own configuration, as shell commands.
+
+    Attributes:
+        clean: From the work tree into the history.
+        smudge: From the history into the work tree.
+        process: Does both for many files.
+        required: Whether contents without it are of no use.
+    """
+
+    clean: str | None = None
+    smudge: str | None = None
+    process: str | None = None
+    required: bool = False
+
+
+def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry]) -> str:
     """The text of the configuration.
 
     Args:
         repository: Of the repository's own file.
         user: Of the user's and the system's.
-        checkouts: Folders whose files count as a stranger's: a filter must not name a command in them.
-        lfs: Whether the filter of LFS, which may download, is taken over.
     """
-    folders = list(checkouts)
-    own = [entry for entry in user if not _is_in(entry.origin, folders)]
     # The last of two values counts: the repository's.
-    taken = [entry for entry in own if _USER_KEYS.fullmatch(entry.key) and not _is_filter(entry) and _is_plain(entry)]
+    taken = [entry for entry in user if entry.key in _USER_KEYS and _is_plain(entry)]
     taken += [entry for entry in repository if _is_plain(entry)]
-    filters = [entry for entry in own if _is_filter(entry) and (lfs or _name(entry) != LFS)]
-    refused = {_name(entry) for entry in filters if not is_own_command(entry, folders)}
-    taken += [entry for entry in filters if _name(entry) not in refused]
     extended = any(entry.key in _FORMATS for entry in taken)
     lines = [ConfigEntry("core.repositoryformatversion", "1" if extended else "0")]
     lines += [ConfigEntry(key, value) for key, value in _FIXED.items()]
     return "".join(_written(entry) for entry in [*taken, *lines])
+
+
+def user_filters(user: Iterable[ConfigEntry], checkouts: Iterable[Path]) -> dict[str, UserFilter]:
+    """The filters of the user's configuration by name, without those that a checkout has a part in.
+
+    Args:
+        user: Of the user's and the system's.
+        checkouts: Folders of strangers: what is included from them does not count, nor does a filter that names a path
+            in them.
+    """
+    folders = list(checkouts)
+    found: dict[str, dict[str, str]] = {}
+    for entry in user:
+        match = _FILTER_KEY.fullmatch(entry.key)
+        if match is not None and not _is_in(entry.origin, folders):
+            found.setdefault(match[1], {})[match[2]] = "true" if entry.value is None else entry.value
+    return {
+        name: UserFilter(
+            values.get("clean") or None,
+            values.get("smudge") or None,
+            values.get("process") or None,
+            values.get("required", "").lower() in _TRUE,
+        )
+        for name, values in found.items()
+        if not any(str(folder) in value for value in values.values() for folder in folders)
+    }
 
 
 def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
@@ -124,37 +159,6 @@ def is_partial(repository: Iterable[ConfigEntry]) -> bool:
     )
 
 
-def is_own_command(entry: ConfigEntry, checkouts: Iterable[Path]) -> bool:
-    """Whether a filter's command is none of a checkout: git runs it in the work tree.
-
-    Each word must be an option, a plain word that names no file of the checkouts, or a path outside of them. With
-    ``-m`` and ``-c``, interpreters look for modules in the work tree.
-    """
-    if entry.value is None or _last(entry) == "required":
-        return True
-    try:
-        lexer = shlex.shlex(entry.value, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        words = list(lexer)
-    except ValueError:
-        return False
-    folders = list(checkouts)
-    return bool(words) and not any(word in ("-m", "-c") or _is_in_checkout(word, folders) for word in words)
-
-
-def _is_in_checkout(word: str, checkouts: Iterable[Path]) -> bool:
-    path = word.rpartition("=")[2] if word.startswith("-") else word
-    if not path or path == "%f":
-        return False
-    if "$" in path or "`" in path:
-        return True
-    if path.startswith("~/"):
-        path = str(Path(path).expanduser())
-    if not path.startswith("/"):
-        return "/" in path or any((folder / path).exists() for folder in checkouts)
-    return _is_in(path, checkouts)
-
-
 def _is_in(path: str | None, checkouts: Iterable[Path]) -> bool:
     if path is None:
         return False
@@ -169,10 +173,6 @@ def _is_plain(entry: ConfigEntry) -> bool:
     if entry.key.startswith("core."):
         return value.lower() in _WORDS
     return value in _FORMATS[entry.key] if entry.key in _FORMATS else True
-
-
-def _is_filter(entry: ConfigEntry) -> bool:
-    return entry.key.startswith("filter.") and entry.key.count(".") > 1 and _USER_KEYS.fullmatch(entry.key) is not None
 
 
 def _name(entry: ConfigEntry) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +17,17 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git.calls import GitError, printable
 from pipeprof.profiles.git.config import is_partial
-from pipeprof.profiles.git.lfs import resolve_pointers
+from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
+from pipeprof.profiles.git.lfs import FILTER, read_pointer, stored_object
 from pipeprof.profiles.git.refs import commit_of, has_commit
 from pipeprof.profiles.git.repository import repository_at
 
 if TYPE_CHECKING:
     from pipeprof.profiles.git.calls import GitCalls, GitView
 
-_LINK, _SUBMODULE = "120000", "160000"
+_LINK = "120000"
+SUBMODULE = "160000"
+"""Modes of entries of a tree."""
 _CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
 _CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
 _LEVELS = 3
@@ -45,15 +49,15 @@ class RefTree:
         folder: Its root.
         work_tree: Root of the user's work tree.
         commit: Full hash.
-        outside: Links that lead out of the tree, as the work tree has them too, with their targets: for data alone.
-        withheld: What the ref has and the tree has not, and why: paths from the root on.
+        data_only: What leads out of the tree, and why only data are read through it: paths from the root on.
+        withheld: What the ref has and the tree has not, and why.
     """
 
     ref: str
     folder: Path
     work_tree: Path
     commit: str
-    outside: dict[str, str] = field(default_factory=dict)
+    data_only: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
 
     def refusal(self, path: Path, *, data: bool) -> str | None:
@@ -66,9 +70,8 @@ class RefTree:
         for name in self._places(path):
             if name in self.withheld:
                 return f"{name} at {self.ref} {self.withheld[name]}"
-            if name in self.outside and not data:
-                target = printable(self.outside[name])
-                return f"{name} at {self.ref} is a link out of the tree, to {target}: only data is read through it"
+            if name in self.data_only and not data:
+                return f"{name} at {self.ref} {self.data_only[name]}: only data is read there"
         return None
 
     def reasons(self, text: str) -> list[str]:
@@ -163,25 +166,57 @@ class _Writing:
 
     def write(self, view: GitView, commit: str, into: Path, *, depth: int) -> None:
         """Write the tree of a commit into an empty folder."""
-        # LFS objects come from its store: its filter would download what is not there.
-        plain = self._calls.view(view.repository, lfs=False)
-        index = plain.directory / f"index-{commit}"
+        index = view.directory / f"index-{commit}"
         try:
-            self._calls.run(plain, "read-tree", "--reset", "-u", commit, work_tree=into, index=index)
-            listed = self._calls.run(plain, "ls-files", "--stage", "-z", work_tree=into, index=index)
+            self._calls.run(view, "read-tree", "--reset", "-u", commit, work_tree=into, index=index)
+            listed = self._calls.run(view, "ls-files", "--stage", "-z", work_tree=into, index=index)
         except GitError as error:
             msg = f"{self._tree.ref}: its tree cannot be read: {printable(error.said)}{_partial(view)}"
             raise ProfileError(msg) from None
-        kinds = dict(_kinds(listed))
+        kinds = dict(entries_of(listed))
         for path in [path for path, (mode, _) in kinds.items() if mode == _LINK]:
             self._keep_or_remove(view, into, path)
-        files = [path for path, (mode, _) in kinds.items() if mode not in (_LINK, _SUBMODULE)]
-        for path in resolve_pointers(self._calls, plain, into, index, files):
-            self._withhold(into / path, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")
+        files = [path for path, (mode, _) in kinds.items() if mode not in (_LINK, SUBMODULE)]
+        self._filter(view, into, index, files)
         for path, (mode, name) in kinds.items():
-            if mode == _SUBMODULE:
+            if mode == SUBMODULE:
                 self._submodule(view, into, path, name, depth)
         self._link_untracked(view, into)
+
+    def _filter(self, view: GitView, into: Path, index: Path, files: list[str]) -> None:
+        """Put what filters make in the place of what the history has."""
+        own = {name: one for name, one in self._calls.filters(view).items() if one.smudge or one.process}
+        pointers = {path: pointer for path in files if (pointer := read_pointer(into / path)) is not None}
+        named = filters_of_paths(self._calls, view, files if own.keys() - {FILTER} else list(pointers), index)
+        jobs: list[FilterJob] = []
+        for path, name in named.items():
+            if name == FILTER:
+                if path in pointers:
+                    self._resolve(view, into / path, pointers[path])
+            elif name in own and own[name].smudge:
+                jobs.append(
+                    FilterJob(own[name].smudge or "", path, into / path, self._calls.folder / f"made-{len(jobs)}")
+                )
+            elif name in own:
+                self._withhold(
+                    into / path, f"goes through the filter {printable(name)}, a process, which is not run here"
+                )
+        for job, done in zip(jobs, run_filters(self._calls, jobs), strict=True):
+            if done:
+                # Its permissions stay.
+                shutil.copyfile(job.made, job.given)
+            elif own[named[job.path]].required:
+                self._withhold(job.given, f"goes through the filter {printable(named[job.path])}, which failed")
+            job.made.unlink(missing_ok=True)
+
+    def _resolve(self, view: GitView, file: Path, pointer: tuple[str, int]) -> None:
+        """Put an object of the local store of LFS in the place of its pointer."""
+        stored = stored_object(view, pointer)
+        if stored is None:
+            self._withhold(file, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")
+            return
+        file.unlink()
+        file.symlink_to(stored)
 
     def _keep_or_remove(self, view: GitView, into: Path, path: str) -> None:
         """Keep a link that stays in the tree, and one that the work tree has as well; remove any other."""
@@ -195,7 +230,7 @@ class _Writing:
         link.unlink()
         if own.is_symlink() and str(own.readlink()) == target:
             link.symlink_to(os.path.realpath(own))
-            self._tree.outside[link.relative_to(self._tree.folder).as_posix()] = target
+            self._note_data(link, f"is a link out of the tree, to {printable(target)}")
         else:
             reason = f"is a link out of the tree, to {printable(target)}, which the work tree does not have"
             self._withhold(link, reason)
@@ -204,7 +239,8 @@ class _Writing:
         """Write the tree of a submodule, if its commit is in the work tree's clone of it."""
         name = printable(path)
         folder = into / path
-        within = repository_at(view.repository.root / path) if not _has_link(into, path) else None
+        root = view.repository.root
+        within = repository_at(root / path) if not (_has_link(into, path) or _has_link(root, path)) else None
         if within is None or depth >= _MOST_DEPTH or not folder.is_dir():
             self._withhold(folder, f"is a submodule that is not checked out: git submodule update --init {name}")
             return
@@ -224,8 +260,15 @@ class _Writing:
                 continue
             if link.parent.is_dir() and not (link.exists() or link.is_symlink()) and not self._is_withheld(link):
                 link.symlink_to(view.repository.root / path)
+                self._note_data(link, "is not in git")
+
+    def _note_data(self, path: Path, reason: str) -> None:
+        self._tree.data_only[path.relative_to(self._tree.folder).as_posix()] = reason
 
     def _withhold(self, path: Path, reason: str) -> None:
+        """Take a file out of the tree."""
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
         self._tree.withheld[path.relative_to(self._tree.folder).as_posix()] = reason
 
     def _is_withheld(self, path: Path) -> bool:
@@ -242,7 +285,7 @@ def _has_link(folder: Path, path: str | Path) -> bool:
     return False
 
 
-def _kinds(listed: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
+def entries_of(listed: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
     """Path, mode and hash of each entry that ``ls-files --stage -z`` prints."""
     for line in filter(None, listed.decode(errors="surrogateescape").split("\0")):
         head, _, path = line.partition("\t")
