@@ -341,7 +341,7 @@ def late(what: str, seconds: float | None) -> str:
 
 
 def _with_parent(path: str) -> list[str]:
-    """What a command begins with, for it to end when this process is killed; nothing where the system has no such way."""
+    """What a command begins with, for it to end when this process is killed; nothing without such a program."""
     for folder in path.split(os.pathsep):
         program = Path(folder, "setpriv")
         if sys.platform == "linux" and os.access(program, os.X_OK):

@@ -310,21 +310,81 @@ def test_a_filter_of_the_users_own_configuration_runs(repository, home, tree_of)
     assert (tree_of(repository).folder / "specs" / "a.yaml").read_text() == "TWO"
 
 
-@pytest.mark.parametrize("command", ["tools/evil.sh", "sh evil", "python3 -m evil", "$PWD/evil", "sh {root}/evil"])
-def test_a_filter_that_names_a_file_of_the_checkout_does_not_run(command, repository, planted, calls, tmp_path):
+def test_a_filter_keeps_the_permissions_of_a_file(repository, home, tree_of):
+    git(repository, "config", "--global", "filter.x.smudge", "tr a-z A-Z")
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    (repository / "specs" / "a.yaml").chmod(0o755)
+    commit_all(repository)
+    made = tree_of(repository).folder / "specs" / "a.yaml"
+    assert made.read_text() == "TWO"
+    assert made.stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"smudge": "false", "required": "true"}, "which failed"),
+        ({"process": "many"}, "a process, which is not run"),
+        ({"smudge": "false"}, None),
+    ],
+)
+def test_what_a_filter_does_not_make_is_no_data(settings, message, repository, tree_of):
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    commit_all(repository)
+    for name, value in settings.items():
+        git(repository, "config", "--global", f"filter.x.{name}", value)
+    tree = tree_of(repository)
+    refusal = tree.refusal(tree.folder / "specs" / "a.yaml", data=True)
+    assert (message in refusal) if message else refusal is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tools/evil.sh",
+        "sh evil",
+        "sh [e]vil",
+        "python3 -m evil",
+        "python3 -Em evil",
+        "PYTHONPATH=. python3 -c 'import evil'",
+        "$PWD/evil",
+        "sh {root}/evil",
+        "make",
+        "sh %f",
+        "BASH_ENV=evil bash /dev/null",
+        "eval 'sh evil'",
+        "echo evi l | tr -d ' ' | xargs sh",
+    ],
+)
+def test_a_filter_runs_where_no_file_of_the_checkout_is(command, repository, planted, calls, tmp_path):
     (repository / "tools").mkdir()
     shutil.copy(planted, repository / "tools" / "evil.sh")
     shutil.copy(planted, repository / "evil")
+    shutil.copy(planted, repository / "specs" / "a.yaml")
     (repository / "evil.py").write_text(f"open({str(tmp_path / 'RAN')!r}, 'w')")
+    (repository / "Makefile").write_text(f"all:\n\ttouch {tmp_path / 'RAN'}\n")
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    commit_all(repository)
+    (repository / "specs" / "a.yaml").write_text("new")
     for kind in ("clean", "smudge"):
         git(repository, "config", "--global", f"filter.x.{kind}", command.format(root=repository))
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
-    git(repository, "-c", "filter.x.clean=", "add", "-A")
-    git(repository, "-c", "filter.x.clean=", "commit", "-qm", "x")
-    (repository / "specs" / "a.yaml").write_text("new")
     check_out(calls, "HEAD", repository, calls.folder / "a")
     is_dirty(calls, repository)
     assert not (tmp_path / "RAN").exists()
+
+
+def test_a_file_that_its_filter_makes_is_no_change(repository, home, calls):
+    script = home / "clean"
+    script.write_text("#!/bin/sh\ntr A-Z a-z\n")
+    script.chmod(0o755)
+    git(repository, "config", "--global", "filter.x.clean", str(script))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    (repository / "specs" / "a.yaml").write_text("Two")
+    commit_all(repository)
+    os.utime(repository / "specs" / "a.yaml", (1, 1))
+    assert is_dirty(calls, repository) is False
+    (repository / "specs" / "a.yaml").write_text("Three")
+    assert is_dirty(calls, repository) is True
 
 
 def test_the_users_configuration_that_includes_a_file_of_the_checkout_names_no_filter(
@@ -349,7 +409,7 @@ def test_a_link_that_leaves_the_tree_is_followed_only_where_the_work_tree_has_it
     tree = check_out(calls, "HEAD", repository, calls.folder / "a")
     assert (tree.folder / "data" / "x.txt").read_text() == "data"
     assert tree.refusal(tree.folder / "data" / "x.txt", data=True) is None
-    assert "only data is read through it" in (tree.refusal(tree.folder / "data" / "base.yaml", data=False) or "")
+    assert "only data is read there" in (tree.refusal(tree.folder / "data" / "base.yaml", data=False) or "")
     (repository / "data").unlink()
     other = check_out(calls, "HEAD", repository, calls.folder / "b")
     assert not (other.folder / "data").is_symlink()
@@ -427,6 +487,14 @@ def test_a_pointer_without_its_object_is_no_data(stored, repository, tree_of):
     assert "git lfs fetch" in (tree.refusal(tree.folder / "x.bin", data=True) or "")
 
 
+def test_an_object_of_lfs_in_the_work_tree_is_no_change(repository, calls):
+    lfs_repository(repository)
+    (repository / "x.bin").write_bytes(b"object")
+    assert is_dirty(calls, repository) is False
+    (repository / "x.bin").write_bytes(b"change")
+    assert is_dirty(calls, repository) is True
+
+
 # Refs that are not there, work trees, and the environment.
 
 
@@ -462,6 +530,29 @@ def test_refs_of_a_linked_work_tree_are_found(ref, repository, tmp_path):
         tree = check_out(calls, ref, tmp_path / "linked", calls.folder / "a")
         assert (tree.folder / "specs" / "a.yaml").read_text() == "two"
         assert tree.work_tree == tmp_path / "linked"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "huge", "words"])
+def test_a_damaged_head_is_named_each_time(kind, repository, calls):
+    head = repository / ".git" / "HEAD"
+    head.unlink()
+    if kind == "fifo":
+        os.mkfifo(head)
+    elif kind == "folder":
+        head.mkdir()
+    else:
+        head.write_text("x" * 100_000 if kind == "huge" else "what")
+    for _ in range(2):
+        with pytest.raises(ProfileError, match="names neither a branch nor a commit"):
+            calls.find(repository)
+    assert is_dirty(calls, repository) is None
+
+
+def test_configuration_of_the_checkout_that_the_user_includes_writes_no_trace(repository, calls, tmp_path):
+    (repository / "git.cfg").write_text(f"[trace2]\n eventTarget = {tmp_path}/RAN\n normalTarget = {tmp_path}/RAN\n")
+    (tmp_path / "home" / ".gitconfig").write_text(f"[include]\n path = {repository}/git.cfg\n")
+    is_dirty(calls, repository)
+    assert not (tmp_path / "RAN").exists()
 
 
 @pytest.mark.parametrize(
@@ -540,7 +631,10 @@ def is_running(pid: int) -> bool:
 def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home):
     hanging_filter(repository, home)
     began = time.monotonic()
-    with git_calls(2.0) as calls, pytest.raises(ProfileError, match=r"git read-tree did not end within .*--max-time"):
+    with (
+        git_calls(2.0) as calls,
+        pytest.raises(ProfileError, match=r"the filter `.*hang` did not end within .*--max-time"),
+    ):
         check_out(calls, "HEAD", repository, calls.folder / "a")
     assert not is_running(int((home / "pid").read_text()))
     assert not is_running(int((home / "child").read_text()))

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.git.config import (
     ConfigEntry,
+    UserFilter,
     fixed_config,
-    is_own_command,
     is_partial,
     parse_list,
     parse_list_with_origins,
     remotes_of,
     safe_directories,
+    user_filters,
 )
 
 CHECKOUT = Path("/srv/work")
@@ -67,15 +68,13 @@ def test_a_list_is_read_with_values_of_several_lines_and_keys_without_one():
     ],
 )
 def test_of_a_repository_nothing_is_taken_that_names_a_command_or_a_place(key: str):
-    assert fixed_config([ConfigEntry(key, "/evil")], [], [CHECKOUT], lfs=True) == fixed_config([], [], [], lfs=True)
+    assert fixed_config([ConfigEntry(key, "/evil")], []) == fixed_config([], [])
 
 
 def test_what_says_how_contents_and_refs_are_written_is_taken():
     text = fixed_config(
         entries(core__autocrlf="input", extensions__objectformat="sha256", branch__main__merge="refs/heads/main"),
         [],
-        [CHECKOUT],
-        lfs=True,
     )
     assert 'autocrlf = "input"' in text
     assert 'objectformat = "sha256"' in text
@@ -84,59 +83,40 @@ def test_what_says_how_contents_and_refs_are_written_is_taken():
 
 
 def test_the_repository_is_asked_before_the_user():
-    text = fixed_config(entries(core__autocrlf="input"), entries(core__autocrlf="true"), [CHECKOUT], lfs=True)
+    text = fixed_config(entries(core__autocrlf="input"), entries(core__autocrlf="true"))
     assert text.index('autocrlf = "true"') < text.index('autocrlf = "input"')
 
 
 @pytest.mark.parametrize(("key", "value"), [("core.eol", "/evil"), ("extensions.refstorage", "evil")])
 def test_values_that_are_none_of_the_known_ones_are_left_out(key: str, value: str):
-    assert "evil" not in fixed_config([ConfigEntry(key, value)], [], [CHECKOUT], lfs=True)
+    assert "evil" not in fixed_config([ConfigEntry(key, value)], [])
 
 
-@pytest.mark.parametrize(
-    ("command", "own"),
-    [
-        ("git-lfs smudge -- %f", True),
-        ("/usr/bin/upper --fast", True),
-        ("~/bin/upper", True),
-        ("tools/upper", False),
-        ("./upper", False),
-        ("/srv/work/tools/upper", False),
-        ("sh /srv/work/x", False),
-        ("sh -c 'a'", False),
-        ("python3 -m upper", False),
-        ("$HOME/upper", False),
-        ("upper `cat x`", False),
-        ("upper --with=/srv/work/x", False),
-        ("upper 'open", False),
-        ("", False),
-    ],
-)
-def test_a_filter_is_the_users_if_none_of_its_words_is_of_the_checkout(command: str, own: bool):
-    assert is_own_command(ConfigEntry("filter.x.smudge", command), [CHECKOUT]) is own
+def test_git_gets_no_filter():
+    user = entries(filter__x__clean="upper", filter__lfs__process="git-lfs filter-process")
+    assert "filter" not in fixed_config([], user)
 
 
-def test_a_plain_word_that_is_a_file_of_the_checkout_is_not_the_users(tmp_path: Path):
-    (tmp_path / "upper").touch()
-    assert not is_own_command(ConfigEntry("filter.x.smudge", "sh upper"), [tmp_path])
+def test_the_users_filters():
+    user = [
+        *entries(filter__x__clean="upper", filter__x__smudge="lower %f", filter__x__required="true"),
+        ConfigEntry("filter.p.process", "many"),
+        ConfigEntry("filter.p.required", None),
+    ]
+    assert user_filters(user, [CHECKOUT]) == {
+        "x": UserFilter("upper", "lower %f", None, True),
+        "p": UserFilter(None, None, "many", True),
+    }
 
 
-def test_a_filter_is_left_out_as_a_whole():
-    user = entries(filter__x__clean="upper", filter__x__smudge="tools/lower", filter__y__clean="upper")
-    text = fixed_config([], user, [CHECKOUT], lfs=True)
-    assert '[filter "x"]' not in text
-    assert '[filter "y"]' in text
-
-
-def test_lfs_is_left_out_where_it_could_download():
-    user = entries(filter__lfs__process="git-lfs filter-process", filter__lfs__required="true")
-    assert '[filter "lfs"]' in fixed_config([], user, [CHECKOUT], lfs=True)
-    assert '[filter "lfs"]' not in fixed_config([], user, [CHECKOUT], lfs=False)
+@pytest.mark.parametrize("command", ["/srv/work/tools/upper", "sh -c 'cd /srv/work; make'", "x --with=/srv/work/x"])
+def test_a_filter_that_names_a_path_of_the_checkout_is_left_out_as_a_whole(command: str):
+    user = entries(filter__x__clean="upper", filter__x__smudge=command, filter__y__clean="upper")
+    assert user_filters(user, [CHECKOUT]).keys() == {"y"}
 
 
 def test_a_file_of_the_checkout_that_the_user_includes_names_no_filter():
-    user = [ConfigEntry("filter.x.clean", "upper", "/srv/work/git.cfg")]
-    assert "filter" not in fixed_config([], user, [CHECKOUT], lfs=True)
+    assert user_filters([ConfigEntry("filter.x.clean", "upper", "/srv/work/git.cfg")], [CHECKOUT]) == {}
 
 
 def test_an_empty_value_forgets_the_folders_that_were_trusted():
@@ -156,7 +136,7 @@ NAMES = st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=
 
 @given(NAMES, NAMES)
 def test_no_name_or_value_adds_a_line(name: str, value: str):
-    text = fixed_config([ConfigEntry(f"branch.{name}.merge", value)], [], [CHECKOUT], lfs=True)
-    plain = fixed_config([], [], [CHECKOUT], lfs=True)
+    text = fixed_config([ConfigEntry(f"branch.{name}.merge", value)], [])
+    plain = fixed_config([], [])
     assert len(text.split("\n")) == len(plain.split("\n")) + 2
     assert text.endswith(plain)

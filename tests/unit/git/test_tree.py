@@ -33,7 +33,7 @@ def tree(tmp_path: Path) -> RefTree:
 @pytest.mark.parametrize("name", ["specs/data/x", "again/x", "specs/../again/x"])
 def test_a_link_out_of_the_tree_is_for_data(name: str, tree: RefTree):
     refusal = tree.refusal(tree.folder / name, data=False)
-    assert refusal == "specs/data at git:main is a link out of the tree, to /data: only data is read through it"
+    assert refusal == "specs/data at git:main is a link out of the tree, to /data: only data is read there"
     assert tree.refusal(tree.folder / name, data=True) is None
 
 
