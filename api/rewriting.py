@@ -116,6 +116,11 @@ def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
     if not _is_folder(path):
         msg = f"data: {folder} has no converted data: expected the folder of --convert-to, with {DATA} in it"
         raise PlanError(msg)
+    for parent, _, names in os.walk(path):
+        for file in (Path(parent, name) for name in names):
+            if not file.is_file():
+                msg = f"data: {file} is no file: expected what --convert-to has written"
+                raise PlanError(msg)
     return with_data(saved, str(path))
 
 

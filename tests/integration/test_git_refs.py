@@ -310,7 +310,7 @@ def test_a_filter_of_the_users_own_configuration_runs(repository, home, tree_of)
     assert (tree_of(repository).folder / "specs" / "a.yaml").read_text() == "TWO"
 
 
-def test_a_filter_keeps_the_permissions_of_a_file(repository, home, tree_of):
+def test_a_filter_keeps_the_permissions_of_a_file(repository, tree_of):
     git(repository, "config", "--global", "filter.x.smudge", "tr a-z A-Z")
     (repository / ".gitattributes").write_text("*.yaml filter=x\n")
     (repository / "specs" / "a.yaml").chmod(0o755)

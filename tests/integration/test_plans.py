@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,6 +224,9 @@ def test_converted_data_come_from_the_callers_folder_alone(tmp_path: Path) -> No
         pipeprof.apply(mapped(), path, data=tmp_path / "other")
     with pytest.raises(ValueError, match="TensorFlow does not accept the new stage"):
         pipeprof.apply(mapped(), path, data=tmp_path / "broken")
+    os.mkfifo(tmp_path / "mine" / "elements" / "pipe")
+    with pytest.raises(PlanError, match="pipe is no file"):
+        pipeprof.apply(mapped(), path, data=tmp_path / "mine")
 
 
 @pytest.mark.parametrize(

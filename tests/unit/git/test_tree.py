@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> RefTree:
         folder,
         tmp_path / "work",
         "0" * 40,
-        {"specs/data": "/data"},
+        {"specs/data": "is a link out of the tree, to /data"},
         {"sub": "is a submodule", "x.bin": "y"},
     )
 
