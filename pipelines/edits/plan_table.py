@@ -74,7 +74,7 @@ _PARTS: Final = Bound("components of an element that is cut", 1024, "fix: those 
 _STEPS: Final = Bound("steps", 32, "fix: a race each, 10 s and more; 150 steps took 169 s")
 _EDITS: Final = Bound("edits in all steps", 4096, "fix: AUTOTUNE in each stage; 1,000 take no time")
 _NEW: Final = Bound(
-    "new stages in all steps", 256, "fix: a cache, a shuffle and a repeat in each joined dataset; 100 take 3 s"
+    "new stages in all steps", 64, "fix: a cache, a shuffle and a repeat in each joined dataset; each takes longer"
 )
 _WRITTEN: Final = Bound("stages of the pipeline", 10_000, "as many as are joined")
 _BYTES: Final = Bound("bytes of the file", 4 * 1024**2, "10,000 stages with their fingerprints take 2 MB")

@@ -28,13 +28,13 @@ from pipeprof.profiles.git.config import (
     ConfigEntry,
     UserFilter,
     fixed_config,
+    known_filters,
     parse_list,
     parse_list_with_origins,
     safe_directories,
-    user_filters,
 )
 from pipeprof.profiles.git.folders import folder_for_trees
-from pipeprof.profiles.git.repository import Repository, find_repository, read_line
+from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
 
 MOST_SECONDS = 120.0
 """Of one call, where the command has no time limit."""
@@ -150,9 +150,14 @@ class GitCalls:
         return self._call(arguments, places, root, given)
 
     def filters(self, view: GitView) -> dict[str, UserFilter]:
-        """The filters of the user's own configuration, by name."""
+        """The filters by name; those of the user's own configuration may run."""
         # The tree of a ref stands in the temporary folder.
-        return user_filters(self._users, [view.repository.root, self.folder.resolve()])
+        checkouts = {
+            self.folder.resolve(),
+            *(place for root in [view.repository.root, *self._views] for place in around(root)),
+        }
+        checkouts.add(view.repository.common_dir.parent)
+        return known_filters(view.entries, self._users, checkouts)
 
     def seconds_left(self) -> float:
         """For the next call; none are left where the time of the command is over."""
@@ -173,8 +178,12 @@ class GitCalls:
         path = repository.common_dir / "config"
         if not path.is_file():
             return []
-        with path.open("rb") as file:
-            data = file.read(_MOST_CONFIG_BYTES)
+        try:
+            with path.open("rb") as file:
+                data = file.read(_MOST_CONFIG_BYTES)
+        except OSError as error:
+            msg = f"{path}: cannot be read ({error.strerror})"
+            raise ProfileError(msg) from None
         listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
         return parse_list(self._call(listed, {"GIT_DIR": str(directory)}, directory, data))
 
@@ -202,7 +211,10 @@ class GitCalls:
     def _require_owner(self, repository: Repository) -> None:
         """Refuse another user's repository, as git does: where all users may write, any of them may plant one above."""
         users = {os.geteuid(), *([int(self._given["SUDO_UID"])] if _is_sudo(self._given) else [])}
-        owners = {place.stat().st_uid for place in (repository.root, repository.git_dir, repository.common_dir)}
+        places = (repository.root, repository.git_dir, repository.common_dir)
+        owners = {place.stat().st_uid for place in places}
+        with contextlib.suppress(OSError):
+            owners.add((repository.root / GIT_DIR).lstat().st_uid)
         if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):
             return
         root = repository.root
@@ -257,7 +269,7 @@ class GitCalls:
 
     def _variables(self, *, own: bool) -> dict[str, str]:
         """The variables of git; those that begin with ``GIT_`` and are not here are not set."""
-        kept = {name: self._given[name] for name in _PASSED_ON if name in self._given}
+        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
         return {**kept, **_ALWAYS, **(_ALONE if own else {})}
 
 

@@ -33,10 +33,10 @@ _REPOSITORY_KEYS: Final = re.compile(
 )
 """Of the repository: how names and contents are written, and which remote branch a branch follows."""
 _USER_KEYS: Final = frozenset({"core.autocrlf", "core.eol"})
+_ATTRIBUTES: Final = "core.attributesfile"
 _FILTER_KEY: Final = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0", "", "input", "lf", "crlf", "native"})
 """Values of ``core``: of other ones, none is taken."""
-_TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FORMATS: Final = {"extensions.objectformat": {"sha1", "sha256"}, "extensions.refstorage": {"files", "reftable"}}
 
 
@@ -84,13 +84,13 @@ class UserFilter:
         clean: From the work tree into the history.
         smudge: From the history into the work tree.
         process: Does both for many files.
-        required: Whether contents without it are of no use.
+        refused: Why it is not run; None where it may.
     """
 
     clean: str | None = None
     smudge: str | None = None
     process: str | None = None
-    required: bool = False
+    refused: str | None = None
 
 
 def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry]) -> str:
@@ -109,30 +109,39 @@ def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry])
     return "".join(_written(entry) for entry in [*taken, *lines])
 
 
-def user_filters(user: Iterable[ConfigEntry], checkouts: Iterable[Path]) -> dict[str, UserFilter]:
-    """The filters of the user's configuration by name, without those that a checkout has a part in.
+def known_filters(
+    repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path]
+) -> dict[str, UserFilter]:
+    """The filters by name; those that a checkout has a part in are refused.
 
     Args:
+        repository: Of the repository's own file.
         user: Of the user's and the system's.
-        checkouts: Folders of strangers: what is included from them does not count, nor does a filter that names a path
-            in them.
+        checkouts: Folders of strangers: what is included from them is refused, and so is what names a path in them.
     """
     folders = list(checkouts)
-    found: dict[str, dict[str, str]] = {}
-    for entry in user:
-        match = _FILTER_KEY.fullmatch(entry.key)
-        if match is not None and not _is_in(entry.origin, folders):
-            found.setdefault(match[1], {})[match[2]] = "true" if entry.value is None else entry.value
-    return {
-        name: UserFilter(
+    own = [entry for entry in user if not _is_in(entry.origin, folders)]
+    found = {name: UserFilter(refused="is not one of your own configuration") for name in _filters_in(repository)}
+    found |= {name: UserFilter(refused="comes from a checkout") for name in _filters_in(user)}
+    for name, values in _filters_in(own).items():
+        named = any(str(folder) in value for value in values.values() for folder in folders)
+        found[name] = UserFilter(
             values.get("clean") or None,
             values.get("smudge") or None,
             values.get("process") or None,
-            values.get("required", "").lower() in _TRUE,
+            "names a path of a checkout" if named else None,
         )
-        for name, values in found.items()
-        if not any(str(folder) in value for value in values.values() for folder in folders)
-    }
+    return found
+
+
+def _filters_in(entries: Iterable[ConfigEntry]) -> dict[str, dict[str, str]]:
+    """The values of filters, by name."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        match = _FILTER_KEY.fullmatch(entry.key)
+        if match is not None:
+            found.setdefault(match[1], {})[match[2]] = entry.value or ""
+    return found
 
 
 def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
@@ -140,7 +149,8 @@ def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
     found: set[str] = set()
     for entry in user:
         if entry.key == "safe.directory":
-            found = {*found, entry.value} if entry.value else set()
+            value = str(Path(entry.value).expanduser()) if (entry.value or "").startswith("~/") else entry.value
+            found = {*found, value} if value else set()
     return found
 
 

@@ -63,7 +63,7 @@ def _are_same(calls: GitCalls, view: GitView, paths: list[str], entries: Mapping
         file, name = view.repository.root / path, named.get(path)
         if path not in entries or file.is_symlink() or not file.is_file():
             return False
-        clean = own[name].clean if name in own and name != FILTER else None
+        clean = own[name].clean if name in own and name != FILTER and not own[name].refused else None
         if name == FILTER:
             pointer = parse_pointer(calls.run(view, "cat-file", "blob", entries[path][1]))
             if pointer is None or not is_content_of(file, pointer):

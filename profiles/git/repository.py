@@ -42,6 +42,11 @@ def repository_root(folder: Path) -> Path | None:
     return next((place for place in (folder, *folder.parents) if _exists(place / GIT_DIR)), None)
 
 
+def around(root: Path) -> list[Path]:
+    """A work tree and those that it lies in, as a submodule does."""
+    return [root, *(place for place in root.parents if _exists(place / GIT_DIR))]
+
+
 def find_repository(near: Path, environment: Mapping[str, str]) -> Repository | None:
     """The repository that a file or folder is in; None outside of one.
 

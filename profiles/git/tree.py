@@ -34,6 +34,8 @@ _LEVELS = 3
 """Folders above the work tree whose entries are linked."""
 _MOST_NEIGHBOURS = 1000
 """Entries of a folder above the work tree; of one that has more, none is linked."""
+_MOST_SEEN = 20_000
+"""Entries of a folder that are looked at for code: data sets have no end."""
 _MOST_LINKS = 40
 """That a path may lead through, as in Linux."""
 _MOST_DEPTH = 8
@@ -185,27 +187,27 @@ class _Writing:
 
     def _filter(self, view: GitView, into: Path, index: Path, files: list[str]) -> None:
         """Put what filters make in the place of what the history has."""
-        own = {name: one for name, one in self._calls.filters(view).items() if one.smudge or one.process}
+        known = self._calls.filters(view)
         pointers = {path: pointer for path in files if (pointer := read_pointer(into / path)) is not None}
-        named = filters_of_paths(self._calls, view, files if own.keys() - {FILTER} else list(pointers), index)
+        named = filters_of_paths(self._calls, view, files if known.keys() - {FILTER} else list(pointers), index)
         jobs: list[FilterJob] = []
         for path, name in named.items():
+            found, words = known.get(name), f"goes through the filter {printable(name)}, which"
             if name == FILTER:
                 if path in pointers:
                     self._resolve(view, into / path, pointers[path])
-            elif name in own and own[name].smudge:
-                jobs.append(
-                    FilterJob(own[name].smudge or "", path, into / path, self._calls.folder / f"made-{len(jobs)}")
-                )
-            elif name in own:
-                self._withhold(
-                    into / path, f"goes through the filter {printable(name)}, a process, which is not run here"
-                )
+            elif found is not None and found.refused:
+                self._withhold(into / path, f"{words} {found.refused}: it is not run")
+            elif found is not None and found.smudge:
+                made = self._calls.folder / f"made-{len(jobs)}"
+                jobs.append(FilterJob(found.smudge, path, into / path, made))
+            elif found is not None and found.process:
+                self._withhold(into / path, f"{words} is a process for many files: it is not run")
         for job, done in zip(jobs, run_filters(self._calls, jobs), strict=True):
             if done:
                 # Its permissions stay.
                 shutil.copyfile(job.made, job.given)
-            elif own[named[job.path]].required:
+            else:
                 self._withhold(job.given, f"goes through the filter {printable(named[job.path])}, which failed")
             job.made.unlink(missing_ok=True)
 
@@ -228,7 +230,11 @@ class _Writing:
             return
         own = view.repository.root / path
         link.unlink()
-        if own.is_symlink() and str(own.readlink()) == target:
+        if own.is_symlink() and str(own.readlink()) == target and _holds_code(own):
+            self._withhold(
+                link, f"is a link out of the tree, to {printable(target)}, with code: only data is read there"
+            )
+        elif own.is_symlink() and str(own.readlink()) == target:
             link.symlink_to(os.path.realpath(own))
             self._note_data(link, f"is a link out of the tree, to {printable(target)}")
         else:
@@ -259,8 +265,18 @@ class _Writing:
             if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
                 continue
             if link.parent.is_dir() and not (link.exists() or link.is_symlink()) and not self._is_withheld(link):
-                link.symlink_to(view.repository.root / path)
-                self._note_data(link, "is not in git")
+                self._link_data(link, view.repository.root / path)
+
+    def _link_data(self, link: Path, own: Path) -> None:
+        """Link a file or folder of the work tree, without the code in it."""
+        if own.is_symlink() or not own.is_dir() or not _holds_code(own):
+            link.symlink_to(own)
+        else:
+            link.mkdir()
+            for entry in os.scandir(own):
+                if entry.name not in _CODE and Path(entry.name).suffix not in _CODE_SUFFIXES:
+                    self._link_data(link / entry.name, Path(entry.path))
+        self._note_data(link, "is not in git")
 
     def _note_data(self, path: Path, reason: str) -> None:
         self._tree.data_only[path.relative_to(self._tree.folder).as_posix()] = reason
@@ -282,6 +298,21 @@ def _has_link(folder: Path, path: str | Path) -> bool:
         at = at / part
         if at.is_symlink():
             return True
+    return False
+
+
+def _holds_code(path: Path) -> bool:
+    """Whether a folder, or one of its first entries, is Python's."""
+    if path.suffix in _CODE_SUFFIXES:
+        return True
+    seen = 0
+    for _, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if name not in _CODE]
+        if any(Path(name).suffix in _CODE_SUFFIXES for name in files):
+            return True
+        seen += len(files) + len(folders)
+        if seen > _MOST_SEEN:
+            return False
     return False
 
 

@@ -174,6 +174,8 @@ def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
         what, code = f"nothing can be judged by these pairs: {fault}", NOTHING
     elif lacking:
         what, code = f"{listed(lacking)}: not measured, but to be judged", NOT_COMPARABLE
+    elif not _has_reference(result.pairs):
+        what, code = f"no times of the {REFERENCE_NAME} were measured", NOTHING
     else:
         return
     result.errors.append(Message(code="not-measured", message=what))
@@ -207,9 +209,14 @@ def check_comparable(
     if lacking:
         msg = f"{path} has no {listed(lacking)}, which the gate is to judge; {again} with the same budgets, and --force"
         raise ProfileError(msg)
-    if any(pair.b.get(REFERENCE_STEP, 0.0) <= 0 for pair in found.pairs):
+    if not _has_reference(found.pairs):
         msg = f"{path} has no times of the {REFERENCE_NAME}; {again} --force"
         raise ProfileError(msg)
+
+
+def _has_reference(pairs: Sequence[PairValues]) -> bool:
+    """Whether each pair has a time of the reference workload, which others are divided by."""
+    return all(pair.b.get(REFERENCE_STEP, 0.0) > 0 for pair in pairs)
 
 
 def _lacking(pairs: Sequence[PairValues], judged: Mapping[str, Judged]) -> list[str]:

@@ -77,7 +77,9 @@ def is_ordinary(value: str, *, secret: bool) -> bool:
     parts = _LETTERS.findall(value)
     if not 0 < len(parts) <= _PARTS or not value.isascii() or _DIGITS.search(value):
         return False
-    return all(len(part) < 3 or is_word(part) for part in parts)
+    # Letters that are no word, next to digits and signs, are what secrets are made of.
+    short = sum(len(part) < 3 for part in parts)
+    return short <= 1 and short < len(parts) and all(len(part) < 3 or is_word(part) for part in parts)
 
 
 def is_word(word: str) -> bool:

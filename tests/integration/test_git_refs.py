@@ -324,8 +324,9 @@ def test_a_filter_keeps_the_permissions_of_a_file(repository, tree_of):
     ("settings", "message"),
     [
         ({"smudge": "false", "required": "true"}, "which failed"),
-        ({"process": "many"}, "a process, which is not run"),
-        ({"smudge": "false"}, None),
+        ({"process": "many"}, "which is a process for many files: it is not run"),
+        ({"smudge": "false"}, "which failed"),
+        ({"clean": "cat"}, None),
     ],
 )
 def test_what_a_filter_does_not_make_is_no_data(settings, message, repository, tree_of):

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.main import invoke
+from pipeprof.profiles.git.calls import git_calls
+from pipeprof.profiles.git.tree import check_out
 from pipeprof.profiles.judge import live
 
 SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
@@ -63,10 +65,15 @@ def pipeprof(monkeypatch, capsys, tmp_path):
         code = READ if measured else code
         said = capsys.readouterr()
         assert "Traceback" not in said.err
-        assert not list((tmp_path / "tmp").glob("pipeprof-trees-*"))
         return code, said.out + said.err
 
     return run
+
+
+@pytest.fixture
+def calls():
+    with git_calls() as calls:
+        yield calls
 
 
 def gate(pipeprof, target="spec.yaml", against="git:main"):
@@ -253,6 +260,24 @@ def test_what_git_does_not_track_is_read_as_data_alone(kind, repository, pipepro
     assert code == 6, said
     assert "is not in git" in said
     assert "root:x" not in said
+
+
+def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "helper.py").write_text("VALUE = 1\n")
+    (repository / "lib").symlink_to(tmp_path / "lib")
+    (repository / "f.py").write_text("def make():\n    pass\n")
+    commit_all(repository)
+    (repository / "new" / "deep").mkdir(parents=True)
+    (repository / "new" / "deep" / "g.py").write_text("VALUE = 2\n")
+    (repository / "new" / "deep" / "x.txt").write_text("line\n")
+    tree = check_out(calls, "main", repository, calls.folder / "a")
+    assert not (tree.folder / "lib").exists()
+    assert not (tree.folder / "new" / "deep" / "g.py").exists()
+    assert (tree.folder / "new" / "deep" / "x.txt").read_text() == "line\n"
+    code, said = gate(pipeprof, "f.py:make")
+    assert code == READ
+    assert "with code: only data is read there" in said
 
 
 def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(repository, pipeprof, tmp_path):

@@ -184,7 +184,7 @@ def test_every_number_of_a_new_stage_has_bounds(op: str, names: tuple[Any, ...],
         ({"then": [[edits()[0]]] * 32}, "then: expected 0 to 31 items, got 32"),
         ({"edits": [edits()[4]] * 4097}, "edits: expected 0 to 4,096 items, got 4,097"),
         ({"edits": [edits()[4]] * 4096, "then": [[edits()[4]]]}, "edits: expected at most 4,096 edits in all steps"),
-        ({"edits": [edits()[0]] * 257}, "edits: expected at most 256 new stages in all steps, got 257"),
+        ({"edits": [edits()[0]] * 65}, "edits: expected at most 64 new stages in all steps, got 65"),
         (
             {"edits": [{**edits()[3], "arguments": {"buffer_size": 50_000_000}}] * 3},
             "edits: expected at most 100,000,000 elements of shuffles in all steps, got 150,000,000",

@@ -13,11 +13,11 @@ from pipeprof.profiles.git.config import (
     UserFilter,
     fixed_config,
     is_partial,
+    known_filters,
     parse_list,
     parse_list_with_origins,
     remotes_of,
     safe_directories,
-    user_filters,
 )
 
 CHECKOUT = Path("/srv/work")
@@ -103,20 +103,29 @@ def test_the_users_filters():
         ConfigEntry("filter.p.process", "many"),
         ConfigEntry("filter.p.required", None),
     ]
-    assert user_filters(user, [CHECKOUT]) == {
-        "x": UserFilter("upper", "lower %f", None, True),
-        "p": UserFilter(None, None, "many", True),
+    assert known_filters([], user, [CHECKOUT]) == {
+        "x": UserFilter("upper", "lower %f"),
+        "p": UserFilter(None, None, "many"),
     }
 
 
 @pytest.mark.parametrize("command", ["/srv/work/tools/upper", "sh -c 'cd /srv/work; make'", "x --with=/srv/work/x"])
-def test_a_filter_that_names_a_path_of_the_checkout_is_left_out_as_a_whole(command: str):
+def test_a_filter_that_names_a_path_of_the_checkout_is_refused_as_a_whole(command: str):
     user = entries(filter__x__clean="upper", filter__x__smudge=command, filter__y__clean="upper")
-    assert user_filters(user, [CHECKOUT]).keys() == {"y"}
+    found = known_filters([], user, [CHECKOUT])
+    assert found["x"].refused == "names a path of a checkout"
+    assert found["y"].refused is None
 
 
 def test_a_file_of_the_checkout_that_the_user_includes_names_no_filter():
-    assert user_filters([ConfigEntry("filter.x.clean", "upper", "/srv/work/git.cfg")], [CHECKOUT]) == {}
+    found = known_filters([], [ConfigEntry("filter.x.clean", "upper", "/srv/work/git.cfg")], [CHECKOUT])
+    assert found == {"x": UserFilter(refused="comes from a checkout")}
+
+
+def test_a_filter_of_the_repository_is_refused_unless_the_user_has_one_of_that_name():
+    repository = entries(filter__x__smudge="evil", filter__y__smudge="evil")
+    found = known_filters(repository, entries(filter__y__smudge="own"), [CHECKOUT])
+    assert found == {"x": UserFilter(refused="is not one of your own configuration"), "y": UserFilter(None, "own")}
 
 
 def test_an_empty_value_forgets_the_folders_that_were_trusted():
