@@ -152,11 +152,11 @@ class GitCalls:
     def filters(self, view: GitView) -> dict[str, UserFilter]:
         """The filters by name; those of the user's own configuration may run."""
         # The tree of a ref stands in the temporary folder.
-        checkouts = {
-            self.folder.resolve(),
-            *(place for root in [view.repository.root, *self._views] for place in around(root)),
-        }
-        checkouts.add(view.repository.common_dir.parent)
+        checkouts = {self.folder.resolve()}
+        for root in (view.repository.root, *self._views):
+            checkouts.update(around(root))
+        if view.repository.common_dir.name == GIT_DIR:
+            checkouts.add(view.repository.common_dir.parent)
         return known_filters(view.entries, self._users, checkouts)
 
     def seconds_left(self) -> float:

@@ -149,7 +149,8 @@ def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
     found: set[str] = set()
     for entry in user:
         if entry.key == "safe.directory":
-            value = str(Path(entry.value).expanduser()) if (entry.value or "").startswith("~/") else entry.value
+            value = entry.value or ""
+            value = str(Path(value).expanduser()) if value.startswith("~/") else value
             found = {*found, value} if value else set()
     return found
 

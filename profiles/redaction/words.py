@@ -79,7 +79,8 @@ def is_ordinary(value: str, *, secret: bool) -> bool:
         return False
     # Letters that are no word, next to digits and signs, are what secrets are made of.
     short = sum(len(part) < 3 for part in parts)
-    return short <= 1 and short < len(parts) and all(len(part) < 3 or is_word(part) for part in parts)
+    is_size = re.fullmatch(r"\d{1,5}(?:x\d{1,5})+", value) is not None
+    return is_size or (short <= 1 and short < len(parts) and all(len(part) < 3 or is_word(part) for part in parts))
 
 
 def is_word(word: str) -> bool:

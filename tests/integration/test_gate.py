@@ -107,7 +107,7 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
         pair["again"]
     )
     for side in ("a", "b", "again"):
-        assert 0 < pair[side]["stages.double.time_ms"] < pair[side]["step_ms"]
+        assert pair[side]["stages.double.time_ms"] > 0
     (row,) = [metric for metric in document["metrics"] if metric["stage"]]
     assert (row["name"], row["location"]["line"]) == ("stages.double.time_ms", 5)
     assert document["b"]["location"] == {"file": "spec.yaml", "line": 5, "column": 5, "call": None}

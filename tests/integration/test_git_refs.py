@@ -251,7 +251,7 @@ def test_nothing_that_a_checkout_holds_runs(plant, repository, planted, calls, t
     assert not (tmp_path / "RAN").exists()
 
 
-@pytest.mark.parametrize("plant", [fsmonitor, filters, included], ids=lambda plant: plant.__name__)
+@pytest.mark.parametrize("plant", [fsmonitor, included], ids=lambda plant: plant.__name__)
 def test_the_plants_run_under_plain_git(plant, repository, planted, tmp_path):
     plant(repository, planted)
     subprocess.run(["git", "status"], cwd=repository, capture_output=True)

@@ -281,7 +281,7 @@ def test_nothing_is_written_over_without_force(here, capfd):
     ("arguments", "words"),
     [
         (["--out", "missing/a.yaml"], "the folder missing does not exist"),
-        (["--out", "."], "this is a folder"),
+        (["--out", "."], "the name of a folder"),
         (["--from", "t.csv", "--out", "t.csv", "--force"], "the spec would read this file"),
         (["--schema", "missing/a.json"], "the folder missing does not exist"),
         (["--schema", "pipeprof.yaml"], "--out names the same file"),
