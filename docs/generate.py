@@ -191,15 +191,19 @@ def codes() -> str:
 
 
 def pairs() -> str:
-    """The table of the pairs of Python and TensorFlow that were run."""
+    """The table of the pairs of Python and TensorFlow that were run, and the pairs that were not."""
+    result = json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]
     lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
-    for row in json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]:
+    for row in result:
         if row["works"] is not None:
             python, tensorflow = row.get("python", row["pair"][0]), row.get("tensorflow", row["pair"][1])
             outcome = "works" if row["works"] else f"fails: {row['error']}"
             cells = (python, tensorflow, row.get("numpy", "–"), row.get("protobuf", "–"), cell(outcome), row["date"])
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    absent = [
+        f"{python} with {tensorflow}" for python, tensorflow in (row["pair"] for row in result if row["works"] is None)
+    ]
+    return "\n".join([*lines, "", f"Not run, as the interpreter was missing: {', '.join(absent) or 'none'}."])
 
 
 def silence() -> str:
