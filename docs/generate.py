@@ -3,8 +3,8 @@
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
 `edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
-benchmarks, `provenance.md` from `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources, stages
-and functions. Nothing here needs TensorFlow.
+benchmarks, `provenance.md` from `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
+stages and functions. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
