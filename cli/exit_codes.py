@@ -32,7 +32,7 @@ EXIT_CODES = (
     ExitCode(OK, "success"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
-    ExitCode(GATE, "`gate` failed; or `check --fail-on warning` has findings"),
+    ExitCode(GATE, "`gate` failed; `check --fail-on warning` or `doctor` has findings"),
     ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs or less noise would tell"),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(6, "a saved profile or git ref is missing, invalid or not comparable"),

@@ -21,7 +21,7 @@ leave_out_current_folder()
 import typer  # noqa: E402
 
 from pipeprof.cli import exit_codes  # noqa: E402
-from pipeprof.cli.commands import check, compare, data, explain, fix, gate, init, rules, run, schema, show  # noqa: E402
+from pipeprof.cli.commands import check, compare, data, doctor, explain, fix, gate, init, rules, run, schema, show  # noqa: E402
 from pipeprof.cli.comparing.options import CompareOptions, GateOptions  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
 from pipeprof.cli.options import FixOptions, RunOptions, typed_command  # noqa: E402
@@ -79,6 +79,7 @@ app.command("rules", epilog=rules.EPILOG)(rules.rules)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("schema", epilog=schema.EPILOG)(schema.schema)
 app.command("init", epilog=init.EPILOG)(init.init)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(data.app, name="data")
 
 

@@ -3,14 +3,15 @@
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
 `edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
-benchmarks,
-`coverage.md` from `coverage.yaml` and the registry of sources, stages and functions. Nothing here needs TensorFlow.
+benchmarks, `provenance.md` from `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
+stages and functions. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ RESULTS = DOCS.parent / "benchmarks" / "results"
 PAIRS = RESULTS / "compatibility.json"
 SILENCE = RESULTS / "silence.json"
 PREDICTION = RESULTS / "prediction.json"
+PROVENANCE = DOCS / "provenance.toml"
 COVERAGE = DOCS / "coverage.yaml"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
 WIDTH = 120
@@ -191,15 +193,19 @@ def codes() -> str:
 
 
 def pairs() -> str:
-    """The table of the pairs of Python and TensorFlow that were run."""
+    """The table of the pairs of Python and TensorFlow that were run, and the pairs that were not."""
+    result = json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]
     lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
-    for row in json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]:
+    for row in result:
         if row["works"] is not None:
             python, tensorflow = row.get("python", row["pair"][0]), row.get("tensorflow", row["pair"][1])
             outcome = "works" if row["works"] else f"fails: {row['error']}"
             cells = (python, tensorflow, row.get("numpy", "–"), row.get("protobuf", "–"), cell(outcome), row["date"])
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    absent = [
+        f"{python} with {tensorflow}" for python, tensorflow in (row["pair"] for row in result if row["works"] is None)
+    ]
+    return "\n".join([*lines, "", f"Not run, as the interpreter was missing: {', '.join(absent) or 'none'}."])
 
 
 def silence() -> str:
@@ -385,6 +391,30 @@ def edits() -> str:
     return "\n".join(lines)
 
 
+def provenance() -> str:
+    """Where each field of a profile comes from, a table for each part of the document."""
+    lines: list[str] = []
+    for part, rows in toml(PROVENANCE).items():
+        lines += [f"## {part}", "", "| field | measured by | computed by | printed by |", "| --- | --- | --- | --- |"]
+        lines += [f"| `{field}` | {' | '.join(map(_origin, row))} |" for field, row in rows.items()]
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
+def _origin(named: str) -> str:
+    module, _, word = named.partition("#")
+    return "–" if not module else f"`{module}` (`{word}`)" if word else f"`{module}`"
+
+
+def toml(path: Path) -> dict[str, Any]:
+    """The data of a TOML file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "spec.md": lambda: _page("spec.md", reference(_unlinked(spec_schema()), {"call": functions})),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
@@ -394,6 +424,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
+    "provenance.md": lambda: _page("provenance.md", provenance()),
     "prediction.md": lambda: _page("prediction.md", prediction()),
     "silence.md": lambda: _page("silence.md", silence()),
     "schema/pipeprof.schema.json": lambda: as_json(editor_schemas()[0]) + "\n",

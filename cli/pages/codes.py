@@ -91,6 +91,10 @@ _WARNINGS = {
         "A part of the memory depends on what is known only in a run.",
         "Measure it: pipeprof run.",
     ),
+    "newer-tensorflow": (
+        "The installed TensorFlow is newer than the versions that pipeprof was tested with.",
+        "If a number is missing or looks wrong, repeat the run with the newest tested version (docs/promises.md).",
+    ),
     "no-clear-refs": (
         "The kernel does not let pipeprof reset the high-water mark of memory; peaks are sampled.",
         "Nothing: short peaks between samples may be missing.",

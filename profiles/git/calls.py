@@ -38,7 +38,7 @@ from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_r
 
 MOST_SECONDS = 120.0
 """Of one call, where the command has no time limit."""
-_OLDEST: Final = (2, 32)
+OLDEST_GIT: Final = (2, 32)
 """The first git that can leave out the configuration of the user and the system (GIT_CONFIG_GLOBAL)."""
 _MOST_CONFIG_BYTES = 1 << 20
 _MOST_SAID = 1 << 16
@@ -203,8 +203,8 @@ class GitCalls:
     def _require_version(self) -> None:
         said = self._call(("version",), {}, self.folder).decode(errors="replace")
         found = re.search(r"(\d+)\.(\d+)", said)
-        if found is None or (int(found[1]), int(found[2])) < _OLDEST:
-            oldest = ".".join(map(str, _OLDEST))
+        if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
+            oldest = ".".join(map(str, OLDEST_GIT))
             msg = f"{said.strip() or 'this git'} is too old: a target `git:REF` needs git {oldest} or newer"
             raise ProfileError(msg)
 

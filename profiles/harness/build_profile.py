@@ -26,6 +26,7 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -388,6 +389,14 @@ def _memory(phases: Iterable[Phase], sampler: Sampler | None, *, growing: bool) 
 
 def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: list[Stage] | None) -> list[Message]:
     found = []
+    version = observed.versions.get("tensorflow")
+    if version is not None and is_newer(version):
+        newest = as_text(NEWEST)
+        text = (
+            f"TensorFlow {version} is newer than {newest}, the newest that pipeprof was tested with. If a number is "
+            f"missing or looks wrong, repeat the run with {newest}."
+        )
+        found.append(Message(code="newer-tensorflow", message=text))
     disturbance = find_disturbance(facts.contention, facts.host) if steps is not None else None
     if disturbance is not None:
         found.append(disturbance.message())

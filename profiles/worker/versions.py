@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Any, Final
+from typing import Any
 
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.pipelines.target.generated_files import delete_generated_files
-
-OLDEST: Final = (2, 18)
+from pipeprof.profiles.protocol.tensorflow_versions import OLDEST, as_text, is_older
 
 
 class NoTensorFlowError(PipeprofError):
@@ -26,7 +24,7 @@ def import_tensorflow() -> Any:
     try:
         import tensorflow as tf
     except ImportError as error:
-        install = f"{sys.executable} -m pip install 'tensorflow>={_needed()}'"
+        install = f"{sys.executable} -m pip install 'tensorflow>={as_text(OLDEST)}'"
         if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
             msg = f"TensorFlow is not installed for {sys.executable}: {install}"
         else:
@@ -35,10 +33,6 @@ def import_tensorflow() -> Any:
     require_tensorflow(tf.__version__)
     delete_generated_files()
     return tf
-
-
-def _needed() -> str:
-    return ".".join(map(str, OLDEST))
 
 
 def require_tensorflow(version: str) -> None:
@@ -50,9 +44,8 @@ def require_tensorflow(version: str) -> None:
     Raises:
         UsageError: It is older than the oldest that is supported.
     """
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None or (int(found[1]), int(found[2])) >= OLDEST:
+    if not is_older(version):
         return
-    needed = _needed()
+    needed = as_text(OLDEST)
     msg = f"TensorFlow {version} is installed; pipeprof needs {needed} or newer: pip install 'tensorflow>={needed}'"
     raise UsageError(msg)

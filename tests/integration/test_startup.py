@@ -95,6 +95,7 @@ COMMANDS = (
     ["schema", "profile"],
     ["show", "profile.json"],
     ["data", "list"],
+    ["doctor"],
     ["init", "--from", "texts"],
 )
 ALL = """\

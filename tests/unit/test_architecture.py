@@ -69,7 +69,7 @@ ROWS = {
         GROUND,
         {"host", "redaction"},
         {"git"},
-        {"view", "time", "worker"},
+        {"doctor", "view", "time", "worker"},
         {"memory", "model"},
         {"advise"},
         {"harness"},

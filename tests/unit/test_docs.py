@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = [
     *sorted((ROOT / "docs").glob("*.md")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "RELEASE.md", "SECURITY.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "examples" / "README.md",
 ]
@@ -92,9 +92,16 @@ def _commands(group, path=("pipeprof",)):
         yield from _commands(command, (*path, name))
 
 
+def fenced(text):
+    """The text in fences that name no language."""
+    return "\n".join(
+        inner for language, inner in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S) if not language
+    )
+
+
 COMMANDS = dict(_commands(typer.main.get_command(app)))
 TEXTS = [
-    *("\n".join(re.findall(r"^```\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)) for path in PROSE),
+    *(fenced(path.read_text(encoding="utf-8")) for path in PROSE),
     *(command.epilog or "" for command in COMMANDS.values()),
 ]
 SHOWN = [line.strip() for text in TEXTS for line in re.findall(r"^ *(pipeprof\b.*)$", text, re.M)]
@@ -114,6 +121,10 @@ def understand(line):
 @pytest.mark.parametrize("line", SHOWN)
 def test_commands_shown_to_users_are_understood(line):
     understand(line)
+
+
+def test_text_between_fences_is_no_command():
+    assert fenced("```yaml\na: 1\n```\npipeprof runs.\n```\npipeprof run\n```\n") == "pipeprof run\n"
 
 
 def test_commands_that_do_not_exist_are_noticed():

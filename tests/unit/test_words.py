@@ -37,7 +37,16 @@ BANNED = (
 PATTERN = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
 
 CODE = ("api", "cli", "pipelines", "profiles")
-TEXTS = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/schema/*.json", "examples/**/*.md", "tests/golden/**/*")
+TEXTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "RELEASE.md",
+    "news/*.md",
+    "docs/*.md",
+    "docs/schema/*.json",
+    "examples/**/*.md",
+    "tests/golden/**/*",
+)
 
 
 def banned(text: str) -> list[str]:

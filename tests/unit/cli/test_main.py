@@ -36,6 +36,7 @@ COMMANDS = (
     "explain",
     "schema",
     "init",
+    "doctor",
     "data",
     "data list",
     "data rm",
@@ -83,7 +84,7 @@ def test_every_help_has_an_example_and_the_exit_codes(command: str, pipeprof: Pi
     assert max(len(line) for line in result.out.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "gate", "check", "show", "rules", "explain", "schema"])
+@pytest.mark.parametrize("command", ["run", "compare", "gate", "check", "show", "rules", "explain", "schema", "doctor"])
 def test_help_lists_the_whole_table(command: str, pipeprof: Pipeprof) -> None:
     listed = pipeprof(command, "--help").out.partition("Exit codes:")[2]
     assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [
@@ -114,7 +115,7 @@ def test_the_table_has_every_code_that_an_error_can_end_with() -> None:
     ("arguments", "message", "hint"),
     [
         (["chek"], "No such command 'chek'. Did you mean 'check'?", "pipeprof"),
-        (["doctor", "a.yaml"], "No such command 'doctor'.", "pipeprof"),
+        (["frobnicate", "a.yaml"], "No such command 'frobnicate'.", "pipeprof"),
         (["--foo"], "No such option: --foo", "pipeprof"),
         (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
         (["run", "a.yaml", "--sett"], "No such option: --sett. Did you mean --set?", "pipeprof run"),

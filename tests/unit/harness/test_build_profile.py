@@ -162,6 +162,13 @@ def test_what_the_worker_says_of_itself_replaces_what_was_known():
     assert made.host.gpus == ["from nvidia-smi"]
 
 
+@pytest.mark.parametrize(("version", "codes"), [("2.21.0", []), ("2.99.0", ["newer-tensorflow"]), ("unknown", [])])
+def test_a_tensorflow_that_is_newer_than_the_tested_ones_is_a_warning(version, codes):
+    profile = assemble(facts(), observed(Libraries({"tensorflow": version}, [])))
+    assert [warning.code for warning in profile.warnings] == codes
+    assert all(f"TensorFlow {version} is newer than 2.21" in warning.message for warning in profile.warnings)
+
+
 def test_what_the_parent_knows_is_passed_on():
     made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", plan=plan(seed=3))
     profile = assemble(made, observed())

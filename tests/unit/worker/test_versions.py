@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.versions import OLDEST, NoTensorFlowError, import_tensorflow, require_tensorflow
+from pipeprof.profiles.protocol.tensorflow_versions import OLDEST
+from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow, require_tensorflow
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -1,0 +1,1 @@
+"""The installation and the machine as ``pipeprof doctor`` shows them, and what to mend."""

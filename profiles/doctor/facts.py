@@ -1,0 +1,287 @@
+"""Facts about this machine and installation, read without TensorFlow and within a second."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeprof.pipelines.data.errors import DataError
+from pipeprof.pipelines.data.folders import locate
+from pipeprof.pipelines.data.temporary import temporary_folder
+from pipeprof.pipelines.errors import ProfileError
+from pipeprof.profiles.doctor.packages import TensorFlowInstallation, find_tensorflow, versions
+from pipeprof.profiles.git.calls import absolute_path, find_program
+from pipeprof.profiles.host.cgroup import ROOT, Cgroup
+from pipeprof.profiles.host.host import cpu_model, run_tool
+from pipeprof.profiles.host.limits import (
+    MemoryLimit,
+    address_space,
+    affinity_cores,
+    cgroup_memory,
+    cores,
+    memory_limit,
+    open_files,
+)
+from pipeprof.profiles.host.machine import MachineMemory, machine_memory
+from pipeprof.profiles.host.proc_texts import PROC, read_text
+
+SYS: Final = Path("/sys")
+DEV: Final = Path("/dev")
+_NVIDIA: Final = re.compile(r"nvidia\d+")
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Processor cores.
+
+    Attributes:
+        usable: What a run can keep busy: the smallest of the limits.
+        machine: Of the whole machine; None if unknown.
+        schedulable: That the scheduler may put this process on; None if unknown.
+        quota: CPU quota of the control group, in cores; None without one.
+        cpuset: Number of cores of the control group; None without one.
+        model: Of the processor; None if unknown.
+    """
+
+    usable: float
+    machine: int | None
+    schedulable: int | None
+    quota: float | None
+    cpuset: int | None
+    model: str | None
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """Memory, in bytes; None means unknown, or that there is no such limit.
+
+    Attributes:
+        total_bytes: Of the machine.
+        available_bytes: That programs could get now without swapping.
+        cgroup_bytes: Limit of the control group.
+        cgroup_held_bytes: Of it, in use.
+        run_bytes: The limit that a run would have now.
+        address_bytes: Limit of addresses (``ulimit -v``).
+    """
+
+    total_bytes: int | None
+    available_bytes: int | None
+    cgroup_bytes: int | None
+    cgroup_held_bytes: int | None
+    run_bytes: int | None
+    address_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that pipeprof writes to.
+
+    Attributes:
+        use: What it is for.
+        path: None if there is none.
+        free_bytes: Free for this user; None if unknown.
+        writable: Whether this user may write to it, or create it.
+    """
+
+    use: str
+    path: str | None
+    free_bytes: int | None
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Accelerators that Python sees without TensorFlow.
+
+    Attributes:
+        names: Of each one.
+        source: Where they were seen; empty if none was.
+    """
+
+    names: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All facts.
+
+    Attributes:
+        versions: By package; None for one that is not installed.
+        executable: The Python that runs.
+        tensorflow: The packages that own it.
+        system: Name and release of the operating system, and the architecture.
+        cores: Processor cores.
+        cgroup_version: Of the control group with the memory; None without one.
+        memory: Memory and its limits.
+        open_files: Number of files that a process may have open.
+        folders: Where pipeprof writes.
+        devices: Accelerators.
+        governors: Number of cores by frequency governor; empty if the system names none.
+        git: Version of git; None without one.
+    """
+
+    versions: Mapping[str, str | None]
+    executable: str
+    tensorflow: TensorFlowInstallation
+    system: str
+    cores: Cores
+    cgroup_version: int | None
+    memory: MemoryFacts
+    open_files: int
+    folders: tuple[Folder, ...]
+    devices: Devices
+    governors: Mapping[str, int]
+    git: str | None
+
+
+def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Path = ROOT) -> Facts:
+    """Read all facts.
+
+    Args:
+        environ: Environment of the process.
+        proc: The process file system; it may be missing.
+        root: Where control groups are mounted.
+    """
+    cgroup = Cgroup(proc=proc, root=root)
+    machine = machine_memory(proc)
+    group = cgroup_memory(cgroup)
+    run = memory_limit(None, group, machine)
+    return Facts(
+        versions=versions(),
+        executable=sys.executable,
+        tensorflow=find_tensorflow(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
+        cores=_cores(cgroup, proc),
+        cgroup_version=cgroup.version(),
+        memory=_memory(machine, None if group is None else (group.limit_bytes, group.held_bytes), run),
+        open_files=open_files(),
+        folders=folders(environ),
+        devices=devices(),
+        governors=governors(),
+        git=git_version(environ),
+    )
+
+
+def _cores(cgroup: Cgroup, proc: Path) -> Cores:
+    allowed = cgroup.cpuset()
+    return Cores(
+        usable=cores(cgroup),
+        machine=os.cpu_count(),
+        schedulable=affinity_cores(),
+        quota=cgroup.cpu_quota(),
+        cpuset=None if allowed is None else len(allowed),
+        model=cpu_model(proc),
+    )
+
+
+def _memory(
+    machine: MachineMemory | None, group: tuple[int, int | None] | None, run: MemoryLimit | None
+) -> MemoryFacts:
+    limit, held = (None, None) if group is None else group
+    return MemoryFacts(
+        total_bytes=None if machine is None else machine.total_bytes,
+        available_bytes=None if machine is None else machine.available_bytes,
+        cgroup_bytes=limit,
+        cgroup_held_bytes=held,
+        run_bytes=None if run is None else run.bytes,
+        address_bytes=address_space(),
+    )
+
+
+def folders(environ: Mapping[str, str]) -> tuple[Folder, ...]:
+    """Return the folders that pipeprof writes to, as they are now; nothing is created.
+
+    Args:
+        environ: Environment of the process.
+    """
+    try:
+        cache: Path | None = locate(environ).folder
+    except DataError:
+        cache = None
+    try:
+        current: Path | None = Path.cwd()
+    except OSError:
+        current = None
+    places = (("temporary", temporary_folder()), ("cache", cache), ("current", current))
+    return tuple(_folder(use, path) for use, path in places)
+
+
+def _folder(use: str, path: Path | None) -> Folder:
+    if path is None:
+        return Folder(use, None, None, writable=False)
+    try:
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        return Folder(use, str(path), shutil.disk_usage(existing).free, writable=os.access(existing, os.W_OK | os.X_OK))
+    except (OSError, StopIteration):
+        return Folder(use, str(path), None, writable=False)
+
+
+def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | None = None) -> Devices:
+    """Return the NVIDIA GPUs that NVML names, else those with a device file.
+
+    Args:
+        dev: Where device files are.
+        read_nvml: Returns the names of the GPUs, None without NVML; that of `pynvml` if not given.
+    """
+    names = (_nvml_names if read_nvml is None else read_nvml)()
+    if names:
+        return Devices(tuple(names), "NVML")
+    try:
+        files = sorted(path.name for path in dev.iterdir() if _NVIDIA.fullmatch(path.name))
+    except OSError:
+        files = []
+    return Devices(tuple(files), "device files") if files else Devices()
+
+
+def _nvml_names() -> list[str] | None:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    # Its own errors have no base class that all releases share.
+    except Exception:
+        return None
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
+        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
+    except Exception:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+    # Old releases give bytes.
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+
+
+def governors(system: Path = SYS) -> dict[str, int]:
+    """Return the number of cores by frequency governor, the most frequent first; empty if the system names none.
+
+    Args:
+        system: The kernel's ``/sys``.
+    """
+    files = (system / "devices" / "system" / "cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    names = ((read_text(path) or "").strip() for path in files)
+    return dict(Counter(sorted(name for name in names if name)).most_common())
+
+
+def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str | None] = run_tool) -> str | None:
+    """Return the version of the git that a target ``git:REF`` would use; None without one.
+
+    Args:
+        environ: Environment of the process.
+        run: Returns the output of a program, None if it fails.
+    """
+    try:
+        program = find_program("git", absolute_path(environ.get("PATH", os.defpath)))
+    except ProfileError:
+        return None
+    match = re.search(r"\d+(?:\.\d+)+", run([program, "--version"]) or "")
+    return None if match is None else match[0]

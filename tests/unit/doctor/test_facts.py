@@ -1,0 +1,141 @@
+"""Facts of the machine and the installation, from made-up folders and packages."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from pipeprof.profiles.doctor.facts import Devices, devices, folders, gather, git_version, governors
+from pipeprof.profiles.doctor.packages import Package, find_tensorflow, versions
+
+
+def installed(folder: Path, name: str, version: str, *, files: dict[str, str]) -> None:
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    for file, text in files.items():
+        (info / file).write_text(text)
+
+
+def found(folder: Path, origin: str | None = "x/__init__.py"):
+    return find_tensorflow(
+        lambda: metadata.distributions(path=[str(folder)]), lambda name: ModuleSpec(name, None, origin=origin)
+    )
+
+
+RECORD = "tensorflow-1.dist-info/METADATA,,\ntensorflow/__init__.py,sha256=x,1\n"
+
+
+def test_owners_are_found_in_either_file(tmp_path: Path) -> None:
+    installed(tmp_path, "tensorflow-cpu", "2.20.0", files={"RECORD": RECORD})
+    installed(tmp_path, "tensorflow", "2.21.0", files={"top_level.txt": "tensorflow\n"})
+    installed(tmp_path, "keras", "3.1", files={"RECORD": "keras/__init__.py,,\n"})
+    installed(tmp_path, "other", "1", files={"RECORD": "other/tensorflow/__init__.py,,\n", "top_level.txt": "other"})
+    result = found(tmp_path)
+    assert result.owners == (Package("tensorflow", "2.21.0"), Package("tensorflow-cpu", "2.20.0"))
+    assert (result.importable, result.unreadable) == (True, 0)
+
+
+def test_the_first_of_two_installations_of_a_package_counts(tmp_path: Path) -> None:
+    installed(tmp_path / "a", "tensorflow", "2.21.0", files={"RECORD": RECORD})
+    installed(tmp_path / "b", "TensorFlow", "2.18.0", files={"RECORD": RECORD})
+    paths = [str(tmp_path / "a"), str(tmp_path / "b")]
+    result = find_tensorflow(lambda: metadata.distributions(path=paths), lambda _name: None)
+    assert result.owners == (Package("tensorflow", "2.21.0"),)
+
+
+def test_none_is_found(tmp_path: Path) -> None:
+    installed(tmp_path, "keras", "3.1", files={})
+    result = find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), lambda _name: None)
+    assert (result.owners, result.importable) == ((), False)
+
+
+def test_a_folder_without_code_cannot_be_imported(tmp_path: Path) -> None:
+    assert not found(tmp_path, origin=None).importable
+
+
+def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
+    installed(tmp_path, "a-broken", "1", files={"top_level.txt": "tensorflow"})
+    (tmp_path / "a_broken-1.dist-info" / "METADATA").write_bytes(b"")
+    installed(tmp_path, "bytes", "1", files={})
+    (tmp_path / "bytes-1.dist-info" / "RECORD").write_bytes(b"\xff\xfe\x00tensorflow")
+    installed(tmp_path, "tensorflow", "2.21.0", files={"RECORD": RECORD})
+    result = found(tmp_path)
+    assert [owner.name for owner in result.owners] == ["tensorflow"]
+    assert result.unreadable == 2
+
+
+def test_an_import_hook_that_fails_means_not_importable(tmp_path: Path) -> None:
+    def fail(_name: str) -> None:
+        raise ValueError
+
+    assert not find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), fail).importable
+
+
+def test_a_damaged_package_has_no_version() -> None:
+    def version_of(name: str) -> str:
+        if name == "keras":
+            raise KeyError(name)
+        return "1.0"
+
+    assert versions(version_of)["keras"] is None
+    assert versions(version_of)["numpy"] == "1.0"
+
+
+def test_devices(tmp_path: Path) -> None:
+    assert devices(tmp_path / "none", lambda: None) == Devices()
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "null"):
+        (tmp_path / name).touch()
+    assert devices(tmp_path, lambda: None) == Devices(("nvidia0", "nvidia1"), "device files")
+    assert devices(tmp_path, lambda: []) == Devices(("nvidia0", "nvidia1"), "device files")
+    assert devices(tmp_path, lambda: ["NVIDIA Fast"]) == Devices(("NVIDIA Fast",), "NVML")
+
+
+def test_governors(tmp_path: Path) -> None:
+    for core, name in enumerate(["powersave\n", "performance\n", "powersave\n", "\n"]):
+        folder = tmp_path / "devices" / "system" / "cpu" / f"cpu{core}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(name)
+    assert governors(tmp_path) == {"powersave": 2, "performance": 1}
+    assert governors(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [("git version 2.39.5 (Apple Git-154)\n", "2.39.5"), ("git version 3.0\n", "3.0"), ("?", None), (None, None)],
+)
+def test_git(printed: str | None, version: str | None, tmp_path: Path) -> None:
+    program = tmp_path / "git"
+    program.touch(mode=0o755)
+    asked = []
+
+    def run(command):
+        asked.append(list(command))
+        return printed
+
+    assert git_version({"PATH": f".:{tmp_path}"}, run) == version
+    assert asked == [[str(program), "--version"]]
+
+
+def test_no_git_and_none_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "git").touch(mode=0o755)
+    assert git_version({"PATH": f".:{tmp_path / 'none'}"}, lambda _command: "git version 2.40.0") is None
+
+
+def test_folders_that_do_not_exist_are_measured_at_their_parents(tmp_path: Path) -> None:
+    by_use = {folder.use: folder for folder in folders({"PIPEPROF_CACHE_DIR": str(tmp_path / "a" / "b")})}
+    assert list(by_use) == ["temporary", "cache", "current"]
+    assert by_use["cache"].path == str(tmp_path / "a" / "b")
+    assert by_use["cache"].writable
+    assert by_use["cache"].free_bytes is not None
+
+
+def test_a_machine_without_proc(tmp_path: Path) -> None:
+    facts = gather({"PATH": ""}, proc=tmp_path / "proc", root=tmp_path / "cgroup")
+    assert (facts.memory.total_bytes, facts.memory.run_bytes, facts.cgroup_version) == (None, None, None)
+    assert facts.cores.usable > 0
+    assert facts.git is None

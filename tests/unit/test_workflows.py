@@ -1,0 +1,168 @@
+"""Workflows, issue forms and what a release checks: pinned, with few permissions, and in agreement with the project."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\S+) +# (v[\d.]+)")
+
+
+def load(path: Path) -> dict[Any, Any]:
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in WORKFLOWS:
+        for name, job in load(path)["jobs"].items():
+            yield f"{path.name}: {name}", job
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, job in jobs():
+        yield from ((name, step) for step in job["steps"])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_with_their_version(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    pins = USES.findall(text)
+    assert len(pins) == text.count("uses: ")
+    assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, commit, _ in pins)
+
+
+def test_one_action_has_one_version_everywhere() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, ROOT / "docs" / "compare.md")]
+    pins = {pin for text in texts for pin in USES.findall(text)}
+    assert len(pins) == len({action for action, _, _ in pins})
+
+
+def test_permissions_are_given_to_jobs_alone() -> None:
+    assert [path.name for path in WORKFLOWS if load(path)["permissions"] != {}] == []
+    writing = {name: job["permissions"] for name, job in jobs() if "write" in job["permissions"].values()}
+    assert writing == {
+        "release.yml: attest": {"attestations": "write", "id-token": "write"},
+        "release.yml: publish": {"id-token": "write"},
+    }
+
+
+def test_jobs_end() -> None:
+    assert [name for name, job in jobs() if not job.get("timeout-minutes")] == []
+
+
+def test_no_credentials_stay_in_a_checkout() -> None:
+    checkouts = [(name, step) for name, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) >= 6
+    assert [name for name, step in checkouts if step["with"]["persist-credentials"] is not False] == []
+
+
+def test_no_expression_is_put_into_a_script() -> None:
+    assert [name for name, step in steps() if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *(ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")], ids=str)
+def test_no_address_is_named(path: Path) -> None:
+    assert "://" not in path.read_text(encoding="utf-8")
+
+
+def test_scripts_that_run_exist() -> None:
+    named = {word for _, step in steps() for word in re.findall(r"\.ci/[\w.]+", step.get("run", ""))}
+    assert named == {".ci/run", ".ci/smoke", ".ci/released.py"}
+    assert all((ROOT / name).is_file() for name in named)
+    assert all(os.access(ROOT / name, os.X_OK) for name in named if not name.endswith(".py"))
+
+
+def test_every_supported_python_is_tested() -> None:
+    supported = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", name)]
+    matrix = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    assert matrix["test"]["strategy"]["matrix"]["python"] == supported
+    # The oldest TensorFlow is not there for the newest Python; the Makefile refuses that pair.
+    assert matrix["oldest"]["strategy"]["matrix"]["python"] == [name for name in supported if name != "3.13"]
+    assert "(3, 10) <= sys.version_info < (3, 13)" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_a_bug_report_needs_the_block_of_doctor() -> None:
+    form = load(ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml")
+    fields = {item["id"]: item for item in form["body"] if "id" in item}
+    assert fields["doctor"]["attributes"]["label"] == "pipeprof doctor"
+    assert fields["doctor"]["validations"] == {"required": True}
+    # A form that renders as code would take the fence for text: the block is of one language.
+    assert fields["doctor"]["attributes"]["render"] == "text"
+
+
+def test_hooks_before_a_commit_need_no_network() -> None:
+    (repository,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["entry"].partition(" ")[0] for hook in repository["hooks"]} == {".venv/bin/ruff"}
+
+
+def test_the_citation_agrees_with_the_project() -> None:
+    citation = load(ROOT / "CITATION.cff")
+    assert [citation[key] for key in ("title", "abstract", "license", "keywords")] == [
+        PROJECT[key] for key in ("name", "description", "license", "keywords")
+    ]
+    assert citation["version"] == PROJECT["version"]
+    assert all(set(author) == {"name"} for author in citation["authors"])
+
+
+@pytest.fixture(scope="module")
+def released() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("released", ROOT / ".ci" / "released.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (tmp_path / "CITATION.cff").write_text("title: x\nversion: 1.2.3\n")
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 1.2.3 (2030-01-01)\n")
+    (tmp_path / "news").mkdir()
+    (tmp_path / "news" / "README.md").touch()
+    (tmp_path / "news" / "template.md").touch()
+    return tmp_path
+
+
+def test_a_release_whose_parts_agree(released: ModuleType, checkout: Path) -> None:
+    assert released.faults(checkout, "v1.2.3") == []
+
+
+@pytest.mark.parametrize("tag", ["1.2.3", "v1.2.4", "v1.2.3.post1", "v1.2"])
+def test_a_tag_that_is_not_the_version(released: ModuleType, checkout: Path, tag: str) -> None:
+    (fault,) = released.faults(checkout, tag)
+    assert "pyproject.toml, 1.2.3" in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("CITATION.cff", "version: 1.2.2\n", "CITATION.cff"),
+        ("CITATION.cff", "title: x\n", "CITATION.cff"),
+        ("CHANGELOG.md", "## 1.2.34\n", "no section 1.2.3"),
+        ("news/new-rule.added.md", "It is new.\n", "news/ still has new-rule.added.md"),
+    ],
+)
+def test_a_release_whose_parts_disagree(released: ModuleType, checkout: Path, name: str, text: str, part: str) -> None:
+    (checkout / name).write_text(text)
+    (fault,) = released.faults(checkout, "v1.2.3")
+    assert part in fault
