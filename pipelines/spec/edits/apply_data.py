@@ -19,7 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseFilter,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.line import LineError, LineItem, EditedLines
+from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, value_at
@@ -120,7 +120,7 @@ def plain(value: Any) -> Any:
 
 
 class _DataLines(EditedLines[ListedStage]):
-    """EditedLines are read when an edit needs them, and written back at the end: until then paths lead to the same places."""
+    """They are read when an edit needs them, and written back at the end: until then paths lead to the same places."""
 
     def __init__(self, data: Any) -> None:
         super().__init__({})
