@@ -298,6 +298,15 @@ class EditedLines(Generic[T]):
         self._swap(at, index, 2, self.on_rows(line[index], line[target], edit))
 
 
+class OpLines(EditedLines[LineItem]):
+    """Lines of ops and nothing else."""
+
+    def new(self, stage: NewStage, edit: PipelineEdit) -> LineItem:
+        """An item for a new stage."""
+        del edit
+        return LineItem(stage.op)
+
+
 def _beside(address: str, item: LineItem) -> str:
     """The address of another stage of a stage's line; a new one has the name of its op."""
     return join(pipeline_of(address), *item.path[-2:]) if item.path is not None else item.op

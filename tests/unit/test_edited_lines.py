@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
+from unit.model import flows
 
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
@@ -25,7 +26,7 @@ from pipeprof.pipelines.edits.edits import (
     from_document,
     to_document,
 )
-from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path, line_of, path_of
+from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, Path, line_of, path_of
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.plan import plan_edits
 from pipeprof.pipelines.graph.stages import WrittenStage
@@ -35,6 +36,8 @@ from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import CallLine, read_function
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.profiles.model.effects import apply
+from pipeprof.profiles.model.lines import fits
 
 Order: TypeAlias = "list[Any]"
 """Ops of a line, the source first; one with lines of its own is a pair of its op and these."""
@@ -61,12 +64,8 @@ INSIDE = ("range", "cache")
 ZIPPED = "source.inputs."
 
 
-class Plain(EditedLines[LineItem]):
-    """Lines of ops and nothing else."""
-
-    def new(self, stage: NewStage, edit: PipelineEdit) -> LineItem:
-        del edit
-        return LineItem(stage.op)
+class Plain(OpLines):
+    """Lines of ops in which a filter of whole batches is a map."""
 
     def on_rows(self, item: LineItem, batch: LineItem, edit: VectoriseFilter) -> list[LineItem]:
         first, _, last = super().on_rows(item, batch, edit)
@@ -369,3 +368,16 @@ def test_elements_after_a_predicate_that_ends_are_no_rows_to_keep() -> None:
     ops = ops_of([["take_while", "batch"]])
     edits = (VectoriseFilter("stages.0", "stages.1", ()),)
     assert plain(ops, edits) is of_graph(ops, edits) is of_spec([["take_while", "batch"]], edits) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(LINE, st.data())
+@example(["map", "filter", "batch"], None)
+def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: st.DataObject | None) -> None:
+    ops = ops_of([stages])
+    edit = ACROSS_A_FILTER[1][0] if data is None else data.draw(an_edit(ops))
+    main = [address for address in ops if line_of(path_of(address)) == ()]
+    flow = flows.line(*(flows.part(address, ops[address]) for address in main))
+    if isinstance(edit, VectoriseMap | MoveFilter | VectoriseFilter):
+        assert fits(flow, edit) == (plain(ops, (edit,)) is not None)
+        assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None

@@ -194,14 +194,10 @@ def _ends(at: Path, line: list[WrittenStage], stages: Sequence[WrittenStage], gr
         end = end_inlet(graph, head)
         found = [end] if end is not None else []
     else:
-        readers = [stage for stage in stages if _is_in(at, path_of(stage.address))]
+        readers = [stage for stage in stages if at[: stage.address.count(".") + 1] == path_of(stage.address)]
         owner = max(readers, key=lambda stage: len(stage.address), default=None)
         found = inlets(graph, owner.nodes, head) if owner is not None else []
     if not found:
         msg = "what reads it is not a stage of the pipeline"
         raise CannotEditError(msg, line[-1].address)
     return found
-
-
-def _is_in(at: Path, path: Path) -> bool:
-    return at[: len(path)] == path
