@@ -89,7 +89,7 @@ def line_of(path: Path) -> Path:
 
 
 class EditedLines(Generic[T]):
-    """The lines of a pipeline: subclasses say what a stage is to them, and what an edit does besides.
+    """The lines of a pipeline; a subclass defines the items and what else an edit does to them.
 
     Attributes:
         lines: Sources with their stages, by the place of their pipeline.
