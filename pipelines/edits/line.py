@@ -89,7 +89,7 @@ def line_of(path: Path) -> Path:
 
 
 class EditedLines(Generic[T]):
-    """The lines of a pipeline; a subclass defines the items and what else an edit does to them.
+    """The lines of a pipeline; a subclass defines its items, and hooks for the rest of an edit.
 
     Attributes:
         lines: Sources with their stages, by the place of their pipeline.
