@@ -24,7 +24,7 @@ from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.model.calls import fewer, on_batches
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
-from pipeprof.profiles.model.lines import between, not_repeated, put, repeat_later, without
+from pipeprof.profiles.model.lines import between, fits, not_repeated, put, repeat_later, without
 from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
 AUTOTUNE = "AUTOTUNE"
@@ -54,10 +54,12 @@ class Changed:
 
 
 def apply(flow: Flow, edit: PipelineEdit, costs: Costs) -> Changed | None:
-    """Return the pipeline after an edit; ``None`` where the model does not know what the edit does."""
+    """Return the pipeline after an edit; ``None`` where the model does not know what it does, or it does not fit."""
     for kind, effect in _EFFECTS.items():
         if isinstance(edit, kind):
             owner = _owner(flow, edit.stage) if isinstance(edit, _MOVES) else None
+            if not fits(flow if owner is None else replace(flow, parts=owner.inside), edit):
+                return None
             changed = effect(flow, edit, costs) if owner is None else _inside(flow, owner, effect, edit, costs)
             return Changed(_executed(changed.flow, flow, costs), changed.bytes) if changed is not None else None
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter, VectoriseMap
+from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, line_of, path_of
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import Flow, Part
@@ -19,6 +21,20 @@ def between(flow: Flow, first: str, last: str) -> list[Part]:
         if part is not None:
             found.insert(0, part)
     return found if part is not None else []
+
+
+def fits(flow: Flow, edit: PipelineEdit) -> bool:
+    """Whether the stages that an edit is about allow it, as far as they are in a row of the flow."""
+    if not isinstance(edit, VectoriseMap | VectoriseFilter | MoveFilter):
+        return True
+    first, last = (edit.before, edit.stage) if isinstance(edit, MoveFilter) else (edit.stage, edit.batch)
+    row = [*between(flow, first, last), *(part for part in flow.parts if part.id == last)]
+    items = [LineItem(part.op, path_of(part.id)) for part in row]
+    try:
+        OpLines({line_of(path_of(last)): [LineItem(""), *items]}).apply(edit)
+    except LineError:
+        return False
+    return True
 
 
 def put(flow: Flow, new: Part, after: Part) -> Flow:

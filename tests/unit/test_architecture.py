@@ -58,7 +58,8 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants"}
 ROWS = {
     "pipelines": (
         {"errors", "addresses", "suggest", "log_commands"},
-        {"ops", "edits"},
+        {"ops"},
+        {"edits"},
         {"target"},
         {"data", "graph"},
         {"spec"},

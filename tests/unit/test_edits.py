@@ -79,7 +79,7 @@ def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -
     def ops_of_graph(edits: list[PipelineEdit]) -> list[str]:
         places = {"source": "range", "stages.0": "map", "stages.1": "batch", "stages.2": "cache"}
         written = [WrittenStage(address, op, None, 0, (op,)) for address, op in places.items()]
-        return [part.op for part in plan_edits(written, edits).lines[""]][1:]
+        return [part.op for part in plan_edits(written, edits).lines[()]][1:]
 
     for found in (ops, ops_of_graph):
         assert found(insert("source")) == ["take", "skip", "repeat", "map", "batch", "cache"]

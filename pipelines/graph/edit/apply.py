@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, nested_options, stages_of
+from pipeprof.pipelines.edits.line import Path, line_of, path_of
 from pipeprof.pipelines.graph.edit.arguments import changes_shapes, set_argument
 from pipeprof.pipelines.graph.edit.assemble import Assembly, Inlet, end_inlet, inlets
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of
 from pipeprof.pipelines.graph.edit.elements import structured
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.nested import join_nested
-from pipeprof.pipelines.graph.edit.plan import Plan, line_of, plan_edits
+from pipeprof.pipelines.graph.edit.plan import Plan, plan_edits
 from pipeprof.pipelines.graph.edit.round_trip import dataset_of_graph, editable
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, Scopes
 from pipeprof.pipelines.graph.observe.light_graph import light_again
@@ -26,7 +27,7 @@ from pipeprof.pipelines.ops.traits import traits
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 
-_PIPELINE = ""
+_PIPELINE: Path = ()
 
 
 def apply_edits(
@@ -166,34 +167,34 @@ def _reader(stage: WrittenStage, scopes: Scopes) -> tuple[NodeScope, Any] | None
 def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, scopes: Scopes, final: Any) -> Any:
     """Join the stages of every changed line, inner ones first; return the structure of the pipeline's elements."""
     structure = final
-    for prefix in sorted(plan.lines, key=lambda prefix: (-prefix.count("."), prefix)):
-        parts = plan.lines[prefix]
-        before = [stage for stage in stages if line_of(stage.address) == prefix]
-        if prefix not in plan.changed and not assembly.shapes_changed:
+    for at in sorted(plan.lines, key=lambda at: (-len(at), tuple(map(str, at)))):
+        parts = plan.lines[at]
+        before = [stage for stage in stages if line_of(path_of(stage.address)) == at]
+        if at not in plan.changed and not assembly.shapes_changed:
             continue
         if before[0].owner is not None:
-            if prefix in plan.changed:
+            if at in plan.changed:
                 join_nested(assembly, scopes, parts, before)
             continue
         outside = next((stage for stage in before if stage.head not in assembly.graph.nodes), None)
         if outside is not None:
             msg = "it is made in a function that the graph calls"
             raise CannotEditError(msg, outside.address)
-        ends = _ends(prefix, before, stages, assembly.graph)
-        structure_of_line = assembly.join(parts, before, final if prefix == _PIPELINE else None, ends)
-        if prefix == _PIPELINE:
+        ends = _ends(at, before, stages, assembly.graph)
+        structure_of_line = assembly.join(parts, before, final if at == _PIPELINE else None, ends)
+        if at == _PIPELINE:
             structure = structure_of_line
     return structure
 
 
-def _ends(prefix: str, line: list[WrittenStage], stages: Sequence[WrittenStage], graph: EditableGraph) -> list[Inlet]:
+def _ends(at: Path, line: list[WrittenStage], stages: Sequence[WrittenStage], graph: EditableGraph) -> list[Inlet]:
     """Return the inputs that read a line."""
     head = line[-1].head
-    if prefix == _PIPELINE:
+    if at == _PIPELINE:
         end = end_inlet(graph, head)
         found = [end] if end is not None else []
     else:
-        readers = [stage for stage in stages if prefix.startswith(f"{stage.address}.")]
+        readers = [stage for stage in stages if at[: stage.address.count(".") + 1] == path_of(stage.address)]
         owner = max(readers, key=lambda stage: len(stage.address), default=None)
         found = inlets(graph, owner.nodes, head) if owner is not None else []
     if not found:

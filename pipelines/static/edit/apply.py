@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveStage,
+    MoveFilter,
+    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetArgument,
-    SetEnvironment,
     SetOption,
+    VectoriseFilter,
     VectoriseMap,
 )
+from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path, line_of, path_of
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.edit.chain import CallLine, DatasetFunction, MethodCall, read_function
 from pipeprof.pipelines.static.edit.change import (
@@ -61,136 +63,131 @@ def apply_to_source(
     return source.text
 
 
-class _Source:
-    """A text while it is edited: its calls belong to stages, line by line."""
+@dataclass(eq=False)
+class _Call(LineItem):
+    """A stage in a text.
+
+    Attributes:
+        shown: Whether the text has its call.
+        text: What is put into the text: the call from its dot on, or its whole lines.
+        whole: Whether it is whole lines.
+    """
+
+    shown: bool = True
+    text: bytes = b""
+    whole: bool = False
+
+
+class _Source(EditedLines[_Call]):
+    """A text while it is edited: the last calls of a line are its last stages, the first may be made elsewhere."""
 
     def __init__(self, text: str, name: str, stages: Mapping[str, str]) -> None:
+        super().__init__({})
         self.text = text
         self._name = name
-        self._lines: dict[str, list[str]] = {}
-        """Addresses of the calls of each line, which is named by the start of its addresses."""
-        self._whole: dict[str, bool] = {}
-        """Whether all stages of a line are calls of this function."""
-        self._first: dict[str, int] = {}
-        """Number of the first stage that is one."""
-        self._join("", read_function(text, name).line, stages)
+        for address, op in stages.items():
+            path = path_of(address)
+            line = self.line(line_of(path))
+            if path == line[0].path:
+                line[0].op = op
+            else:
+                line.append(_Call(op, path, shown=False))
+        self._unknown: dict[Path, int] = {}
+        """How many calls of a line come before those of its stages."""
+        self._join((), read_function(text, name).line)
 
-    def _join(self, prefix: str, line: CallLine, stages: Mapping[str, str]) -> None:
-        """Find the stage of each call: a function that this one calls may make the first stages."""
-        start = f"{prefix}stages."
-        addresses = [one for one in stages if one.startswith(start) and "." not in one.removeprefix(start)]
+    def _join(self, at: Path, calls: CallLine) -> None:
+        """Find the calls of a line's stages: a function that this one calls may make the first stages."""
+        source, *stages = self.line(at)
         matching = 0
-        for address, call in zip(reversed(addresses), reversed(line.calls), strict=False):
-            if stages[address] != call.op:
+        for stage, call in zip(reversed(stages), reversed(calls.calls), strict=False):
+            if stage.op != call.op:
                 break
+            stage.shown = True
             matching += 1
-        if not matching and addresses and prefix == "":
+        if stages and not matching and not at:
             msg = f"the calls in {self._name} are not the stages of its pipeline"
             raise CannotEditSourceError(msg)
-        unknown = [f"{prefix}?{number}" for number in range(len(line.calls) - matching)]
-        self._lines[prefix] = [*unknown, *addresses[len(addresses) - matching :]]
-        self._first[prefix] = len(addresses) - matching
-        self._whole[prefix] = matching == len(addresses) == len(line.calls)
-        if self._whole[prefix]:
-            for number, inner in enumerate(line.inputs):
-                self._join(f"{prefix}source.inputs.{number}.", inner, stages)
+        self._unknown[at] = len(calls.calls) - matching
+        if matching == len(stages) == len(calls.calls):
+            source.shown = True
+            for number, inner in enumerate(calls.inputs):
+                self._join((*at, _SOURCE, "inputs", str(number)), inner)
+
+    def line(self, at: Path) -> list[_Call]:
+        return self.lines.setdefault(at, [_Call("", (*at, _SOURCE), shown=False)])
 
     def step(self, edits: Sequence[PipelineEdit]) -> None:
         """Make the edits of a step, whose addresses are those before all of them."""
         for edit in edits:
-            self._make(edit)
-        for prefix, addresses in self._lines.items():
-            first, shown = self._first[prefix], [one for one in addresses if "?" not in one]
-            renamed = [f"{prefix}stages.{first + number}" for number in range(len(shown))]
-            self._lines[prefix] = [*(one for one in addresses if "?" in one), *renamed]
+            try:
+                self.apply(edit)
+            except LineError as error:
+                raise CannotEditSourceError(str(error)) from error
+            self._check()
+        self._gone.clear()
+        for at, (source, *stages) in self.lines.items():
+            paths = [(*at, "stages", str(number)) for number in range(len(stages))]
+            renamed = [_Call(one.op, path, shown=one.shown) for path, one in zip(paths, stages, strict=True)]
+            self.lines[at] = [source, *renamed]
 
-    def _make(self, edit: PipelineEdit) -> None:
-        match edit:
-            case SetArgument():
-                _, _, call = self._find(edit.stage)
-                if call.op != edit.op:
-                    raise _cannot(edit.stage, "is another call in the text")
-                self.text = with_argument(self.text, call, edit.argument, self._python(edit.value))
-            case InsertStage():
-                self._insert(edit)
-            case MoveStage():
-                self._move(edit.stage, edit.before)
-            case VectoriseMap():
-                self._vectorise(edit)
-            case ReplaceStages(by=()):
-                for address in edit.stages:
-                    prefix, place, call = self._find(address)
-                    self.text, _, _ = without_call(self.text, call)
-                    del self._lines[prefix][place]
-            case SetOption():
-                self.text = with_option(self.text, self._read(), edit.path, self._python(edit.value), self._tf())
-            case SetEnvironment():
-                pass
-            case _:
-                msg = f"{type(edit).__name__} has no form in a Python text"
-                raise CannotEditSourceError(msg)
-        self._check()
+    def apply(self, edit: PipelineEdit) -> None:
+        if isinstance(edit, MoveFilter | VectoriseFilter) or (isinstance(edit, ReplaceStages) and edit.by):
+            msg = f"{type(edit).__name__} has no form in a Python text"
+            raise CannotEditSourceError(msg)
+        super().apply(edit)
 
-    def _read(self) -> DatasetFunction:
-        return read_function(self.text, self._name)
+    def new(self, stage: NewStage, edit: PipelineEdit) -> _Call:
+        del edit
+        arguments = [f"{name}={self._python(value)}" for name, value in stage.arguments.items()]
+        if len(arguments) == 1 and traits(stage.op).positional[:1] == tuple(stage.arguments):
+            arguments = [self._python(value) for value in stage.arguments.values()]
+        return _Call(stage.op, text=f".{stage.op}({', '.join(arguments)})".encode())
 
-    def _line(self, prefix: str) -> CallLine:
-        line = self._read().line
-        for part in [one for one in prefix.split("source.inputs.") if one]:
-            line = line.inputs[int(part.split(".")[0])]
-        return line
-
-    def _find(self, address: str) -> tuple[str, int, MethodCall]:
-        """The line of a stage, its place there, and its call as the text has it now."""
-        for prefix, addresses in self._lines.items():
-            if address in addresses:
-                place = addresses.index(address)
-                return prefix, place, self._line(prefix).calls[place]
-        raise _cannot(address, f"is not one of the calls in {self._name}")
-
-    def _insert(self, edit: InsertStage) -> None:
-        arguments = [f"{name}={self._python(value)}" for name, value in edit.arguments.items()]
-        if len(arguments) == 1 and traits(edit.op).positional[:1] == tuple(edit.arguments):
-            arguments = [self._python(value) for value in edit.arguments.values()]
-        new = f".{edit.op}({', '.join(arguments)})"
-        after = edit.after or (self._lines[""][-1] if self._lines[""] else _SOURCE)
-        if after.rpartition(".")[2] == _SOURCE:
-            prefix = after.removesuffix(_SOURCE)
-            if not self._whole.get(prefix, False):
-                raise _cannot(after, f"is not made in {self._name}")
-            place = -1
+    def put(self, at: Path, index: int, item: _Call) -> None:
+        if item.before:
+            target = self._call(at, index)
+            text = with_lines_before(self.text, target, item.text) if item.whole else None
+            self.text = text if text is not None else with_text_before(self.text, target, _as_call(item))
+        elif index == 1:
+            line = self._line(at)
+            if not self.lines[at][0].shown:
+                raise _cannot(".".join(map(str, (*at, _SOURCE))), f"is not made in {self._name}")
+            self.text = with_call(self.text, line.source, line.source_statement, _as_call(item).decode())
         else:
-            prefix, place, _ = self._find(after)
-        addresses = self._lines[prefix]
-        while edit.after is not None and addresses[place + 1 : place + 2] == [_NEW]:
-            # Those that are inserted after the same stage come in the order of their edits.
-            place += 1
-        line = self._line(prefix)
-        node = line.calls[place].node if place >= 0 else line.source
-        statement = line.calls[place].statement if place >= 0 else line.source_statement
-        self.text = with_call(self.text, node, statement, new)
-        addresses.insert(place + 1, _NEW)
+            target = self._call(at, index - 1)
+            text = with_lines_after(self.text, target, item.text) if item.whole else None
+            if text is None:
+                text = with_call(self.text, target.node, target.statement, _as_call(item).decode())
+            self.text = text
+        super().put(at, index, item)
 
-    def _move(self, address: str, before: str) -> None:
-        prefix, place, call = self._find(address)
-        other = self._lines[prefix].index(before) if before in self._lines[prefix] else None
-        if other is None:
-            raise _cannot(before, "is not in the same line of calls")
-        text, taken, whole = without_call(self.text, call)
-        del self._lines[prefix][place]
-        self.text = text
-        target = self._line(prefix).calls[self._lines[prefix].index(before)]
-        moved = with_lines_before(text, target, taken) if whole else None
-        self.text = moved if moved is not None else with_text_before(text, target, _as_call(taken, whole=whole))
-        self._lines[prefix].insert(self._lines[prefix].index(before), address)
+    def take(self, at: Path, index: int) -> _Call:
+        text, taken, whole = without_call(self.text, self._call(at, index))
+        item = super().take(at, index)
+        self.text, item.text, item.whole = text, taken, whole
+        return item
 
-    def _vectorise(self, edit: VectoriseMap) -> None:
-        """Apply a map's function to whole batches: it is wrapped, and its call goes after that of the batch."""
-        _, _, batch = self._find(edit.batch)
+    def swap(self, at: Path, first: int, count: int, new: list[_Call]) -> None:
+        del new  # there are none
+        for _ in range(count):
+            self.take(at, first)
+
+    def set_argument(self, item: _Call, edit: SetArgument) -> None:
+        del item
+        at, index = self.find(edit.stage)
+        self.text = with_argument(self.text, self._call(at, index), edit.argument, self._python(edit.value))
+
+    def set_option(self, edit: SetOption) -> None:
+        self.text = with_option(self.text, self._read(), edit.path, self._python(edit.value), self._tf())
+
+    def on_batches(self, item: _Call, batch: _Call, edit: VectoriseMap) -> None:
+        """Wrap the function of a map."""
         if traits(batch.op).pads:
             raise _cannot(edit.batch, "pads rows of different lengths, for which tf.vectorized_map has no form")
-        _, _, call = self._find(edit.stage)
-        name = traits(call.op).function
+        at, index = self.find(edit.stage)
+        call = self._call(at, index)
+        name = traits(item.op).function
         given = call.node.args[0] if call.node.args else None
         given = given or next((one.value for one in call.node.keywords if one.arg == name), None)
         if given is None or isinstance(given, ast.Starred):
@@ -202,16 +199,23 @@ class _Source:
             function = f"({function})"
         new = f"lambda *batch: {self._tf()}.vectorized_map(lambda element: {function}(*element), batch)"
         self.text = (layout.data[:start] + new.encode() + layout.data[end:]).decode()
-        prefix, place, call = self._find(edit.stage)
-        text, taken, whole = without_call(self.text, call)
-        del self._lines[prefix][place]
-        self.text = text
-        _, after, target = self._find(edit.batch)
-        moved = with_lines_after(text, target, taken) if whole else None
-        if moved is None:
-            moved = with_call(text, target.node, target.statement, _as_call(taken, whole=whole).decode())
-        self.text = moved
-        self._lines[prefix].insert(after + 1, edit.stage)
+
+    def _read(self) -> DatasetFunction:
+        return read_function(self.text, self._name)
+
+    def _line(self, at: Path) -> CallLine:
+        line = self._read().line
+        for number in at[2::3]:
+            line = line.inputs[int(number)]
+        return line
+
+    def _call(self, at: Path, index: int) -> MethodCall:
+        """The call of a stage as the text has it now."""
+        line = self.lines[at]
+        if not (index and line[index].shown):
+            address = ".".join(map(str, line[index].path or (line[index].op,)))
+            raise _cannot(address, f"is not one of the calls in {self._name}")
+        return self._line(at).calls[index - len(line)]
 
     def _python(self, value: Any) -> str:
         """A value as this text writes it."""
@@ -235,20 +239,18 @@ class _Source:
 
     def _check(self) -> None:
         """The text has the calls that it should have."""
-        for prefix, addresses in self._lines.items():
-            if len(self._line(prefix).calls) != len(addresses):
+        for at, unknown in self._unknown.items():
+            calls = [call.op for call in self._line(at).calls[unknown:]]
+            if calls != [stage.op for stage in self.line(at)[1:] if stage.shown]:
                 msg = f"the calls in {self._name} could not be followed"
                 raise CannotEditSourceError(msg)
 
 
-_NEW: Final = "new"
-
-
-def _as_call(taken: bytes, *, whole: bool) -> bytes:
+def _as_call(item: _Call) -> bytes:
     """A call from its dot on, of what was taken out of a text."""
-    if not whole:
-        return taken
-    code = taken.decode()
+    if not item.whole:
+        return item.text
+    code = item.text.decode()
     if code.lstrip().startswith("."):
         lines = code.strip().splitlines()
         if any("#" in line for line in lines):

@@ -12,7 +12,7 @@ from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,
-    MoveStage,
+    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetArgument,
@@ -22,6 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     nested_options,
 )
+from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
 from pipeprof.profiles.advise.edits.overrides import written_spec
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml, python_text, yaml_text
@@ -36,11 +37,11 @@ from pipeprof.profiles.advise.edits.snippets import (
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
-@dataclass(frozen=True)
-class _Item:
-    """One stage of a pipeline that is being edited; ``yaml`` and ``python`` where a rule wrote them itself."""
+@dataclass(eq=False)
+class _Item(LineItem):
+    """One stage of a chain that is being edited; ``yaml`` and ``python`` where a rule wrote them itself."""
 
-    stage: StageView
+    stage: StageView = field(kw_only=True)
     new: Mapping[str, Any] = field(default_factory=dict)
     yaml: str | None = None
     python: str | None = None
@@ -52,6 +53,57 @@ class _Item:
     def is_source(self) -> bool:
         """Whether it is one, and not a stage whose input is not known."""
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
+
+    def same(self, other: _Item) -> bool:
+        """Whether both are written alike."""
+        return all(
+            getattr(self, name) == getattr(other, name) for name in ("stage", "new", "yaml", "python", "inserted")
+        )
+
+
+class _Chain(EditedLines[_Item]):
+    """Stages that read each other, whatever their addresses are; the first may be one whose input is not known."""
+
+    def __init__(self, stages: Sequence[StageView]) -> None:
+        items = [_Item(stage.op, self.path(stage.id), stage=stage) for stage in stages]
+        unknown = [] if items[0].is_source else [_Item("", stage=StageView(id="", op=""))]
+        super().__init__({(): [*unknown, *items]})
+        self.head = stages[0]
+        self.before = [changed(item) for item in self.lines[()]]
+
+    def path(self, address: str) -> Path:
+        return (address,)
+
+    def new(self, stage: NewStage, edit: PipelineEdit) -> _Item:
+        view = StageView(id="", op=stage.op, arguments=stage.arguments)
+        return _Item(stage.op, stage=view, inserted=True, last=isinstance(edit, InsertStage) and edit.after is None)
+
+    def apply(self, edit: PipelineEdit) -> None:
+        if isinstance(edit, HandWritten):
+            at, index = self.find(edit.stages[0])
+            item = self.lines[at][index]
+            item.yaml, item.python = edit.yaml, edit.python
+        else:
+            super().apply(edit)
+
+    def set_argument(self, item: _Item, edit: SetArgument) -> None:
+        item.new = {**item.new, edit.argument: edit.value}
+
+    def swap(self, at: Path, first: int, count: int, new: list[_Item]) -> None:
+        """Write new stages; without any, a remark for each stage that goes."""
+        old = self.lines[at][first : first + count]
+        for item in old if not new else ():
+            item.yaml = f"# remove {item.stage.op} ({item.stage.id})"
+            item.python = f"# remove .{item.stage.op}(…) ({item.stage.id})"
+            item.gone = True
+        for index, item in enumerate(new):
+            replaced, stage = old[min(index, len(old) - 1)], NewStage(item.op, item.stage.arguments)
+            source = replaced.is_source and index == 0
+            yaml = (source_yaml if source else stage_yaml)(stage.op, stage.arguments)
+            python = new_stage_python(function_name(replaced.stage), stage, "tf.data.Dataset" if source else "dataset")
+            item.stage, item.inserted = replaced.stage, replaced.inserted
+            item.yaml, item.python = "\n".join(yaml), "\n".join(python)
+        super().swap(at, first, count, new or old)
 
 
 _OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter)
@@ -66,20 +118,16 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
     """
     yaml: list[str] = []
     python: list[str] = []
-    chains: dict[str, tuple[list[_Item], list[_Item]]] = {}
+    chains: dict[str, _Chain] = {}
     options: dict[str, Any] = {}
     for edit in edits:
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
-        elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _places(edit, view):
+        elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _joins(chains, view, edit):
             yaml.append(changed_yaml(written_spec(view), edit) or as_yaml(edit))
             python.append(as_python(edit))
-        else:
-            at = view.by_id[_at(edit, view)]
-            chain = _chain(view, at)
-            _apply(chains.setdefault(chain[0].stage.id, (chain, list(chain)))[1], edit)
-    for before, after in chains.values():
-        one, other = _changed(view, before, after)
+    for chain in chains.values():
+        one, other = _changed(view, chain)
         yaml += one
         python += other
     if options:
@@ -102,10 +150,18 @@ def _has_source(edit: PipelineEdit) -> bool:
     return isinstance(edit, HandWritten) and (len(edit.stages) > 1 or edit.yaml.startswith("source:"))
 
 
-def _places(edit: PipelineEdit, view: PipelineView) -> bool:
-    """Whether all stages that it names are there."""
-    before = edit.before if isinstance(edit, MoveStage) else None
-    return _at(edit, view) in view.by_id and (before is None or before in view.by_id)
+def _joins(chains: dict[str, _Chain], view: PipelineView, edit: PipelineEdit) -> bool:
+    """Make an edit in the chain that it is about; false where that does not have its stages."""
+    stage = view.by_id.get(_at(edit, view))
+    if stage is None:
+        return False
+    stages = _chain(view, stage)
+    chain = chains.setdefault(stages[0].id, _Chain(stages))
+    try:
+        chain.apply(edit)
+    except LineError:
+        return False
+    return True
 
 
 def _head(view: PipelineView, stage: StageView) -> StageView:
@@ -118,7 +174,7 @@ def _head(view: PipelineView, stage: StageView) -> StageView:
     return stage
 
 
-def _chain(view: PipelineView, stage: StageView) -> list[_Item]:
+def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
     """The stages of one pipeline in the order of the data, up to its end or to where another one joins it."""
     at = _head(view, stage)
     found, seen = [at], {at.id}
@@ -127,64 +183,21 @@ def _chain(view: PipelineView, stage: StageView) -> list[_Item]:
             other_stage for other_stage in view.readers(at) if not other_stage.injected and len(other_stage.inputs) == 1
         ]
         if len(readers) != 1 or readers[0].id in seen:
-            return [_Item(other_stage) for other_stage in found]
+            return found
         at = readers[0]
         seen.add(at.id)
         found.append(at)
 
 
-def _apply(items: list[_Item], edit: PipelineEdit) -> None:
-    place = {item.stage.id: index for index, item in enumerate(items)}
-    if isinstance(edit, InsertStage):
-        stage = StageView(id="", op=edit.op, arguments=edit.arguments)
-        items.insert(
-            place[edit.after] + 1 if edit.after else len(items), _Item(stage, inserted=True, last=edit.after is None)
-        )
-    elif isinstance(edit, SetArgument):
-        item = items[place[edit.stage]]
-        items[place[edit.stage]] = changed(item, new={**item.new, edit.argument: edit.value})
-    elif isinstance(edit, HandWritten):
-        at = place[edit.stages[0]]
-        items[at] = changed(items[at], yaml=edit.yaml, python=edit.python)
-    elif isinstance(edit, ReplaceStages):
-        at = place[edit.stages[0]]
-        items[at : at + len(edit.stages)] = _replaced(items[at : at + len(edit.stages)], edit)
-    elif isinstance(edit, MoveStage):
-        item = items.pop(place[edit.stage])
-        index = next(index for index, other in enumerate(items) if other.stage.id == edit.before)
-        items.insert(index, item)
-
-
-def _replaced(items: Sequence[_Item], edit: ReplaceStages) -> list[_Item]:
-    """The items of new stages; without any, a remark for each stage that goes."""
-    if not edit.by:
-        return [
-            changed(
-                item,
-                yaml=f"# remove {item.stage.op} ({item.stage.id})",
-                python=f"# remove .{item.stage.op}(…) ({item.stage.id})",
-                gone=True,
-            )
-            for item in items
-        ]
-    found = []
-    for index, new in enumerate(edit.by):
-        item = items[min(index, len(items) - 1)]
-        source = item.is_source and index == 0
-        make = source_yaml if source else stage_yaml
-        python = new_stage_python(function_name(item.stage), new, "tf.data.Dataset" if source else "dataset")
-        found.append(changed(item, yaml="\n".join(make(new.op, new.arguments)), python="\n".join(python)))
-    return found
-
-
-def _changed(view: PipelineView, before: Sequence[_Item], after: Sequence[_Item]) -> tuple[list[str], list[str]]:
+def _changed(view: PipelineView, chain: _Chain) -> tuple[list[str], list[str]]:
     """What lies between the unchanged beginning and the unchanged end, as YAML and Python."""
+    before, after = chain.before, chain.lines[()]
     most = min(len(before), len(after))
-    start = next((index for index in range(most) if before[index] != after[index]), most)
-    end = next((index for index in range(most - start) if before[-1 - index] != after[-1 - index]), most - start)
+    start = next((index for index in range(most) if not before[index].same(after[index])), most)
+    end = next((index for index in range(most - start) if not before[-1 - index].same(after[-1 - index])), most - start)
     old, new = before[start : len(before) - end], after[start : len(after) - end]
     where = _where(before, old, new, start)
-    name = _variable(view, before[0].stage)
+    name = _variable(view, chain.head)
     yaml, python = [], []
     for index, item in enumerate(new):
         remark = where if index == 0 and not item.gone else ""

@@ -319,6 +319,19 @@ def test_a_stage_that_goes_and_one_that_comes() -> None:
     assert python == "dataset = dataset.prefetch(buffer_size=2)  # after stages.0"
 
 
+def test_stages_after_the_same_one_are_shown_in_the_order_of_their_edits() -> None:
+    edits = [InsertStage(op, {"count": 2}, after="stages.0") for op in ("take", "skip", "repeat")]
+    text, python = proposal(ROWS, edits)
+    assert [line.split(":")[0] for line in (text or "").splitlines()] == ["- take", "- skip", "- repeat"]
+    assert [line.partition("dataset.")[2][:4] for line in (python or "").splitlines()] == ["take", "skip", "repe"]
+
+
+def test_an_edit_of_a_stage_that_went_stands_alone() -> None:
+    text, _ = proposal(ROWS, (ReplaceStages(("stages.1",)), SetArgument("stages.1", "shuffle", "seed", 1)))
+    assert (text or "").splitlines()[-1] == "# remove shuffle (stages.1)"
+    assert "seed: 1" in (text or "")
+
+
 def test_sides_of_a_zip_have_variables_of_their_own() -> None:
     view = pipeline(
         stage("source.inputs.0.source", "range", owner=None),

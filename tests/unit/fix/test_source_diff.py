@@ -65,7 +65,7 @@ def test_a_text_with_another_graph_is_not(
     ("edit", "reason"),
     [
         (SetEnvironment("A", "1"), "the changes are those of the environment alone"),
-        (HandWritten(("stages.0",), "", ""), "HandWritten has no form in a Python text"),
+        (HandWritten(("stages.0",), "", ""), "HandWritten has to be written by hand: no tool applies it"),
     ],
 )
 def test_nothing_is_started_for_what_has_no_text(

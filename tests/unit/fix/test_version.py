@@ -53,7 +53,7 @@ def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> No
     ("edit", "said"),
     [
         (SetArgument("stages.7", "map", "num_parallel_calls", 4), "stages.7"),
-        (SetArgument("stages.1", "map", "num_parallel_calls", 4), "stages.1 is batch, expected map"),
+        (SetArgument("stages.1", "map", "num_parallel_calls", 4), "stages.1: it is batch, expected map"),
         (SetArgument("stages.1", "batch", "batch_size", 4), "it changes nothing"),
         (HandWritten(("stages.0",), "", ""), "HandWritten has to be made by hand"),
         (SetArgument("stages.0", "map", "num_parallel_calls", "many"), "num_parallel_calls"),

@@ -105,9 +105,12 @@ def test_the_batch_after_it_gives_the_same_batches() -> None:
 
 
 def test_a_map_of_whole_batches_is_shown_as_it_stands_then() -> None:
-    found = changed_yaml(_data(), VectoriseMap("stages.0", "stages.2"))
+    data = _data()
+    mapped = {**data, "stages": [data["stages"][0], data["stages"][2]]}
+    found = changed_yaml(mapped, VectoriseMap("stages.0", "stages.1"))
     chain = "{tf.vectorized_map: {fn: [{to_dict: {x: null, kept: null}}]}}"
-    assert found == f"- map: {{ops: [{chain}]}}   # stages.0, moved after stages.2"
+    assert found == f"- map: {{ops: [{chain}]}}   # stages.0, moved after stages.1"
+    assert changed_yaml(data, VectoriseMap("stages.0", "stages.2")) is None
     assert changed_yaml(_data(), InsertStage("cache")) is None
     assert changed_yaml(None, MASKS) is None
 
@@ -145,7 +148,7 @@ def test_fields_are_those_of_the_elements_that_the_filter_gets(
 def test_what_has_no_such_form_is_refused() -> None:
     with pytest.raises(EditError, match="the fields of its elements are not known"):
         apply_to_data(_data(), [MASKS])
-    with pytest.raises(EditError, match=r"stages\.2 is not the stage after stages\.1"):
+    with pytest.raises(EditError, match=r"stages\.1: stages\.2 is not the stage after it"):
         apply_to_data(_data(), [MoveFilter("stages.1", "stages.0"), VectoriseFilter("stages.1", "stages.2", ())])
-    with pytest.raises(EditError, match=r"stages\.0 is map, expected filter"):
+    with pytest.raises(EditError, match=r"stages\.0: map is not a filter"):
         apply_to_data(_data(), [VectoriseFilter("stages.0", "stages.2", ())])

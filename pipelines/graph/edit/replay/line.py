@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.edit.editable import EditableGraph
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.plan import line_of
 from pipeprof.pipelines.graph.edit.round_trip import editable
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 
@@ -56,4 +56,4 @@ def read_line(
     if written.root is None:
         raise CannotEditError(written.reason or "the graph returns no dataset")
     stages = written.stages(by_address=ops is not None, ops=ops)
-    return EditableLine(graph, written, [stage for stage in stages if line_of(stage.address) == ""])
+    return EditableLine(graph, written, [stage for stage in stages if not pipeline_of(stage.address)])

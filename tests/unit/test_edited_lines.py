@@ -1,0 +1,383 @@
+"""One interpreter of edits: a spec's data, the plan of a graph and a Python text give its order, or refuse alike."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+from unit.model import flows
+
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseFilter,
+    VectoriseMap,
+    from_document,
+    to_document,
+)
+from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, Path, line_of, path_of
+from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.graph.edit.plan import plan_edits
+from pipeprof.pipelines.graph.stages import WrittenStage
+from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
+from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.static.edit.apply import apply_to_source
+from pipeprof.pipelines.static.edit.chain import CallLine, read_function
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.profiles.model.effects import apply
+from pipeprof.profiles.model.lines import fits
+
+Order: TypeAlias = "list[Any]"
+"""Ops of a line, the source first; one with lines of its own is a pair of its op and these."""
+Edits: TypeAlias = "tuple[PipelineEdit, ...]"
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "map": {"ops": ["tf.square"]},
+    "filter": {"ops": [{"tf.math.less": {"y": 3}}]},
+    "take_while": {"ops": [{"tf.math.less": {"y": 3}}]},
+    "batch": {"batch_size": 2},
+    "padded_batch": {"batch_size": 2},
+    "ragged_batch": {"batch_size": 2},
+    "cache": {},
+    "prefetch": {"buffer_size": 1},
+    "shuffle": {"buffer_size": 3},
+    "repeat": {},
+    "take": {"count": 3},
+    "unbatch": {},
+}
+CALLS = {"map": "f", "filter": "f", "take_while": "f", "batch": "2", "padded_batch": "2", "ragged_batch": "2"}
+CALLS |= {"prefetch": "1", "shuffle": "3", "take": "3", "interleave": "lambda x: tf.data.Dataset.range(3).cache()"}
+INSIDE = ("range", "cache")
+"""What the function of an `interleave` makes."""
+ZIPPED = "source.inputs."
+
+
+class Plain(OpLines):
+    """Lines of ops in which a filter of whole batches is a map."""
+
+    def on_rows(self, item: LineItem, batch: LineItem, edit: VectoriseFilter) -> list[LineItem]:
+        first, _, last = super().on_rows(item, batch, edit)
+        return [first, LineItem("map"), last]
+
+
+def ops_of(lines: list[list[str]]) -> dict[str, str]:
+    """Ops by address: of a pipeline, or of a zip of some and what follows it."""
+    *sides, main = lines
+    found = {"source": "zip" if sides else "range"}
+    found |= {f"stages.{index}": op for index, op in enumerate(main)}
+    for side, line in enumerate(sides):
+        found[f"{ZIPPED}{side}.source"] = "range"
+        found |= {f"{ZIPPED}{side}.stages.{index}": op for index, op in enumerate(line)}
+    for address in [address for address, op in found.items() if op == "interleave"]:
+        found |= {f"{address}.source": INSIDE[0], f"{address}.stages.0": INSIDE[1]}
+    return found
+
+
+def tree(lines: dict[Path, list[Any]], at: Path = ()) -> Order:
+    """The order in items of lines."""
+    found: Order = []
+    for item in lines[at]:
+        op = "map" if getattr(item, "masks", False) else item.op
+        inner = [key for key in lines if item.path and item.path in (key, key[:-2])]
+        found.append((op, [tree(lines, key) for key in inner]) if inner else op)
+    return found
+
+
+def plain(ops: dict[str, str], edits: Edits) -> Order | None:
+    lines: dict[Path, list[LineItem]] = {}
+    for address, op in ops.items():
+        lines.setdefault(line_of(path_of(address)), []).append(LineItem(op, path_of(address)))
+    edited = Plain(lines)
+    try:
+        for edit in edits:
+            edited.apply(edit)
+    except LineError:
+        return None
+    return tree(edited.lines)
+
+
+def of_graph(ops: dict[str, str], edits: Edits) -> Order | None:
+    try:
+        plan = plan_edits([WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()], edits)
+    except CannotEditError:
+        return None
+    return tree({at: list(line) for at, line in plan.lines.items()})
+
+
+def spec_of(lines: list[list[str]]) -> dict[str, Any]:
+    *sides, main = lines
+    source: dict[str, Any] = {"range": {"stop": 9}}
+    if sides:
+        source = {"zip": {"datasets": [spec_of([side]) for side in sides]}}
+    inside = {"source": {INSIDE[0]: {"stop": 9}}, "stages": [{INSIDE[1]: {}}]}
+    given = {**ARGUMENTS, "interleave": inside}
+    return {"source": source, "stages": [{op: dict(given[op])} for op in main]}
+
+
+def of_spec(lines: list[list[str]], edits: Edits) -> Order | None:
+    try:
+        data = apply_to_data(spec_of(lines), [in_spec(edit) for edit in edits])
+    except EditError:
+        return None
+    return order_of(data)
+
+
+def in_spec(edit: PipelineEdit) -> PipelineEdit:
+    """The edit with a spec's names of inputs."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return tuple(renamed(one) for one in value)
+        return value.replace(ZIPPED, "source.datasets.") if isinstance(value, str) else value
+
+    found = from_document({key: value if key == "by" else renamed(value) for key, value in to_document(edit).items()})
+    assert found is not None
+    return found
+
+
+def order_of(data: dict[str, Any]) -> Order:
+    found: Order = []
+    for stage in (data["source"], *data.get("stages", ())):
+        op = str(operation_key(stage))
+        arguments = stage[op] or {}
+        inner = arguments.get("datasets") or ([arguments] if "source" in arguments else [])
+        found.append((op, [order_of(one) for one in inner]) if inner else op)
+    return found
+
+
+def text_of(lines: list[list[str]], style: str) -> str:
+    *sides, main = lines
+    text = "import tensorflow as tf\n\n\ndef make():\n"
+    for number, side in enumerate(sides):
+        text += f"    side{number} = " + chained("tf.data.Dataset.range(9)", side, "") + "\n"
+    names = ", ".join(f"side{number}" for number in range(len(sides)))
+    source = f"tf.data.Dataset.zip(({names}))" if sides else "tf.data.Dataset.range(9)"
+    if style == "statements":
+        text += f"    ds = {source}\n" + "".join(f"    ds = ds.{op}({CALLS.get(op, '')})\n" for op in main)
+        return text + "    return ds\n"
+    if style == "lines":
+        return text + f"    return (\n        {chained(source, main, chr(10) + ' ' * 8)}\n    )\n"
+    return text + f"    return {chained(source, main, '')}\n"
+
+
+def chained(source: str, ops: list[str], between: str) -> str:
+    return source + "".join(f"{between}.{op}({CALLS.get(op, '')})" for op in ops)
+
+
+def of_text(lines: list[list[str]], edits: Edits, style: str) -> Order | None:
+    try:
+        text = apply_to_source(text_of(lines, style), "make", ops_of(lines), [edits])
+    except CannotEditSourceError:
+        return None
+    return order_in(read_function(text, "make").line)
+
+
+def order_in(line: CallLine) -> Order:
+    """The order in a text; what a function makes stands in it as it was."""
+    first = ("zip", [order_in(one) for one in line.inputs]) if line.inputs else "range"
+    inside = [list(INSIDE)]
+    return [first, *((call.op, inside) if call.op == "interleave" else call.op for call in line.calls)]
+
+
+NEW = ("prefetch", "cache", "take", "map", "batch")
+OPS = st.sampled_from(tuple(ARGUMENTS)) | st.sampled_from(("map", "filter", "batch", "interleave"))
+FEW = st.sampled_from(("map", "filter", "prefetch", "batch", "padded_batch"))
+LINE = st.lists(OPS, max_size=6) | st.lists(FEW, min_size=2, max_size=5)
+PIPELINES = st.one_of(st.tuples(LINE), st.tuples(LINE, LINE, LINE)).map(list)
+
+
+PREDICATES = ("filter", "take_while")
+KINDS = ("InsertStage", "SetArgument", "ReplaceStages", "SetOption")
+KINDS += ("MoveStage", "VectoriseMap", "MoveFilter", "VectoriseFilter") * 2
+
+
+@st.composite
+def pipelines_and_edits(draw: st.DrawFn) -> tuple[list[list[str]], Edits]:
+    """A pipeline and edits, most of which name stages that fit them."""
+    lines = draw(PIPELINES)
+    return lines, tuple(draw(st.lists(an_edit(ops_of(lines)), min_size=1, max_size=3)))
+
+
+@st.composite
+def an_edit(draw: st.DrawFn, ops: dict[str, str]) -> PipelineEdit:
+    known = list(ops)
+    anywhere = st.sampled_from([*known, "stages.9"])
+
+    def pair(first: tuple[str, ...], *second: str) -> tuple[str, str]:
+        """Two stages of these ops, most often one directly after the other."""
+        rows = [row for row in itertools.pairwise(known) if ops[row[0]] in first and ops[row[1]] in second]
+        if rows and draw(st.integers(0, 3)):
+            return draw(st.sampled_from(rows))
+        fitting = [[address for address in known if ops[address] in kinds] for kinds in (first, second)]
+        one, other = (draw(st.sampled_from(found) if found else anywhere) for found in fitting)
+        return one, other
+
+    def new() -> NewStage:
+        op = draw(st.sampled_from(NEW))
+        return NewStage(op, ARGUMENTS[op])
+
+    def op_of(address: str) -> str:
+        return ops.get(address, "map") if draw(st.integers(0, 9)) else "cache"
+
+    def row() -> tuple[str, ...]:
+        first = draw(st.integers(0, len(known) - 1))
+        return tuple(known[first : first + draw(st.integers(1, 2))])
+
+    one = draw(anywhere)
+    match draw(st.sampled_from(KINDS)):
+        case "InsertStage":
+            stage = new()
+            return InsertStage(stage.op, stage.arguments, draw(st.none() | anywhere))
+        case "SetArgument":
+            return SetArgument(one, op_of(one), "name", "n")
+        case "MoveStage":
+            return MoveStage(one, op_of(one), draw(anywhere))
+        case "ReplaceStages":
+            stages = row()
+            source = (NewStage("range", {"stop": 5}),) if stages[0].endswith("source") and draw(st.booleans()) else ()
+            return ReplaceStages(stages, (*source, *(new() for _ in range(draw(st.integers(0, 1))))))
+        case "VectoriseMap":
+            return VectoriseMap(*pair(("map",), "batch", "padded_batch", "ragged_batch"))
+        case "MoveFilter":
+            before, stage = pair(("map", "cache", "prefetch"), *PREDICATES)
+            return MoveFilter(stage, before)
+        case "VectoriseFilter":
+            return VectoriseFilter(*pair(PREDICATES, "batch"), ())
+    return draw(st.sampled_from((SetOption("deterministic", False), SetEnvironment("MALLOC_ARENA_MAX", "2"))))
+
+
+def pads(ops: dict[str, str], edits: Edits) -> bool:
+    """Whether a map is vectorised over a batch that pads, for which a spec has no form."""
+    return any(isinstance(edit, VectoriseMap) and ops.get(edit.batch) == "padded_batch" for edit in edits)
+
+
+def in_text(ops: dict[str, str], edit: PipelineEdit) -> bool:
+    """Whether a text has a form for an edit that fits: all calls but those in a function are the function's own."""
+    match edit:
+        case InsertStage(op="map") | MoveFilter() | VectoriseFilter():
+            return False
+        case SetArgument(stage=stage) if stage.endswith("source"):
+            return False
+        case ReplaceStages(by=by) if by:
+            return False
+        case VectoriseMap(batch=batch) if ops.get(batch) == "padded_batch":
+            return False
+    named = [getattr(edit, name, None) for name in ("stage", "before", "batch", "after")]
+    named += getattr(edit, "stages", ())
+    return all(len(line_of(path_of(address))) in (0, len(path_of(ZIPPED))) for address in named if address)
+
+
+ACROSS_A_FILTER: tuple[list[list[str]], Edits] = (
+    [["map", "filter", "batch"]],
+    (VectoriseMap("stages.0", "stages.2"),),
+)
+OVER_A_TAKE: tuple[list[list[str]], Edits] = ([["map", "take"]], (VectoriseMap("stages.0", "stages.1"),))
+
+
+@settings(max_examples=400, deadline=None)
+@given(pipelines_and_edits(), st.sampled_from(("statements", "lines", "one line")))
+@example(ACROSS_A_FILTER, "statements")
+@example(OVER_A_TAKE, "lines")
+def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits], style: str) -> None:
+    lines, edits = case
+    ops = ops_of(lines)
+    wanted = plain(ops, edits)
+    event(f"{type(edits[0]).__name__} is {'refused' if wanted is None else 'made'}")
+    assert of_graph(ops, edits) == wanted
+    spec = of_spec(lines, edits)
+    assert spec == wanted or (spec is None and pads(ops, edits))
+    text = of_text(lines, edits, style)
+    assert text == wanted or (text is None and not all(in_text(ops, edit) for edit in edits))
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (ACROSS_A_FILTER, r"stages\.1: filter between the map and the batch depends on what the map gives"),
+        (OVER_A_TAKE, r"stages\.1: take is not a batch of elements of one shape"),
+        (
+            ([["map", "map", "batch"]], (VectoriseMap("stages.0", "stages.2"),)),
+            r"stages\.1: map between the map and the batch depends on what the map gives",
+        ),
+        (
+            ([["filter", "batch"]], (ReplaceStages(("stages.1",)), VectoriseMap("stages.0", "stages.1"))),
+            r"stages\.1: it was replaced by an earlier edit",
+        ),
+        (
+            ([["interleave", "batch"]], (ReplaceStages(("stages.0",)), InsertStage("cache", after="stages.0.source"))),
+            r"stages\.0\.source: it was replaced by an earlier edit",
+        ),
+        (([["map", "batch"]], (SetArgument("stages.1", "map", "name", "n"),)), r"stages\.1: it is batch, expected map"),
+        (([["map", "batch"]], (MoveStage("stages.1", "map", "stages.0"),)), r"stages\.1: it is batch, expected map"),
+        (([["map", "batch"]], (MoveStage("stages.1", "batch", "source"),)), r"stages\.1: a stage cannot come before"),
+        (([["batch", "map"]], (ReplaceStages(("source",)),)), r"source: a pipeline without a source has no elements"),
+        (([["batch", "map"]], (HandWritten(("source",), "", ""),)), r"HandWritten has to be written by hand"),
+        (([["batch", "map"]], (ReplaceStages(()),)), r"no stage to replace is named: expected at least one"),
+    ],
+)
+def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reason: str) -> None:
+    lines, edits = case
+    ops = ops_of(lines)
+    with pytest.raises(CannotEditError, match=f"^{reason}"):
+        plan_edits([WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()], edits)
+    with pytest.raises(EditError, match=f"^{reason}"):
+        apply_to_data(spec_of(lines), edits)
+    with pytest.raises(CannotEditSourceError, match=f"^{reason}"):
+        apply_to_source(text_of(lines, "statements"), "make", ops, [edits])
+
+
+@pytest.mark.parametrize(
+    ("line", "edits", "order"),
+    [
+        (
+            ["map", "map", "batch"],
+            (VectoriseMap("stages.1", "stages.2"), VectoriseMap("stages.0", "stages.2")),
+            ["range", "batch", "map", "map"],
+        ),
+        (["map", "shuffle", "batch"], (VectoriseMap("stages.0", "stages.2"),), ["range", "shuffle", "batch", "map"]),
+        (["map", "prefetch", "filter"], (MoveFilter("stages.2", "stages.0"),), ["range", "filter", "map", "prefetch"]),
+        (["filter", "batch"], (VectoriseFilter("stages.0", "stages.1", ()),), ["range", "batch", "map", "rebatch"]),
+    ],
+)
+def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) -> None:
+    ops = ops_of([line])
+    assert plain(ops, edits) == of_graph(ops, edits) == of_spec([line], edits) == order
+
+
+def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
+    ops = ops_of([["map", "map", "filter"]])
+    stages = [WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()]
+    plan = plan_edits(stages, [MoveFilter("stages.2", "stages.1"), MoveFilter("stages.2", "stages.0")])
+    moved = plan.lines[()][1]
+    assert [stage.address for stage in moved.over] == ["stages.0", "stages.1"]
+
+
+def test_elements_after_a_predicate_that_ends_are_no_rows_to_keep() -> None:
+    ops = ops_of([["take_while", "batch"]])
+    edits = (VectoriseFilter("stages.0", "stages.1", ()),)
+    assert plain(ops, edits) is of_graph(ops, edits) is of_spec([["take_while", "batch"]], edits) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(LINE, st.data())
+@example(["map", "filter", "batch"], None)
+def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: st.DataObject | None) -> None:
+    ops = ops_of([stages])
+    edit = ACROSS_A_FILTER[1][0] if data is None else data.draw(an_edit(ops))
+    main = [address for address in ops if line_of(path_of(address)) == ()]
+    flow = flows.line(*(flows.part(address, ops[address]) for address in main))
+    if isinstance(edit, VectoriseMap | MoveFilter | VectoriseFilter):
+        assert fits(flow, edit) == (plain(ops, (edit,)) is not None)
+        assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None
