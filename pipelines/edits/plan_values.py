@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from pipeprof.pipelines.ops.constants import AUTOTUNE
+
 _SHOWN: Final = 40
 """Characters of a value that a message quotes."""
-AUTOTUNE: Final = "AUTOTUNE"
 _CONTROL: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of control characters, halves of characters and ends of lines."""
 

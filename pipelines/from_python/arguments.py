@@ -10,13 +10,13 @@ from pipeprof.pipelines.from_python.fields import field_of, paths
 from pipeprof.pipelines.from_python.literals import Folders, literal, tensors
 from pipeprof.pipelines.from_python.records import Array, NotExpressible, RecordedTensor
 from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.ops.constants import AUTOTUNE_VALUE
 from pipeprof.pipelines.spec.paths import is_glob
 
 FILES: Final = ("filenames", "file_pattern")
 _PATHS: Final = frozenset({"filename", "path", "directory"})
 _TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
 _DEFAULTS: Final = ("record_defaults", "column_defaults")
-_AUTOTUNE: Final = -1
 _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 
 
@@ -60,7 +60,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
     if name in _PATHS and isinstance(value, str):
         return folders.path(value) if value else value
     found = literal(value, folders)
-    tuned = isinstance(found, int) and found == _AUTOTUNE
+    tuned = isinstance(found, int) and found == AUTOTUNE_VALUE
     return "AUTOTUNE" if tuned and "AUTOTUNE" in repr(kind.model_fields[name].annotation) else found
 
 

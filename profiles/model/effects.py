@@ -18,7 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseFilter,
     VectoriseMap,
 )
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
 from pipeprof.profiles.model.calls import fewer, on_batches
@@ -27,7 +27,6 @@ from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
 from pipeprof.profiles.model.lines import between, fits, not_repeated, put, repeat_later, without
 from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
-AUTOTUNE = "AUTOTUNE"
 CALLS, BUFFER = "num_parallel_calls", "buffer_size"
 _SAME_OPTIONS = ("deterministic",)
 """Options that change no time that the model knows of."""

@@ -9,10 +9,10 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.scopes import NodeScope, captured_count
 from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.constants import AUTOTUNE, AUTOTUNE_VALUE
 from pipeprof.pipelines.ops.executed_ops import PARALLEL_FORMS, ParallelForm, executed, written_op
 from pipeprof.pipelines.ops.traits import traits
 
-AUTOTUNE: Final = -1
 _CALLS: Final = "num_parallel_calls"
 _READS: Final = "num_parallel_reads"
 _BUFFER: Final = "buffer_size"
@@ -57,7 +57,7 @@ def set_argument(
         _set_calls(scope, node, value)
     elif argument == _CYCLE and _form(node, serial=True) is not None and not _has_input(node, argument):
         # A flat_map has no such argument: it becomes an interleave.
-        _set_calls(scope, node, AUTOTUNE)
+        _set_calls(scope, node, AUTOTUNE_VALUE)
         _set_input(scope, node, argument, value)
     elif _has_input(node, argument):
         _set_input(scope, node, argument, value)
@@ -119,8 +119,10 @@ def _set_reads(scope: NodeScope, node: Any, value: Any) -> None:
             del node.attr[name]
     if value is None:
         return
-    form = next(one for one in PARALLEL_FORMS if one.serial == node.op and one.readers == (_number(value) != AUTOTUNE))
-    given = {_CALLS: AUTOTUNE} if _number(value) == AUTOTUNE else _legacy_inputs(int(value))
+    form = next(
+        one for one in PARALLEL_FORMS if one.serial == node.op and one.readers == (_number(value) != AUTOTUNE_VALUE)
+    )
+    given = {_CALLS: AUTOTUNE_VALUE} if _number(value) == AUTOTUNE_VALUE else _legacy_inputs(int(value))
     _to_parallel(scope, node, form, given)
 
 
@@ -216,7 +218,7 @@ def _set_input(scope: NodeScope, node: Any, argument: str, value: Any) -> None:
         value = bool(value)
     node.input[index] = _const(scope, value)
     if _LEGACY in node.attr:
-        node.attr[_LEGACY].b = _number(value) == AUTOTUNE
+        node.attr[_LEGACY].b = _number(value) == AUTOTUNE_VALUE
 
 
 def _const(scope: NodeScope, value: Any) -> str:
@@ -236,8 +238,8 @@ def _number(value: Any) -> int | bool:
     Raises:
         CannotEditError: It is none.
     """
-    if value is None or str(value) == "AUTOTUNE":
-        return AUTOTUNE
+    if value is None or str(value) == AUTOTUNE:
+        return AUTOTUNE_VALUE
     if isinstance(value, bool | int):
         return value
     msg = f"{value!r} is not a number"

@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path, line_of, path_of
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.edit.chain import CallLine, DatasetFunction, MethodCall, read_function
 from pipeprof.pipelines.static.edit.change import (
@@ -32,7 +33,6 @@ from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.edit.layout import PythonLayout
 from pipeprof.pipelines.static.edit.options import with_option
 
-AUTOTUNE: Final = "AUTOTUNE"
 _SOURCE: Final = "source"
 
 
