@@ -56,6 +56,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.saved import latest_run
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
@@ -98,7 +99,17 @@ def fix(given: FixOptions) -> None:
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
                 measuring = Measuring(chosen, writer, progress, end_at)
-                _search(profile, measuring, budget, allow, outputs=outputs, reread=reread, convert_to=convert_to)
+                earlier = latest_run(parsed, loaded, profile.target)
+                _search(
+                    profile,
+                    measuring,
+                    budget,
+                    allow,
+                    outputs=outputs,
+                    reread=reread,
+                    convert_to=convert_to,
+                    earlier=earlier[1] if earlier is not None else None,
+                )
         finally:
             progress.close()
     refuse(profile, loaded)
@@ -136,6 +147,7 @@ def _search(
     outputs: Outputs,
     reread: Reread | None,
     convert_to: ConvertTarget | None,
+    earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
@@ -154,6 +166,7 @@ def _search(
             end_at=run.end_at,
             save=save,
             convert_to=convert_to,
+            earlier=earlier,
         )
         _add_python_diff(profile, run.settings.target, outputs)
     finally:

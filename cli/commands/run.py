@@ -162,11 +162,13 @@ def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Output
     from datetime import datetime, timezone
 
     from pipeprof.cli.private import redact_here
+    from pipeprof.cli.targets.saved import profile_name
     from pipeprof.profiles.document.store import ProfileWriter, places
 
-    name = (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return ProfileWriter(places(name, stamp, outputs.profile), redact_here if outputs.redact else None)
+    return ProfileWriter(
+        places(profile_name(parsed, loaded), stamp, outputs.profile), redact_here if outputs.redact else None
+    )
 
 
 def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str) -> None:

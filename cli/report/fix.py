@@ -14,10 +14,11 @@ from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
-from pipeprof.profiles.wording import significant, size
+from pipeprof.profiles.fix.earlier import most_of
+from pipeprof.profiles.wording import listed, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Converted, Fix, FixStep
+    from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut
     from pipeprof.profiles.document.profile import Profile
 
 _KEY = 10
@@ -27,6 +28,12 @@ _DIFFER = "of the pipeline itself differ"
 _MUCH = 1.2
 _MOST_REASONS = 3
 """Why changes were rejected that could not be measured."""
+_CLASSES: dict[str, str] = {
+    "same": "What changes nothing",
+    "order": "Reordering elements",
+    "randomness": "Drawing other random numbers",
+    "values": "Changing values",
+}
 _UNDECIDED = ("the budget", "what is left of the budget", "not tried", "no change can be tried", "the changed pipeline")
 """How reasons begin for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -82,6 +89,9 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
         return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
+        if (most := most_of(fix.left_out)) is not None and not (fix.reason or "").startswith(_UNDECIDED):
+            words = f" {listed([f'`{name}`' for name in fix.allow])}. {describe_left_out(most)}"
+            return Prose((TextSpan("Nothing within", "bold yellow"), TextSpan(words)), indent=0)
         if (fix.reason or "").startswith(_UNDECIDED) or any(map(_was_promising, fix.steps)):
             return Prose((TextSpan("Nothing proven", "bold yellow"), TextSpan(words)), indent=0)
         return Prose((TextSpan("Nothing to change", "bold green" if fix.steps else "bold"), TextSpan(words)), indent=0)
@@ -89,8 +99,42 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
     return Prose((TextSpan(f"{label}:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
 
 
+def describe_left_out(change: LeftOut) -> str:
+    """What a change that was not tried is worth, and the flag that allows it.
+
+    Example:
+        >>> from pipeprof.profiles.document.findings import LeftOut
+        >>> order = LeftOut(title="Cache", semantics="order", speedup=5.83, known_by="measured", allow="--allow order")
+        >>> describe_left_out(order)
+        'Reordering elements was measured at 5.83×: `--allow order`'
+    """
+    what = _CLASSES[change.semantics]
+    if change.speedup is None:
+        return f"{what} was not tried: `{change.allow}`"
+    how = "was measured at" if change.known_by == "measured" else "is predicted to give"
+    return f"{what} {how} {significant(change.speedup)}×: `{change.allow}`"
+
+
+def _left_out(fix: Fix) -> Iterator[Block]:
+    """What was not tried for its class, where the headline does not say it; what each class is worth at most."""
+    best: dict[str, LeftOut] = {}
+    for change in fix.left_out:
+        best.setdefault(change.semantics, change)
+    first = most_of(fix.left_out)
+    headline = fix.status == "nothing" and not (fix.reason or "").startswith(_UNDECIDED)
+    for change in best.values():
+        yield (
+            KeyValue("left out", f"{change.title}. {describe_left_out(change)}", indent=2, width=_KEY)
+            if not (headline and change is first)
+            else KeyValue("change", change.title, indent=2, width=_KEY)
+        )
+    if headline and first is not None and fix.reason:
+        yield KeyValue("search", fix.reason, indent=2, width=_KEY)
+
+
 def _facts(fix: Fix) -> Iterator[Block]:
     """What the proof says, and what the search took."""
+    yield from _left_out(fix)
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
         change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
         yield KeyValue(

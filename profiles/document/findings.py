@@ -177,6 +177,21 @@ class FixStep(Model):
     data: str | None = Field(None, description="Comparison of the first batches, in words.")
 
 
+class LeftOut(Model):
+    """A change that a search did not try: it may do to the data what ``--allow`` did not name."""
+
+    title: str
+    change: str | None = Field(None, description="The change in one line.")
+    semantics: Literal["same", "order", "randomness", "values"]
+    speedup: float | None = Field(None, description="Steps per second with it over without; `None` if unknown.")
+    low: float | None = Field(None, description="Lower end of the measured interval at 95 %.")
+    high: float | None = None
+    known_by: Literal["measured", "predicted"] | None = Field(
+        None, description="`measured`: by an earlier run of the same pipeline, whose files are unchanged."
+    )
+    allow: str = Field(description="The flag that lets a search try it, `--allow order`.")
+
+
 class Converted(Model):
     """What a part of the pipeline gives, written into files (`--convert-to`)."""
 
@@ -214,6 +229,10 @@ class Fix(Model):
     budget_seconds: float
     wall_seconds: float = Field(description="The run and the search, starts of processes and builds included.")
     allow: list[str] = Field(description="What the changes may change of the data.")
+    left_out: list[LeftOut] = Field(
+        default_factory=list,
+        description="Changes that were not tried because `allow` lacks their class, measured ones first.",
+    )
     converted: Converted | None = Field(None, description="`None` without `--convert-to`.")
     steps: list[FixStep] = Field(default_factory=list)
     edits: list[list[Edit]] = Field(

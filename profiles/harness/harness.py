@@ -101,7 +101,7 @@ class _Run:
         stages = written_stages(settings.loaded)
         self._facts = RunFacts(
             command=settings.command,
-            target=_target(settings),
+            target=target_of(settings),
             tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
             host=hosts.host_facts(self._limit, self._cgroup),
             versions=hosts.versions(),
@@ -370,7 +370,8 @@ class _Run:
         self._writer.write(assemble(self._facts, self._observed, sampler))
 
 
-def _target(settings: RunSettings) -> Target:
+def target_of(settings: RunSettings) -> Target:
+    """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
     if loaded is not None:
         return spec_target(str(target), loaded)

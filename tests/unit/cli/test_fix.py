@@ -21,7 +21,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep
+from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.outcome import unified
@@ -464,3 +464,60 @@ def test_names_and_values_of_variables_are_quoted_for_the_shell(pipeprof: Pipepr
     shown = pipeprof("fix", "train.py:make").out
     assert "'A; id #=1'" in shown
     assert "OMP_NUM_THREADS='1; id'" in shown
+
+
+CACHE = LeftOut(
+    title="Cache what load gives", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
+)
+
+
+@pytest.mark.parametrize(
+    ("known_by", "words"),
+    [
+        ("measured", "Nothing within `same`. Reordering elements was measured at 5.83×: `--allow order`"),
+        ("predicted", "Nothing within `same`. Reordering elements is predicted to give 5.83×: `--allow order`"),
+    ],
+)
+def test_what_was_left_out_is_stated_with_its_worth_and_its_flag(
+    pipeprof: Pipeprof, session: Session, known_by: str, words: str
+) -> None:
+    left = CACHE.model_copy(update={"known_by": known_by})
+    session.result = result("nothing", steps=[], edits=[], measured=None, left_out=[left])
+    session.result.reason = "none of 4 changes that were measured helps; --allow order tries 1 more change"
+    found = pipeprof("fix", "spec.yaml", "--out", "run.json")
+    assert " ".join(found.out.split()).startswith(words)
+    assert "Cache what load gives" in found.out
+    assert "none of 4 changes that were measured helps" in found.out
+    left_out = json.loads(Path("run.json").read_text())["fix"]["left_out"]
+    assert [(one["semantics"], one["speedup"], one["known_by"], one["allow"]) for one in left_out] == [
+        ("order", 5.83, known_by, "--allow order")
+    ]
+
+
+def test_what_was_left_out_is_stated_next_to_what_was_found(pipeprof: Pipeprof, session: Session) -> None:
+    session.result.left_out = [CACHE]
+    found = pipeprof("fix", "spec.yaml").out
+    assert found.startswith("Fixed: 1.79×")
+    assert "Reordering elements was measured at 5.83×: `--allow order`" in " ".join(found.split())
+
+
+@pytest.mark.parametrize(("edited", "known"), [(False, True), (True, False)])
+def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven(
+    pipeprof: Pipeprof, session: Session, recorded: Callable[[str], Profile], edited: bool, known: bool
+) -> None:
+    from pipeprof.cli.targets.load import Changes, load_target
+    from pipeprof.profiles.harness.harness import target_of
+
+    parsed, loaded = load_target("spec.yaml", Changes(), no_python=False)
+    saved = recorded("input-bound")
+    saved.target, saved.command = target_of(RunSettings(parsed, loaded)), ["pipeprof", "run", "spec.yaml"]
+    Path("pipeprof-out").mkdir()
+    Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
+    if edited:
+        Path("spec.yaml").write_text(f"{TEXT}# more\n")
+    session.profile.target = target_of(RunSettings(*load_target("spec.yaml", Changes(), no_python=False)))
+    session.profile.command = ["pipeprof", "fix", "spec.yaml"]
+    assert pipeprof("fix", "spec.yaml").code == 0
+    earlier = session.options["earlier"]
+    assert (earlier is not None) == known
+    assert earlier is None or earlier.command[1] == "run"
