@@ -156,13 +156,18 @@ def summarize_status(findings: Sequence[Finding]) -> str:
     return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
 
 
-def effect_on_data(semantics: Semantics | None, measured: Mapping[str, Any] | None) -> tuple[str, str]:
+def effect_on_data(
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, random_order: bool = False
+) -> tuple[str, str]:
     """What a change does to the data, for a wide line and for a narrow one.
 
     Args:
         semantics: Its class.
         measured: Of its try: where the first batches are equal but for rounding, that is known.
+        random_order: It changes an order that is drawn anew in each epoch anyway.
     """
+    if semantics == "same" and random_order:
+        return "same elements, order random as before", "same data"
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
     return EFFECTS[semantics] if semantics else ("", "")
@@ -174,7 +179,10 @@ def changes_digits(semantics: Semantics, measured: Mapping[str, Any] | None) -> 
 
 
 def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: bool) -> Table:
-    effects = [effect_on_data(finding.semantics, finding.measured)[short] for _, finding in shown]
+    effects = [
+        effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[short]
+        for _, finding in shown
+    ]
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),

@@ -103,6 +103,11 @@ class Finding(Model):
     semantics: Literal["same", "order", "randomness", "values"] | None = Field(
         None, description="What the fix may change of the data."
     )
+    random_order: bool = Field(
+        default=False,
+        description="Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes "
+        "nothing then, but elements are compared in any order.",
+    )
     edit: Edit | list[Edit] | None = None
     patch: str | None = Field(None, description="The fix as YAML.")
     python: str | None = Field(None, description="The fix as Python.")
@@ -162,6 +167,7 @@ class FixStep(Model):
     rule: str | None = Field(None, description="Of the finding that proposed it, if one did.")
     stage: str | None = None
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
     edit: list[Edit] = Field(default_factory=list, description="With the addresses of the pipeline it was tried on.")
     predicted: float | None = Field(None, description="Predicted factor, where there was one.")
     result: Literal["taken", "behind", "rejected", "unclear", "not-tried"] = Field(
@@ -242,6 +248,7 @@ class Fix(Model):
     )
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that belong to it.")
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
     measured: MeasuredEffect | None = Field(
         None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
     )

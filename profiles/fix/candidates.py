@@ -38,6 +38,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     waits,
     words_of,
 )
+from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
@@ -68,6 +69,7 @@ class Candidate:
         change: The change in one line.
         edits: On the pipeline that it was found for.
         semantics: What it may change of the data.
+        random_order: It changes an order that is drawn anew in each epoch anyway.
         for_memory: Whether it is to save memory, not time.
         rule: Of the finding that proposes it, if one does.
         stage: Address of the stage that it is about.
@@ -84,6 +86,12 @@ class Candidate:
     stage: str | None = None
     predicted: float | None = None
     measured: tuple[float, float, float | None] | None = None
+    random_order: bool = False
+
+    @property
+    def compared_as(self) -> Semantics:
+        """The class by which its data are compared with those of the pipeline as it is."""
+        return "order" if self.random_order and self.semantics == "same" else self.semantics
 
     @property
     def key(self) -> str:
@@ -118,7 +126,7 @@ def candidates(
             *profile.proposals,
             *guesses(profile, data, longest_epoch=longest_epoch),
         )
-        if (candidate := of_finding(finding)) is not None
+        if (candidate := of_finding(in_random_order(profile, finding))) is not None
     ]
     worth_it = _is_worth_it(profile)
     expect = _model(profile)
@@ -184,6 +192,7 @@ def of_finding(finding: Finding) -> Candidate | None:
         change=finding.change or finding.title,
         edits=known,
         semantics=finding.semantics or "same",
+        random_order=finding.random_order,
         for_memory=finding.family == "memory",
         rule=finding.rule,
         stage=finding.stage,
@@ -216,6 +225,7 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
         change="; ".join(candidate.change for candidate in chosen),
         edits=tuple(edit for candidate in chosen for edit in candidate.edits),
         semantics=max((candidate.semantics for candidate in chosen), key=CLASSES.index),
+        random_order=any(candidate.random_order for candidate in chosen),
         predicted=max(predictions, default=None),
     )
 

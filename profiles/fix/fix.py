@@ -279,7 +279,9 @@ class _Fixing:
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
         if not found.best.steps or found.interrupted or found.changed is not None:
             return None
-        semantics = max(found.semantics, key=CLASSES.index)
+        # An order that is drawn anew in each epoch differs in two processes as well.
+        compared: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
+        semantics = max(compared, key=CLASSES.index)
         try:
             return lab.prove(found.best, semantics, for_memory=found.for_memory)
         except InterruptedVerificationError:

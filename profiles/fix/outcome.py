@@ -38,6 +38,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.reason = found.reason or "no change was taken until then"
         return
     result.semantics = max(found.semantics, key=CLASSES.index)
+    result.random_order = found.random_order
     if trial is None or found.interrupted:
         why = found.changed or "interrupted before the proof"
         result.status, result.reason = "interrupted", f"{why}: only the steps were measured"

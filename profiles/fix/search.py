@@ -107,6 +107,7 @@ class Found:
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
         promised: No race could decide about the one step that was taken: the proof does.
         left_out: What was not tried because its class is not allowed.
+        random_order: A step that was taken changes an order that is drawn anew in each epoch anyway.
     """
 
     best: Version
@@ -120,6 +121,7 @@ class Found:
     changed: str | None = None
     promised: bool = False
     left_out: list[LeftOut] = field(default_factory=list)
+    random_order: bool = False
 
 
 class Search:
@@ -320,6 +322,7 @@ class Search:
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
         found.semantics.append("values" if rounded else candidate.semantics)
+        found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self._lab.taken(candidate.title, found.gain)
 
@@ -355,6 +358,7 @@ class Search:
                 rule=candidate.rule,
                 stage=candidate.stage,
                 semantics=candidate.semantics,
+                random_order=candidate.random_order,
                 edit=[Edit.model_validate(to_document(edit)) for edit in candidate.edits],
                 predicted=candidate.predicted,
                 result=result,

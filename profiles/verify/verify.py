@@ -25,6 +25,7 @@ from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_wo
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
+from pipeprof.profiles.verify.guessing.random_order import compared_as, reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import JobMaker, data_of, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
@@ -82,6 +83,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     save: Callable[[], object],
     signals: Signals,
 ) -> None:
+    reclassify(profile)
     findings = plans.to_try(profile)
     guessed = guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
     further = by_worth(profile, [*profile.proposals, *guessed])
@@ -369,7 +371,7 @@ class _Verification:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
             other = self._other_dispatch() if is_about_overlap(finding) else None
-            for_memory, semantics = finding.family == "memory", finding.semantics or "same"
+            for_memory, semantics = finding.family == "memory", compared_as(finding)
             trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedTrialError as error:
             if error.trial is not None:
@@ -490,7 +492,7 @@ class _Verification:
                 continue
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
-            trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
+            trial = trials.measure(makes.edited(change), compared_as(finding), for_memory=False)
             found = as_measured(trial.evidence, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found
