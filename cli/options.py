@@ -192,6 +192,10 @@ class SharedOptions:
     verbose: Verbose = False
 
 
+Steps = Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")]
+Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
@@ -200,8 +204,8 @@ class RunOptions(SharedOptions):
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
-    steps: Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")] = None
-    cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
+    steps: Steps = None
+    cold: Cold = False
     memory_limit: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
@@ -223,6 +227,15 @@ class FixOptions(SharedOptions):
     """All options of ``pipeprof fix``, as typed."""
 
     target: Target
+    seconds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]",
+        ),
+    ] = None
+    steps: Steps = None
+    cold: Cold = False
     write: Annotated[
         bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
     ] = False

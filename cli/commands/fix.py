@@ -52,6 +52,7 @@ def fix(given: FixOptions) -> None:
     import sys
     import time
     from contextlib import ExitStack
+    from functools import partial
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
@@ -63,8 +64,12 @@ def fix(given: FixOptions) -> None:
     from pipeprof.pipelines.target.target import STDIN
 
     options.choice("--color", given.color, options.COLORS)
-    settings = settings_of(given)
-    budget, allow = options.duration("--budget", given.budget), options.classes(given.allow)
+    settings = partial(
+        settings_of(given), steps=options.whole("--steps", given.steps), cold=True if given.cold else None
+    )
+    allow = options.classes(given.allow)
+    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
+    seconds = _first_seconds(given, budget)
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
     )
@@ -85,8 +90,7 @@ def fix(given: FixOptions) -> None:
 
     from pipeprof.profiles.harness.harness import run_sample
 
-    budget = budget or DEFAULT_BUDGET
-    chosen = settings(target=parsed, loaded=loaded, seconds=min(FIRST_SECONDS, FIRST_SHARE * budget))
+    chosen = settings(target=parsed, loaded=loaded, seconds=seconds)
     reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     writer = make_writer(parsed, loaded, outputs)
@@ -114,6 +118,20 @@ def fix(given: FixOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _first_seconds(given: FixOptions, budget: float) -> float:
+    """Length of the measurement of the pipeline as it is."""
+    from pipeprof.cli.options import duration
+    from pipeprof.pipelines.errors import UsageError
+
+    seconds = duration("--seconds", given.seconds)
+    if seconds is None:
+        return min(FIRST_SECONDS, FIRST_SHARE * budget)
+    if seconds >= budget:
+        msg = f"--seconds {seconds:g} is a part of --budget {budget:g} and leaves no time for changes: raise --budget"
+        raise UsageError(msg)
+    return seconds
 
 
 def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget | None:

@@ -14,6 +14,7 @@ from pipeprof.cli.report.findings import (
     changes_digits,
     describe_delta,
     describe_measured,
+    describe_so_far,
     describe_speedup,
     try_command,
 )
@@ -130,7 +131,11 @@ def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound; no edit is known that reaches it",
-        "unverified": "measured, undecided" if finding.measured else NOT_VERIFIED,
+        "unverified": f"not finished: {describe_so_far(finding)}"
+        if finding.unfinished
+        else "measured, undecided"
+        if finding.measured
+        else NOT_VERIFIED,
         "rejected": "tried: not recommended",
     }
     return words[finding.status]

@@ -25,7 +25,7 @@ from pipeprof.profiles.wording import (
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.base import Dispatch
-    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.findings import Finding, Verification
     from pipeprof.profiles.document.profile import Profile
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
@@ -47,6 +47,8 @@ MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
+_NO_BOUND = "no upper bound: "
+"""In the sentence on a stage whose upper bound was not measured."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
@@ -118,9 +120,29 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
     if open_ones:
         tried = bool(proven or bounds) or profile.verification is not None
-        yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
+        if unfinished := _unfinished(open_ones):
+            yield Heading("Not finished", unfinished)
+        else:
+            yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
+    """How far the measurements of findings are that all show a gain and lack pairs; empty if there are others."""
+    if not all(finding.unfinished is not None for _, finding in shown):
+        return ""
+    if len(shown) > 1:
+        return f"{len(shown)} changes show a gain so far, a larger budget decides"
+    return describe_so_far(shown[0][1])
+
+
+def describe_so_far(finding: Finding) -> str:
+    """What an unfinished measurement shows: ``1.70× so far after 8 of 12 pairs``."""
+    from pipeprof.profiles.verify.trials import so_far
+
+    speedup = (finding.measured or {}).get("speedup")
+    return so_far(speedup, finding.unfinished) if speedup and finding.unfinished is not None else ""
 
 
 def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
@@ -299,6 +321,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {significant(predicted.speedup)}×"
+    if finding.unfinished is not None:
+        return describe_so_far(finding)
     if predicted is None:
         return ""
     speedup, delta = predicted.speedup, predicted.peak_rss_delta_bytes
@@ -367,11 +391,18 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
-        done = profile.verification
-        tried = done is not None and (done.without_gain or done.bounds)
-        why = "nothing that was tried helps" if tried else "no rule applies"
-        if done is not None and tried and not done.tried and not done.without_gain:
-            why = "no change could be tried"
+        why = _why_none(profile.verification)
         yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but {why}")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
+
+
+def _why_none(done: Verification | None) -> str:
+    """Why there is no finding: only what was decided is said not to help."""
+    if done is None or not (done.without_gain or done.undecided or done.bounds):
+        return "no rule applies"
+    if done.undecided or (done.without_gain and any(_NO_BOUND in text for text in done.bounds)):
+        return "what was tried is not decided" if not done.without_gain else "not all that was tried is decided"
+    if not done.tried and not done.without_gain:
+        return "no change could be tried"
+    return "nothing that was tried helps"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.units import seconds
@@ -72,6 +73,8 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Command("Saved", saved, width=_KEY)
     if fix.status == "fixed":
         yield from _next(profile, fix, saved)
+    else:
+        yield from _search_on(profile, fix)
 
 
 def build_all_steps_tried(fix: Fix) -> Iterator[Block]:
@@ -95,6 +98,8 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
         if (fix.reason or "").startswith(_UNDECIDED) or any(map(_was_promising, fix.steps)):
             return Prose((TextSpan("Nothing proven", "bold yellow"), TextSpan(words)), indent=0)
         return Prose((TextSpan("Nothing to change", "bold green" if fix.steps else "bold"), TextSpan(words)), indent=0)
+    if fix.unfinished is not None:
+        return Prose((TextSpan("Not finished:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
     label = ("Interrupted" if interrupted else "Ended early") if fix.status == "interrupted" else "Not proven"
     return Prose((TextSpan(f"{label}:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
 
@@ -235,6 +240,18 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Code("\n".join(fix.python), indent=2, wrap=True)
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
+
+
+def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
+    """The command that decides what this search did not: with a larger budget, or with what was left out."""
+    most = most_of(fix.left_out)
+    if fix.unfinished is not None:
+        line = rerun(profile, command="fix", budget=str(fix.unfinished.budget_seconds))
+        yield Command("Next", line or "", width=_KEY, note="decides")
+    elif fix.status == "nothing" and most is not None:
+        allow = [*(name for name in fix.allow if name != "same"), most.semantics]
+        line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])
+        yield Command("Next", line or "", width=_KEY, note="tries them")
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:

@@ -58,6 +58,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         return _command(rerun(profile), "measure again: this run did not end")
     return (
         _measure_undisturbed(profile)
+        or _finish_finding(profile)
         or _try_finding(profile)
         or _show_finding(profile, saved)
         or _measure_longer(profile)
@@ -75,6 +76,18 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
     if profile.verdict is None or not profile.verdict.disturbed:
         return None
     return _command(rerun(profile), "measure again when no other process uses the cores")
+
+
+def _finish_finding(profile: Profile) -> NextCommand | None:
+    """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
+    findings = profile.findings or []
+    if any(finding.status == "kept" for finding in findings):
+        return None
+    first = next((finding for finding in findings if finding.unfinished is not None), None)
+    if first is None or first.unfinished is None:
+        return None
+    line = rerun(profile, budget=str(first.unfinished.budget_seconds))
+    return _command(line, f"decides about {first.title}")
 
 
 def _try_finding(profile: Profile) -> NextCommand | None:

@@ -87,6 +87,14 @@ def _is_effect(value: Facts) -> Facts:
 MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
 
 
+class Unfinished(Model):
+    """A measurement that shows a gain and ended before it could be decided."""
+
+    pairs: int = Field(description="Pairs that were measured.")
+    needed: int = Field(description="Pairs after which it is decided next.")
+    budget_seconds: int = Field(description="The `--budget` with which the same command measures as many.")
+
+
 class Finding(Model):
     """Something seen, with its evidence and its status."""
 
@@ -125,6 +133,9 @@ class Finding(Model):
     )
     status: Literal["kept", "rejected", "ceiling", "unverified"]
     reason: str | None = Field(None, description="Why the status is what it is.")
+    unfinished: Unfinished | None = Field(
+        None, description="Of `status: unverified`: what was measured shows a gain, and more pairs decide about it."
+    )
 
 
 class Verification(Model):
@@ -252,6 +263,7 @@ class Fix(Model):
     measured: MeasuredEffect | None = Field(
         None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
     )
+    unfinished: Unfinished | None = Field(None, description="As `findings[].unfinished`, of the proof.")
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
     peak_before_bytes: int | None = None
     text: str | None = Field(None, description="The changed spec's own file.")

@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
 from pipeprof.profiles.verify.judging.judge_edit import MOST_PAIRS
-from pipeprof.profiles.verify.trials import Trial, measured_of
+from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -46,7 +46,10 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     result.status = "fixed" if trial.status == "kept" else "not-proven"
     result.reason = trial.reason
     speedup = trial.judgement.speedup if trial.judgement is not None else None
-    if trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
+    result.unfinished = unfinished_of(trial, result.budget_seconds)
+    if result.unfinished is not None and speedup is not None:
+        result.reason = f"{so_far(speedup.value, result.unfinished)}: --budget {result.unfinished.budget_seconds}"
+    elif trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
         result.reason = f"{trial.reason}; a larger --budget measures more"
     if trial.status == "rejected" and found.promised:
         result.status = "nothing"

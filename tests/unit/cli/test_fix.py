@@ -21,7 +21,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut
+from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.outcome import unified
@@ -521,3 +521,28 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     earlier = session.options["earlier"]
     assert (earlier is not None) == known
     assert earlier is None or earlier.command[1] == "run"
+
+
+def test_what_is_not_finished_says_how_far_it_is_and_the_command_that_decides(
+    pipeprof: Pipeprof, session: Session
+) -> None:
+    unfinished = Unfinished(pairs=8, needed=12, budget_seconds=70)
+    session.result = result("not-proven", edits=[], unfinished=unfinished)
+    session.result.reason = "1.70× so far after 8 of 12 pairs: --budget 70"
+    session.profile.command = ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--out", "a.json"]
+    session.profile.target.overrides = []
+    found = pipeprof("fix", "spec.yaml", "--out", "run.json").out
+    assert found.startswith("Not finished: 1.70× so far after 8 of 12 pairs: --budget 70\n")
+    line = next(line for line in found.splitlines() if line.startswith("Next")).split()
+    assert line[1:] == ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--budget", "70", "decides"]
+    assert json.loads(Path("run.json").read_text())["fix"]["unfinished"]["needed"] == 12
+
+
+def test_the_first_measurement_is_as_long_as_the_user_says(pipeprof: Pipeprof, session: Session) -> None:
+    assert pipeprof("fix", "spec.yaml", "--seconds", "7", "--steps", "90", "--cold", "--budget", "30").code == 0
+    assert (session.asked[0].seconds, session.asked[0].steps, session.asked[0].cold) == (7.0, 90, True)
+    assert pipeprof("fix", "spec.yaml", "--budget", "30").code == 0
+    assert (session.asked[2].seconds, session.asked[2].steps, session.asked[2].cold) == (3.0, None, None)
+    refused = pipeprof("fix", "spec.yaml", "--seconds", "60")
+    assert refused.code == 2
+    assert "--seconds 60 is a part of --budget 60 and leaves no time for changes: raise --budget" in refused.err

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
@@ -129,7 +129,7 @@ def tried(
 @pytest.mark.parametrize(
     ("speedup", "reason"),
     [
-        (1.3, r"too few pairs: 1\.\d+× .*: --budget 560"),
+        (1.3, r"too few pairs: 1\.\d+× .*: --budget 610"),
         (1.0, r"(too few pairs|no gain): [^-]*"),
     ],
 )
@@ -144,6 +144,8 @@ def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
     finding = Finding(rule="a", title="a", status="unverified")
     write_into(finding, trial, 60.0)
     assert re.fullmatch(reason, finding.reason or ""), finding.reason
+    lacking = Unfinished(pairs=8, needed=12, budget_seconds=610) if speedup == 1.3 else None
+    assert finding.unfinished == lacking
     write_into(finding, trial)
     assert "--budget" not in (finding.reason or "")
 
@@ -187,6 +189,24 @@ def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, s
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
     assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, pairs == 12)
+
+
+@pytest.mark.parametrize(("speedup", "noise", "pairs"), [(1.06, 0.04, 12), (1.0, 0.04, 8)])
+def test_half_of_the_pairs_that_show_a_gain_get_the_rest_of_the_time(
+    recorded: Recorded, speedup: float, noise: float, pairs: int
+) -> None:
+    """With eight of twelve pairs it is not above 3 % for certain yet: nothing else is begun before it is decided."""
+    workers = Workers(speedup=speedup, noise=noise)
+    trial, _ = tried(
+        recorded,
+        workers,
+        "alternating",
+        reserved=Reserved(20.0),
+        clock=lambda: 0.0 if len(workers.said) < 16 else 980.0,
+    )
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    assert trial.judgement.speedup.pairs == pairs
 
 
 @pytest.mark.parametrize(
