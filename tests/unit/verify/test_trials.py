@@ -191,24 +191,6 @@ def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, s
     assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, pairs == 12)
 
 
-@pytest.mark.parametrize(("speedup", "noise", "pairs"), [(1.06, 0.04, 12), (1.0, 0.04, 8)])
-def test_half_of_the_pairs_that_show_a_gain_get_the_rest_of_the_time(
-    recorded: Recorded, speedup: float, noise: float, pairs: int
-) -> None:
-    """With eight of twelve pairs it is not above 3 % for certain yet: nothing else is begun before it is decided."""
-    workers = Workers(speedup=speedup, noise=noise)
-    trial, _ = tried(
-        recorded,
-        workers,
-        "alternating",
-        reserved=Reserved(20.0),
-        clock=lambda: 0.0 if len(workers.said) < 16 else 980.0,
-    )
-    assert trial.judgement is not None
-    assert trial.judgement.speedup is not None
-    assert trial.judgement.speedup.pairs == pairs
-
-
 @pytest.mark.parametrize(
     ("reserved", "pairs"), [(Reserved(), 24), (Reserved(20.0), 2), (Reserved(20.0, 0.0, 12), 12), (Reserved(0, 20), 12)]
 )
