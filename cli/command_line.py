@@ -48,6 +48,41 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
     return shlex.join(["pipeprof", command, *_write_words(same, command), *_write_words(further, command)])
 
 
+def change_command(profile: Profile, number: int, command: str = "run", *, write: bool = False) -> str | None:
+    """Write the command line that takes a change of a profile by its number, as ``--change`` does.
+
+    Args:
+        profile: The profile of a run.
+        number: Of the change.
+        command: ``run`` to measure it, ``fix`` to write it.
+        write: Change the spec itself.
+
+    Returns:
+        ``None`` where a number would mean another change: of a run that had one already.
+    """
+    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None:
+        return None
+    saved = _saved_elsewhere(profile)
+    changes = {"change": str(number), "from_profile": saved} if saved is not None else {"change": str(number)}
+    if command == "run":
+        return rerun(profile, **changes)
+    given = asdict(recover_options(profile))
+    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
+    words = _write_words({**kept, **changes, **({"write": True} if write else {})}, command)
+    return shlex.join(["pipeprof", command, *words])
+
+
+def _saved_elsewhere(profile: Profile) -> str | None:
+    """The file of ``--out`` that has the profile; None where it is in the folder of all profiles."""
+    from pipeprof.pipelines.errors import UsageError
+
+    try:
+        given = parse_command("run", profile.command[2:])
+    except UsageError:
+        return None
+    return next((name for name in given.out or () if name.endswith(".json")), None)
+
+
 def _command_of(profile: Profile) -> str:
     """The command that has made a profile."""
     return "fix" if profile.command[1:2] == ["fix"] else "run"
@@ -87,7 +122,9 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         given = parse_command(command, profile.command[2:])
     except UsageError:
         return named
-    if (given.target, given.sets, given.overlays) != (named.target, named.sets, named.overlays):
+    # The values of a change come after those of the command line.
+    sets = (named.sets or [])[: len(given.sets or [])] or None if given.change is not None else named.sets
+    if (given.target, given.sets, given.overlays) != (named.target, sets, named.overlays):
         return named
     default = {field.name: field.default for field in fields(kind) if field.name in OUTPUTS}
     return kind(**{**asdict(given), **default})

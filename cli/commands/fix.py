@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.rule import Semantics
@@ -57,19 +58,22 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
-    from pipeprof.cli.targets.saved import latest_run
+    from pipeprof.cli.targets.saved import latest_run, saved_change
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
+    from pipeprof.profiles.harness.harness import run_sample, target_of
 
     options.choice("--color", given.color, options.COLORS)
-    settings = partial(
-        settings_of(given), steps=options.whole("--steps", given.steps), cold=True if given.cold else None
-    )
     allow = options.classes(given.allow)
     budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
-    seconds = _first_seconds(given, budget)
+    settings = partial(
+        settings_of(given),
+        seconds=_first_seconds(given, budget),
+        steps=options.whole("--steps", given.steps),
+        cold=True if given.cold else None,
+    )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
     )
@@ -84,13 +88,14 @@ def fix(given: FixOptions) -> None:
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
     _check_outputs(given, outputs, loaded)
+    chosen = settings(target=parsed, loaded=loaded)
+    if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
+        _take(given, change, parsed, loaded, changes, report=(outputs, selection))
+        return
     convert_to = _conversion(given, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
-    from pipeprof.profiles.harness.harness import run_sample
-
-    chosen = settings(target=parsed, loaded=loaded, seconds=seconds)
     reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     writer = make_writer(parsed, loaded, outputs)
@@ -118,6 +123,35 @@ def fix(given: FixOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _take(
+    given: FixOptions,
+    change: SavedChange,
+    parsed: ParsedTarget,
+    loaded: LoadedSpec | None,
+    changes: Changes,
+    *,
+    report: tuple[Outputs, Selection],
+) -> None:
+    """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
+    import sys
+
+    from pipeprof.cli import streams
+    from pipeprof.cli.commands.run import make_writer
+    from pipeprof.profiles.fix.earlier import taken
+    from pipeprof.profiles.fix.version import Version
+
+    start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)
+    profile = change.profile.model_copy(deep=True)
+    profile.command = ["pipeprof", *sys.argv[1:]]
+    profile.fix = taken(change.finding, change.edits, start)
+    writer = make_writer(parsed, loaded, report[0])
+    _add_python_diff(profile, parsed, report[0])
+    writer.write(profile, final=True)
+    if profile.fix.status != "fixed":
+        streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
+    _finish(given, profile, writer, loaded, report=report)
 
 
 def _first_seconds(given: FixOptions, budget: float) -> float:
@@ -221,7 +255,7 @@ def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | Non
         raise UsageError(msg)
     if loaded is not None:
         return
-    if given.write or "yaml" in kinds:
+    if (given.write and given.change is None) or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
         msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
         raise UsageError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.pipelines.edits.environment import assignment
@@ -279,12 +279,43 @@ def dispatch_words(dispatch: Dispatch) -> str:
 
 
 def try_command(profile: Profile, finding: Finding) -> str | None:
-    """The line for the shell that runs the pipeline with a finding's change; None where no flags express it."""
+    """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
+
+    The change is named by its number, else by the values that make it.
+    """
+    number = number_of(profile, finding)
+    command = change_command(profile, number) if number is not None and can_be_taken(profile, finding) else None
+    if command is not None:
+        return command
     variables = shell_variables(finding)
     if not finding.overrides and not variables:
         return None
     command = rerun(profile, overrides=finding.overrides)
     return " ".join([*variables, command]) if command is not None else None
+
+
+def number_of(profile: Profile, finding: Finding) -> int | None:
+    """The number of a finding in its report; None of another profile's."""
+    return next((number for number, one in enumerate(profile.findings or (), 1) if one is finding), None)
+
+
+def can_be_taken(profile: Profile, finding: Finding) -> bool:
+    """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
+    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.profiles.verify.jobs import edits_of
+
+    documents = [edit.model_dump() for edit in edits_of(finding)]
+    if not documents or finding.status == "ceiling":
+        return False
+    try:
+        edits = checked_edits(documents)
+    except PlanError:
+        return False
+    edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
+    if profile.target.kind == "spec":
+        return not edits or bool(finding.overrides)
+    return all(supports(edit, "graph") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:

@@ -158,6 +158,8 @@ def _facts(fix: Fix) -> Iterator[Block]:
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
     if fix.converted is not None:
         yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
+    if not fix.budget_seconds:
+        return
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,9 @@ class Target(Model):
         None, description="Variables that `--env` looked up in the environment, null where not set; null without it."
     )
     name: str | None = Field(None, description="The spec's own `name`.")
+    edits: list[dict[str, Any]] = Field(
+        default_factory=list, description="The edits of `--change`, with which the target was measured."
+    )
 
 
 class Host(Model):

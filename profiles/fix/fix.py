@@ -266,7 +266,7 @@ class _Fixing:
         describe(self.result, found, trial, self._proof_mode)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
-            write_best(self.result, found, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
+            write_best(self.result, found.best, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
         else:
             forget_best(self.result)
         mark_use(self.result)

@@ -67,16 +67,15 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.measured["restarts"] = restarts
 
 
-def write_best(result: Fix, found: Found, start: Version, mark: str = "") -> None:
+def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> None:
     """Write the best pipeline into the result: its edits, and a spec's new text with its diff.
 
     Args:
         result: What is written.
-        found: By the search.
+        best: The best pipeline.
         start: The pipeline as it is.
         mark: What the spec's file has before its text.
     """
-    best = found.best
     result.edits = [[Edit.model_validate(to_document(edit)) for edit in step] for step in best.steps]
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]

@@ -374,7 +374,7 @@ def target_of(settings: RunSettings) -> Target:
     """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
     if loaded is not None:
-        return spec_target(str(target), loaded)
+        return spec_target(str(target), loaded).model_copy(update={"edits": list(settings.changed_by)})
     import hashlib
 
     return Target(
@@ -382,6 +382,7 @@ def target_of(settings: RunSettings) -> Target:
         text=str(target),
         sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
         arguments=dict(target.arguments),
+        edits=list(settings.changed_by),
     )
 
 

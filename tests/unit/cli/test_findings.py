@@ -18,7 +18,7 @@ from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
-from pipeprof.profiles.document.findings import Finding, Unfinished, Verdict, Verification
+from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verdict, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
@@ -202,16 +202,43 @@ def test_numbers_are_those_of_the_list_and_of_show_finding(tried: Profile) -> No
         assert text.startswith(f"{number}. {finding.title}")
 
 
+def waiting(found: Profile) -> tuple[int, Finding]:
+    return next((number, one) for number, one in enumerate(found.findings or (), 1) if one.rule == Waiting.name)
+
+
 def test_each_finding_has_its_command(found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
         finding.overrides = []
     assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["why", "why", "why"]
-    found.findings[0].overrides = ["stages.0.num_parallel_calls=16"]
-    assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["try", "why", "why"]
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+    number, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    assert sorted(re.findall(r"^ +(try|why) ", report(found), re.MULTILINE)) == ["try", "why", "why"]
+    assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
     found.target.kind = "function"
+    assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
+    first.edit = Edit.model_validate({"kind": "HandWritten", "yaml": "", "arguments": {}})
     assert "try " not in report(found)
+
+
+def test_what_no_plan_can_hold_is_named_by_its_values(found: Profile) -> None:
+    _, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.edit = Edit.model_validate({"kind": "InsertStage", "op": "map", "arguments": {"python": "a.py:b"}})
+    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+
+
+def test_a_change_of_a_changed_pipeline_is_named_by_its_values(found: Profile) -> None:
+    waiting(found)[1].overrides = ["stages.0.num_parallel_calls=16"]
+    found.target.edits = [{"kind": "SetOption"}]
+    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+
+
+def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Profile) -> None:
+    number, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    found.command = ["pipeprof", "run", "spec.yaml", "--out", "a.txt", "--out", "b.json"]
+    assert f"try   pipeprof run spec.yaml --change {number} --from b.json\n" in report(found)
 
 
 def test_one_finding_in_full_has_everything(found: Profile) -> None:

@@ -31,7 +31,7 @@ def result_of(tmp_path: Path, mark: str = "") -> Fix:
     changed = check_spec(path, [], content=CACHED.encode())
     result = Fix(status="interrupted", reason="", seconds=1.0, budget_seconds=60.0, wall_seconds=2.0, allow=["same"])
     best = Version(((InsertStage("cache"),),), changed)
-    write_best(result, Found(best), Version((), loaded), mark)
+    write_best(result, best, Version((), loaded), mark)
     return result
 
 
