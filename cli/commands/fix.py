@@ -139,7 +139,7 @@ def _take(
 
     from pipeprof.cli import streams
     from pipeprof.cli.commands.run import make_writer
-    from pipeprof.profiles.fix.earlier import taken
+    from pipeprof.profiles.fix.outcome import taken
     from pipeprof.profiles.fix.version import Version
 
     start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)

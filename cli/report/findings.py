@@ -429,7 +429,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
 
 
 def _why_none(done: Verification | None) -> str:
-    """Why there is no finding: only what was decided is said not to help."""
+    """Why there is no finding: only what was decided does not help."""
     if done is None or not (done.without_gain or done.undecided or done.bounds):
         return "no rule applies"
     if done.undecided or (done.without_gain and any(_NO_BOUND in text for text in done.bounds)):

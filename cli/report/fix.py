@@ -114,17 +114,16 @@ def describe_left_out(change: LeftOut) -> str:
         'Reordering elements was measured at 5.83×: `--allow order`'
     """
     what = _CLASSES[change.semantics]
-    if change.speedup is None:
-        return f"{what} was not tried: `{change.allow}`"
     how = "was measured at" if change.known_by == "measured" else "is predicted to give"
-    return f"{what} {how} {significant(change.speedup)}×: `{change.allow}`"
+    return f"{what} {how} {significant(change.speedup or 1.0)}×: `{change.allow}`"
 
 
 def _left_out(fix: Fix) -> Iterator[Block]:
     """What was not tried for its class, where the headline does not say it; what each class is worth at most."""
     best: dict[str, LeftOut] = {}
     for change in fix.left_out:
-        best.setdefault(change.semantics, change)
+        if change.speedup is not None:
+            best.setdefault(change.semantics, change)
     first = most_of(fix.left_out)
     headline = fix.status == "nothing" and not (fix.reason or "").startswith(_UNDECIDED)
     for change in best.values():

@@ -9,15 +9,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.edits.plan import PlanError, checked_edits
-from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
-from pipeprof.profiles.document.findings import Finding, Fix, LeftOut
+from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, Candidate, different, of_finding
-from pipeprof.profiles.fix.outcome import write_best
-from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.jobs import edits_of
 
 
@@ -97,31 +93,3 @@ def most_of(found: Sequence[LeftOut]) -> LeftOut | None:
 
 def _speedup(candidate: Candidate) -> float:
     return candidate.predicted if candidate.predicted is not None else 0.0
-
-
-def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
-    """The result of a search whose one step is the change of an earlier run.
-
-    Args:
-        finding: Of the run.
-        edits: Its edits.
-        start: The pipeline as it is.
-
-    Raises:
-        PipeprofError: The change does not fit the pipeline as it is.
-    """
-    proven = finding.status == "kept"
-    result = Fix(
-        status="fixed" if proven else "not-proven",
-        reason=finding.reason or ("proven by an earlier run" if proven else "it was not measured"),
-        seconds=0.0,
-        budget_seconds=0.0,
-        wall_seconds=0.0,
-        allow=list(dict.fromkeys(("same", finding.semantics or "same"))),
-        semantics=finding.semantics,
-        random_order=finding.random_order,
-        measured=dict(finding.measured) if proven and finding.measured else None,
-    )
-    best = start.then(edits)
-    write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
-    return result

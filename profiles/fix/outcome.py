@@ -6,13 +6,15 @@ import difflib
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.spec.show import in_one_file
+from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
-from pipeprof.profiles.document.findings import Edit, Fix
+from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
 from pipeprof.profiles.verify.judging.judge_edit import MOST_PAIRS
 from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
@@ -84,6 +86,34 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
         before = in_one_file(start.loaded) if best.in_one_file else mark + start.loaded.text
         result.in_one_file = best.in_one_file
         result.diff = unified(before, result.text, str(start.loaded.path))
+
+
+def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
+    """The result of a search whose one step is the change of an earlier run.
+
+    Args:
+        finding: Of the run.
+        edits: Its edits.
+        start: The pipeline as it is.
+
+    Raises:
+        PipeprofError: The change does not fit the pipeline as it is.
+    """
+    proven = finding.status == "kept"
+    result = Fix(
+        status="fixed" if proven else "not-proven",
+        reason=finding.reason or ("proven by an earlier run" if proven else "it was not measured"),
+        seconds=0.0,
+        budget_seconds=0.0,
+        wall_seconds=0.0,
+        allow=list(dict.fromkeys(("same", finding.semantics or "same"))),
+        semantics=finding.semantics,
+        random_order=finding.random_order,
+        measured=dict(finding.measured) if proven and finding.measured else None,
+    )
+    best = start.then(edits)
+    write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
+    return result
 
 
 def forget_best(result: Fix) -> None:

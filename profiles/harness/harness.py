@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
@@ -373,8 +374,9 @@ class _Run:
 def target_of(settings: RunSettings) -> Target:
     """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
+    edits = [Edit.model_validate(document) for document in settings.changed_by]
     if loaded is not None:
-        return spec_target(str(target), loaded).model_copy(update={"edits": list(settings.changed_by)})
+        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
     import hashlib
 
     return Target(
@@ -382,7 +384,7 @@ def target_of(settings: RunSettings) -> Target:
         text=str(target),
         sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
         arguments=dict(target.arguments),
-        edits=list(settings.changed_by),
+        edits=edits,
     )
 
 

@@ -27,7 +27,7 @@ CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_
 
 
 @dataclass(frozen=True)
-class Part:
+class OrderPart:
     """A stage of a line, as far as it decides about the order of elements.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part:
     reshuffles: bool | None = None
 
 
-def stays_random(before: Sequence[Part], after: Sequence[Part], *, seed: bool) -> bool:
+def stays_random(before: Sequence[OrderPart], after: Sequence[OrderPart], *, seed: bool) -> bool:
     """Whether a line draws a random order in each epoch, and does so after a change, with no shorter moves.
 
     Args:
@@ -58,7 +58,7 @@ def stays_random(before: Sequence[Part], after: Sequence[Part], *, seed: bool) -
     return reach > 0 and (list(before) == list(after) or reach <= _reach(after, unknown=0))
 
 
-def _reach(line: Sequence[Part], *, unknown: float) -> float:
+def _reach(line: Sequence[OrderPart], *, unknown: float) -> float:
     """Elements by which the shuffles after the last cache can move one; `unknown` where that cannot be compared."""
     total = 0.0
     for part in line:
@@ -105,7 +105,7 @@ def order_is_drawn_anew(profile: Profile, edits: Sequence[PipelineEdit]) -> bool
     return stays_random(before, after, seed=profile.seed is not None)
 
 
-def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[Part], list[Part]] | None:
+def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderPart], list[OrderPart]] | None:
     """The parts of the line that edits are about, before and after them; None for edits that are not understood."""
     places = [place for edit in edits for place in _places(edit)]
     line = line_of(profile, places[0]) if places and places[0] is not None else []
@@ -115,7 +115,7 @@ def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[Part],
     last = max(known[edit.after or ""] for edit in edits if isinstance(edit, InsertStage)) if _inserts(edits) else None
     last = max((known[place] for place in places if place is not None), default=0) if last is None else last
     parts = [_part(profile, line, number) for number in range(last + 1)]
-    after: list[tuple[str, Part]] = list(zip(known, parts, strict=False))
+    after: list[tuple[str, OrderPart]] = list(zip(known, parts, strict=False))
     for edit in edits:
         if isinstance(edit, SetArgument):
             if edit.argument not in CALLS_AT_A_TIME:
@@ -149,25 +149,27 @@ def _places(edit: PipelineEdit) -> list[str | None]:
     return [edit.stage] if isinstance(edit, SetArgument) else [None]
 
 
-def _part(profile: Profile, line: Sequence[Stage], place: int) -> Part:
+def _part(profile: Profile, line: Sequence[Stage], place: int) -> OrderPart:
     stage, row = line[place], traits(line[place].op)
     facts = stage.shuffle
     if row.stores:
-        return Part("cache")
+        return OrderPart("cache")
     if facts is not None:
-        return Part("shuffle", _buffer(profile, line, place, facts.buffer_size), facts.seeded, facts.reshuffles)
+        return OrderPart("shuffle", _buffer(profile, line, place, facts.buffer_size), facts.seeded, facts.reshuffles)
     if row.shuffles or (stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles):
-        return Part("shuffle")
-    return Part("regroups" if row.regroups or row.opens else "other")
+        return OrderPart("shuffle")
+    return OrderPart("regroups" if row.regroups or row.opens else "other")
 
 
-def _new(profile: Profile, line: Sequence[Stage], place: int, edit: InsertStage) -> Part:
+def _new(profile: Profile, line: Sequence[Stage], place: int, edit: InsertStage) -> OrderPart:
     row, given = traits(edit.op), edit.arguments
     if row.shuffles:
         size = given.get("buffer_size")
         seeded, again = given.get("seed") is not None, given.get("reshuffle_each_iteration", True) is not False
-        return Part("shuffle", _buffer(profile, line, place, size if isinstance(size, int) else None), seeded, again)
-    return Part("cache" if row.stores else "regroups" if row.regroups or row.opens else "other")
+        return OrderPart(
+            "shuffle", _buffer(profile, line, place, size if isinstance(size, int) else None), seeded, again
+        )
+    return OrderPart("cache" if row.stores else "regroups" if row.regroups or row.opens else "other")
 
 
 def _buffer(profile: Profile, line: Sequence[Stage], place: int, size: int | None) -> float | None:

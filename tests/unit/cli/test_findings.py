@@ -230,7 +230,7 @@ def test_what_no_plan_can_hold_is_named_by_its_values(found: Profile) -> None:
 
 def test_a_change_of_a_changed_pipeline_is_named_by_its_values(found: Profile) -> None:
     waiting(found)[1].overrides = ["stages.0.num_parallel_calls=16"]
-    found.target.edits = [{"kind": "SetOption"}]
+    found.target.edits = [Edit(kind="SetOption")]
     assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
 
 

@@ -15,18 +15,18 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import _shuffle
 from pipeprof.profiles.verify.guessing.random_order import (
-    Part,
+    OrderPart,
     compared_as,
     in_random_order,
     order_is_drawn_anew,
     stays_random,
 )
 
-OTHER, CACHE, GROUPS = Part("other"), Part("cache"), Part("regroups")
+OTHER, CACHE, GROUPS = OrderPart("other"), OrderPart("cache"), OrderPart("regroups")
 
 
-def shuffle(buffer: float | None, *, seeded: bool | None = False, reshuffles: bool | None = True) -> Part:
-    return Part("shuffle", buffer, seeded, reshuffles)
+def shuffle(buffer: float | None, *, seeded: bool | None = False, reshuffles: bool | None = True) -> OrderPart:
+    return OrderPart("shuffle", buffer, seeded, reshuffles)
 
 
 ALL = math.inf
@@ -77,7 +77,7 @@ ALL = math.inf
         pytest.param([shuffle(9), GROUPS], [shuffle(9), GROUPS], False, True, id="nothing moves"),
     ],
 )
-def test_the_order_stays_random(before: list[Part], after: list[Part], seed: bool, same: bool) -> None:
+def test_the_order_stays_random(before: list[OrderPart], after: list[OrderPart], seed: bool, same: bool) -> None:
     assert stays_random(before, after, seed=seed) is same
 
 
