@@ -49,7 +49,8 @@ def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, flo
     """How much a finding changes of the data, and of the pipeline where it is about as fast as the best one."""
     documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     near = _speedup(finding) * _NEAR >= _speedup(best)
-    simple = effort(known_edits(edit.model_dump() for edit in documents)) if near else _MOST_EFFORT
+    keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
+    simple = (keeps, adds, float(len(documents))) if near else _MOST_EFFORT
     return SEMANTICS.index(finding.semantics or "same"), simple
 
 
