@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pipeprof.cli.options import RunOptions, typed_command
+from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
 
 LONGEST_COMMAND = 250
 """Characters of a command that a report still prints: a longer one holds a whole patch, which is read, not typed."""
@@ -16,16 +16,19 @@ LONGEST_COMMAND = 250
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
+COMMANDS: Mapping[str, type[RunOptions] | type[FixOptions]] = {"run": RunOptions, "fix": FixOptions}
+"""Options of the commands that measure one pipeline."""
 OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose"})
 """Options for where a report goes and how it looks; a repeated run must not overwrite the files of the first."""
 
 
-def rerun(profile: Profile, *, overrides: Sequence[str] = (), **changes: Any) -> str | None:
-    """Write the shell command line that repeats a profile's run with all its flags and the given changes.
+def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "run", **changes: Any) -> str | None:
+    """Write the shell command line that measures what a profile is about, with all its flags and the given changes.
 
     Args:
-        profile: The profile of the run.
+        profile: The profile of a run or a search.
         overrides: Values of ``--set``; each replaces an earlier one for the same path.
+        command: ``run`` or ``fix``; of the profile's own one, the options that both have are kept.
         changes: Other options by their names in :class:`RunOptions`, as typed: ``step="simulate:12ms"``.
 
     Returns:
@@ -33,12 +36,56 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), **changes: Any) ->
     """
     if overrides and profile.target.kind != "spec":
         return None
-    options = recover_options(profile)
+    options = asdict(recover_options(profile))
+    if command != _command_of(profile):
+        # A budget of one is not that of the other.
+        names = {field.name for field in fields(COMMANDS[command])} - {"budget"}
+        options = {name: value for name, value in options.items() if name in names}
     replaced = {_stage_path(profile, override) for override in overrides}
-    kept = [value for value in options.sets or () if _stage_path(profile, value) not in replaced]
-    same = {**asdict(options), "sets": kept, **dict.fromkeys(changes)}
-    words = ["pipeprof", "run", *_write_words(same), *_write_words({"sets": list(overrides), **changes})]
-    return shlex.join(words)
+    kept = [value for value in options["sets"] or () if _stage_path(profile, value) not in replaced]
+    same = {**options, "sets": kept, **dict.fromkeys(changes)}
+    further = {"sets": list(overrides), **changes}
+    return shlex.join(["pipeprof", command, *_write_words(same, command), *_write_words(further, command)])
+
+
+def change_command(profile: Profile, number: int, command: str = "run", *, write: bool = False) -> str | None:
+    """Write the command line that takes a change of a profile by its number, as ``--change`` does.
+
+    Args:
+        profile: The profile of a run.
+        number: Of the change.
+        command: ``run`` to measure it, ``fix`` to write it.
+        write: Change the spec itself.
+
+    Returns:
+        ``None`` where a number would mean another change: of a run that had one already.
+    """
+    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None:
+        return None
+    saved = _saved_elsewhere(profile)
+    changes = {"change": str(number), "from_profile": saved} if saved is not None else {"change": str(number)}
+    if command == "run":
+        return rerun(profile, **changes)
+    given = asdict(recover_options(profile))
+    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
+    words = _write_words({**kept, **changes, **({"write": True} if write else {})}, command)
+    return shlex.join(["pipeprof", command, *words])
+
+
+def _saved_elsewhere(profile: Profile) -> str | None:
+    """The file of ``--out`` that has the profile; None where it is in the folder of all profiles."""
+    from pipeprof.pipelines.errors import UsageError
+
+    try:
+        given = parse_command("run", profile.command[2:])
+    except UsageError:
+        return None
+    return next((name for name in given.out or () if name.endswith(".json")), None)
+
+
+def _command_of(profile: Profile) -> str:
+    """The command that has made a profile."""
+    return "fix" if profile.command[1:2] == ["fix"] else "run"
 
 
 def check_limit(profile: Profile, memory_limit: str) -> str:
@@ -53,31 +100,34 @@ def check_limit(profile: Profile, memory_limit: str) -> str:
     return shlex.join(["pipeprof", "check", *_write_words(kept), *_write_words({"memory_limit": memory_limit})])
 
 
-def recover_options(profile: Profile) -> RunOptions:
-    """Recover the options of a profile's run, without those for its outputs.
+def recover_options(profile: Profile) -> RunOptions | FixOptions:
+    """Recover the options of a profile's run or search, without those for its outputs.
 
     They come from its command line; where that is missing or contradicts the document, from the document.
     """
     from pipeprof.pipelines.errors import UsageError
 
-    target = profile.target
-    named = RunOptions(
+    target, command = profile.target, _command_of(profile)
+    kind = COMMANDS[command]
+    named = kind(
         target=target.text,
         sets=list(target.overrides) or None,
         overlays=list(target.overlays) or None,
         env=target.variables is not None,
         args=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
     )
-    if profile.command[1:2] != ["run"]:
+    if profile.command[1:2] != [command]:
         return named
     try:
-        given = parse_run(profile.command[2:])
+        given = parse_command(command, profile.command[2:])
     except UsageError:
         return named
-    if (given.target, given.sets, given.overlays) != (named.target, named.sets, named.overlays):
+    # The values of a change come after those of the command line.
+    sets = (named.sets or [])[: len(given.sets or [])] or None if given.change is not None else named.sets
+    if (given.target, given.sets, given.overlays) != (named.target, sets, named.overlays):
         return named
-    default = {field.name: field.default for field in fields(RunOptions) if field.name in OUTPUTS}
-    return RunOptions(**{**asdict(given), **default})
+    default = {field.name: field.default for field in fields(kind) if field.name in OUTPUTS}
+    return kind(**{**asdict(given), **default})
 
 
 def parse_run(words: Sequence[str]) -> RunOptions:
@@ -90,10 +140,19 @@ def parse_run(words: Sequence[str]) -> RunOptions:
         >>> parse_run(["spec.yaml", "--seconds", "5"]).seconds
         '5'
     """
+    return cast("RunOptions", parse_command("run", words))
+
+
+def parse_command(name: str, words: Sequence[str]) -> RunOptions | FixOptions:
+    """Parse the words after a command that measures one pipeline, as `parse_run` does.
+
+    Raises:
+        UsageError: The parser refuses them.
+    """
     from pipeprof.pipelines.errors import UsageError
 
     try:
-        context = build_parser().make_context("run", list(words))
+        context = build_parser(name).make_context(name, list(words))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
@@ -101,26 +160,26 @@ def parse_run(words: Sequence[str]) -> RunOptions:
     given: dict[str, Any] = {
         name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()
     }
-    return RunOptions(**given)
+    return COMMANDS[name](**given)
 
 
 @cache
-def build_parser() -> Any:
-    """Build the parser of ``pipeprof run`` without the command's body."""
+def build_parser(name: str = "run") -> Any:
+    """Build the parser of a command that measures one pipeline, without the command's body."""
     import typer
 
     app = typer.Typer(add_completion=False)
-    app.command("run")(typed_command(_nothing, RunOptions))
+    app.command(name)(typed_command(_nothing, COMMANDS[name]))
     return typer.main.get_command(app)
 
 
-def _nothing(options: RunOptions) -> None:
+def _nothing(options: SharedOptions) -> None:
     """Do nothing."""
 
 
-def _write_words(options: Mapping[str, Any]) -> Iterator[str]:
+def _write_words(options: Mapping[str, Any], command: str = "run") -> Iterator[str]:
     """Write options as words of a command line: those that differ from their defaults, the target first."""
-    for parameter in build_parser().params:
+    for parameter in build_parser(command).params:
         value = options.get(parameter.name)
         if parameter.param_type_name == "argument":
             if value is not None:

@@ -192,16 +192,31 @@ class SharedOptions:
     verbose: Verbose = False
 
 
+Steps = Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")]
+Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="PROFILE", help="The profile that --change is about.  [default: the latest run of the target]"
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
     target: Target
+    change: Annotated[
+        str | None, typer.Option(metavar="N", help="Measure the pipeline with change N of its latest report.")
+    ] = None
+    from_profile: From = None
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
-    steps: Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")] = None
-    cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
+    steps: Steps = None
+    cold: Cold = False
     memory_limit: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
@@ -223,6 +238,20 @@ class FixOptions(SharedOptions):
     """All options of ``pipeprof fix``, as typed."""
 
     target: Target
+    change: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Take change N of the latest report of `run`, without a new search."),
+    ] = None
+    from_profile: From = None
+    seconds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]",
+        ),
+    ] = None
+    steps: Steps = None
+    cold: Cold = False
     write: Annotated[
         bool, typer.Option("--write", help="Change the spec itself; only the lines that change are others afterwards.")
     ] = False

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.rule import Semantics
@@ -52,18 +53,27 @@ def fix(given: FixOptions) -> None:
     import sys
     import time
     from contextlib import ExitStack
+    from functools import partial
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, refuse
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
+    from pipeprof.cli.targets.saved import latest_run, saved_change
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
+    from pipeprof.profiles.harness.harness import run_sample, target_of
 
     options.choice("--color", given.color, options.COLORS)
-    settings = settings_of(given)
-    budget, allow = options.duration("--budget", given.budget), options.classes(given.allow)
+    allow = options.classes(given.allow)
+    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
+    settings = partial(
+        settings_of(given),
+        seconds=_first_seconds(given, budget),
+        steps=options.whole("--steps", given.steps),
+        cold=True if given.cold else None,
+    )
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
     )
@@ -78,14 +88,14 @@ def fix(given: FixOptions) -> None:
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
     _check_outputs(given, outputs, loaded)
+    chosen = settings(target=parsed, loaded=loaded)
+    if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
+        _take(given, change, parsed, loaded, changes, report=(outputs, selection))
+        return
     convert_to = _conversion(given, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
-    from pipeprof.profiles.harness.harness import run_sample
-
-    budget = budget or DEFAULT_BUDGET
-    chosen = settings(target=parsed, loaded=loaded, seconds=min(FIRST_SECONDS, FIRST_SHARE * budget))
     reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     writer = make_writer(parsed, loaded, outputs)
@@ -98,11 +108,64 @@ def fix(given: FixOptions) -> None:
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
             if not profile.exit_code:
                 measuring = Measuring(chosen, writer, progress, end_at)
-                _search(profile, measuring, budget, allow, outputs=outputs, reread=reread, convert_to=convert_to)
+                earlier = latest_run(parsed, loaded, profile.target)
+                _search(
+                    profile,
+                    measuring,
+                    budget,
+                    allow,
+                    outputs=outputs,
+                    reread=reread,
+                    convert_to=convert_to,
+                    earlier=earlier[1] if earlier is not None else None,
+                )
         finally:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
+
+
+def _take(
+    given: FixOptions,
+    change: SavedChange,
+    parsed: ParsedTarget,
+    loaded: LoadedSpec | None,
+    changes: Changes,
+    *,
+    report: tuple[Outputs, Selection],
+) -> None:
+    """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
+    import sys
+
+    from pipeprof.cli import streams
+    from pipeprof.cli.commands.run import make_writer
+    from pipeprof.profiles.fix.outcome import taken
+    from pipeprof.profiles.fix.version import Version
+
+    start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)
+    profile = change.profile.model_copy(deep=True)
+    profile.command = ["pipeprof", *sys.argv[1:]]
+    profile.fix = taken(change.finding, change.edits, start)
+    writer = make_writer(parsed, loaded, report[0])
+    _add_python_diff(profile, parsed, report[0])
+    writer.write(profile, final=True)
+    if profile.fix.status != "fixed":
+        streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
+    _finish(given, profile, writer, loaded, report=report)
+
+
+def _first_seconds(given: FixOptions, budget: float) -> float:
+    """Length of the measurement of the pipeline as it is."""
+    from pipeprof.cli.options import duration
+    from pipeprof.pipelines.errors import UsageError
+
+    seconds = duration("--seconds", given.seconds)
+    if seconds is None:
+        return min(FIRST_SECONDS, FIRST_SHARE * budget)
+    if seconds >= budget:
+        msg = f"--seconds {seconds:g} is a part of --budget {budget:g} and leaves no time for changes: raise --budget"
+        raise UsageError(msg)
+    return seconds
 
 
 def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget | None:
@@ -136,6 +199,7 @@ def _search(
     outputs: Outputs,
     reread: Reread | None,
     convert_to: ConvertTarget | None,
+    earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
@@ -154,6 +218,7 @@ def _search(
             end_at=run.end_at,
             save=save,
             convert_to=convert_to,
+            earlier=earlier,
         )
         _add_python_diff(profile, run.settings.target, outputs)
     finally:
@@ -190,7 +255,7 @@ def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | Non
         raise UsageError(msg)
     if loaded is not None:
         return
-    if given.write or "yaml" in kinds:
+    if (given.write and given.change is None) or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
         msg = f"{what} a spec, but {given.target} is a Python function: use --out NAME.plan.json and pipeprof.apply"
         raise UsageError(msg)

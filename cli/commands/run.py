@@ -66,10 +66,12 @@ def run(given: RunOptions) -> None:
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import Changes, list_functions, load_target
-    from pipeprof.cli.targets.settings import settings_of
+    from pipeprof.cli.targets.saved import saved_change
+    from pipeprof.cli.targets.settings import settings_of, settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.target import STDIN
+    from pipeprof.profiles.harness.harness import run_sample, target_of
 
     options.choice("--color", given.color, options.COLORS)
     budget = options.duration("--budget", given.budget)
@@ -94,22 +96,25 @@ def run(given: RunOptions) -> None:
     parsed, loaded = load_target(
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
     )
+    chosen = settings(target=parsed, loaded=loaded)
+    if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
+        changes = with_change(change, changes, loaded)
+        loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
+        chosen = settings_with(replace(chosen, loaded=loaded), change)
     _check_plan(given, outputs, loaded)
     for note in loaded.notes if loaded is not None else ():
         streams.say(f"pipeprof: note: {note}")
 
-    from pipeprof.profiles.harness.harness import run_sample
-
     writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
-    chosen = settings(target=parsed, loaded=loaded)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
             profile = run_sample(chosen, writer, progress)
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
-            if not given.no_verify and not profile.exit_code:
+            # Edits of a function's graph would have to be made on top of those of the change.
+            if not given.no_verify and not profile.exit_code and not chosen.edits:
                 _verify(profile, Measuring(chosen, writer, progress, end_at), budget, changes)
         finally:
             progress.close()
@@ -162,11 +167,13 @@ def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Output
     from datetime import datetime, timezone
 
     from pipeprof.cli.private import redact_here
+    from pipeprof.cli.targets.saved import profile_name
     from pipeprof.profiles.document.store import ProfileWriter, places
 
-    name = (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return ProfileWriter(places(name, stamp, outputs.profile), redact_here if outputs.redact else None)
+    return ProfileWriter(
+        places(profile_name(parsed, loaded), stamp, outputs.profile), redact_here if outputs.redact else None
+    )
 
 
 def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str) -> None:

@@ -14,6 +14,7 @@ from pipeprof.cli.report.findings import (
     changes_digits,
     describe_delta,
     describe_measured,
+    describe_so_far,
     describe_speedup,
     try_command,
 )
@@ -38,6 +39,7 @@ SEMANTICS: dict[Semantics, str] = {
 """What a fix does to the data, by semantics class."""
 
 _ROUNDED = f"the same elements but for {LAST_DIGITS}"
+_RANDOM = "the same elements; the order is drawn anew in each epoch, as before"
 _INDENT = 4
 _LABEL = 10
 _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
@@ -101,7 +103,9 @@ def describe_finding(
         yield from _code(language, code[language])
     if finding.semantics:
         rounded = changes_digits(finding.semantics, finding.measured)
-        yield from _labelled("Data", _ROUNDED if rounded else SEMANTICS[finding.semantics])
+        random = finding.random_order and finding.semantics == "same"
+        words = _ROUNDED if rounded else _RANDOM if random else SEMANTICS[finding.semantics]
+        yield from _labelled("Data", words)
     if finding.predicted is not None:
         yield from _labelled("Predicted", _predicted(finding.predicted, step=step))
     yield from _measured(finding)
@@ -127,7 +131,11 @@ def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "upper bound; no edit is known that reaches it",
-        "unverified": "measured, undecided" if finding.measured else NOT_VERIFIED,
+        "unverified": f"not finished: {describe_so_far(finding)}"
+        if finding.unfinished
+        else "measured, undecided"
+        if finding.measured
+        else NOT_VERIFIED,
         "rejected": "tried: not recommended",
     }
     return words[finding.status]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.pipelines.edits.edits import SetEnvironment, from_document
 from pipeprof.pipelines.edits.environment import assignment
@@ -25,7 +25,7 @@ from pipeprof.profiles.wording import (
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.base import Dispatch
-    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.findings import Finding, Verification
     from pipeprof.profiles.document.profile import Profile
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
@@ -47,6 +47,8 @@ MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
+_NO_BOUND = "no upper bound: "
+"""In the sentence on a stage whose upper bound was not measured."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
 
@@ -118,9 +120,29 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     open_ones = [(number, finding) for number, finding in numbered if finding.status == "unverified"]
     if open_ones:
         tried = bool(proven or bounds) or profile.verification is not None
-        yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
+        if unfinished := _unfinished(open_ones):
+            yield Heading("Not finished", unfinished)
+        else:
+            yield Heading("Not verified", _how_far(open_ones)) if tried else Heading("What to change", NOT_VERIFIED)
         yield from _tables(profile, open_ones)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
+    """How far the measurements of findings are that all show a gain and lack pairs; empty if there are others."""
+    if not all(finding.unfinished is not None for _, finding in shown):
+        return ""
+    if len(shown) > 1:
+        return f"{len(shown)} changes show a gain so far, a larger budget decides"
+    return describe_so_far(shown[0][1])
+
+
+def describe_so_far(finding: Finding) -> str:
+    """What an unfinished measurement shows: ``1.70× so far after 8 of 12 pairs``."""
+    from pipeprof.profiles.verify.trials import so_far
+
+    speedup = (finding.measured or {}).get("speedup")
+    return so_far(speedup, finding.unfinished) if speedup and finding.unfinished is not None else ""
 
 
 def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
@@ -156,13 +178,18 @@ def summarize_status(findings: Sequence[Finding]) -> str:
     return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
 
 
-def effect_on_data(semantics: Semantics | None, measured: Mapping[str, Any] | None) -> tuple[str, str]:
+def effect_on_data(
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, random_order: bool = False
+) -> tuple[str, str]:
     """What a change does to the data, for a wide line and for a narrow one.
 
     Args:
         semantics: Its class.
         measured: Of its try: where the first batches are equal but for rounding, that is known.
+        random_order: It changes an order that is drawn anew in each epoch anyway.
     """
+    if semantics == "same" and random_order:
+        return "same elements, order random as before", "same data"
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
     return EFFECTS[semantics] if semantics else ("", "")
@@ -174,7 +201,10 @@ def changes_digits(semantics: Semantics, measured: Mapping[str, Any] | None) -> 
 
 
 def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: bool) -> Table:
-    effects = [effect_on_data(finding.semantics, finding.measured)[short] for _, finding in shown]
+    effects = [
+        effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[short]
+        for _, finding in shown
+    ]
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),
@@ -249,12 +279,43 @@ def dispatch_words(dispatch: Dispatch) -> str:
 
 
 def try_command(profile: Profile, finding: Finding) -> str | None:
-    """The line for the shell that runs the pipeline with a finding's change; None where no flags express it."""
+    """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
+
+    The change is named by its number, else by the values that make it.
+    """
+    number = number_of(profile, finding)
+    command = change_command(profile, number) if number is not None and can_be_taken(profile, finding) else None
+    if command is not None:
+        return command
     variables = shell_variables(finding)
     if not finding.overrides and not variables:
         return None
     command = rerun(profile, overrides=finding.overrides)
     return " ".join([*variables, command]) if command is not None else None
+
+
+def number_of(profile: Profile, finding: Finding) -> int | None:
+    """The number of a finding in its report; None of another profile's."""
+    return next((number for number, one in enumerate(profile.findings or (), 1) if one is finding), None)
+
+
+def can_be_taken(profile: Profile, finding: Finding) -> bool:
+    """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
+    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.profiles.verify.jobs import edits_of
+
+    documents = [edit.model_dump() for edit in edits_of(finding)]
+    if not documents or finding.status == "ceiling":
+        return False
+    try:
+        edits = checked_edits(documents)
+    except PlanError:
+        return False
+    edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
+    if profile.target.kind == "spec":
+        return not edits or bool(finding.overrides)
+    return all(supports(edit, "graph") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:
@@ -291,6 +352,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {significant(predicted.speedup)}×"
+    if finding.unfinished is not None:
+        return describe_so_far(finding)
     if predicted is None:
         return ""
     speedup, delta = predicted.speedup, predicted.peak_rss_delta_bytes
@@ -359,11 +422,18 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
-        done = profile.verification
-        tried = done is not None and (done.without_gain or done.bounds)
-        why = "nothing that was tried helps" if tried else "no rule applies"
-        if done is not None and tried and not done.tried and not done.without_gain:
-            why = "no change could be tried"
+        why = _why_none(profile.verification)
         yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but {why}")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
+
+
+def _why_none(done: Verification | None) -> str:
+    """Why there is no finding: only what was decided does not help."""
+    if done is None or not (done.without_gain or done.undecided or done.bounds):
+        return "no rule applies"
+    if done.undecided or (done.without_gain and any(_NO_BOUND in text for text in done.bounds)):
+        return "what was tried is not decided" if not done.without_gain else "not all that was tried is decided"
+    if not done.tried and not done.without_gain:
+        return "no change could be tried"
+    return "nothing that was tried helps"

@@ -8,16 +8,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
-from pipeprof.profiles.wording import significant, size
+from pipeprof.profiles.fix.earlier import most_of
+from pipeprof.profiles.wording import listed, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Converted, Fix, FixStep
+    from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut
     from pipeprof.profiles.document.profile import Profile
 
 _KEY = 10
@@ -27,6 +29,12 @@ _DIFFER = "of the pipeline itself differ"
 _MUCH = 1.2
 _MOST_REASONS = 3
 """Why changes were rejected that could not be measured."""
+_CLASSES: dict[str, str] = {
+    "same": "What changes nothing",
+    "order": "Reordering elements",
+    "randomness": "Drawing other random numbers",
+    "values": "Changing values",
+}
 _UNDECIDED = ("the budget", "what is left of the budget", "not tried", "no change can be tried", "the changed pipeline")
 """How reasons begin for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -65,6 +73,8 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Command("Saved", saved, width=_KEY)
     if fix.status == "fixed":
         yield from _next(profile, fix, saved)
+    else:
+        yield from _search_on(profile, fix)
 
 
 def build_all_steps_tried(fix: Fix) -> Iterator[Block]:
@@ -82,15 +92,53 @@ def _headline(fix: Fix, *, interrupted: bool) -> Block:
         return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
+        if (most := most_of(fix.left_out)) is not None and not (fix.reason or "").startswith(_UNDECIDED):
+            words = f" {listed([f'`{name}`' for name in fix.allow])}. {describe_left_out(most)}"
+            return Prose((TextSpan("Nothing within", "bold yellow"), TextSpan(words)), indent=0)
         if (fix.reason or "").startswith(_UNDECIDED) or any(map(_was_promising, fix.steps)):
             return Prose((TextSpan("Nothing proven", "bold yellow"), TextSpan(words)), indent=0)
         return Prose((TextSpan("Nothing to change", "bold green" if fix.steps else "bold"), TextSpan(words)), indent=0)
+    if fix.unfinished is not None:
+        return Prose((TextSpan("Not finished:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
     label = ("Interrupted" if interrupted else "Ended early") if fix.status == "interrupted" else "Not proven"
     return Prose((TextSpan(f"{label}:", "bold yellow"), TextSpan(f" {fix.reason}")), indent=0)
 
 
+def describe_left_out(change: LeftOut) -> str:
+    """What a change that was not tried is worth, and the flag that allows it.
+
+    Example:
+        >>> from pipeprof.profiles.document.findings import LeftOut
+        >>> order = LeftOut(title="Cache", semantics="order", speedup=5.83, known_by="measured", allow="--allow order")
+        >>> describe_left_out(order)
+        'Reordering elements was measured at 5.83×: `--allow order`'
+    """
+    what = _CLASSES[change.semantics]
+    how = "was measured at" if change.known_by == "measured" else "is predicted to give"
+    return f"{what} {how} {significant(change.speedup or 1.0)}×: `{change.allow}`"
+
+
+def _left_out(fix: Fix) -> Iterator[Block]:
+    """What was not tried for its class, where the headline does not say it; what each class is worth at most."""
+    best: dict[str, LeftOut] = {}
+    for change in fix.left_out:
+        if change.speedup is not None:
+            best.setdefault(change.semantics, change)
+    first = most_of(fix.left_out)
+    headline = fix.status == "nothing" and not (fix.reason or "").startswith(_UNDECIDED)
+    for change in best.values():
+        yield (
+            KeyValue("left out", f"{change.title}. {describe_left_out(change)}", indent=2, width=_KEY)
+            if not (headline and change is first)
+            else KeyValue("change", change.title, indent=2, width=_KEY)
+        )
+    if headline and first is not None and fix.reason:
+        yield KeyValue("search", fix.reason, indent=2, width=_KEY)
+
+
 def _facts(fix: Fix) -> Iterator[Block]:
     """What the proof says, and what the search took."""
+    yield from _left_out(fix)
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
         change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
         yield KeyValue(
@@ -102,13 +150,15 @@ def _facts(fix: Fix) -> Iterator[Block]:
         times = "once" if many == 1 else f"up to {many:,} times" if many else ""
         ended = f"; the data set ended and was repeated {times} in a process" if times else ""
         effect = (
-            effect_on_data(fix.semantics, fix.measured)[0]
+            effect_on_data(fix.semantics, fix.measured, random_order=fix.random_order)[0]
             if _DIFFER not in data
             else "order and values could not be compared"
         )
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
     if fix.converted is not None:
         yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
+    if not fix.budget_seconds:
+        return
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
 
@@ -191,6 +241,18 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Code("\n".join(fix.python), indent=2, wrap=True)
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
+
+
+def _search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
+    """The command that decides what this search did not: with a larger budget, or with what was left out."""
+    most = most_of(fix.left_out)
+    if fix.unfinished is not None:
+        line = rerun(profile, command="fix", budget=str(fix.unfinished.budget_seconds))
+        yield Command("Next", line or "", width=_KEY, note="decides")
+    elif fix.status == "nothing" and most is not None:
+        allow = [*(name for name in fix.allow if name != "same"), most.semantics]
+        line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])
+        yield Command("Next", line or "", width=_KEY, note="tries them")
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:

@@ -6,8 +6,9 @@ import math
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, check_limit, recover_options, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
+from pipeprof.cli.report.findings import can_be_taken, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, significant
@@ -58,6 +59,8 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         return _command(rerun(profile), "measure again: this run did not end")
     return (
         _measure_undisturbed(profile)
+        or _finish_finding(profile)
+        or _write_finding(profile)
         or _try_finding(profile)
         or _show_finding(profile, saved)
         or _measure_longer(profile)
@@ -77,10 +80,33 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
     return _command(rerun(profile), "measure again when no other process uses the cores")
 
 
+def _finish_finding(profile: Profile) -> NextCommand | None:
+    """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
+    findings = profile.findings or []
+    if any(finding.status == "kept" for finding in findings):
+        return None
+    first = next((finding for finding in findings if finding.unfinished is not None), None)
+    if first is None or first.unfinished is None:
+        return None
+    line = rerun(profile, budget=str(first.unfinished.budget_seconds))
+    return _command(line, f"decides about {first.title}")
+
+
+def _write_finding(profile: Profile) -> NextCommand | None:
+    """Write the first change if it is proven: into the spec, or as the diff of a function."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        if finding.status != "kept" or not can_be_taken(profile, finding):
+            continue
+        is_spec = profile.target.kind == "spec"
+        line = change_command(profile, number, "fix", write=is_spec and not profile.target.overrides)
+        return _command(line, f"{'writes' if is_spec else 'shows the diff of'} change {number}")
+    return None
+
+
 def _try_finding(profile: Profile) -> NextCommand | None:
-    """Apply the first finding that has ``--set`` values."""
+    """Measure with the first finding's change that a command can make."""
     for finding in profile.findings or ():
-        line = rerun(profile, overrides=finding.overrides) if finding.overrides and _open(finding) else None
+        line = try_command(profile, finding) if finding.overrides and _open(finding) else None
         if line is not None and len(line) <= LONGEST_COMMAND:
             return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
     return None

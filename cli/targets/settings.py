@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeprof.cli.options import SharedOptions
+    from pipeprof.cli.targets.load import Changes
+    from pipeprof.cli.targets.saved import SavedChange
+    from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.harness.settings import RunSettings
 
 
@@ -31,3 +34,48 @@ def settings_of(given: SharedOptions) -> partial[RunSettings]:
         memory_limit=options.byte_size("--memory-limit", given.memory_limit),
         lock=not given.no_lock,
     )
+
+
+def with_change(change: SavedChange, changes: Changes, loaded: LoadedSpec | None) -> Changes:
+    """The changes of a spec from the command line, and those of a saved change as further ``--set`` values.
+
+    Raises:
+        ProfileError: No values make its edits.
+    """
+    from dataclasses import replace
+
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.advise.edits.overrides import flags_of
+
+    if loaded is None or not change.of_pipeline:
+        return changes
+    flags = flags_of(loaded.data, change.of_pipeline)
+    if not flags:
+        msg = f"change {change.number} cannot be made by values of the spec: pipeprof fix with --out NEW.yaml makes it"
+        raise ProfileError(msg)
+    return replace(changes, sets=[*changes.sets, *flags])
+
+
+def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
+    """The settings of a measurement with a saved change; its variables are set for the processes that follow.
+
+    Raises:
+        ProfileError: An edit cannot be made in the graph of a Python target.
+    """
+    import json
+    import os
+    from dataclasses import replace
+
+    from pipeprof.pipelines.edits.edits import to_document
+    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.pipelines.errors import ProfileError
+
+    documents = [to_document(edit) for edit in change.edits]
+    os.environ.update(change.environment)
+    if settings.loaded is not None:
+        return replace(settings, changed_by=documents)
+    if not all(supports(edit, "graph") for edit in change.of_pipeline):
+        msg = f"change {change.number} has to be made by hand: pipeprof show {change.path} --finding {change.number}"
+        raise ProfileError(msg)
+    step = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
+    return replace(settings, edits=[step] if step else [], changed_by=documents)

@@ -19,6 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     ReplaceStages,
     SetEnvironment,
     from_document,
+    known_edits,
     to_document,
 )
 from pipeprof.pipelines.edits.environment import assignment
@@ -89,6 +90,29 @@ def write_plan(plan: SavedPlan) -> str:
         msg = f"no plan can hold these changes: they need more than {MOST_BYTES:,} characters"
         raise PlanError(msg)
     return text
+
+
+def checked_edits(documents: Sequence[Mapping[str, Any]]) -> list[PipelineEdit]:
+    """Return edits that somebody else may have written, as values.
+
+    Args:
+        documents: They, as JSON gives them.
+
+    Raises:
+        PlanError: One of them is not known to this version, or no plan can hold it.
+    """
+    edits = known_edits(documents)
+    if len(edits) < len(documents):
+        msg = "one of the edits is not known to this version"
+        raise PlanError(msg)
+    try:
+        # Tuples are lists there.
+        check_plan(
+            json.loads(json.dumps({KEY: VERSIONS[0], "edits": [to_document(edit) for edit in edits], "stages": {}}))
+        )
+    except RefusedError as error:
+        raise PlanError(str(error)) from None
+    return edits
 
 
 def environment_of(plan: SavedPlan) -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, known_edits
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView
@@ -21,7 +23,7 @@ def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> li
 
     Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
     pipeline. Of changes that are as fast as measured, the one that changes less of the data comes first, and of those
-    within 3 % of the fastest the one with the fewest edits.
+    within 3 % of the fastest the simplest one: without memory for data, without new stages, with the fewest edits.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -43,11 +45,30 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
     return found
 
 
-def _change(finding: Finding, best: Finding) -> tuple[int, float]:
-    """How much a finding changes of the data, and how many edits it needs where it is about as fast as the best one."""
-    edits = len(finding.edit) if isinstance(finding.edit, list) else 1
+def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
+    """How much a finding changes of the data, and of the pipeline where it is about as fast as the best one."""
+    documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     near = _speedup(finding) * _NEAR >= _speedup(best)
-    return SEMANTICS.index(finding.semantics or "same"), edits if near else math.inf
+    keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
+    simple = (keeps, adds, float(len(documents))) if near else _MOST_EFFORT
+    return SEMANTICS.index(finding.semantics or "same"), simple
+
+
+def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
+    """How simple edits are, the simplest first: whether they keep data in memory, have new stages, and their number.
+
+    Example:
+        >>> from pipeprof.pipelines.edits.edits import SetArgument
+        >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
+        (False, False, 1)
+        >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
+        (True, True, 2)
+    """
+    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
+    return any(traits(op).retains for op in new), bool(new), len(edits)
+
+
+_MOST_EFFORT = (True, True, math.inf)
 
 
 def _is_as_fast(finding: Finding, best: Finding) -> bool:

@@ -87,6 +87,14 @@ def _is_effect(value: Facts) -> Facts:
 MeasuredEffect = Annotated[Facts, AfterValidator(_is_effect), WithJsonSchema(Effect.model_json_schema())]
 
 
+class Unfinished(Model):
+    """A measurement that shows a gain and ended before it could be decided."""
+
+    pairs: int = Field(description="Pairs that were measured.")
+    needed: int = Field(description="Pairs after which it is decided next.")
+    budget_seconds: int = Field(description="The `--budget` with which the same command measures as many.")
+
+
 class Finding(Model):
     """Something seen, with its evidence and its status."""
 
@@ -102,6 +110,11 @@ class Finding(Model):
     recommendation: str | None = Field(None, description="The fix in words, whatever the status.")
     semantics: Literal["same", "order", "randomness", "values"] | None = Field(
         None, description="What the fix may change of the data."
+    )
+    random_order: bool = Field(
+        default=False,
+        description="Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes "
+        "nothing then, but elements are compared in any order.",
     )
     edit: Edit | list[Edit] | None = None
     patch: str | None = Field(None, description="The fix as YAML.")
@@ -120,6 +133,9 @@ class Finding(Model):
     )
     status: Literal["kept", "rejected", "ceiling", "unverified"]
     reason: str | None = Field(None, description="Why the status is what it is.")
+    unfinished: Unfinished | None = Field(
+        None, description="Of `status: unverified`: what was measured shows a gain, and more pairs decide about it."
+    )
 
 
 class Verification(Model):
@@ -162,6 +178,7 @@ class FixStep(Model):
     rule: str | None = Field(None, description="Of the finding that proposed it, if one did.")
     stage: str | None = None
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
     edit: list[Edit] = Field(default_factory=list, description="With the addresses of the pipeline it was tried on.")
     predicted: float | None = Field(None, description="Predicted factor, where there was one.")
     result: Literal["taken", "behind", "rejected", "unclear", "not-tried"] = Field(
@@ -175,6 +192,21 @@ class FixStep(Model):
     peak_bytes: int | None = None
     peak_rss_delta_bytes: int | None = Field(None, description="Peak over that of the best so far; negative saves.")
     data: str | None = Field(None, description="Comparison of the first batches, in words.")
+
+
+class LeftOut(Model):
+    """A change that a search did not try: it may do to the data what ``--allow`` did not name."""
+
+    title: str
+    change: str | None = Field(None, description="The change in one line.")
+    semantics: Literal["same", "order", "randomness", "values"]
+    speedup: float | None = Field(None, description="Steps per second with it over without; `None` if unknown.")
+    low: float | None = Field(None, description="Lower end of the measured interval at 95 %.")
+    high: float | None = None
+    known_by: Literal["measured", "predicted"] | None = Field(
+        None, description="`measured`: by an earlier run of the same pipeline, whose files are unchanged."
+    )
+    allow: str = Field(description="The flag that lets a search try it, `--allow order`.")
 
 
 class Converted(Model):
@@ -214,6 +246,10 @@ class Fix(Model):
     budget_seconds: float
     wall_seconds: float = Field(description="The run and the search, starts of processes and builds included.")
     allow: list[str] = Field(description="What the changes may change of the data.")
+    left_out: list[LeftOut] = Field(
+        default_factory=list,
+        description="Changes that were not tried because `allow` lacks their class, measured ones first.",
+    )
     converted: Converted | None = Field(None, description="`None` without `--convert-to`.")
     steps: list[FixStep] = Field(default_factory=list)
     edits: list[list[Edit]] = Field(
@@ -223,9 +259,11 @@ class Fix(Model):
     )
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that belong to it.")
     semantics: Literal["same", "order", "randomness", "values"] | None = None
+    random_order: bool = Field(default=False, description="As `findings[].random_order`.")
     measured: MeasuredEffect | None = Field(
         None, description="The best pipeline against the one as it is, in one session; as `findings[].measured`."
     )
+    unfinished: Unfinished | None = Field(None, description="As `findings[].unfinished`, of the proof.")
     peak_bytes: int | None = Field(None, description="Peak of the best pipeline.")
     peak_before_bytes: int | None = None
     text: str | None = Field(None, description="The changed spec's own file.")

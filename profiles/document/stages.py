@@ -52,6 +52,16 @@ class PythonCost(Model):
     )
 
 
+class Shuffle(Model):
+    """What a stage shuffles by, as the graph has it."""
+
+    buffer_size: int | None = Field(
+        None, description="Elements in the buffer. `None` if the graph does not have it, or a stage has several."
+    )
+    seeded: bool | None = Field(None, description="Whether the stage or the program gives a seed.")
+    reshuffles: bool | None = Field(None, description="Whether each epoch has a new order.")
+
+
 class Component(Model):
     """One tensor of an element, as the graph describes it."""
 
@@ -85,6 +95,7 @@ class Stage(Model):
     )
     loops: bool | None = Field(None, description="Whether its function has a loop of ops. `None` without a function.")
     body: str | None = Field(None, description="Fingerprint of the types of ops in its function. `None` without one.")
+    shuffle: Shuffle | None = Field(None, description="`None` of a stage that does not shuffle.")
     location: Location | None = None
     called_from: list[Caller] | None = Field(
         None, description="For a Python target: the user's frames that led to `location`, from the inside out."

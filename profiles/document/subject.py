@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.findings import Edit
 
 
 class Tool(Model):
@@ -43,6 +44,9 @@ class Target(Model):
         None, description="Variables that `--env` looked up in the environment, null where not set; null without it."
     )
     name: str | None = Field(None, description="The spec's own `name`.")
+    edits: list[Edit] = Field(
+        default_factory=list, description="The edits of `--change`, with which the target was measured."
+    )
 
 
 class Host(Model):

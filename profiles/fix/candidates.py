@@ -5,7 +5,7 @@ None of them is taken unless it was measured to help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     waits,
     words_of,
 )
+from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
@@ -68,10 +69,12 @@ class Candidate:
         change: The change in one line.
         edits: On the pipeline that it was found for.
         semantics: What it may change of the data.
+        random_order: It changes an order that is drawn anew in each epoch anyway.
         for_memory: Whether it is to save memory, not time.
         rule: Of the finding that proposes it, if one does.
         stage: Address of the stage that it is about.
         predicted: Steps per second with it over without, where that is known.
+        measured: The same as an earlier run of the same pipeline measured it, with its interval at 95 %; None without.
     """
 
     title: str
@@ -82,6 +85,13 @@ class Candidate:
     rule: str | None = None
     stage: str | None = None
     predicted: float | None = None
+    measured: tuple[float, float, float | None] | None = None
+    random_order: bool = False
+
+    @property
+    def compared_as(self) -> Semantics:
+        """The class by which its data are compared with those of the pipeline as it is."""
+        return "order" if self.random_order and self.semantics == "same" else self.semantics
 
     @property
     def key(self) -> str:
@@ -116,7 +126,7 @@ def candidates(
             *profile.proposals,
             *guesses(profile, data, longest_epoch=longest_epoch),
         )
-        if (candidate := _of_finding(finding)) is not None
+        if (candidate := of_finding(in_random_order(profile, finding))) is not None
     ]
     worth_it = _is_worth_it(profile)
     expect = _model(profile)
@@ -128,7 +138,7 @@ def candidates(
     first = [_together(worth, allowed, kind), everywhere(profile) if worth_it else None]
     found = [*(expect(candidate) for candidate in first if candidate is not None), *found]
     found.sort(key=lambda candidate: candidate.for_memory != for_memory)
-    return list(_different(candidate for candidate in found if _is_possible(candidate, kind, allowed)))
+    return list(different(candidate for candidate in found if is_possible(candidate, kind, allowed)))
 
 
 def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
@@ -136,11 +146,12 @@ def allowed_classes(names: Collection[Semantics]) -> frozenset[Semantics]:
     return frozenset({"same", *names})
 
 
-def _is_possible(candidate: Candidate, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
+def is_possible(candidate: Candidate, kind: TargetKind, allowed: Collection[Semantics]) -> bool:
+    """Whether a change is allowed, and can be made in a target of that kind."""
     return candidate.semantics in allowed and all(supports(edit, kind) for edit in candidate.edits)
 
 
-def _different(found: Iterator[Candidate]) -> Iterator[Candidate]:
+def different(found: Iterable[Candidate]) -> Iterator[Candidate]:
     """Leave out those that do what an earlier one does."""
     seen: list[tuple[PipelineEdit, ...]] = []
     for candidate in found:
@@ -170,7 +181,8 @@ def _model(profile: Profile) -> Callable[[Candidate], Candidate]:
     return expect
 
 
-def _of_finding(finding: Finding) -> Candidate | None:
+def of_finding(finding: Finding) -> Candidate | None:
+    """The change that a finding proposes; None where no known edit makes it, or a try has rejected it."""
     edits = [from_document(edit.model_dump()) for edit in edits_of(finding)]
     known = tuple(edit for edit in edits if edit is not None)
     if not known or len(known) < len(edits) or finding.family == "correctness" or finding.status == "rejected":
@@ -180,6 +192,7 @@ def _of_finding(finding: Finding) -> Candidate | None:
         change=finding.change or finding.title,
         edits=known,
         semantics=finding.semantics or "same",
+        random_order=finding.random_order,
         for_memory=finding.family == "memory",
         rule=finding.rule,
         stage=finding.stage,
@@ -201,7 +214,7 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
     taken: set[str] = set()
     for candidate in found:
         stages = stages_of(candidate.edits)
-        if _is_possible(candidate, kind, allowed) and not stages & taken:
+        if is_possible(candidate, kind, allowed) and not stages & taken:
             chosen.append(candidate)
             taken |= stages
     if len(chosen) < 2:
@@ -212,6 +225,7 @@ def _together(found: Sequence[Candidate], allowed: Collection[Semantics], kind: 
         change="; ".join(candidate.change for candidate in chosen),
         edits=tuple(edit for candidate in chosen for edit in candidate.edits),
         semantics=max((candidate.semantics for candidate in chosen), key=CLASSES.index),
+        random_order=any(candidate.random_order for candidate in chosen),
         predicted=max(predictions, default=None),
     )
 

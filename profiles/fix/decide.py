@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeprof.profiles.advise.order import effort
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
 from pipeprof.profiles.fix.race import Raced
 from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
@@ -87,7 +88,7 @@ def best_of(
     """The step to take: the fastest; where memory counts, the one that saves most. None without one.
 
     Of several that are about as fast, it is AUTOTUNE everywhere if that is one of them, which needs no number for this
-    machine, and else the one with the fewest edits.
+    machine, and else the simplest one: without memory for data, without new stages, with the fewest edits.
 
     Args:
         decisions: About the steps of a race, by name.
@@ -149,8 +150,8 @@ def _saved_words(saved: int | None) -> str:
     return f"{size(saved)} less memory" if saved is not None and saved > 0 else f"{size(-(saved or 0))} more memory"
 
 
-def _effort(step: Candidate) -> int:
-    return 0 if step.title == EVERYWHERE else len(step.edits)
+def _effort(step: Candidate) -> tuple[bool, bool, float]:
+    return (False, False, 0) if step.title == EVERYWHERE else effort(step.edits)
 
 
 def _value(raced: Raced) -> float:

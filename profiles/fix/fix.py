@@ -13,6 +13,7 @@ from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Converted, Fix
 from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
 from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
+from pipeprof.profiles.fix.earlier import proven_changes
 from pipeprof.profiles.fix.laboratory import (
     MOST_RIVALS,
     Laboratory,
@@ -61,6 +62,7 @@ def fix(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     convert_to: ConvertTarget | None = None,
+    earlier: Profile | None = None,
 ) -> None:
     """Search for the best version of a measured pipeline, and write the result into its profile.
 
@@ -74,11 +76,14 @@ def fix(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each step.
         convert_to: Where files go that the pipeline may read instead of doing its work anew; None for no conversion.
+        earlier: Of an earlier run of the same pipeline: what it has proven is tried first.
     """
     began = time.monotonic()
     with Signals().installed() as signals:
         allowed = allowed_classes(allow)
-        fixing = _Fixing(profile, settings, budget, progress, allowed, reread, end_at, save, signals, convert_to)
+        fixing = _Fixing(
+            profile, settings, budget, progress, allowed, reread, end_at, save, signals, convert_to, earlier
+        )
         profile.fix = fixing.result
         try:
             with (
@@ -116,7 +121,9 @@ class _Fixing:
         save: Callable[[], object],
         signals: Signals,
         convert_to: ConvertTarget | None,
+        earlier: Profile | None,
     ) -> None:
+        self._proven = proven_changes(earlier, profile) if earlier is not None else []
         self._profile = profile
         self._convert_to = convert_to
         self._save = save
@@ -192,6 +199,7 @@ class _Fixing:
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
                 further=further,
                 longest_epoch=longest_epoch(self._budget),
+                proven=self._proven,
             )
             try:
                 found = search.run()
@@ -254,11 +262,11 @@ class _Fixing:
         self._save()
 
     def _describe(self, found: Found, trial: Trial | None) -> None:
-        self.result.steps = found.steps
+        self.result.steps, self.result.left_out = found.steps, found.left_out
         describe(self.result, found, trial, self._proof_mode)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
-            write_best(self.result, found, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
+            write_best(self.result, found.best, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
         else:
             forget_best(self.result)
         mark_use(self.result)
@@ -271,7 +279,9 @@ class _Fixing:
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
         if not found.best.steps or found.interrupted or found.changed is not None:
             return None
-        semantics = max(found.semantics, key=CLASSES.index)
+        # An order that is drawn anew in each epoch differs in two processes as well.
+        compared: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
+        semantics = max(compared, key=CLASSES.index)
         try:
             return lab.prove(found.best, semantics, for_memory=found.for_memory)
         except InterruptedVerificationError:

@@ -6,16 +6,18 @@ import difflib
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.spec.show import in_one_file
+from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
-from pipeprof.profiles.document.findings import Edit, Fix
+from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.fix.candidates import CLASSES
 from pipeprof.profiles.verify.judging.judge_edit import MOST_PAIRS
-from pipeprof.profiles.verify.trials import Trial, measured_of
+from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -38,6 +40,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.reason = found.reason or "no change was taken until then"
         return
     result.semantics = max(found.semantics, key=CLASSES.index)
+    result.random_order = found.random_order
     if trial is None or found.interrupted:
         why = found.changed or "interrupted before the proof"
         result.status, result.reason = "interrupted", f"{why}: only the steps were measured"
@@ -45,7 +48,10 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     result.status = "fixed" if trial.status == "kept" else "not-proven"
     result.reason = trial.reason
     speedup = trial.judgement.speedup if trial.judgement is not None else None
-    if trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
+    result.unfinished = unfinished_of(trial, result.budget_seconds)
+    if result.unfinished is not None and speedup is not None:
+        result.reason = f"{so_far(speedup.value, result.unfinished)}: --budget {result.unfinished.budget_seconds}"
+    elif trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
         result.reason = f"{trial.reason}; a larger --budget measures more"
     if trial.status == "rejected" and found.promised:
         result.status = "nothing"
@@ -63,16 +69,15 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.measured["restarts"] = restarts
 
 
-def write_best(result: Fix, found: Found, start: Version, mark: str = "") -> None:
+def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> None:
     """Write the best pipeline into the result: its edits, and a spec's new text with its diff.
 
     Args:
         result: What is written.
-        found: By the search.
+        best: The best pipeline.
         start: The pipeline as it is.
         mark: What the spec's file has before its text.
     """
-    best = found.best
     result.edits = [[Edit.model_validate(to_document(edit)) for edit in step] for step in best.steps]
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]
@@ -81,6 +86,34 @@ def write_best(result: Fix, found: Found, start: Version, mark: str = "") -> Non
         before = in_one_file(start.loaded) if best.in_one_file else mark + start.loaded.text
         result.in_one_file = best.in_one_file
         result.diff = unified(before, result.text, str(start.loaded.path))
+
+
+def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
+    """The result of a search whose one step is the change of an earlier run.
+
+    Args:
+        finding: Of the run.
+        edits: Its edits.
+        start: The pipeline as it is.
+
+    Raises:
+        PipeprofError: The change does not fit the pipeline as it is.
+    """
+    proven = finding.status == "kept"
+    result = Fix(
+        status="fixed" if proven else "not-proven",
+        reason=finding.reason or ("proven by an earlier run" if proven else "it was not measured"),
+        seconds=0.0,
+        budget_seconds=0.0,
+        wall_seconds=0.0,
+        allow=list(dict.fromkeys(("same", finding.semantics or "same"))),
+        semantics=finding.semantics,
+        random_order=finding.random_order,
+        measured=dict(finding.measured) if proven and finding.measured else None,
+    )
+    best = start.then(edits)
+    write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
+    return result
 
 
 def forget_best(result: Fix) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Edit, FixStep
-from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates
+from pipeprof.profiles.document.findings import Edit, FixStep, LeftOut
+from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates, different, is_possible
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, is_promising, saved_bytes
+from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
@@ -105,6 +106,8 @@ class Found:
         exit_code: Of the command, where something else than its own signals had to say it.
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
         promised: No race could decide about the one step that was taken: the proof does.
+        left_out: What was not tried because its class is not allowed.
+        random_order: A step that was taken changes an order that is drawn anew in each epoch anyway.
     """
 
     best: Version
@@ -117,6 +120,8 @@ class Found:
     exit_code: int | None = None
     changed: str | None = None
     promised: bool = False
+    left_out: list[LeftOut] = field(default_factory=list)
+    random_order: bool = False
 
 
 class Search:
@@ -132,6 +137,7 @@ class Search:
         short_of_memory: Memory is what it has too little of.
         further: Further changes to try on a pipeline, before all others.
         longest_epoch: Seconds of an epoch up to which a cache is tried.
+        proven: Changes of the pipeline as it is that an earlier run has proven: they are tried first.
     """
 
     def __init__(
@@ -146,7 +152,9 @@ class Search:
         short_of_memory: bool = False,
         further: Callable[[Profile], Sequence[Candidate]] = lambda _: (),
         longest_epoch: float = LONGEST_EPOCH,
+        proven: Sequence[Candidate] = (),
     ) -> None:
+        self._proven = proven
         self._further = further
         self._longest_epoch = longest_epoch
         self._lab = lab
@@ -168,6 +176,7 @@ class Search:
         try:
             found.reason = self._run()
             self._take_promise()
+            found.left_out = left_out(self._not_allowed(), found.gain)
         except InterruptedVerificationError as error:
             found.interrupted, found.reason, found.exit_code = True, "", error.exit_code
         except ChangedFileError as error:
@@ -207,8 +216,7 @@ class Search:
 
     def _why_no_more(self) -> str:
         """Why nothing is left to try, in words, and what more could be allowed."""
-        every = self._candidates(CLASSES)
-        further = [candidate for candidate in every if candidate.semantics not in self._allowed]
+        further = list(different(self._not_allowed()))
         if not further:
             return self._why_none_allowed()
         names = ",".join(name for name in CLASSES if any(candidate.semantics == name for candidate in further))
@@ -226,6 +234,11 @@ class Search:
             return "the change that was measured does not help"
         bound = self._profile.verdict.bound if self._profile.verdict is not None else None
         return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
+
+    def _not_allowed(self) -> list[Candidate]:
+        """The changes that could be tried if their classes were allowed; first those that an earlier run has proven."""
+        every = (*self._proven, *self._candidates(CLASSES))
+        return [one for one in every if one.semantics not in self._allowed and is_possible(one, self._kind, CLASSES)]
 
     @property
     def _aim(self) -> Aim:
@@ -246,8 +259,11 @@ class Search:
 
     def _next_group(self) -> dict[str, tuple[Candidate, Version]]:
         group: dict[str, tuple[Candidate, Version]] = {}
+        proven = [one for one in self._proven if is_possible(one, self._kind, self._allowed)]
+        # They were proven for the pipeline as it is.
+        proven = [] if self.found.best.steps else proven
         listed = self._candidates(self._allowed)
-        for candidate in (*self._further(self._profile), *listed):
+        for candidate in different((*proven, *self._further(self._profile), *listed)):
             if candidate.key in self._done:
                 continue
             if len(group) >= self._lab.most:
@@ -306,6 +322,7 @@ class Search:
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
         found.semantics.append("values" if rounded else candidate.semantics)
+        found.random_order |= candidate.random_order
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self._lab.taken(candidate.title, found.gain)
 
@@ -341,6 +358,7 @@ class Search:
                 rule=candidate.rule,
                 stage=candidate.stage,
                 semantics=candidate.semantics,
+                random_order=candidate.random_order,
                 edit=[Edit.model_validate(to_document(edit)) for edit in candidate.edits],
                 predicted=candidate.predicted,
                 result=result,

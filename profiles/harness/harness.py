@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
@@ -101,7 +102,7 @@ class _Run:
         stages = written_stages(settings.loaded)
         self._facts = RunFacts(
             command=settings.command,
-            target=_target(settings),
+            target=target_of(settings),
             tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
             host=hosts.host_facts(self._limit, self._cgroup),
             versions=hosts.versions(),
@@ -370,10 +371,12 @@ class _Run:
         self._writer.write(assemble(self._facts, self._observed, sampler))
 
 
-def _target(settings: RunSettings) -> Target:
+def target_of(settings: RunSettings) -> Target:
+    """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
+    edits = [Edit.model_validate(document) for document in settings.changed_by]
     if loaded is not None:
-        return spec_target(str(target), loaded)
+        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
     import hashlib
 
     return Target(
@@ -381,6 +384,7 @@ def _target(settings: RunSettings) -> Target:
         text=str(target),
         sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
         arguments=dict(target.arguments),
+        edits=edits,
     )
 
 

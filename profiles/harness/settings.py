@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
@@ -44,6 +44,7 @@ class RunSettings:
         lock: Wait for other measuring commands.
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
+        changed_by: The edits of `--change` as documents, for the profile.
     """
 
     target: ParsedTarget
@@ -62,6 +63,7 @@ class RunSettings:
     lock: bool = True
     calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
+    changed_by: Sequence[dict[str, Any]] = ()
 
     @property
     def lock_patience(self) -> float:

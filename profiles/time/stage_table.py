@@ -19,12 +19,12 @@ from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
-from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Component, Stage
+from pipeprof.profiles.document.stages import Component, Shuffle, Stage
 from pipeprof.profiles.time.attribution.calls_per_batch import calls_per_batch
 from pipeprof.profiles.time.attribution.threads import threads_inside
 from pipeprof.profiles.time.stage_notes import StageNote
@@ -206,6 +206,7 @@ class _StageTable:
             random=function["random"] if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             body=body_of(function) if function is not None else None,
+            shuffle=_shuffle([self.rewrites.written.nodes[node] for node in stage.nodes]),
             location=self.locations.get(stage.address),
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
@@ -388,6 +389,22 @@ def _total_seconds(costs: Costs) -> float:
 
 def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
     return range(len(ids)), ids
+
+
+def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
+    """What the datasets of a stage shuffle by; None where none of them does."""
+    arguments = [node.arguments for node in nodes if node.traits.shuffles]
+    if not arguments:
+        return None
+    # TensorFlow writes a seed as two numbers, the program's and the stage's own; 0 and 0 are none.
+    seeds = [given.get(name) for given in arguments for name in ("seed", "seed2")]
+    again = [given.get("reshuffle_each_iteration") for given in arguments]
+    size = arguments[0].get("buffer_size") if len(arguments) == 1 else None
+    return Shuffle(
+        buffer_size=size if isinstance(size, int) and size > 0 else None,
+        seeded=None if None in seeds else any(seeds),
+        reshuffles=None if None in again else all(again),
+    )
 
 
 def _last(stages: Sequence[WrittenStage], order: Mapping[str, int]) -> WrittenStage:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
 from pipeprof.profiles.verify.judging.judge_edit import (
     EARLY_PAIRS,
+    LOOKS,
     MOST_PAIRS,
     MOST_PROCESS_PAIRS,
     PAIRS,
@@ -23,6 +25,7 @@ from pipeprof.profiles.verify.judging.judge_edit import (
 )
 from pipeprof.profiles.verify.judging.turns import Turn, undisturbed
 from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
+from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.verify.plan import Mode, Pace
 
 
+SPARE = 1.1
+"""Times the seconds that pairs lack: a larger budget has longer warm-ups as well."""
 MOST_LEFT_OUT = MOST_PAIRS // 4
 """Rounds that something else disturbed, half as many as count at most: then an edit is measured no longer."""
 
@@ -340,21 +345,56 @@ class Trials:
 
 def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -> float:
     """How much longer a gain that has too few pairs would have to be measured; 0 where that is not what it lacks."""
-    pairs, speedup = len(evidence.ratios()), judgement.speedup
-    if evidence.alone or judgement.status != "unverified" or not 0 < pairs < PAIRS:
+    pairs, speedup, needed = len(evidence.ratios()), judgement.speedup, pairs_needed(len(evidence.ratios()))
+    if evidence.alone or judgement.status != "unverified" or not pairs or needed is None:
         return 0.0
     if evidence.left_out >= MOST_LEFT_OUT:
         # What other processes disturbed is not a matter of time.
         return 0.0
-    return seconds / pairs * (PAIRS - pairs) if speedup is not None and speedup.value > SPEED_FLOOR else 0.0
+    return seconds / pairs * (needed - pairs) if speedup is not None and speedup.value > SPEED_FLOOR else 0.0
+
+
+def pairs_needed(pairs: int) -> int | None:
+    """Pairs after which a gain that has so many is decided next; None where no more of them are measured.
+
+    Example:
+        >>> pairs_needed(8), pairs_needed(12), pairs_needed(30)
+        (12, 20, None)
+    """
+    return next((look for look in LOOKS if look > pairs), None)
+
+
+def unfinished_of(trial: Trial, budget: float) -> Unfinished | None:
+    """What a trial that shows a gain lacks for a decision; None where more time of this budget's kind decides nothing.
+
+    Args:
+        trial: The trial.
+        budget: Seconds in which it was measured.
+    """
+    pairs = len(trial.evidence.ratios()) if trial.evidence is not None else 0
+    needed = pairs_needed(pairs)
+    if trial.status != "unverified" or trial.missing_seconds <= 0 or needed is None:
+        return None
+    more = 10 * math.ceil((budget + SPARE * trial.missing_seconds) / 10)
+    return Unfinished(pairs=pairs, needed=needed, budget_seconds=more)
+
+
+def so_far(ratio: float, unfinished: Unfinished) -> str:
+    """What an unfinished trial shows, in words.
+
+    Example:
+        >>> so_far(1.7, Unfinished(pairs=8, needed=12, budget_seconds=40))
+        '1.70× so far after 8 of 12 pairs'
+    """
+    return f"{significant(ratio)}× so far after {unfinished.pairs} of {unfinished.needed} pairs"
 
 
 def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> None:
     """Write into a finding what it is, and the budget that would decide it where this one was too small."""
     finding.status, finding.reason = trial.status, trial.reason
-    if budget is not None and trial.status == "unverified" and trial.missing_seconds > 0:
-        more = 10 * math.ceil((budget + trial.missing_seconds) / 10)
-        finding.reason = f"{finding.reason}: --budget {more}"
+    finding.unfinished = unfinished_of(trial, budget) if budget is not None else None
+    if finding.unfinished is not None:
+        finding.reason = f"{finding.reason}: --budget {finding.unfinished.budget_seconds}"
     if trial.judgement is not None and trial.judgement.data is not None and trial.judgement.data.level == "rounding":
         finding.semantics = "values"
     measured = measured_of(trial)

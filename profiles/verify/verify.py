@@ -25,6 +25,7 @@ from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_wo
 from pipeprof.profiles.verify.expected import by_worth, in_turn, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
+from pipeprof.profiles.verify.guessing.random_order import compared_as, reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.jobs import JobMaker, data_of, parsed_edits
 from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
@@ -82,6 +83,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     save: Callable[[], object],
     signals: Signals,
 ) -> None:
+    reclassify(profile)
     findings = plans.to_try(profile)
     guessed = guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
     further = by_worth(profile, [*profile.proposals, *guessed])
@@ -91,8 +93,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    run = _Verification(profile, settings, budget, progress, reload, save, signals)
-    run.limit(end_at)
+    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals)
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     further = [finding for finding in further if run.can_try(finding)]
     progress.note(run.announce(len(findings) + len(further)))
@@ -122,6 +123,7 @@ class _Verification:
         budget: float,
         progress: RunProgress,
         reload: Reload | None,
+        end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
     ) -> None:
@@ -132,7 +134,7 @@ class _Verification:
         self._progress = progress
         self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
-        self._until = self._began + budget * plans.OVER_BUDGET
+        self._until = min(self._began + budget * plans.OVER_BUDGET, math.inf if end_at is None else end_at)
         limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = limit.bytes if limit is not None else None
         self._mode = plans.mode_of(profile, self._limit)
@@ -234,11 +236,6 @@ class _Verification:
         """Whether the edit of a finding can be tried on this pipeline."""
         has_edit = self._jobs.change_of(finding) is not None
         return plans.cannot_try(finding, has_edit=has_edit, step=self._profile.device) is None
-
-    def limit(self, end_at: float | None) -> None:
-        """End at a time of the clock at the latest."""
-        if end_at is not None:
-            self._until = min(self._until, end_at)
 
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
@@ -369,7 +366,7 @@ class _Verification:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
             other = self._other_dispatch() if is_about_overlap(finding) else None
-            for_memory, semantics = finding.family == "memory", finding.semantics or "same"
+            for_memory, semantics = finding.family == "memory", compared_as(finding)
             trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedTrialError as error:
             if error.trial is not None:
@@ -409,6 +406,10 @@ class _Verification:
                 self._try(trials, finding, reserved)
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
+                    continue
+                if finding.unfinished is not None:
+                    # Nothing else would state that it was not decided.
+                    self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
                 self._no_help.append(finding)
                 if finding.status == "rejected" or finding.measured is not None:
@@ -490,7 +491,7 @@ class _Verification:
                 continue
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
-            trial = trials.measure(makes.edited(change), finding.semantics or "same", for_memory=False)
+            trial = trials.measure(makes.edited(change), compared_as(finding), for_memory=False)
             found = as_measured(trial.evidence, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found

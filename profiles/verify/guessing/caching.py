@@ -304,6 +304,11 @@ def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, 
     return count, (stage.elements or 0.0) / count if count else 0.0
 
 
+def pass_count(line: Sequence[Stage], place: int, steps: Steps) -> int | None:
+    """Elements of one pass over the data at a stage; None if unknown, or without end."""
+    return _pass(line, place, steps)[0]
+
+
 def _of_passes(stage: Stage, passes: float) -> tuple[int | None, float]:
     """Elements of one of so many passes."""
     return math.ceil((stage.elements or 0.0) / passes) or None if passes else None, passes

@@ -38,6 +38,7 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding
         title=TITLE,
         family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
         semantics=max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
+        random_order=any(finding.random_order for finding in kept),
         edit=edits,
         # Flags of one edit may set what those of another one set: they are made of all edits.
         overrides=flags_of(data, in_spec) if data is not None else [],

@@ -54,6 +54,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
+from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.reordering import reordered
 from pipeprof.profiles.verify.guessing.whole_batches import (
     batch_after,
@@ -113,23 +114,26 @@ def guesses(
         if by_hand and (data is None or not all(supports(edit, "graph") for edit in edits)):
             continue
         found.append(
-            Finding(
-                rule=RULE,
-                title=guess.title,
-                family="speed",
-                stage=guess.at,
-                location=by_id[guess.at].location or by_id[on_main_line(guess.at) or guess.at].location,
-                semantics=guess.semantics,
-                edit=documents,
-                overrides=flags,
-                change=guess.change,
-                recommendation=guess.change,
-                patch="\n".join(changed_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
-                if flags
-                else None,
-                python=guess.python,
-                predicted=guess.predicted,
-                status="unverified",
+            in_random_order(
+                profile,
+                Finding(
+                    rule=RULE,
+                    title=guess.title,
+                    family="speed",
+                    stage=guess.at,
+                    location=by_id[guess.at].location or by_id[on_main_line(guess.at) or guess.at].location,
+                    semantics=guess.semantics,
+                    edit=documents,
+                    overrides=flags,
+                    change=guess.change,
+                    recommendation=guess.change,
+                    patch="\n".join(changed_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
+                    if flags
+                    else None,
+                    python=guess.python,
+                    predicted=guess.predicted,
+                    status="unverified",
+                ),
             )
         )
     return found

@@ -25,6 +25,8 @@ MOST_PROCESS_PAIRS = 4
 EARLY_PAIRS = 6
 """From which an edit can be given up whose interval ends before the floor."""
 SPEED_FLOOR = 1.03
+NEAR_GAIN = 1.05
+"""A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
 LARGE_GAIN = 2.0
 """A gain above it needs fewer pairs where no time is left for more."""
 SAME_WITHIN = 0.02
@@ -59,8 +61,12 @@ class Judgement:
 
     @property
     def is_promising(self) -> bool:
-        """Whether the pairs so far show a gain, and are too few to keep it."""
-        return self.speedup is not None and self.speedup.pairs < PAIRS and self.speedup.low > SPEED_FLOOR
+        """Whether the pairs so far show a gain and are too few to keep it, or half of them are there and show one."""
+        speedup = self.speedup
+        if speedup is None or speedup.pairs >= PAIRS:
+            return False
+        half = speedup.pairs >= PAIRS // 2 and speedup.low > 1.0 and speedup.value > NEAR_GAIN
+        return speedup.low > SPEED_FLOOR or half
 
 
 class _Judged(Protocol):

@@ -19,7 +19,7 @@ from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
-from pipeprof.profiles.document.findings import Finding, Verdict, Verification
+from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verdict, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
@@ -203,16 +203,43 @@ def test_numbers_are_those_of_the_list_and_of_show_finding(tried: Profile) -> No
         assert text.startswith(f"{number}. {finding.title}")
 
 
+def waiting(found: Profile) -> tuple[int, Finding]:
+    return next((number, one) for number, one in enumerate(found.findings or (), 1) if one.rule == Waiting.name)
+
+
 def test_each_finding_has_its_command(found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
         finding.overrides = []
     assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["why", "why", "why"]
-    found.findings[0].overrides = ["stages.0.num_parallel_calls=16"]
-    assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["try", "why", "why"]
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+    number, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    assert sorted(re.findall(r"^ +(try|why) ", report(found), re.MULTILINE)) == ["try", "why", "why"]
+    assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
     found.target.kind = "function"
+    assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
+    first.edit = Edit.model_validate({"kind": "HandWritten", "yaml": "", "arguments": {}})
     assert "try " not in report(found)
+
+
+def test_what_no_plan_can_hold_is_named_by_its_values(found: Profile) -> None:
+    _, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.edit = Edit.model_validate({"kind": "InsertStage", "op": "map", "arguments": {"python": "a.py:b"}})
+    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+
+
+def test_a_change_of_a_changed_pipeline_is_named_by_its_values(found: Profile) -> None:
+    waiting(found)[1].overrides = ["stages.0.num_parallel_calls=16"]
+    found.target.edits = [Edit(kind="SetOption")]
+    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+
+
+def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Profile) -> None:
+    number, first = waiting(found)
+    first.overrides = ["stages.0.num_parallel_calls=16"]
+    found.command = ["pipeprof", "run", "spec.yaml", "--out", "a.txt", "--out", "b.json"]
+    assert f"try   pipeprof run spec.yaml --change {number} --from b.json\n" in report(found)
 
 
 def test_one_finding_in_full_has_everything(found: Profile) -> None:
@@ -359,6 +386,54 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
     assert "1.30×" in full(verified)
     verified.verification.without_gain = []
     assert "1 further edit tried, undecided: pipeprof show -v" in report(verified)
+
+
+@pytest.mark.parametrize(
+    ("without", "undecided", "bounds", "words"),
+    [
+        (["a: no gain: 0.99×"], [], [], "nothing that was tried helps"),
+        (["a: no gain: 0.99×"], [], ["even without decode no gain: 1.00×"], "nothing that was tried helps"),
+        ([], [], ["decode: no upper bound: the budget of 20 s was used up"], "no change could be tried"),
+        ([], ["a: cannot tell: 1.30×"], [], "what was tried is not decided"),
+        (["b: no gain"], ["a: cannot tell: 1.30×"], [], "not all that was tried is decided"),
+        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "not all that was tried is"),
+    ],
+)
+def test_only_what_was_decided_is_said_not_to_help(
+    found: Profile, without: list[str], undecided: list[str], bounds: list[str], words: str
+) -> None:
+    verification = without_gain(found).verification
+    assert verification is not None
+    verification.without_gain, verification.undecided, verification.bounds = without, undecided, bounds
+    verification.tried = len(without) + len(undecided)
+    text = " ".join(report(found).split())
+    assert words in text
+    assert ("nothing that was tried helps" in text) == (words == "nothing that was tried helps")
+
+
+def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found: Profile) -> None:
+    without_gain(found)
+    measured = {"speedup": 1.7, "low": 1.61, "high": 1.78, "pairs": [1.7] * 8}
+    found.findings = [
+        Finding(
+            rule="measured",
+            title="Cache what decode gives",
+            family="speed",
+            status="unverified",
+            measured=measured,
+            overrides=["stages.0.num_parallel_calls=2"],
+            reason="too few pairs: 1.70× (1.61 to 1.78, 8 pairs): --budget 40",
+            unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40),
+        )
+    ]
+    text = " ".join(report(found).split())
+    assert "Not finished 1.70× so far after 8 of 12 pairs" in text
+    assert "No known fix" not in text
+    assert "Next pipeprof run spec.yaml" in text
+    assert "--budget 40 decides about Cache what decode gives" in text
+    assert "not finished: 1.70× so far after 8 of 12 pairs" in full(found)
+    found.findings[0].status, found.findings[0].unfinished = "kept", None
+    assert "--budget 40 decides" not in " ".join(report(found).split())
 
 
 def test_edits_without_gain_are_one_line_and_all_of_them_on_request(found: Profile) -> None:

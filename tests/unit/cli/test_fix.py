@@ -21,7 +21,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep
+from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.outcome import unified
@@ -464,3 +464,85 @@ def test_names_and_values_of_variables_are_quoted_for_the_shell(pipeprof: Pipepr
     shown = pipeprof("fix", "train.py:make").out
     assert "'A; id #=1'" in shown
     assert "OMP_NUM_THREADS='1; id'" in shown
+
+
+CACHE = LeftOut(
+    title="Cache what load gives", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
+)
+
+
+@pytest.mark.parametrize(
+    ("known_by", "words"),
+    [
+        ("measured", "Nothing within `same`. Reordering elements was measured at 5.83×: `--allow order`"),
+        ("predicted", "Nothing within `same`. Reordering elements is predicted to give 5.83×: `--allow order`"),
+    ],
+)
+def test_what_was_left_out_is_stated_with_its_worth_and_its_flag(
+    pipeprof: Pipeprof, session: Session, known_by: str, words: str
+) -> None:
+    left = CACHE.model_copy(update={"known_by": known_by})
+    session.result = result("nothing", steps=[], edits=[], measured=None, left_out=[left])
+    session.result.reason = "none of 4 changes that were measured helps; --allow order tries 1 more change"
+    found = pipeprof("fix", "spec.yaml", "--out", "run.json")
+    assert " ".join(found.out.split()).startswith(words)
+    assert "Cache what load gives" in found.out
+    assert "none of 4 changes that were measured helps" in found.out
+    left_out = json.loads(Path("run.json").read_text())["fix"]["left_out"]
+    assert [(one["semantics"], one["speedup"], one["known_by"], one["allow"]) for one in left_out] == [
+        ("order", 5.83, known_by, "--allow order")
+    ]
+
+
+def test_what_was_left_out_is_stated_next_to_what_was_found(pipeprof: Pipeprof, session: Session) -> None:
+    session.result.left_out = [CACHE]
+    found = pipeprof("fix", "spec.yaml").out
+    assert found.startswith("Fixed: 1.79×")
+    assert "Reordering elements was measured at 5.83×: `--allow order`" in " ".join(found.split())
+
+
+@pytest.mark.parametrize(("edited", "known"), [(False, True), (True, False)])
+def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven(
+    pipeprof: Pipeprof, session: Session, recorded: Callable[[str], Profile], edited: bool, known: bool
+) -> None:
+    from pipeprof.cli.targets.load import Changes, load_target
+    from pipeprof.profiles.harness.harness import target_of
+
+    parsed, loaded = load_target("spec.yaml", Changes(), no_python=False)
+    saved = recorded("input-bound")
+    saved.target, saved.command = target_of(RunSettings(parsed, loaded)), ["pipeprof", "run", "spec.yaml"]
+    Path("pipeprof-out").mkdir()
+    Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
+    if edited:
+        Path("spec.yaml").write_text(f"{TEXT}# more\n")
+    session.profile.target = target_of(RunSettings(*load_target("spec.yaml", Changes(), no_python=False)))
+    session.profile.command = ["pipeprof", "fix", "spec.yaml"]
+    assert pipeprof("fix", "spec.yaml").code == 0
+    earlier = session.options["earlier"]
+    assert (earlier is not None) == known
+    assert earlier is None or earlier.command[1] == "run"
+
+
+def test_what_is_not_finished_says_how_far_it_is_and_the_command_that_decides(
+    pipeprof: Pipeprof, session: Session
+) -> None:
+    unfinished = Unfinished(pairs=8, needed=12, budget_seconds=70)
+    session.result = result("not-proven", edits=[], unfinished=unfinished)
+    session.result.reason = "1.70× so far after 8 of 12 pairs: --budget 70"
+    session.profile.command = ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--out", "a.json"]
+    session.profile.target.overrides = []
+    found = pipeprof("fix", "spec.yaml", "--out", "run.json").out
+    assert found.startswith("Not finished: 1.70× so far after 8 of 12 pairs: --budget 70\n")
+    line = next(line for line in found.splitlines() if line.startswith("Next")).split()
+    assert line[1:] == ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--budget", "70", "decides"]
+    assert json.loads(Path("run.json").read_text())["fix"]["unfinished"]["needed"] == 12
+
+
+def test_the_first_measurement_is_as_long_as_the_user_says(pipeprof: Pipeprof, session: Session) -> None:
+    assert pipeprof("fix", "spec.yaml", "--seconds", "7", "--steps", "90", "--cold", "--budget", "30").code == 0
+    assert (session.asked[0].seconds, session.asked[0].steps, session.asked[0].cold) == (7.0, 90, True)
+    assert pipeprof("fix", "spec.yaml", "--budget", "30").code == 0
+    assert (session.asked[2].seconds, session.asked[2].steps, session.asked[2].cold) == (3.0, None, None)
+    refused = pipeprof("fix", "spec.yaml", "--seconds", "60")
+    assert refused.code == 2
+    assert "--seconds 60 is a part of --budget 60 and leaves no time for changes: raise --budget" in refused.err

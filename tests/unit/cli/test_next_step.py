@@ -17,7 +17,7 @@ from pipeprof.cli.main import app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.profiles.document.findings import Finding, VerdictDetail
+from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail
 from pipeprof.profiles.document.measured import Phase
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
@@ -35,7 +35,17 @@ FLAGS = (
 )
 PRINTED = re.compile(r"^ *(?:Next|try) +(pipeprof .*)$", re.MULTILINE)
 STARTED = re.compile(r"^\$ (pipeprof run .*)$", re.MULTILINE)
-CHANGES = ({"sets"}, {"step"}, {"step", "dispatch"}, {"seconds"}, {"seconds", "steps"}, {"timeout"}, {"max_time"})
+CHANGES = (
+    {"sets"},
+    {"step"},
+    {"step", "dispatch"},
+    {"seconds"},
+    {"seconds", "steps"},
+    {"timeout"},
+    {"max_time"},
+    {"change"},
+    {"budget"},
+)
 """The options that one command may change of the run that it continues."""
 
 
@@ -52,6 +62,13 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
     name, options = parsed(line)
     if name == "show":
         return [] if options["profiles"] == [saved] else [f"shows {options['profiles']}, saved was {saved}"]
+    if name == "fix":
+        given = {key: getattr(run, key) or None for key in ("target", "sets", "overlays", "env", "args", "no_python")}
+        return [
+            key
+            for key, value in given.items()
+            if (list(options[key] or ()) or None if isinstance(value, list) else options[key] or None) != value
+        ]
     before = {key: value or None for key, value in asdict(run).items() if key not in OUTPUTS}
     after = {key: (list(value) if isinstance(value, tuple) else value) or None for key, value in options.items()}
     if name == "check":
@@ -313,3 +330,28 @@ def test_a_run_that_never_ended_is_repeated(recorded: Recorded) -> None:
     command = next_command(profile, SAVED)
     assert command is not None
     assert command.line == rerun(profile)
+
+
+CACHE = {"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "source"}
+
+
+def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    kept = finding(overrides=["stages.+source={cache: {}}"]).model_copy(update={"status": "kept"})
+    kept.edit = Edit.model_validate(CACHE)
+    profile.findings = [finding(), kept]
+    command = chosen(profile)
+    assert (command.line, command.purpose) == ("pipeprof fix spec.yaml --change 2 --write", "writes change 2")
+    assert parsed(command.line)[1]["change"] == "2"
+    profile.target.kind, profile.findings = "function", [kept]
+    profile.target.text = "train.py:make"
+    profile.command = ["pipeprof", "run", "train.py:make"]
+    assert chosen(profile).line == "pipeprof fix train.py:make --change 1"
+
+
+def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"))
+    lacks = finding(overrides=["stages.0.num_parallel_calls=4"])
+    lacks.unfinished = Unfinished(pairs=8, needed=12, budget_seconds=40)
+    profile.findings = [finding(overrides=["stages.0.num_parallel_calls=2"]), lacks]
+    assert chosen(profile).line == rerun(profile, budget="40")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
+import pytest
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
+from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import Raced
@@ -33,3 +37,41 @@ def test_of_steps_that_are_about_as_fast_autotune_everywhere_is_taken() -> None:
     assert taken(alone=1.87, autotune=1.86) == "autotune"
     assert taken(alone=1.87, autotune=1.91, together=1.90) == "autotune"
     assert taken(alone=1.87, autotune=1.70) == "alone"
+
+
+CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
+KEPT = InsertStage("cache", {}, "stages.0")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "near", "best"),
+    [
+        ((AHEAD,), (CALLS, CALLS), 2.04, "second"),
+        ((KEPT,), (AHEAD, AHEAD), 2.04, "second"),
+        ((KEPT,), (CALLS, AHEAD), 2.04, "second"),
+        ((CALLS, CALLS), (CALLS,), 2.04, "second"),
+        ((KEPT,), (CALLS,), 2.2, "first"),
+    ],
+)
+def test_of_like_gains_the_simpler_change_is_taken(
+    first: tuple[PipelineEdit, ...], second: tuple[PipelineEdit, ...], near: float, best: str
+) -> None:
+    """An argument before a new stage, and no memory before memory; what is faster by more than 3 % comes first."""
+    raced = {name: Raced(ratio=Ratio(value, value, value, 4)) for name, value in (("first", near), ("second", 2.0))}
+    steps = {"first": Candidate("a", "", first), "second": Candidate("b", "", second)}
+    assert best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps) == best
+    findings = [
+        Finding.model_validate(
+            {
+                "rule": "measured",
+                "title": name,
+                "family": "speed",
+                "status": "kept",
+                "edit": [to_document(edit) for edit in candidate.edits],
+                "measured": {"speedup": raced[name].ratio.value, "low": 1.9},  # type: ignore[union-attr]
+            }
+        )
+        for name, candidate in steps.items()
+    ]
+    assert next(finding.title for finding in ordered(findings)) == best

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage
-from pipeprof.profiles.document.findings import Finding, Fix, FixStep
+from pipeprof.pipelines.edits.edits import InsertStage, SetOption
+from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.fix.outcome import forget_best, mark_rejected, unified, write_best
+from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, unified, write_best
 from pipeprof.profiles.fix.python_diff import with_plan
 from pipeprof.profiles.fix.search import Found
 from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.verify.judging.evidence import Evidence
+from pipeprof.profiles.verify.judging.judge_edit import Judgement
+from pipeprof.profiles.verify.judging.ratio import Ratio
+from pipeprof.profiles.verify.trials import Trial
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages: [{batch: {batch_size: 3}}]\n"
 CACHED = TEXT.replace("[{batch", "[{cache: {}}, {batch")
@@ -26,7 +31,7 @@ def result_of(tmp_path: Path, mark: str = "") -> Fix:
     changed = check_spec(path, [], content=CACHED.encode())
     result = Fix(status="interrupted", reason="", seconds=1.0, budget_seconds=60.0, wall_seconds=2.0, allow=["same"])
     best = Version(((InsertStage("cache"),),), changed)
-    write_best(result, Found(best), Version((), loaded), mark)
+    write_best(result, best, Version((), loaded), mark)
     return result
 
 
@@ -85,3 +90,14 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
     assert edited is not None
     assert edited.startswith("import x\n\f\ndef make():\n    ds = f()\n    import pipeprof\n")
     assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')
+
+
+def test_a_proof_that_lacks_pairs_says_how_many_and_the_budget_that_has_them(tmp_path: Path) -> None:
+    result = result_of(tmp_path)
+    evidence = cast("Evidence", SimpleNamespace(ratios=lambda: [1.7] * 8, peaks=list, restarts=lambda: 0))
+    judgement = Judgement("unverified", "too few pairs", Ratio(1.7, 1.61, 1.78, 8), None, None, settled=False)
+    trial = Trial("unverified", "too few pairs", evidence, judgement, missing_seconds=9.0)
+    found = Found(Version(((SetOption("deterministic", False),),)), semantics=["same"])
+    describe(result, found, trial)
+    assert (result.status, result.reason) == ("not-proven", "1.70× so far after 8 of 12 pairs: --budget 70")
+    assert result.unfinished == Unfinished(pairs=8, needed=12, budget_seconds=70)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
@@ -326,3 +327,34 @@ def test_a_signal_during_a_look_decides_the_exit_code(profile: Profile) -> None:
 
     found = search(profile, Looking({"second": 2.0})).run()
     assert (found.interrupted, found.exit_code, len(found.best.steps)) == (True, 143, 1)
+
+
+def proven(title: str, semantics: str = "same") -> Candidate:
+    edit = SetArgument("stages.1", "map", "num_parallel_calls", title)
+    return Candidate(title, title, (edit,), semantics, predicted=5.8, measured=(5.8, 5.4, 6.2))  # type: ignore[arg-type]
+
+
+def test_what_an_earlier_run_has_proven_is_tried_first_and_once(profile: Profile) -> None:
+    lab = FakeLab({"first": 5.8}, None)
+    found = search(profile, lab, proven=[proven("first")]).run()
+    assert lab.seen[0][0] == "first"
+    assert [title for titles in lab.seen for title in titles].count("first") == 1
+    assert [[edit.value for edit in step] for step in found.best.steps] == [["first"]]  # type: ignore[attr-defined]
+
+
+def test_a_proven_change_that_is_not_allowed_is_left_out_with_what_it_is_worth(profile: Profile) -> None:
+    lab = FakeLab({})
+    found = search(profile, lab, proven=[proven("cached", "order")]).run()
+    assert "cached" not in {title for titles in lab.seen for title in titles}
+    first = found.left_out[0]
+    assert (first.title, first.speedup, first.known_by, first.allow) == ("cached", 5.8, "measured", "--allow order")
+    allowed = search(profile, lab, proven=[proven("cached", "order")], allowed={"same", "order"}).run()
+    assert "cached" in {title for titles in lab.seen for title in titles}
+    assert all(one.semantics != "order" for one in allowed.left_out)
+
+
+def test_after_a_step_only_what_was_measured_to_give_more_is_left_out(profile: Profile) -> None:
+    found = search(profile, FakeLab({"first": 6.0}, None), proven=[proven("cached", "order")]).run()
+    assert [one.title for one in found.left_out if one.known_by == "measured"] == []
+    found = search(profile, FakeLab({"first": 2.0}, None), proven=[proven("cached", "order")]).run()
+    assert [one.title for one in found.left_out if one.known_by == "measured"] == ["cached"]

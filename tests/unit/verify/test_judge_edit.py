@@ -11,6 +11,7 @@ from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest
 from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
 from pipeprof.profiles.verify.judging.judge_edit import LOOKS, Judgement, judge
+from pipeprof.profiles.verify.judging.ratio import Ratio
 
 MIB = 1 << 20
 BATCHES = [BatchDigest(f"data{number}", [f"row{number}.{row}" for row in range(4)], "int64") for number in range(3)]
@@ -150,3 +151,22 @@ def test_memory_counts_where_it_is_a_tenth_of_the_pipelines_own(
     assert (found.status, found.saved_bytes) == (status, saved * MIB)
     assert found.speedup is not None
     assert found.speedup.high < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "pairs", "expected"),
+    [
+        (1.70, 1.61, 8, True),
+        (1.70, 1.61, 2, True),
+        (1.70, 1.61, 12, False),
+        (1.08, 1.01, 6, True),
+        (1.08, 1.01, 4, False),
+        (1.08, 0.99, 8, False),
+        (1.04, 1.01, 8, False),
+    ],
+)
+def test_a_gain_that_half_of_its_pairs_show_gets_the_time_for_the_other_half(
+    value: float, low: float, pairs: int, expected: bool
+) -> None:
+    judgement = Judgement("unverified", "", Ratio(value, low, 2 * value - low, pairs), None, None, settled=False)
+    assert judgement.is_promising is expected

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turn_messages import Built, TurnEnded
@@ -129,7 +129,7 @@ def tried(
 @pytest.mark.parametrize(
     ("speedup", "reason"),
     [
-        (1.3, r"too few pairs: 1\.\d+× .*: --budget 560"),
+        (1.3, r"too few pairs: 1\.\d+× .*: --budget 610"),
         (1.0, r"(too few pairs|no gain): [^-]*"),
     ],
 )
@@ -144,6 +144,8 @@ def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
     finding = Finding(rule="a", title="a", status="unverified")
     write_into(finding, trial, 60.0)
     assert re.fullmatch(reason, finding.reason or ""), finding.reason
+    lacking = Unfinished(pairs=8, needed=12, budget_seconds=610) if speedup == 1.3 else None
+    assert finding.unfinished == lacking
     write_into(finding, trial)
     assert "--budget" not in (finding.reason or "")
 

@@ -1,0 +1,223 @@
+"""Saved profiles of a target: the latest run of it whose files are still those that were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pipeprof.cli.options import FixOptions, RunOptions
+    from pipeprof.pipelines.edits.edits import PipelineEdit
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.subject import Target
+
+MOST_READ = 20
+"""Saved profiles of a target that are read, the latest first."""
+
+
+def latest_run(
+    parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target, *, cwd: Path | None = None
+) -> tuple[Path, Profile] | None:
+    """Find the latest saved profile of a run of a target that has not changed since.
+
+    Args:
+        parsed: The target.
+        loaded: The spec; None for a Python target.
+        target: As a profile has it now.
+        cwd: Folder to use in place of the current one.
+
+    Returns:
+        Its file, and the profile; None where there is none.
+    """
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.fix.earlier import is_run_of
+
+    for path in _saved(profile_name(parsed, loaded), cwd):
+        try:
+            profile = load_profile(path)
+        except (ProfileError, OSError):
+            continue
+        if is_run_of(profile, target) and not edited_since(profile, loaded):
+            return path, profile
+    return None
+
+
+def profile_name(parsed: ParsedTarget, loaded: LoadedSpec | None) -> str:
+    """The name that profiles of a target are saved by."""
+    return (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
+
+
+def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
+    """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
+    from datetime import datetime
+
+    from pipeprof.pipelines.spec.python_files import python_files
+
+    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
+    if not files:
+        return []
+    try:
+        began = datetime.fromisoformat((profile.started or "").replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return [path.name for path in files]
+    return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
+
+
+def _saved(name: str, cwd: Path | None) -> Iterator[Path]:
+    from pathlib import Path
+
+    from pipeprof.profiles.document.store import FOLDER, is_own_file, slug
+
+    found = []
+    for path in ((cwd or Path()) / FOLDER).glob(f"{slug(name)}-*.json"):
+        try:
+            found.append((path.stat().st_mtime_ns, path.name, path))
+        except OSError:
+            continue
+    yield from (path for *_, path in sorted(found, reverse=True)[:MOST_READ] if is_own_file(path))
+
+
+@dataclass(frozen=True)
+class SavedChange:
+    """A change of a saved profile, for the target as it is now.
+
+    Attributes:
+        profile: The profile.
+        path: Its file.
+        number: Of the finding that proposes it.
+        finding: The finding.
+        edits: Its edits, which a plan may hold.
+    """
+
+    profile: Profile
+    path: Path
+    number: int
+    finding: Finding
+    edits: list[PipelineEdit]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that it sets in the environment of the process."""
+        from pipeprof.pipelines.edits.edits import SetEnvironment
+
+        return {edit.variable: edit.value for edit in self.edits if isinstance(edit, SetEnvironment)}
+
+    @property
+    def of_pipeline(self) -> list[PipelineEdit]:
+        """Its edits without those of the environment."""
+        from pipeprof.pipelines.edits.edits import SetEnvironment
+
+        return [edit for edit in self.edits if not isinstance(edit, SetEnvironment)]
+
+
+def saved_change(
+    given: RunOptions | FixOptions, parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target
+) -> SavedChange | None:
+    """Find the change that ``--change`` names, in the latest run of the target or the profile of ``--from``.
+
+    Args:
+        given: Options of the command.
+        parsed: The target.
+        loaded: The spec; None for a Python target.
+        target: As a profile has it now.
+
+    Returns:
+        The change; None without ``--change``.
+
+    Raises:
+        UsageError: The options do not fit.
+        ProfileError: There is no such profile, it is about other files, or its change cannot be made.
+    """
+    from pathlib import Path
+
+    from pipeprof.cli.options import whole
+    from pipeprof.pipelines.errors import ProfileError, UsageError
+    from pipeprof.profiles.document.store import load_profile
+
+    number = whole("--change", given.change)
+    if number is None:
+        if given.from_profile is not None:
+            msg = "--from names the profile of --change N: give both, or none"
+            raise UsageError(msg)
+        return None
+    if given.from_profile is not None:
+        path = Path(given.from_profile)
+        profile = load_profile(path)
+        _require_same(path, profile, target, loaded)
+    else:
+        found = latest_run(parsed, loaded, target)
+        if found is None:
+            msg = (
+                f"--change {number}: pipeprof-out/ has no complete run of {target.text} with these files: measure it "
+                f"with `pipeprof run`, or name its profile with --from"
+            )
+            raise ProfileError(msg)
+        path, profile = found
+    return SavedChange(profile, path, number, *_numbered(path, profile, number))
+
+
+def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSpec | None) -> None:
+    """Refuse a profile that is about another target, or other text in its files.
+
+    Raises:
+        ProfileError: It is.
+    """
+    from pipeprof.pipelines.errors import ProfileError
+
+    was, edited = profile.target, edited_since(profile, loaded)
+    files = {file.file: file.sha256 for file in target.files}
+    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
+    if was.edits:
+        why = "it is about a pipeline with a change already: name the profile of the run without --change"
+    elif (was.kind, was.text) != (target.kind, target.text):
+        why = f"it is about {was.text}, not {target.text}"
+    elif changed or edited or (was.kind == "function" and was.sha256 != target.sha256):
+        name = (changed or edited or [target.text.partition(":")[0]])[0]
+        why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
+    elif was != target:
+        why = "it was measured with other values of --set, -f, --env or --arg: give the same ones"
+    elif not profile.complete or profile.exit_code:
+        why = "its run did not come to its end, so that its changes are not known to help: measure again"
+    else:
+        return
+    msg = f"--change cannot be taken from {path}: {why}"
+    raise ProfileError(msg)
+
+
+def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:
+    """A finding by its number, and its edits.
+
+    Raises:
+        UsageError: The profile has no such finding.
+        ProfileError: Its change has to be made by hand, or no plan could hold it.
+    """
+    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    from pipeprof.pipelines.errors import ProfileError, UsageError
+    from pipeprof.profiles.verify.jobs import edits_of
+
+    count = len(profile.findings or ())
+    if not 1 <= number <= count:
+        numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"
+        msg = f"--change: got {number}, but {path} {numbers}"
+        raise UsageError(msg)
+    finding = (profile.findings or [])[number - 1]
+    documents = [edit.model_dump() for edit in edits_of(finding)]
+    if not documents:
+        msg = f"change {number} has no edit that can be made without you: pipeprof show {path} --finding {number}"
+        raise ProfileError(msg)
+    if any(set(document) == {"kind"} for document in documents):
+        # Redaction leaves the kinds of edits alone.
+        msg = f"change {number} of {path} cannot be made: the profile is redacted; name the one saved with --no-redact"
+        raise ProfileError(msg)
+    try:
+        return finding, checked_edits(documents)
+    except PlanError as error:
+        msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} --finding {number} has its fix"
+        raise ProfileError(msg) from None

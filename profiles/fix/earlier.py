@@ -1,0 +1,95 @@
+"""What an earlier run has proven of a pipeline that is still the same, and what a search leaves out: pure functions.
+
+A saved profile is data that may come from somebody else: only edits that a plan may hold are taken from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+from pipeprof.profiles.document.findings import LeftOut
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, Candidate, different, of_finding
+from pipeprof.profiles.verify.jobs import edits_of
+
+
+def is_run_of(saved: Profile, target: Target) -> bool:
+    """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
+    searches = saved.fix is not None or saved.command[1:2] == ["fix"]
+    return saved.complete and not saved.exit_code and not searches and saved.target == target
+
+
+def proven_changes(saved: Profile, now: Profile | None = None) -> list[Candidate]:
+    """The changes that a run has kept, fastest first; none that a plan could not hold.
+
+    Args:
+        saved: Of the run.
+        now: Of the pipeline as it was measured for this search: with another step, what the run measured says nothing
+            about how much they gain.
+    """
+    found = []
+    holds = now is None or _step(saved) == _step(now)
+    for finding in saved.findings or ():
+        candidate = of_finding(finding) if finding.status == "kept" else None
+        speedup = (finding.measured or {}).get("speedup")
+        if candidate is None or not speedup:
+            continue
+        try:
+            edits = checked_edits([edit.model_dump() for edit in edits_of(finding)])
+        except PlanError:
+            continue
+        measured = finding.measured or {}
+        interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))
+        known = replace(candidate, predicted=float(speedup), measured=interval) if holds else candidate
+        found.append(replace(known, edits=tuple(edits)))
+    return sorted(found, key=_speedup, reverse=True)
+
+
+def _step(profile: Profile) -> tuple[object, ...]:
+    device, steps = profile.device, profile.steps
+    return (device.kind, device.text) if device else (), steps.dispatch if steps else None
+
+
+def left_out(proposed: Iterable[Candidate], gain: float = 1.0) -> list[LeftOut]:
+    """Describe changes that are not allowed, what was measured first, then by their factor.
+
+    Args:
+        proposed: They; of those with the same edits the first one counts.
+        gain: Factor of the best pipeline that was found: what was measured to give no more is left out.
+    """
+    worth = [one for one in different(proposed) if one.title != EVERYTHING and not _is_too_little(one, gain)]
+    return [_described(one) for one in sorted(worth, key=lambda one: (one.measured is None, -_speedup(one)))]
+
+
+def _is_too_little(candidate: Candidate, gain: float) -> bool:
+    if candidate.measured is not None:
+        return candidate.measured[0] < (1 + WORTH_IT) * gain
+    return candidate.predicted is not None and candidate.predicted < 1 + WORTH_IT
+
+
+def _described(candidate: Candidate) -> LeftOut:
+    value, low, high = candidate.measured or (candidate.predicted, None, None)
+    known = "measured" if candidate.measured is not None else "predicted" if value is not None else None
+    return LeftOut(
+        title=candidate.title,
+        change=candidate.change,
+        semantics=candidate.semantics,
+        speedup=value,
+        low=low,
+        high=high if high is not None and math.isfinite(high) else None,
+        known_by=known,
+        allow=f"--allow {candidate.semantics}",
+    )
+
+
+def most_of(found: Sequence[LeftOut]) -> LeftOut | None:
+    """The one that is worth most, of those whose worth is known."""
+    return next((one for one in found if one.speedup is not None), None)
+
+
+def _speedup(candidate: Candidate) -> float:
+    return candidate.predicted if candidate.predicted is not None else 0.0

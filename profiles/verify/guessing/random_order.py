@@ -1,0 +1,180 @@
+"""Whether a change of order is none, because the order is drawn anew in each epoch anyway: pure functions.
+
+An order that a shuffle without a seed draws is random before the change. It stays so if every epoch still draws a new
+one, and if no element can move less far than before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.verify.guessing.caching import pass_count
+from pipeprof.profiles.verify.jobs import edits_of, parsed_edits
+from pipeprof.profiles.verify.stages import line_of
+
+CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})
+"""Arguments that change the order of elements and nothing else of them."""
+
+
+@dataclass(frozen=True)
+class OrderPart:
+    """A stage of a line, as far as it decides about the order of elements.
+
+    Attributes:
+        kind: `cache` repeats the order of the first epoch, `regroups` makes other elements of those that it gets.
+        buffer: Elements that a shuffle holds, infinite if it holds all of a pass; None if unknown.
+        seeded: Whether it draws the same order in each run; None if unknown.
+        reshuffles: Whether it draws a new order in each epoch; None if unknown.
+    """
+
+    kind: Literal["shuffle", "cache", "regroups", "other"]
+    buffer: float | None = None
+    seeded: bool | None = None
+    reshuffles: bool | None = None
+
+
+def stays_random(before: Sequence[OrderPart], after: Sequence[OrderPart], *, seed: bool) -> bool:
+    """Whether a line draws a random order in each epoch, and does so after a change, with no shorter moves.
+
+    Args:
+        before: The line as it is, up to the last stage that the change is about.
+        after: The same with the change.
+        seed: Whether the process has a seed.
+    """
+    shuffles = [part for part in (*before, *after) if part.kind == "shuffle"]
+    if seed or any(part.seeded is not False or part.reshuffles is not True for part in shuffles):
+        return False
+    reach = _reach(before, unknown=math.inf)
+    return reach > 0 and (list(before) == list(after) or reach <= _reach(after, unknown=0))
+
+
+def _reach(line: Sequence[OrderPart], *, unknown: float) -> float:
+    """Elements by which the shuffles after the last cache can move one; `unknown` where that cannot be compared."""
+    total = 0.0
+    for part in line:
+        if part.kind == "cache":
+            total = 0.0
+        elif part.kind == "regroups":
+            total = unknown if 0 < total < math.inf else total
+        elif part.kind == "shuffle":
+            total += unknown if part.buffer is None else part.buffer
+    return total
+
+
+def in_random_order(profile: Profile, finding: Finding) -> Finding:
+    """The same finding; its class is `same` where the order that it changes is drawn anew in each epoch anyway."""
+    edits = parsed_edits(finding)
+    if finding.semantics == "order" and len(edits) == len(edits_of(finding)) and order_is_drawn_anew(profile, edits):
+        return finding.model_copy(update={"semantics": "same", "random_order": True})
+    return finding
+
+
+def reclassify(profile: Profile) -> None:
+    """Give the findings and proposals of a profile the class that they have where the order is random anyway."""
+    if profile.findings is not None:
+        profile.findings = [in_random_order(profile, finding) for finding in profile.findings]
+    profile.propose([in_random_order(profile, finding) for finding in profile.proposals])
+
+
+def compared_as(finding: Finding) -> Semantics:
+    """The class by which the data of a finding's edits are compared with those of the pipeline as it is."""
+    return "order" if finding.random_order and finding.semantics == "same" else finding.semantics or "same"
+
+
+def order_is_drawn_anew(profile: Profile, edits: Sequence[PipelineEdit]) -> bool:
+    """Whether edits that change the order of elements leave a random order as random as it is.
+
+    Args:
+        profile: Of a run; False where it does not have what that takes.
+        edits: They.
+    """
+    lines = _lines(profile, edits)
+    if lines is None:
+        return False
+    before, after = lines
+    return stays_random(before, after, seed=profile.seed is not None)
+
+
+def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderPart], list[OrderPart]] | None:
+    """The parts of the line that edits are about, before and after them; None for edits that are not understood."""
+    places = [place for edit in edits for place in _places(edit)]
+    line = line_of(profile, places[0]) if places and places[0] is not None else []
+    known = {stage.id: number for number, stage in enumerate(line)}
+    if not line or any(place not in known for place in places):
+        return None
+    last = max(known[edit.after or ""] for edit in edits if isinstance(edit, InsertStage)) if _inserts(edits) else None
+    last = max((known[place] for place in places if place is not None), default=0) if last is None else last
+    parts = [_part(profile, line, number) for number in range(last + 1)]
+    after: list[tuple[str, OrderPart]] = list(zip(known, parts, strict=False))
+    for edit in edits:
+        if isinstance(edit, SetArgument):
+            if edit.argument not in CALLS_AT_A_TIME:
+                return None
+        elif isinstance(edit, InsertStage):
+            place = max(number for number, (name, _) in enumerate(after) if name == edit.after)
+            after.insert(place + 1, (edit.after or "", _new(profile, line, known[edit.after or ""], edit)))
+        elif not _moves_a_repeat(edit, line[known[(_places(edit)[0] or "")]]):
+            return None
+    return parts, [part for _, part in after]
+
+
+def _moves_a_repeat(edit: PipelineEdit, stage: Stage) -> bool:
+    """Whether all that an edit does is to take a stage that repeats elements from its place."""
+    moves = isinstance(edit, MoveStage) or (isinstance(edit, ReplaceStages) and not edit.by)
+    return moves and traits(stage.op).repeats
+
+
+def _inserts(edits: Sequence[PipelineEdit]) -> bool:
+    return any(isinstance(edit, InsertStage) for edit in edits)
+
+
+def _places(edit: PipelineEdit) -> list[str | None]:
+    """Addresses of the stages that an edit is about; a None where it is not understood."""
+    if isinstance(edit, InsertStage):
+        return [edit.after]
+    if isinstance(edit, ReplaceStages):
+        return list(edit.stages)
+    if isinstance(edit, MoveStage):
+        return [edit.stage, edit.before]
+    return [edit.stage] if isinstance(edit, SetArgument) else [None]
+
+
+def _part(profile: Profile, line: Sequence[Stage], place: int) -> OrderPart:
+    stage, row = line[place], traits(line[place].op)
+    facts = stage.shuffle
+    if row.stores:
+        return OrderPart("cache")
+    if facts is not None:
+        return OrderPart("shuffle", _buffer(profile, line, place, facts.buffer_size), facts.seeded, facts.reshuffles)
+    if row.shuffles or (stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles):
+        return OrderPart("shuffle")
+    return OrderPart("regroups" if row.regroups or row.opens else "other")
+
+
+def _new(profile: Profile, line: Sequence[Stage], place: int, edit: InsertStage) -> OrderPart:
+    row, given = traits(edit.op), edit.arguments
+    if row.shuffles:
+        size = given.get("buffer_size")
+        seeded, again = given.get("seed") is not None, given.get("reshuffle_each_iteration", True) is not False
+        return OrderPart(
+            "shuffle", _buffer(profile, line, place, size if isinstance(size, int) else None), seeded, again
+        )
+    return OrderPart("cache" if row.stores else "regroups" if row.regroups or row.opens else "other")
+
+
+def _buffer(profile: Profile, line: Sequence[Stage], place: int, size: int | None) -> float | None:
+    """Elements that a shuffle at a place holds, infinite if that are all of a pass."""
+    if size is None or profile.steps is None:
+        return None
+    count = pass_count(line, place, profile.steps)
+    return math.inf if count is not None and size >= count else float(size)
