@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.python_files import python_files
@@ -63,7 +63,7 @@ class RunSettings:
     lock: bool = True
     calibrate: bool = False
     edits: list[list[str]] = field(default_factory=list)
-    changed_by: Sequence[dict[str, Any]] = ()
+    changed_by: Sequence[Mapping[str, object]] = ()
 
     @property
     def lock_patience(self) -> float:
