@@ -169,7 +169,7 @@ class GitCalls:
         config = directory / "config"
         config.write_text("[core]\n\trepositoryformatversion = 0\n")
         entries = self._entries(repository, directory)
-        text = fixed_config(entries, self._users)
+        text = fixed_config(entries, self._users, around(repository.root))
         config.write_text(text, encoding="utf-8", errors="surrogateescape")
         return GitView(repository, directory, tuple(entries))
 

@@ -8,6 +8,7 @@ them elsewhere.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -93,15 +94,20 @@ class UserFilter:
     refused: str | None = None
 
 
-def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry]) -> str:
+def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry], checkouts: Iterable[Path] = ()) -> str:
     """The text of the configuration.
 
     Args:
         repository: Of the repository's own file.
         user: Of the user's and the system's.
+        checkouts: Folders of strangers: the user's file of attributes is not one in them.
     """
+    user, folders = list(user), list(checkouts)
     # The last of two values counts: the repository's.
     taken = [entry for entry in user if entry.key in _USER_KEYS and _is_plain(entry)]
+    for value in [_expanded(entry.value or "") for entry in user if entry.key == _ATTRIBUTES]:
+        if value.startswith("/") and not _is_in(value, folders):
+            taken.append(ConfigEntry(_ATTRIBUTES, value))
     taken += [entry for entry in repository if _is_plain(entry)]
     extended = any(entry.key in _FORMATS for entry in taken)
     lines = [ConfigEntry("core.repositoryformatversion", "1" if extended else "0")]
@@ -149,8 +155,7 @@ def safe_directories(user: Iterable[ConfigEntry]) -> set[str]:
     found: set[str] = set()
     for entry in user:
         if entry.key == "safe.directory":
-            value = entry.value or ""
-            value = str(Path(value).expanduser()) if value.startswith("~/") else value
+            value = _expanded(entry.value or "")
             found = {*found, value} if value else set()
     return found
 
@@ -168,6 +173,10 @@ def is_partial(repository: Iterable[ConfigEntry]) -> bool:
         or (entry.key.startswith("remote.") and entry.key.endswith((".promisor", ".partialclonefilter")))
         for entry in repository
     )
+
+
+def _expanded(path: str) -> str:
+    return os.path.expanduser(path) if path.startswith("~/") else path  # noqa: PTH111 - without a home, it stays
 
 
 def _is_in(path: str | None, checkouts: Iterable[Path]) -> bool:

@@ -82,6 +82,12 @@ def test_what_says_how_contents_and_refs_are_written_is_taken():
     assert '[branch "main"]' in text
 
 
+@pytest.mark.parametrize(("path", "taken"), [("/home/u/attributes", True), ("/srv/work/a", False), ("a", False)])
+def test_the_users_file_of_attributes_is_taken_if_it_is_none_of_the_checkout(path: str, taken: bool):
+    text = fixed_config([], entries(core__attributesfile=path), [CHECKOUT])
+    assert (f'attributesfile = "{path}"' in text) is taken
+
+
 def test_the_repository_is_asked_before_the_user():
     text = fixed_config(entries(core__autocrlf="input"), entries(core__autocrlf="true"))
     assert text.index('autocrlf = "true"') < text.index('autocrlf = "input"')
