@@ -231,9 +231,7 @@ class _Writing:
         own = view.repository.root / path
         link.unlink()
         if own.is_symlink() and str(own.readlink()) == target and _holds_code(own):
-            self._withhold(
-                link, f"is a link out of the tree, to {printable(target)}, with code: only data is read there"
-            )
+            self._withhold(link, f"is a link out of the tree, to {printable(target)}, with code in it")
         elif own.is_symlink() and str(own.readlink()) == target:
             link.symlink_to(os.path.realpath(own))
             self._note_data(link, f"is a link out of the tree, to {printable(target)}")
