@@ -127,8 +127,9 @@ def known_filters(
     """
     folders = list(checkouts)
     own = [entry for entry in user if not _is_in(entry.origin, folders)]
-    found = {name: UserFilter(refused="is not one of your own configuration") for name in _filters_in(repository)}
-    found |= {name: UserFilter(refused="comes from a checkout") for name in _filters_in(user)}
+    # One that only cleans makes nothing of what the history has.
+    found = {name: UserFilter(refused="is not one of your own configuration") for name in _making(repository)}
+    found |= {name: UserFilter(refused="comes from a checkout") for name in _making(user)}
     for name, values in _filters_in(own).items():
         named = any(str(folder) in value for value in values.values() for folder in folders)
         found[name] = UserFilter(
@@ -138,6 +139,11 @@ def known_filters(
             "names a path of a checkout" if named else None,
         )
     return found
+
+
+def _making(entries: Iterable[ConfigEntry]) -> list[str]:
+    """The names of filters that make contents of the work tree."""
+    return [name for name, values in _filters_in(entries).items() if values.get("smudge") or values.get("process")]
 
 
 def _filters_in(entries: Iterable[ConfigEntry]) -> dict[str, dict[str, str]]:

@@ -124,8 +124,9 @@ def test_a_filter_that_names_a_path_of_the_checkout_is_refused_as_a_whole(comman
 
 
 def test_a_file_of_the_checkout_that_the_user_includes_names_no_filter():
-    found = known_filters([], [ConfigEntry("filter.x.clean", "upper", "/srv/work/git.cfg")], [CHECKOUT])
-    assert found == {"x": UserFilter(refused="comes from a checkout")}
+    names = {"filter.x.smudge": "upper", "filter.y.clean": "upper"}
+    user = [ConfigEntry(key, value, "/srv/work/git.cfg") for key, value in names.items()]
+    assert known_filters([], user, [CHECKOUT]) == {"x": UserFilter(refused="comes from a checkout")}
 
 
 def test_a_filter_of_the_repository_is_refused_unless_the_user_has_one_of_that_name():
