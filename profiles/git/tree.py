@@ -230,14 +230,13 @@ class _Writing:
             return
         own = view.repository.root / path
         link.unlink()
-        if own.is_symlink() and str(own.readlink()) == target and _holds_code(own):
-            self._withhold(link, f"is a link out of the tree, to {printable(target)}, with code in it")
-        elif own.is_symlink() and str(own.readlink()) == target:
-            link.symlink_to(os.path.realpath(own))
-            self._note_data(link, f"is a link out of the tree, to {printable(target)}")
+        reason = f"is a link out of the tree, to {printable(target)}"
+        if not own.is_symlink() or str(own.readlink()) != target:
+            self._withhold(link, f"{reason}, which the work tree does not have")
+        elif (real := Path(os.path.realpath(own))).suffix in _CODE_SUFFIXES:
+            self._withhold(link, f"{reason}, which is code")
         else:
-            reason = f"is a link out of the tree, to {printable(target)}, which the work tree does not have"
-            self._withhold(link, reason)
+            self._link_data(link, real, reason)
 
     def _submodule(self, view: GitView, into: Path, path: str, commit: str, depth: int) -> None:
         """Write the tree of a submodule, if its commit is in the work tree's clone of it."""
@@ -263,18 +262,18 @@ class _Writing:
             if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
                 continue
             if link.parent.is_dir() and not (link.exists() or link.is_symlink()) and not self._is_withheld(link):
-                self._link_data(link, view.repository.root / path)
+                self._link_data(link, view.repository.root / path, "is not in git")
 
-    def _link_data(self, link: Path, own: Path) -> None:
-        """Link a file or folder of the work tree, without the code in it."""
+    def _link_data(self, link: Path, own: Path, reason: str) -> None:
+        """Link a file or folder that is not of the ref, without the code in it."""
         if own.is_symlink() or not own.is_dir() or not _holds_code(own):
             link.symlink_to(own)
         else:
             link.mkdir()
             for entry in os.scandir(own):
                 if entry.name not in _CODE and Path(entry.name).suffix not in _CODE_SUFFIXES:
-                    self._link_data(link / entry.name, Path(entry.path))
-        self._note_data(link, "is not in git")
+                    self._link_data(link / entry.name, Path(entry.path), reason)
+        self._note_data(link, reason)
 
     def _note_data(self, path: Path, reason: str) -> None:
         self._tree.data_only[path.relative_to(self._tree.folder).as_posix()] = reason

@@ -266,6 +266,7 @@ def test_what_git_does_not_track_is_read_as_data_alone(kind, repository, pipepro
 def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "helper.py").write_text("VALUE = 1\n")
+    (tmp_path / "lib" / "x.txt").write_text("data\n")
     (repository / "lib").symlink_to(tmp_path / "lib")
     (repository / "f.py").write_text("def make():\n    pass\n")
     commit_all(repository)
@@ -273,12 +274,13 @@ def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
     (repository / "new" / "deep" / "g.py").write_text("VALUE = 2\n")
     (repository / "new" / "deep" / "x.txt").write_text("line\n")
     tree = check_out(calls, "main", repository, calls.folder / "a")
-    assert not (tree.folder / "lib").exists()
+    assert not (tree.folder / "lib" / "helper.py").exists()
+    assert (tree.folder / "lib" / "x.txt").read_text() == "data\n"
+    assert tree.refusal(tree.folder / "lib" / "x.txt", data=True) is None
+    assert "only data is read there" in (tree.refusal(tree.folder / "lib" / "base.yaml", data=False) or "")
     assert not (tree.folder / "new" / "deep" / "g.py").exists()
     assert (tree.folder / "new" / "deep" / "x.txt").read_text() == "line\n"
-    code, said = gate(pipeprof, "f.py:make")
-    assert code == READ
-    assert "with code in it" in " ".join(said.split())
+    assert gate(pipeprof, "f.py:make")[0] == READ
 
 
 def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(repository, pipeprof, tmp_path):
