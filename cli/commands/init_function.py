@@ -44,11 +44,8 @@ def describe_function(
     """Call the function in a worker and write its spec.
 
     Args:
-        text: The target.
         arguments: Values of ``--arg``.
-        folder: Folder that the spec will be in.
         arrays: What the names of saved arrays begin with; None to save none.
-        no_python: Refuse to run it.
         force: Whether saved arrays may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
 
@@ -78,8 +75,6 @@ def report(found: DescribedTarget, text: str, written: str) -> str:
     """Summarise which parts of a function became YAML, and whether the graphs are equal.
 
     Args:
-        found: The spec.
-        text: The target.
         written: First sentence: what was written, and where.
     """
     lines = list(found.warnings)

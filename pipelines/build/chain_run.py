@@ -33,8 +33,6 @@ class Shared:
     """The random numbers that all fields of a ``for_each`` share.
 
     Attributes:
-        seed: The tensor, drawn for each element.
-        below: Path of the chain.
         numbers: Number of each call that draws, by its path in the chain.
     """
 

@@ -96,9 +96,7 @@ class FunctionBuilder:
         """The function of a ``map`` or, as a ``predicate``, of a ``filter``.
 
         Args:
-            function: What was written.
             dataset: What it is called on.
-            address: Address of the stage.
             predicate: Whether the last call gives a single truth value.
             answers: Whether the last call's result stands alone (a key, a length), also when ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.

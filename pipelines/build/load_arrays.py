@@ -30,11 +30,6 @@ def load_array(
 ) -> Any:
     """The NumPy array that ``array`` describes (a mapping of them for a table).
 
-    Args:
-        array: What was written.
-        resolve: Finds a file.
-        expand: Finds the files that patterns match.
-
     Raises:
         OSError: The file cannot be read.
         ValueError: The file holds no array, or one of Python objects.

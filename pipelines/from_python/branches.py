@@ -29,9 +29,6 @@ def written_branches(
 
     Args:
         call: The call.
-        inputs: Inputs of the branches.
-        decision: The field that selects the branch.
-        write: Converts a function to a chain.
 
     Raises:
         NotExpressible: A branch cannot be written.

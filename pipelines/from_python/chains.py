@@ -32,8 +32,6 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
     """Convert a function to the list of calls under ``ops:``.
 
     Args:
-        body: Recording of the function.
-        folders: For paths in arguments.
         answers: Whether the result of the last call stands alone, as that of a predicate does.
 
     Returns:

@@ -13,12 +13,7 @@ _ASIDE: Final = frozenset({"self", "name", "experimental_is_anonymous"})
 
 
 class Objects:
-    """Converter of method calls on objects to the arguments of their construction.
-
-    Args:
-        watch: The recorded calls.
-        value: Makes the record of an object.
-    """
+    """Converter of method calls on objects to the arguments of their construction."""
 
     def __init__(self, watch: CallRecorder, value: Callable[[Any], Any]) -> None:
         self._watch = watch

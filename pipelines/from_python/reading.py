@@ -41,8 +41,6 @@ class Recorder:
     """Converter of kept objects to records; the same object always gets the same number.
 
     Args:
-        tf: The module tensorflow.
-        watch: The recorded calls.
         own: Whether a file is the user's own.
 
     Attributes:

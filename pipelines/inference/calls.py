@@ -33,8 +33,6 @@ class CallFlow:
         """The element after a chain; with `answers` the result of the last call stands alone.
 
         Args:
-            calls: The calls.
-            element: What goes in.
             place: Where the list of calls was written.
             answers: Whether the last result is an answer (a truth value, a key), not a part of the element.
         """

@@ -41,7 +41,6 @@ class PipelineContext:
     """The source or stage whose elements are inferred.
 
     Attributes:
-        inference: The inference of the whole pipeline.
         address: Address of the source or stage.
         place: Where it was written.
         outer: The element that its pipeline is made for.

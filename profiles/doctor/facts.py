@@ -64,10 +64,7 @@ class MemoryFacts:
     """Memory, in bytes; None means unknown, or that there is no such limit.
 
     Attributes:
-        total_bytes: Of the machine.
         available_bytes: That programs could get now without swapping.
-        cgroup_bytes: Limit of the control group.
-        cgroup_held_bytes: Of it, in use.
         run_bytes: The limit that a run would have now.
         address_bytes: Limit of addresses (``ulimit -v``).
     """
@@ -85,7 +82,6 @@ class Folder:
     """A folder that pipeprof writes to.
 
     Attributes:
-        use: What it is for.
         path: None if there is none.
         free_bytes: Free for this user; None if unknown.
         writable: Whether this user may write to it, or create it.
@@ -102,7 +98,6 @@ class Devices:
     """Accelerators that Python sees without TensorFlow.
 
     Attributes:
-        names: Of each one.
         source: Where they were seen; empty if none was.
     """
 
@@ -117,14 +112,11 @@ class Facts:
     Attributes:
         versions: By package; None for one that is not installed.
         executable: The Python that runs.
-        tensorflow: The packages that own it.
         system: Name and release of the operating system, and the architecture.
         cores: Processor cores.
         cgroup_version: Of the control group with the memory; None without one.
-        memory: Memory and its limits.
         open_files: Number of files that a process may have open.
         folders: Where pipeprof writes.
-        devices: Accelerators.
         governors: Number of cores by frequency governor; empty if the system names none.
         git: Version of git; None without one.
     """
@@ -147,7 +139,6 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
     """Read all facts.
 
     Args:
-        environ: Environment of the process.
         proc: The process file system; it may be missing.
         root: Where control groups are mounted.
     """
@@ -198,11 +189,7 @@ def _memory(
 
 
 def folders(environ: Mapping[str, str]) -> tuple[Folder, ...]:
-    """Return the folders that pipeprof writes to, as they are now; nothing is created.
-
-    Args:
-        environ: Environment of the process.
-    """
+    """Return the folders that pipeprof writes to, as they are now; nothing is created."""
     try:
         cache: Path | None = locate(environ).folder
     except DataError:
@@ -276,7 +263,6 @@ def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str |
     """Return the version of the git that a target ``git:REF`` would use; None without one.
 
     Args:
-        environ: Environment of the process.
         run: Returns the output of a program, None if it fails.
     """
     try:

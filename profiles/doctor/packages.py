@@ -21,7 +21,6 @@ class Package:
     """An installed package.
 
     Attributes:
-        name: As pip takes it.
         version: None if its metadata has none.
     """
 

@@ -48,7 +48,6 @@ class Private:
         root: The repository, else the current folder: paths in it are relative; None where it says too much.
         folder: The current folder, to which they are relative.
         home: Home folder, in addition to those under ``/home``, ``/Users`` and ``/root``.
-        names: Of the user and the host.
         values: Of variables, by their names: those that a spec took from the environment, and those that are named as
             secrets are.
     """
@@ -61,11 +60,7 @@ class Private:
 
 
 class Hider:
-    """Hides in texts what must not be seen.
-
-    Args:
-        private: What that is.
-    """
+    """Hides in texts what must not be seen."""
 
     def __init__(self, private: Private) -> None:
         words = _words_of(private.values)
@@ -84,9 +79,7 @@ class Hider:
         """Hide in a text of any kind.
 
         Args:
-            text: Of any origin.
             names: Hide names of users and hosts, too; they are usual words in a fixed vocabulary.
-            addresses: Hide addresses, too; versions look like them.
         """
         if len(text) > _SHORT:
             return self._text(text, names=names, addresses=addresses)
@@ -131,11 +124,7 @@ class Hider:
 
 
 def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables whose values are secrets: by their names, and the passwords in URLs of any other.
-
-    Args:
-        environment: Of a process.
-    """
+    """The variables whose values are secrets: by their names, and the passwords in URLs of any other."""
     found = {name: value for name, value in environment.items() if is_secret_variable(name)}
     for name, value in environment.items():
         password = _PASSWORD.search(value)

@@ -46,7 +46,6 @@ def apply_edits(
     Args:
         dataset: A ``tf.data.Dataset``.
         edits: The edits; their addresses are those of the stages as written. `SetEnvironment` changes nothing here.
-        building: The builder of new stages, from `pipeprof.pipelines.build.dataset.builder`.
         ops: For a spec, its ops by address (`build` collects them); None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
@@ -107,7 +106,6 @@ def apply_steps(
 
     Args:
         dataset: A ``tf.data.Dataset``; without a step it is returned as it is.
-        steps: Each as `apply_edits` takes it.
         building: As for `apply_edits`, as are `in_memory`, `room` and `watch`.
         ops: As for `apply_edits`; one step alone has the addresses of a spec.
         in_memory: Bytes in memory.

@@ -29,10 +29,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
     """Join the stages of a line in a function's body.
 
     Args:
-        assembly: The graph.
-        scopes: Its scopes.
         parts: The stages in their new order.
-        before: The stages as written.
 
     Raises:
         CannotEditError: A stage changes elements, or the line is not in one body.

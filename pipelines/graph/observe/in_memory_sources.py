@@ -39,10 +39,8 @@ class MadeSource:
         types: TensorFlow's dtype of each component of its elements.
         shapes: Shape of each component, None for an unknown rank or dimension.
         traced: It was called while a function was traced: its arrays became constants of a graph.
-        method: Which of the two.
         elements: How many elements it has, None if not known.
         file: The user's file that called it, or that called the traced function.
-        line: Line in it.
     """
 
     types: tuple[str, ...]

@@ -107,7 +107,6 @@ class FunctionFacts:
         """Collect the facts of the functions ``called``; the first is the dataset's own.
 
         Args:
-            called: Names of functions.
             element_ranks: Rank of each component of the input; None if it has no single input or no single function.
             captured_ranks: Rank of each tensor that the function captures.
         """

@@ -70,7 +70,6 @@ class GraphDefReader:
     """Reads one ``GraphDef``.
 
     Args:
-        graph: The parsed message.
         dtype_name: TensorFlow's name for the number of a dtype.
     """
 

@@ -28,7 +28,6 @@ class InputTypes:
 
     Attributes:
         dtypes: Those that fit, of the dtypes that were tried.
-        least: Fewest dimensions.
         most: Most dimensions; ``None`` for any number.
         kinds: ``dense``, ``ragged`` and ``sparse``, as far as they fit.
     """
@@ -122,7 +121,6 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
     """Refuse the inputs of a call that do not fit.
 
     Args:
-        name: The function.
         inputs: What goes in, by parameter.
         on: The call's ``on``, to say where one may pick a field.
 

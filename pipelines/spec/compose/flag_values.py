@@ -30,7 +30,6 @@ def read_value(text: str, number: int, start: int, references: References) -> Ya
 
     Args:
         text: what stands after the equals sign.
-        number: the flag's.
         start: 0-based offset of the text in the flag.
         references: what to do with ``${VAR}``, and where what is known of them goes.
 

@@ -28,7 +28,6 @@ def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
 
     Args:
         loaded: The spec; the addresses of the edits are those of everything merged.
-        edits: As for `apply_to_text`.
 
     Raises:
         EditError: As `apply_to_text`; or a stage comes from another file or from a flag, which the message names.

@@ -25,9 +25,6 @@ def wrap(layout: Layout, node: WrittenNode, before: list[Any], after: Any) -> Wr
 
     Args:
         layout: Of the text.
-        node: The list as it is written.
-        before: Its value.
-        after: The new value.
 
     Returns:
         None where the new value is another one, where the list is on one line, which is better written anew, or where

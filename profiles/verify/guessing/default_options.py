@@ -26,7 +26,6 @@ def as_by_default(options: Mapping[str, Any], cores: float) -> tuple[SetOption, 
 
     Args:
         options: Of the pipeline, by their dotted path.
-        cores: Of the machine.
 
     Example:
         >>> as_by_default({"autotune.enabled": False, "threading.private_threadpool_size": 1}, 2.0)

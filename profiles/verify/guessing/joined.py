@@ -18,7 +18,6 @@ def cache_points(profile: Profile, limit: int | None, longest: float = LONGEST_E
     """Return where the datasets that one stage joins can keep what their slowest stages make; empty where none can.
 
     Args:
-        profile: Of a complete run.
         limit: Memory limit in bytes, for all caches together; None for none.
         longest: Seconds of an epoch that a trial can wait for.
     """

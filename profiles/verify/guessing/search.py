@@ -83,7 +83,6 @@ def guesses(
 
     Args:
         profile: Of a complete run, with its verdict and findings.
-        data: The spec's data, for a spec.
         limit: Memory limit in bytes; None for none.
         longest_epoch: Seconds of an epoch up to which a cache is proposed.
     """
