@@ -60,8 +60,7 @@ from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.turn_messages import Built
-from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.protocol.turns import Built, TurnRequest
 from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
 from pipeprof.profiles.verify.judging.same_data import check_data

@@ -24,9 +24,9 @@ from pipeprof.profiles.wording import (
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
-    from pipeprof.profiles.document.base import Dispatch
     from pipeprof.profiles.document.findings import Finding, Verification
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Dispatch
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),

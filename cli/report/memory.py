@@ -12,8 +12,8 @@ from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Phase
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Phase
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""

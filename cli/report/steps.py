@@ -11,8 +11,8 @@ from pipeprof.cli.text.units import rate, seconds, time_scale
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Quantiles, Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Quantiles, Steps
 
 GAPS_SHOWN = 5
 _OTHER_FROM = 0.05

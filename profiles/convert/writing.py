@@ -25,7 +25,7 @@ from pipeprof.profiles.convert.folder import (
 )
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated
-from pipeprof.profiles.protocol.turn_messages import EditRefused
+from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeprof.profiles.document.base import How, Location, Model, Owner
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 
 
 class LedgerEntry(Model):

@@ -31,6 +31,9 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
+_UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
+"""How pydantic names a field that a model, or a dataclass, does not have."""
+
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -387,9 +390,9 @@ def _validated(
             return model.model_validate_json(text, strict=True), tuple(unknown)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
-        extra = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+        extra = [fault["loc"] for fault in faults if fault["type"] in _UNKNOWN_FIELD]
         dropped = [place for place in extra if _drop(document, place)]
-        fault = next((details for details in faults if details["type"] != "extra_forbidden"), None)
+        fault = next((details for details in faults if details["type"] not in _UNKNOWN_FIELD), None)
         if fault is not None or not dropped:
             first = fault or faults[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.harness.received import GROWING_TIMES
 from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed

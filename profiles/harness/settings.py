@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.base import Dispatch
+    from pipeprof.profiles.document.shared import Dispatch
 
 DEFAULT_SECONDS = 10.0
 DEFAULT_TIMEOUT = 120.0

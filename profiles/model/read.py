@@ -18,8 +18,8 @@ from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 POOL_OPTION = "threading.private_threadpool_size"

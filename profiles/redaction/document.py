@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.shared import Record
 from pipeprof.profiles.redaction.forms import HIDDEN
 from pipeprof.profiles.redaction.hider import Hider, Private
 from pipeprof.profiles.redaction.names import is_secret_name
@@ -98,9 +99,14 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _vocabularies(model: type[Model]) -> Mapping[str, frozenset[str]]:
+def _vocabularies(model: type[Model] | type[Record]) -> Mapping[str, frozenset[str]]:
     """The words of each field that has a fixed vocabulary."""
-    return {name: frozenset(_literals(field.annotation)) for name, field in model.model_fields.items()}
+    hints = (
+        {one.name: get_type_hints(model)[one.name] for one in fields(model)}
+        if issubclass(model, Record)
+        else {name: one.annotation for name, one in model.model_fields.items()}
+    )
+    return {name: frozenset(_literals(hint)) for name, hint in hints.items()}
 
 
 def _literals(annotation: Any) -> Iterator[str]:
@@ -111,7 +117,7 @@ def _literals(annotation: Any) -> Iterator[str]:
             yield from _literals(part)
 
 
-def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
+def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, object]:
     vocabularies = _vocabularies(type(model))
     found: dict[str, object] = {}
     for name, words in vocabularies.items():
@@ -123,7 +129,7 @@ def _model(model: Model, hider: Hider, *, free: bool) -> dict[str, object]:
 
 
 def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
-    if isinstance(value, Model):
+    if isinstance(value, Model | Record):
         return _model(value, hider, free=free)
     if isinstance(value, str):
         return value if value in words else hider.text(value, names=free)

@@ -43,8 +43,8 @@ from pipeprof.profiles.wording import (
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Bound
-    from pipeprof.profiles.document.measured import Steps
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Headspace, Stage
     from pipeprof.profiles.time.bottleneck import Bottleneck
 

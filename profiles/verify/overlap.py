@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, from_document
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.verify.jobs import edits_of
 from pipeprof.profiles.verify.judging.evidence import Evidence
 

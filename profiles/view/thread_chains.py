@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed, family
-from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 

@@ -21,13 +21,14 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.costs import MeasuredCosts
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     UNTRACED,
     Answer,
     Graphs,
     Libraries,
+    LoopCost,
+    MeasuredCosts,
     Sketch,
     StepReturned,
     Trace,
@@ -35,7 +36,6 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.steps import LoopCost
 from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.load_function import Called
 

@@ -21,8 +21,7 @@ from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.protocol.job import Job, as_pairs
 from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated, StoreJob
-from pipeprof.profiles.protocol.turn_messages import EditRefused
-from pipeprof.profiles.protocol.turns import TurnRequest
+from pipeprof.profiles.protocol.turns import EditRefused, TurnRequest
 from pipeprof.profiles.verify.file_points import Point
 from pipeprof.profiles.worker.storing import store_run
 from pipeprof.profiles.worker.storing.store_run import StoreRun

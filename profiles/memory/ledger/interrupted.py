@@ -25,7 +25,7 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.messages import BuildMemory, MemoryMoment
     from pipeprof.profiles.view.view import PipelineView, StageView
 

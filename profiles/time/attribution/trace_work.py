@@ -18,8 +18,7 @@ from pipeprof.pipelines.graph.opnames import in_model, is_given, is_helper, numb
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_LOCK_WAIT = 3.0

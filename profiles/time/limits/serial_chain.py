@@ -16,7 +16,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Steps
+    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 SUM_FROM = 0.90

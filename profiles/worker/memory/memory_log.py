@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.memory.pool_pages import pool_pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.messages import WorkerMessage
     from pipeprof.profiles.worker.steps.loop import Feed
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any, TypeAlias
 
-from pipeprof.profiles.protocol.steps import BatchSize
+from pipeprof.profiles.protocol.messages import BatchSize
 from pipeprof.profiles.worker.steps.sampled_mean import SampledMeans
 
 Sizes: TypeAlias = "tuple[float | None, float | None]"

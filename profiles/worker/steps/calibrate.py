@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from pipeprof.profiles.protocol.costs import MeasuredCosts
+from pipeprof.profiles.protocol.messages import MeasuredCosts
 from pipeprof.profiles.worker.clocks import time
 
 SECONDS = 2.1

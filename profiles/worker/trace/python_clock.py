@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Final
 
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.protocol.messages import PythonCalls
 from pipeprof.profiles.worker.clocks import time
 
 _SCRIPTS: Final = "tensorflow.python.ops.script_ops"

@@ -12,8 +12,15 @@ from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
-from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turns import (
+    BatchDigest,
+    Built,
+    EditRefused,
+    ReplayJob,
+    TurnEnded,
+    TurnRequest,
+    TurnsJob,
+)
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun

@@ -361,7 +361,7 @@ def test_what_starting_again_takes_is_told() -> None:
     again = run(taken(256))
     assert again.profile is not None
     assert again.profile.steps is not None
-    steps = again.profile.steps.model_copy(update={"epochs": 72, "restart_share": 0.4})
+    steps = replace(again.profile.steps, epochs=72, restart_share=0.4)
     profile = again.profile.model_copy(update={"steps": steps})
     draft = only("cache-never-complete", replace(again, profile=profile))
     assert "restarted 72 times in the measurement, which took 40 % of the time" in draft.sentence

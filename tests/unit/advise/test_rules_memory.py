@@ -33,9 +33,10 @@ from pipeprof.pipelines.inference.saved_rows import SavedRows
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.document.base import Dispatch, Location
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import ComponentView, ConstantView, PipelineView, SavedComponent, StageView
 

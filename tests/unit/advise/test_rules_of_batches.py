@@ -10,7 +10,8 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.measured import Device, Quantiles
+from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.document.shared import Quantiles
 from pipeprof.profiles.verify.plan import cannot_try
 from pipeprof.profiles.view.view import ComponentView, PipelineView
 

@@ -18,11 +18,10 @@ from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, VerdictDetail
-from pipeprof.profiles.document.measured import Phase
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.document.shared import Phase, PhaseName
 
 Recorded = Callable[[str], Profile]
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worker.fakes import Event, rows_of, traced
 
-from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.protocol.python_calls import PythonCalls
+from pipeprof.profiles.protocol.messages import PythonCalls, TracedFunction
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.python_sampler import Looks
 from pipeprof.profiles.worker.trace.recording import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
