@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
-from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, bar_to_try, by_precedence, trying
@@ -165,6 +163,10 @@ def has_costs(view: PipelineView) -> bool:
 
 
 def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
+    # Most checks find nothing.
+    from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
+    from pipeprof.profiles.advise.edits.patch import proposal
+
     stage = view.by_id.get(hit.stage or "")
     predicted = hit.predicted
     edits = [Edit(**to_document(edit)) for edit in hit.edits]

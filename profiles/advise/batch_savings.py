@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Prediction
-from pipeprof.profiles.model.predict import change_text
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, stage_name
+from pipeprof.profiles.wording import change_text, milliseconds, stage_name
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeprof.profiles.model.costs import DEFAULT, Costs
 from pipeprof.profiles.model.effects import Changed, apply, with_calls
 from pipeprof.profiles.model.flow import Flow, Term
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
-from pipeprof.profiles.wording import cores_text, count, listed, milliseconds, significant
+from pipeprof.profiles.wording import change_text, cores_text, count, listed, milliseconds
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -75,21 +75,6 @@ def _estimate(flow: Flow, changed: Changed) -> Estimate | None:
         peak_bytes=round(changed.bytes) if changed.bytes is not None else None,
         formula=change_text(before_ms, after_ms, _reason(changed.flow)),
     )
-
-
-def change_text(before_ms: float, after_ms: float, reason: str) -> str:
-    """Format a change of the time per step, its speedup and the reason.
-
-    Example:
-        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
-        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
-    """
-    before, after = milliseconds(before_ms), milliseconds(after_ms)
-    unit = after.rpartition(" ")[2]
-    if before.endswith(f" {unit}"):
-        before = before.removesuffix(f" {unit}")
-    ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{before} → {after} per step ({significant(ratio)}×): {reason}"
 
 
 def _reason(flow: Flow) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.shared import Record
@@ -99,13 +99,12 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _vocabularies(model: type[Model] | type[Record]) -> Mapping[str, frozenset[str]]:
+def _vocabularies(part: type[Any]) -> Mapping[str, frozenset[str]]:
     """The words of each field that has a fixed vocabulary."""
-    hints = (
-        {one.name: get_type_hints(model)[one.name] for one in fields(model)}
-        if issubclass(model, Record)
-        else {name: one.annotation for name, one in model.model_fields.items()}
-    )
+    if issubclass(part, Record):
+        hints = {name: hint for name, hint in get_type_hints(part).items() if get_origin(hint) is not ClassVar}
+    else:
+        hints = {name: field.annotation for name, field in part.model_fields.items()}
     return {name: frozenset(_literals(hint)) for name, hint in hints.items()}
 
 

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from pipeprof.cli import exit_codes
-from pipeprof.cli.main import app, invoke
+from pipeprof.cli.main import invoke, make_app
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -456,7 +456,7 @@ def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.Monke
 
 
 def test_invoke_gives_the_code() -> None:
-    assert app.info.name == "pipeprof"
+    assert make_app().info.name == "pipeprof"
     assert invoke(["run"]) == 2
 
 
