@@ -77,7 +77,7 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     """
 
     def read() -> PipelineView:
-        from pipeprof.profiles.view.from_source import view_of_source
+        from pipeprof.profiles.view.from_sketch import view_of_source
 
         return view_of_source(target, cores=cores, memory_limit_bytes=memory_limit_bytes)
 

@@ -117,7 +117,8 @@ def _literals(annotation: Any) -> Iterator[str]:
 
 
 def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, object]:
-    vocabularies = _vocabularies(type(model))
+    part: type[Any] = type(model)
+    vocabularies = _vocabularies(part)
     found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)

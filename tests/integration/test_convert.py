@@ -191,7 +191,7 @@ def test_elements_of_a_filter_are_counted_before_they_are_written(module: Path, 
 
 
 def test_the_order_is_the_same_with_any_number_of_cores(tmp_path: Path) -> None:
-    from pipeprof.profiles.worker.storing.writers import load_elements, write_elements
+    from pipeprof.profiles.worker.storing.store_run import load_elements, write_elements
 
     write_elements(tf.data.Dataset.range(50), str(tmp_path / "elements"))
     assert len(list((tmp_path / "elements").rglob("*.snapshot"))) == 1

@@ -14,7 +14,7 @@ from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.view.from_spec import view_of_spec
-from pipeprof.profiles.view.op_types import op_types, random_op
+from pipeprof.profiles.view.functions import op_types, random_op
 from pipeprof.profiles.view.op_types_traced import TYPES
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView
 

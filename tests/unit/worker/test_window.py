@@ -16,7 +16,7 @@ from pipeprof.profiles.worker.steps.loop import Feed, SimulatedStep, drain, foll
 from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
-from pipeprof.profiles.worker.turns import block as blocks
+from pipeprof.profiles.worker.turns import turn_run as blocks
 
 
 @dataclass
