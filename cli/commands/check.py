@@ -321,7 +321,7 @@ def _document(
     import sys
 
     from pipeprof import __version__
-    from pipeprof.profiles.document.memory import LimitAnswer, Memory
+    from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.subject import Host, Target, Tool
     from pipeprof.profiles.document.target import spec_target
@@ -351,9 +351,7 @@ def _document(
         memory=Memory(
             ledger=memory.ledger() if memory is not None else None,
             predicted_bytes=memory.peak_bytes if memory is not None else None,
-            what_ifs=[LimitAnswer(**vars(what_if)) for what_if in advice.what_ifs]
-            if advice is not None and advice.what_ifs
-            else None,
+            what_ifs=(advice.what_ifs or None) if advice is not None else None,
         ),
         stages=_stages(loaded) if loaded else None,
         findings=advice.findings if advice is not None else None,

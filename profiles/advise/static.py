@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.unpredicted import not_predicted
-from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
 from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class StaticAdvice:
     findings: list[Finding] | None = None
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
-    what_ifs: list[WhatIf] = field(default_factory=list)
+    what_ifs: list[LimitAnswer] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
 
 
@@ -62,6 +62,8 @@ def static_advice(
     findings, more = result if result is not None else (None, [])
     answers = []
     if what_if and memory is not None and memory_limit_bytes is not None:
+        from pipeprof.profiles.memory.predict.what_if import what_ifs
+
         answers = what_ifs(view, memory, memory_limit_bytes)
     uncounted = not_predicted(view, memory) if memory is not None else []
     return StaticAdvice(findings, memory, [*messages, *more], answers, uncounted)

@@ -1,4 +1,4 @@
-"""Parts of the document that the worker sends as they are: dataclasses, for the worker must not import pydantic.
+"""Parts of the document that are handed over as they are: dataclasses, for the worker must not import pydantic.
 
 The harness checks them where it reads a message (`protocol.records`); pydantic checks those of a saved profile.
 """
@@ -161,3 +161,32 @@ class CoreScaling(Record):
     def with_tuned(self, ms: float, steps: int) -> CoreScaling:
         """The same with a window of an iterator that was tuned for the fewer cores."""
         return replace(self, tuned_ms=ms, tuned_steps=steps, gain=min(self.fewer_ms, ms) / self.all_ms)
+
+
+@dataclass(frozen=True)
+class ErrorFrame(Record):
+    """A line of the user's own code in a traceback."""
+
+    file: str
+    line: int
+    function: str | None = field(default=None, metadata=about("`null` for the place of a syntax error."))
+    source: str | None = field(
+        default=None, metadata=about("The line, without indentation; `null` if it could not be read.")
+    )
+
+
+@dataclass(kw_only=True)
+class LimitAnswer(Record):
+    """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
+
+    stage: str | None = field(metadata=about("Null for everything together."))
+    fits: bool | None = field(metadata=about("Null where this is unknown before a run."))
+    most: int | None = field(
+        default=None,
+        metadata=about(
+            "The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache of an "
+            "unknown number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are "
+            "bounded, and is an upper bound where sizes are not known."
+        ),
+    )
+    sentence: str

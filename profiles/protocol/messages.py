@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import CoreScaling, Gaps, Phase, PhaseName, Steps
+from pipeprof.profiles.document.shared import CoreScaling, ErrorFrame, Gaps, Phase, PhaseName, Steps
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.user_frames import UserFrame
 
 STOPPED: Final = "stopped"
 """Note of a phase that ended early, at the harness's request."""
@@ -508,7 +507,7 @@ class Answer(WorkerMessage):
     """
 
     phase: PhaseName | None = None
-    frames: list[UserFrame] = field(default_factory=list)
+    frames: list[ErrorFrame] = field(default_factory=list)
     model: ModelDict | None = None
     measured: Measured | None = None
     memory: MemoryMoment | None = None
@@ -536,8 +535,8 @@ class Raised(WorkerMessage):
     address: str | None = None
     op_path: str = ""
     words: str | None = None
-    frame: UserFrame | None = None
-    frames: list[UserFrame] = field(default_factory=list)
+    frame: ErrorFrame | None = None
+    frames: list[ErrorFrame] = field(default_factory=list)
     traceback: str | None = None
 
 

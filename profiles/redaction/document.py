@@ -117,7 +117,7 @@ def _literals(annotation: Any) -> Iterator[str]:
 
 
 def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, object]:
-    part: type[Any] = type(model)
+    part: Any = type(model)
     vocabularies = _vocabularies(part)
     found: dict[str, object] = {}
     for name, words in vocabularies.items():

@@ -20,6 +20,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
@@ -36,7 +37,6 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.user_frames import UserFrame
 from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
@@ -121,7 +121,7 @@ class JobRun:
         for frame in sys._current_frames().values():
             for entry in reversed(traceback.extract_stack(frame)):
                 if str(Path(entry.filename).resolve()) in files:
-                    frames.append(UserFrame(entry.filename, entry.lineno or 0, entry.name))
+                    frames.append(ErrorFrame(entry.filename, entry.lineno or 0, entry.name))
                     break
         measured = None
         if self._window is not None and self.phase == "measure":

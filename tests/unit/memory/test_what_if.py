@@ -11,9 +11,10 @@ from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
+from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
+from pipeprof.profiles.memory.predict.what_if import what_ifs
 from pipeprof.profiles.view.view import ComponentView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -29,12 +30,12 @@ def above(op: str, elements: int | None = 5000, index: int = 0, **arguments: Any
     return stage(f"stages.{index}", op, element=ROW, elements=elements, arguments=arguments)
 
 
-def answers(limit: int, *stages: StageView) -> list[WhatIf]:
+def answers(limit: int, *stages: StageView) -> list[LimitAnswer]:
     """Those for single stages, of a limit that leaves so much beside the reserve."""
     return [one for one in all_answers(round((1 + RESERVE) * limit), *stages) if one.stage is not None]
 
 
-def all_answers(limit: int, *stages: StageView) -> list[WhatIf]:
+def all_answers(limit: int, *stages: StageView) -> list[LimitAnswer]:
     view = pipeline(*stages)
     return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + limit)
 
@@ -179,7 +180,7 @@ def test_memory_that_is_used_again_is_not_counted_twice() -> None:
     assert answer.fits
 
 
-def tuned(limit: int, *stages: StageView, options: Mapping[str, Any] | None = None) -> list[WhatIf]:
+def tuned(limit: int, *stages: StageView, options: Mapping[str, Any] | None = None) -> list[LimitAnswer]:
     """Answers for a pipeline as it is written; `limit` leaves so much beside the reserve."""
     view = replace(pipeline(*stages, options=options or {}), unseen=True)
     return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + round((1 + RESERVE) * limit))
