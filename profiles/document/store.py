@@ -70,7 +70,7 @@ def slug(name: str) -> str:
 def places(
     name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None, at_end: bool = False
 ) -> list[ProfileFile]:
-    """Where the profile of a run may go, best first.
+    """Folders for the profile of a run, best first.
 
     Args:
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
@@ -227,7 +227,7 @@ def _is_link(path: Path) -> bool:
 
 
 def reason(error: OSError) -> str:
-    """What the operating system said, in lower case."""
+    """The operating system's message in lower case."""
     return (error.strerror or type(error).__name__).lower()
 
 
@@ -379,7 +379,7 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
 def _validated(
     path: Path, document: dict[str, object], raw: bytes, model: type[_Document]
 ) -> tuple[_Document, tuple[str, ...]]:
-    """What a document is, read from its text; its unknown fields are taken out of `document`."""
+    """Validate a document; its unknown fields are taken out of `document`."""
     from pydantic import ValidationError
 
     unknown: list[str] = []

@@ -285,7 +285,7 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
 
 
 def _long_steps_ms(steps: Steps) -> float:
-    """What single long steps add to the mean of all: a replay of a few batches has no new shapes, nor checkpoints."""
+    """Part of the mean due to single long steps: a replay of a few batches has no new shapes, nor checkpoints."""
     busy = steps.busy_ms
     if busy is None or not busy.p50 or busy.p99 < _LONG_STEP * busy.p50:
         return 0.0

@@ -57,7 +57,7 @@ _REFUSED = re.compile(
     r"MemoryError|bad_alloc|[Cc]annot allocate memory|failed to map segment|[Uu]nable to allocate|OOM when allocating"
     r"|can't start new thread|pthread_create failed|Resource temporarily unavailable|ENOMEM|[Oo]ut of memory"
 )
-"""What programs and libraries say when the system gives them no memory, or no room for a thread's stack."""
+"""Messages of programs and libraries that get no memory, or no room for a thread's stack."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> Non
     largest = max(owners, key=lambda one: one.bytes, default=None)
     if problem.code != "out-of-memory" or problem.stage is not None or largest is None or largest.bytes < _LARGE_BUFFER:
         return
-    stage = next((other_stage for other_stage in stages if other_stage.id == largest.stage), None)
+    stage = next((row for row in stages if row.id == largest.stage), None)
     location = stage.location if stage is not None else largest.location
     where = f" ({location.file}:{location.line})" if location is not None else ""
     what = stage_label(stage) if stage is not None else f"{owner_text(largest)}{where}"
@@ -374,7 +374,7 @@ def _stage_at(address: str | None, around: Circumstances) -> StageAt | None:
     if address is None or address in around.stages:
         return around.stages.get(address or "")
     stages = around.view.stages if around.view is not None else ()
-    stage = next((other_stage for other_stage in stages if address in (other_stage.id, other_stage.name)), None)
+    stage = next((row for row in stages if address in (row.id, row.name)), None)
     return StageAt(stage.id, stage.op, stage.name, stage.location) if stage is not None else None
 
 

@@ -1,4 +1,4 @@
-"""What an edit does to the running pipeline: a new `Flow`, or none where that cannot be known."""
+"""Effects of edits on the running pipeline: a new `Flow`, or none where that cannot be known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What edits of a pipeline would give, from one profile: steps per second, waiting, peak memory, and why."""
+"""Predictions for edits, from one profile: steps per second, waiting, peak memory, and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What edits would give.
+    """Prediction for edits.
 
     Attributes:
         speedup: Steps per second with them over without.
@@ -47,7 +47,7 @@ def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFA
 
 
 def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
-    """The same for a pipeline that has been read."""
+    """Predict for a pipeline that has been read."""
     changed = Changed(flow)
     for edit in edits:
         after = apply(changed.flow, edit, costs)

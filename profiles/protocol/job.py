@@ -11,7 +11,7 @@ from pipeprof.profiles.protocol.turns import TurnsJob
 
 @dataclass(frozen=True)
 class StepJob:
-    """What takes the batches.
+    """The consumer of the batches.
 
     Attributes:
         kind: ``returned`` is the step that comes with the dataset of a function.

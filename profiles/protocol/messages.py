@@ -167,7 +167,7 @@ class StartsAgain(WorkerMessage):
 
 @dataclass(frozen=True)
 class MeasuredCosts(WorkerMessage):
-    """What elements and calls cost, whatever they are, in microseconds.
+    """Fixed costs of elements and calls on this machine, in microseconds.
 
     Attributes:
         row_us: An element put into a batch, its bytes excluded.
@@ -233,7 +233,7 @@ class MemoryReading(WorkerMessage):
 
 @dataclass(frozen=True)
 class BuildMemory(WorkerMessage):
-    """What a user's function makes the process grow by while it builds the dataset, TensorFlow's own calls left out.
+    """Growth of the process while a user's function builds the dataset, without TensorFlow's own calls.
 
     Attributes:
         python_peak: At the moment when the process was largest.

@@ -40,7 +40,7 @@ class ReplayJob:
 
 @dataclass(frozen=True)
 class TurnsJob:
-    """How a worker prepares for its turns.
+    """Preparation of a worker for its turns.
 
     Attributes:
         edits: Changes of the dataset's graph, each as the JSON of `pipelines.edits.edits.to_document`.
@@ -94,7 +94,7 @@ class TurnRequest:
 
 @dataclass(frozen=True)
 class BatchDigest:
-    """What one of the first batches was.
+    """Hashes of one of the first batches.
 
     Attributes:
         data: Hash of all its tensors, in order.

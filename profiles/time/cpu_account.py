@@ -42,7 +42,7 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
         if time.inside_ms is None or time.row.fused_with is not None:
             continue
         parts = parts_of(time, times)
-        model = [work[other_time.row.id].model_ms for other_time in parts if other_time.row.id in work]
+        model = [work[part.row.id].model_ms for part in parts if part.row.id in work]
         for part in _split(time, parts, next((value for value in model if value), None), work):
             found[part.row.id] = part
     return tuple(found[time.row.id] for time in times)
@@ -51,7 +51,7 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
 def _split(
     whole: StageTime, parts: Sequence[StageTime], model_ms: float | None, work: Mapping[str, Work]
 ) -> list[StageTime]:
-    """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
+    """Split the time of the stage `whole`, which the model counted as `model_ms` for a traced batch."""
     work_ms = whole.body_ms + (whole.intra_op_ms or 0.0)
     most = work_ms - whole.beginning_ms
     before = _before_executor(whole)
@@ -255,9 +255,7 @@ def _all_read(times: Times, work: Mapping[str, Work]) -> bool:
     ]
     unread = (row for row in rows if row.time_ms_per_batch is None and row.fused_with is None)
     seen = (work.get(row.id) for row in unread)
-    return not unknown_stages(rows) and not any(
-        other_work is not None and (other_work.ms or other_work.calls) for other_work in seen
-    )
+    return not unknown_stages(rows) and not any(traced is not None and (traced.ms or traced.calls) for traced in seen)
 
 
 def _waiting_ms(times: Times) -> float | None:

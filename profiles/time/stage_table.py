@@ -33,9 +33,9 @@ from pipeprof.profiles.time.stage_notes import StageNote
 from pipeprof.profiles.wording import percent
 
 _AGREES = 0.05
-"""How far the counters may be from a number that the graph does not fix: buffers that fill move them."""
+"""Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
 _CONTRADICTS = 0.5
-"""The same for a number that the graph fixes."""
+"""Tolerance for a number that the graph fixes."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class _Walk:
         return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
 
     def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
-        """What comes out of an input, when `flow` comes out of `node`."""
+        """Flow out of an input, when `flow` comes out of `node`."""
         each = self._inputs_each(node, place)
         if each is None or flow.number is None:
             return _Flow()
         return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
 
     def _inputs_each(self, node: Node, place: str) -> _Flow | None:
-        """How many elements of an input it takes for one of its own."""
+        """Elements of an input for one of its own."""
         traits = node.traits
         if traits.stacks:
             size = node.arguments.get("batch_size")
@@ -273,7 +273,7 @@ def explain_stages(
 
 @dataclass(frozen=True)
 class _Elements:
-    """What the elements of a graph's datasets are, and how many of them there are in one pass."""
+    """Elements of a graph's datasets, and how many of them there are in one pass."""
 
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]
@@ -305,11 +305,11 @@ class _StageTable:
     locations: Mapping[str, Location]
     by_address: bool
     elements: tuple[_Elements, _Elements]
-    """Of the graph as written, and as executed."""
+    """Facts from the graph as written, and as executed."""
     unread: Mapping[str, float]
     """Elements by executed dataset without a model sample that did not run or that the trace has."""
     calls: Mapping[str, float]
-    """Of its functions per batch, by executed dataset."""
+    """Calls of its functions per batch, by executed dataset."""
     threads: Mapping[str, float]
     """That may be inside it at a time, by executed dataset."""
 
@@ -328,7 +328,7 @@ class _StageTable:
         place = self._joined.executed.get(stage.head)
         partners = self.rewrites.partners(stage)
         order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
-        earlier = [other_stage for other_stage in partners if order[other_stage.address] < order[stage.address]]
+        earlier = [partner for partner in partners if order[partner.address] < order[stage.address]]
         cost, function = self._cost(stage), self.rewrites.written.nodes[stage.head].function
         row = Stage(
             id=stage.address,
@@ -386,7 +386,7 @@ class _StageTable:
         return row.model_copy(update=state)
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
-        """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
+        """Combined costs of the stage's datasets: times add up, the rest is that of the one that gives its elements."""
         places = list(
             dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
         )
@@ -420,7 +420,7 @@ class _StageTable:
         if not traits(stage.op).wrapped:
             return self.calls.get(place)
         places = {self._joined.executed[node] for node in stage.nodes if node in self._joined.executed}
-        return max((self.calls[other_place] for other_place in places if other_place in self.calls), default=None)
+        return max((self.calls[path] for path in places if path in self.calls), default=None)
 
     def _inside(self, stage: WrittenStage) -> float | None:
         """Threads that may be inside any of its datasets at a time; `None` where that of one is unknown."""
@@ -444,7 +444,7 @@ class _StageTable:
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
-        """How many elements it held over time, for a stage that holds any."""
+        """Elements that it held over time, for a stage that holds any."""
         times = self.window.times
         fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
         return fill if any(elements for _, elements in fill) else None
@@ -460,7 +460,7 @@ class _StageTable:
         }
 
     def _threads(self, place: str, cost: Cost) -> float:
-        """How many threads may be inside the stage at a time; inside a function also those of its owner."""
+        """Threads that may be inside the stage at a time; inside a function also those of its owner."""
         node = self._executed.nodes[place]
         own = cost.parallelism if cost.parallelism is not None and executed(node.op).asynchronous else 1.0
         owner = node.owner
@@ -528,7 +528,7 @@ def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
-    """What the datasets of a stage shuffle by; None where none of them does."""
+    """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
     if not arguments:
         return None

@@ -134,9 +134,7 @@ def _inner_ends(view: PipelineView, stage: StageView) -> list[StageView]:
     """Return the ends of the pipelines inside its function."""
     inside = view.inside(stage)
     return [
-        other_stage
-        for other_stage in inside
-        if other_stage.owner == stage.id and not view.readers(other_stage) and not other_stage.injected
+        member for member in inside if member.owner == stage.id and not view.readers(member) and not member.injected
     ]
 
 

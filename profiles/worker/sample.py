@@ -70,7 +70,7 @@ TRACE_SECONDS = LONGEST_SECONDS + 2.0
 """Maximum time of the trace, reading it included; then the harness ends the worker."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
-"""Of a constant when the pipeline is built, the array counted: it leaves up to five in the heap and in graphs."""
+"""Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
 
 
 class JobRun:

@@ -70,8 +70,8 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
         whole = all(component.nbytes is not None for component in one.element or ())
         one = None if whole else _made_by(view, one)
     given = None if one is None else kept.get(one.id, one.element or ())
-    for other_stage in reversed(way.values()):
-        given = kept[other_stage.id] = _complete(other_stage, given)
+    for member in reversed(way.values()):
+        given = kept[member.id] = _complete(member, given)
     return kept[stage.id]
 
 
@@ -125,9 +125,9 @@ def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
     """Find the stage whose elements another one passes through or batches: its input, or the last stage inside it."""
     if not traits(stage.op).opens:
         return view.input_of(stage)
-    inner = [other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id]
-    read = {name for other_stage in inner for name in other_stage.inputs}
-    last = [other_stage for other_stage in inner if other_stage.id not in read]
+    inner = [member for member in view.inside(stage) if member.owner == stage.id]
+    read = {name for member in inner for name in member.inputs}
+    last = [member for member in inner if member.id not in read]
     return last[0] if len(last) == 1 else None
 
 

@@ -223,10 +223,10 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
 
 def _is_batched(view: PipelineView, stage: StageView) -> bool:
     """Return whether a stage's elements are batches."""
-    for other_stage in (stage, *view.below(stage)):
-        if traits(other_stage.op).batches:
+    for member in (stage, *view.below(stage)):
+        if traits(member.op).batches:
             return True
-        if not (traits(other_stage.op).consecutive or traits(other_stage.op).buffers or traits(other_stage.op).maps):
+        if not (traits(member.op).consecutive or traits(member.op).buffers or traits(member.op).maps):
             return False
     return False
 
@@ -235,10 +235,8 @@ def _captured_bytes(view: PipelineView, stage: StageView) -> int:
     """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
-    inside = [
-        other_stage for other_stage in view.inside(stage) if other_stage.owner == stage.id and other_stage.constant
-    ]
-    return stage.function.constant_bytes - sum(other_stage.source_bytes or 0 for other_stage in inside)
+    inside = [member for member in view.inside(stage) if member.owner == stage.id and member.constant]
+    return stage.function.constant_bytes - sum(member.source_bytes or 0 for member in inside)
 
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:

@@ -23,7 +23,7 @@ POOL_RESERVE = 1 - RESERVE
 its tensor. Batches of 32 MB, and the images they are made of, took more than 1.6 times what is predicted."""
 _PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
-"""Of the memory without TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
+"""Share of the memory without TensorFlow's own: tuned prefetches that may grow by no more are counted as full grown;
 larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
 """Share of the limit from which a prefetch gets an answer; a shuffle or a cache gets one at any size."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUM_FROM = 0.90
 """Share of the time to fill from which the stages of a chain are busy all of it, one after another."""
 SUM_UP_TO = 1.05
-"""The same at most: stages that took turns on one thread cannot take longer."""
+"""Upper mark of it: stages that took turns on one thread cannot take longer."""
 PART_FROM = 0.10
 """Share of the chain's time from which a stage is named as a part of it."""
 _ADDRESS = re.compile(r"(?P<parts>(?:.+\.)?)(?:source|stages\.(?P<number>\d+))$")

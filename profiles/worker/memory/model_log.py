@@ -120,7 +120,7 @@ class ModelLog:
         if len(self._kept) > MOST:
             self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]
             self._kept = self._kept[-4 * MOST :]
-            self._ends &= {other_look.number for other_look in self._kept}
+            self._ends &= {look.number for look in self._kept}
             self._every *= 2
 
     def segments(self) -> list[CostSegment]:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 COST_SHARE = 0.003
-"""Of the time between two batches that reading them may take."""
+"""Share of the time between two batches that reading one may take."""
 SAME_COST_SHARE = 0.0005
-"""The same while all batches had the same values: more of them would tell nothing new."""
+"""Share while all batches had the same values: more of them would tell nothing new."""
 SLOW_READ = 4
 """Times the quickest reading that one takes at most: a longer mean comes from those that were interrupted."""
 SAME = 1e-9

@@ -40,7 +40,7 @@ LONGEST_START_SECONDS = 2.0
 LATEST_END_SECONDS = 10.5
 """After the measurement, for the end of a start: later ones would make the run end more than 12 s after it."""
 PATIENCE_SECONDS = 10.0
-"""Of the harness with a pipeline that cannot run twice at a time."""
+"""How long the harness waits for a pipeline that cannot run twice at a time."""
 
 
 class CoreTrial:

@@ -1,4 +1,4 @@
-"""The same pipeline with half of the cores, then with all again: whether the cores set its pace.
+"""Whether the cores set the pipeline's pace: it runs on half of them, then on all again.
 
 The CPU time that a pipeline takes does not show it. One that keeps 1.5 of 2 cores busy may be twice as fast with two
 as with one, or faster with one: elements that pass from thread to thread cost CPU time as well.
@@ -57,7 +57,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True)
 class Loop:
-    """What takes steps.
+    """The loop whose steps are counted.
 
     Attributes:
         step: The step; `None` for none.

@@ -175,7 +175,7 @@ class StepWindow(Protocol):
 
     @property
     def sizes(self) -> CountedSizes:
-        """Where batches are counted by size."""
+        """Counter of batches by size."""
 
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""

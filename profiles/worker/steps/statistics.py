@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class EpochStart(NamedTuple):
-    """What lies before the latest restart of the dataset.
+    """Steps and time before the latest restart of the dataset.
 
     Attributes:
         steps: Before it.
@@ -124,7 +124,7 @@ class StepStatistics:
 
     @property
     def restart_ns(self) -> int | None:
-        """How much longer the first batches of epochs were waited for than others; `None` if there are no others."""
+        """Extra wait for the first batches of epochs, compared with other batches; `None` if there are no others."""
         others = self.count - self.restarts
         waits = self.waits if self.waits.count else self.intervals
         if not self.restarts or not others:

@@ -257,7 +257,7 @@ class BlockWindow:
 
 _Change = TypeVar("_Change")
 SEED = 20_011
-"""Of all random generators, where the user gives none: two processes must draw the same numbers to be compared."""
+"""Seed of all random generators where the user gives none: processes that are compared must draw the same numbers."""
 
 _WRITES = "the pipeline writes files ({}), which several processes cannot do at once"
 
