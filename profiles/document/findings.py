@@ -85,7 +85,7 @@ def _is_effect(value: Facts) -> Facts:
 
 
 class _EffectSchema:
-    """The schema of an effect, built when it is asked for."""
+    """The schema of an effect, built when the document's schema is."""
 
     def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> Any:
         """Called by pydantic for the document's schema."""
