@@ -22,7 +22,7 @@ from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
 from pipeprof.pipelines.spec.budgets import Budgets
-from pipeprof.pipelines.spec.step import Step, parse_step
+from pipeprof.pipelines.steps.step import AnyStep, no_step
 
 SUPPORTED_VERSIONS = (1,)
 
@@ -63,7 +63,6 @@ def _stage_reference(value: Any) -> str | int:
 
 
 Version = Annotated[int, Checked(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
-AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({"x-pipeprof-definition": "step"})]
 
 
 class Measure(Document):
@@ -130,7 +129,7 @@ class Spec(Document):
         default_factory=list, description="Stages, in order: each has one key, TensorFlow's name, with its arguments."
     )
     options: Options = Field(default_factory=Options, description="tf.data.Options by TensorFlow's names.")
-    step: AnyStep = Field(default_factory=Step, description="Training step that consumes the batches.")
+    step: AnyStep = Field(default_factory=no_step, description="Training step that consumes the batches.")
     measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
     ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
     budgets: Budgets = Field(default_factory=Budgets, description="What `pipeprof gate` judges, by metric.")

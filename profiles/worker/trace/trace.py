@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.pipelines.addresses import address_of
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.protocol.python_calls import PythonCalls
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.python_clock import TENSORFLOW
 from pipeprof.profiles.worker.trace.python_sampler import Looks, users_name

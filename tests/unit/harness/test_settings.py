@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs

@@ -21,7 +21,7 @@ from pipeprof.pipelines.addresses import (
     pipeline_of,
 )
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 
 
 def errors(data: Any) -> list[Any]:

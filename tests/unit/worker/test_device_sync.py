@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeprof.profiles.worker.device_sync import finish
+from pipeprof.pipelines.steps.device_sync import finish
 from pipeprof.profiles.worker.steps.loop import PythonStep
 
 LIBRARIES = ("jax", "torch", "tensorflow")

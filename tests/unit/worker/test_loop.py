@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from unit.worker.fakes import MS, FakeDataset, FakeTime
 
+from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
-from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
