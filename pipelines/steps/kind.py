@@ -35,7 +35,7 @@ def _ignore() -> None:
 
 
 @dataclass(frozen=True)
-class Running:
+class StepContext:
     """The run that a step is started for.
 
     Attributes:
@@ -103,6 +103,7 @@ class StepKind:
     def same_for_all_batches(self, text: str) -> str | None:
         """Return in words that each batch takes the same time, whatever is in it; None where it may not."""
         del text
+        return None
 
     def check(self, value: Any) -> None:
         """Look at a value of the command line before anything runs.
@@ -125,7 +126,7 @@ class StepKind:
         del arguments
         return 5.0
 
-    def start(self, arguments: Mapping[str, Any], running: Running) -> BatchConsumer:
+    def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         """Make the step, in the worker.
 
         Raises:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.steps.kind import BatchConsumer, Dispatch, Running
+from pipeprof.pipelines.steps.kind import BatchConsumer, Dispatch, StepContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -162,7 +162,7 @@ class SimulatedStep(BatchConsumer):
         self.device.shift(pause)
 
 
-def simulated_step(duration: StepDuration, running: Running) -> SimulatedStep:
+def simulated_step(duration: StepDuration, context: StepContext) -> SimulatedStep:
     """Make a step on a simulated device of its own, on the real clock."""
-    device = SimulatedDevice(HostClock(running.waiting), duration, running.dispatch)
-    return SimulatedStep(device, running.size_of if duration.needs_size else None)
+    device = SimulatedDevice(HostClock(context.waiting), duration, context.dispatch)
+    return SimulatedStep(device, context.size_of if duration.needs_size else None)

@@ -14,7 +14,7 @@ class StepJob:
     """What takes the batches: a kind of step, and the arguments that it has planned (`StepKind.plan`)."""
 
     kind: str = "none"
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

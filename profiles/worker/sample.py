@@ -21,7 +21,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
-from pipeprof.pipelines.steps.kind import BatchConsumer, Running
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
@@ -174,10 +174,10 @@ class JobRun:
         if not self._device:
             return measure_floor(None)
         floor_ms = step_kind(self._step_job.kind).floor_ms(self._step_job.arguments)
-        return measure_floor(simulated_step(StepDuration(min(floor_ms, FLOOR_STEP_MS)), self._running()))
+        return measure_floor(simulated_step(StepDuration(min(floor_ms, FLOOR_STEP_MS)), self._step_context()))
 
-    def _running(self) -> Running:
-        return Running(
+    def _step_context(self) -> StepContext:
+        return StepContext(
             element_spec=self.dataset.element_spec if self.dataset is not None else None,
             dispatch=self._dispatch,
             seed=self.job.seed or 0,
@@ -187,7 +187,7 @@ class JobRun:
         )
 
     def _step(self) -> BatchConsumer:
-        return step_kind(self._step_job.kind).start(self._step_job.arguments, self._running())
+        return step_kind(self._step_job.kind).start(self._step_job.arguments, self._step_context())
 
     def _data(self) -> None:
         self.phase = "data"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.steps.called import CalledStep
-from pipeprof.pipelines.steps.kind import BatchConsumer, Running, StepKind
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepKind
 
 
 class _Python(StepKind):
@@ -35,13 +35,13 @@ class _Python(StepKind):
     def user_files(self, arguments: Mapping[str, Any]) -> Sequence[str]:
         return [arguments["target"].rpartition(":")[0]]
 
-    def start(self, arguments: Mapping[str, Any], running: Running) -> BatchConsumer:
+    def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         from pipeprof.pipelines.steps.bind_step import fitted
         from pipeprof.pipelines.target.target import load_function, parse_target
 
         target = arguments["target"]
         function = load_function(parse_target(target))
-        return CalledStep(fitted(function, running.element_spec, f"the step {target}"))
+        return CalledStep(fitted(function, context.element_spec, f"the step {target}"))
 
 
 KIND = _Python()

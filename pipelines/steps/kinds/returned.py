@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeprof.pipelines.steps.called import CalledStep
-from pipeprof.pipelines.steps.kind import BatchConsumer, Running, StepKind
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepKind
 
 
 class _Returned(StepKind):
@@ -18,10 +18,10 @@ class _Returned(StepKind):
     def text(self, value: Any) -> str:
         return f"returned by {value}"
 
-    def start(self, arguments: Mapping[str, Any], running: Running) -> BatchConsumer:
+    def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         del arguments
-        assert running.returned is not None  # noqa: S101 - for the type checker; the kind is chosen where there is one
-        return CalledStep(running.returned)
+        assert context.returned is not None  # noqa: S101 - for the type checker; the kind is chosen where there is one
+        return CalledStep(context.returned)
 
 
 KIND = _Returned()

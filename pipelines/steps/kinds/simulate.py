@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.steps.kind import BatchConsumer, Running, StepKind
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepKind
 
 _PER_MB = "per MB"
 
@@ -63,11 +63,11 @@ class _Simulate(StepKind):
     def floor_ms(self, arguments: Mapping[str, Any]) -> float:
         return float(arguments.get("base_ms", 0.0))
 
-    def start(self, arguments: Mapping[str, Any], running: Running) -> BatchConsumer:
+    def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
 
         every = dict(arguments.get("every", ()))
-        return simulated_step(StepDuration(**{**arguments, "every": every}, seed=running.seed), running)
+        return simulated_step(StepDuration(**{**arguments, "every": every}, seed=context.seed), context)
 
 
 KIND = _Simulate()
