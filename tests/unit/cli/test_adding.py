@@ -1,7 +1,7 @@
 """Adding one of each thing takes a row, a module or a class: a function, an op, a rule, a kind of step, a message.
 
-What is added here is a module in the folder that its registry walks, or a row of its table. A format is added in
-`test_formats`.
+What is added here is a module in the folder that its registry walks, a row of its table or a line of its data file. A
+format is added in `test_formats`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeprof.pipelines.inference import rules as inference_rules
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
 from pipeprof.pipelines.inference.stages import HANDLERS
-from pipeprof.pipelines.ops import base, functions, stages, traits
+from pipeprof.pipelines.ops import base, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.paths import leaves
@@ -44,7 +44,7 @@ from pipeprof.profiles.verify.plan import uses_gpu
 from pipeprof.profiles.worker.sample import JobRun
 
 Pipeprof = Callable[..., Any]
-FUNCTION = 'FUNCTIONS = {"tf.added.scale": "image, factor, name=None"}'
+FUNCTION = {"tf.added.scale": "image, factor, name=None"}
 INFERENCE = """
 from pipeprof.pipelines.inference.rules.base import same
 RULES = {"tf.added.scale": same("image", "float16")}
@@ -129,6 +129,19 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[M
     forget()
 
 
+@pytest.fixture
+def add_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Adds a line to the table of functions."""
+
+    def adds() -> None:
+        rows = {**catalog.table(), **FUNCTION}
+        monkeypatch.setattr(catalog, "read_table", lambda _package, _name: rows)
+        forget()
+
+    yield adds
+    forget()
+
+
 def forget() -> None:
     for cache in CACHES:
         cache.cache_clear()
@@ -149,10 +162,10 @@ def test_unknown_things_are_refused(spec: Path, pipeprof: Pipeprof) -> None:
     assert "pairs" in result.out + result.err
 
 
-def test_a_function_an_op_and_a_rule_are_a_module_each(
-    spec: Path, add: Callable[[ModuleType, str], None], pipeprof: Pipeprof
+def test_a_function_is_a_line_an_op_and_a_rule_are_a_module_each(
+    spec: Path, add: Callable[[ModuleType, str], None], add_function: Callable[[], None], pipeprof: Pipeprof
 ) -> None:
-    add(functions, FUNCTION)
+    add_function()
     add(stages, OP)
     add(advice_rules, RULE)
 
@@ -165,9 +178,12 @@ def test_a_function_an_op_and_a_rule_are_a_module_each(
 
 
 def test_what_comes_out_is_inferred_by_a_rule_and_a_function(
-    spec: Path, add: Callable[[ModuleType, str], None], monkeypatch: pytest.MonkeyPatch
+    spec: Path,
+    add: Callable[[ModuleType, str], None],
+    add_function: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    add(functions, FUNCTION)
+    add_function()
     add(stages, OP)
     assert [str(info.structure) for info in _elements(spec)] == ["None", "None"]
 
