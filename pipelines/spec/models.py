@@ -18,6 +18,7 @@ from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
@@ -182,11 +183,11 @@ def _placed(source: Source | None, stages: list[Stage], address: str, place: tup
 
 
 def _check_last_stages(spec: Spec, problems: Problems) -> None:
-    """Require ``prefetch_to_device`` to be the last stage: later stages cannot read device memory."""
+    """Require a stage that moves elements to a device to be the last: later stages cannot read device memory."""
     last = join("", "stages", len(spec.stages) - 1)
     for placed in spec.placed():
-        if placed.op.op == "prefetch_to_device" and placed.address != last:
-            message = "prefetch_to_device must be the last stage of the whole pipeline"
+        if traits(placed.op.op).last and placed.address != last:
+            message = f"{placed.op.op} must be the last stage of the whole pipeline"
             problems.add(placed.place, error(message, "not_last"))
 
 
