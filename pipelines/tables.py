@@ -1,4 +1,4 @@
-"""Tables that people edit, as JSON files beside the module that reads them: sorted, one entry a line."""
+"""Tables that people edit, as JSON files next to the module that reads them: sorted, one entry a line."""
 
 from __future__ import annotations
 

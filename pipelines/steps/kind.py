@@ -31,7 +31,7 @@ class BatchConsumer:
 
 
 def _ignore() -> None:
-    """Tell nobody."""
+    """Give no sign of life."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class StepContext:
 
     Attributes:
         element_spec: Of the dataset that feeds it; None before there is one.
-        dispatch: What the run asks for.
+        dispatch: How many steps may be in flight in this run, or ``sync``.
         seed: Of all random numbers.
         returned: The step that came with the dataset of a function, as a function of the batch.
         size_of: Bytes of a batch.

@@ -23,7 +23,7 @@ def step_kinds() -> Mapping[str, StepKind]:
 
 
 def step_kind(name: str) -> StepKind:
-    """The kind of this name; the base class for one of a newer version, of which a saved profile may tell."""
+    """The kind of this name; the base class for one that only a newer version knows, in a saved profile."""
     return step_kinds().get(name) or StepKind()
 
 

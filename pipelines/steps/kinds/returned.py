@@ -1,4 +1,4 @@
-"""The step that the user's function returns beside the dataset."""
+"""The step that the user's function returns together with the dataset."""
 
 from __future__ import annotations
 
