@@ -32,8 +32,9 @@ from pipeprof.profiles.worker.steps import window as windows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeprof.pipelines.steps.kind import BatchConsumer
     from pipeprof.profiles.host.machine import SystemTimes
-    from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed
+    from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 

@@ -11,15 +11,21 @@ from pipeprof.pipelines.steps.kind import BatchConsumer
 
 
 class CalledStep(BatchConsumer):
-    """A function as the step: the device is busy until everything it started is computed."""
+    """A function as the step: the device is busy until everything it started is computed.
 
-    def __init__(self, function: Callable[[Any], object]) -> None:
+    Args:
+        function: Of the batch.
+        finish: Waits for what the function returned, and for all that it has put on a device.
+    """
+
+    def __init__(self, function: Callable[[Any], object], finish: Callable[[object], None] = finish) -> None:
         self._function = function
+        self._finish = finish
 
     def submit(self, batch: Any) -> tuple[int, int]:
         """Call the function with the batch."""
         start = time.perf_counter_ns()
-        finish(self._function(batch))
+        self._finish(self._function(batch))
         return start, time.perf_counter_ns()
 
     def wait(self) -> tuple[int, int]:

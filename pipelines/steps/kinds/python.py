@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepKind
 
 
@@ -37,6 +36,7 @@ class _Python(StepKind):
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         from pipeprof.pipelines.steps.bind_step import fitted
+        from pipeprof.pipelines.steps.called import CalledStep
         from pipeprof.pipelines.target.target import load_function, parse_target
 
         target = arguments["target"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepKind
 
 
@@ -19,6 +18,8 @@ class _Returned(StepKind):
         return f"returned by {value}"
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
+        from pipeprof.pipelines.steps.called import CalledStep
+
         del arguments
         assert context.returned is not None  # noqa: S101 - for the type checker; the kind is chosen where there is one
         return CalledStep(context.returned)

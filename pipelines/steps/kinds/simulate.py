@@ -12,7 +12,7 @@ _PER_MB = "per MB"
 
 
 class _Simulate(StepKind):
-    """Its arguments are those of `StepDuration` that differ from the defaults, the times in milliseconds."""
+    """Its arguments are those of `StepDuration` without the defaults, the times in milliseconds."""
 
     name = "simulate"
     example = "12ms"
@@ -54,14 +54,15 @@ class _Simulate(StepKind):
 
     def plan(self, value: Any, base: Path) -> dict[str, Any]:
         del base
-        durations = {"base_ms": value.base, "per_mb_ms": value.per_mb, "stdev_ms": value.stdev}
-        arguments: dict[str, Any] = {name: seconds * 1e3 for name, seconds in durations.items() if seconds}
+        arguments: dict[str, Any] = {"base_ms": value.base * 1e3}
+        further = {"per_mb_ms": value.per_mb, "stdev_ms": value.stdev}
+        arguments |= {name: seconds * 1e3 for name, seconds in further.items() if seconds}
         if value.every:
             arguments["every"] = [(n, seconds * 1e3) for n, seconds in value.every.items()]
         return arguments
 
     def floor_ms(self, arguments: Mapping[str, Any]) -> float:
-        return float(arguments.get("base_ms", 0.0))
+        return float(arguments["base_ms"])
 
     def start(self, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
         from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.steps.kind import StepContext
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
@@ -97,6 +99,14 @@ def test_the_command_line_comes_before_the_spec(spec, text):
     assert planned.step.arguments["base_ms"] == 5.0
     assert (planned.dispatch, planned.seconds, planned.steps, planned.seed) == (2, 1.5, 9, 0)
     assert (planned.cold, planned.timeout) == (False, 4.0)
+
+
+@pytest.mark.parametrize("written", ["0ms", {"per_mb": "1ms"}, {"every": {10: "2ms"}}])
+def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
+    job = plan(settings(step=parse_step({"simulate": written}))).step
+    line = json.loads(json.dumps(job.arguments))
+    start, end = step_kind(job.kind).start(line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
+    assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
 
 
 def test_dispatch_alone_keeps_the_specs_step(spec):
