@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from pipeprof.pipelines.steps.kind import StepKind
 
@@ -17,8 +17,9 @@ _PLANNED = ("tensorflow", "keras", "jax", "torch")
 def step_kinds() -> Mapping[str, StepKind]:
     """All kinds by name: those without a real device first."""
     package = importlib.import_module(_PACKAGE)
-    names = [f"{_PACKAGE}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
-    kinds: list[StepKind] = [importlib.import_module(name).KIND for name in names]
+    # Not pkgutil: typer does not load it, and every start of the command would pay for it.
+    names = sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("[!_]*.py"))
+    kinds: list[StepKind] = [importlib.import_module(f"{_PACKAGE}.{name}").KIND for name in names]
     return {kind.name: kind for kind in sorted(kinds, key=lambda kind: (not kind.shares_device, kind.name))}
 
 
