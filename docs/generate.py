@@ -3,7 +3,8 @@
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
 `edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
-benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
+benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from
+`provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
 stages and functions. Nothing here needs TensorFlow.
 """
 
@@ -290,16 +291,11 @@ def proof() -> str:
         )
         if any(change is None or change > noted["stale_lines"] for change in changes) or absent:
             stale.append(f"`{name}`")
-    lines += [
-        "",
-        f"Stale, as more than {noted['stale_lines']} lines of the rooms of a case changed since it was measured, as nobody",
-    ]
-    lines += [f"knows how many, or as a case never was measured: {', '.join(stale) or 'none'}."]
-    lines += [
-        "",
-        "| outcome of the last measurement | of an older commit | proven for this one |",
-        "| --- | ---: | ---: |",
-    ]
+    rule = f"more than {noted['stale_lines']} lines of the rooms of a case changed since it was measured"
+    lines += ["", f"Stale, as {rule}, as nobody knows how many,"]
+    lines += [f"or as a case never was measured: {', '.join(stale) or 'none'}.", ""]
+    lines += ["| outcome of the last measurement | of an older commit | proven for this one |"]
+    lines += ["| --- | ---: | ---: |"]
     every = [case for claim in noted["claims"].values() for case in claim["cases"].values()]
     for outcome in ("holds", "does not hold", "cannot tell", None):
         now = sum(case["outcome"] == outcome and case["changed_lines"] == 0 for case in every)
