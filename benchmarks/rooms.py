@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -21,6 +21,11 @@ SHARED = ("benchmarks/tries.py", "benchmarks/copies.py", "benchmarks/stopping.py
 """Files that measure for several benchmarks: a change of them changes what all cases prove."""
 
 
+FOR_TYPES = re.compile(r"(?m)^(?:if|elif) (?:typing\.)?TYPE_CHECKING:\n(?:[ ]+.*\n|\n)+")
+IMPORT = re.compile(r"(?m)^\s*(?:from (pipeprof[\w.]*) import (\([^)]*\)|.*)|import (pipeprof[\w.]*))")
+NAMED = re.compile(r"[\"'](pipeprof\.[\w.]*)")
+
+
 @cache
 def modules(root: Path = ROOT) -> Mapping[str, Path]:
     """The file of every module of the product, below the root."""
@@ -33,27 +38,16 @@ def modules(root: Path = ROOT) -> Mapping[str, Path]:
 
 
 def names_in(source: str) -> tuple[set[str], set[str]]:
-    """Modules that a text may import: by statements anywhere in it, and by strings that name one.
+    """Modules of the product that a text may import: by statements anywhere in it, and by strings that name one.
 
     Imports for type checkers do not count. A string that goes on, ``f"pipeprof.profiles.worker.{name}"``, ends with a
-    dot.
+    dot. The text is searched, not parsed: 700 modules are parsed in seconds.
     """
+    source = FOR_TYPES.sub("", source)
     statements: set[str] = set()
-    strings: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(source)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-            waiting += node.orelse
-            continue
-        if isinstance(node, ast.Import):
-            statements |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            statements |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("pipeprof."):
-            strings.add(node.value)
-        waiting += ast.iter_child_nodes(node)
-    return statements, strings
+    for module, names, bare in IMPORT.findall(source):
+        statements |= {bare} if bare else {module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))}
+    return statements, set(NAMED.findall(source))
 
 
 @cache

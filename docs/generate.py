@@ -286,9 +286,8 @@ def proof() -> str:
         changes = [case["changed_lines"] for case in cases if case["outcome"] is not None]
         most = max((change for change in changes if change is not None), default=None)
         since = "unknown" if None in changes or most is None else f"{most:,}"
-        lines.append(
-            f"| `{name}` | {cell(claim['claim'])} | {proven} of {len(cases)} | {claim['outcome']} | {oldest} | {since} |"
-        )
+        cells = (f"`{name}`", cell(claim["claim"]), f"{proven} of {len(cases)}", claim["outcome"], oldest, since)
+        lines.append(f"| {' | '.join(cells)} |")
         if any(change is None or change > noted["stale_lines"] for change in changes) or absent:
             stale.append(f"`{name}`")
     rule = f"more than {noted['stale_lines']} lines of the rooms of a case changed since it was measured"
