@@ -2,8 +2,8 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`edits.md` from the table of edits, `compatibility.md`, `silence.md` and `prediction.md` from the last results of their
-benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from
+`edits.md` from the table of edits, `compatibility.md`, `silence.md`, `prediction.md` and `accuracy.md` from the last
+results of their benchmarks, `proof.md` from what `make verify` noted in `benchmarks/proof.json`, `provenance.md` from
 `provenance.toml`, `coverage.md` from `coverage.yaml` and the registry of sources,
 stages and functions. Nothing here needs TensorFlow.
 """
@@ -291,7 +291,7 @@ def proof() -> str:
         if any(change is None or change > noted["stale_lines"] for change in changes) or absent:
             stale.append(f"`{name}`")
     rule = f"more than {noted['stale_lines']} lines of the rooms of a case changed since it was measured"
-    lines += ["", f"Stale, as {rule}, as nobody knows how many,"]
+    lines += ["", f"Stale, as {rule}, as it is unknown how many,"]
     lines += [f"or as a case never was measured: {', '.join(stale) or 'none'}.", ""]
     lines += ["| outcome of the last measurement | of an older commit | proven for this one |"]
     lines += ["| --- | ---: | ---: |"]
@@ -301,6 +301,48 @@ def proof() -> str:
         before = sum(case["outcome"] == outcome for case in every) - now
         lines.append(f"| {outcome or 'never measured'} | {before} | {now} |")
     return "\n".join(lines)
+
+
+def accuracy() -> str:
+    """What was found of planted costs and memory, what the step loop costs, and how the gate decides: with commits."""
+    attribution, overhead = cases_of(RESULTS / "attribution.json"), cases_of(RESULTS / "overhead.json")
+    lines = ["## Times", "", measured_on(_of_kind(attribution, "time/")), ""]
+    lines += ["| case | share found (true) | largest error, points | accounted | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+    for name, case in _of_kind(attribution, "time/").items():
+        one = case["figures"]
+        shares = one["shares_true"].items()
+        found = ", ".join(f"{stage} {_share(one['shares_measured'][stage])} ({_share(true)})" for stage, true in shares)
+        cells = (f"`{name}`", found, f"{100 * one['largest_error']:.1f}", _share(one["accounted"]), *_said(case))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Memory", "", measured_on(_of_kind(attribution, "memory/")), ""]
+    lines += ["| case | owner | planted MB | found MB | slack | unexplained | prediction off | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"]
+    for name, case in _of_kind(attribution, "memory/").items():
+        one = case["figures"]
+        off = _share(one["prediction_off"]) if one["prediction_judged"] else "not static"
+        rest = (_share(one["slack_share"]), _share(one["unexplained_share"]), off, *_said(case))
+        for owner, row in (one["owners"] or {"–": {"truth_mb": 0.0, "ledger_mb": 0.0}}).items():
+            cells = (f"`{name}`", owner, f"{row['truth_mb']:.0f}", f"{row['ledger_mb']:.0f}", *rest)
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## The step loop", "", measured_on(overhead), ""]
+    lines += ["| case | rate over that of the bare loop | required | pairs | | at commit |"]
+    lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+    for name, case in overhead.items():
+        one = case["figures"]
+        low, high = one["ratio_interval"]
+        cells = (f"`{name}`", f"{one['ratio']:.3f} ({low:.3f}–{high:.3f})", f"{one['limit']:g}", f"{one['pairs']}")
+        lines.append(f"| {' | '.join((*cells, *_said(case)))} |")
+    return "\n".join(lines)
+
+
+def _of_kind(cases: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {name.removeprefix(kind): case for name, case in cases.items() if name.startswith(kind)}
+
+
+def _said(case: dict[str, Any]) -> tuple[str, str]:
+    """What became of a case, and its commit."""
+    return case["outcome"], (case["commit"] or "unknown")[:8]
 
 
 def _prediction_cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -477,6 +519,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
     "provenance.md": lambda: _page("provenance.md", provenance()),
+    "accuracy.md": lambda: _page("accuracy.md", accuracy()),
     "proof.md": lambda: _page("proof.md", proof()),
     "prediction.md": lambda: _page("prediction.md", prediction()),
     "silence.md": lambda: _page("silence.md", silence()),

@@ -171,7 +171,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
 
 
 BENCHMARK = Benchmark(
-    claim=f"specs that nobody means, as many as {MINUTES:g} minutes allow, each give a result or errors in their form, "
+    claim=f"random specs, as many as {MINUTES:g} minutes allow, each give a result or errors in their form, "
     f"never a traceback, within {SECONDS:g} s of processor time and {MEGABYTES} MB",
     cases=tuple(f"part {number}" for number in range(1, PARTS + 1)),
     measure=measured,
