@@ -37,7 +37,6 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
 
     Args:
         dataset: The ``tf.data.Dataset`` that was measured.
-        plan: Path of the plan.
         data: Folder of ``pipeprof fix --convert-to``, if the plan reads converted data. This folder is read, not the
             one that the plan names; it is not used if the plan reads none.
 

@@ -52,10 +52,7 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     """Write the command line that takes a change of a profile by its number, as ``--change`` does.
 
     Args:
-        profile: The profile of a run.
-        number: Of the change.
         command: ``run`` to measure it, ``fix`` to write it.
-        write: Change the spec itself.
 
     Returns:
         ``None`` where a number would mean another change: of a run that had one already.

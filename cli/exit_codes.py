@@ -11,7 +11,6 @@ class ExitCode:
     """An exit status and its meaning.
 
     Attributes:
-        code: The status.
         meaning: One line for a help text.
     """
 

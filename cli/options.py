@@ -73,7 +73,6 @@ def out_of(command: str, what: str = "Also write the report to a file ({}); - is
     """The option that names the files of a command's report.
 
     Args:
-        command: Its name.
         what: Help text with a gap for the extensions.
     """
     return typer.Option("--out", metavar="FILE", help=what.format(" or ".join(extensions_of(command))))
@@ -290,12 +289,7 @@ Options = TypeVar("Options")
 
 
 def typed_command(command: Callable[[Options], None], options: type[Options]) -> Callable[..., None]:
-    """Make a function with one parameter for each option of a command, as typer reads it.
-
-    Args:
-        command: Takes all options in one object.
-        options: Class of that object.
-    """
+    """Make a function with one parameter for each option of a command, as typer reads it."""
 
     def call(**given: Any) -> None:
         command(options(**given))
@@ -405,11 +399,6 @@ def duration(flag: str, text: str | None) -> float | None:
 
 def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     """Parse a whole number that fits into 64 bits.
-
-    Args:
-        flag: The option.
-        text: Its value.
-        least: The smallest number that it takes.
 
     Raises:
         UsageError: It is none, or too small or too large.

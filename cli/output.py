@@ -99,10 +99,6 @@ def plan_outputs(
 def format_of(text: str, command: str = "run") -> str:
     """Find the format for a file by its extension.
 
-    Args:
-        text: Name of the file.
-        command: Name of the command that writes it.
-
     Raises:
         UsageError: No format has this extension.
 
@@ -127,10 +123,6 @@ def format_of(text: str, command: str = "run") -> str:
 def file_path(flag: str, text: str) -> Path:
     """Return the path of a file that an option names.
 
-    Args:
-        flag: The option.
-        text: Its value.
-
     Raises:
         UsageError: It can only be a folder: `Path` would drop a slash at the end.
 
@@ -150,8 +142,6 @@ def check_file(
     """Check that a file can be written, and may be, before anything is read or measured.
 
     Args:
-        flag: The option that names it.
-        path: The file.
         force: Any file may be overwritten.
         own: Whether an existing file may be overwritten without it; none may if not given.
         taken: What to say of one that may not.
@@ -298,9 +288,7 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
 
     Args:
         outputs: Where the report goes.
-        writer: Has saved the document.
         document: The whole one, as it is at the end.
-        complete: All that was to be measured was.
 
     Returns:
         The outputs without the files that stay as they were.
@@ -350,7 +338,6 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     """Print a document and write the files; the document itself is saved already.
 
     Args:
-        text: The document in a format.
         outputs: Where it goes.
         color: Value of ``--color``.
         saved: Where the document is.

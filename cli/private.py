@@ -17,11 +17,7 @@ _Document = TypeVar("_Document", bound="Model")
 
 
 class SpecEnvironment(Mapping[str, str]):
-    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output.
-
-    Args:
-        environment: Of the process.
-    """
+    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -65,10 +61,7 @@ def private_of(
     """Put together what must not be seen.
 
     Args:
-        folder: The current one.
-        home: Of the user.
         environment: Of the process: values of variables that are named as secrets are, and passwords in URLs.
-        names: Of the user and the host.
         used: The variables that specs took from it, whatever their names.
     """
     from pipeprof.profiles.redaction.hider import Private, secrets_of

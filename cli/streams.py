@@ -32,12 +32,7 @@ def open_closed() -> None:
 
 
 def without_commands(text: str, form: str = "text") -> str:
-    """Text in which a CI log reads no command, except in the format that consists of them.
-
-    Args:
-        text: What is printed.
-        form: Name of its format.
-    """
+    """Text in which a CI log reads no command, except in the format that consists of them."""
     if form == "github":
         return text
     return spell_in_json(text) if form in {"json", "sarif"} else spell_commands(text)
@@ -48,7 +43,6 @@ def write_stdout(text: str, form: str = "text") -> None:
 
     Args:
         text: What is printed; a CI log must read no command in it.
-        form: Name of its format.
 
     Raises:
         OutputError: Stdout is full, closed or broken otherwise.

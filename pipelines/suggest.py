@@ -160,7 +160,6 @@ def suggest_value(got: object, kind: str) -> str | None:
     """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
 
     Args:
-        got: the value that was refused.
         kind: what is expected there: ``number``, ``seed``, ``version``, ``flag`` or ``duration``; others get nothing.
 
     Example:
@@ -188,7 +187,6 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     """Return the path that ``got`` probably meant.
 
     Args:
-        got: a path that leads nowhere.
         candidates: whole paths, or names of the files in its folder.
 
     Example:

@@ -18,10 +18,7 @@ class Constant:
     """One measured number.
 
     Attributes:
-        name: Of the variable in this module.
-        value: The number.
         unit: ``B``, ``µs``, ``× the array``, …
-        meaning: What it is the number of.
         source: What was measured, or where it was read.
         tensorflow: The version; ``None`` where TensorFlow has no part in it.
         benchmark: The file in ``benchmarks/`` that measures it again: a ``bench.py`` runs with ``make verify``, another

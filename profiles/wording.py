@@ -219,7 +219,6 @@ def as_typed(file: str, folder: PurePath | None = None) -> str:
     """A file as a user types it: without the working directory if it lies in there, else as it is.
 
     Args:
-        file: A path.
         folder: The working directory; the present one when left out.
 
     Example:

@@ -160,7 +160,6 @@ def _load(
     """Read the target; report its faults in every requested format.
 
     Args:
-        target: As typed.
         changes: What the command line changes of a spec.
         outputs: Where the report goes.
         arguments: Values of ``--arg``.
@@ -207,7 +206,6 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], doc
         outputs: Where it goes.
         color: Value of ``--color``.
         text: Renders it as text; receives what hides in its parts.
-        document: Makes what the other formats show.
     """
     from pipeprof.cli import output, streams
     from pipeprof.cli.private import hider_here

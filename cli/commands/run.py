@@ -41,8 +41,6 @@ class Measuring:
     """A measurement that goes on.
 
     Attributes:
-        settings: What is measured and how.
-        writer: Saves the profile.
         progress: Receives what is being measured.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """

@@ -16,11 +16,7 @@ COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 
 
 def causes(result: Result) -> Iterator[Block]:
-    """Build the section of ``--why``; nothing without it.
-
-    Args:
-        result: The document.
-    """
+    """Build the section of ``--why``; nothing without it."""
     search = result.search
     if search is None:
         return

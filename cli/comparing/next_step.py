@@ -20,11 +20,7 @@ MOST_PAIRS = 60
 
 
 def next_command(result: Result) -> tuple[str, str] | None:
-    """The command and what it is for; None where there is nothing to add.
-
-    Args:
-        result: Of a command that has ended.
-    """
+    """The command and what it is for; None where there is nothing to add."""
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
         side = result.a if failed.message.startswith("A") else result.b
@@ -56,9 +52,6 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
 
 def self_test_command(result: Result) -> str:
     """The command that tries the gate on its target, with the step and the arguments of this one.
-
-    Args:
-        result: Of a gate.
 
     Example:
         >>> from pipeprof.profiles.document.subject import Tool

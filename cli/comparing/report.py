@@ -32,9 +32,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     """Build the report.
 
     Args:
-        result: The document.
         saved: Its path as it is to be shown, if there is one.
-        verbose: With all stages and pairs.
     """
     yield _headline(result)
     for name, side in (("A", result.a), ("B", result.b)):

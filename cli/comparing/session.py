@@ -43,10 +43,7 @@ def compared(
     """Make the result of two sides, save it whatever happens, and report it.
 
     Args:
-        kind: Of the result.
-        sides: A and B.
         outputs: Where the report goes.
-        given: The options of the command.
         body: Measures; receives the result, what saves it, and the progress.
         name: Of the file of the result; that of B if not given.
         at_end: Only a complete result may be in the file that the user names.
@@ -127,11 +124,9 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs, color: st
     """Print the report of a result and write the files; the result itself is saved already.
 
     Args:
-        result: The document.
         saved: Where it is.
         outputs: Where the report goes.
         color: Value of ``--color``.
-        verbose: With all stages and pairs.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 def junit(result: Result) -> str:
-    """The result as JUnit XML: a regression is a failure, what cannot be decided is skipped, a failed side an error.
-
-    Args:
-        result: Of a gate.
-    """
+    """The result as JUnit XML: a regression is a failure, what cannot be decided is skipped, a failed side an error."""
     from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
     judged = [metric for metric in result.metrics if metric.level != "off"]

@@ -34,11 +34,7 @@ _BREAK = "&#8203;"
 
 
 def markdown(blocks: Iterable[Block]) -> str:
-    """Blocks as GitHub's Markdown; texts of any origin stay texts.
-
-    Args:
-        blocks: The report.
-    """
+    """Blocks as GitHub's Markdown; texts of any origin stay texts."""
     return "\n\n".join(part for block in blocks for part in _parts(block)) + "\n"
 
 

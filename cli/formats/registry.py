@@ -26,7 +26,6 @@ class Output:
     """What a format shows.
 
     Attributes:
-        document: The whole document.
         blocks: The report on it, built on first use.
         style: Width, colour and characters, for text.
         complete: The report with all its numbers, for formats that have room for it.
@@ -61,9 +60,7 @@ class Format:
     """One output format.
 
     Attributes:
-        name: As `--format` takes it.
         extensions: Of the files that `--out` writes in it, with the dot; none where it is for stdout alone.
-        commands: Names of the commands that have it.
         render: The output as text.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
@@ -120,12 +117,7 @@ def extensions_of(command: str) -> dict[str, str]:
 
 
 def lack_of(name: str, profile: Profile) -> str | None:
-    """Why a file in the format with this name would have nothing of a profile, in words; None where it has something.
-
-    Args:
-        name: Of the format.
-        profile: What the file is to show.
-    """
+    """Why a file in the format of this name would show nothing of a profile; None where it shows something."""
     return next(format_ for format_ in all_formats() if format_.name == name).lack(profile)
 
 
@@ -133,7 +125,6 @@ def is_redacted(name: str, wanted: bool | None) -> bool:
     """Whether a format shows a redacted document.
 
     Args:
-        name: Of the format.
         wanted: What the user says; None for what is usual in the format.
     """
     return next(format_ for format_ in all_formats() if format_.name == name).redacted if wanted is None else wanted
@@ -143,8 +134,6 @@ def render(name: str, output: Output, *, to_file: bool = False) -> str:
     """The output in the format with this name; a CI log reads no command in it, except in the format for that.
 
     Args:
-        name: Of the format.
-        output: What it shows.
         to_file: It is not for a terminal or a log.
     """
     chosen = next(format_ for format_ in all_formats() if format_.name == name)

@@ -14,7 +14,6 @@ class Place:
     """A line of a file.
 
     Attributes:
-        file: From the root of the repository on.
         line: From 1 on; None where only the file is known.
         column: From 1 on.
         end_column: The first one after what is meant.
@@ -33,8 +32,6 @@ class Remark:
     Attributes:
         code: A rule, a code of a message, or ``gate/METRIC``.
         level: A proven finding is a warning, a suspicion a note.
-        title: In a few words.
-        text: All of it.
         place: Where; None where no line of the repository is the cause.
         key: What stays the same while lines move: the stage, the metric.
         on_run: It is about the measurement, not about the pipeline.

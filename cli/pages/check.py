@@ -40,14 +40,12 @@ def describe_check(
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
-        target: The target as typed.
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
         uncounted: What is not predicted of it, in words.
         what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
         findings: ``None`` if no rule could be applied.
-        warnings: Of the rules and of the spec.
     """
     yield Prose(f"{target}: no errors", indent=0)
     if stages:

@@ -17,8 +17,6 @@ class MessageCode:
 
     Attributes:
         kind: Where it occurs.
-        meaning: What has happened.
-        action: What to do.
     """
 
     kind: Kind

@@ -22,7 +22,6 @@ class Terminal:
 
     Attributes:
         is_terminal: Whether stdout is a terminal.
-        columns: Width of the report.
         encoding: Of stdout; None if unknown.
         term: ``TERM``; empty if not set.
         locale: The variable that decides it, as ``LC_ALL=C``; empty if none is set.
@@ -39,10 +38,7 @@ def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, 
     """Describe where the report goes.
 
     Args:
-        environ: Environment of the process.
         is_terminal: Whether stdout is a terminal.
-        columns: Width of the report.
-        encoding: Of stdout.
     """
     name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     locale = f"{name}={environ[name]}" if name else ""
@@ -55,7 +51,6 @@ def doctor_report(
     """Build the report.
 
     Args:
-        facts: Of this machine.
         terminal: Where the report goes.
         faults: What to mend, faults first.
         hide: Takes private parts out of a text of the block for a bug report.
@@ -94,9 +89,7 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
     """Return labels and values of the block for a bug report.
 
     Args:
-        facts: Of this machine.
         terminal: Where the report goes.
-        faults: What to mend.
     """
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
@@ -158,9 +151,7 @@ def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -
     """Return everything as JSON fields.
 
     Args:
-        facts: Of this machine.
         terminal: Where the report goes.
-        faults: What to mend.
     """
     return {"facts": asdict(facts), "terminal": asdict(terminal), "faults": [asdict(fault) for fault in faults]}
 

@@ -31,7 +31,6 @@ class Checkout:
 
     Attributes:
         root: The repository; None outside of one.
-        folder: The current folder, from the root on.
     """
 
     root: str | None = None

@@ -57,7 +57,6 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
     """Describe one rule in full: what is seen, why it costs, the fix, when to ignore it, thresholds with their sources.
 
     Args:
-        rule: The rule.
         gate: Thresholds of the family `speed` as a whole.
     """
     yield Prose((TextSpan(rule.name, "bold"), TextSpan(f": {rule.title}")), indent=0)

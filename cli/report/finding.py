@@ -61,7 +61,6 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     """Build one finding in full.
 
     Args:
-        profile: The profile.
         number: Of the finding, from 1 on, as the report numbers it.
         complete: Show the fix as YAML and as Python, not only in the language of the target.
     """
@@ -81,8 +80,6 @@ def describe_finding(
     """Build everything but the title of a finding.
 
     Args:
-        finding: The finding.
-        stages: To name its stage.
         languages: In which the fix is shown, where it exists; one that exists only in another is shown in that.
         step: Whether the loop has a step, which may wait for batches.
     """

@@ -57,7 +57,6 @@ def build_findings(profile: Profile, *, complete: bool = False) -> Iterator[Bloc
     """Build the list of findings, or the sentence that says why there is none.
 
     Args:
-        profile: The profile.
         complete: Name each edit that was tried without a gain.
     """
     if profile.findings is None:
@@ -70,12 +69,7 @@ def build_findings(profile: Profile, *, complete: bool = False) -> Iterator[Bloc
 
 
 def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
-    """Build the line on edits that no rule proposed and that did not help.
-
-    Args:
-        profile: The profile.
-        complete: Name each of them.
-    """
+    """Build the line on edits that no rule proposed and that did not help."""
     if profile.verification is None:
         return
     yield from _build_bounds(profile.verification.bounds, complete=complete)
@@ -169,11 +163,7 @@ def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
 
 
 def summarize_status(findings: Sequence[Finding]) -> str:
-    """Whether the gains of findings are measured or predicted.
-
-    Args:
-        findings: Of one profile.
-    """
+    """Whether the gains of findings are measured or predicted."""
     measured = [finding.status in PROVEN for finding in findings if finding.status != "rejected"]
     return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
 
@@ -184,7 +174,6 @@ def effect_on_data(
     """What a change does to the data, for a wide line and for a narrow one.
 
     Args:
-        semantics: Its class.
         measured: Of its try: where the first batches are equal but for rounding, that is known.
         random_order: It changes an order that is drawn anew in each epoch anyway.
     """
@@ -244,13 +233,7 @@ def _overlap(profile: Profile, finding: Finding) -> str | None:
 
 
 def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "none") -> str | None:
-    """The gain of a change in both modes of dispatch; None where there is only one, or none to state.
-
-    Args:
-        dispatch: Of the run.
-        finding: With what was measured.
-        step: Kind of the step of the run.
-    """
+    """The gain of a change in both modes of dispatch; None where there is only one, or none to state."""
     measured = finding.measured or {}
     other = measured.get("other_dispatch")
     if measured.get("speedup") is None or dispatch is None:

@@ -52,8 +52,6 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     """Build the default report of a search.
 
     Args:
-        profile: Of the pipeline as it is.
-        fix: The search.
         saved: Path of the saved profile as it is to be shown, if there is one.
     """
     yield _headline(fix, interrupted=profile.exit_code != 1)

@@ -36,9 +36,7 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
     """Build one line on trust, the path of the saved profile and the next command.
 
     Args:
-        profile: The profile.
         saved: Its path as the user would type it, if there is one.
-        complete: The report has all numbers already.
     """
     yield Blank()
     if profile.steps is not None:

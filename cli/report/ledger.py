@@ -69,11 +69,7 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
 
 
 def name_owner(entry: LedgerEntry) -> str:
-    """Name the owner of an entry; what building a source has freed is the allocator's.
-
-    Args:
-        entry: Of the ledger.
-    """
+    """Name the owner of an entry; what building a source has freed is the allocator's."""
     return OWNERS["slack"] if entry.owner == "source" and _RESIDUE in (entry.what or "") else owner_text(entry)
 
 
@@ -121,11 +117,7 @@ def describe_leak(profile: Profile) -> str:
 
 
 def describe_ram_budget(memory: Memory) -> str:
-    """The sentence that AUTOTUNE's budget does not fit into the limit; empty where it does.
-
-    Args:
-        memory: Of a profile.
-    """
+    """The sentence that AUTOTUNE's budget does not fit into the limit; empty where it does."""
     autotune = memory.autotune
     if autotune is None or not autotune.exceeds_limit:
         return ""

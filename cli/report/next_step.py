@@ -47,7 +47,6 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     """Choose the command most useful after a run: the first fix, else what the result calls for.
 
     Args:
-        profile: The profile of the run.
         saved: Path of the saved profile as the user would type it, if there is one.
 
     Returns:

@@ -81,21 +81,13 @@ def build_warnings(profile: Profile) -> Iterator[Block]:
 
 
 def select_warnings(profile: Profile) -> list[Message]:
-    """The warnings that matter for what the default report concludes.
-
-    Args:
-        profile: The profile.
-    """
+    """The warnings that matter for what the default report concludes."""
     elsewhere = _SAID if profile.steps else frozenset()
     return [warning for warning in profile.warnings if warning.code not in NOTES | elsewhere]
 
 
 def list_warnings(warnings: Sequence[Message]) -> Iterator[Block]:
-    """Build one paragraph a warning, its code first.
-
-    Args:
-        warnings: Those to show.
-    """
+    """Build one paragraph a warning, its code first."""
     if not warnings:
         return
     yield Heading("Warnings")

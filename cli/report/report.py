@@ -48,7 +48,6 @@ class Selection:
     """The part of a report to build; without anything set, the default report.
 
     Attributes:
-        verbose: Everything there is to say (`-v`).
         sections: Only the sections with these names (`--section`).
         finding: Only the finding with this number, in full (`--finding`); numbers start with 1.
     """

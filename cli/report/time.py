@@ -34,7 +34,6 @@ class Part(NamedTuple):
     Attributes:
         name: An op, a Python function, calling the stage's functions, or the rest.
         ms: Per batch.
-        inside: Parts of this part.
         function: The Python function, where it is one.
     """
 
@@ -88,11 +87,7 @@ def _scale(part: Part, factor: float) -> Part:
 
 
 def describe_inside(stage: Stage) -> str:
-    """The parts of a stage with their shares of its time, largest first: ``DecodeJpeg 64 % · ReadFile 5 %``.
-
-    Args:
-        stage: With the time inside it.
-    """
+    """The parts of a stage with their shares of its time, largest first: ``DecodeJpeg 64 % · ReadFile 5 %``."""
     whole = stage.active_ms
     if not whole:
         return ""

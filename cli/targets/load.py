@@ -38,7 +38,6 @@ def list_functions(text: str, *, plain: bool) -> bool:
     """Print the functions of a file for a target such as ``file.py:`` or ``file.py``.
 
     Args:
-        text: The target as typed.
         plain: Text is what stdout is for; a list is no profile.
 
     Returns:
@@ -77,10 +76,8 @@ def load_target(
     """Read the target, its spec and its arguments; nothing runs.
 
     Args:
-        text: The target as typed.
         changes: What the command line changes of the spec.
         no_python: Refuse Python code, in the target, the spec or the step.
-        step: The step from the command line.
         arguments: Values of ``--arg``.
         may_read: Raises for a file that is no data and must not be read.
 

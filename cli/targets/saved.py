@@ -27,9 +27,7 @@ def latest_run(
     """Find the latest saved profile of a run of a target that has not changed since.
 
     Args:
-        parsed: The target.
         loaded: The spec; None for a Python target.
-        target: As a profile has it now.
         cwd: Folder to use in place of the current one.
 
     Returns:
@@ -89,10 +87,6 @@ class SavedChange:
     """A change of a saved profile, for the target as it is now.
 
     Attributes:
-        profile: The profile.
-        path: Its file.
-        number: Of the finding that proposes it.
-        finding: The finding.
         edits: Its edits, which a plan may hold.
     """
 
@@ -123,10 +117,7 @@ def saved_change(
     """Find the change that ``--change`` names, in the latest run of the target or the profile of ``--from``.
 
     Args:
-        given: Options of the command.
-        parsed: The target.
         loaded: The spec; None for a Python target.
-        target: As a profile has it now.
 
     Returns:
         The change; None without ``--change``.

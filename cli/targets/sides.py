@@ -29,7 +29,6 @@ class GivenSide:
     """One side as it was given.
 
     Attributes:
-        shown: What the report says of it.
         settings: How it is measured; None for a saved profile.
         profile: A saved profile; None for what is measured now.
         withheld: What a git ref has and its tree has not, as sentences.
@@ -59,8 +58,6 @@ def read_sides(
 
     Args:
         given: The options that both sides share.
-        first: A as typed.
-        second: B as typed.
         calls: Call git, for targets at a ref and for changes that are not committed.
         own: Values of ``--b-set``.
 
@@ -130,12 +127,9 @@ def _read(
     """Read one side.
 
     Args:
-        given: The options.
-        text: The side as typed.
         other: The other one, whose target a bare ``git:REF`` means.
         own: Values of ``--b-set`` for this side.
         calls: Call git.
-        side: Which one it is.
     """
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.profiles.git.dirty import is_dirty

@@ -35,7 +35,6 @@ class Prose:
     """A paragraph, wrapped at words.
 
     Attributes:
-        text: The paragraph.
         indent: Spaces before the first line.
         style: Look of a `text` without spans.
         hang: Further spaces before the second and later lines.
@@ -52,7 +51,6 @@ class KeyValue:
     """A label and its text, which stays right of the label.
 
     Attributes:
-        key: The label.
         value: The text.
         indent: Spaces before the label.
         width: Cells of the label with the space after it; ``None`` for the usual number.
@@ -69,7 +67,6 @@ class Code:
     """Lines as they are: commands, code and foreign output.
 
     Attributes:
-        text: The lines.
         indent: Spaces before each line.
         label: Stands to the left of the first line.
         wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
@@ -87,8 +84,6 @@ class Command:
     """A labelled line to be copied: never cut and never wrapped.
 
     Attributes:
-        key: The label.
-        value: The line.
         indent: Spaces before the label.
         width: Cells of the label with the space after it; ``None`` for the usual number.
         note: Follows the line where it fits, else stands on the next one.
@@ -113,11 +108,9 @@ class Column:
     Attributes:
         title: Its head, the unit included.
         cells: One text a row.
-        right: Numbers stand to the right.
         keep: Columns with the smallest number are dropped first, 0 to 2 before any column is cut; ``None`` is never
             dropped.
         shrink_to: The column may be cut to this many cells, with an ellipsis, before those above 2 are dropped.
-        style: Look of its cells.
         gap: Spaces before the column; ``None`` for the usual number.
     """
 

@@ -20,9 +20,6 @@ _BOLD, _RED, _CYAN, _OFF = "\x1b[1m", "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
 def color_errors(text: str) -> str:
     r"""Color error messages as `check` and the other commands print them.
 
-    Args:
-        text: Messages with control characters escaped.
-
     Example:
         >>> color_errors("a.yaml:1:4: error[syntax]: wrong")
         '\x1b[1ma.yaml:1:4:\x1b[0m \x1b[1;31merror[syntax]:\x1b[0m wrong'

@@ -29,20 +29,12 @@ def number_of(stage_id: str) -> str:
 
 
 def name_row(stage: Stage) -> str:
-    """A stage as tables name it: ``decode (map)``, or the op alone.
-
-    Args:
-        stage: The stage.
-    """
+    """A stage as tables name it: ``decode (map)``, or the op alone."""
     return f"{stage_name(stage)} ({stage.op})" if stage.name and stage.name != stage.op else stage.op
 
 
 def name_rows(stages: Sequence[Stage] | None) -> dict[str, str]:
-    """The names of all stages by id; a number goes with those that share a name.
-
-    Args:
-        stages: Of a profile.
-    """
+    """The names of all stages by id; a number goes with those that share a name."""
     names = [name_row(stage) for stage in stages or ()]
     return {
         stage.id: f"{name}, {number_of(stage.id)}" if names.count(name) > 1 and stage.id != "source" else name

@@ -49,7 +49,6 @@ def paint(blocks: Iterable[Block], style: Style) -> str:
 
     Args:
         blocks: Their texts may be of any origin: control characters are spelled out.
-        style: Width, colour and characters.
 
     Returns:
         Lines that end with a newline, without an ESC byte unless ``style.color``.

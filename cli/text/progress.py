@@ -54,7 +54,6 @@ class LineProgress:
 
     Args:
         stream: Where to write.
-        verbose: Also say how long each phase took.
         clock: Seconds that only grow.
     """
 

@@ -63,7 +63,6 @@ def wants_color(choice: str, *, is_terminal: bool, environ: Mapping[str, str]) -
     Args:
         choice: ``auto``, ``always`` or ``never``.
         is_terminal: Whether the output goes to a terminal.
-        environ: The environment.
 
     Example:
         >>> wants_color("auto", is_terminal=True, environ={"NO_COLOR": "1"})

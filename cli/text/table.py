@@ -39,7 +39,6 @@ def lay_out(table: Table, width: int, ellipsis: str = "…") -> TableLayout:
     Args:
         table: Its cells must be harmless already.
         width: No line is wider.
-        ellipsis: Ends what was cut.
     """
     columns = _filled(table)
     widths = _fit(columns, table.indent, width)

@@ -17,7 +17,6 @@ class Scale:
     """A unit and the decimals that all numbers of a column share.
 
     Attributes:
-        unit: What stands in the column's head.
         factor: Divide a raw number by it.
         decimals: Digits after the point.
     """

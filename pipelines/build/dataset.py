@@ -43,7 +43,6 @@ class BuiltStage(NamedTuple):
     """A source or stage as it was built.
 
     Attributes:
-        op: What the spec calls it.
         element_spec: Structure of the elements that it gives.
     """
 
@@ -72,8 +71,6 @@ def build(spec: Spec, context: BuildContext, built: dict[str, BuiltStage] | None
     """The tf.data.Dataset of a spec, every node and function named after its stage's address.
 
     Args:
-        spec: The spec.
-        context: Its files, seed and arrays.
         built: Gets every source and stage by address.
 
     Raises:

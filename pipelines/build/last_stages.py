@@ -29,11 +29,7 @@ class _Made:
 
 
 class StageRecorder:
-    """Recorder of the stages that a ``with`` block adds to datasets, in this thread.
-
-    Args:
-        tf: The module tensorflow.
-    """
+    """Recorder of the stages that a ``with`` block adds to datasets, in this thread."""
 
     def __init__(self, tf: Any) -> None:
         self._dataset = tf.data.Dataset
@@ -81,7 +77,6 @@ class StageRecorder:
         """Return the dataset before the last stages.
 
         Args:
-            dataset: One that was made in the block.
             names: Names of the last stages, in their order.
             what: What the function is called.
 

@@ -59,7 +59,6 @@ def pin_errors(
     """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes.
 
     Args:
-        address: Address of the stage.
         files: The user's Python files.
         path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.calls.opcall`.
         op_name: Name of the call.

@@ -45,7 +45,6 @@ def ensure(
     process and SIGTERM are this function's own concern; call it from the main thread.
 
     Args:
-        entries: Name in the spec to recipe.
         progress: Called with (name, done, total) for what is made; items are images, records, elements, rows or lines.
         cache: Where to look and make; where ``locate()`` says if None. Its ``warning`` is the caller's to show.
 

@@ -63,13 +63,10 @@ class CachedEntry:
     """One complete entry of the cache.
 
     Attributes:
-        name: Name of its folder.
         kind: Kind of its recipe, for example ``image_folder``.
         recipe: The recipe as it would stand in a spec.
         bytes: Bytes of its files.
-        files: Number of its files.
         created: When it was made, with a time zone.
-        path: Its folder.
     """
 
     name: str
@@ -187,7 +184,6 @@ class FileState:
     """The files of an entry.
 
     Attributes:
-        bytes: Their size together.
         digest: Of their names, sizes and times of change in whole seconds: copies and images of disks may lose the
             rest.
     """

@@ -98,7 +98,6 @@ def _folders_below(folder: str, pattern: str) -> Iterator[str]:
 
     Args:
         folder: Its path, with a slash at its end; empty for the current one.
-        pattern: The whole pattern, for messages.
 
     Raises:
         EndlessGlobError: A folder lies in itself, or too many links lead to the same folders.

@@ -14,7 +14,6 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold an exclusive lock on the file ``path``, which exists only while a process holds or awaits it.
 
     Args:
-        path: The lock's file; its folder exists.
         wait: Whether to wait for whoever holds the lock. A signal whose handler raises ends the waiting.
 
     Yields:

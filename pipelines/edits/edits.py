@@ -86,12 +86,7 @@ class ReplaceStages(PipelineEdit):
 
 @dataclass(frozen=True)
 class VectoriseMap(PipelineEdit):
-    """Apply the function of a map to whole batches: the map goes after the batch that follows it.
-
-    Attributes:
-        stage: Address of the map.
-        batch: Address of the batch.
-    """
+    """Apply the function of a map to whole batches: the map goes after the batch that follows it."""
 
     stage: str
     batch: str
@@ -102,7 +97,6 @@ class MoveFilter(PipelineEdit):
     """Move a filter before maps, with the part of their functions that its predicate reads.
 
     Attributes:
-        stage: Address of the filter.
         before: Address of the first of these maps.
     """
 
@@ -115,8 +109,6 @@ class VectoriseFilter(PipelineEdit):
     """Apply the predicate of a filter to whole batches: elements are batched, their rows kept or not, and rebatched.
 
     Attributes:
-        stage: Address of the filter.
-        batch: Address of the batch that follows it.
         fields: Keys or indices of its elements, for a spec: none for a single tensor; `None` where they are not known.
     """
 
@@ -147,9 +139,7 @@ class HandWritten(PipelineEdit):
 
     Attributes:
         stages: Addresses of what it replaces, in the order of the data.
-        yaml: How it would look in a spec.
         python: How it would look in Python.
-        summary: As that of `ReplaceStages`.
     """
 
     stages: tuple[str, ...]

@@ -40,7 +40,6 @@ class LineError(Exception):
 
     Attributes:
         address: Address of the stage that prevents it; the op of a new one; None where it is none.
-        reason: A sentence about that stage.
     """
 
     def __init__(self, address: str | None, reason: str) -> None:
@@ -54,12 +53,10 @@ class LineItem:
     """A stage or a source in a line.
 
     Attributes:
-        op: Its op as written.
         path: Its place before the edits, which begins with that of a stage around it; None for a new one.
         follows: The path of the stage that it was inserted after.
         moved: It is in another place than before.
         before: It was put before the stage after it, not after the one before it.
-        whole_batches: Its function is applied to whole batches.
     """
 
     op: str

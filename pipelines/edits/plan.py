@@ -160,7 +160,6 @@ def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
 
     Args:
         dataset: The dataset, as Python.
-        plan: Path of the plan.
         data: Folder of converted data that the plan reads; None where it reads none.
 
     Example:
@@ -218,7 +217,6 @@ def read_plan(text: str, name: str) -> SavedPlan:
 
     Args:
         text: The file's text.
-        name: Of the file, for messages.
 
     Raises:
         PlanError: It is no plan, one of another version, or holds something that is not in the table of what a plan may
@@ -264,7 +262,6 @@ def describe_misfit(
     """Return where a pipeline is not the one that a plan was made for; ``None`` where it is.
 
     Args:
-        plan: The plan.
         stages: Ops of the pipeline's stages as written, by address.
         dtypes: Of its elements' components, where they are known.
         bodies: Fingerprints of its stages' functions, which count for what a plan keeps, in files or a cache.

@@ -42,8 +42,6 @@ class Bound:
     """The largest number of something in a plan.
 
     Attributes:
-        what: What is counted.
-        most: Largest number.
         why: What `fix` writes, and what larger numbers do: measured on two cores with TensorFlow 2.21.
     """
 

@@ -25,7 +25,6 @@ class RefusedError(ValueError):
     """A value that a plan cannot hold; the message is one sentence with its place.
 
     Args:
-        reason: The fault and what is expected.
         place: Of the value, ``edits[0].arguments.python``.
     """
 
@@ -73,8 +72,6 @@ class WholeNumber:
     """A whole number.
 
     Attributes:
-        least: Smallest one.
-        most: Largest one.
         tuned: Whether the word AUTOTUNE may stand for it.
         none: Whether null takes the argument away.
     """
@@ -131,9 +128,6 @@ class PlainText:
     """A text.
 
     Attributes:
-        longest: Characters.
-        pattern: What all of it matches.
-        means: That in words.
         none: Whether null may stand for it.
         printable: Whether it has printable characters alone; a text with others is only shown escaped.
     """
@@ -262,7 +256,6 @@ class ByField:
     """An object with other fields for each value of one of them.
 
     Attributes:
-        key: That field.
         rows: The other fields, by its value.
     """
 

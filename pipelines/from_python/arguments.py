@@ -25,8 +25,6 @@ def written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders
 
     Args:
         kind: The source or stage.
-        given: Its arguments.
-        folders: For paths.
 
     Raises:
         NotExpressible: One of them cannot be written.

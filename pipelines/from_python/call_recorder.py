@@ -28,11 +28,7 @@ class ObservedCall:
     """A call of a public function.
 
     Attributes:
-        public: The public function.
         arguments: By name.
-        result: What it gave.
-        bodies: The functions that were traced for it.
-        where: The user's line.
         drawn: The seed that it draws itself from NumPy's global generator, if it is given none.
     """
 
@@ -50,9 +46,7 @@ class FunctionTrace:
 
     Attributes:
         function: The function that was traced: the user's, or one of TensorFlow's that calls it.
-        seen: Its calls.
         element: Its argument; None while it runs.
-        result: What it gave.
         complete: Whether it returned.
         branch: Whether it is a branch of ``tf.cond`` or ``tf.switch_case``, which takes no element.
         given: The code of the functions passed to the call that traced it.
@@ -96,7 +90,6 @@ class CallRecorder:
     """Recorder of this thread's calls in a ``with`` block.
 
     Args:
-        tf: The module tensorflow.
         own: Whether a file is the user's own.
         layers: Whether to look for Keras' layers, which loads Keras.
 

@@ -118,8 +118,6 @@ def differences(
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
 
     Args:
-        first: One graph.
-        second: The other one.
         sides: Where each is, in the words of a difference.
     """
     walk = _GraphComparison(sides)

@@ -19,13 +19,10 @@ class GraphPair:
     """A dataset's graph as it was written and as TensorFlow would run it.
 
     Args:
-        tf: The module tensorflow.
-        dataset: The dataset.
         in_memory: Bytes that its sources hold in memory.
 
     Attributes:
         written: The graph; a text that says why there is none.
-        executed: The same of the other one.
         element: The structure of an element in words, which no graph has.
     """
 

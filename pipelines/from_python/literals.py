@@ -42,7 +42,6 @@ class Folders:
         spec: Absolute folder of the spec.
         here: Absolute folder that the user's code runs in.
         saved: Paths of arrays saved next to the spec, by their number; None to save none.
-        stem: Prefix of their names.
     """
 
     spec: Path

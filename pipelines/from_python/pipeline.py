@@ -35,7 +35,6 @@ class PythonPart:
 
     Attributes:
         last: TensorFlow's name of its last source or stage.
-        where: The user's line of that.
     """
 
     last: str
@@ -66,13 +65,10 @@ class Describer:
     """Converter of one recorded pipeline to a spec.
 
     Args:
-        recording: The recorded calls.
-        folders: SourcePlace the spec will be.
         refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that a spec cannot express, and why.
         target: Reference of the function that gave the pipeline; None if a spec cannot call it.
         seeds: Random seeds of stages that the function gives none, by the number of their call.
-        notes: Collects what a spec cannot express.
     """
 
     recording: RecordedCalls
@@ -91,9 +87,6 @@ class Describer:
 
     def describe(self, name: str) -> RecoveredSpec:
         """Convert the whole pipeline.
-
-        Args:
-            name: For reports.
 
         Raises:
             NotExpressible: No part of it can be written as a spec.

@@ -41,7 +41,6 @@ def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
     """Convert a ``GraphDef`` to plain dicts.
 
     Args:
-        graph: The parsed message.
         digest: Returns equal values for messages of equal tensors.
     """
     returned = next(node for node in graph.node if node.op == "_Retval")

@@ -67,12 +67,7 @@ def captured_values(body: RecordedBody) -> list[RecordedTensor]:
 
 @dataclass
 class Planner:
-    """Search for the calls that produce a tensor: TensorFlow's, or the user's own where those cannot be expressed.
-
-    Args:
-        body: Recording of the function.
-        folders: For paths in arguments.
-    """
+    """Search for the calls that produce a tensor: TensorFlow's, or the user's own where those cannot be expressed."""
 
     body: RecordedBody
     folders: Folders

@@ -51,11 +51,9 @@ class Public:
     """A public function.
 
     Attributes:
-        name: Its name in a spec.
         kind: ``source``, ``stage``, ``function``, ``operator``, ``factory`` for what gives a function from dataset to
             dataset, ``apply``, ``seed``, ``load``, ``item`` for a part of an archive of arrays, ``object`` for what
             makes a table or layer, or ``method`` for what calls one.
-        signature: How arguments are bound.
         parameters: Names of an operator's operands, in order.
         made: Whether it makes the object that it is called on.
         draws: Whether it draws a seed from NumPy's global generator, if it is given none.
@@ -105,7 +103,6 @@ class PublicTable:
     """Table of all recorded functions, by code.
 
     Args:
-        tf: The module tensorflow.
         layers: Whether Keras' layers are, which loads Keras.
     """
 

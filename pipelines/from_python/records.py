@@ -40,8 +40,6 @@ class Array:
     """Known values: a NumPy array, an eager tensor.
 
     Attributes:
-        dtype: TensorFlow's name of it.
-        shape: Its dimensions.
         values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
         file: SourcePlace it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
@@ -115,10 +113,7 @@ class RecordedFunction:
     """A function of the user's.
 
     Attributes:
-        name: Its name.
         file: Absolute path and name by which a spec can call it; None if it cannot.
-        why: Why it cannot.
-        where: SourcePlace it is written.
         bodies: Recordings of its traces; empty if it was not observed.
     """
 
@@ -143,8 +138,6 @@ class Call:
         kind: ``source``, ``stage``, ``function``, or ``user`` for a function in the user's own files.
         arguments: By name, defaults left out.
         result: A structure of `RecordedTensor`, or a `Dataset`.
-        where: The user's line.
-        id: Its identifier.
         function: Of a ``user`` call, what was called.
         drawn: The seed that it drew itself, if it was given none.
     """
@@ -172,7 +165,6 @@ class RecordedBody:
         element: The element: a structure of tensors (and of datasets, in windows).
         calls: In order; a ``user`` call stands behind those inside of it.
         result: A structure of tensors and values, or a dataset.
-        parameters: Names of the function's parameters.
     """
 
     element: Any
@@ -186,7 +178,6 @@ class RecordedCalls:
     """Recording of a pipeline's build.
 
     Attributes:
-        root: The dataset.
         calls: The call that created each dataset, by its number.
         users: Calls of the user's own functions that gave a dataset.
         seed: Last argument of tf.random.set_seed.

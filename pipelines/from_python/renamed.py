@@ -23,7 +23,6 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
     """Describe differing file names, if a function reads them or the pipeline returns them; else None.
 
     Args:
-        first: The graph of the user's function.
         second: The graph of its spec, equal except for the beginnings of paths.
         target: What the function is called.
     """

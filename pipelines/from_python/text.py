@@ -35,10 +35,7 @@ def spec_text(
     """Write a spec as text.
 
     Args:
-        described: The spec.
         unsaid: Parts that could not be written as YAML.
-        said: Further comments, in sentences.
-        target: The function.
         here: Folder that the files of places are named from.
         schema: The schema as the first line names it; None for no such line.
     """

@@ -22,9 +22,6 @@ class WrittenOp:
         dataset: Number of the dataset that it gives.
         op: TensorFlow's name of a stage; ``source`` for a source.
         item: As the spec writes it; None if a spec cannot express it.
-        why: Why it cannot.
-        where: The user's line.
-        name: TensorFlow's name of it.
         call: Number of the call.
         noted: Why it cannot is noted at the stage of an inner pipeline.
         replaces: TensorFlow's names of the stages that it replaces, if it is one of the user's functions.
@@ -51,8 +48,6 @@ class UserFunctions:
     """The user's functions that may stand for a part of the pipeline.
 
     Attributes:
-        calls: Calls that gave a dataset.
-        folders: For paths.
         target: Reference of the function that gave the whole pipeline; None if a spec cannot call it.
         tail: Names of stages after the last one, which the spec has in another place.
         denied: Numbers of the calls that gave another graph when they were called again.
@@ -66,9 +61,6 @@ class UserFunctions:
 
     def cover(self, steps: Sequence[WrittenOp]) -> tuple[list[WrittenOp], bool]:
         """Replace the fewest possible steps that cannot be expressed.
-
-        Args:
-            steps: From the source on.
 
         Returns:
             The steps (some may still not be expressible), and whether anything was replaced.

@@ -86,8 +86,6 @@ def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | Non
     """Map each node of the model to the executed dataset that it iterates.
 
     Args:
-        executed: The graph TensorFlow runs.
-        model: A snapshot.
         known: `Matched.places` of an earlier snapshot of the same iterator, in which fewer inputs had ended.
     """
     return _Matcher(executed, model, known or {}).run()

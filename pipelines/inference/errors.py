@@ -13,11 +13,8 @@ class Refused(CannotInfer):
     """A call or stage that TensorFlow is certain to refuse.
 
     Attributes:
-        code: Kebab-case word.
         message: the fault first, then what is expected.
         argument: Keys and indices from the arguments of the call or stage to what is wrong; empty for all of it.
-        suggestion: What was probably meant.
-        excess: How many dimensions there are too many.
     """
 
     def __init__(

@@ -55,7 +55,6 @@ def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[s
     """Infer the elements of every source and stage, by address.
 
     Args:
-        spec: The spec.
         base_dir: Folder that relative paths refer to.
         strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
             and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
@@ -83,7 +82,6 @@ class PipelineInference:
             pipeline: Its ``source`` and ``stages``.
             address: What the addresses of its stages begin with.
             place: Where it was written.
-            outer: The element that it is made for.
         """
         if pipeline.source is not None:
             flow = self._from_source(pipeline.source, address, place, outer)

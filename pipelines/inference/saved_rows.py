@@ -21,9 +21,6 @@ class SavedRows:
     """The rows of an array in a file, one after the other.
 
     Attributes:
-        dtype: TensorFlow's name of the numbers' type.
-        shape: Of one row.
-        count: Number of rows.
         header_bytes: Before the first row.
     """
 

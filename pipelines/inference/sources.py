@@ -51,7 +51,6 @@ class SourceContext:
     """Context of a source.
 
     Attributes:
-        files: The files of the spec.
         outer: The element that a nested pipeline is made for.
         strict: Whether only TensorFlow's own words count.
     """

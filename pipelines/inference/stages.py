@@ -24,8 +24,6 @@ class Flow:
     """Elements on their way.
 
     Attributes:
-        structure: What an element is.
-        cardinality: How many there are.
         uneven: Whether the last batch may be smaller than the others.
         batched: Address of the stage that made batches of the elements.
     """

@@ -76,7 +76,6 @@ class _Slice:
     """The calls that are needed, one after the other, with the names of fields that hold without the others.
 
     Attributes:
-        calls: All calls.
         needed: As `_needed` gives it.
     """
 

@@ -20,7 +20,6 @@ class Executed:
     """An op that TensorFlow executes.
 
     Attributes:
-        op: What its user writes.
         asynchronous: It works on threads of its own, with a degree of parallelism.
         in_model: Names of its iterators in the performance model, where they differ from the family.
         tail: Names of its last inputs, which are numbers; "" for an input that is none.
@@ -98,13 +97,11 @@ class ParallelForm:
 
     Attributes:
         serial: The op without; the stage's first inputs, up to the captured tensors, are the same.
-        parallel: The op with it.
         inputs: Its last inputs by name; those that `serial` has too are taken from it.
         defaults: Values of the inputs that only it has.
         attributes: Its attributes that `serial` has not.
         serial_attributes: Attributes that only `serial` has.
         readers: TensorFlow's Python API makes its readers of several files with it.
-        only_to_parallel: The way back is another stage, `interleave`.
     """
 
     serial: str

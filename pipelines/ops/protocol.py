@@ -62,9 +62,7 @@ class Building(Protocol):
         """The Python function of a ``map`` over ``dataset``.
 
         Args:
-            function: What was written.
             dataset: What it is called on.
-            address: Address of the stage.
             predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
             answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.

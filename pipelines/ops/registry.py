@@ -25,8 +25,6 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
 
     Args:
         room: The package below `pipelines/ops` whose modules hold the classes.
-        base: The base class.
-        attribute: The class attribute that holds the name.
     """
 
     def __init__(self, room: str, base: type[Kind], attribute: str) -> None:

@@ -26,7 +26,6 @@ class Traits:
         loads_batches: The same of a source; None as the value of that argument means no batches.
         stacks: Consecutive elements become the rows of one tensor per component.
         copies_rows: TensorFlow copies the elements into the batch on threads that no trace shows (``parallel_copy``).
-        unbatches: Takes batches apart.
         passes: Gives out elements that it was given, their tensors unchanged.
         one_to_one: Gives exactly one element for every element (of every input).
         by_position: Decides by the position of an element, never by its value, whether and when it comes out.
@@ -39,17 +38,13 @@ class Traits:
         holds: Owner in the memory ledger of what it holds.
         buffers: Holds elements that it made ahead or collected.
         stores: Keeps elements for later epochs, or reads ones that were kept.
-        counts: Argument that is a number of elements.
         in_memory: Slices or gives tensors that are in memory.
         cheap: A source whose elements cost next to nothing.
         generates_numbers: Its elements are numbers that it counts itself.
         function: TensorFlow's name of the argument with the function that is called per element.
-        predicate: That function decides about the element.
         computes: That function computes elements or decides about them; those of the others make datasets.
         once_each: Its function is called once per element that comes out.
         single_function: It calls one function on the element of one input, and nothing else.
-        nests: Its function makes a dataset.
-        combines: Combines several datasets.
         equal_inputs: None of its inputs is the one that the stage is applied to.
         takes_one: Takes one element for every one that it gives.
         endless: Has no end if its input has none; else its number of elements is unknown.
@@ -60,9 +55,7 @@ class Traits:
         parallel: Runs ahead of its reader once it has several calls (`num_parallel_calls`).
         composed: TensorFlow's Python API makes it of several datasets, whose arguments are not the user's.
         wrapped: TensorFlow's Python API wraps it in a ``flat_map`` over files or a dummy element.
-        reads_examples: Can be the reader of `make_batched_features_dataset`.
         distinctive: A method of this name is one of a dataset.
-        parts: The ops that it is fused of.
         adds: What the component is called in generated code that it puts before each element.
         noun: What an element of a source is called in generated code.
         verb: What a function of it is called in generated code.

@@ -60,7 +60,6 @@ def parse_limit(value: Any, unit: str) -> float:
     """A value with its unit, in the unit in which the metric is stored.
 
     Args:
-        value: As written.
         unit: ``ms``, ``s``, ``B`` or ``1/s``; empty for a share.
 
     Raises:
@@ -89,7 +88,6 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
 
     Args:
         value: A share, a value with its unit, a level, or a mapping.
-        unit: Of the metric.
         zero: The metric may be 0, and so may a limit; else values are compared by their ratio.
 
     Raises:

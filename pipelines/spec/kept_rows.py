@@ -17,7 +17,6 @@ def rows_kept_of(fields: Sequence[Field], predicate: Sequence[Any]) -> list[Any]
 
     Args:
         fields: The keys or indices of an element of plain tensors; empty for a single tensor.
-        predicate: The calls of the filter.
 
     Example:
         >>> rows_kept_of([], [{"tf.less": {"y": 3}}])[2:]

@@ -56,7 +56,6 @@ class Note:
 
     Attributes:
         location: where.
-        code: kebab-case word.
         message: one sentence without a full stop.
     """
 
@@ -74,13 +73,11 @@ class LoadedSpec:
     """A spec that was read and checked.
 
     Attributes:
-        path: the file as the user named it.
         base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
         text: the file's text.
         sha256: hexadecimal hash of the file's bytes.
         overrides: the ``--set`` flags, as ``path=value``.
         data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.
-        spec: the checked model.
         overlays: the files of the ``-f`` flags, as typed.
         variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
             if the environment was not to be used.
@@ -147,13 +144,7 @@ class LoadedSpec:
         return found
 
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
-        """Return an error that shows the line of an address, for what is found out only when the pipeline is built.
-
-        Args:
-            address: as for :meth:`locate`.
-            code: kebab-case word.
-            message: the fault, then what is expected.
-        """
+        """Return an error that shows the line of an address, for what is found out only when the pipeline is built."""
         place = self.locate(address) or TextLocation(str(self.path), None, 1, 1)
         column = place.column if place.line is not None or place.flag is not None else None
         diagnostic = Diagnostic(place.file, place.line, column, place.length, code, message, place.flag)

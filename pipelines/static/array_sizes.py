@@ -30,12 +30,7 @@ _OPERATORS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
 
 @dataclass(frozen=True)
 class ArraySize:
-    """An array of numbers.
-
-    Attributes:
-        dtype: NumPy's name of its type.
-        shape: Its dimensions.
-    """
+    """An array of numbers."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -47,13 +42,7 @@ class ArraySize:
 
 
 def literal(node: ast.AST | None, scope: Scope, deep: int = 0) -> Any:
-    """Return the number, text, truth value or tuple that an expression stands for; None where the text shows none.
-
-    Args:
-        node: The expression.
-        scope: The names that it sees.
-        deep: Expressions around it.
-    """
+    """Return the number, text, truth value or tuple that an expression stands for; None where the text shows none."""
     read = _LITERALS.get(type(node))
     if read is None or deep > _MOST_DEEP or not scope.spend():
         return None
@@ -117,13 +106,7 @@ _LITERALS: Final[Mapping[type, Callable[..., Any]]] = {
 
 
 def array_size(node: ast.AST, scope: Scope, deep: int = 0) -> ArraySize | None:
-    """Return type and shape of the NumPy array that an expression makes; None where the text does not show them.
-
-    Args:
-        node: The expression.
-        scope: The names that it sees.
-        deep: Expressions around it.
-    """
+    """Return type and shape of the NumPy array that an expression makes; None where the text does not show them."""
     if deep > _MOST_DEEP or not scope.spend():
         return None
     if isinstance(node, ast.BinOp):

@@ -45,8 +45,6 @@ class CapturedArray:
     Attributes:
         array: Its type and shape.
         name: The user's name for it; None for an expression without one.
-        path: The file of its use.
-        line: Of its use.
         column: Of its use, from 1.
     """
 
@@ -97,11 +95,9 @@ class _Search:
         """Walk through a function and all that it calls.
 
         Args:
-            value: The function.
             call: None where TensorFlow calls it, with tensors.
             scope: The names that the call sees.
             traced: A graph is made of what it does.
-            unknown: Parameters whose values are unknown.
         """
         self._push(value, call, scope, traced=traced, unknown=unknown)
         while self._todo and self._calls < _MOST_CALLS:

@@ -65,9 +65,7 @@ def absolute_name(path: Path, module: str | None, level: int) -> str | None:
     """Return the name of a module that a file imports by ``from .module import``; None if no package holds it.
 
     Args:
-        path: The file.
         module: What stands after the dots.
-        level: How many dots there are.
 
     Example:
         >>> absolute_name(Path("no_package/input.py"), "tables", 1)

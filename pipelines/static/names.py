@@ -44,7 +44,6 @@ class Written:
     """An expression, a function or a class of the file, with the names that it sees.
 
     Attributes:
-        node: It.
         scope: Where its names are looked up.
     """
 
@@ -57,7 +56,6 @@ class Instance:
     """An object of a class of the file.
 
     Attributes:
-        of: The class.
         made: The call that made it; None within a method.
     """
 
@@ -92,7 +90,6 @@ class Search:
     Attributes:
         modules: The user's files that may be imported.
         files: Those whose text was read.
-        steps: Left of the search.
     """
 
     modules: ModuleFiles
@@ -107,7 +104,6 @@ class Scope:
     Attributes:
         names: None as the value of a name means that it is unknown.
         outer: Names that are looked up where these lack one.
-        path: The file.
         traced: A graph is made of what the function does; its parameters are tensors.
         search: Shared by all scopes.
     """
@@ -137,7 +133,6 @@ def file_scope(path: Path, search: Search | None = None) -> Scope:
     """Return the names of a file's top level; those that are bound several times are unknown.
 
     Args:
-        path: The file.
         search: The one that it is a part of; None begins one.
 
     Raises:
@@ -180,8 +175,6 @@ def local_scope(function: Function, outer: Scope, given: Mapping[str, Value | No
     """Return the names inside a call of a function.
 
     Args:
-        function: It.
-        outer: The names that its definition sees.
         given: The values of its parameters; parameters without one are unknown.
     """
     scope = Scope({name: given.get(name) for name in parameters(function)}, outer, outer.path, outer.search)

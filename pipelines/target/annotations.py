@@ -29,10 +29,8 @@ def read_value(
     """Convert a text to the type of an annotation.
 
     Args:
-        text: As typed.
         annotation: The annotation's source, `None` if there is none.
         default: The parameter's default, whose type counts where there is no annotation.
-        enums: The enums that the annotation names.
 
     Raises:
         ValueError: The text is no such value; says what was expected.

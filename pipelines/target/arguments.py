@@ -27,8 +27,6 @@ class TextParameter:
     """A parameter that texts may fill.
 
     Attributes:
-        name: Its name.
-        annotation: Source of its annotation.
         default: The default, if it is a plain value.
         required: There is no default.
         positional: It cannot be given by name.
@@ -306,8 +304,6 @@ def call(function: Callable[..., Any], target: ParsedTarget, context: Callable[[
     """Call the target's function with its ``--arg`` values.
 
     Args:
-        function: The function itself.
-        target: The target of the command line.
         context: Creates the ``tf.distribute.InputContext`` for a parameter that is annotated with it and has no value.
     """
     signature = signature_of(function)

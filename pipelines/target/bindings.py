@@ -30,7 +30,6 @@ class Binding:
     """A name of a file's top level.
 
     Attributes:
-        name: The name.
         kind: Bound by ``def``, by ``class``, by ``from … import``, by ``import``, to what only running the file can
             make (a call, a lambda, another name), or to something that is certainly no function.
         node: The definition, the import, or the expression on the right.

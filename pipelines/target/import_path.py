@@ -19,7 +19,6 @@ def child_command(module: str, *arguments: str) -> list[str]:
     """The command line of a process that runs ``main()`` of a module of pipeprof.
 
     Args:
-        module: Its dotted name.
         arguments: What ``sys.argv[1:]`` is in there.
     """
     # `-m` would put the current folder on the path before anything could be done about it.

@@ -34,10 +34,7 @@ class ListedFunction:
     """A function of a file.
 
     Attributes:
-        name: Its name.
         line: Where it begins.
-        sign: Evidence that it returns a dataset.
-        why: The evidence in words.
         required: Parameters that must be given.
     """
 
@@ -107,7 +104,6 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
 
     Args:
         name: The file or module as typed, without the colon.
-        functions: From `listed_functions`.
     """
     functions = list(functions)
     likely = [function for function in functions if function.sign != "none"]

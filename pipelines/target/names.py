@@ -14,9 +14,7 @@ def missing_name(path: Path, name: str, shown: str) -> tuple[str, list[str]] | N
     """Return why a file has no function of this name, with the names that it has; None if it may have it.
 
     Args:
-        path: The file.
         name: A function, or ``Class.method`` and ``object.method``.
-        shown: The file in messages.
 
     Raises:
         UsageError: The file cannot be read or is not valid Python.

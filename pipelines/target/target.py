@@ -30,9 +30,7 @@ class ParsedTarget:
     """A spec, or a function that returns a dataset.
 
     Attributes:
-        kind: Which of the two.
         path: The spec, or the file that defines the function.
-        function: The function's name.
         module: The dotted name that the file is to be imported by, if it was given as one.
         arguments: Names and texts of ``--arg``, in the order given.
     """

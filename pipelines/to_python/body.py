@@ -151,8 +151,6 @@ class Body:
         """Render a chain; return the expression of its result, and its form.
 
         Args:
-            calls: The calls.
-            element: The input element.
             answers: Whether the result of the last call stands alone, also when ``on`` picked a field.
         """
         for index, operation in enumerate(calls):

@@ -142,7 +142,6 @@ def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]
     """Format an expression as lines, without the indentation of the first one.
 
     Args:
-        node: The expression.
         column: The indentation of the line that it begins on.
         before: Columns in front of it on that line.
         after: Columns behind it on its last line: a comma.

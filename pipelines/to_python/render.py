@@ -25,7 +25,6 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
     ``ignore``) are left out.
 
     Args:
-        loaded: The spec.
         data_dirs: Folders of the inputs under ``data:``, whether or not they exist.
         folder: Folder of the file; None for the spec's own.
     """

@@ -74,7 +74,6 @@ class RenderContext:
     Attributes:
         scope: The function it is made in, whose statements may come first.
         outer: The element that a nested pipeline is made for.
-        form: Form of a stage's input elements.
     """
 
     scope: Body

@@ -14,9 +14,7 @@ class Slower:
     """Steps with more work per batch in a stage that runs one call at a time.
 
     Attributes:
-        interval_ms: From one step to the next today.
         today_ms: What the thread that draws from the stage does of it.
-        added_ms: What comes to that.
     """
 
     interval_ms: float
@@ -43,7 +41,6 @@ def slower(view: PipelineView, stage: StageView, added_ms: float) -> Slower | No
     """The price of ``added_ms`` per batch in the place of a stage.
 
     Args:
-        view: A measured one.
         stage: The stage that it comes to, which keeps its own time: what takes its place is not known to be faster.
         added_ms: Milliseconds per batch, on the clock.
 

@@ -58,7 +58,6 @@ def advise(
     """Apply every rule to a pipeline.
 
     Args:
-        view: Static: `Rule.check` applies; measured: `Rule.diagnose`.
         ignore: Entries of the spec: findings to leave out, which a message lists.
         rules: By name; all if not given.
 
@@ -86,9 +85,6 @@ def worth_a_try(
     Findings about the data are left out, a measurement says nothing about them, and so is what is known already.
 
     Args:
-        view: A measured one.
-        known: What the rules are sure of.
-        ignore: Entries of the spec.
         rules: By name; all if not given.
 
     Returns:
@@ -265,8 +261,6 @@ def findings_for(
 
     Args:
         profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
-        written: The graph as written.
-        executed: The graph as TensorFlow runs it.
         loaded: The spec, if the target is one.
         made: In-memory sources that were seen while a function built its dataset.
         constants: Arrays that were seen to become constants of a graph.

@@ -20,7 +20,6 @@ class BatchSavings:
 
     Attributes:
         stage: The ``batch``.
-        size: Elements in a batch.
         between: Stages between the two, in the order elements flow; all of them only choose and order elements.
     """
 
@@ -109,10 +108,7 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
     """Predict the effect of `saved_ms` less per interval; no other stage becomes faster.
 
     Args:
-        view: A measured one.
-        text: Formula of `saved_ms`, with its numbers.
         saved_ms: Milliseconds per batch, on the clock.
-        changed: Ids of the stages that become faster.
 
     Returns:
         A speed-up of at least 1; ``None`` without a measured interval.

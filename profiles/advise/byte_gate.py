@@ -121,7 +121,6 @@ def upstream(
     """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
 
     Args:
-        view: The pipeline.
         stage: Where to begin; it does not count itself.
         ends: Whether to go no further than a stage.
     """
@@ -147,8 +146,6 @@ class EarlierPlace:
     """An earlier place where a stage could be.
 
     Attributes:
-        before: The stage that would then read it.
-        below: The stage that it would then read.
         element_bytes: Bytes of one element there.
         crossed: The stages it would move past, nearest first.
     """
@@ -171,11 +168,6 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
     """Places that only maps and prefetches lie between, nearest first, where the size of an element is known.
 
     Nothing else is crossed: a filter, a cache or a take would be given other elements.
-
-    Args:
-        view: The pipeline.
-        stage: The stage to move.
-        batches: Cross batches as well.
     """
     crossed: list[StageView] = []
     one = view.input_of(stage)

@@ -18,7 +18,6 @@ def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | 
     """Predict edits from the times of all stages; ``None`` where the model does not know one of them.
 
     Args:
-        view: A measured one.
         edits: Applied one after the other.
     """
     return next(expected_of_each(view, [edits]), None)

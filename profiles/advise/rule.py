@@ -47,7 +47,6 @@ class Threshold:
     """A number that a rule compares with; a second one where a measurement decides about what it proposes.
 
     Attributes:
-        name: Kebab-case name, unique within its rule.
         to_report: The number from which a rule is sure: its finding is reported without a try.
         unit: Its unit, empty for a plain number.
         source: Where it comes from, in a few words.
@@ -89,11 +88,7 @@ class RuleHit:
 
     Attributes:
         sentence: What was seen, in numbers, and why it matters on this pipeline.
-        recommendation: The fix in one sentence.
-        stage: Address of the stage.
         evidence: Numbers behind the sentence, flat; names carry their unit.
-        edits: The fix as edits.
-        predicted: What they should bring.
         semantics: Where it differs from the rule's own class.
         change_detail: What the change means in numbers, for the one-line description of the edits.
         covers: Addresses of all stages that the hit is about, where that is more than `stage`.
@@ -129,14 +124,9 @@ class Rule(ABC):
 
     Attributes:
         name: Kebab-case name, the only identifier that users see.
-        title: What is wrong, in a few words.
         family: ``speed`` findings need waiting and headspace; the others stand whatever these are.
         semantics: What the fix may change of the data.
-        seen: What the rule looks for.
-        why: Why it costs.
-        fix: What to do.
         ignore_when: When the finding does not matter.
-        thresholds: Every number it compares with.
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
         reports_untried: Whether it is ever sure; else its edits are only tried.
         pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.

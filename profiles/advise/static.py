@@ -28,7 +28,6 @@ class StaticAdvice:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: What the limit means for shuffles and caches, if a limit is set.
-        open: What `memory` cannot count, in words.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 
@@ -45,9 +44,7 @@ def static_advice(
     """Apply the static part of every rule to a spec. Never raises.
 
     Args:
-        loaded: The spec.
         cores: Cores that a run could use.
-        memory_limit_bytes: Memory that it could use.
         what_if: Answer what the limit means for shuffles and caches.
     """
 
@@ -76,9 +73,7 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     The findings are None where the text shows nothing: the stages are unknown before a run.
 
     Args:
-        target: A function in a file.
         cores: Cores that a run could use.
-        memory_limit_bytes: Memory that it could use.
     """
 
     def read() -> PipelineView:

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Message]:
-    """A warning for each entry whose rule does not exist: it hides nothing.
-
-    Args:
-        ignore: Entries of the spec.
-        known: Names of the rules there are.
-    """
+    """A warning for each entry whose rule does not exist: it hides nothing."""
     messages = []
     for name in dict.fromkeys(entry.rule for entry in ignore if entry.rule not in known):
         meant = suggest(name, known)
@@ -35,7 +30,6 @@ def without_ignored(
     """Leave out what the spec ignores.
 
     Args:
-        findings: What the rules have found.
         ignore: Entries of the spec; one without a stage stands for every stage.
         view: Where a stage's name or index is looked up.
 

@@ -30,9 +30,6 @@ class Conversion:
     """A conversion that has been made.
 
     Attributes:
-        files: What the pipeline can read instead.
-        elements: That they have.
-        bytes: Of all of them.
         seconds: That it took, with the start of its process.
         compared: First elements that were the same in two epochs and in the files.
     """
@@ -51,7 +48,6 @@ class ConversionPlan:
     Attributes:
         profile: Of a complete run of the pipeline as it is.
         point: Where.
-        target: The user's folder.
         job: Of a worker of the pipeline as it is.
         loaded: The spec; None for a Python target.
     """
@@ -74,8 +70,6 @@ def convert(
     """Write what a part of a pipeline gives into files.
 
     Args:
-        plan: What is converted.
-        start: Starts a worker.
         progress: Receives how far it is.
         interrupted: Whether the user wants an end.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
@@ -103,13 +97,7 @@ def convert(
 
 
 def job_for(plan: ConversionPlan, folder: Path, form: StoredForm) -> Job:
-    """Return the job of the worker that writes; a spec is cut after the point, so that its elements have their names.
-
-    Args:
-        plan: What is converted.
-        folder: That is written.
-        form: Of the files.
-    """
+    """Return the job of the worker that writes; a spec is cut after the point, so its elements have their names."""
     point, loaded = plan.point, plan.loaded
     if loaded is None:
         store = StoreJob(point.stages[-1], point.name, str(folder), form, point.count_at, list(point.python))
@@ -146,7 +134,6 @@ def input_folders(loaded: LoadedSpec, data_dirs: Mapping[str, Path]) -> list[Pat
     """Return the folders of a spec's own files; of several folders side by side, also the one that they are in.
 
     Args:
-        loaded: The spec.
         data_dirs: Folders of generated inputs, by name.
     """
     return with_common(path.resolve().parent for path in source_files(loaded.spec, loaded.base_dir, data_dirs))

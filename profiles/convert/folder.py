@@ -125,8 +125,6 @@ def check_room(name: str, folder: Path, needed: int, *, free: Callable[[Path], i
     """Refuse to write what does not fit; older files that are replaced take their room until then.
 
     Args:
-        name: Of what is written, for the message.
-        folder: It exists.
         needed: Estimated bytes.
         free: Bytes that are free on a folder's disk.
 

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 class WriterProcess:
-    """See `pipeprof.profiles.convert.writing.Writer`.
-
-    Args:
-        job: What it does.
-        signals: The user's.
-    """
+    """See `pipeprof.profiles.convert.writing.Writer`."""
 
     def __init__(self, job: Job, signals: Signals) -> None:
         self._signals = signals

@@ -32,7 +32,6 @@ class Files:
     Attributes:
         point: Where they were written.
         path: Of their folder, absolute.
-        form: Of the files.
         stages: Op and name of each stage that they replace, the source first.
     """
 
@@ -46,7 +45,6 @@ def form_for(profile: Profile, point: Point) -> StoredForm:
     """Return the form of the files: rows where a source slices arrays of plain numbers, else elements.
 
     Args:
-        profile: Of the run.
         point: Where they are written.
     """
     line = main_line(profile)
@@ -77,7 +75,6 @@ def edits_for(files: Files, profile: Profile, near: Path | None) -> tuple[Pipeli
     """Return the edits that put files in the place of stages; None where the pipeline has other stages by now.
 
     Args:
-        files: The files.
         profile: Of the pipeline as it is now: earlier changes may have added stages that only pass elements on.
         near: Folder of a spec, relative to which it names files below it; None for a Python target.
     """

@@ -73,8 +73,6 @@ class Written:
     """Files that are complete.
 
     Attributes:
-        elements: That they have.
-        bytes: Of all of them.
         seconds: From the start of the process that wrote them to its end.
         compared: First elements that were the same in two epochs and in the files.
     """
@@ -91,7 +89,6 @@ class FileWriting:
 
     Args:
         target: Where the files go.
-        name: Of the stage whose elements are written.
         start: Starts the process that writes into a folder, which does not exist yet.
         inputs: Folders of the original data, as far as they are known.
         progress: Receives how far it is.
@@ -193,7 +190,6 @@ class _Followed:
     """How far the files are.
 
     Args:
-        writing: The conversion.
         partial: Where the files are.
         total: Estimated bytes.
     """

@@ -25,8 +25,6 @@ class Fault:
 
     Attributes:
         level: ``fault`` if a run fails or measures something else than the user thinks; ``note`` otherwise.
-        message: What is wrong, and what it means.
-        mend: What to do: a sentence.
         command: The line for a shell that does it; empty if there is none.
     """
 
@@ -37,11 +35,7 @@ class Fault:
 
 
 def faults_of(facts: Facts) -> list[Fault]:
-    """Return what to mend, faults first.
-
-    Args:
-        facts: From this machine.
-    """
+    """Return what to mend, faults first."""
     entries = [*_tensorflow(facts), *_memory(facts), *_folders(facts), *_git(facts), *_governor(facts)]
     return sorted(entries, key=lambda entry: entry.level != "fault")
 

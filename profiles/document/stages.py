@@ -206,13 +206,7 @@ class Headspace(Model):
 
     @classmethod
     def of(cls, interval_ms: float, replayed_ms: float, batches: int) -> Headspace:
-        """Compute what a free pipeline would bring.
-
-        Args:
-            interval_ms: Mean interval of the measured steps.
-            replayed_ms: Mean interval with preloaded batches.
-            batches: Batches that were replayed in turn.
-        """
+        """Compute what a free pipeline would bring."""
         return cls(
             interval_ms=interval_ms,
             replayed_ms=replayed_ms,

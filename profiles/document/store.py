@@ -43,7 +43,6 @@ class ProfileFile:
     """A file a profile may be written to.
 
     Attributes:
-        path: The file.
         makes_folder: The folder is pipeprof's own: it is made, and ignored in git.
         private: The folder lies where everybody may write: it must belong to this user alone.
         at_end: Only a complete document may be here; see :meth:`ProfileWriter.deliver`.
@@ -71,7 +70,6 @@ def places(
     """Where the profile of a run may go, best first.
 
     Args:
-        name: What was measured; it is slugged.
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
         out: The file given by ``--out``.
         cwd: Folder to use in place of the current one.
@@ -166,9 +164,6 @@ class ProfileWriter:
 
         What was written before, elsewhere, is removed then. If the file cannot be written, it stays as it was, and so
         does what was written elsewhere; :attr:`warnings` says so.
-
-        Args:
-            document: A complete one.
         """
         if self.kept is None:
             return
@@ -258,7 +253,6 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: boo
 
     Args:
         path: The file; its folder must exist.
-        data: The whole content.
         sync: Wait until the disk has it.
         follow: Replace the file that a link names, not the link.
 
@@ -321,7 +315,6 @@ class SavedProfile:
     """A profile that was read back.
 
     Attributes:
-        profile: The document.
         unknown: Dotted paths of fields that this version does not know; a newer one of the same schema added them.
     """
 
@@ -352,11 +345,6 @@ def load_saved(path: Path) -> SavedProfile:
 
 def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Document, tuple[str, ...]]:
     """Read a saved document, and the dotted paths of its fields that this version does not know; see `load_saved`.
-
-    Args:
-        path: The file.
-        model: What it is to be.
-        newest: Largest schema version that is known.
 
     Raises:
         ProfileError: As `load_saved`.

@@ -15,7 +15,6 @@ def spec_target(text: str, loaded: LoadedSpec) -> Target:
 
     Args:
         text: The target as given on the command line.
-        loaded: The spec.
     """
     return Target(
         kind="spec",

@@ -65,8 +65,6 @@ class Candidate:
     """A step that may be taken.
 
     Attributes:
-        title: What it does.
-        change: The change in one line.
         edits: On the pipeline that it was found for.
         semantics: What it may change of the data.
         random_order: It changes an order that is drawn anew in each epoch anyway.
@@ -113,11 +111,9 @@ def candidates(
 
     Args:
         profile: Of a complete run of it, with its findings.
-        kind: Of the target.
         allowed: What the changes may change of the data.
         for_memory: Memory is what the pipeline has too little of: what saves it comes first, else last.
         longest_epoch: Seconds of an epoch up to which a cache is among them.
-        data: A spec's data, for a spec.
     """
     proposed = [
         candidate

@@ -44,13 +44,8 @@ def convert_for(
     """Write what a part of the pipeline gives into files, and write into the result what came of it.
 
     Args:
-        result: Of the search.
-        profile: Of the pipeline as it is.
-        target: The user's folder.
-        job: Of a worker of it.
         loaded: The spec; None for a Python target.
         progress: Receives how far it is.
-        signals: The user's.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
 
     Returns:
@@ -108,8 +103,6 @@ def proposals(made: Conversion, profile: Profile, near: Path | None) -> list[Can
     """The files as a change of a pipeline; nothing where earlier changes have taken the stages that they replace.
 
     Args:
-        made: The conversion.
-        profile: Of the pipeline as it is now.
         near: Folder of a spec; None for a Python target.
     """
     edits = edits_for(made.files, profile, near)

@@ -21,12 +21,7 @@ Kind = Literal["faster", "smaller", "no-gain", "unclear", "failed", "refused"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What a step is.
-
-    Attributes:
-        kind: `faster` and `smaller` can be taken.
-        reason: Why, in words.
-    """
+    """What a step is."""
 
     kind: Kind
     reason: str
@@ -49,9 +44,6 @@ def decide(raced: Raced, candidate: Candidate, aim: Aim, same: Ratio | None) -> 
     """Decide what a step is.
 
     Args:
-        raced: What was measured of it.
-        candidate: The step.
-        aim: What counts.
         same: The pipeline without the step, one process over the other.
     """
     if raced.failure is not None:
@@ -92,9 +84,6 @@ def best_of(
 
     Args:
         decisions: About the steps of a race, by name.
-        raced: What was measured of them.
-        aim: What counts.
-        steps: What they are.
     """
     faster = [name for name, decision in decisions.items() if decision.kind == "faster"]
     smaller = [name for name, decision in decisions.items() if decision.kind == "smaller"]

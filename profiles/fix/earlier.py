@@ -27,7 +27,6 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Candidate
     """The changes that a run has kept, fastest first; none that a plan could not hold.
 
     Args:
-        saved: Of the run.
         now: Of the pipeline as it was measured for this search: with another step, what the run measured says nothing
             about how much they gain.
     """

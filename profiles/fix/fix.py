@@ -246,7 +246,6 @@ class _Fixing:
         """Write into the result what there is where something ended the search.
 
         Args:
-            reason: Why, in words.
             exit_code: Of the command, if no signal ended it.
         """
         self._save_so_far()

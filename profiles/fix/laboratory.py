@@ -81,15 +81,10 @@ class Laboratory:
     """Measures for the search; see `pipeprof.profiles.fix.search.Lab`.
 
     Args:
-        team: Of all workers.
-        pace: Of the run.
-        jobs: Makes the jobs.
-        settings: Of the run.
         progress: Receives what is measured.
         budget: Seconds of measuring.
         spent: Seconds of measuring that the first run took.
         most: Changed pipelines that fit into memory together with the two of the best one so far.
-        profile: Of the pipeline as it is.
         alone: Whether one process exists at a time.
         rounds: Whether the last digits of numbers may be others.
         fewer: Makes the pace for fewer processes, where they take more memory than there is.
@@ -314,10 +309,7 @@ def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "altern
     """The lengths of what is measured; a small budget has shorter blocks and warm-ups.
 
     Args:
-        profile: Of the run.
         budget: Seconds of measuring.
-        cores: On which the workers start.
-        mode: How many processes exist at a time.
     """
     pace = pace_of(profile, budget, cores, mode)
     if budget >= SMALL_BUDGET or mode == "sequential":

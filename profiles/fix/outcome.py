@@ -30,7 +30,6 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     """Write into the result what the search has found and what the proof says.
 
     Args:
-        result: What is written.
         found: By the search.
         trial: The proof; None where there was nothing to prove, or no time for it.
         mode: How many processes existed at a time in the proof.
@@ -73,9 +72,6 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
     """Write the best pipeline into the result: its edits, and a spec's new text with its diff.
 
     Args:
-        result: What is written.
-        best: The best pipeline.
-        start: The pipeline as it is.
         mark: What the spec's file has before its text.
     """
     result.edits = [[Edit.model_validate(to_document(edit)) for edit in step] for step in best.steps]
@@ -90,11 +86,6 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
 
 def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
     """The result of a search whose one step is the change of an earlier run.
-
-    Args:
-        finding: Of the run.
-        edits: Its edits.
-        start: The pipeline as it is.
 
     Raises:
         PipeprofError: The change does not fit the pipeline as it is.
@@ -124,12 +115,7 @@ def forget_best(result: Fix) -> None:
 
 
 def mark_rejected(profile: Profile, result: Fix) -> None:
-    """Write into the findings of a profile which of their changes the search has rejected on the pipeline as it is.
-
-    Args:
-        profile: Of the pipeline as it is.
-        result: Of the search.
-    """
+    """Write into the findings of a profile which of their changes the search has rejected on the pipeline as it is."""
     first_taken = min((step.round for step in result.steps if step.result == "taken"), default=math.inf)
     rejected = {
         (step.rule, step.stage, step.title): step.reason

@@ -12,8 +12,6 @@ def with_plan(text: str, function: str, plan: str, data: str | None = None) -> s
     r"""Return the text with the plan applied in the function's ``return``.
 
     Args:
-        text: Of the file.
-        function: Name of the function.
         plan: Path of the plan, as the function is to open it.
         data: Folder of converted data that the plan reads; None where it reads none.
 

@@ -60,7 +60,6 @@ class Rival:
     """A changed pipeline in a race.
 
     Attributes:
-        job: Of its worker.
         semantics: What it may change of the data.
         for_memory: Whether it is to save memory.
         rounds: Whether the last digits of its numbers may be others.
@@ -87,10 +86,7 @@ class Raced:
     Attributes:
         failure: Why it could not be measured, in words; None where it was.
         ratio: Steps per second over those of the best one so far; None where no round was complete.
-        ratios: Of each round.
-        peak_bytes: Its peak of memory.
         base_peak_bytes: The smaller peak of the two processes of the best one so far.
-        runtime_bytes: TensorFlow's own part of the peak.
         data: Comparison of its first batches; None where it could not be measured.
         refused: It is not possible on this pipeline, which says nothing against it.
     """
@@ -129,8 +125,6 @@ class Races:
     """Races against one pipeline, whose two workers live on from one race to the next.
 
     Args:
-        team: Of the workers.
-        pace: Of the run.
         timeout: Seconds without a step after which a pipeline is taken to hang.
         left: Seconds of measuring that are left.
         tick: Receives the rounds that are done, and their number at most.

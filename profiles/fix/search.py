@@ -96,13 +96,9 @@ class Found:
     """The result of a search.
 
     Attributes:
-        best: The best pipeline.
         steps: Everything that was tried, in order.
-        semantics: Classes of the steps that were taken.
         for_memory: Only memory was gained.
-        reason: Why it ended, in words.
         gain: Product of the factors of the steps taken.
-        interrupted: The user wanted an end.
         exit_code: Of the command, where something else than its own signals had to say it.
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
         promised: No race could decide about the one step that was taken: the proof does.
@@ -128,10 +124,6 @@ class Search:
     """A search for the best version of a pipeline.
 
     Args:
-        start: The pipeline as it is.
-        profile: Of it.
-        lab: Measures.
-        kind: Of the target.
         allowed: What the changes may change of the data.
         limit_bytes: Memory that the pipeline may take.
         short_of_memory: Memory is what it has too little of.

@@ -29,7 +29,6 @@ class EditedSource:
 
     Attributes:
         text: None where there is none.
-        reason: Why.
     """
 
     text: str | None
@@ -42,10 +41,7 @@ def edited_source(
     """Make steps of edits in the text of a function, and compare what it gives with the same edits of its graph.
 
     Args:
-        target: The function.
-        text: Of its file.
         stages: Ops of its stages as written, by address, in order.
-        steps: The edits.
     """
     shown = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in steps]
     shown = [step for step in shown if step]

@@ -68,7 +68,6 @@ class GitView:
     Attributes:
         repository: Where it is.
         directory: The git directory that takes the place of its own.
-        entries: Of the repository's configuration, as data.
     """
 
     repository: Repository
@@ -80,12 +79,9 @@ class GitCalls:
     """Calls of git for one command of pipeprof, until its time is over.
 
     Attributes:
-        folder: A temporary folder.
         end_at: When the time of the command is over, in seconds of `time.monotonic`; None for never.
 
     Args:
-        folder: A temporary folder.
-        end_at: See the attribute.
         environment: Of the process; None for that of this one.
     """
 
@@ -128,13 +124,6 @@ class GitCalls:
         given: bytes = b"",
     ) -> bytes:
         """What a command of git prints.
-
-        Args:
-            view: The repository.
-            arguments: The command and its arguments.
-            work_tree: In place of the repository's own.
-            index: In place of the repository's own.
-            given: Standard input.
 
         Raises:
             GitError: git ended with another code than 0.
@@ -236,11 +225,7 @@ class GitCalls:
         """Call git.
 
         Args:
-            arguments: Of git.
             places: Variables ``GIT_*`` of this call.
-            folder: The current one.
-            given: Standard input.
-            own: With the git directory's configuration alone.
         """
         path = absolute_path(self._given.get("PATH", os.defpath))
         program = find_program("git", path)
@@ -274,11 +259,7 @@ class GitCalls:
 
 
 class GitError(ProfileError):
-    """git ended with a code that is not 0.
-
-    Attributes:
-        said: What it wrote to stderr.
-    """
+    """git ended with a code that is not 0."""
 
     def __init__(self, command: str, said: str, code: int) -> None:
         self.said = said.removeprefix("fatal: ").removeprefix("error: ")
@@ -345,7 +326,6 @@ def late(what: str, seconds: float | None) -> str:
     """The message of a process that did not end in time.
 
     Args:
-        what: The process.
         seconds: That it had; None where it was not started.
     """
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"

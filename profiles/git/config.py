@@ -82,9 +82,6 @@ class UserFilter:
     """A filter of the user's own configuration, as shell commands.
 
     Attributes:
-        clean: From the work tree into the history.
-        smudge: From the history into the work tree.
-        process: Does both for many files.
         refused: Why it is not run; None where it may.
     """
 
@@ -98,8 +95,6 @@ def fixed_config(repository: Iterable[ConfigEntry], user: Iterable[ConfigEntry],
     """The text of the configuration.
 
     Args:
-        repository: Of the repository's own file.
-        user: Of the user's and the system's.
         checkouts: Folders of strangers: the user's file of attributes is not one in them.
     """
     user, folders = list(user), list(checkouts)
@@ -121,8 +116,6 @@ def known_filters(
     """The filters by name; those that a checkout has a part in are refused.
 
     Args:
-        repository: Of the repository's own file.
-        user: Of the user's and the system's.
         checkouts: Folders of strangers: what is included from them is refused, and so is what names a path in them.
     """
     folders = list(checkouts)

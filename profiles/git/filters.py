@@ -32,8 +32,6 @@ class FilterJob:
 
     Attributes:
         command: For the shell, with ``%f`` for the path.
-        path: In the work tree.
-        given: The file.
         made: Where the result goes.
     """
 
@@ -48,8 +46,6 @@ def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index
 
     Args:
         calls: Call git.
-        view: The repository.
-        paths: In the tree.
         index: With the attributes; None for those of the work tree.
     """
     if not paths:

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
-    """Why a spec cannot be measured at a ref: a file that it reads is not there, or it writes through a link.
-
-    Args:
-        loaded: The spec, from the tree.
-        tree: The tree.
-    """
+    """Why a spec cannot be measured at a ref: a file that it reads is not there, or it writes through a link."""
     for value in (leaf.value for leaf in leaves(loaded.spec)):
         if isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile):
             texts = value.patterns if isinstance(value, FilePatterns) else [str(value)]

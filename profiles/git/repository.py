@@ -23,7 +23,6 @@ class Repository:
     """A work tree and where git keeps its history.
 
     Attributes:
-        root: Of the work tree, resolved.
         git_dir: HEAD and index of this work tree.
         common_dir: Objects and refs: `git_dir`, but for a linked work tree.
     """
@@ -55,7 +54,6 @@ def find_repository(near: Path, environment: Mapping[str, str]) -> Repository | 
 
     Args:
         near: A file or folder.
-        environment: Of the process.
     """
     folder = _resolved(near if near.is_dir() else near.parent)
     for place in _places(folder, environment):

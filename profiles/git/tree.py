@@ -47,10 +47,6 @@ class RefTree:
     """A tree on disk.
 
     Attributes:
-        ref: As typed.
-        folder: Its root.
-        work_tree: Root of the user's work tree.
-        commit: Full hash.
         data_only: What leads out of the tree, and why only data are read through it: paths from the root on.
         withheld: What the ref has and the tree has not, and why.
     """
@@ -106,7 +102,6 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
 
     Args:
         calls: Call git.
-        ref: A branch, a tag, a commit.
         near: A file or folder in the work tree.
         into: A folder that does not exist yet; the tree is below it.
 

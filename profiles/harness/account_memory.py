@@ -34,9 +34,6 @@ def account_memory(
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
     Args:
-        profile: The run's.
-        observed: The worker's messages.
-        sampler: Of the worker's memory.
         loaded: The spec, if the target is one.
         stages: The written stages by address.
         spec_view: The view of the spec as written; only called for a spec.

@@ -44,7 +44,6 @@ def describe_target(
         target: ``file.py:function`` or ``package.module:function``.
         arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
-        name: Name of the pipeline.
         arrays: Prefix of the names of arrays that are saved there; None to save none.
         force: Whether they may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
@@ -84,7 +83,6 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
     """Run a worker that gives one answer; return that, its output, and its exit status.
 
     Args:
-        module: Of the worker.
         job: As JSON.
         seconds: After which it is ended; None for any time.
     """

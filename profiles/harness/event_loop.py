@@ -120,10 +120,7 @@ class Watch:
     """Event loop with its state.
 
     Args:
-        worker: The process.
         observed: Where its messages go.
-        sampler: Samples its memory.
-        signals: The user's signals.
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.

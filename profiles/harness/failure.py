@@ -80,7 +80,6 @@ class Circumstances:
     """Circumstances of an end.
 
     Attributes:
-        limit: The memory limit.
         oom: Kills by the kernel for lack of memory.
         growth: Bytes per second at the end.
         seconds: Since the worker started.
@@ -90,7 +89,6 @@ class Circumstances:
         peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
         stacks: Stacks of the worker's threads, if they were dumped.
-        printed: The end of what the worker printed.
         address_space: The limit of virtual memory, in bytes; None for none.
         view: The pipeline as written, as far as it is known.
         last_bytes: The last sample of the worker's memory.
@@ -127,7 +125,6 @@ def describe_end(returncode: int | None, printed: str, oom: OomReport, address_s
 
     Args:
         returncode: Its exit status, or minus the signal; None where it closed its channel and goes on.
-        printed: The end of what it printed.
         oom: Kills by the kernel for lack of memory since it was started.
         address_space: The limit of virtual memory, in bytes; None for none.
     """
@@ -344,7 +341,6 @@ def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> Non
     Args:
         problem: Of the run; only changed where memory was lacking.
         memory: With the ledger of the last reading.
-        stages: The profile's rows.
     """
     owners = [entry for entry in memory.ledger or () if entry.owner != "runtime" and (entry.stage or entry.location)]
     largest = max(owners, key=lambda one: one.bytes, default=None)

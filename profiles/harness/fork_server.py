@@ -41,9 +41,6 @@ class CopiedProcess(LedProcess):
 class ForkServer:
     """A process that imports TensorFlow and then copies itself.
 
-    Args:
-        variables: Of its environment, beyond this process's.
-
     Raises:
         OSError: It cannot be started.
     """
@@ -79,12 +76,7 @@ class ForkServer:
         return self._is_ready
 
     def copy(self, pipes: Sequence[int], family: RunFamily) -> CopiedProcess | None:
-        """Make a copy that runs a worker; None where that fails.
-
-        Args:
-            pipes: Of the worker, as `start_process` takes them.
-            family: That the worker leads.
-        """
+        """Make a copy that runs a worker; None where that fails."""
         to_worker, _, _, from_worker, _, prints, _, stacks = pipes
         try:
             self._connection.settimeout(COPY_SECONDS)

@@ -63,7 +63,6 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
     """Measure the target once.
 
     Args:
-        settings: What to measure and how.
         writer: Saves the profile from the first phase on.
         progress: Receives the phase under way.
 

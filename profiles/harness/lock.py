@@ -41,8 +41,6 @@ class LockState:
 
     Attributes:
         held: Whether it is held; ``False`` if locking is impossible here.
-        waited_seconds: Time waited for another command.
-        warning: Why locking is impossible, in a sentence.
     """
 
     held: bool

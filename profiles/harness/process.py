@@ -148,15 +148,8 @@ class WorkerProcess:
     """Worker process with its pipes.
 
     Attributes:
-        messages: Descriptor to read messages from.
         printed: Descriptor to read the worker's stdout and stderr from.
         dumped: Descriptor to read the stacks of its threads from.
-        pid: The process, which leads its group.
-
-    Args:
-        job: What to do.
-        family: The worker's and all that it starts.
-        start: Starts it.
     """
 
     def __init__(self, job: Job, family: RunFamily, start: Starter | None = None) -> None:

@@ -64,26 +64,16 @@ class Observed:
 
     Attributes:
         phases: Phases begun, in order.
-        measured: Statistics of the measured steps, the latest.
-        steps: Steps of the current phase.
         rate: Batches per second in it.
-        beat_seconds: Length of it so far.
-        graphs: Graphs and model snapshots.
-        memory: The worker's report for the ledger.
         readings: Its readings as they came, for a worker that died before its report.
-        memory_look: The latest look at its memory.
         build_memory: What the user's function made it grow by while it built the dataset.
         sketch: A function's graph as it was seen being made.
-        trace: The trace window.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
         own_step: The target returned a step, which takes the batches.
-        replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
-        versions: Of libraries in the worker.
         answer: The latest answer to a query of its state.
-        error: What it raised.
         done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
         grew: When the memory of a build last grew, in seconds of `clock`.

@@ -28,20 +28,13 @@ class RunSettings:
     """Settings of a run from the command line; `None` falls back to the spec, then to the default.
 
     Attributes:
-        target: What to measure.
         loaded: The spec, if the target is one.
-        command: The command line, for the profile.
-        step: What takes the batches.
         dispatch: How far the host runs ahead of the device.
-        seconds: Length of the measurement.
         steps: Number of steps after which it ends earlier.
-        warmup_seconds: Length of the warm-up.
-        seed: Seed of TensorFlow's random ops.
         cold: Drop the source files from the page cache first.
         timeout: Seconds without a step after which the pipeline is taken to hang.
         max_time: Seconds that the whole command may take.
         memory_limit: Bytes that the worker may use.
-        lock: Wait for other measuring commands.
         calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         changed_by: The edits of `--change` as documents, for the profile.
@@ -158,11 +151,8 @@ def job_of(
     """Build the worker's job.
 
     Args:
-        settings: What the command line says.
-        planned: The same with everything filled in.
         data_dirs: Folders of synthesised inputs, by name.
         memory_limit: Bytes that the worker may use.
-        warm: Source files that were evicted.
     """
     target, loaded = settings.target, settings.loaded
     files = [str(target.path)]

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
-    """Set the place of every stage whose dataset was seen when it was made.
-
-    Args:
-        stages: Stages of a function target.
-        graphs: With the places of the datasets.
-    """
+    """Set the place of every stage whose dataset was seen when it was made."""
     places = graphs.places
     if not places:
         return

@@ -103,7 +103,6 @@ class Cgroup:
 
     Args:
         pid: The process, ``self`` for this one.
-        proc: The process file system.
         root: Where control groups are mounted.
     """
 
@@ -233,7 +232,6 @@ class OomReport:
         by: Whose limit was hit: the group's (or an ancestor's), or the memory of the whole machine.
         scope: Whether ``kills`` counts this group only; killed in the machine need not mean killed here.
         limit_bytes: The limit that was hit, if it is a group's.
-        folder: The group whose limit was hit.
     """
 
     kills: int | None
@@ -258,7 +256,6 @@ class CgroupWatch:
     Take it before the worker starts; the worker is in the same group.
 
     Args:
-        cgroup: The group to watch.
         proc: The process file system, for the machine's own counter where groups have none.
     """
 

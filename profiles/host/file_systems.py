@@ -22,12 +22,7 @@ _ACCESS = 0o3
 
 
 def uncounted(pid: Pid, proc: Path = PROC) -> frozenset[str]:
-    """List types of uncounted file systems on which a process has files open for reading.
-
-    Args:
-        pid: The process.
-        proc: The process file system.
-    """
+    """List types of uncounted file systems on which a process has files open for reading."""
     mounts = _mounts(read_text(proc / str(pid) / "mountinfo") or "")
     found = {_type_of(path, mounts) for path in _read_files(proc / str(pid))}
     return frozenset(kind for kind in found if kind is not None and (kind in _NETWORKS or kind.startswith("fuse")))

@@ -74,9 +74,7 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
     """Return the machine for the profile.
 
     Args:
-        limit: The memory limit of the run.
         cgroup: This process's control group, found if not given.
-        proc: The process file system.
     """
     memory = machine_memory(proc)
     return Host(
@@ -147,12 +145,7 @@ class ContentionProbe:
     """Interference by other processes between :meth:`start` and :meth:`stop`.
 
     Args:
-        pid: The worker.
-        reader: Reads its CPU time.
-        cgroup: Its control group, for throttling.
-        proc: The process file system.
         clock: Seconds, monotonic.
-        load: The load average.
         own_cpu: CPU seconds of this process, excluded from the time of others.
         allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
     """

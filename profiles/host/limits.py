@@ -34,7 +34,6 @@ class MemoryLimit:
 
     Attributes:
         bytes: Resident memory at which the worker is stopped.
-        source: Who set it.
         reserve_bytes: Memory left for others; 0 with the option, which is used as given.
         room_bytes: What the default would have been, for a warning when the option exceeds it; ``None`` if unknown.
     """
@@ -87,8 +86,6 @@ def memory_limit(
 
     Args:
         option: ``--memory-limit`` in bytes.
-        cgroup: The control group's memory, from :func:`cgroup_memory`.
-        machine: The machine's memory now.
         own_bytes: Resident memory of the worker now, 0 before it starts.
 
     Returns:

@@ -18,8 +18,6 @@ class SystemTimes:
     """Time of all cores since boot, in ticks.
 
     Attributes:
-        total: All of it.
-        steal: Ticks that the hypervisor gave to others.
         idle: Cores with nothing to do, also while something waits for a disk.
         cores: Number of cores.
         waiting: The part of `idle` in which something waited for a disk.
@@ -55,7 +53,6 @@ class Taken(NamedTuple):
     """Shares of the cores' time.
 
     Attributes:
-        elsewhere: What other processes and other machines took.
         stolen: Of this, what the hypervisor gave to other machines.
     """
 

@@ -25,10 +25,8 @@ class Eviction:
 
     Attributes:
         files: Files that the kernel was asked to forget.
-        bytes: Their size.
         resident_bytes: Bytes that stayed in memory (pages in use, file systems in memory); ``None`` if unknown.
         failed: Files that could not be opened or evicted, with the reason.
-        reason: Why nothing at all could be evicted.
     """
 
     files: int

@@ -33,7 +33,6 @@ class FamilyReading:
     Attributes:
         rss_bytes: Resident memory of all; pages that they share are counted in each.
         cpu_seconds: CPU time of all, also of descendants that have ended.
-        children: Live descendants.
         pages: Resident memory of each by its id, the process itself first; empty where the system does not report
             shared pages. A child that still runs in its parent's memory is left out.
     """
@@ -54,7 +53,6 @@ class ProcfsReader:
     """Reader of a process and its descendants, cheap enough for 20 (for a while 200) readings a second.
 
     Args:
-        proc: The process file system.
         clock: Seconds; only decides when to look for new descendants.
         look_every: Seconds between two looks for descendants and for the CPU time of those that have ended. They cost
             a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is

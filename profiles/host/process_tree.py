@@ -47,7 +47,6 @@ def family_bytes(parent: int, pages: Mapping[int, Pages], shares: Mapping[int, S
     """Return the memory of a family, each page once; of a process without shares all resident bytes.
 
     Args:
-        parent: The parent's id.
         pages: Of each process by its id.
         shares: The same, as far as they could be read.
         libraries: Bytes of libraries that children map and the parent does not.
@@ -70,7 +69,6 @@ class _PageWalk:
     Attributes:
         at: Time of the walk, in seconds.
         took: CPU seconds of the walk.
-        pages: Resident memory of each process then.
         private: Bytes of it that no other process mapped, by process.
         children: What the children added to the parent's resident memory.
     """
@@ -132,7 +130,6 @@ class FamilyMemory:
     """Memory of a process family at every sample.
 
     Args:
-        walker: Reads how pages are shared.
         clock: Seconds, monotonic.
         cpu: CPU seconds of this thread, for the cost of a walk.
     """
@@ -154,7 +151,6 @@ class FamilyMemory:
         """Return memory of all, each page once.
 
         Args:
-            parent: The parent's id.
             pages: Resident memory of each process by its id.
             limit: Bytes from which on walks are taken more often.
         """

@@ -124,8 +124,6 @@ class Shares:
         private_files: Those of them backed by files, as far as the kernel reports it.
         anonymous: Anonymous pages, each divided by the number of processes that share it; ``None`` on kernels before
             5.4, which do not report it.
-        shared_memory: The same of shared memory.
-        resident_shared_memory: Shared memory that it maps, in full.
     """
 
     private: int

@@ -51,15 +51,7 @@ _READ = 1 << 16
 
 
 class GuardOrder(TypedDict, total=False):
-    """An order to a guard: start a leader, or watch a process.
-
-    Attributes:
-        mark: Of the family that it leads.
-        start: Command line of the leader.
-        variables: Of its environment, beyond the guard's.
-        descriptors: That it inherits beyond its streams.
-        watch: Process whose end is to be reported.
-    """
+    """An order to a guard: start a leader, or watch a process."""
 
     mark: str
     start: list[str]
@@ -72,10 +64,8 @@ class GuardReport(TypedDict, total=False):
     """A guard's answer, or the end of a process.
 
     Attributes:
-        started: The leader.
         adopts: Whether the guard becomes the parent of orphans.
         failed: Number, text and file name of the error for which no leader could be started.
-        ended: A watched process that has ended.
         status: Its exit status, or minus the signal.
     """
 
@@ -87,12 +77,7 @@ class GuardReport(TypedDict, total=False):
 
 
 class LedProcess:
-    """A process whose parent is a guard.
-
-    Attributes:
-        pid: The process, which leads its group.
-        guard: Its parent.
-    """
+    """A process whose parent is a guard."""
 
     def __init__(self, pid: int, guard: Guard) -> None:
         self.pid = pid
@@ -123,10 +108,8 @@ class Guard:
 
     Args:
         streams: Standard input, output and error of the leader.
-        descriptors: That the leader inherits beyond these.
 
     Attributes:
-        pid: The guard.
         adopts: Whether it becomes the parent of orphans; known once it has started a leader.
 
     Raises:
@@ -163,11 +146,6 @@ class Guard:
     def start(self, mark: str, command: Sequence[str], variables: Mapping[str, str]) -> LedProcess:
         """Start the leader.
 
-        Args:
-            mark: Of the family.
-            command: The leader's.
-            variables: Of its environment, beyond this process's.
-
         Raises:
             OSError: That is not possible.
         """
@@ -185,19 +163,13 @@ class Guard:
         return LedProcess(answer["started"], self)
 
     def adopt(self, mark: str, pid: int) -> None:
-        """Let the guard report when a process ends that it has become the parent of, and end its family, too.
-
-        Args:
-            mark: Of the family.
-            pid: The process.
-        """
+        """Let the guard report when a process ends that it has become the parent of, and end its family, too."""
         self._tell(GuardOrder(mark=mark, watch=pid))
 
     def status_of(self, pid: int, seconds: float | None) -> int | None:
         """Return a child's exit status, or minus the signal; `None` while it runs.
 
         Args:
-            pid: The child.
             seconds: To wait at most for news of any child; `None` for no limit.
         """
         if pid not in self._statuses and select.select([self._reports], [], [], seconds)[0] and not self._read():
@@ -245,7 +217,6 @@ class RunFamily:
     """The processes of one run.
 
     Attributes:
-        mark: In the environment of all of them.
         environment: Of the first, with the mark.
     """
 
@@ -265,12 +236,6 @@ class RunFamily:
         variables: Mapping[str, str] | None = None,
     ) -> LedProcess:
         """Start the leader, in a session of its own.
-
-        Args:
-            command: Its command line.
-            streams: Its standard input, output and error.
-            descriptors: That it inherits beyond these.
-            variables: Of its environment, beyond this process's.
 
         Raises:
             OSError: That is not possible.
@@ -299,10 +264,8 @@ def end_family(mark: str, leader: int | None = None, guard: int | None = None, p
     Then remove the temporary folders that they left.
 
     Args:
-        mark: Of the family.
         leader: Its first process, if that is known.
         guard: The guard, which is not killed; `None` if it is not this family's own.
-        proc: The process file system.
     """
     try:
         _kill_family(mark, leader, guard, proc)

@@ -56,8 +56,6 @@ class Sample:
         rss_bytes: Resident memory of the worker and its descendants; pages that they share are counted in each.
         used_bytes: The same with shared pages counted once; compared with the limit.
         cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
-        children: Live descendants.
-        phase: The worker's phase.
     """
 
     t: float
@@ -114,8 +112,6 @@ class Sampler:
     """Samples reduced to the values of a report. May be used from several threads.
 
     Args:
-        pid: The worker.
-        reader: Reads the worker.
         clock: Seconds, monotonic.
         limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
@@ -327,7 +323,6 @@ class SamplerThread:
     """Thread that samples at 20 Hz, at 5 Hz while steps are measured, faster near the limit, until stopped.
 
     Args:
-        sampler: Takes the samples.
         on_over_limit: Called once, from the thread, with the first sample above the limit.
     """
 

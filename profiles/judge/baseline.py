@@ -71,7 +71,6 @@ def identity_of(file: Path | str, function: str | None, name: str | None, root: 
     Args:
         file: Its file, if there is one; else its text.
         function: In a Python file.
-        name: Of a spec.
         root: Of the repository; None outside of one.
     """
     if isinstance(file, Path):
@@ -86,9 +85,7 @@ def load_baseline(path: Path, target: str, identity: Identity, root: Path | None
     """Read a stored baseline.
 
     Args:
-        path: The file.
         target: What is to be judged, as given on the command line.
-        identity: The same, however it was typed.
         root: Of the repository; None outside of one.
 
     Raises:
@@ -163,7 +160,6 @@ def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
     """Write into a session that came to its end why it is no baseline, and the exit code, if it is none.
 
     Args:
-        result: Of the target and the reference workload.
         judged: What is to be judged by it, by metric.
     """
     fault = _fault_in(result.pairs)
@@ -188,11 +184,7 @@ def check_comparable(
     """Refuse a baseline that cannot answer, before anything is measured.
 
     Args:
-        path: Its file.
-        found: What it holds.
         judged: What counts, by metric.
-        step: The step of now, in words.
-        dispatch: That of now.
 
     Raises:
         ProfileError: It has another step, or lacks a metric that is to be judged.
@@ -270,9 +262,7 @@ def rows_against(
 
     Args:
         baseline: Pairs of the earlier session: the pipeline as A, the reference workload as B.
-        now: Those of the later one.
         judged: What counts, by metric.
-        how: How the sessions are compared.
     """
     rows: list[Row] = []
     tests: dict[int, tuple[decide.MeasuredChange, float]] = {}
@@ -402,8 +392,6 @@ def _on_host_of_baseline(metric: MetricKind, side: Mapping[str, float], slower: 
     """The value of a process as it would be on the machine of the baseline.
 
     Args:
-        metric: What is compared.
-        side: Values of the process.
         slower: How many times longer the reference workload took next to it than in the baseline.
         keeps_step: The step is as long on any machine.
     """

@@ -69,7 +69,6 @@ class WhyPlan:
     """How much is measured.
 
     Attributes:
-        rounds: Of each set of versions.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         limit_bytes: Memory that all processes may use together; None for any.
     """
@@ -90,12 +89,7 @@ def explain(  # noqa: PLR0917 - what a search has
     """Find out which parts of a difference change the metrics, and write it into the result.
 
     Args:
-        result: Of the comparison, with its rows.
-        versions: Between the two pipelines.
-        session: Measures rounds.
-        plan: How much is measured.
         progress: Receives what is measured.
-        save: Saves the result as it is.
 
     Raises:
         SideFailedError: A process of A or B did not come to its end.
@@ -118,12 +112,7 @@ def explain(  # noqa: PLR0917 - what a search has
 
 
 def reason_for_none(result: Result, changes: Sequence[Sequence[str]]) -> str | None:
-    """Why no cause is searched, in a sentence; None where one is.
-
-    Args:
-        result: Of the comparison.
-        changes: Parts of the difference.
-    """
+    """Why no cause is searched, in a sentence; None where one is."""
     if not changes:
         return "A and B do not differ in anything that is measured."
     rows = [row for row in (main_metric(result), _row(result, _MEMORY)) if row is not None]
@@ -145,9 +134,7 @@ def effect_of(kind: MetricKind, a: Values, again: Values | None, version: Values
 
     Args:
         kind: The metric; a ratio.
-        a: Values of A.
         again: Of the other process of A, if there is one.
-        version: Of the version.
     """
     bases = [side for side in (a, again) if side is not None]
     effects = []
@@ -173,7 +160,6 @@ def groups_of(names: Sequence[str], most: int) -> list[list[str]]:
     """Versions in groups of as equal a size as possible.
 
     Args:
-        names: Of the versions.
         most: In one group, at least 1.
 
     Example:

@@ -59,8 +59,6 @@ class LiveSide:
     """A side that is measured now.
 
     Attributes:
-        settings: What to measure and how.
-        writer: Saves its own profile.
         slower: Share by which a self-test makes the steps longer.
         hold_bytes: Allocated and kept, by a self-test.
     """
@@ -77,11 +75,9 @@ class SessionPlan:
 
     Attributes:
         enough: Whether the pairs so far are enough; receives the result with its rows up to date.
-        rows: Judges the pairs so far.
         profiled: Measure each side alone first, for its stages.
         why_rounds: Rounds of each set of versions in the search for causes; 0 for no search.
         metrics: Names of what is judged: where some are about single stages, those are timed in each process.
-        timed: Sides whose stages these are.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
     """
 
@@ -107,11 +103,7 @@ def measure(
     the session; the exit code is in the result.
 
     Args:
-        sides: Both.
-        result: With its sides described.
-        plan: How long the session is.
         progress: Receives what is measured.
-        save: Saves the result as it is.
 
     Raises:
         LockTimeoutError: Another pipeprof was measuring for too long.

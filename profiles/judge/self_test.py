@@ -31,9 +31,6 @@ def faults_for(unchanged: Result) -> tuple[float, int]:
     """The share by which steps get longer and the bytes to keep, from a session of the pipeline against itself.
 
     Each is what a gate has to find, or what this session says that it can find, whichever is larger.
-
-    Args:
-        unchanged: The session.
     """
     rows = {row.name: row for row in unchanged.metrics if row.limit is None}
     step, peak = rows.get("step_ms"), rows.get("peak_bytes")
@@ -52,7 +49,6 @@ def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
 
     Args:
         result: The pipeline against itself, and with faults against itself.
-        judged: What the gate judges.
     """
     assert result.worse is not None  # noqa: S101 - for the type checker: it was measured
     receipt = result.self_test = receipt_of(result, result.worse, judged)
@@ -62,13 +58,7 @@ def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
 
 
 def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
-    """What the two sessions say of the gate.
-
-    Args:
-        unchanged: The pipeline against itself.
-        worse: The pipeline with both faults against itself.
-        judged: What the gate judges.
-    """
+    """What the two sessions say of the gate."""
     rows = [row for row in unchanged.metrics if row.level != "off"]
     verdicts = {row.name: row.verdict for row in worse.metrics if row.limit is None}
     asked = [name for name in HELD if name in judged and judged[name].level != "off"]
@@ -96,7 +86,6 @@ def latest_receipt(folder: Path, target: str) -> SelfTest | None:
 
     Args:
         folder: Where results are saved.
-        target: As given on the command line.
     """
     found = [receipt for receipt in _receipts(folder.glob(f"{PREFIX}*.json")) if receipt.target == target]
     return max(found, key=lambda receipt: receipt.started, default=None)

@@ -60,7 +60,6 @@ class SideFailedError(Exception):
 
     Attributes:
         side: ``a`` or ``b``.
-        reason: In words.
     """
 
     def __init__(self, side: str, reason: str) -> None:
@@ -74,10 +73,6 @@ class Pair:
     """The processes of a pair.
 
     Attributes:
-        a: Of A.
-        b: Of B.
-        again: The other one of A.
-        order: In which their blocks were measured.
         taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
     """
 
@@ -94,7 +89,6 @@ class SessionRound:
 
     Attributes:
         processes: By name.
-        order: In which their blocks were measured.
         taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
     """
 
@@ -136,7 +130,6 @@ def order_of(turn: int, number: int, names: Sequence[str] = NAMES) -> tuple[str,
     Args:
         turn: Of the round, from 0.
         number: Of the round, from 0.
-        names: Of the processes.
     """
     return tuple(names) if (turn + number) % 2 == 0 else tuple(names[::-1])
 
@@ -146,8 +139,6 @@ def schedule(number: int, blocks: int = MOST_BLOCKS, names: Sequence[str] = NAME
 
     Args:
         number: Of the round, from 0.
-        blocks: Of each process.
-        names: Of the processes.
 
     Example:
         >>> schedule(0, 2), schedule(1, 1)
@@ -160,7 +151,6 @@ class Session:
     """Measures pairs, and rounds of any processes.
 
     Args:
-        team: Of the processes.
         jobs: Makes the job of a side of a pair, ``a`` or ``b``.
         warm_seconds: Length of a warm-up, at most.
         timeout: Seconds without a step after which a pipeline is taken to hang.

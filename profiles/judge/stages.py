@@ -29,7 +29,6 @@ def align(a: Sequence[Stage], b: Sequence[Stage]) -> list[tuple[Stage | None, St
 
     Args:
         a: Stages of one pipeline in order.
-        b: Stages of the other one.
     """
     pairs: list[tuple[Stage | None, Stage | None]] = []
     matcher = SequenceMatcher(None, [_key(stage) for stage in a], [_key(stage) for stage in b], autojunk=False)
@@ -73,12 +72,7 @@ def _with_moved(pairs: Sequence[tuple[Stage | None, Stage | None]]) -> list[tupl
 
 
 def stage_changes(a: Sequence[Stage] | None, b: Sequence[Stage] | None) -> list[StageChange]:
-    """The rows of the result; none where one side's stages are not known.
-
-    Args:
-        a: Stages of one profile.
-        b: Stages of the other one.
-    """
+    """The rows of the result; none where one side's stages are not known."""
     if a is None or b is None:
         return []
     return [_row(one, other) for one, other in align(a, b)]
@@ -110,7 +104,6 @@ def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
     """The stages of one process of a pair, with their times in all its blocks.
 
     Args:
-        graphs: What the process said of itself.
         loaded: The spec; None for a Python function.
     """
     parsed, placed = ParsedGraphs.of(graphs), written_stages(loaded)
@@ -139,10 +132,6 @@ def find_stage(rows: Sequence[Stage], name: str) -> list[Stage]:
     """The stages that a budget means: by address, by name, else by an op that no other stage has.
 
     One function may make several stages: all of them have its name.
-
-    Args:
-        rows: Of one pipeline.
-        name: As in the budget.
     """
     written = [row for row in rows if row.origin == "written"]
     for found in (
@@ -159,7 +148,6 @@ def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, flo
     """The values of the metrics that are about one stage, by name; without those that were not measured.
 
     Args:
-        rows: Of one process.
         metrics: Names of metrics; those of the whole pipeline are skipped.
     """
     values = {}
@@ -173,12 +161,7 @@ def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, flo
 
 
 def lacking_stages(rows: Sequence[Stage], metrics: Iterable[str]) -> list[str]:
-    """Why a stage of a budget has no time, one sentence each.
-
-    Args:
-        rows: Of one process.
-        metrics: Names of metrics.
-    """
+    """Why a stage of a budget has no time, one sentence each."""
     found = []
     names = list(dict.fromkeys(stage_name(row) for row in rows if row.origin == "written"))
     for metric in metrics:

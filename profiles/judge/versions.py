@@ -26,8 +26,6 @@ def versions_between(a: Measured, b: Measured, names: tuple[Names, Names] = ({},
     """The pipelines between two sides; None where there are none.
 
     Args:
-        a: One side.
-        b: The other one.
         names: Of the stages of both, as their profiles have them.
     """
     if a[0].loaded is not None and b[0].loaded is not None:
@@ -103,7 +101,6 @@ def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) ->
 
     Args:
         side: ``a`` or ``b``.
-        maker: Of its jobs.
         job: Makes the job; None for that of the pipeline as its user made it.
     """
 

@@ -34,11 +34,7 @@ _GATE = {
 
 
 def disturbance_of(pairs: Sequence[PairValues]) -> Message | None:
-    """Warn where something else had much of the cores: more pairs help little there.
-
-    Args:
-        pairs: Of a session.
-    """
+    """Warn where something else had much of the cores: more pairs help little there."""
     shares = [pair.elsewhere_share for pair in pairs if pair.elsewhere_share is not None]
     if not shares or fmean(shares) < DISTURBED_FROM:
         return None
@@ -108,11 +104,7 @@ def main_metric(result: Result) -> Metric | None:
 
 
 def conclude(result: Result) -> None:
-    """Write the verdict of a comparison: that of the metric which says which side is faster.
-
-    Args:
-        result: With its rows up to date.
-    """
+    """Write the verdict of a comparison: that of the metric which says which side is faster."""
     main = main_metric(result)
     if main is not None:
         result.verdict = main.verdict

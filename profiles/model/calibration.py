@@ -76,8 +76,6 @@ def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> N
     """Keep measured costs; does nothing where the folder cannot be written to.
 
     Args:
-        host: The machine.
-        tensorflow: Version of TensorFlow.
         measured: By the names of `Costs`.
     """
     folder = _folder()

@@ -29,8 +29,6 @@ class Costs:
         batched_share: Part of a function's own time that its elements take in a call for a whole batch.
         epoch_us: A new iterator for an epoch.
         row_us: An element put into a batch, its bytes excluded.
-        cached_us: An element from a cache in memory.
-        bytes_per_us: Copied into a batch.
         few_calls_us: CPU time of a call of next to nothing, with as many calls at a time as cores: after each call
             threads fall asleep, and are woken for the next one.
         many_calls_us: The same with eight times as many calls at a time.

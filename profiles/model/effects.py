@@ -39,7 +39,6 @@ class Changed:
     """A pipeline after an edit.
 
     Attributes:
-        flow: The pipeline.
         bytes: Change of what it holds at its peak; `None` where sizes are not known.
     """
 

@@ -18,15 +18,10 @@ class Part:
     """A stage of the main line or of a side of a `zip`; what runs inside its functions is part of it.
 
     Attributes:
-        id: Its address.
-        op: As written.
-        name: In a sentence.
-        reads: Ids of the parts that it reads.
         ahead: Whether it has threads of its own, on which it makes elements ahead of its reader.
         calls: Calls of its function at a time, at most.
         tuned: Whether TensorFlow chooses the calls or the buffer.
         buffer: Elements that a prefetch holds at most; infinite where that is tuned.
-        held: Elements that it holds, as measured.
         computing_ms: Per batch, on a core.
         waiting_ms: Per batch, neither on a core nor wanting one.
         starved_ms: Per batch, wanting a core and having none; not part of its time.
@@ -35,7 +30,6 @@ class Part:
         cpu_ms: CPU time per batch, with that of threads which are not its own.
         calling_ms: Part of its computing: calling its functions, whatever they contain.
         lock_ms: Per batch, with the lock of Python's interpreter.
-        calls_per_batch: Calls of its function.
         per_batch: Elements that it gives for a batch.
         element_bytes: Of what it gives.
         components: Tensors of what it gives.
@@ -117,7 +111,6 @@ class Term:
         ms: Per batch.
         resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
             threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``.
-        parts: Ids of those whose time it is.
         fixed_ms: Part of it that is not theirs: the step, where it takes turns with them.
         threads: Calls or threads at a time.
     """
@@ -136,12 +129,9 @@ class Flow:
     Attributes:
         parts: In the order of the data, sides before the stage that combines them.
         step_ms: The device's work per step; 0 without a step.
-        floor_ms: A step with preloaded batches.
         restart_ms: What the starts of epochs take per step.
         in_turn: Whether the loop requests a batch only after its step: ``sync``.
-        cores: That other processes leave to the worker.
         machine_cores: That its threads may run on, others there or not; 0 for the same.
-        pool: Threads that functions run on.
         other_cpu_ms: CPU time per batch outside of the parts.
         bursts: Waiting over that of the queue formula: 0 for a steady producer, above 1 for times with long pauses.
         injects: Whether TensorFlow adds a prefetch at a synchronous end.

@@ -28,7 +28,6 @@ class Estimate:
         speedup: Steps per second with them over without.
         wait_ms: Of the step per batch, afterwards; without a step the whole interval.
         peak_bytes: Change of the peak of memory; `None` where sizes are not known.
-        formula: How it comes about, with the numbers.
     """
 
     speedup: float
@@ -41,9 +40,7 @@ def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFA
     """Predict what edits would give together; ``None`` where the model does not know what one of them does.
 
     Args:
-        profile: Of a run.
         edits: Applied one after the other.
-        costs: Fixed costs of this machine.
     """
     flow = flow_of(profile)
     return predicted_of(flow, edits, costs) if flow is not None and edits else None
@@ -61,15 +58,7 @@ def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAU
 
 
 def predicted_in_parallel(flow: Flow, stage: str, calls: int, pool: int, costs: Costs = DEFAULT) -> Estimate | None:
-    """Predict that the work of a stage is done by so many calls at a time, whatever is to be written for that.
-
-    Args:
-        flow: A pipeline that has been read.
-        stage: Address of the stage.
-        calls: Of what does its work then.
-        pool: Threads of the pipeline's own pool then.
-        costs: Fixed costs of this machine.
-    """
+    """Predict that the work of a stage is done by so many calls at a time, whatever is to be written for that."""
     part = flow.by_id.get(stage)
     changed = with_calls(flow, part, calls, costs) if part is not None else None
     after = apply(changed.flow, SetOption(POOL_OPTION, pool), costs) if changed is not None else None

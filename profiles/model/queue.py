@@ -16,7 +16,6 @@ def empty_probability(consumer_ms: float, producer_ms: float, buffer: float) -> 
 
     Args:
         consumer_ms: From one request to the next, without waiting.
-        producer_ms: For one element.
         buffer: Elements that it holds at most.
 
     Example:

@@ -292,7 +292,6 @@ def _without_lock_waits(flow: Flow, running_ms: float, *, full: bool) -> Flow:
     """The flow without the time in which calls of Python wait for each other's lock: it goes with the calls.
 
     Args:
-        flow: As measured.
         running_ms: A step, the starts of epochs not included.
         full: Whether the lock was seen to set the pace: then it is held all of the time.
     """
@@ -357,7 +356,6 @@ def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
     """The flow with times that fit into the measured one, the slowest of them as long as that.
 
     Args:
-        flow: As measured.
         running_ms: A step, the starts of epochs not included.
         uneven: Steps wait now and then: times that vary more than exponential ones may make them wait longer.
     """

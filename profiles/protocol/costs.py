@@ -12,13 +12,8 @@ class FewerCores(WorkerMessage):
     """Steps with some of the cores, and with all of them before and after that, those that begin an epoch left out.
 
     Attributes:
-        cores: How many there were.
-        fewer_ms: Mean interval with them.
-        fewer_steps: Steps that were counted.
         all_ms: Mean interval with all cores.
-        all_steps: Steps that were counted.
         tuned_ms: Mean interval of a new iterator with them that is tuned for them; `None` if it was not measured.
-        tuned_steps: Steps that were counted.
     """
 
     cores: int
@@ -45,7 +40,6 @@ class MeasuredCosts(WorkerMessage):
         row_us: An element put into a batch, its bytes excluded.
         call_us: A call of a map's function.
         hand_over_us: An element from one thread to the next.
-        cached_us: An element from a cache in memory.
         few_calls_us: CPU time of an element of a map with as many calls at a time as cores: its threads fall asleep.
         many_calls_us: The same with eight times as many.
         epoch_us: A new iterator and its first batch.

@@ -14,7 +14,6 @@ class DescribeJob:
         target: ``file.py:function`` or ``package.module:function``.
         arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
-        name: Of the pipeline.
         arrays: Stem of the names of arrays to be saved there; None for none.
         force: Whether they may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
@@ -34,14 +33,11 @@ class SpecOfFunction:
     """A spec of a user's function.
 
     Attributes:
-        text: The spec.
         unsaid: Parts left in Python, and why.
-        stages: Number of its stages.
         python: The last stage that a Python function makes, with its line; None without one.
         equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
         why: Why they were not.
         differences: Where the two graphs differ.
-        warnings: For the user.
     """
 
     text: str

@@ -16,9 +16,6 @@ class StepJob:
     Attributes:
         kind: ``returned`` is the step that comes with the dataset of a function.
         target: File and function of a ``python`` step.
-        base_ms: Duration of a simulated step.
-        per_mb_ms: Added for each megabyte of the batch.
-        stdev_ms: Standard deviation of the duration.
         every: Extra milliseconds for every n-th step.
     """
 
@@ -36,20 +33,14 @@ class Job:
 
     Attributes:
         memory_limit: Bytes that the worker may use.
-        kind: Of the target.
-        target: As the user gave it.
         arguments: Names and texts of ``--arg``.
-        data: A spec's data, from `as_pairs`.
         base_dir: Folder that a spec's paths are relative to.
         data_dirs: Folders of synthesised inputs, by name.
         user_files: The user's Python files, the target first.
-        step: What takes the batches.
-        step_given: The command line names the step.
         dispatch: How many steps the host may run ahead of the device, or ``sync``.
         seconds: Length of the measurement; None where `steps` alone ends it.
         steps: After which it ends.
         warmup_seconds: Length of the warm-up; None for the rule.
-        seed: Of TensorFlow's random ops.
         warm: Source files, where they were evicted: steps with the files in memory are measured as well.
         turns: Take turns with other workers instead of one measurement; None for one.
         store: Write what a part of the pipeline gives into files instead; None to measure.

@@ -62,7 +62,6 @@ class PhaseEnded(WorkerMessage):
 
     Attributes:
         peak: The kernel's high-water mark of resident memory in the phase; None where it is not exact.
-        end_rss: Resident memory at its end.
         note: For the phase's row in the report, such as the rule that ended the warm-up.
     """
 
@@ -124,12 +123,7 @@ class Replayed(WorkerMessage):
 
 @dataclass(frozen=True)
 class Warmed(WorkerMessage):
-    """Steps with the source files in memory, after they were measured with the files evicted.
-
-    Attributes:
-        warm_ms: Mean interval.
-        disk_bytes: Read from the disk all the same.
-    """
+    """Steps with the source files in memory, after they were measured with the files evicted."""
 
     warm_ms: float
     steps: int
@@ -144,20 +138,13 @@ class MemoryReading(WorkerMessage):
     """The process at the end of a stretch of the run, and its peaks in that stretch.
 
     Attributes:
-        rss: Resident memory.
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
         peak: The most of `rss`.
-        file: Of mapped files.
-        live: In use in TensorFlow's pool.
         live_peak: The most of it.
-        heap: In use in glibc's heap.
-        heap_free: Free in it.
         mapped: In glibc's blocks with a mapping of their own.
         blocks: Number of Python's blocks.
         heap_most: The most of `heap` that was seen.
         near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
-        near_heap: Of `heap` then.
-        near_free: Of `heap_free` then.
         pool: Resident bytes of the pool's regions; `live` counts only the part in use.
         pool_hidden: Upper bound of bytes in further regions that were not found.
         pool_index: Bytes of the pool's index of its regions, in addition.
@@ -232,8 +219,6 @@ class PipelineLook:
 
     Attributes:
         t: Seconds of the system's monotonic clock.
-        steps: Steps of the phase so far.
-        epoch: How often the dataset had ended.
     """
 
     t: float
@@ -259,7 +244,6 @@ class MemoryReport(WorkerMessage):
 
     Attributes:
         mapped_data: Resident bytes of mapped files that are not libraries.
-        batch_bytes: Of a batch that the loop holds.
         trimmed: Bytes that glibc returned in the end.
     """
 
@@ -279,7 +263,6 @@ class CostSegment:
     """Two snapshots of one iterator's model.
 
     Attributes:
-        batches: Between the two.
         seconds: When the second was taken, since the measurement began.
     """
 
@@ -343,10 +326,7 @@ class TracedFunction:
     """A Python function of the pipeline as the sampler saw it.
 
     Attributes:
-        token: TensorFlow's name for it.
         dataset: Id of the dataset that calls it, in the graph as written.
-        seconds: In it.
-        taken_seconds: Of these, with the GIL held.
         call_seconds: In calls by that name altogether, TensorFlow's conversions of arguments and results included.
     """
 
@@ -386,21 +366,16 @@ class Trace(WorkerMessage):
     """The trace window.
 
     Attributes:
-        batches: Batches taken while tracing.
         ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
-        seconds: Length of the traced stretch.
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
         functions: Python functions that were seen.
         sampled_seconds: How long Python's threads were looked at.
-        lock_share: Part of it with the GIL held.
-        looks: Number of looks at the threads' states.
         unattributed_ops: Milliseconds by op of those whose stage is not known.
         calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
-        cpu_seconds: Of the process.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
         python_calls: By TensorFlow's names of the functions; empty where they were not timed.
     """
@@ -448,8 +423,6 @@ class Answer(WorkerMessage):
     """The worker's current state, from the thread that reads the harness's commands.
 
     Attributes:
-        frames: The user's innermost frame of each thread.
-        model: Of the running pipeline.
         measured: The steps so far, while they are measured.
         memory: None before the first reading.
         failed: Why the state could not be read; None if it was.
@@ -468,15 +441,11 @@ class Raised(WorkerMessage):
     """An exception that ended the sample.
 
     Attributes:
-        phase: In which it was raised.
         kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
             ``pipeline`` where the pipeline raised.
-        code: A stable word.
-        message: In one sentence.
         address: Of the stage; in a function target the user's own name of it, where it has one.
         op_path: The call in the stage.
         words: The stage of a function target, for a sentence.
-        frame: The user's innermost frame.
         frames: The user's frames with their source lines, outermost first.
         traceback: The complete one, as Python prints it.
     """

@@ -11,7 +11,6 @@ class PythonCalls:
 
     Attributes:
         seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
-        cpu_seconds: Of these, on a core.
         contended_seconds: Not on a core, in calls that began or ended while another one was under way.
         function: Its name; None for an object without one.
         file: Where it is.

@@ -15,7 +15,6 @@ class GraphJob:
     Attributes:
         target: ``file.py:function`` or ``package.module:function``.
         arguments: Names and texts of ``--arg``.
-        path: Of the function's file.
         text: What the file is to contain instead of what it does; None for its own text.
         steps: Edits of the dataset's graph, step by step, each as JSON.
         stages: Whether the answer has the stages as well.
@@ -35,7 +34,6 @@ class GraphAnswer:
 
     Attributes:
         graph: The graph, packed; None without one.
-        element: The structure of an element in words.
         failure: Why there is none.
         stages: The graphs as written and as executed by their stages, packed; None where they were not wanted.
     """

@@ -67,7 +67,6 @@ class BatchSize:
     """Mean size of a batch.
 
     Attributes:
-        element: Its structure in words.
         bytes: None where strings are part of it.
         length: Of its first dimension.
     """
@@ -82,10 +81,6 @@ class LoopCost:
     """Values known only after the measurement.
 
     Attributes:
-        overhead_ns: Time of pipeprof's bookkeeping in the loop.
-        overhead_cpu_ns: CPU time of it.
-        cpu_ns: CPU time of the process while measuring.
-        sizes: Of the batches.
         deletions: Seconds that deleting each ended iterator took.
     """
 

@@ -23,7 +23,6 @@ class StoreJob:
         stage: Address of the stage whose elements are written.
         name: What to call it in messages.
         folder: Where they go; the worker makes it.
-        form: Of the files.
         count_at: Address of a stage before it that gives as many elements and takes less time.
         python: Names of the stages up to it that run Python, which may give other elements in each epoch.
         ops: For a spec, its ops by address; its pipeline ends with that stage. None for a Python function.
@@ -57,10 +56,6 @@ class StoreEstimated(WorkerMessage):
 
 @dataclass(frozen=True)
 class Stored(WorkerMessage):
-    """Everything is written, and what was read again was the same.
-
-    Attributes:
-        elements: That were written.
-    """
+    """Everything is written, and what was read again was the same."""
 
     elements: int

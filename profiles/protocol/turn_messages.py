@@ -13,7 +13,6 @@ class Built(WorkerMessage):
     """The pipeline is built and has given its first batches.
 
     Attributes:
-        batches: What they were.
         ended: The first epoch had no more than these.
         runtime_bytes: Resident memory once TensorFlow was loaded.
         build_seconds: How long building took, the user's code included.
@@ -42,7 +41,6 @@ class TurnEnded(WorkerMessage):
     """The end of a turn.
 
     Attributes:
-        steps: Steps that were counted.
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
         cpu_seconds: CPU time of the whole process in the turn.

@@ -21,7 +21,6 @@ class ReplayJob:
         per_batch: Outputs of the stages per batch, as measured; None where that is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
             that is not known.
-        outputs: As above.
         most_bytes: That the replay may hold.
         ops: For a spec, its ops by address; None for a Python function.
         passing: Addresses of filters that pass nearly all elements, as measured.
@@ -47,7 +46,6 @@ class TurnsJob:
         round_trip: Rebuild the dataset from its graph also without edits, as an edited one is.
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.
-        environment: Variables that the process is started with.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
@@ -77,7 +75,6 @@ class TurnRequest:
     Attributes:
         kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
             warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
-        seconds: Length of the measured part.
         steps: Steps that it has at least.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
         batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
@@ -100,7 +97,6 @@ class BatchDigest:
     Attributes:
         data: Hash of all its tensors, in order.
         rows: Hashes of its elements along the first dimension; empty where the tensors do not share one.
-        spec: Types and ranks of its tensors.
         exact: Hash of all that is no floating-point number, and of the shapes.
         sums: Of blocks of the floating-point numbers: a weighted sum, and by how much rounding may change it.
     """

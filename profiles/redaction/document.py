@@ -59,7 +59,6 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
 
     Args:
         document: A profile or a result; it is not changed.
-        private: What is hidden, too.
     """
     data = document.model_dump()
     known = private or Private()

@@ -20,7 +20,6 @@ class Form:
     """How one kind of secret is written.
 
     Attributes:
-        name: Of the kind.
         marks: Lowercase texts: where none of them stands, the form is not searched.
         pattern: The form; a group ``secret`` is what is hidden, without one all of it.
         example: A text with one, made up.
@@ -78,10 +77,6 @@ def _token(name: str, prefixes: str, body: str, example: str, check: Callable[[s
     """The form of a token that is known by how it begins.
 
     Args:
-        name: Of the kind.
-        prefixes: With spaces between.
-        body: Pattern of what follows the prefix.
-        example: One, made up.
         check: Whether a match is one.
     """
     starts = prefixes.split()

@@ -8,11 +8,7 @@ from functools import cache
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text.
-
-    Args:
-        text: With spaces between them.
-    """
+    """The words of a text."""
     return frozenset(text.split())
 
 
@@ -61,7 +57,6 @@ def is_ordinary(value: str, *, secret: bool) -> bool:
     """Whether a value may stand in a report: a number, or words of the language.
 
     Args:
-        value: Of a variable.
         secret: The variable is named as secrets are: then only one word is ordinary, and no digits follow it.
 
     Example:

@@ -278,7 +278,6 @@ def _name_wait(causes: Causes, stalled: float | None) -> tuple[Limit, str]:
     """Name what blocked threads wait for.
 
     Args:
-        causes: The named measurements.
         stalled: The largest part of the blocked time in which something waited for files; `None` where not counted.
     """
     rate = causes.disk_bytes_per_second

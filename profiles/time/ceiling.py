@@ -32,7 +32,6 @@ def stage_ceiling(
 
     Args:
         time: With its threads and all its times.
-        interval_ms: From one batch to the next.
         cores: Cores that the worker may use.
         idle_cores: Cores that nothing used while measuring, on average; ``None`` where that is not known.
     """
@@ -60,8 +59,6 @@ def find_ceiling(
 
     Args:
         stages: With their times split up.
-        account: Of the process's CPU time.
-        steps: What was measured.
         cores: That the worker may use.
         pool: Threads that functions run on; `None` where not known.
     """

@@ -39,13 +39,10 @@ class CpuUsage:
     """CPU time of the process, in milliseconds per batch; ``None`` where unknown.
 
     Attributes:
-        total_ms: Of the whole process.
         loop_ms: Of the Python loop with its step.
-        pipeprof_ms: Of bookkeeping in the loop.
         waiting_share: Of the threads' time that wanted a core, the part without one.
         throttled_share: Part of the time in which the cgroup's quota throttled the process.
         interval_ms: From one batch to the next, by the wall clock.
-        batches: That were measured.
         traced_share: Of the time at work in the trace window, the part on a core, of all stages together.
         idle_cores: Cores that nothing used while measuring.
     """
@@ -69,7 +66,6 @@ def attribute_time(
     Args:
         stages: Rows with the time inside them and their share of it, as TensorFlow's model counts them.
         work: What the trace has, by address.
-        usage: CPU time of the process.
         cores: That the worker may use.
 
     Returns:

@@ -32,9 +32,7 @@ def elements_per_batch(
 
     Args:
         written: The graph as written. Without a root, the model's graph stands in for it; without a graph, the stages.
-        stages: The measured stages.
         length: Mean length of the batches: the first dimension of the first component that has one.
-        segments: Snapshots of the model.
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the source or stage at every address.
     """

@@ -71,10 +71,6 @@ def knows_speed(finding: Finding) -> bool:
 def describe_price(profile: Profile, finding: Finding) -> str | None:
     """What a change that saves memory does to the speed, and which of the two matters at this step.
 
-    Args:
-        profile: Of the run.
-        finding: One of its findings.
-
     Returns:
         None where the finding is not about memory, or was not measured.
     """

@@ -20,7 +20,6 @@ class StageNote:
 
     Attributes:
         code: Of the warning, without ``stages-``.
-        stages: Their ids.
         seen: The smallest part of a stage's elements whose cost was read; 0 for ``unseen`` if none was.
     """
 

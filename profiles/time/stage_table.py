@@ -70,12 +70,8 @@ def explain_stages(
     """Make the rows of a pipeline's stages, and warnings about their numbers.
 
     Args:
-        written: The graph as written.
-        executed: The graph as TensorFlow runs it.
         first: The model when the measured window began; ``None`` with ``autotune.enabled = False``.
         last: The model when it ended.
-        batches: Batches that came out in the window.
-        seconds: Length of the window.
         cores: Cores the worker may use.
         segments: Instead of ``first`` and ``last``: several pairs, whose differences are summed. Needed when the
             iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
@@ -85,7 +81,6 @@ def explain_stages(
         ops: For a spec, what it calls the source or stage at every address.
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
-        traced_batches: That were taken in it.
         locate: Sets the places of the rows; for a user's own function.
     """
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())

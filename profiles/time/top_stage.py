@@ -89,7 +89,6 @@ def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float =
     None where a stage that may be it has no known cost, and where one that TensorFlow added has more.
 
     Args:
-        stages: Of the profile.
         epochs: How often the dataset ended and was started again while it was measured.
         interval_ms: From one batch to the next. With it, stages of unknown cost do not matter where one of known cost
             has most of all the work, the CPU time that belongs to no stage included, and fills most of the interval.
@@ -110,10 +109,6 @@ def stand_out(top: Groups, stages: list[Stage] | None) -> bool:
     """Whether the groups with most of the work have much more of it than most.
 
     A pipeline of fifty stages may have none with a quarter of the work, and one that is worth a look all the same.
-
-    Args:
-        top: Of `top_groups`.
-        stages: Of the profile.
     """
     shares = [group.share or 0.0 for group in _largest(stages or [], _cost)]
     return min(group.share or 0.0 for group in top) >= OUTSTANDING * sum(shares) / len(shares)
@@ -134,8 +129,6 @@ def groups_in_order(stages: Sequence[Stage], cost: Callable[[Stage], float | Non
 
     Args:
         stages: In the order elements flow.
-        cost: Of a stage.
-        least: Cost from which a group is returned.
     """
     place = {stage.id: number for number, stage in enumerate(stages)}
     found = [group for group in _largest(list(stages), cost) if group.total(cost) >= least]
@@ -247,7 +240,6 @@ def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message
     """Warn that the table of stages lacks the costs of some, in a dataset that starts again and again.
 
     Args:
-        stages: Of the profile.
         epochs: How often the dataset ended and was started again while it was measured.
         notes: Warnings, which may name some stages already.
     """

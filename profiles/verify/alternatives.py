@@ -87,7 +87,6 @@ def enough_alone(together: Finding, parts: Iterable[Finding]) -> Finding | None:
     they are for.
 
     Args:
-        together: As measured.
         parts: What it consists of, as measured; each on its own.
 
     Returns:

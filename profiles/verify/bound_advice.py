@@ -34,7 +34,6 @@ class Advice:
     """What to do.
 
     Attributes:
-        title: In a few words.
         text: In one sentence, without its dot.
     """
 
@@ -43,12 +42,7 @@ class Advice:
 
 
 def advice_for(profile: Profile, stage: Stage) -> Advice | None:
-    """Return what one can do about a stage; None where it does nothing that could be less.
-
-    Args:
-        profile: Of the run.
-        stage: Outside of all functions.
-    """
+    """Return what one can do about a stage; None where it does nothing that could be less."""
     name, row = stage_name(stage), traits(stage.op)
     if row.combines:
         return _of_sides(profile, stage)
@@ -103,13 +97,7 @@ def _of_function(stage: Stage) -> str | None:
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:
-    """Add the command that does a stage's work once, where what it gives can be kept in files.
-
-    Args:
-        profile: Of the run.
-        stage: Outside of all functions.
-        text: The other advice.
-    """
+    """Add the command that does a stage's work once, where what it gives can be kept in files."""
     point = choose_point(profile)
     if not isinstance(point, Point) or point.for_memory or stage.id not in point.stages:
         return text
@@ -117,13 +105,7 @@ def in_files(profile: Profile, stage: Stage, text: str) -> str:
 
 
 def add_command(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
-    """Add that command to a finding whose upper bound is a gain, unless it has it already.
-
-    Args:
-        profile: Of the run.
-        finding: Its change is written again.
-        stages: Addresses of what a replay has replaced.
-    """
+    """Add that command to a finding whose upper bound is a gain, unless it has it already."""
     text = finding.change or finding.recommendation
     last = next((stage for stage in profile.stages or () if stage.id == stages[-1]), None)
     if finding.status == "ceiling" and text and last is not None and _FLAG not in text:

@@ -65,10 +65,6 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     These are the bottleneck, and stages that run Python, where no change of them was kept, or none that reaches much of
     what a free pipeline would give the step, and there is something to do about them: a stage that only passes on what
     others make has no bound of its own.
-
-    Args:
-        profile: Of the run.
-        findings: What was tried so far.
     """
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
@@ -129,7 +125,6 @@ def replay_job(profile: Profile, stages: Sequence[str], limit: int | None) -> Re
 
     Args:
         profile: Of the run: how many elements its stages gave is from it.
-        stages: Addresses of stages that follow each other.
         limit: Memory limit in bytes.
     """
     line = main_line(profile)
@@ -200,8 +195,6 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float) -> Bou
     """Return what the cores allow once the stages cost nothing; None where nothing was measured.
 
     Args:
-        profile: Of the run.
-        evidence: Of the replay.
         settle_seconds: Of each block, whose steps are not counted though their CPU time is.
     """
     blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in EDITED]
@@ -233,10 +226,6 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     """Write into a finding what replaying its stages has shown.
 
     Args:
-        finding: The finding.
-        trial: The measurement.
-        stages: What was replaced.
-        bound: The machine's own upper bound.
         name: What to call the stages.
     """
     judgement, evidence = trial.judgement, trial.evidence
@@ -273,7 +262,6 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     """Return the finding of stages whose upper bound is measured although no rule names them.
 
     Args:
-        profile: Of the run.
         addresses: Of a stage, or of several that follow each other.
         tried: Findings whose edits were tried without gain, at any stage.
     """

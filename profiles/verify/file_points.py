@@ -39,7 +39,6 @@ class Point:
 
     Attributes:
         stages: Addresses of what the files replace, the source first, this stage last.
-        name: Of the stage, for sentences.
         count_at: Address of the first stage that gives as many elements; None where that is the stage itself.
         for_memory: The source holds a large array, and nothing after it is worth keeping: memory is what is saved.
         saved: Share of the pipeline's work that is done once and not again.
@@ -55,11 +54,7 @@ class Point:
 
 
 def choose_point(profile: Profile) -> Point | str:
-    """Return where files save most; else why there is no such place, in one sentence that names the stage.
-
-    Args:
-        profile: Of a complete run.
-    """
+    """Return where files save most; else why there is no such place, in one sentence that names the stage."""
     line = main_line(profile)
     if not line:
         return "the stages of the pipeline are not known"

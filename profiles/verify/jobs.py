@@ -36,7 +36,6 @@ class Change:
     Attributes:
         flags: ``--set`` values of a spec.
         edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
-        environment: Variables of the process.
     """
 
     flags: tuple[str, ...] = ()
@@ -52,11 +51,7 @@ class Change:
 class JobMaker:
     """Makes the jobs of one target.
 
-    Attributes:
-        planned: What its workers measure.
-
     Args:
-        settings: Of the run.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         memory_limit: Bytes that all workers may use together.
         digest_seconds: For the description of the first batches.
@@ -114,7 +109,6 @@ class JobMaker:
         """A worker of the pipeline as the user made it.
 
         Args:
-            hold_bytes: Allocated and kept.
             paced: Blocks may say how far apart its batches come.
             times_stages: Read the time of each stage in each block.
         """
@@ -167,7 +161,6 @@ class JobMaker:
         """The two workers of the pipeline with a change.
 
         Args:
-            change: The change.
             warm_steps: Steps of warm-up at least, in which a cache fills.
             compares: One of them compares two epochs of what a cache would keep.
 
@@ -202,10 +195,8 @@ class JobMaker:
         """Workers of one pipeline.
 
         Args:
-            names: Of the workers.
             loaded: The spec; None for a Python target.
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
-            environment: Variables of the process.
             warm_steps: Steps of warm-up at least, in which a cache fills.
             compares: The first one compares two epochs of what a cache would keep.
         """

@@ -33,7 +33,6 @@ def other_dispatch(dispatch: Dispatch | None, step: str) -> Dispatch | None:
     """Return the mode in which the gain is measured as well; None where there is no other.
 
     Args:
-        dispatch: Of the run.
         step: Kind of its step: only a simulated one can be given another mode.
 
     Example:

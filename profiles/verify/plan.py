@@ -72,7 +72,6 @@ class ChosenMode:
     """How the workers share the machine.
 
     Attributes:
-        mode: What they do.
         why: Why not all at once, in words; None where they are.
     """
 
@@ -117,11 +116,8 @@ class Pace:
 
     Attributes:
         block: A measured turn, as long as the pipeline as it is takes.
-        warm: A warm-up.
         start_seconds: Until all workers of an edit are ready to be measured, TensorFlow's import not counted.
         digest_seconds: For the description of the first batches.
-        round_seconds: One block of each worker.
-        mode: How many processes exist at a time.
         shortest_block: Seconds that a measured turn has at least: a faster pipeline does its steps in less.
         step_seconds: Between two steps of the pipeline as it is, on average.
     """
@@ -160,7 +156,6 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     Args:
         profile: Of the run: its step interval and the lengths of its phases count.
         budget: Seconds that verification may take.
-        cores: On which the workers start.
         mode: How many of them exist at a time.
     """
     interval = 0.0
@@ -195,7 +190,6 @@ def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[flo
     """Seconds and steps of whole epochs, where short ones start with a pause that counts.
 
     Args:
-        profile: Of the run.
         seconds: Of all of them, at least.
         longest: Seconds of one, at most.
     """
@@ -234,7 +228,6 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None) 
     """Return why a finding's edit is not tried, in words; ``None`` where it is.
 
     Args:
-        finding: The finding.
         has_edit: Whether its edit can be applied without the user.
         step: Of the run; None where it is not known.
     """
@@ -284,8 +277,6 @@ def announcement(profile: Profile, mode: ChosenMode, count: int, left: float, *,
     """Return what a verification is going to do, for the progress.
 
     Args:
-        profile: Of the run.
-        mode: How processes take turns.
         count: How many edits may be tried.
         left: Seconds that it may take.
         is_spec: Whether the pipeline is a spec, which calls no function of the user's.

@@ -21,7 +21,6 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     first.
 
     Args:
-        finding: One that was measured.
         peak: Memory at the peak of the run, in bytes; None where it is unknown.
         limit: Memory limit in bytes; None for none.
     """

@@ -41,8 +41,6 @@ class MemberFailedError(Exception):
     """A worker ended, raised or took too long.
 
     Attributes:
-        name: Of the worker.
-        reason: In words.
         refused: The edit is not possible on this pipeline, which says nothing against it.
         outside: Something from outside ended the worker, which says nothing against the edit either.
         crowded: All workers together took more memory than there is, which says nothing against one alone.
@@ -100,7 +98,6 @@ class Team:
     """Workers by name; all but the one whose turn it is are stopped.
 
     Args:
-        signals: The user's signals.
         limit_bytes: Memory that all of them may use together; None for any.
         clock: Seconds that only grow.
     """
@@ -184,8 +181,6 @@ class Team:
         """Give a worker a turn, and stop it again.
 
         Args:
-            name: Of the worker.
-            request: What it does.
             seconds: After which it is taken to hang.
 
         Raises:
@@ -197,7 +192,6 @@ class Team:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
 
         Args:
-            name: Of the worker.
             seconds: After which it is taken to hang.
 
         Raises:

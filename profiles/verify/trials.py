@@ -55,8 +55,6 @@ class Trial:
     """What was measured of an edited pipeline, and what it is.
 
     Attributes:
-        status: As in the profile.
-        reason: Why, in words.
         evidence: None where no worker came to be measured.
         judgement: None where nothing was measured.
         other: What was measured of a kept one in the other mode of dispatch.
@@ -76,9 +74,7 @@ class Reserved:
     """Seconds that a trial leaves for others.
 
     Attributes:
-        bound: For an upper bound.
         others: For another edit, which an answer that is close does not take.
-        sure: Pairs up to which it leaves nothing.
     """
 
     bound: float = 0.0
@@ -96,11 +92,7 @@ NOTHING = Reserved()
 
 
 class InterruptedTrialError(InterruptedVerificationError):
-    """The user wants an end while an edited pipeline is measured.
-
-    Attributes:
-        trial: What was measured of it.
-    """
+    """The user wants an end while an edited pipeline is measured."""
 
     def __init__(self, trial: Trial | None) -> None:
         super().__init__()
@@ -114,7 +106,6 @@ class Trials:
     those of a pair take turns and then those of the other, or each worker runs from its start to its end alone.
 
     Args:
-        team: Of the workers.
         pace: Lengths of blocks and warm-ups, and how many processes exist at a time.
         baseline: Makes the jobs of the pipeline as it is.
         until: When the time is over, in seconds of `clock`.
@@ -190,7 +181,6 @@ class Trials:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
 
         Args:
-            edited: Jobs of its two workers.
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
             reserved: What it leaves for others, unless it is about to be kept.
@@ -247,7 +237,6 @@ class Trials:
         """Whether all workers are started again after one has failed: fewer at a time, where they are too many.
 
         Args:
-            error: Of the one that failed.
             earlier: Whether the pipeline as it is was started before: a file may have gone since, and it fails as well.
         """
         mode = plans.tighter(self.mode) if error.crowded else None
@@ -368,7 +357,6 @@ def unfinished_of(trial: Trial, budget: float) -> Unfinished | None:
     """What a trial that shows a gain lacks for a decision; None where more time of this budget's kind decides nothing.
 
     Args:
-        trial: The trial.
         budget: Seconds in which it was measured.
     """
     pairs = len(trial.evidence.ratios()) if trial.evidence is not None else 0

@@ -59,7 +59,6 @@ def verify(
 
     Args:
         profile: A complete one; its findings, verdict and exit code are changed.
-        settings: Of the run.
         budget: Seconds that it may take, starts of processes included up to a quarter more.
         progress: Receives what is tried.
         reload: Reads the spec with further ``--set`` values; None for a Python target.
@@ -167,7 +166,6 @@ class _Verification:
         Where a finding has no edit, its stage's upper bound is measured; so is the bottleneck's, where nothing helped.
 
         Args:
-            findings: Those of rules.
             further: Edits that are only worth a try; what helps becomes a finding.
             without_edit: Findings that are reported only if their stage's upper bound is a gain.
         """
@@ -304,9 +302,6 @@ class _Verification:
         """Measure the pipeline with stages replaced by a replay, and write into a finding what that says.
 
         Args:
-            trials: Of this verification.
-            finding: What the stages are the cause of.
-            stages: Their addresses.
             before: What to say before the reason why there is no upper bound.
         """
         self._bounded.add(tuple(stages))

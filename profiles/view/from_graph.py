@@ -67,17 +67,12 @@ def view_of_graphs(
     Args:
         written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
             if there are none either, the sources that were seen while the pipeline was built.
-        executed: The graph as TensorFlow runs it.
-        stages: The profile's stages, from `explain_stages`.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
         options: Options that are known otherwise; they hold before those found in the graph.
         locations: Place in the user's file by address, where ``stages`` has none.
         names: The user's names by address, where ``stages`` has none.
         cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
-        profile: The whole profile.
-        headspace: Possible gain of a faster pipeline.
-        facts: Named measurements.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
         constants: Arrays that were seen to become constants of a graph.
     """

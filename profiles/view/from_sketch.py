@@ -22,7 +22,6 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
     """The pipeline as written; what its functions do is unknown.
 
     Args:
-        sketch: The worker's message.
         cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
     """

@@ -16,9 +16,7 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
     """The pipeline without stages, which only a run shows.
 
     Args:
-        target: A function in a file.
         cores: Cores that a run could use.
-        memory_limit_bytes: Memory that it could use.
 
     Raises:
         UsageError: The file cannot be read or is not valid Python.

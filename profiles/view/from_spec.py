@@ -30,9 +30,7 @@ def view_of_spec(
     """Build the static view of a spec.
 
     Args:
-        loaded: The spec.
         cores: Cores a run could use; those of this process if not given.
-        memory_limit_bytes: Memory it could use.
     """
     elements = element_specs(loaded.spec, loaded.base_dir)
     builder = _ViewFromSpec(loaded, elements)

@@ -65,7 +65,6 @@ class FunctionViewBuilder:
 
         Args:
             calls: The chain; ``None`` for a function in a Python file.
-            element: The input element.
             answers: Whether the last call gives an answer, such as a truth value or a key.
         """
         if calls is None:

@@ -31,10 +31,6 @@ _STATEFUL = frozenset(
 def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Return the op types of a call.
 
-    Args:
-        name: Function of the allowlist.
-        arguments: Its constants.
-
     Example:
         >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
         (['ReadFile'], ['AddV2'])

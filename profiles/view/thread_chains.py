@@ -20,12 +20,9 @@ class Timing:
     """The measured steps.
 
     Attributes:
-        interval_ms: From one step to the next, mean.
         restart_ms: What the starts of epochs take of it; nothing inside the pipeline makes them shorter.
         busy_ms: The device's work per step; 0 without a step.
         wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
-        batches: Steps in the window.
-        dispatch: As measured.
     """
 
     interval_ms: float

@@ -87,7 +87,6 @@ class SavedComponent:
     Attributes:
         key: Its name in a dict, its index in a tuple; ``None`` where the element is no structure.
         path: Of the file, as the spec writes it.
-        rows: The rows in it.
     """
 
     key: str | int | None
@@ -101,7 +100,6 @@ class StageView:
 
     Attributes:
         id: Address of the stage, as in the profile's ``stages[].id``.
-        name: The user's name of it.
         op: As written: ``map``, ``batch``, ``from_tensor_slices``, …
         inputs: Ids of the stages it reads, in order.
         depth: 0 in the pipeline itself, 1 inside a function of it, …
@@ -111,14 +109,12 @@ class StageView:
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: Number of output elements; `INFINITE` for no end.
         counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
-        function: Its function.
         source_bytes: Bytes that an in-memory source holds.
         constant: Whether the source's tensors are constants of a graph.
         location: Where it is written.
         executed_op: TensorFlow's executed op, e.g. ``ParallelMapDatasetV2``.
         made_parallel: Whether TensorFlow made it parallel by itself.
         injected: Whether TensorFlow added it.
-        measured: The stage in the profile.
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
         saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
     """
@@ -221,12 +217,9 @@ class ConstantView:
     """An array that became a constant of a graph, as it was seen while the pipeline was built.
 
     Attributes:
-        nbytes: Its size.
-        dtype: TensorFlow's name of its type.
         shape: Its shape.
         stage: Id of the stage whose function has it; ``None`` where that is not known.
         name: The user's name for it, a variable or ``self.table``.
-        location: The user's line that used it.
     """
 
     nbytes: int
@@ -247,9 +240,6 @@ class PipelineView:
         options: tf.data.Options that are set, by dotted path.
         cores: Cores the worker may use, a cgroup's quota counted.
         memory_limit_bytes: Memory it may use.
-        profile: What was measured.
-        headspace: Possible gain of a faster pipeline.
-        facts: Named measurements.
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
     """
@@ -363,7 +353,6 @@ class PipelineView:
 
         Args:
             stage: Where to begin; it does not count itself.
-            question: Name under which the answers are kept.
             does: Whether a stage does it.
         """
         kept: dict[str, bool] = self.kept(question)
@@ -382,7 +371,6 @@ class PipelineView:
 
         Args:
             stage: Where to begin; it does not count itself.
-            question: Name under which the answers are kept.
             does: Whether a stage does it.
         """
         kept: dict[str, StageView | None] = self.kept(question)

@@ -21,8 +21,6 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
     one that needs parameters by the names of a dict's keys gets the values.
 
     Args:
-        step: As the user gave it.
-        element_spec: Of the dataset that feeds it.
         name: Name of the step for the error message.
 
     Raises:

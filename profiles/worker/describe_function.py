@@ -40,11 +40,7 @@ _SHOWN: Final = 5
 
 
 class Describing:
-    """Conversion of one function to a spec.
-
-    Args:
-        job: What to describe.
-    """
+    """Conversion of one function to a spec."""
 
     def __init__(self, job: DescribeJob) -> None:
         self._tf = import_tensorflow()

@@ -47,10 +47,7 @@ class Called:
     """Result of calling the target's function.
 
     Attributes:
-        dataset: The dataset.
-        watch: Observations of the build.
         step: The step returned with it; None for none.
-        notes: Codes and texts of warnings.
     """
 
     dataset: Any
@@ -68,7 +65,6 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     """Import and call the function `text` names, e.g. ``input.py:train``.
 
     Args:
-        text: The target.
         arguments: Pairs of a name and the text of its value.
 
     Raises:

@@ -249,7 +249,6 @@ class JobRun:
 
         Args:
             steps: The edits, as JSON.
-            ops: As `apply_steps` takes them.
 
         Raises:
             CannotEditError: An edit is not possible on this pipeline.

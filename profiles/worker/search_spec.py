@@ -33,13 +33,10 @@ class Attempt:
     """A spec, and how its graph differs from the function's.
 
     Attributes:
-        described: The spec.
         notes: What stays in Python.
         compared: The differences as written and as executed, or why the graphs cannot be compared; None if the spec
             could not be built.
-        written: Its graph.
         address: The first stage that differs or was refused; None if that is not known.
-        why: The reason.
         seed: The function's random seed of that stage, if only that differs.
     """
 
@@ -67,8 +64,6 @@ class BuiltPipeline:
     """What the user's function built.
 
     Attributes:
-        recording: The recorded calls.
-        graphs: Its graph.
         in_memory: Bytes that its sources hold in memory.
         arrays: Its arrays by number.
     """
@@ -83,12 +78,7 @@ class SpecSearch:
     """Search of the spec of one function.
 
     Args:
-        tf: The module tensorflow.
-        job: What to describe.
-        recording: The recorded build.
-        built: What the function built.
         target: Reference of the function; None if a spec cannot call it.
-        why_not: Why it cannot.
     """
 
     def __init__(

@@ -38,13 +38,7 @@ _KNOWN = "a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy o
 
 @dataclass(frozen=True)
 class ImagesFound:
-    """A folder of images.
-
-    Attributes:
-        patterns: Globs that match them and nothing else.
-        count: How many there are.
-        decoder: TensorFlow's function that decodes them.
-    """
+    """A folder of images."""
 
     patterns: tuple[str, ...]
     count: int

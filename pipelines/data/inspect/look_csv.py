@@ -41,12 +41,8 @@ class CsvFound:
     """CSV files of one form.
 
     Attributes:
-        patterns: Globs that match them and nothing else.
-        files: How many there are.
-        delimiter: The letter between two fields.
         header: Whether the first line names the columns.
         gzip: Whether they are compressed.
-        columns: From left to right.
     """
 
     patterns: tuple[str, ...]

@@ -25,8 +25,6 @@ class SavedArray:
     Attributes:
         key: Its name in an archive; None for a ``.npy`` file.
         shape: Its dimensions; the first one counts the elements.
-        dtype: NumPy's name of the type.
-        bytes: Its size in memory.
     """
 
     key: str | None
@@ -40,9 +38,7 @@ class ArraysFound:
     """A file of saved arrays.
 
     Attributes:
-        path: The file.
         arrays: Those that can be sliced together: their first dimensions are equal.
-        left_out: Names of the others in the archive.
     """
 
     path: Path

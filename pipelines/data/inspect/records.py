@@ -32,7 +32,6 @@ class FeatureValues:
 
     Attributes:
         kind: The dtype they are parsed to; None when the feature is there but holds no list at all.
-        count: How many there are.
         first: The first one, if they are strings.
     """
 

@@ -67,7 +67,6 @@ class PhotoMaker:
 
         Args:
             index: Any number from 0; chooses the content.
-            size: Width and height in pixels.
             group: Images of one group share their colours, as pictures of one class do.
 
         Returns:

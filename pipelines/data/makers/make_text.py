@@ -17,12 +17,7 @@ _VOWELS = "aeiou"
 
 
 class ZipfWords:
-    """Pronounceable words, drawn by Zipf's law: the first far more often than the last.
-
-    Args:
-        size: Number of different words.
-        seed: Chooses the words.
-    """
+    """Pronounceable words, drawn by Zipf's law: the first far more often than the last."""
 
     def __init__(self, size: int, seed: int) -> None:
         rng = np.random.default_rng([seed, 7])

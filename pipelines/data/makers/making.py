@@ -33,7 +33,6 @@ def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, 
 
     Args:
         name: The entry's name in the spec, for messages.
-        entry: What to make.
         final: The entry's folder, which does not exist.
         report: Called with (done, total) items.
 

@@ -15,7 +15,6 @@ class DataProgress:
     """Counts finished items from several threads and reports them, ten times a second at most.
 
     Args:
-        total: Number of items there will be.
         report: Called with (done, total), from one thread at a time; the last call has ``done == total``.
         clock: Seconds; replaced in tests.
     """

@@ -26,8 +26,6 @@ def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, flo
     """Return element counts in the measured window for executed datasets without a cost, where known.
 
     Args:
-        executed: The graph that TensorFlow runs.
-        costs: What was measured.
         traced: How many elements each dataset gave while traced.
     """
     walk = _CountInference(executed, costs, traced)

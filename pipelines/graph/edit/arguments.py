@@ -40,7 +40,6 @@ def set_argument(
     Args:
         scope: Where the node is.
         node: The dataset that gives the stage's elements.
-        argument: TensorFlow's name of the argument.
         value: As a spec has it; None takes the argument away.
         reader: The node that reads one file, and its scope, where the stage is a reader of several files.
 

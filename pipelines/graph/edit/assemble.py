@@ -40,9 +40,6 @@ class Assembly:
     """A graph whose lines are being joined.
 
     Attributes:
-        graph: The graph.
-        written: Its stages as they were.
-        building: The builder of new stages.
         elements: Structures of the elements that stages as written give, as far as they are known.
         shapes_changed: Whether elements may have other shapes than before in the lines that are not joined yet.
         made: Datasets whose functions and resources the graph uses.
@@ -62,9 +59,7 @@ class Assembly:
 
         Args:
             parts: The stages in their new order.
-            before: The stages as written.
             final: Structure of the line's elements as written, None where it is not known.
-            ends: The inputs that read the line.
         """
         self.shapes_changed = True
         known = self._structures(before, final)
@@ -159,8 +154,6 @@ class Assembly:
         """Fit a stage's function to the elements that it is called on now.
 
         Args:
-            part: The stage.
-            at: Reference of what it reads now.
             traced: The elements that its function was traced for.
         """
         assert part.stage is not None  # noqa: S101 - for the type checker

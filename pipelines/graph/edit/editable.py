@@ -32,13 +32,10 @@ class EditableGraph:
 
     Args:
         graph: A ``GraphDef``; it is copied.
-        held: Large tensors that it has marks for.
 
     Attributes:
-        held: As given.
         nodes: Messages by name.
         functions: Messages of the library by name.
-        root: The reference that the graph returns.
     """
 
     def __init__(self, graph: Any, held: Held | None = None) -> None:

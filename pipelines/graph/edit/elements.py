@@ -13,12 +13,7 @@ Shape = tuple[int | None, ...] | None
 
 
 def structured(spec: Any, element: FlatElement) -> Any | None:
-    """Return a structure with other static shapes; None where its components are not those of the element.
-
-    Args:
-        spec: The structure, as `element_spec` is.
-        element: What it is to have.
-    """
+    """Return a structure with other static shapes; None where its components are not those of the element."""
     import tensorflow as tf
 
     leaves = tf.nest.flatten(spec)

@@ -12,7 +12,6 @@ class CannotEditError(PlainError):
 
     Attributes:
         stage: Address of the stage that prevents it, or None.
-        reason: The reason alone.
     """
 
     def __init__(self, reason: str, stage: str | None = None) -> None:

@@ -33,7 +33,6 @@ def imported(graph: EditableGraph, function: Any) -> TensorFunction:
 
     Args:
         graph: The graph whose library has the functions that it calls.
-        function: The function's definition.
     """
     import tensorflow as tf
 
@@ -73,7 +72,6 @@ def retrace(
     """Trace a function again for other elements and add it to the graph.
 
     Args:
-        graph: The graph.
         function: The function's definition: the components of an element, then captured tensors.
         element: The elements that it is called on.
         change: Makes another function of it; both take an element's components and the captured tensors.
@@ -202,7 +200,6 @@ class Callee(NamedTuple):
     """The function that a node calls.
 
     Attributes:
-        body: Its definition.
         start: Index of its first argument among the node's inputs.
     """
 
@@ -214,8 +211,6 @@ def inlined(graph: EditableGraph, function: Any, *, assertions: bool = False) ->
     """Copy a function with the bodies of the functions that it calls, however deep.
 
     Args:
-        graph: The graph whose library has them.
-        function: The function's definition.
         assertions: Also those of assertions that TensorFlow calls only where the condition is false.
     """
     copy = type(function)()

@@ -28,10 +28,8 @@ class Part(LineItem):
 
     Attributes:
         stage: The stage as written; None for a new one.
-        new: The new one.
         pads: The stage that padded what the function gives, where the function does it now.
         stacks: It stacks elements of one shape, which it padded before.
-        masks: Its predicate keeps rows of whole batches.
         sized_by: The batch whose size and remainder a new stage has.
         over: The maps that it was moved over, with the part of their functions that it reads.
         flat: It gets elements as tuples of their components, and so do the new stages after it.
@@ -109,7 +107,6 @@ def plan_edits(stages: Iterable[WrittenStage], edits: Iterable[PipelineEdit]) ->
 
     Args:
         stages: The stages as written, those of each line in order.
-        edits: The edits.
 
     Raises:
         CannotEditError: An edit does not fit the pipeline.

@@ -41,7 +41,6 @@ def can_round_trip(
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
     """
     try:
         editable(dataset, in_memory=in_memory, room=room, watch=watch)
@@ -57,7 +56,6 @@ def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: 
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
 
     Raises:
         CannotEditError: It holds too much in memory, or captures state that would be frozen.
@@ -75,7 +73,6 @@ def editable(
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
 
     Raises:
         CannotEditError: It holds too much in memory, or captures state that would be frozen.
@@ -100,8 +97,6 @@ def dataset_of_graph(graph: EditableGraph, element_spec: Any, *originals: Any) -
     """Return the dataset that a graph describes.
 
     Args:
-        graph: The graph.
-        element_spec: Structure of the elements.
         originals: Datasets whose functions and resources it refers to; the options of the first one are set.
 
     Raises:

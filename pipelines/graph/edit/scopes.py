@@ -82,7 +82,6 @@ class FunctionScope:
         """Return the inputs that read a dataset, by node and index.
 
         Args:
-            name: The dataset's node.
             among: Nodes that may read it; None for all that are no datasets, and for the function's results (index -1).
         """
         found = [

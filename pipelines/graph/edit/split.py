@@ -31,8 +31,6 @@ class FunctionPart:
 
     Attributes:
         function: Its definition, without the other results.
-        count: How many components its elements have.
-        captured: References to the tensors that it captures.
     """
 
     function: Any
@@ -52,8 +50,6 @@ def move_over(graph: EditableGraph, stage: WrittenStage, over: Sequence[WrittenS
     """Give a filter the part of the maps after it that its predicate reads.
 
     Args:
-        graph: The graph.
-        stage: The filter.
         over: The maps that it was moved over, in the data's direction.
         element: The elements that it is called on now.
 

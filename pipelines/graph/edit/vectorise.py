@@ -41,7 +41,6 @@ class Padded:
     """What a stage gave that padded elements.
 
     Attributes:
-        paddings: Of each component.
         shapes: Static shapes of its batches, as TensorFlow's messages.
     """
 
@@ -53,10 +52,7 @@ def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element:
     """Make a stage that pads elements one that stacks elements of one shape; return what it did before.
 
     Args:
-        stage: The stage.
-        graph: The graph.
         node: Its node: a ``PaddedBatchDatasetV2``.
-        element: The elements that it gets now.
 
     Raises:
         CannotEditError: The graph does not show what it pads with.
@@ -96,10 +92,6 @@ def whole_batches(
     """Make the function of a map one of whole batches.
 
     Args:
-        graph: The graph.
-        stage: The map.
-        node: Its node.
-        element: The elements that it was applied to.
         batch: The batches of them that it is applied to now.
         elementwise: The function means the same on a batch.
         padded: What its results are padded to; None where they have one shape.
@@ -180,9 +172,6 @@ def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatE
     """Make a filter a map of batches, which keeps the rows that its predicate is true for.
 
     Args:
-        graph: The graph.
-        stage: The filter.
-        node: Its node.
         batch: The batches that it is applied to now.
 
     Raises:
@@ -235,9 +224,6 @@ def _first_traced(
     """Trace a function in the first way that TensorFlow accepts.
 
     Args:
-        stage: Whose function it is.
-        ways: To try.
-        trace: Traces it in one of them.
         instead: A way to try where TensorFlow does not convert an op that has a form of its own (`ragged`).
 
     Raises:

@@ -28,8 +28,6 @@ def library_frames(
     """Find the outermost method of a dataset that made an op, and the frame of a library that called it.
 
     Args:
-        frame: The op's.
-        tensorflow: TensorFlow's folder.
         users: Whether a file is the user's.
 
     Returns:
@@ -65,8 +63,6 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
 
     Args:
         called: The frame of the call.
-        library: The frame of the library that calls.
-        tensorflow: TensorFlow's folder.
     """
     inside = f"{tensorflow}{os.sep}"
     functions: list[Any] = []

@@ -31,11 +31,9 @@ class ObservedConstant:
 
     Attributes:
         nbytes: Its size as a tensor; of texts their lengths.
-        dtype: TensorFlow's name of its type.
         shape: Its shape.
         graphs: Numbers of the graph that has it and of those around that one, innermost first.
         name: The user's name for it where one is known: a variable, ``self.table`` or ``module.TABLE``.
-        spot: The user's line that used it.
     """
 
     nbytes: int

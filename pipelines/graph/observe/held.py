@@ -27,12 +27,7 @@ TensorFlow's optimiser fills a constant without elements as if its first dimensi
 
 @dataclass(frozen=True)
 class HeldSlices:
-    """Tensors whose slices are a source's elements.
-
-    Attributes:
-        tensors: One for each component.
-        metadata: Of the source as it was.
-    """
+    """Tensors whose slices are a source's elements."""
 
     tensors: tuple[Any, ...]
     metadata: bytes
@@ -110,7 +105,6 @@ class LightGraph:
 
     Attributes:
         graph: A ``GraphDef``.
-        held: What is left out.
     """
 
     graph: Any

@@ -39,10 +39,8 @@ class MadeSource:
         types: TensorFlow's dtype of each component of its elements.
         shapes: Shape of each component, None for an unknown rank or dimension.
         traced: It was called while a function was traced: its arrays became constants of a graph.
-        method: Which of the two.
         elements: How many elements it has, None if not known.
         file: The user's file that called it, or that called the traced function.
-        line: Line in it.
     """
 
     types: tuple[str, ...]
@@ -204,11 +202,7 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
             continue
         types = tuple(node["output_types"])
         shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
-        ways = {
-            other_source.traced
-            for other_source in made
-            if other_source.types == types and other_source.shapes == shapes
-        }
+        ways = {source.traced for source in made if source.types == types and source.shapes == shapes}
         if len(ways) == 1:
             node["constant"] = ways.pop()
 

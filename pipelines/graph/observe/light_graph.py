@@ -40,7 +40,6 @@ def light_graph(
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
         shared_from: Bytes of tensors from which they are left out; `SHARED_FROM` if not given.
     """
     shared_from = SHARED_FROM if shared_from is None else shared_from

@@ -36,7 +36,6 @@ class StandIn:
     """Copy of a pipeline over small sources.
 
     Attributes:
-        variant: Its variant tensor.
         again: Variant tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
         constants: Bytes of constants left out of its functions.

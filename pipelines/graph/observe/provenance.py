@@ -30,7 +30,6 @@ class CreatedDataset:
         name: The user's name for it, or None.
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
-        functions: Numbers of the graphs of its functions.
         given: Name of the Python function that it was made with.
         library: The frame of a library that made it, where the user's code did not do so itself.
     """
@@ -76,11 +75,7 @@ def kept(value: Any) -> Any:
 
 
 class Resource:
-    """A handle that is not kept alive.
-
-    Attributes:
-        tensor: A weak reference to it.
-    """
+    """A handle that is not kept alive."""
 
     def __init__(self, tensor: Any) -> None:
         self.tensor = weakref.ref(tensor)
@@ -91,7 +86,6 @@ class Large:
 
     Attributes:
         spec: Its type and shape.
-        tensor: A weak reference to it.
     """
 
     def __init__(self, spec: Any, tensor: Any) -> None:

@@ -39,8 +39,6 @@ class ObservedGraphs:
     """Both graphs of a pipeline.
 
     Attributes:
-        written: As its user wrote it.
-        executed: As TensorFlow would run it.
         places: Where its datasets were made, by their ids in ``written``.
         constants: Arrays that became constants of a graph while it was built.
         stands_for: Bytes of the arrays left out when reading the graphs; 0 if they are complete.
@@ -75,7 +73,6 @@ def read_graphs(
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
     """
     one, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = read_written(one, in_memory=left, room=room, made=watch.made if watch is not None else ())
@@ -100,7 +97,6 @@ def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWat
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
     """
     light: LightGraph | None = getattr(dataset, LIGHT, None)
     if light is not None:

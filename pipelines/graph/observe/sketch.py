@@ -31,7 +31,6 @@ def sketch(lines: Lines, dataset: Any) -> tuple[GraphDict, dict[str, PlaceDict]]
     """The graph of ``dataset`` as far as it was observed at creation, and the places of its datasets by their ids.
 
     Args:
-        lines: What was seen while it was built.
         dataset: A ``tf.data.Dataset``.
     """
     root = lines.created(dataset)

@@ -44,7 +44,6 @@ class Lines:
 
     Attributes:
         python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
-        constants: Arrays that became constants of a graph.
     """
 
     own: Callable[[str], bool] = is_users

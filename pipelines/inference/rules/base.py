@@ -30,7 +30,6 @@ class Arguments:
     Attributes:
         inputs: Components of the element by the parameters they go to.
         constants: What was written, by parameter.
-        arrays: What a saved array holds.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
 

@@ -16,7 +16,6 @@ def field_of(element: Structure, field: Field, *argument: str | int) -> Structur
     """The component that a field names; ``None`` if nothing is known of the element there.
 
     Args:
-        element: The element.
         field: A key (dotted into nested mappings) or an index.
         argument: Where the field was written, for the refusal.
 

@@ -25,7 +25,6 @@ class Content:
     Attributes:
         kind: Names of files, one encoded image, one serialised record, or text.
         recipe: The recipe that made it; None where only the source says how long it is.
-        mean_bytes: About how long one is.
         size: Height, width and channels of an encoded image.
     """
 
@@ -40,7 +39,6 @@ class Tensor:
     """One component of an element.
 
     Attributes:
-        dtype: TensorFlow's name.
         shape: Dimensions; ``None`` if not even their number is known.
         kind: Sparse and ragged tensors have the shape of the dense tensor they stand for.
         content: What its text is.
@@ -81,7 +79,6 @@ class Nested:
     """A dataset that is a component of an element, as ``window`` gives them.
 
     Attributes:
-        structure: What comes out of it.
         shape: Dimensions of a tensor of datasets; empty for a single one.
         cardinality: Number of its elements, as for a pipeline.
     """

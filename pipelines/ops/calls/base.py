@@ -121,8 +121,6 @@ class SpecialCall(Closed):
         Args:
             operation: The call.
             given: What ``on`` picked: the whole element, a field, a tuple of fields, or a mapping of parameters.
-            element: The whole element.
-            running: The chain that it runs in.
         """
         raise NotImplementedError
 

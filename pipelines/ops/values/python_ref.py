@@ -27,7 +27,6 @@ class FilledCall:
         partial: They are filled in and the rest comes later, as by ``functools.partial``; else the function is called
             with them once, and returns the function.
         positional: Values without a name.
-        named: The others.
     """
 
     partial: bool
@@ -40,7 +39,6 @@ class PythonRef:
     """A function in a Python file; the file is relative to the spec.
 
     Attributes:
-        file: The file.
         function: The name of the function; ``Class.method`` or ``object.method`` for an attribute.
         arguments: ``(224, augment=True)`` where the function makes the one that is meant, ``(..., size=224)`` where
             arguments are filled in; empty for the function itself.

@@ -49,12 +49,10 @@ class FileReading:
     """Merged contents of the files.
 
     Attributes:
-        origins: the files and flags.
         document: the spec's own, its data and places with everything else merged into it.
         problems: everything wrong with the texts and with how they fit together.
         references: what is known about ``${VAR}`` in all of them.
         complete: whether everything was read, so that what the data lacks is really missing.
-        may_read: as for `read_files`.
     """
 
     origins: Origins
@@ -77,7 +75,6 @@ def read_files(
     """Read and merge a spec, what it extends, and its overlays.
 
     Args:
-        path: the spec.
         overlays: files that are laid over it, later ones over earlier ones.
         flags: all flags as typed; the first of them are those of the overlays.
         environment: fills in ``${VAR}``; ``None`` leaves them as they are.

@@ -43,7 +43,6 @@ def merge(lower: Item, upper: Item) -> list[SpecProblem]:
     that occurs once) to the arguments to change, or to nothing, which removes the stage.
 
     Args:
-        lower: changed in place.
         upper: parts of it become parts of ``lower``.
 
     Returns:

@@ -41,9 +41,7 @@ def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, T
 
     Args:
         data: what ``spec`` was made from; it is not changed.
-        spec: tells which texts are paths.
         origins: the files, the spec's own first.
-        places: of the data.
 
     Returns:
         The same object if nothing had to be rewritten.

@@ -13,8 +13,6 @@ class Final:
 
     Attributes:
         origin: Its index before; ``None`` for a new one.
-        value: Of a new one.
-        key: Of a new entry.
         moved: Whether it was taken to another place.
         before: Whether it belongs to the one after it.
         replaces: Whether it stands where another one is taken out.

@@ -12,8 +12,6 @@ def item_lines(value: Any, column: int, *, as_block: bool) -> list[str]:
     """An item of a list in lines of its own.
 
     Args:
-        value: The item.
-        column: That of the dash.
         as_block: Whether its arguments go in lines of their own.
     """
     return _lines([value], column, frozenset({1, 2}) if as_block else frozenset())

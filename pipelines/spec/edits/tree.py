@@ -18,7 +18,6 @@ class WrittenNode:
     """A value in a text.
 
     Attributes:
-        kind: What it is.
         start: 0-based offset of its first token, after an anchor.
         end: Offset after its last token; comments and blank lines after it do not count.
         is_flow: Whether it is in brackets or braces; a scalar: whether it is quoted or folded.

@@ -120,7 +120,6 @@ class SpecError(UsageError):
 
     Attributes:
         diagnostics: the mistakes, sorted by place (files first, then flags), at most :data:`MAX_DIAGNOSTICS`.
-        hidden: how many more there are.
     """
 
     def __init__(
@@ -143,7 +142,6 @@ class SpecError(UsageError):
 
         Args:
             name: gives the file of the original.
-            text: puts its names into a message.
         """
         lines = self._lines
         if isinstance(lines, Mapping):

@@ -26,11 +26,7 @@ _NEEDED: Final = frozenset({"version", "source", "data"})
 
 
 class Mended:
-    """A copy of a spec's data in which faults are mended.
-
-    Attributes:
-        data: The copy.
-    """
+    """A copy of a spec's data in which faults are mended."""
 
     def __init__(self, data: Any) -> None:
         self.data = copy.deepcopy(data)
@@ -102,7 +98,6 @@ def find_hidden_faults(
 
     Args:
         data: Plain data of a spec; left as it is.
-        faults: What was found in it.
         validate: Gives the model of such data, ``None`` if they are invalid, and their faults.
 
     Returns:

@@ -23,7 +23,6 @@ class TextLocation:
         file: the file as the user named it; for a flag, the spec.
         line: 1-based; ``None`` for a flag.
         column: 1-based, in the line or in the flag's text.
-        length: characters of the token.
         flag: the flag as typed, ``--set path=value`` or ``-f overlay.yaml``.
     """
 
@@ -48,7 +47,6 @@ class SpecFile:
         role: ``spec``, ``extends`` (it is extended by another) or ``overlay``.
         sha256: hexadecimal hash of the file's bytes.
         text: the file's text.
-        lines: its lines.
     """
 
     name: str

@@ -19,9 +19,7 @@ class Fault:
     Attributes:
         address: the value, or the mapping that lacks a key.
         at_key: whether the key is wrong (or its mapping incomplete) and not the value.
-        code: kebab-case word.
         message: the fault first, then what is expected.
-        suggestion: what was probably meant.
         missing: the missing keys; not reported if each is present in a misspelling.
     """
 
@@ -42,10 +40,6 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
 
     The missing keys of one mapping are reported together; if it has unknown keys, with the first of these, and not at
     all if each is present in a misspelling. The same holds for a function that is missing.
-
-    Args:
-        faults: of one validation.
-        data: what was validated.
     """
     faults = [fault for fault in faults if not is_torn(fault, data)]
     unknown: dict[Address, list[Fault]] = defaultdict(list)

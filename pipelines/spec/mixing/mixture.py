@@ -96,7 +96,6 @@ class Mixture:
         changes: What leads from A to B, each in words, in the order of the spec.
 
     Args:
-        a: Data of one spec, everything merged.
         b: Data of the other one; relative paths are relative to the same folder as those of A.
 
     Example:
@@ -117,11 +116,7 @@ class Mixture:
         self._root = _Entries(dict(self._top()))
 
     def data(self, chosen: Collection[int]) -> dict[str, Any]:
-        """The data of A with some changes made.
-
-        Args:
-            chosen: Places of the changes in `changes`.
-        """
+        """The data of A with some changes made."""
         found: dict[str, Any] = self._root.build(chosen)
         return found
 

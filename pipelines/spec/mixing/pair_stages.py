@@ -36,10 +36,6 @@ class PairedStages:
 def pair_stages(a: Sequence[Any], b: Sequence[Any]) -> PairedStages:
     """Merge two lists of stages.
 
-    Args:
-        a: Stages as a spec's data has them.
-        b: Those of the other one.
-
     Example:
         >>> pair_stages([{"batch": {}}], [{"cache": None}, {"batch": {}}]).slots
         (PairedStage(a=None, b=0), PairedStage(a=0, b=1))

@@ -31,7 +31,6 @@ def as_from(home: Path, folder: Path, data: Any, spec: Spec) -> Any:
         home: The folder that paths are to be relative to.
         folder: The one that they are relative to.
         data: Of the spec; it is not changed.
-        spec: Made from the data.
     """
     if home.resolve() == folder.resolve():
         return data

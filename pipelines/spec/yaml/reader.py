@@ -66,7 +66,6 @@ def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
 
     Args:
         content: UTF-8.
-        file: the number that the problem's place carries.
     """
     if len(content) > MAX_BYTES:
         message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
@@ -103,7 +102,6 @@ def read(
     Args:
         content: a spec's bytes (UTF-8) or text.
         environment: fills in ``${VAR}`` and ``${VAR:-default}`` in values; ``None`` leaves them as they are.
-        file: the number that the places carry.
 
     Returns:
         The data with the place of everything in it; look at ``problems`` first. Never raises for any content.

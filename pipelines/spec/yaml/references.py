@@ -51,7 +51,6 @@ class EnvironmentValue:
     """A value that came from the environment.
 
     Attributes:
-        names: the variables that it names.
         other: what it would be if text stood for a number, or a number for text: the model decides which is meant.
     """
 
@@ -80,7 +79,6 @@ class References:
 
         Args:
             text: the value's text.
-            span: its place.
             plain: whether it is unquoted, so that ``32`` is a number once filled in.
         """
         if self.environment is None:

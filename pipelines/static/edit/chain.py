@@ -18,10 +18,8 @@ class MethodCall:
     """A call of a dataset's method that makes a stage.
 
     Attributes:
-        op: Name of the method.
         node: The call.
         receiver: What the method is called on.
-        statement: In which it is.
     """
 
     op: str
@@ -36,10 +34,7 @@ class CallLine:
 
     Attributes:
         source: The expression before the first of them, where it is one of the function.
-        source_statement: In which that is.
         calls: In the order of the data.
-        options: Calls that set options, with their statements.
-        inputs: The lines that the source combines.
     """
 
     source: ast.expr
@@ -51,15 +46,7 @@ class CallLine:
 
 @dataclass(frozen=True)
 class DatasetFunction:
-    """A function whose statements make one dataset, one after the other.
-
-    Attributes:
-        node: The function.
-        tree: Of the whole file.
-        last: Its `return`.
-        value: The dataset that it returns.
-        line: The calls that make it.
-    """
+    """A function whose statements make one dataset, one after the other."""
 
     node: ast.FunctionDef
     tree: ast.Module
@@ -72,7 +59,6 @@ def read_function(text: str, name: str) -> DatasetFunction:
     r"""Read a function.
 
     Args:
-        text: Of the file.
         name: Of the function; that of a method with its class before it.
 
     Raises:

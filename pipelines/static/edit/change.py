@@ -14,9 +14,7 @@ def with_argument(text: str, call: MethodCall, name: str, value: str) -> str:
     r"""Set an argument of a call.
 
     Args:
-        text: Of the file.
         call: The call, as it is in the text.
-        name: Of the argument.
         value: As Python.
     """
     layout = PythonLayout(text)
@@ -52,9 +50,7 @@ def with_call(text: str, after: ast.expr, statement: ast.stmt, new: str) -> str:
     """Put a call of a method after an expression.
 
     Args:
-        text: Of the file.
         after: The expression: a call of the chain, or its source.
-        statement: In which that is.
         new: The call, from its dot on.
     """
     layout = PythonLayout(text)
@@ -73,7 +69,6 @@ def without_call(text: str, call: MethodCall) -> tuple[str, bytes, bool]:
     """Take a call out.
 
     Args:
-        text: Of the file.
         call: The call, as it is in the text.
 
     Returns:

@@ -28,12 +28,8 @@ class Replacement:
 class PythonLayout:
     """The text of a file as bytes, which Python's positions count.
 
-    Args:
-        text: Of the file.
-
     Attributes:
         data: Its bytes.
-        newline: The end of its lines.
 
     Raises:
         CannotEditSourceError: Its lines end in a way that no tool for diffs knows.

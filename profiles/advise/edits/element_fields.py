@@ -21,7 +21,6 @@ def with_fields(data: Mapping[str, Any], edits: Sequence[PipelineEdit], base_dir
     """Return edits of a spec, with the fields of the elements in those that need them, where they are known.
 
     Args:
-        data: The spec's data.
         edits: The edits, in order.
         base_dir: Folder that relative paths refer to.
     """

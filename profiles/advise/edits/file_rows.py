@@ -18,7 +18,6 @@ def records_instead(source: StageView, indexed: Sequence[StageView]) -> tuple[Pi
     an element, never by its value.
 
     Args:
-        source: Slices arrays.
         indexed: The stages after it that get records in the place of rows; a batch is the last one.
     """
     saved = source.saved

@@ -223,8 +223,6 @@ def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: s
     """Return the edits in one line.
 
     Args:
-        view: The pipeline that they change.
-        edits: The edits.
         detail: What the change means in numbers, e.g. ``200 × 0.3 KiB instead of 200 × 588 KiB``.
 
     Returns:

@@ -21,7 +21,6 @@ def join_same_line(findings: Iterable[Finding], view: PipelineView) -> list[Find
 
     Args:
         findings: In their order; of joined ones the first stands for all.
-        view: The pipeline.
     """
     in_spec = any(stage.written is not None for stage in view.stages)
     groups: dict[_Key | int, list[Finding]] = {}

@@ -133,7 +133,6 @@ def parsing_function(name: str, features: Mapping[str, Any] | None, *, whole: bo
     """A function that parses a batch of records.
 
     Args:
-        name: Its name.
         features: As a spec has them; ``None`` where they are those of the user's code.
         whole: Whether it does nothing else.
     """
@@ -147,7 +146,6 @@ def new_stage_python(name: str, stage: NewStage, dataset: str) -> list[str]:
 
     Args:
         name: What the function is called.
-        stage: The stage.
         dataset: What the stage is called on.
     """
     ops = stage.arguments.get("ops")
@@ -258,7 +256,6 @@ def from_python(
     """The body of a map's function that gets its values from Python, with their types and shapes.
 
     Args:
-        components: What comes out for one element.
         names: Of a dict; empty for a tensor or a tuple.
         call: ``tf.numpy_function``'s first arguments, e.g. ``"lambda i: rows[i], [index]"``.
         rows: How many elements come out at a time, where that is known.

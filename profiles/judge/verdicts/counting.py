@@ -22,11 +22,7 @@ FEWEST = 4
 
 
 def mark(pairs: Sequence[PairValues]) -> None:
-    """Write into each pair whether it counts.
-
-    Args:
-        pairs: Of a session.
-    """
+    """Write into each pair whether it counts."""
     shares = [pair.stolen_share for pair in pairs if pair.stolen_share is not None]
     known = bool(shares) and len(shares) == len(pairs)
     most = sorted(shares)[len(shares) // 4] + BEYOND_USUAL if known else 1.0
@@ -36,9 +32,5 @@ def mark(pairs: Sequence[PairValues]) -> None:
 
 
 def counted(pairs: Sequence[PairValues]) -> list[PairValues]:
-    """The pairs that count.
-
-    Args:
-        pairs: Of a session, marked.
-    """
+    """The pairs that count."""
     return [pair for pair in pairs if pair.counts]

@@ -53,11 +53,7 @@ class MeasuredChange:
     Attributes:
         change: B over A, or B less A.
         low: Lower end at 98 %; minus infinity (0 for a ratio) where one pair says nothing about the spread.
-        high: Upper end.
-        pairs: Their number.
         worse: Mean on the scale of the decision (logarithm or difference), positive where B is worse.
-        error: Its standard error; infinite for one pair.
-        freedom: Degrees of freedom of the standard error.
     """
 
     change: float
@@ -73,9 +69,7 @@ def changes(metric: MetricKind, a: Sequence[float], b: Sequence[float]) -> list[
     """The change of each pair on the scale of the decision, positive where B is worse.
 
     Args:
-        metric: What is compared.
         a: Value of A in each pair; above 0 for a ratio.
-        b: Value of B in each pair.
 
     Raises:
         ValueError: The sides do not have as many values.
@@ -95,7 +89,6 @@ def estimate(metric: MetricKind, worse: Sequence[float], same: Sequence[float] =
     """Average the changes of pairs; ``None`` without a pair.
 
     Args:
-        metric: What is compared.
         worse: As `changes` gives them, from the mean of two processes of A.
         same: What these two processes differ by in each pair; empty where A has only one.
 
@@ -141,7 +134,6 @@ def estimate_unpaired(metric: MetricKind, base: Sequence[float], now: Sequence[f
     Args:
         metric: What is compared; a ratio.
         base: Values of the processes of the earlier session, above 0.
-        now: Those of the later one.
 
     Example:
         >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -177,7 +169,6 @@ def half_width(freedom: int, error: float) -> float:
 
     Args:
         freedom: Degrees of freedom, at least 1.
-        error: Standard error of the mean.
     """
     return _quantile(freedom, ERROR) * error
 
@@ -190,7 +181,6 @@ def floor_of(metric: MetricKind, floor: float | None = None) -> float:
     """The floor on the scale of the decision.
 
     Args:
-        metric: What is compared.
         floor: Another one than the metric's own, in its terms.
     """
     value = metric.floor if floor is None else floor
@@ -199,11 +189,6 @@ def floor_of(metric: MetricKind, floor: float | None = None) -> float:
 
 def verdict_of(found: MeasuredChange, floor: float, error: float = ERROR) -> Verdict:
     """Whether B has regressed by more than a floor.
-
-    Args:
-        found: The change.
-        floor: On the scale of the decision.
-        error: Of the interval on each side.
 
     Example:
         >>> verdict_of(MeasuredChange(1.1, 1.08, 1.12, 5, 0.0953, 0.005, 4), 0.03)
@@ -244,7 +229,6 @@ def weakest(ways: Sequence[MeasuredChange], floor: float) -> MeasuredChange:
 
     Args:
         ways: At least one.
-        floor: On the scale of the decision.
     """
     return min(ways, key=lambda found: _strength(found, floor))
 
@@ -258,13 +242,7 @@ def _strength(found: MeasuredChange, floor: float) -> float:
 
 
 def words_of(metric: MetricKind, found: MeasuredChange, floor: float) -> Words:
-    """State in words what B is, compared with A: better or worse where the whole interval is beyond the floor.
-
-    Args:
-        metric: What is compared.
-        found: The change.
-        floor: On the scale of the decision.
-    """
+    """State in words what B is, compared with A: better or worse where the whole interval is beyond the floor."""
     mirrored = replace(found, worse=-found.worse)
     worse, better = verdict_of(found, floor), verdict_of(mirrored, floor)
     if "regressed" in {worse, better}:
@@ -288,7 +266,6 @@ def resolution(freedom: int, error: float, floor: float) -> float:
     Args:
         freedom: Degrees of freedom, at least 1.
         error: Standard error of the mean of the pairs of one pipeline with itself.
-        floor: On the same scale.
     """
     return floor + 2 * half_width(freedom, error)
 
@@ -298,7 +275,6 @@ def pairs_to_settle(found: MeasuredChange, floor: float) -> int | None:
 
     Args:
         found: The change so far, of at least two pairs.
-        floor: On the scale of the decision.
 
     Returns:
         A number above that of now; None where it would be more than `FAR`.

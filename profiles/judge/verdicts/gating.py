@@ -29,7 +29,6 @@ def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget |
 
     Args:
         budgets: Of the spec, by metric; None where it has none.
-        flags: Of the command line, which win.
     """
     found = dict(BY_DEFAULT)
     for given in (budgets, flags):
@@ -52,8 +51,6 @@ def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judg
 
     Args:
         a: One side, with the size of its batches.
-        b: The other one.
-        judged: As given.
     """
     if not has_other_batches(a, b):
         return dict(judged)
@@ -87,7 +84,6 @@ def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
     It is where something has regressed that must not, and where every metric that is judged is decided.
 
     Args:
-        result: With its rows up to date.
         most: Pairs after which it ends in any case.
         each: Whether every metric has to be decided, also where one has regressed.
     """
@@ -104,7 +100,6 @@ def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
     Without a pair, and where a metric that is to be judged was not measured, there is no verdict.
 
     Args:
-        result: With its rows up to date.
         lacking: Metrics that are to be judged and that some process lacks.
     """
     if not result.pairs or lacking:

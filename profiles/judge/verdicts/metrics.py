@@ -18,11 +18,8 @@ class MetricKind:
 
     Attributes:
         name: In options, budgets and JSON.
-        title: In reports.
-        unit: In which values are stored.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
         higher_is_worse: Whether a larger value is a regression.
-        scale: How values are compared.
         judged: Whether the gate judges it without being asked.
         exact: The same pipeline gives the same value in each process.
         is_speed: A change is called faster or slower, not more or less.
@@ -70,9 +67,6 @@ METRICS: tuple[MetricKind, ...] = (
 
 def kinds_of(names: Iterable[str]) -> tuple[MetricKind, ...]:
     """All metrics of a session: those of the whole pipeline, then those of single stages.
-
-    Args:
-        names: Of what is judged.
 
     Example:
         >>> [kind.title for kind in kinds_of(["step_ms", "stages.decode.time_ms"])][-1]

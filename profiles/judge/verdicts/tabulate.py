@@ -24,7 +24,6 @@ class Judged:
     Attributes:
         floor: Smallest change that counts; None for the metric's own.
         limit: Value that B may not exceed (of what is better when larger: not fall below); None for any.
-        level: What a regression means.
     """
 
     floor: float | None = None
@@ -57,7 +56,6 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
     no verdict is possible.
 
     Args:
-        pairs: Of a session.
         judged: What counts, by metric; the others have a row and no weight.
     """
     rows: list[Row] = []

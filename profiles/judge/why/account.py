@@ -33,8 +33,6 @@ def account(
 
     Args:
         kind: The metric; a ratio.
-        observations: All rounds.
-        pieces: Together the whole difference.
         names: The changes of each unit, in words.
         reasons: Why the changes of a unit are made together, or could not be measured, by unit.
     """

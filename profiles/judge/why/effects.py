@@ -26,7 +26,6 @@ class Observation:
     """One round.
 
     Attributes:
-        effects: Of each version that was measured.
         same: What the two processes of the first pipeline differ by.
     """
 
@@ -41,8 +40,6 @@ def contrast(
 
     Args:
         kind: What was measured; a ratio.
-        observations: The rounds.
-        weights: Of each effect in the sum.
 
     Example:
         >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -112,8 +109,6 @@ def words_together(
     """What each of several effects is, in words; Holm's procedure bounds the error of all together.
 
     Args:
-        kind: What was measured.
-        floor: On the scale of the decision.
         found: The effects; None for one that was not measured.
         disturbed: Processes of the first pipeline itself differ by more than the floor.
     """

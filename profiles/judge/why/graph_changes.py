@@ -20,7 +20,6 @@ class GraphChange:
     """A change of a graph.
 
     Attributes:
-        text: In words.
         edits: That make it; their addresses are those of the first graph.
     """
 
@@ -38,8 +37,6 @@ def graph_changes(a: PipelineView, b: PipelineView, names: tuple[Names, Names] =
     What functions compute, sources, and stages with functions of their own are no part of it.
 
     Args:
-        a: One pipeline.
-        b: The other one.
         names: Of the stages of both, where the graph has none.
     """
     lines = _line(a), _line(b)

@@ -33,12 +33,9 @@ class GraphVersions:
 
     Attributes:
         changes: What leads from A to B, in words; the rest is the last one, where there is one.
-        rest: The place of the rest in `changes`.
         steps: Edits of A's graph for each change but the rest.
 
     Args:
-        a: One function.
-        b: The other one.
         ask: Calls a function in a process of its own, and reads its graph.
         names: Of the stages of both, as their profiles have them.
     """

@@ -40,7 +40,6 @@ class Piece:
     """A part of the difference.
 
     Attributes:
-        units: Of the difference.
         kind: Whether the effect is that of the units alone, an interaction, or what the other pieces leave.
     """
 
@@ -64,12 +63,7 @@ class _Problem:
 class CauseSearch:
     """The search.
 
-    Attributes:
-        observations: All rounds so far.
-
     Args:
-        kind: What is to be explained.
-        measure: Measures versions.
         most_alone: Up to so many units are measured each alone from the start.
     """
 

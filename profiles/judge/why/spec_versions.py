@@ -23,7 +23,6 @@ class SpecVersions:
         changes: What leads from A to B, in words.
 
     Args:
-        a: One spec.
         b: The other one; of one in another folder, paths that lead to other files are changes.
     """
 
@@ -33,11 +32,7 @@ class SpecVersions:
         self.changes = self._mixture.changes
 
     def problem(self, chosen: Subset) -> str | None:
-        """Why A with some changes is no valid spec; None where it is.
-
-        Args:
-            chosen: Places of the changes in `changes`.
-        """
+        """Why A with some changes is no valid spec; None where it is."""
         data = self._mixture.data(chosen)
         try:
             spec = Spec.model_validate(data)

@@ -16,7 +16,6 @@ class Unit:
     """Changes that are made together.
 
     Attributes:
-        members: Numbers of the changes.
         reason: Why the first of them cannot be made alone; None for one change.
     """
 
@@ -31,7 +30,6 @@ def units_of(count: int, problem: Callable[[Subset], str | None]) -> list[Unit]:
     others were removed one by one. All changes together are possible: they are the other pipeline.
 
     Args:
-        count: Number of changes.
         problem: Why a pipeline with some changes is not possible; None where it is.
 
     Example:

@@ -60,12 +60,10 @@ class LedgerInput:
     """Input of the ledger.
 
     Attributes:
-        report: The worker's.
         looks: Its looks, with the buffers at their stages.
         view: The pipeline as it was built and measured.
         origin: Monotonic time at which the profile's series begin.
         predicted: What was predicted from the pipeline alone; None if it could not be.
-        children: There were child processes.
         build: What the user's function made the process grow by while it built the dataset.
     """
 
@@ -120,7 +118,6 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
     """Predict memory from the stages as written, without measured values.
 
     Args:
-        view: The pipeline.
         arrays: Bytes of the sources' arrays that still exist after the build.
     """
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
@@ -234,7 +231,6 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | N
     """Convert the ledger, with the prediction at the first entry of an owner at a stage.
 
     Args:
-        ledger: The owners.
         predicted: What was predicted of them. Of elements that are not known whole nothing is; nor of a buffer that
             is larger than there can be elements for.
         most: The most that the process ever had.

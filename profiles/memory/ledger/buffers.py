@@ -35,11 +35,7 @@ class Look:
 
     Attributes:
         t: Seconds of the system's monotonic clock.
-        phase: The phase under way.
-        steps: Steps of that phase so far.
-        epoch: How often the dataset had ended.
         live: Bytes of tensors in TensorFlow's pool.
-        by_stage: What each stage held.
         ram_budget: Bytes that AUTOTUNE allows its buffers.
         rss: Resident memory of the process, without its children.
     """
@@ -70,9 +66,6 @@ def map_looks(
     """Return the worker's looks with the model's buffers at their stages.
 
     Args:
-        written: The graph as written.
-        executed: The graph as TensorFlow runs it.
-        looks: The worker's.
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the stage at every address.
     """

@@ -42,10 +42,7 @@ class Buffer:
     """Memory that a stage holds while the pipeline runs.
 
     Attributes:
-        owner: Owner in the ledger.
-        stage: Its id.
         bytes: As TensorFlow's model counts them, without what lies in another stage's memory.
-        elements: How many elements.
         full: How many it had at the peak, where it was full then; None where that is not known.
         pooled: Share of the bytes in the pool.
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
@@ -55,7 +52,6 @@ class Buffer:
         pool_only: Its size is known only from the pool; growth of the heap cannot be attributed.
         windows: Its elements are windows, whose bytes the model does not count.
         weight: Elements of the source in one of its elements.
-        alias: Its tensors are another stage's.
         counted: The model's bytes of it are possible; else only its elements are known.
         overhead: Bytes in use of one element in addition to its values.
         holes: Bytes of one element that lie free between blocks of the heap.
@@ -102,22 +98,17 @@ class LedgerFacts:
             measure.
         peak: Largest resident memory of the process with its children.
         peak_phase: When it was reached: the name of the reading that ends that stretch.
-        sources: In-memory sources.
         arrays: Bytes of Python arrays that sources were made of and that are still there.
         python: Bytes of other large Python objects.
-        children: Memory of child processes at the peak.
         libraries: Resident bytes of libraries that were loaded since.
         files: Resident bytes of mapped data files.
-        buffers: At the fullest look of that stretch.
         first: What the buffers held when the first element had just been read.
         live: Pool bytes at that look.
         batch_bytes: Bytes of a batch that the loop holds.
         in_flight: Bytes that batches in flight and calls under way may take, by stage and owner.
         trimmed: Bytes that glibc returned in the end.
-        captured: Constants of the pipeline's functions.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
         aliases: Owners and stages whose tensors are another stage's.
-        leaked: Live tensors grew with all buffers full.
         build: What the user's function made the process grow by while it built the dataset; None for a spec.
     """
 

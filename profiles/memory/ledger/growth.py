@@ -139,7 +139,6 @@ def leak_estimate(
 
     Args:
         looks: In order.
-        series: Of the run.
         origin: Monotonic time at which the run's series begin.
         in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where unknown.
         children: There were child processes, which only the series counts.

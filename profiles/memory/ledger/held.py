@@ -148,9 +148,7 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
     """Return bytes that the blocks of texts take at most in addition to their letters, and their spare room.
 
     Args:
-        given: What makes the elements.
         size: Bytes of all texts, 24 for each and its letters.
-        elements: How many elements.
         made: They may be strings that TensorFlow took over.
     """
     shapes = [component.shape for component in given.element or () if component.dtype == "string"]
@@ -169,11 +167,6 @@ def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[
 
     A shuffle fills its buffer before the first element comes out of it, and empties it when its input has ended: at
     the peak it was full, also where every look found it with less.
-
-    Args:
-        view: The pipeline.
-        held: What it should hold.
-        buffers: At the fullest look.
     """
     known = [
         prediction
@@ -267,10 +260,6 @@ def estimate_pool_scale(
     batches that stages take apart are there then, too; where there are windows, their size is unknown.
 
     Args:
-        view: The pipeline.
-        held: Its predicted memory.
-        looks: All of them.
-        fullest: The one used for the ledger.
         made: The reading just after the iterator's creation.
         consumer: Bytes of a batch.
     """

@@ -37,13 +37,9 @@ class LastLook:
     """Input of the ledger.
 
     Attributes:
-        readings: The worker's, as far as it came.
-        memory: At the look.
-        phase: The phase under way.
         model: TensorFlow's model at the look; None before there was an iterator.
         view: The pipeline as it is written; without stages for a function.
         origin: Monotonic time at which the profile's series begin.
-        children: Memory of child processes at the look.
         build: What the user's function made the process grow by while it built the dataset, or so far.
     """
 
@@ -135,7 +131,6 @@ def placed(nodes: Sequence[ModelNodeDict], view: PipelineView) -> list[str | Non
 
     Args:
         nodes: Of TensorFlow's model, in the order in which they were made.
-        view: The pipeline as written.
     """
     view = foreseen(view) if view.unseen else view
     kinds = [held[1] if (held := holder(kind_of(node))) is not None else None for node in nodes]

@@ -78,7 +78,6 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
     Elements may share a tensor, as where a function gives a constant.
 
     Args:
-        facts: All that is known.
         buffers: Buffers by the model.
         most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
     """

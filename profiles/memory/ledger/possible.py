@@ -27,8 +27,6 @@ def possible_looks(view: PipelineView, looks: Sequence[Look], most: int | None) 
     much it holds is unknown.
 
     Args:
-        view: The pipeline.
-        looks: The worker's, at their stages.
         most: The most that the process ever had, in bytes.
     """
     return [

@@ -205,8 +205,6 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
     """Buffers that were full at the peak, as far as pool and heap ever had so much in use.
 
     Args:
-        facts: All that is known.
-        buffers: As the fullest look found them.
         most: Bytes of the pool in use at its peak, less those when the iterator had just been made.
     """
     lacking = {
@@ -338,7 +336,6 @@ def _built(facts: LedgerFacts, known: int) -> list[Entry]:
     """Return Python objects that the user's function made and that are still there, without the known ones.
 
     Args:
-        facts: All that is known.
         known: Bytes of the sources with their copies, of large Python objects, libraries and files.
     """
     build, base, at = facts.build, facts.readings["import"], facts.readings.get("build")

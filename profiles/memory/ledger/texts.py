@@ -74,11 +74,7 @@ def unattributed_text(nbytes: int) -> str:
 
 
 def kept_text(memory: Memory) -> str:
-    """State how much freed memory the allocators kept, and how it varied; empty where it was little.
-
-    Args:
-        memory: Of the profile.
-    """
+    """State how much freed memory the allocators kept, and how it varied; empty where it was little."""
     kept = memory.kept
     if kept is None or kept.high_bytes < KEPT_BYTES:
         return ""
@@ -96,7 +92,6 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
     Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
 
     Args:
-        memory: Of the profile.
         stage_name: The name of the stage with an id.
     """
     growth = memory.growth

@@ -57,12 +57,7 @@ def is_tuned(stage: StageView) -> bool:
 
 
 def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
-    """Find the prefetches of a pipeline that may grow.
-
-    Args:
-        view: The pipeline as TensorFlow runs it.
-        memory: What it is predicted to hold.
-    """
+    """Find the prefetches of a pipeline that may grow."""
     growth: dict[str, float] = {}
     more: set[str] = set()
     for prediction in memory.held:
@@ -91,7 +86,6 @@ class BatchFillingMap:
     """A map that fills batches.
 
     Attributes:
-        batch: The stage that it is fused with.
         batch_bytes: Bytes of one batch in every open copy of it.
         bytes: By how much it may grow beyond what is predicted.
     """
@@ -102,12 +96,7 @@ class BatchFillingMap:
 
 
 def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, BatchFillingMap]:
-    """Find the maps that may fill more batches than predicted, by their addresses.
-
-    Args:
-        view: The pipeline as TensorFlow runs it.
-        memory: What it is predicted to hold.
-    """
+    """Find the maps that may fill more batches than predicted, by their addresses."""
     found: dict[str, BatchFillingMap] = {}
     for prediction in memory.held:
         stage = view.by_id.get(prediction.stage)

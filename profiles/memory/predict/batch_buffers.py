@@ -21,8 +21,6 @@ class Portion:
     """Tensors of one size that a stage holds.
 
     Attributes:
-        count: How many.
-        what: Their name in the formula.
         size: Bytes of each; ``None`` where that is not known.
     """
 

@@ -24,11 +24,8 @@ class BufferPrediction:
     """Predicted bytes of a stage at the peak.
 
     Attributes:
-        owner: Owner in the ledger.
-        stage: Address.
         bytes: Bytes; 0 for what is only a view of another stage's tensors.
         how: ``predicted``, or ``alias``.
-        formula: The computation in words and numbers.
         at_most: Whether there may be less, since the number of elements is not known.
         at_least: Whether there is more, since the size of a component is not known.
         steady: Bytes once the iterator has been made, where that is less.
@@ -65,7 +62,6 @@ class MemoryPrediction:
 
     Attributes:
         held: In the order of the stages.
-        unknown: Stages missing from it.
     """
 
     held: tuple[BufferPrediction, ...]
@@ -132,7 +128,6 @@ def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
     """Return the bytes in use of one buffered element in addition to its values.
 
     Args:
-        components: Its tensors.
         counted: It is a number that the pipeline counts itself.
     """
     return ELEMENT_BYTES + (COUNTED_BYTES if counted else COMPONENT_BYTES * components)
@@ -142,7 +137,6 @@ def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool =
     """Return an element's bytes in a shuffle's buffer beyond its values, gaps between blocks included.
 
     Args:
-        components: Its tensors.
         small: Bytes of those that are smaller than `POOLED_FROM`.
         counted: It is a number that the pipeline counts itself.
     """

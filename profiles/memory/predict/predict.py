@@ -57,7 +57,6 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
     """Predict bytes by owner with their formulas, and the reasons where there are none; once for each view.
 
     Args:
-        view: The pipeline.
         kept: The program keeps the arrays that in-memory sources are made of.
     """
     # A view never changes, and ledger and rules all need the prediction: cached as long as the view lives.
@@ -352,8 +351,6 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
     """Return an element's bytes in tensors so small that their blocks leave holes; texts have separate blocks.
 
     Args:
-        view: The pipeline.
-        stage: What makes the elements.
         least: Bytes from which a tensor counts.
     """
     one = giver(view, stage)

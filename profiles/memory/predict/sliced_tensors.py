@@ -27,9 +27,7 @@ def bytes_kept_by_slices(view: PipelineView, stage: StageView, count: float) -> 
     """Return the bytes that a full shuffle of a stage's elements keeps alive in addition to these.
 
     Args:
-        view: The pipeline.
         stage: What gives the elements.
-        count: Places in the shuffle.
 
     Returns:
         Bytes; 0 where the elements are no such slices, or where it is unknown how many rows the tensors have.

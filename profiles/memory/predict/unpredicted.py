@@ -18,12 +18,7 @@ _BYTES = 10_000_000
 
 
 def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
-    """Describe every stage that may hold much more than predicted.
-
-    Args:
-        view: The pipeline.
-        memory: Its prediction.
-    """
+    """Describe every stage that may hold much more than predicted."""
     view = foreseen(view) if view.unseen else view
     least = max(_BYTES, _SHARE * memory.peak_bytes)
     return [*_prefetches(view, memory, least), *_batches(view, memory, least)]

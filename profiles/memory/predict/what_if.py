@@ -38,7 +38,6 @@ class WhatIf:
     Attributes:
         stage: Its address; ``None`` for everything together.
         fits: Whether it may stay as it is written; ``None`` if unknown.
-        sentence: The answer in words.
         most: The largest buffer that fits, for a shuffle or a prefetch, of each of its open copies; for a cache of an
             unknown number of elements, how many of them. Where the sentence says so, with the prefetch bounded.
     """
@@ -139,8 +138,6 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
     """List the answer for the whole pipeline, then for every shuffle, cache and large prefetch.
 
     Args:
-        view: The pipeline.
-        memory: What it is predicted to hold.
         limit: Bytes that the process may use.
     """
     view = foreseen(view) if view.unseen else view

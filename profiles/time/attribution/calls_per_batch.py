@@ -37,10 +37,7 @@ def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, flo
     """Return the calls of each dataset's functions, by id; only of those where they are known.
 
     Args:
-        executed: The graph that TensorFlow runs.
-        costs: What was measured.
         unread: Elements in the measured window of datasets without a model sample, where known.
-        batches: That came out in the window.
     """
     order = readers_first(executed)
     if not order or not batches:

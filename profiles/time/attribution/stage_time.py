@@ -125,7 +125,6 @@ def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced
     """Split the time inside each stage into computing, blocked and waiting for a core.
 
     Args:
-        times: With the time inside.
         work: Of the trace window, by address.
         running: Of the time in which threads of the process wanted a core, the part with one; for stages whose threads
             were not sampled.
@@ -184,7 +183,6 @@ def cap_trace_timed_stages(times: Times, others_ms: float, total_ms: float) -> T
     """Scale down trace-timed stages so that all stages fit the process's CPU time: tracing inflates them.
 
     Args:
-        times: With their CPU time.
         others_ms: CPU time per batch of everything else.
         total_ms: CPU time per batch of the process.
     """

@@ -18,10 +18,6 @@ def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str,
 
     Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input;
     what its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
-
-    Args:
-        executed: The graph that TensorFlow runs.
-        costs: What the model said of its datasets.
     """
     callers: dict[str, float | None] = defaultdict(float)
     found: dict[str, float] = {}

@@ -80,8 +80,6 @@ def work_by_stage(
 
     Args:
         trace: What the worker sent of the trace window.
-        written: The graph as written.
-        executed: The graph as TensorFlow runs it.
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the source or stage at every address.
     """

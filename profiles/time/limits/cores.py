@@ -38,7 +38,6 @@ def cores_in_use(contention: Contention | None, cores: float) -> float | None:
     A thread that wakes up on an idle core waits for it as well, which the kernel counts like any other waiting.
 
     Args:
-        contention: What was observed.
         cores: On which the worker may run.
 
     Returns:

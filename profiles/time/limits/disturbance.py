@@ -29,7 +29,6 @@ class Disturbance:
     """Who used the cores.
 
     Attributes:
-        who: In words, with the number.
         waited: Of the time in which the worker's threads wanted a core, the part without one.
     """
 
@@ -70,7 +69,6 @@ def find_disturbance(contention: Contention | None, host: Host) -> Disturbance |
     the part of all the CPU time that they wanted.
 
     Args:
-        contention: What was observed while measuring.
         host: For the cores that the worker may run on.
     """
     if contention is None:

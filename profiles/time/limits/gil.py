@@ -28,15 +28,7 @@ FASTER_BELOW = 0.9
 
 @dataclass(frozen=True)
 class GilMarks:
-    """What shows that the GIL is the limit.
-
-    Attributes:
-        python_from: As `PYTHON_FROM`.
-        cores: As `PYTHON_CORES`.
-        always: As `PYTHON_ALWAYS`.
-        least: As `PYTHON_LEAST`.
-        lock_from: As `LOCK_FROM`.
-    """
+    """What shows that the GIL is the limit."""
 
     python_from: float = PYTHON_FROM
     cores: tuple[float, float] = PYTHON_CORES

@@ -46,10 +46,6 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None) -> str:
 
 
 def repeat_text(stages: list[Stage] | None) -> str:
-    """Name the change that keeps a dataset going: what runs ahead then does so across epochs.
-
-    Args:
-        stages: As far as they are known.
-    """
+    """Name the change that keeps a dataset going: what runs ahead then does so across epochs."""
     batches = any(traits(stage.op).batches is not None and stage.depth == 0 for stage in stages or [])
     return f"add `repeat()`{' before `batch`' if batches else ''}"

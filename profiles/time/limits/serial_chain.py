@@ -52,7 +52,6 @@ def find_chain(stages: Sequence[Stage], steps: Steps) -> Chain | None:
 
     Args:
         stages: With the times inside them.
-        steps: As measured.
     """
     restart = (steps.restart_share or 0.0) * steps.interval_ms.mean
     for row in _list_thread_rows(stages):

@@ -38,10 +38,8 @@ class CachePoint:
     """A stage after which the pipeline can keep its elements.
 
     Attributes:
-        stage: The stage.
         edits: What to insert after it.
         shuffle: Buffer of the shuffle that comes after the cache; None where one is there, or none is needed.
-        semantics: What the cache changes of the data.
         repeat: The stage that repeats the elements before the cache, which then does so after it; None without one.
     """
 
@@ -81,7 +79,6 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     """Return the epoch in which a cache fills, where edits insert one, or move work before it.
 
     Args:
-        profile: Of a complete run.
         edits: Of a finding, or several steps of a search.
     """
     caches = {stage.id for stage in profile.stages or () if traits(stage.op).stores}
@@ -115,9 +112,7 @@ def cache_point(
     repeated before, they are repeated after it: else it would grow without end.
 
     Args:
-        profile: Of a complete run.
         line: Its main line, or one of those that a stage joins.
-        place: Of the stage on it.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.
     """
@@ -181,8 +176,6 @@ def maps_to_cache(
     prefetches: moved before it, they make the same elements, in the same order, in the first epoch alone.
 
     Args:
-        profile: Of a complete run.
-        line: As for `cache_point`.
         place: Of the last map on it.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.

@@ -24,12 +24,7 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 
 
 def together(kept: Sequence[Finding], data: Mapping[str, Any] | None) -> Finding:
-    """Return a finding of all edits of several ones.
-
-    Args:
-        kept: The findings.
-        data: The spec's data, for a spec.
-    """
+    """Return a finding of all edits of several ones."""
     edits = [edit for finding in kept for edit in edits_of(finding)]
     parsed = [edit for one in edits if (edit := from_document(one.model_dump())) is not None]
     in_spec = [edit for edit in parsed if not isinstance(edit, SetEnvironment)]
@@ -52,9 +47,6 @@ def with_more(best: Finding, more: Finding, data: Mapping[str, Any] | None, *, c
 
     Args:
         best: What helped most.
-        more: The other one.
-        data: As for `together`.
-        count: Of the changes that the two have.
     """
     found = together([best, more], data)
     found.title = f"{_NUMBERS[count] if count < len(_NUMBERS) else count} changes together"
@@ -82,7 +74,6 @@ def worth_another_try(profile: Profile, best: Finding, tried: Iterable[Finding])
     refused may fit the elements of the edited one; but where the epochs that a cache would keep differ, they still do.
 
     Args:
-        profile: Of the run.
         best: What helped most.
         tried: Findings with edits that did not help alone.
     """

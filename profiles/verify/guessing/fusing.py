@@ -25,10 +25,6 @@ def maps_to_fuse(profile: Profile, costs: Costs) -> list[Stage]:
     """Return the maps that follow each other on the main line, where their calls take a good part of the time.
 
     Those that run Python or draw random numbers are not among them.
-
-    Args:
-        profile: Of a complete run.
-        costs: Of this machine.
     """
     steps, now = profile.steps, (profile.options or {}).get(FUSION_OPTION)
     if steps is None or not steps.count or now is True:

@@ -17,9 +17,6 @@ class Guess:
     """Edits to try.
 
     Attributes:
-        title: What they do.
-        change: The change in one line.
-        edits: The edits.
         python: The Python to write by hand.
         semantics: What they may change of the data.
         at: Address of the stage that they are about.

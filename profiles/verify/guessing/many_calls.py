@@ -47,12 +47,7 @@ def draws(stages: Sequence[Stage]) -> Semantics:
 
 
 def taking_turns(profile: Profile, flow: Flow | None) -> list[Stage]:
-    """The slow stages that share the thread which sets the pace, and could run several calls; none for fewer than two.
-
-    Args:
-        profile: Of a complete run.
-        flow: The same, read as a model.
-    """
+    """The slow stages that share the slowest thread and could run several calls; none for fewer than two."""
     first = flow.terms()[0] if flow is not None else None
     if flow is None or first is None or first.resource != "serial":
         return []
@@ -63,12 +58,7 @@ def taking_turns(profile: Profile, flow: Flow | None) -> list[Stage]:
 
 
 def several_at_a_time(profile: Profile, stages: Sequence[Stage]) -> tuple[PipelineEdit, ...]:
-    """The edits that give stages several calls at a time: many to those that wait, with a thread for each.
-
-    Args:
-        profile: Its options have the pool of threads.
-        stages: With calls of a function each.
-    """
+    """The edits that give stages several calls at a time: many to those that wait, with a thread for each."""
     ordered = sorted(stages, key=lambda stage: stage.id)
     edits: list[PipelineEdit] = [
         SetArgument(stage.id, stage.op, PARALLEL_CALLS, WAITING_CALLS if waits(stage) else AUTOTUNE)
@@ -93,7 +83,6 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
 
     Args:
         profile: Its options have the pool of threads, and its host the cores.
-        stage: Any.
 
     Returns:
         None for a stage whose calls TensorFlow chooses, that has one at a time, or that has enough.
@@ -127,7 +116,6 @@ def many_opened(profile: Profile, stage: Stage) -> tuple[tuple[SetArgument, ...]
 
     Args:
         profile: Its stages have their times, its options the pool of threads.
-        stage: Any.
 
     Returns:
         Those of its arguments, and those of the options; none where neither it nor what its function makes waits more

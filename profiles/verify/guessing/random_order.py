@@ -48,7 +48,6 @@ def stays_random(before: Sequence[OrderPart], after: Sequence[OrderPart], *, see
 
     Args:
         before: The line as it is, up to the last stage that the change is about.
-        after: The same with the change.
         seed: Whether the process has a seed.
     """
     shuffles = [part for part in (*before, *after) if part.kind == "shuffle"]
@@ -96,7 +95,6 @@ def order_is_drawn_anew(profile: Profile, edits: Sequence[PipelineEdit]) -> bool
 
     Args:
         profile: Of a run; False where it does not have what that takes.
-        edits: They.
     """
     lines = _lines(profile, edits)
     if lines is None:

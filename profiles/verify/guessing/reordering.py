@@ -23,9 +23,6 @@ def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None,
     """Return places for a deterministic map, and what is possible there that is not where it is.
 
     Args:
-        line: The stages of the main line.
-        place: Of the map on it.
-        data: The spec's data, for a spec.
         caches: Caches of what it gives.
     """
     stage, name = line[place], stage_name(line[place])

@@ -55,8 +55,6 @@ def maps_in_a_row(line: Sequence[Stage], place: int, least_share: float) -> tupl
     The first one does a good part of the pipeline's work. What is between them goes by the position of elements.
 
     Args:
-        line: The stages of the main line.
-        place: Of one of the maps on it.
         least_share: Of the pipeline's work that the first one does at least.
     """
     last = place
@@ -84,14 +82,7 @@ def _goes_by_position(stage: Stage) -> bool:
 def on_batches(
     stage: Stage, batch: Stage, line: Sequence[Stage], data: Mapping[str, Any] | None
 ) -> tuple[PipelineEdit, ...]:
-    """Return the edits that apply a map to whole batches; none where no tool makes them.
-
-    Args:
-        stage: The map.
-        batch: The batch, of `batch_after`.
-        line: The stages of the main line.
-        data: The spec's data, for a spec.
-    """
+    """Return the edits that apply a map to whole batches; none where no tool makes them."""
     if not traits(batch.op).pads or data is None:
         return (VectoriseMap(stage.id, batch.id),)
     ids = [one.id for one in line]
@@ -130,7 +121,6 @@ def in_words(stages: Sequence[Stage], batch: Stage, before: Stage | None = None)
 
     Args:
         stages: The map, or several in a row.
-        batch: The batch.
         before: The stage whose elements the first map gets; None where not known.
     """
     name, pads = listed([stage_name(stage) for stage in stages]), traits(batch.op).pads

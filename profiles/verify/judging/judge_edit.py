@@ -44,9 +44,6 @@ class Judgement:
     """What a finding is.
 
     Attributes:
-        status: As in the profile.
-        reason: Why, in words.
-        speedup: With its interval.
         saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
         data: Comparison of the data; None where they were not compared.
         settled: Whether more pairs could change it.
@@ -79,7 +76,6 @@ def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, 
     """Decide about an edit from what was measured so far.
 
     Args:
-        evidence: Of both pipelines.
         semantics: What the edit may change of the data; None for a replay, whose data are not compared.
         for_memory: Whether the finding is about memory.
         last: Whether no more pairs can be measured: a large gain is then kept from fewer.

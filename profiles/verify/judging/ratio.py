@@ -20,10 +20,8 @@ class Ratio:
     """The geometric mean of the ratios of pairs, and its interval at 95 %.
 
     Attributes:
-        value: The mean.
         low: Lower end; 0 where one pair says nothing about the spread.
         high: Upper end; infinite where one pair says nothing about the spread.
-        pairs: Their number.
     """
 
     value: float

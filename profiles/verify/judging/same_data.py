@@ -25,8 +25,6 @@ class DataCheck:
     """The result of a comparison.
 
     Attributes:
-        level: What could be compared.
-        batches: How many batches.
         same: Whether they are the same.
         difference: What differs, in words; ``None`` where nothing does.
         reproduced: Whether two processes of the pipeline as it is gave the same bytes; ``None`` where that does not
@@ -68,9 +66,6 @@ def check_data(baseline: Built, again: Built, edited: Built, semantics: Semantic
     """Compare an edited pipeline with the one it was made from.
 
     Args:
-        baseline: The pipeline as it is.
-        again: The same in another process.
-        edited: The edited pipeline.
         semantics: What the edit may change.
     """
     count = min(len(baseline.batches), len(again.batches), len(edited.batches))

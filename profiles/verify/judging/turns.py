@@ -29,7 +29,6 @@ class Turn:
     """One block of each process.
 
     Attributes:
-        order: Of the processes.
         blocks: By process.
         taken: What went elsewhere; None where not known.
     """
@@ -58,20 +57,12 @@ def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
-    """Whether no more turns are measured.
-
-    Args:
-        turns: So far.
-        wanted: Number of turns that count.
-    """
+    """Whether no more turns are measured."""
     return len(turns) >= wanted and (len(undisturbed(turns)) >= wanted or len(turns) >= int(MOST_TURNS * wanted))
 
 
 def usually_taken(turns: Sequence[Turn]) -> Taken | None:
     """The shares of the cores' time that something else takes in a usual turn; None where not known.
-
-    Args:
-        turns: Those that count.
 
     Example:
         >>> usually_taken([Turn((), {}, Taken(share, share / 2)) for share in (0.1, 0.3, 0.2)])

@@ -56,11 +56,7 @@ def file_pages() -> FilePages:
 
 
 def map_again(pages: FilePages) -> None:
-    """Make the same pages resident in a copy of the process.
-
-    Args:
-        pages: Of the process that was copied.
-    """
+    """Make the same pages resident in a copy of the process."""
     for address, size in pages.present:
         # Reads a byte of each page.
         _ = (ctypes.c_char * size).from_address(address)[:: mmap.PAGESIZE]

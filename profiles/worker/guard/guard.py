@@ -26,8 +26,6 @@ class _GuardProcess:
     """The guard itself.
 
     Args:
-        control: Descriptor with its orders.
-        reports: Descriptor for what it reports.
         adopts: Whether it becomes the parent of orphans.
     """
 

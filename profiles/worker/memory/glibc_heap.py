@@ -93,8 +93,6 @@ class Stretch:
     """Heap readings of a stretch of the run.
 
     Attributes:
-        end: The reading at its end.
-        nearest: The reading nearest to the stretch's peak.
         most_used: The most bytes in use at any moment.
     """
 
@@ -110,7 +108,6 @@ class HeapWatch:
     resident bytes plus the heap's later growth to its maximum come nearest to the mark.
 
     Args:
-        now: Reads the heap.
         clock: Seconds.
         cpu_clock: CPU seconds of this thread; waiting is no cost.
     """

@@ -257,9 +257,6 @@ class MemoryLog:
         """Look at the running pipeline, at most five times a second.
 
         Args:
-            phase: The phase under way.
-            feed: The pipeline's feed.
-            steps: Steps of the phase so far.
             snapshot: The model, if it has just been read.
         """
         now = time.monotonic()

@@ -43,11 +43,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class CoreTrial:
-    """The pipeline on half of the cores: the running one after its measurement, another one last of all.
-
-    Args:
-        send: Gets the messages.
-    """
+    """The pipeline on half of the cores: the running one after its measurement, another one last of all."""
 
     def __init__(self, send: Callable[[WorkerMessage], None]) -> None:
         self._send = send
@@ -66,8 +62,6 @@ class CoreTrial:
         """Start the pipeline once more on those cores and measure steps there, unless they bring nothing anyway.
 
         Args:
-            dataset: The pipeline.
-            steps: What took its steps.
             first_seconds: How long its first element took.
             room: Bytes of memory that are left; `None` for any number.
         """

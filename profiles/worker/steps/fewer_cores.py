@@ -60,7 +60,6 @@ class Loop:
     """What takes steps.
 
     Attributes:
-        feed: The pipeline's feed.
         step: The step; `None` for none.
         stop: Whether the user wants an end.
         alive: Called each second while steps pass.
@@ -76,7 +75,6 @@ def on_fewer_cores(steps: Loop, seen: StepStatistics, cpu_ns: int | None) -> Few
     """Measure steps with half of the cores, then with all, where so many were in use that they may be the limit.
 
     Args:
-        steps: What takes them.
         seen: What was measured before.
         cpu_ns: CPU time of the process in that measurement.
 
@@ -178,11 +176,7 @@ class Block:
     """A window of the step loop that drops its first steps and those that begin an epoch, and counts the rest.
 
     Attributes:
-        steps: Steps that were counted.
         ns: Nanoseconds that they took.
-
-    Args:
-        steps: What takes them.
     """
 
     def __init__(self, steps: Loop) -> None:

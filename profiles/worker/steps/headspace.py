@@ -146,7 +146,6 @@ def with_files_in_memory(
         feed: The pipeline's feed, as it was measured with the files evicted.
         step: The step; `None` for none.
         stop: Whether the user wants an end.
-        files: The source files.
         room: Bytes of memory that may be filled; None for any number.
 
     Returns:

@@ -42,13 +42,11 @@ class Feed:
     created, as in any training loop, while the steps' clock is paused.
 
     Attributes:
-        ended: How often the dataset has ended.
         deletions: Seconds that each deletion took.
         paused_ns: Total pause of the clock.
         on_restart: Called at the end of an epoch.
 
     Args:
-        dataset: What is iterated.
         between: Called after an ended iterator is deleted and before the next one is created, while the clock is
             paused.
         deleting: Makes what an ended iterator is deleted in.

@@ -36,8 +36,6 @@ class SampledMeans:
     Attributes:
         read: Gives the values of a batch, always as many; `None` for one that it has not.
         stride: How many batches one of the sample stands for; one while all are read.
-        seen: Batches that were read.
-        spent_ns: Time that the reading took.
     """
 
     read: Callable[[Any], Sequence[float | None]]

@@ -73,11 +73,9 @@ class StepDuration:
     """Duration of a simulated step on the device.
 
     Attributes:
-        base_ms: Duration of every step.
         per_mb_ms: Added for each megabyte (10⁶ bytes) of the batch.
         stdev_ms: Standard deviation of a normal variation, cut off at zero duration.
         every: Extra milliseconds for every n-th step, e.g. ``{1000: 400.0}`` for a checkpoint.
-        seed: Seed of the variation.
     """
 
     base_ms: float

@@ -40,7 +40,6 @@ class EpochStart(NamedTuple):
     """What lies before the latest restart of the dataset.
 
     Attributes:
-        restarts: How many there were, that one included.
         steps: Before it.
         seconds: Before it.
     """

@@ -96,9 +96,6 @@ class WarmUp:
         """Take a chunk of steps.
 
         Args:
-            seconds: How long the chunk took.
-            steps: How many steps it had.
-            median_ms: Their median interval.
             parameters: The values of all tunable parameters at its end; `None` without a model.
             epoch_start: What lies before the latest restart of the dataset; `None` before the first one.
 

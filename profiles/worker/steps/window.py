@@ -58,8 +58,6 @@ class Looked:
     """Chunk of steps between two looks.
 
     Attributes:
-        seconds: Length of the chunk of steps.
-        steps: How many there were.
         median_ms: Their median interval; `None` when there were none.
         epoch_start: What of the window lies before the latest restart of the dataset; `None` before the first one.
     """
@@ -74,9 +72,7 @@ class PhaseWindow:
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
-        phase: Name for the messages.
         statistics: Where the steps go.
-        feed: The feed they come from.
         channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
         device: Whether there is a device.

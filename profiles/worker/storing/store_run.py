@@ -31,12 +31,7 @@ _COUNTED_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class _First:
-    """The first elements of an epoch.
-
-    Attributes:
-        digests: Of each.
-        bytes: Of all of them.
-    """
+    """The first elements of an epoch."""
 
     digests: list[str]
     bytes: int
@@ -195,7 +190,6 @@ def refuse_variants(dataset: Any, name: str) -> None:
     """Refuse elements whose components are not plain tensors.
 
     Args:
-        dataset: What would be written.
         name: Of the stage that gives it.
 
     Raises:
@@ -214,10 +208,6 @@ def refuse_variants(dataset: Any, name: str) -> None:
 
 def count_elements(dataset: Any, name: str) -> int:
     """Count the elements of an epoch.
-
-    Args:
-        dataset: What is counted.
-        name: Of the stage whose elements they are.
 
     Raises:
         CannotEditError: There is no end in sight.

@@ -12,12 +12,7 @@ _BYTES_AT_ONCE = 8 << 20
 
 
 def write_elements(dataset: Any, folder: str) -> None:
-    """Write the elements of an epoch, in their order, as `tf.data.Dataset.save` does.
-
-    Args:
-        dataset: What is written.
-        folder: It is made.
-    """
+    """Write the elements of an epoch, in their order, as `tf.data.Dataset.save` does."""
     import tensorflow as tf
 
     # By default there is a shard for every core, and another machine with more or fewer cores reads another order.
@@ -43,8 +38,6 @@ def write_rows(dataset: Any, folder: Path, count: int) -> None:
 
     Args:
         dataset: Its components are tensors of a fixed shape.
-        folder: It is made.
-        count: Number of elements.
     """
     import numpy as np
     import tensorflow as tf
@@ -67,13 +60,7 @@ def write_rows(dataset: Any, folder: Path, count: int) -> None:
 
 
 def read_rows(dataset: Any, folder: Path, count: int) -> Iterator[Any]:
-    """Yield the first elements from the files, structured as the dataset's.
-
-    Args:
-        dataset: What was written.
-        folder: With its files.
-        count: Of elements.
-    """
+    """Yield the first elements from the files, structured as the dataset's."""
     import numpy as np
     import tensorflow as tf
 

@@ -38,11 +38,8 @@ def to_trace(
     """Choose the feed to trace; return it with the ops of its functions by dataset (None where unknown).
 
     Args:
-        dataset: The pipeline.
-        feed: Its running feed.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading its graph may take; None for any number.
-        watch: What was seen while it was built.
         again: Whether it may be rebuilt with marks.
         fill_seconds: How long its first element took.
         stop: Whether the user wants an end.
@@ -61,10 +58,8 @@ def marks_of(
     """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read.
 
     Args:
-        dataset: The pipeline.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
-        watch: What was seen while it was built.
     """
     if in_memory > SPARED_BYTES:
         return None
@@ -77,9 +72,6 @@ def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, sto
     """Rebuild the pipeline with marks and start it; None where that is impossible or not needed.
 
     Args:
-        dataset: The pipeline.
-        marks: Its ops.
-        graph: Its graph.
         fill_seconds: How long its first element took.
         stop: Whether the user wants an end.
     """

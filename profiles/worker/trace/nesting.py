@@ -21,9 +21,7 @@ class Nest:
     Attributes:
         order: Indices of the events by thread and start; of events with the same start, the longest first.
         parent: The innermost event around each event; -1 for none.
-        owner: The innermost event around each span.
         begin: Starts of the spans, by thread and time.
-        end: Ends of the spans.
     """
 
     order: Integers
@@ -52,11 +50,6 @@ def nest_events(thread: Integers, start: Integers, end: Integers) -> Nest:
     """Nest events.
 
     An event that a later one outlasts is cut at its start: events of TensorFlow's executor overlap by 0.1 µs.
-
-    Args:
-        thread: Threads of the events.
-        start: Starts of the events.
-        end: Ends of the events.
     """
     many = len(start)
     shift = _find_shifts(thread, start, end)

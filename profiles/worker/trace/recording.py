@@ -65,16 +65,9 @@ class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
     Attributes:
-        data: TensorFlow's trace files.
-        batches: Number of complete batches.
-        seconds: Length.
-        cpu_seconds: CPU time of the process.
-        began_ns: Start.
-        ended_ns: End.
         compared: Times of the marks in the trace.
         thread: The system's id of the thread that took the batches.
         elsewhere: The system's ids of Python's own threads.
-        looks: Samples of the thread states.
         python: Samples of the Python functions.
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
         python_calls: Calls of Python functions, by TensorFlow's names of them.

@@ -61,7 +61,6 @@ def match(
     Args:
         timelines: Of the trace, by its own numbers.
         states: By the system's ids, on the trace's clock.
-        known: Threads whose id is known.
         others: The system's ids of threads that cannot be in the trace.
     """
     if all(thread in states for thread in timelines):

@@ -85,7 +85,6 @@ class ThreadReading:
     """A thread's state at a time of ``time.monotonic_ns``.
 
     Attributes:
-        thread: The system's id of the thread.
         at_ns: When.
         core: 0 if it was blocked; else its share of a core, 1 where every runnable thread had one.
     """
@@ -96,11 +95,7 @@ class ThreadReading:
 
 
 class ThreadStates:
-    """Sampler of a process's threads from `start` to `stop`.
-
-    Args:
-        pid: The process.
-    """
+    """Sampler of a process's threads from `start` to `stop`."""
 
     def __init__(self, pid: int) -> None:
         numbers = (str(pid), str(EVERY_SECONDS), str(LONGEST_SECONDS))
@@ -135,10 +130,8 @@ def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns:
     The number of runnable threads does not determine which of them gets a core: priorities and groups differ.
 
     Args:
-        looks: At all threads of the process.
         cpu_seconds: That the process used between the two times.
         began_ns: On the clock of the looks.
-        ended_ns: On the same.
     """
     threads: dict[int, list[ThreadReading]] = defaultdict(list)
     for look in looks:

@@ -110,7 +110,6 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
     """Read the events of a traced stretch and attribute them.
 
     Args:
-        stretch: The stretch.
         marks: The ops of its functions by dataset; None where they are not known.
         check: Called between steps; an exception ends the reading.
 

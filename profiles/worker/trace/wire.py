@@ -32,7 +32,6 @@ class Field:
     """Field of one message.
 
     Attributes:
-        number: The field's number.
         value: The value, for a field that is a number; else 0.
         begin: Start of the field's bytes.
         end: End of the field's bytes.
@@ -110,9 +109,6 @@ def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collecti
 
     Args:
         data: All bytes.
-        begins: Starts of the messages.
-        ends: Ends of the messages.
-        wanted: The fields' numbers.
 
     Returns:
         For each field the values, one for each message; 0 where it is missing, the last where it is repeated.

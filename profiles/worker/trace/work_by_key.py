@@ -47,12 +47,7 @@ _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 
 @dataclass(frozen=True)
 class Doing:
-    """Shares of the time of threads at work for a stage; the rest up to 1 is blocked.
-
-    Attributes:
-        computing: On a core.
-        waiting: For a core.
-    """
+    """Shares of the time of threads at work for a stage; the rest up to 1 is blocked."""
 
     computing: float
     waiting: float
@@ -107,7 +102,6 @@ class Spans:
     """Times and ops of a trace by key.
 
     Args:
-        events: All events of host threads.
         key_of: The key of an op by its path; None for an op of no stage.
     """
 
@@ -161,7 +155,6 @@ class Spans:
         """Return the shares of threads at work by key; keys with fewer samples than `FEWEST_LOOKS` are left out.
 
         Args:
-            looks: At the process's threads.
             offset_ps: What must be added to the looks' clock to have the trace's.
             known: The system's ids of traced threads, where known.
             others: The system's ids of threads that work for no stage.
@@ -209,7 +202,6 @@ def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, I
     """Return spans of work for ops: from an op until the executor yields the thread, scheduling included.
 
     Args:
-        events: All events.
         key: Index of the key for each name; -1 for none.
     """
 
@@ -242,7 +234,6 @@ def _find_iterator_spans(events: Events, key: Integers) -> tuple[Integers, Integ
     """Return spans of iterators themselves: without their input iterators and functions.
 
     Args:
-        events: All events.
         key: Index of the key for each name; -1 for none.
     """
     chosen = np.flatnonzero(events.which(lambda name: name.startswith((ITERATOR, _RUN))))

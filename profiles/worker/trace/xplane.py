@@ -41,9 +41,7 @@ class Events:
     Attributes:
         names: All names, as TensorFlow recorded them, e.g. ``decode/DecodeJpeg:DecodeJpeg``; each once.
         name: Index of an event's name.
-        thread: The trace's number for the thread.
         start_ps: Start on the trace's clock, in picoseconds.
-        duration_ps: Duration in picoseconds.
         step: The number of the function's call that it belongs to, for the executor's turns and what begins a call;
             else `NO_STEP`.
     """
@@ -105,7 +103,6 @@ def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events
     """Read the events on host threads of a serialised trace.
 
     Args:
-        data: The file.
         check: Called between chunks; an exception ends the reading.
 
     Raises:

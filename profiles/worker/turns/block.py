@@ -21,12 +21,10 @@ class BlockWindow:
     """A window of the step loop that drops the first steps and counts the rest.
 
     Attributes:
-        steps: Steps that were counted.
         ns: Nanoseconds that they took.
         wait_ns: Of these, those in which the device had no work.
 
     Args:
-        turn: Its length.
         stop: Whether it has to end early.
         look: Called with the number of counted steps: when counting begins, and at each look after that.
     """

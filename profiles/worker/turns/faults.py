@@ -16,9 +16,6 @@ class Paced:
 
     A wait after each batch would not do: meanwhile, a pipeline that prefetches works on. The schedule is that of all
     batches since its beginning: one that is late does not delay those after it.
-
-    Args:
-        dataset: The user's.
     """
 
     def __init__(self, dataset: Iterable[Any]) -> None:

@@ -14,8 +14,6 @@ class RowCall:
     """One op of a function.
 
     Attributes:
-        node: Its definition.
-        inputs: What it reads.
         size: How many elements there are, an int64 scalar.
         run: Adds the op with tensors as inputs; returns its outputs.
     """

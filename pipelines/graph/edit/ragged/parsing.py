@@ -217,7 +217,6 @@ def in_parts(rows: RaggedRows, inner: Sequence[int | None], rest: Any = None) ->
     """Return rows whose values have a shape; the pipeline fails where a row has not enough for its last one.
 
     Args:
-        rows: Vectors.
         inner: The shape of a value of the result.
         rest: What is left of each row; None: of the division by the number of values in one.
     """

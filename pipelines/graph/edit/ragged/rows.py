@@ -81,10 +81,6 @@ def shape_of(rows: StackedRows) -> list[int | None]:
 def stacked(rows: Rows, size: Any) -> Any:
     """Return rows of one shape as one tensor of shape ``[elements, …]``.
 
-    Args:
-        rows: The rows.
-        size: How many there are, as a scalar.
-
     Raises:
         NoRowsError: They differ in length.
     """

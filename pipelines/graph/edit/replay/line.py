@@ -21,7 +21,6 @@ class EditableLine:
     """The stages of a pipeline outside of all functions.
 
     Attributes:
-        graph: To be edited.
         written: The graph as it is before any edit.
         stages: In the order of the data, the source first.
     """

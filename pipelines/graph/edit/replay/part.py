@@ -40,7 +40,6 @@ def part_up_to(
 
     Args:
         dataset: A ``tf.data.Dataset``.
-        address: Of the stage, outside of all functions.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.

@@ -49,7 +49,6 @@ class Replay:
         per_batch: Outputs per batch, where the graph does not fix that; None where it is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where the graph does
             not fix that. 0 where it is not known.
-        outputs: As above.
         most_bytes: That the replay may hold.
         passing: Addresses of filters that were seen to pass nearly all elements.
     """
@@ -76,7 +75,6 @@ def replay_stages(
 
     Args:
         dataset: A ``tf.data.Dataset``.
-        replay: What is replaced.
         ops: For a spec, its ops by address; None for a Python function.
         in_memory: Bytes that the dataset's sources and captured tensors hold in memory, at most.
         room: Bytes that reading the graph may take; None for any number.
@@ -268,7 +266,6 @@ def _group(inputs: int, outputs: int) -> Any:
     """Return the function that gives a window of the replay; less of it where the window of inputs is the last one.
 
     Args:
-        inputs: That a window has.
         outputs: That it gives.
     """
     import tensorflow as tf

@@ -19,14 +19,10 @@ class _Windows:
     """Windows that a pipeline makes one by one.
 
     Attributes:
-        window: The stage that makes datasets of them.
         flat: The stage that makes an element of each.
-        inside: What its function makes.
-        size: Elements in a window.
         shift: Elements from the start of one window to that of the next.
         stride: Elements from one element of a window to the next.
         keys: Where the components of an element are, as far as a graph tells; none for a single tensor.
-        components: Number of components.
         complete: Whether windows at the end that are smaller are left out.
     """
 

@@ -190,8 +190,6 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
     """Bytes of rows in shuffles and caches, which are views of the array now.
 
     Args:
-        view: The pipeline.
-        plan: Of the change.
         indices: Whether stages before the new map get indices, which are small, in the place of rows.
     """
     row = plan.source.element_bytes or 0

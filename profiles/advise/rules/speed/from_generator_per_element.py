@@ -195,10 +195,8 @@ class _ChunkPlan:
 
     Attributes:
         source: The ``from_generator``.
-        size: Rows in a chunk.
         between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
         batch: The batch to remove, if the chunks can be the batches.
-        taken: Names of the user's own functions.
         last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
     """
 

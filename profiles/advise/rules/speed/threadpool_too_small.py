@@ -84,8 +84,6 @@ def pool_hits(
     """Yield what a larger pool would give, from the calls in flight on average, if that is worth it.
 
     Args:
-        view: The pipeline.
-        pool: Threads of its pool.
         named: The pool in the sentence, and in the evidence.
         advice: The recommendation, from the number of threads it should have.
     """

@@ -22,7 +22,6 @@ class _Cast:
     Attributes:
         stages: Maps that work on each number alone, from the one that casts on, in the order of the data.
         before: Type of the largest part that is cast.
-        after: What it is cast to.
         share: Of a batch's bytes that would not travel.
     """
 
