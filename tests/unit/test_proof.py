@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -216,8 +217,8 @@ def test_a_room_left_out_hides_what_only_it_reaches() -> None:
     assert check - {"api"} < alone < verified
 
 
-def described(name: str) -> dict[str, Any]:
-    """What a benchmark says of itself, in this process; modules of its folder are forgotten afterwards."""
+def bench(name: str) -> ModuleType:
+    """A benchmark's module, in this process; modules of its folder are forgotten afterwards."""
     folder, path, known = BENCHMARKS / name, list(sys.path), set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
@@ -226,18 +227,17 @@ def described(name: str) -> dict[str, Any]:
         assert spec.loader is not None
         sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        found: dict[str, Any] = suite.described(module.BENCHMARK)
     finally:
         sys.path[:] = path
         for other in set(sys.modules) - known:
             if Path(getattr(sys.modules[other], "__file__", None) or "").parent == folder:
                 del sys.modules[other]
-    return found
+    return module
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_benchmark_names_its_cases_and_rooms_that_exist(name: str) -> None:
-    found, known = described(name), rooms.modules()
+    found, known = suite.described(bench(name).BENCHMARK), rooms.modules()
     assert found["claim"]
     assert found["cases"]
     assert found["seconds"] <= BUDGET
@@ -295,6 +295,54 @@ def test_looking_five_times_is_wrong_as_often_as_looking_once() -> None:
         pairs = stopping.until_decided(lambda _: chance.lognormvariate(0.0, 0.05), [1.0], 20, 4)
         wrong += stopping.outcome(pairs, 1.0, at_least=True) != "cannot tell"
     assert 0 < wrong / tries <= 0.08
+
+
+@pytest.mark.parametrize(
+    ("python", "outcome"),
+    [
+        ((10.0, 9.5, 10.5), "holds"),
+        ((13.0, 12.0, 14.0), "cannot tell"),
+        ((16.0, 15.0, 17.0), "does not hold"),
+        ((6.2, 5.5, 6.9), "cannot tell"),
+        ((4.0, 3.8, 4.2), "does not hold"),
+    ],
+)
+def test_an_upper_bound_is_wrong_where_both_intervals_say_so(python: tuple[float, ...], outcome: str) -> None:
+    found = {
+        name: dict(zip(("ratio", "low", "high"), values, strict=True))
+        for name, values in (("known", (10.0, 9.0, 11.0)), ("python", python))
+    }
+    assert bench("ceiling").judge("in Python", found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("shares", "faults", "outcome"),
+    [
+        ([0.3], [], "holds"),
+        ([2.0], [], "does not hold"),
+        ([0.9], [], "cannot tell"),
+        ([0.9, 0.91, 0.89], [], "holds"),
+        ([0.3], ["run of 500 × map ended with 5"], "does not hold"),
+    ],
+)
+def test_a_single_long_run_decides_only_far_from_its_limit(
+    shares: list[float], faults: list[str], outcome: str
+) -> None:
+    assert bench("scale").outcome_of_rounds(shares, faults) == outcome
+
+
+def test_what_is_proven_is_held_against_both_ends_of_what_mending_is_worth() -> None:
+    advice = bench("advice")
+
+    def said(gain: float, worth: list[float]) -> str:
+        kept = {"status": "kept", "measured": {"speedup": gain}}
+        outcome: str = advice.outcome_of(("kept",), worth, [kept])
+        return outcome
+
+    steady, noisy = [2.0, 2.02, 1.98], [1.0, 4.0, 2.0]
+    assert said(1.5, steady) == "holds"
+    assert said(1.1, steady) == "does not hold"
+    assert said(1.5, noisy) == "cannot tell"
 
 
 @pytest.mark.parametrize(
