@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -350,6 +351,7 @@ def test_what_is_proven_is_held_against_both_ends_of_what_mending_is_worth() -> 
     [
         ([1.0, 1.01, 0.99, 1.0], "holds"),
         ([1.1, 1.11, 1.09, 1.1], "does not hold"),
+        ([0.9, 0.91, 0.89, 0.9], "does not hold"),
         ([1.0, 1.2, 0.8], "cannot tell"),
         ([1.0], "cannot tell"),
     ],
@@ -386,6 +388,12 @@ def measured(name, folder):
 
 sys.exit(main(Benchmark("a claim", ("good", "absent", "broken"), measured, CHECK)))
 """
+
+
+SLOW = """if "--out" in sys.argv:
+    time.sleep(600)
+
+def measured"""
 
 
 @pytest.fixture
@@ -436,9 +444,19 @@ def test_what_cannot_be_measured_now_keeps_what_was(fake: Path, tmp_path: Path) 
     assert after["tried"] > "2026-01-01"
 
 
-def test_a_case_without_time_is_left(fake: Path, tmp_path: Path) -> None:
+def test_a_case_without_time_is_left(fake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = run.Run({"fake": run.listed("fake")}, truth=False, until=0.0)
     work = Work("fake", "good", 60.0)
+    one.take([work], tmp_path)
+    assert one.left == [work]
+    assert capsys.readouterr().out == "", "it was begun"
+    assert not (fake / "results" / "fake.json").exists()
+
+
+def test_a_case_that_takes_too_long_is_ended_and_left(fake: Path, tmp_path: Path) -> None:
+    (fake / "fake" / "bench.py").write_text(FAKE.format(folder=str(BENCHMARKS)).replace("def measured", SLOW))
+    one = run.Run({"fake": run.listed("fake")}, truth=False, until=time.monotonic() + 0.5)
+    work = Work("fake", "good", 0.1)
     one.take([work], tmp_path)
     assert one.left == [work]
     assert not (fake / "results" / "fake.json").exists()
