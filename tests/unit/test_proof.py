@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -390,12 +391,6 @@ sys.exit(main(Benchmark("a claim", ("good", "absent", "broken"), measured, CHECK
 """
 
 
-SLOW = """if "--out" in sys.argv:
-    time.sleep(600)
-
-def measured"""
-
-
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A benchmark in a folder of its own, whose results go there."""
@@ -453,10 +448,22 @@ def test_a_case_without_time_is_left(fake: Path, tmp_path: Path, capsys: pytest.
     assert not (fake / "results" / "fake.json").exists()
 
 
-def test_a_case_that_takes_too_long_is_ended_and_left(fake: Path, tmp_path: Path) -> None:
-    (fake / "fake" / "bench.py").write_text(FAKE.format(folder=str(BENCHMARKS)).replace("def measured", SLOW))
-    one = run.Run({"fake": run.listed("fake")}, truth=False, until=time.monotonic() + 0.5)
+def test_a_case_that_takes_too_long_is_ended_and_left(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless:
+        def __init__(self, command: list[str], **_options: object) -> None:
+            self.command = command
+
+        def wait(self, seconds: float) -> None:
+            raise subprocess.TimeoutExpired(self.command, seconds)
+
+    ended: list[object] = []
+    one = run.Run({"fake": run.listed("fake")}, truth=False, until=time.monotonic() + 600)
+    monkeypatch.setattr(run, "end_group", ended.append)
+    monkeypatch.setattr(subprocess, "Popen", Endless)
     work = Work("fake", "good", 0.1)
     one.take([work], tmp_path)
     assert one.left == [work]
+    assert len(ended) == 1
     assert not (fake / "results" / "fake.json").exists()
