@@ -265,8 +265,9 @@ def plan(works: Sequence[Work], names: Sequence[str], *, everything: bool, secon
     if everything:
         chosen = unfinished(works)
         return chosen, f"{len(chosen)} of {len(works)} cases that are not measured for the present code"
+    known = {(work.benchmark, work.case): work for work in works}
     spaced = [replace(work, seconds=work.seconds * SPARE) for work in works]
-    chosen = [replace(work, seconds=work.seconds / SPARE) for work in choose(spaced, seconds)]
+    chosen = [known[work.benchmark, work.case] for work in choose(spaced, seconds)]
     changed = sum(work.changed != 0 for work in chosen)
     return chosen, (
         f"{len(chosen)} of {len(works)} cases: {changed} of {sum(work.changed != 0 for work in works)} of changed "

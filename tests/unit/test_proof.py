@@ -130,10 +130,11 @@ def test_a_run_of_everything_takes_what_is_not_measured_for_the_present_code() -
 
 
 def test_words_of_a_plan_say_how_it_was_chosen() -> None:
-    every = works(50, 10.0)
+    every = works(50, 10.1)
     chosen, words = run.plan(every, [], everything=False, seconds=BUDGET)
     assert f"{len(chosen)} of 50 cases: 0 of 0 of changed rooms, {len(chosen)} of share" in words
-    assert [work.seconds for work in chosen] == pytest.approx([10.0] * len(chosen))
+    # The very works, so that what is left is told from what was chosen.
+    assert set(chosen) <= set(every)
     assert run.plan(every, ["some"], everything=False, seconds=0.0) == (every, "all 50 cases of some")
     assert run.plan(every, [], everything=True, seconds=0.0)[0] == []
 
