@@ -1,25 +1,27 @@
 """Recorder of the calls of TensorFlow's public functions while the user's code builds a pipeline (worker only).
 
-Python's profiling hook reports every call; calls of TensorFlow's public functions are recorded with arguments and
-results, but not the calls inside them, except those of the user's functions that TensorFlow traces: each has a body.
-Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
+`pipeprof.pipelines.graph.observe.build_hook` reports every call; calls of TensorFlow's public functions are recorded
+with arguments and results, but not the calls inside them, except those of the user's functions that TensorFlow traces:
+each has a body. Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any, Literal, TypeAlias
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.from_python.plans import BRANCHES
 from pipeprof.pipelines.from_python.public import Public, PublicTable
 from pipeprof.pipelines.from_python.records import SourcePlace
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
+# Functions whose frames "return" each time that they yield or wait.
+_PAUSING: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _Kind: TypeAlias = Literal["public", "tracing", "converting", "own", "other"]
 
 
@@ -87,7 +89,7 @@ class _Frame:
 
 
 class CallRecorder:
-    """Recorder of this thread's calls in a ``with`` block.
+    """Recorder of calls; give its `listen` to a `BuildHook`.
 
     Args:
         own: Whether a file is the user's own.
@@ -107,11 +109,9 @@ class CallRecorder:
         self.problem: str | None = None
         self._tf = tf
         self._own = own
-        self._own_codes: dict[CodeType, bool] = {}
         # By identity: the hash of code reads all of its constants, and every call of a function asks.
         self._kinds: dict[int, tuple[CodeType, _Kind]] = {}
         self._open: list[_Frame] = []
-        self._before: Any = None
         self._table = PublicTable(tf, layers=layers)
         self._codes = self._table.codes()
         structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
@@ -122,17 +122,8 @@ class CallRecorder:
         if self._tracing is None:
             self.problem = "this TensorFlow version traces functions in an unknown way"
 
-    def __enter__(self) -> CallRecorder:
-        self._before = sys.getprofile()
-        sys.setprofile(self._hook)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        sys.setprofile(self._before)
-
-    def _hook(self, frame: FrameType, event: str, value: Any) -> None:
+    def listen(self, frame: FrameType, event: str, value: Any) -> None:
+        """Receive an event of Python's profiling hook."""
         try:
             if event == "call":
                 self._on_call(frame)
@@ -145,6 +136,9 @@ class CallRecorder:
         code = frame.f_code
         kind = (self._kinds.get(id(code)) or self._kind_of(code))[1]
         inner = self._open[-1] if self._open else None
+        outside = inner is None or (inner.seen is not None and inner.seen.public.name not in BRANCHES)
+        if outside and kind == "other":
+            return
         if inner is not None and inner.unpacked is not None and frame.f_back is inner.frame:
             self._keep_element(inner)
         branch = _branch(inner.seen, code) if inner is not None and inner.seen is not None else None
@@ -170,7 +164,7 @@ class CallRecorder:
             kind = "tracing"
         elif code is self._converting:
             kind = "converting"
-        elif self._is_own(code):
+        elif self._is_own(code) and not code.co_flags & _PAUSING:
             kind = "own"
         return self._kinds.setdefault(id(code), (code, kind))
 
@@ -274,18 +268,11 @@ class CallRecorder:
         return next((frame.traced for frame in reversed(self._open) if frame.traced is not None), None)
 
     def _is_own(self, code: CodeType) -> bool:
-        if code not in self._own_codes:
-            file = code.co_filename
-            self._own_codes[code] = not is_generated(file) and self._own(file)
-        return self._own_codes[code]
+        return not is_generated(code.co_filename) and self._own(code.co_filename)
 
     def _where(self, frame: FrameType) -> SourcePlace | None:
-        at = frame.f_back
-        while at is not None:
-            if self._is_own(at.f_code):
-                return SourcePlace(at.f_code.co_filename, at.f_lineno)
-            at = at.f_back
-        return None
+        at = next((caller for caller in callers(frame) if self._is_own(caller.f_code)), None)
+        return SourcePlace(at.f_code.co_filename, at.f_lineno) if at is not None else None
 
 
 def _is_given(inner: _Frame | None, code: CodeType) -> bool:

@@ -56,8 +56,7 @@ class Describing:
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
         watch = CallRecorder(self._tf, is_users, layers=layers)
         reseed()
-        with watch:
-            called = call_target(self._job.target, self._job.arguments)
+        called = call_target(self._job.target, self._job.arguments, watch.listen)
         self.called = True
         reader = Recorder(self._tf, watch, is_users)
         recording = reader.read(called.dataset)

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
 from pipeprof.pipelines.graph.observe.held import Held
@@ -282,7 +283,7 @@ class Lines:
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         """Return the user's frames that led to the op that made a tensor, innermost first."""
-        frames = [type_ for type_ in _outer_frames(frame) if self._is_own_file(type_.f_code.co_filename)]
+        frames = [type_ for type_ in callers(frame) if self._is_own_file(type_.f_code.co_filename)]
         written = self._written_spots(frames, variant)
         return [spot for spot in written if spot is not None][:_MOST_CALLERS]
 
@@ -312,13 +313,6 @@ class Lines:
             at or (None if is_generated(one.filename) else _converted_spot(one.filename, one.lineno, one.name))
             for at, one in zip(known, told, strict=True)
         ]
-
-
-def _outer_frames(frame: FrameType) -> Iterator[FrameType]:
-    at = frame.f_back
-    while at is not None:
-        yield at
-        at = at.f_back
 
 
 def _spot(frame: FrameType) -> Spot:
