@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced_fields
 from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
 from pipeprof.pipelines.from_python.records import (
     Array,
     Call,
     NotExpressible,
+    Path,
     RecordedBody,
     RecordedFunction,
     RecordedKey,
     RecordedTensor,
+    field_of,
+    paths,
+    replaced_fields,
 )
 from pipeprof.pipelines.ops.functions.catalog import function
 

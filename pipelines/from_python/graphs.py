@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.compare import Difference, differences
-from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain_graph
+from pipeprof.pipelines.from_python.compare import Difference, PlainGraph, differences, plain_graph
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 LARGEST_VALUE: Final = 10_000

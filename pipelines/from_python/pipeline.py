@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written_arguments
 from pipeprof.pipelines.from_python.chains import chain
-from pipeprof.pipelines.from_python.fields import Path, field_of
-from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.literals import Folders, literal, tensors
 from pipeprof.pipelines.from_python.records import (
+    Array,
     Call,
     Dataset,
     InnerNotExpressible,
     Notes,
     NotExpressible,
+    Path,
     RecordedCalls,
     RecordedFunction,
+    RecordedTensor,
     SourcePlace,
+    field_of,
+    paths,
 )
 from pipeprof.pipelines.from_python.user_functions import UserFunctions, WrittenOp
-from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.base import Op, sources, stages
+from pipeprof.pipelines.ops.constants import AUTOTUNE_VALUE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.paths import is_glob
 
+_FILES: Final = ("filenames", "file_pattern")
+_PATHS: Final = frozenset({"filename", "path", "directory"})
+_TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
+_DEFAULTS: Final = ("record_defaults", "column_defaults")
+_NAME: Final = re.compile(r"[^\x00-\x1f]+")
 _UNKNOWN: Final = "no function of TensorFlow that a spec knows made this dataset"
 _OBJECT: Final = "it is an object that is not a variable of a module; make it one"
 
@@ -223,7 +234,7 @@ class Describer:
             if isinstance(value, RecordedFunction):
                 msg = f"{name} is a function"
                 raise NotExpressible(msg)
-        arguments = written_arguments(kind, given, self.folders)
+        arguments = _written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
     def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -317,23 +328,23 @@ class Describer:
             found["python"] = self.folders.reference(function.file)
         first = kind.element_argument
         if first and first in given and isinstance(element, _Element):
-            said = outer(given[first], element.value)
+            said = _outer(given[first], element.value)
             if said is not None:
                 del given[first]
                 found |= {} if "whole" in said else {first: said}
-        for name in FILES:
+        for name in _FILES:
             if isinstance(given.get(name), Dataset):
                 found[name] = self._file_patterns(given.pop(name))
-        arguments = written_arguments(kind, given, self.folders)
+        arguments = _written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
     def _file_patterns(self, names: Dataset) -> Any:
         """Return the file patterns of a dataset of names, if it yields them in their order."""
         call = self.recording.calls.get(names.id)
         if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
-            return files(call.arguments["file_pattern"], self.folders)
+            return _files(call.arguments["file_pattern"], self.folders)
         if call is not None and call.name == "from_tensor_slices":
-            return files(call.arguments["tensors"], self.folders)
+            return _files(call.arguments["tensors"], self.folders)
         msg = "its file names come from a dataset; a spec expects names"
         raise NotExpressible(msg)
 
@@ -359,7 +370,7 @@ class Describer:
             if isinstance(given.get(name), Dataset):
                 found[name] = self._pipeline(given.pop(name), element, join(here, name))
         given.pop("kwargs", None)
-        return {**found, **written_arguments(sources()[call.name], given, self.folders)}
+        return {**found, **_written_arguments(sources()[call.name], given, self.folders)}
 
 
 @dataclass(frozen=True)
@@ -415,3 +426,90 @@ def top_level_calls(recording: RecordedCalls) -> list[Call]:
         found.append(recording.calls[at.id])
         at = found[-1].arguments.get("self")
     return found[::-1]
+
+
+def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
+    """Convert the arguments that are common to all sources and stages.
+
+    Args:
+        kind: The source or stage.
+
+    Raises:
+        NotExpressible: One of them cannot be written.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "name":
+            if isinstance(value, str) and _NAME.fullmatch(value):
+                found["name"] = value
+            continue
+        if name not in kind.model_fields:
+            msg = f"argument {name} is not supported in specs"
+            raise NotExpressible(msg)
+        try:
+            found[name] = _value(kind, name, value, folders)
+        except NotExpressible as problem:
+            msg = f"{name} is {problem}"
+            raise NotExpressible(msg) from None
+    # The name first, as people write it.
+    return {"name": found.pop("name"), **found} if "name" in found else found
+
+
+def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
+    if name in _TENSORS:
+        found = tensors(value, folders)
+        return list(found) if name == "args" else found
+    if name in _FILES:
+        return _files(value, folders)
+    if name in _DEFAULTS and isinstance(value, list | tuple):
+        return [_default(item, folders) for item in value]
+    if name in _PATHS and isinstance(value, str):
+        return folders.path(value) if value else value
+    found = literal(value, folders)
+    tuned = isinstance(found, int) and found == AUTOTUNE_VALUE
+    return "AUTOTUNE" if tuned and "AUTOTUNE" in repr(kind.model_fields[name].annotation) else found
+
+
+def _default(value: Any, folders: Folders) -> Any:
+    """Convert the default of a column; an empty array of a dtype means that the column must have a value."""
+    if isinstance(value, Array) and value.shape == (0,):
+        return value.dtype
+    written_as = literal(value, folders)
+    return written_as[0] if isinstance(written_as, list) and len(written_as) == 1 else written_as
+
+
+def _files(value: Any, folders: Folders) -> Any:
+    """Convert paths and globs.
+
+    Raises:
+        NotExpressible: They are something else, such as a dataset.
+    """
+    names = value.values if isinstance(value, Array) else value
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(one, str) for one in listed):
+        raise NotExpressible(_value_text(value))
+    if any(is_glob(one) for one in listed) or len(listed) == 1:
+        found = [folders.path(one) for one in listed]
+        return found[0] if len(found) == 1 else found
+    return folders.files(listed)
+
+
+def _value_text(value: Any) -> str:
+    found = type(value).__name__.lower()
+    return {"dataset": "a dataset of names", "tensor": "a tensor that the function computes"}.get(found, "not names")
+
+
+def _outer(value: Any, element: Any) -> dict[str, Any] | None:
+    """Convert a nested source's first argument if it is the outer element or a field of it; else return None.
+
+    Raises:
+        NotExpressible: It is no field of the element.
+    """
+    if not isinstance(value, RecordedTensor):
+        return {"whole": True} if value == element and element is not None else None
+    where = paths(element)
+    if value.id not in where:
+        msg = "a tensor computed in the function"
+        raise NotExpressible(msg)
+    path = where[value.id]
+    return {"on": field_of(path)} if path else {"whole": True}

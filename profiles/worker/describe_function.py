@@ -16,10 +16,10 @@ from typing import Final
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
+from pipeprof.pipelines.from_python.compare import renamed_files
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.from_python.naming import NoReference, arguments_text
 from pipeprof.pipelines.from_python.reading import Recorder
-from pipeprof.pipelines.from_python.renamed import renamed_files
 from pipeprof.pipelines.from_python.text import omission_text, place_of, spec_text
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.target.annotations import read_value

@@ -123,9 +123,9 @@ def _name_in(frame: FrameType, given: Mapping[int, Any]) -> str | None:
             return name
     for name, value in variables.items():
         held = attributes_of(value)
-        found = next((attribute for attribute in names if id(held.get(attribute)) in given), None)
-        if found is not None:
-            return f"{name}.{found}"
+        for attribute in names:
+            if id(held.get(attribute)) in given:
+                return f"{name}.{attribute}"
     return None
 
 

@@ -2,8 +2,8 @@
 
 A dataset holds its tensors in the same way whether ``from_tensor_slices`` was called eagerly or inside a
 ``tf.function``, and is serialised to the same graph: the graph cannot tell the array that was converted once from the
-one that went through a graph as a constant, at many times its size. So the build is observed: Python's profiling hook
-reports the returns of ``from_tensor_slices`` and ``from_tensors``, and TensorFlow whether it is tracing.
+one that went through a graph as a constant, at many times its size. So the build is observed: a `BuildHook` reports the
+returns of ``from_tensor_slices`` and ``from_tensors``, and TensorFlow whether it is tracing.
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
     """Return type and bytes of each tensor that these sources hold, except strings and unknown shapes."""
     import tensorflow as tf
 
-    found = []
+    sizes = []
     for source in made:
         for name, shape in zip(source.types, source.shapes, strict=True):
             if shape is None or None in shape or name in ("variant", "string"):
                 continue
             count = math.prod(size for size in shape if size is not None) * (source.elements or 1)
-            found.append((name, count * int(tf.dtypes.as_dtype(name).size)))
-    return found
+            sizes.append((name, count * int(tf.dtypes.as_dtype(name).size)))
+    return sizes
 
 
 def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
@@ -141,14 +141,10 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
         if not traits(node["op"]).in_memory or node["owner"] is not None:
             continue
         types = tuple(node["output_types"])
-        shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
-        ways = {
-            other_source.traced
-            for other_source in made
-            if other_source.types == types and other_source.shapes == shapes
-        }
-        if len(ways) == 1:
-            node["constant"] = ways.pop()
+        shapes = tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"])
+        traced = {source.traced for source in made if (source.types, source.shapes) == (types, shapes)}
+        if len(traced) == 1:
+            node["constant"] = traced.pop()
 
 
 def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
@@ -200,16 +196,16 @@ def component_keys(spec: Any) -> list[str] | None:
     return [".".join(path) for path in _paths(spec, ())]
 
 
-def _paths(spec: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _paths(spec: Any, prefix: tuple[str, ...]) -> list[tuple[str, ...]]:
     if isinstance(spec, dict):
         parts = [(str(key), spec[key]) for key in sorted(spec)]
     elif isinstance(spec, tuple) and hasattr(spec, "_fields"):
         parts = list(zip(spec._fields, spec, strict=True))
     elif isinstance(spec, (tuple, list)):
-        parts = [(str(index), one) for index, one in enumerate(spec)]
+        parts = [(str(index), part) for index, part in enumerate(spec)]
     else:
-        return [above]
-    return [path for key, one in parts for path in _paths(one, (*above, key))]
+        return [prefix]
+    return [path for key, part in parts for path in _paths(part, (*prefix, key))]
 
 
 def release_source_array() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.from_python.compare import PlainFunction, PlainGraph, PlainNode, differences
 from pipeprof.pipelines.from_python.graphs import structure_of, texts_of
-from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 
 def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: Any) -> PlainNode:
