@@ -177,14 +177,7 @@ class CallRecorder:
         dataset, structure = held.get("dataset"), held.get("input_structure")
         if structure is None and isinstance(dataset, self._tf.data.Dataset):
             structure = dataset.element_spec
-        owner = next(
-            (
-                other_frame.seen
-                for other_frame in reversed(self._open)
-                if other_frame.seen is not None or other_frame.traced
-            ),
-            None,
-        )
+        owner = next((frame.seen for frame in reversed(self._open) if frame.seen is not None or frame.traced), None)
         given = owner.arguments.values() if owner is not None else ()
         codes = tuple(code for argument in given if (code := getattr(argument, "__code__", None)) is not None)
         traced = FunctionTrace(held.get("func"), given=codes)
@@ -198,7 +191,7 @@ class CallRecorder:
         given = traced.frame.f_locals.get("nested_args")
         if traced.traced is not None and traced.traced.element is None and given is not None:
             packed = not traced.unpacked and type(given) is tuple
-            traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
+            traced.traced.element = self._tf.nest.map_structure(lambda leaf: leaf, given[0] if packed else given)
 
     def _inside_public_call(self) -> bool:
         """Return whether the innermost open frame is a public function's: calls inside it are not recorded."""
@@ -306,7 +299,7 @@ def _next_default_seed() -> int:
 def _copy_containers(value: Any) -> Any:
     """Copy the containers, not the objects: the user's code may change a dict that it was passed."""
     if type(value) is dict:
-        return {key: _copy_containers(one) for key, one in value.items()}
+        return {key: _copy_containers(item) for key, item in value.items()}
     return type(value)(map(_copy_containers, value)) if type(value) in (list, tuple) else value
 
 
@@ -316,8 +309,8 @@ def _is_first(value: Any, kind: Any) -> bool:
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
     """Find the code of a nested function by name; None if there is none."""
-    inner = [const for const in code.co_consts if isinstance(const, CodeType)] if code is not None else []
-    return next((type_ for type_ in inner if type_.co_name == name), None)
+    constants = code.co_consts if code is not None else ()
+    return next((const for const in constants if isinstance(const, CodeType) and const.co_name == name), None)
 
 
 def _converted_call(tf: Any) -> CodeType | None:

@@ -223,31 +223,31 @@ class Notes:
 
     def aside(self, what: str, why: str, where: SourcePlace | None) -> None:
         """Add to ``asides``, unless it is there already."""
-        unsaid = Omission(what, why, where)
-        if unsaid not in self.asides:
-            self.asides.append(unsaid)
+        omission = Omission(what, why, where)
+        if omission not in self.asides:
+            self.asides.append(omission)
 
     def add(self, what: str, why: str, where: SourcePlace | None) -> None:
         """Add a part, unless it is there already."""
-        unsaid = Omission(what, why, where)
-        if unsaid not in self.found:
-            self.found.append(unsaid)
+        omission = Omission(what, why, where)
+        if omission not in self.found:
+            self.found.append(omission)
 
 
-def paths(value: Any, below: Path = ()) -> dict[int, Path]:
+def paths(value: Any, prefix: Path = ()) -> dict[int, Path]:
     """Return the path of each tensor in a structure, by the tensor's number."""
     if isinstance(value, RecordedTensor):
-        return {value.id: below}
-    found: dict[int, Path] = {}
+        return {value.id: prefix}
+    known: dict[int, Path] = {}
     items: Any = ()
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, tuple | list):
         items = enumerate(value)
-    for key, one in items:
-        for number, path in paths(one, (*below, key)).items():
-            found.setdefault(number, path)
-    return found
+    for key, item in items:
+        for number, path in paths(item, (*prefix, key)).items():
+            known.setdefault(number, path)
+    return known
 
 
 def field_of(path: Path) -> str | int:

@@ -113,7 +113,7 @@ def tensors_of(dataset: Any) -> Iterator[Any]:
             if not tf.is_symbolic_tensor(value) and value.dtype.is_numpy_compatible and value.dtype != tf.string:
                 yield value
         elif isinstance(value, tf.types.experimental.ConcreteFunction):
-            todo.extend(value.captured_inputs)  # type: ignore[attr-defined]  # of all that implement it
+            todo.extend(value.captured_inputs)
         elif isinstance(value, dict | list | tuple) or type(value).__module__.startswith(_KINDS):
             todo.extend(inner for inner in gc.get_referents(value) if not isinstance(inner, type))
 
