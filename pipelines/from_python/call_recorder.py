@@ -200,7 +200,11 @@ class CallRecorder:
     def _begin(self, frame: FrameType, public: Public) -> None:
         if public.kind == "apply" and not self._made_by_factory(frame):
             return
-        seen = ObservedCall(public, public.bind(frame), self._where(frame))
+        arguments = public.bind(frame)
+        if public.name == "call" and isinstance(arguments.get("self"), self._tf.keras.Model):
+            # A model only calls its layers, each of which is recorded.
+            return
+        seen = ObservedCall(public, arguments, self._where(frame))
         if public.draws and "seed" not in seen.arguments:
             seen.drawn = _next_default_seed()
         self._open.append(_Frame(frame, seen))

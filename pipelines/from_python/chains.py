@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
+from pipeprof.pipelines.from_python.literals import NATURAL, Folders, column_defaults, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
 from pipeprof.pipelines.from_python.records import (
     Array,
@@ -391,6 +391,8 @@ class _ChainWriter:
             return self._folders.reference(str(value.file))
         if isinstance(value, str) and name in ("filename", "vocabulary") and call.name.startswith(_OBJECTS):
             return self._folders.path(value)
+        if name == "record_defaults" and isinstance(value, list | tuple):
+            return column_defaults(value, self._folders)
         return literal(value, self._folders)
 
     def _on(self, call: Call, inputs: dict[str, Any], written: Mapping[str, Any]) -> Any:

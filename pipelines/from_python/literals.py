@@ -242,3 +242,15 @@ def _files(names: list[Any], folders: Folders) -> Any:
         if isinstance(pattern, str):
             return {"files": pattern}
     return names
+
+
+def column_defaults(values: Sequence[Any], folders: Folders) -> list[Any]:
+    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value.
+
+    Raises:
+        NotExpressible: One of them is no literal.
+    """
+    written = [
+        value.dtype if isinstance(value, Array) and value.shape == (0,) else literal(value, folders) for value in values
+    ]
+    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in written]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.chains import chain
-from pipeprof.pipelines.from_python.literals import Folders, literal, tensors
+from pipeprof.pipelines.from_python.literals import Folders, column_defaults, literal, tensors
 from pipeprof.pipelines.from_python.records import (
     Array,
     Call,
@@ -453,20 +453,12 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
     if name in _FILES:
         return _files(value, folders)
     if name in _DEFAULTS and isinstance(value, list | tuple):
-        return [_default(item, folders) for item in value]
+        return column_defaults(value, folders)
     if name in _PATHS and isinstance(value, str):
         return folders.path(value) if value else value
     written = literal(value, folders)
     tuned = isinstance(written, int) and written == AUTOTUNE_VALUE
     return "AUTOTUNE" if tuned and "AUTOTUNE" in repr(kind.model_fields[name].annotation) else written
-
-
-def _default(value: Any, folders: Folders) -> Any:
-    """Convert the default of a column; an empty array of a dtype means that the column must have a value."""
-    if isinstance(value, Array) and value.shape == (0,):
-        return value.dtype
-    written_as = literal(value, folders)
-    return written_as[0] if isinstance(written_as, list) and len(written_as) == 1 else written_as
 
 
 def _files(value: Any, folders: Folders) -> Any:

@@ -224,6 +224,7 @@ class Recorder:
         return known if known is not None else self._other(raw, seen)
 
     def _other(self, raw: Any, seen: ObservedCall | None) -> Any:
+        unknown = Opaque(f"a {type(raw).__name__}")
         if isinstance(raw, bytes):
             return raw.decode() if _is_text(raw) else Opaque("bytes")
         if isinstance(raw, os.PathLike):
@@ -232,9 +233,10 @@ class Recorder:
             return tuple(self.value(item, seen) for item in raw)
         if callable(raw):
             return self._function(raw, seen)
-        if hasattr(raw, "__array__"):
-            return self._array(self._np.asarray(raw), raw)
-        return Opaque(f"a {type(raw).__name__}")
+        try:
+            return self._array(self._np.asarray(raw), raw) if hasattr(raw, "__array__") else unknown
+        except ValueError:  # a symbolic tensor of Keras
+            return unknown
 
     def _type_of(self, raw: Any) -> Dtype | None:
         tf = self._tf
