@@ -43,6 +43,7 @@ _CAPTURES: Final = {
 _ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
 _SEED: Final = "seed2"
+_DEFAULT: Final = "record_defaults"
 _MOST: Final = 200
 _DEPTH: Final = 100
 
@@ -205,6 +206,8 @@ class _GraphComparison:
                 owner, f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             )
             return
+        if pair.argument == _DEFAULT and _alone(one) == _alone(other) is not None:
+            return
         if pair.argument == _SEED and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
@@ -220,7 +223,9 @@ class _GraphComparison:
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
-        names = argument_names(one["op"], len(plain_one)) if "Dataset" in one["op"] else [""] * len(plain_one)
+        names = [_DEFAULT if one["op"] == "DecodeCSV" else ""] * len(plain_one)
+        if "Dataset" in one["op"]:
+            names = argument_names(one["op"], len(plain_one))
         self.todo += [
             _Pair(first[0], a, second[0], b, owner, state, name)
             for a, b, name in zip(plain_one, plain_other, names, strict=True)
@@ -329,6 +334,13 @@ def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
         return given[: _CALLS[node["op"]]]
     beside = {index for each in captured.values() for index in each}
     return [one for index, one in enumerate(given) if index not in beside]
+
+
+def _alone(node: PlainNode) -> tuple[str, Any] | None:
+    """Return dtype and contents of a constant of one value: the default of a column may be a list of one."""
+    value = node["attributes"].get("value")
+    alone = isinstance(value, tuple) and len(value) == 3 and value[1] in ((), (1,))
+    return (value[0], value[2]) if alone else None
 
 
 def _whole_number(value: Any) -> int | None:

@@ -53,6 +53,8 @@ WHOLE = {
     "from_a_folder": "image_dataset_from_directory",
     "looked_up": "TextLineDataset map map bucket_by_sequence_length",
     "layered": "from_tensor_slices map batch map",
+    "layered_model": "from_tensor_slices map batch",
+    "lines_of_a_table": "TextLineDataset skip map batch",
     "sharded": "range shard assert_cardinality batch snapshot",
     "numbers_first": "range map map batch",
     "measured": "TextLineDataset map bucket_by_sequence_length",
