@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
-from pipeprof.profiles.view.op_types_traced import TYPES
+from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.view.view import FunctionView
 
 _RESIZERS = {
@@ -33,6 +34,17 @@ _STATEFUL = frozenset(
 """Ops that draw random numbers. Assertions have state as well, but TensorFlow makes maps with them parallel."""
 
 
+@functools.cache
+def recorded_types() -> Mapping[str, str]:
+    """Op types by function, separated by blanks, as TensorFlow 2.21 traced them on dense float inputs.
+
+    ``op_types.json`` has a line only if a rule or a prediction needs more than a function's name shows:
+    ``tf.io.read_file`` is ``ReadFile``. A test traces it again.
+    """
+    rows: dict[str, str] = read_table("pipeprof.profiles.view", "op_types")
+    return rows
+
+
 def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Return the op types of a call.
 
@@ -40,7 +52,7 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
         >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
         (['ReadFile'], ['AddV2'])
     """
-    found = set(TYPES.get(name, _own_name(name)).split())
+    found = set(recorded_types().get(name, _own_name(name)).split())
     if "ResizeBilinear" in found:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))

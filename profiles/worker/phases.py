@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.protocol.messages import PhaseChanged, Warned
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

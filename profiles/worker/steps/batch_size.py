@@ -9,8 +9,8 @@ from math import ceil, prod, sqrt
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import BatchSize
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

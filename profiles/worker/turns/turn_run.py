@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit import errors as edit_errors
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
@@ -28,7 +29,6 @@ from pipeprof.profiles.protocol.turns import (
     TurnRequest,
     TurnsJob,
 )
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, drain, follow
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.graph.read.records import GraphDict
+    from pipeprof.pipelines.steps.kind import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.worker.load_function import Called
-    from pipeprof.profiles.worker.steps.simulated_device import Dispatch
     from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
