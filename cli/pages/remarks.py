@@ -73,7 +73,7 @@ def _about(code: str) -> tuple[str, str, str]:
     """What a rule or code is about, why it matters, and what to do."""
     rule = rules().get(code)
     if rule is not None:
-        return rule.title, " ".join(rule.why.split()), " ".join(rule.fix.split())
+        return rule.title, rule.why, rule.fix
     if code in CODES:
         return CODES[code].meaning, CODES[code].meaning, CODES[code].action
     if code.startswith(GATE):

@@ -6,7 +6,9 @@ import contextlib
 import functools
 import graphlib
 import importlib
+import inspect
 import pkgutil
+import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -122,11 +124,13 @@ class Rule(ABC):
     A rule is silent unless it is sure of its condition: what it needs and does not know keeps it silent. With
     `bar_to_try` it proposes more: its edits are then measured, and those that do not help stay unreported.
 
+    The docstring of a rule is its documentation for users (`pipeprof explain`, SARIF, JSON): its sections "Seen:",
+    "Why:", "Fix:" and "Ignore when:" become the attributes `seen`, `why`, `fix` and `ignore_when`.
+
     Attributes:
         name: Kebab-case name, the only identifier that users see.
         family: ``speed`` findings need waiting and headspace; the others stand whatever these are.
         semantics: What the fix may change of the data.
-        ignore_when: When the finding does not matter.
         yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
         reports_untried: Whether it is ever sure; else its edits are only tried.
         pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.
@@ -136,14 +140,20 @@ class Rule(ABC):
     title: ClassVar[str]
     family: ClassVar[Family]
     semantics: ClassVar[Semantics]
-    seen: ClassVar[str]
-    why: ClassVar[str]
-    fix: ClassVar[str]
-    ignore_when: ClassVar[str]
+    seen: ClassVar[str] = ""
+    why: ClassVar[str] = ""
+    fix: ClassVar[str] = ""
+    ignore_when: ClassVar[str] = ""
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     yields_to: ClassVar[tuple[str, ...]] = ()
     reports_untried: ClassVar[bool] = True
     pays_in_step: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        _, *sections = re.split(r"\n*^(Seen|Why|Fix|Ignore when):\n", inspect.cleandoc(cls.__doc__ or ""), flags=re.M)
+        for heading, text in zip(sections[::2], sections[1::2], strict=True):
+            paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+            setattr(cls, heading.lower().replace(" ", "_"), "\n\n".join(paragraphs))
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""

@@ -13,28 +13,29 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 class MapBeforeBatchScalar(Rule):
-    """An element-wise map directly before a batch."""
+    """An element-wise map directly before a batch.
+
+    Seen:
+        A map of element-wise operations (casts, arithmetic) on small elements, or one that splits a line of CSV, feeds
+        a batch, and no stage between reads the elements. Measured, a call costs little more than the call overhead.
+
+    Why:
+        Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all of the time,
+        and parallelism does not remove it; one call per batch pays it once.
+
+    Fix:
+        Put the batch before the map. Element-wise operations give the same for a batch, and so does tf.io.decode_csv,
+        with its columns stacked along the last axis (tf.stack with axis=-1). The rule ignores functions that draw
+        random numbers (one draw for the whole batch), have state, run Python or combine tensors of different shapes.
+
+    Ignore when:
+        The function should stay per element, because it will need single elements soon.
+    """
 
     name = "map-before-batch-scalar"
     title = "Batch before the map"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map of element-wise operations (casts, arithmetic) on small elements, or one that splits a line of "
-        "CSV, feeds a batch, and no stage between reads the elements. Measured, a call costs little more than "
-        "the call overhead."
-    )
-    why = (
-        "Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all "
-        "of the time, and parallelism does not remove it; one call per batch pays it once."
-    )
-    fix = (
-        "Put the batch before the map. Element-wise operations give the same for a batch, and so does "
-        "tf.io.decode_csv, with its columns stacked along the last axis (tf.stack with axis=-1). The rule "
-        "ignores functions that draw random numbers (one draw for the whole batch), have state, run Python or "
-        "combine tensors of different shapes."
-    )
-    ignore_when = "The function should stay per element, because it will need single elements soon."
     thresholds = (
         Threshold("batch-size", 8, "elements", "below it there are few calls to save", to_try=4),
         Threshold(

@@ -55,27 +55,28 @@ _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
 
 
 class ParseSingleExample(Rule):
-    """A map that parses single examples before a batch."""
+    """A map that parses single examples before a batch.
+
+    Seen:
+        A map that parses one tf.train.Example per call feeds a batch, no stage between reads the elements, and the map
+        does nothing else that needs single records. Measured, it costs about as much as parsing.
+
+    Why:
+        Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a whole batch in
+        one call, about 7 times as fast. Parallel calls before the batch do not help.
+
+    Fix:
+        Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the same;
+        VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per record.
+
+    Ignore when:
+        Later operations need single records: decoding images, filtering, padding by length.
+    """
 
     name = "parse-single-example"
     title = "Parse records in batches"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map that parses one tf.train.Example per call feeds a batch, no stage between reads the elements, "
-        "and the map does nothing else that needs single records. Measured, it costs about as much as "
-        "parsing."
-    )
-    why = (
-        "Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a "
-        "whole batch in one call, about 7 times as fast. Parallel calls before the batch do not help."
-    )
-    fix = (
-        "Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the "
-        "same; VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per "
-        "record."
-    )
-    ignore_when = "Later operations need single records: decoding images, filtering, padding by length."
     thresholds = (
         Threshold("batch-size", 8, "records", "below it there are few calls to save", to_try=4),
         Threshold("parse-cost", PARSE_EXAMPLE_US, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),

@@ -17,23 +17,27 @@ _LOADING_BEGINS = ("DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeBmp", 
 
 
 class CacheAfterAugment(Rule):
-    """A cache that stores random draws."""
+    """A cache that stores random draws.
+
+    Seen:
+        A cache comes after a map that draws random numbers, in the pipeline itself or in a nested one.
+
+    Why:
+        The cache stores the first epoch: its crops, flips and noise are repeated bit for bit in every later epoch. The
+        model sees one version of each example, which defeats augmentation. Nothing fails, and the pipeline looks fast.
+
+    Fix:
+        Cache what is expensive and deterministic (reading, decoding, resizing), and augment after the cache. If one
+        function does both, split it. The random part then takes time in every epoch.
+
+    Ignore when:
+        The random numbers should be the same in all epochs, or the data is read only once.
+    """
 
     name = "cache-after-augment"
     title = "Cache before random augmentation"
     family = "correctness"
     semantics = "values"
-    seen = "A cache comes after a map that draws random numbers, in the pipeline itself or in a nested one."
-    why = (
-        "The cache stores the first epoch: its crops, flips and noise are repeated bit for bit in every later "
-        "epoch. The model sees one version of each example, which defeats augmentation. Nothing fails, and "
-        "the pipeline looks fast."
-    )
-    fix = (
-        "Cache what is expensive and deterministic (reading, decoding, resizing), and augment after the "
-        "cache. If one function does both, split it. The random part then takes time in every epoch."
-    )
-    ignore_when = "The random numbers should be the same in all epochs, or the data is read only once."
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order in which elements flow; functions whose randomness is not known are left alone."""

@@ -19,26 +19,29 @@ _MANY_TIMES = 10
 
 
 class CacheInMemoryOverBudget(Rule):
-    """An in-memory cache that does not fit."""
+    """An in-memory cache that does not fit.
+
+    Seen:
+        A cache without a filename whose elements together exceed nine tenths of the memory limit, or what TensorFlow
+        itself leaves of it; or a cache of an endless stream.
+
+    Why:
+        The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no limit:
+        AUTOTUNE's memory budget does not count it. The training runs out of memory in the first epoch, before the cache
+        serves a single element.
+
+    Fix:
+        Cache smaller data: encoded records, or uint8 before the conversion to float; decoding then runs in every epoch.
+        Or cache on disk with cache(filename). Put the cache before repeat, not after it.
+
+    Ignore when:
+        Only part of an epoch is ever read, so that the cache never reaches its full size.
+    """
 
     name = "cache-in-memory-over-budget"
     title = "Cache smaller data"
     family = "memory"
     semantics = "same"
-    seen = (
-        "A cache without a filename whose elements together exceed nine tenths of the memory limit, or what "
-        "TensorFlow itself leaves of it; or a cache of an endless stream."
-    )
-    why = (
-        "The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no "
-        "limit: AUTOTUNE's memory budget does not count it. The training runs out of memory in the first "
-        "epoch, before the cache serves a single element."
-    )
-    fix = (
-        "Cache smaller data: encoded records, or uint8 before the conversion to float; decoding then runs in "
-        "every epoch. Or cache on disk with cache(filename). Put the cache before repeat, not after it."
-    )
-    ignore_when = "Only part of an epoch is ever read, so that the cache never reaches its full size."
     thresholds = (
         Threshold("share-of-limit", 0.9, "of the memory limit", "Plumber's mark for a cache that still fits"),
         Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),

@@ -40,32 +40,34 @@ _LARGEST_BLOCK = 1024
 
 
 class FromTensorSlicesBigArray(Rule):
-    """A large array as the source."""
+    """A large array as the source.
+
+    Seen:
+        from_tensor_slices over in-memory arrays that are a large part of the memory that the worker uses or may use.
+
+    Why:
+        from_tensor_slices copies the array into a tensor. Creating the iterator copies it once more while the graph is
+        rewritten, and TensorFlow's CPU allocator keeps that memory. With the array itself this is 3.1 times its size
+        for as long as the pipeline exists, and 4.1 times at the peak, because TensorFlow releases its reference to the
+        first copy only at the next conversion. The stages after the source change nothing: the peak is the same with
+        batch(), and with batch() and prefetch().
+
+    Fix:
+        Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: send
+        indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, about 0.1 ms more
+        than slicing. If nothing can be batched first, read blocks of rows and unbatch them; a single row costs about 60
+        µs. Where a spec's array is a .npy file, FixedLengthRecordDataset reads its rows without Python: run and fix try
+        that. TFRecord files work as well. If the array must stay in memory: float32 instead of NumPy's default float64
+        halves every copy, and deleting the array after the dataset is built saves one.
+
+    Ignore when:
+        Four times the array fits into memory, and nothing else needs the space.
+    """
 
     name = "from-tensor-slices-big-array"
     title = "Read the array from a memory map"
     family = "memory"
     semantics = "same"
-    seen = (
-        "from_tensor_slices over in-memory arrays that are a large part of the memory that the worker uses or may use."
-    )
-    why = (
-        "from_tensor_slices copies the array into a tensor. Creating the iterator copies it once more while "
-        "the graph is rewritten, and TensorFlow's CPU allocator keeps that memory. With the array itself this "
-        "is 3.1 times its size for as long as the pipeline exists, and 4.1 times at the peak, because "
-        "TensorFlow releases its reference to the first copy only at the next conversion. The stages after "
-        "the source change nothing: the peak is the same with batch(), and with batch() and prefetch()."
-    )
-    fix = (
-        "Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: "
-        "send indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, "
-        "about 0.1 ms more than slicing. If nothing can be batched first, read blocks of rows and unbatch "
-        "them; a single row costs about 60 µs. Where a spec's array is a .npy file, FixedLengthRecordDataset reads its "
-        "rows without Python: run and fix try that. TFRecord files work as well. If "
-        "the array must stay in memory: float32 instead of NumPy's default float64 halves every copy, and "
-        "deleting the array after the dataset is built saves one."
-    )
-    ignore_when = "Four times the array fits into memory, and nothing else needs the space."
     thresholds = (
         *MEMORY_GATE,
         Threshold(

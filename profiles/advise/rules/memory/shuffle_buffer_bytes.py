@@ -76,28 +76,31 @@ class _Move:
 
 
 class ShuffleBufferBytes(Rule):
-    """A shuffle with a buffer of many bytes."""
+    """A shuffle with a buffer of many bytes.
+
+    Seen:
+        A shuffle keeps min(buffer_size, number of elements) elements, and they are a large part of the worker's memory.
+        Slices of an in-memory array do not count: the buffer only refers to them.
+
+    Why:
+        A shuffle fills its whole buffer before it outputs the first element, and keeps it full: 1,000 images of
+        224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's memory budget nor a
+        container's limit applies to it.
+
+    Fix:
+        Shuffle small elements and load them afterwards: file names, indices or encoded records, before the map that
+        decodes them. The buffer then takes almost no memory and may cover all of the data, and the first element no
+        longer waits until the whole buffer is decoded. Without such a place, a smaller buffer saves memory and mixes
+        less.
+
+    Ignore when:
+        There is enough memory, and the order of the elements must stay the same.
+    """
 
     name = "shuffle-buffer-bytes"
     title = "Shuffle small elements"
     family = "memory"
     semantics = "order"
-    seen = (
-        "A shuffle keeps min(buffer_size, number of elements) elements, and they are a large part of the "
-        "worker's memory. Slices of an in-memory array do not count: the buffer only refers to them."
-    )
-    why = (
-        "A shuffle fills its whole buffer before it outputs the first element, and keeps it full: 1,000 "
-        "images of 224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's "
-        "memory budget nor a container's limit applies to it."
-    )
-    fix = (
-        "Shuffle small elements and load them afterwards: file names, indices or encoded records, before the "
-        "map that decodes them. The buffer then takes almost no memory and may cover all of the data, and the "
-        "first element no longer waits until the whole buffer is decoded. Without such a place, a smaller "
-        "buffer saves memory and mixes less."
-    )
-    ignore_when = "There is enough memory, and the order of the elements must stay the same."
     thresholds = (
         *MEMORY_GATE,
         Threshold("enlargement", 10, "times", "a map that makes less of an element does not pay for a new order"),

@@ -15,25 +15,28 @@ from pipeprof.profiles.wording import milliseconds, percent
 
 
 class FilterAfterExpensiveMap(Rule):
-    """A filter that could run before the maps."""
+    """A filter that could run before the maps.
+
+    Seen:
+        A filter reads only components that pass unchanged through the maps before it, drops a good part of the
+        elements, and costs less than it would save.
+
+    Why:
+        The map processes elements that the filter then drops. With the filter first, it processes only the elements
+        that are kept.
+
+    Fix:
+        Move the filter before the maps. The same elements come out in the same order. A map that draws random numbers
+        draws fewer of them, and the kept elements get other draws.
+
+    Ignore when:
+        A map must process every element, e.g. because it counts them.
+    """
 
     name = "filter-after-expensive-map"
     title = "Filter before the map"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A filter reads only components that pass unchanged through the maps before it, drops a good part of "
-        "the elements, and costs less than it would save."
-    )
-    why = (
-        "The map processes elements that the filter then drops. With the filter first, it processes only the "
-        "elements that are kept."
-    )
-    fix = (
-        "Move the filter before the maps. The same elements come out in the same order. A map that draws "
-        "random numbers draws fewer of them, and the kept elements get other draws."
-    )
-    ignore_when = "A map must process every element, e.g. because it counts them."
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps", 0.95),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),

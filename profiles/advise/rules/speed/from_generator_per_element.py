@@ -31,29 +31,32 @@ from pipeprof.profiles.wording import count, milliseconds, percent, significant,
 
 
 class FromGeneratorPerElement(Rule):
-    """A generator that yields single elements into a batch."""
+    """A generator that yields single elements into a batch.
+
+    Seen:
+        from_generator feeds a batch and takes most of the pipeline's time. An element costs about as much as its
+        transfer from Python to TensorFlow: the generator itself does little.
+
+    Why:
+        Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the GIL.
+        num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many rows per second
+        when the generator yields 64 rows at a time, 40 to 60 times without a generator.
+
+    Fix:
+        If the rows are in an array or an indexable file, replace the generator with from_tensor_slices, or with range
+        and a map that reads one slice per batch. Otherwise yield whole batches and remove the batch stage; if the rows
+        are needed one by one before they are batched, split the chunks with unbatch. A prefetch with AUTOTUNE may then
+        hold hundreds of batches: set buffer_size for large ones. Compare the output: pipeprof cannot know whether the
+        generator only reads rows in order.
+
+    Ignore when:
+        The elements arrive one by one from outside, e.g. from a socket.
+    """
 
     name = "from-generator-per-element"
     title = "Yield batches from the generator"
     family = "speed"
     semantics = "values"
-    seen = (
-        "from_generator feeds a batch and takes most of the pipeline's time. An element costs about as much "
-        "as its transfer from Python to TensorFlow: the generator itself does little."
-    )
-    why = (
-        "Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the "
-        "GIL. num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many "
-        "rows per second when the generator yields 64 rows at a time, 40 to 60 times without a generator."
-    )
-    fix = (
-        "If the rows are in an array or an indexable file, replace the generator with from_tensor_slices, or "
-        "with range and a map that reads one slice per batch. Otherwise yield whole batches and remove the "
-        "batch stage; if the rows are needed one by one before they are batched, split the chunks with "
-        "unbatch. A prefetch with AUTOTUNE may then hold hundreds of batches: set buffer_size for large ones. "
-        "Compare the output: pipeprof cannot know whether the generator only reads rows in order."
-    )
-    ignore_when = "The elements arrive one by one from outside, e.g. from a socket."
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator", 10),

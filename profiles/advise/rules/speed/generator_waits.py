@@ -33,30 +33,32 @@ from pipeprof.profiles.wording import milliseconds, percent, significant
 
 
 class GeneratorWaits(Rule):
-    """A generator that waits for something, one element after the other."""
+    """A generator that waits for something, one element after the other.
+
+    Seen:
+        from_generator is blocked for more than half of the interval (its thread neither computes nor waits for a core),
+        while the worker uses less than a third of a core: between two elements the generator waits for a file, a
+        network or a database.
+
+    Why:
+        A generator runs on one Python thread, which is resumed for each element: while it waits for one, no other is
+        requested. A prefetch or a loader thread cannot be faster than that wait; several calls that wait at a time can:
+        48 pictures of 20 ms per second from a generator, 789 with 16 calls and a pool of 16 threads.
+
+    Fix:
+        If the elements can be made from their index, let range give the indices and a map make the elements, with
+        num_parallel_calls=16 and threading.private_threadpool_size=16; without the pool there is one thread per core.
+        The order of the elements stays the same. Compare the output: pipeprof cannot know whether the generator can be
+        split like this.
+
+    Ignore when:
+        Each element depends on the one before, or arrives from outside, e.g. from a socket or a queue.
+    """
 
     name = "generator-waits"
     title = "Replace the waiting generator with a parallel map"
     family = "speed"
     semantics = "values"
-    seen = (
-        "from_generator is blocked for more than half of the interval (its thread neither computes nor waits for "
-        "a core), while the worker uses less than a third of a core: between two elements the generator waits for "
-        "a file, a network or a database."
-    )
-    why = (
-        "A generator runs on one Python thread, which is resumed for each element: while it waits for one, no "
-        "other is requested. A prefetch or a loader thread cannot be faster than that wait; several calls "
-        "that wait at a time can: 48 pictures of 20 ms per second from a generator, 789 with 16 calls and a "
-        "pool of 16 threads."
-    )
-    fix = (
-        "If the elements can be made from their index, let range give the indices and a map make the "
-        "elements, with num_parallel_calls=16 and threading.private_threadpool_size=16; without the pool "
-        "there is one thread per core. The order of the elements stays the same. Compare the output: pipeprof "
-        "cannot know whether the generator can be split like this."
-    )
-    ignore_when = "Each element depends on the one before, or arrives from outside, e.g. from a socket or a queue."
     thresholds = (
         OWNS_STEP,
         WAITING_CORES,

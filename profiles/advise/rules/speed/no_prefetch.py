@@ -29,30 +29,31 @@ _SWITCHES = (
 
 
 class NoPrefetch(Rule):
-    """A pipeline that does not work while the device does."""
+    """A pipeline that does not work while the device does.
+
+    Seen:
+        The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works ahead (a
+        parallel map, map and batch fused, a parallel interleave), and the loop waits for each step before it requests
+        the next batch (dispatch sync).
+
+    Why:
+        Pipeline and step alternate: a step takes the sum of both instead of the longer of the two. TensorFlow adds a
+        prefetch by itself, so this happens only if autotune, inject_prefetch or the default optimizations are switched
+        off.
+
+    Fix:
+        Put prefetch(tf.data.AUTOTUNE) at the end, or switch the option back on. Use AUTOTUNE rather than a small
+        number: a buffer of two is too small for a pipeline that stalls occasionally.
+
+    Ignore when:
+        The training loop keeps steps in flight (it reads nothing back): the next batch is then made while the device
+        works, and a prefetch gains nothing.
+    """
 
     name = "no-prefetch"
     title = "Add a prefetch at the end"
     family = "speed"
     semantics = "same"
-    seen = (
-        "The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works "
-        "ahead (a parallel map, map and batch fused, a parallel interleave), and the loop waits for each step "
-        "before it requests the next batch (dispatch sync)."
-    )
-    why = (
-        "Pipeline and step alternate: a step takes the sum of both instead of the longer of the two. "
-        "TensorFlow adds a prefetch by itself, so this happens only if autotune, inject_prefetch or the "
-        "default optimizations are switched off."
-    )
-    fix = (
-        "Put prefetch(tf.data.AUTOTUNE) at the end, or switch the option back on. Use AUTOTUNE rather than a "
-        "small number: a buffer of two is too small for a pipeline that stalls occasionally."
-    )
-    ignore_when = (
-        "The training loop keeps steps in flight (it reads nothing back): the next batch is then made while "
-        "the device works, and a prefetch gains nothing."
-    )
     thresholds = (
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
         ONE_CORE,

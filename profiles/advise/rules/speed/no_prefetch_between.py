@@ -26,27 +26,29 @@ _BUFFER = 2
 
 
 class NoPrefetchBetween(Rule):
-    """Two or more slow serial stages whose times add up."""
+    """Two or more slow serial stages whose times add up.
+
+    Seen:
+        Two consecutive stages that run one call at a time, or two sides of a zip, each take a good part of the
+        interval, no stage between them works ahead, and together they set the pace.
+
+    Why:
+        A stage requests one element at a time and pulls it from its input on the same thread, so their times add up.
+        TensorFlow adds a prefetch at the end of a pipeline, but none inside it.
+
+    Fix:
+        Put a prefetch between the two, or at the end of each side of the zip: each then works on a thread of its own,
+        and the slowest sets the pace instead of the sum. Here a prefetch is right although it is not the last stage.
+
+    Ignore when:
+        There is no memory for two more elements, or all cores are needed elsewhere.
+    """
 
     name = "no-prefetch-between"
     title = "Add a prefetch between slow stages"
     family = "speed"
     semantics = "same"
     yields_to = ("serial-map-cpu", "serial-map-latency")
-    seen = (
-        "Two consecutive stages that run one call at a time, or two sides of a zip, each take a good part of "
-        "the interval, no stage between them works ahead, and together they set the pace."
-    )
-    why = (
-        "A stage requests one element at a time and pulls it from its input on the same thread, so their "
-        "times add up. TensorFlow adds a prefetch at the end of a pipeline, but none inside it."
-    )
-    fix = (
-        "Put a prefetch between the two, or at the end of each side of the zip: each then works on a thread "
-        "of its own, and the slowest sets the pace instead of the sum. Here a prefetch is right although it "
-        "is not the last stage."
-    )
-    ignore_when = "There is no memory for two more elements, or all cores are needed elsewhere."
     thresholds = (
         SLOW_STAGE,
         Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages makes up the wait", to_try=0.4),

@@ -32,27 +32,29 @@ from pipeprof.profiles.wording import listed, milliseconds, percent, significant
 
 
 class SerialMapCpu(Rule):
-    """A serial map that keeps one core busy."""
+    """A serial map that keeps one core busy.
+
+    Seen:
+        A map that TensorFlow runs one call at a time takes more than half of the interval, computes all that time in
+        TensorFlow's own code or in Python that releases the GIL, is not trivial, and cores are free.
+
+    Why:
+        TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, prints), it is
+        inside another function, or this was switched off. A serial map uses one core.
+
+    Fix:
+        Set num_parallel_calls. Several times the number of cores is better than the same number, because finished
+        results that wait for their turn count as calls. The order of the elements stays the same; a function that draws
+        random numbers draws others.
+
+    Ignore when:
+        The random draws must stay the same, or the other cores are reserved for other work.
+    """
 
     name = "serial-map-cpu"
     title = "Run the map in parallel"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all "
-        "that time in TensorFlow's own code or in Python that releases the GIL, is not trivial, and cores are "
-        "free."
-    )
-    why = (
-        "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, "
-        "prints), it is inside another function, or this was switched off. A serial map uses one core."
-    )
-    fix = (
-        "Set num_parallel_calls. Several times the number of cores is better than the same number, because "
-        "finished results that wait for their turn count as calls. The order of the elements stays the same; "
-        "a function that draws random numbers draws others."
-    )
-    ignore_when = "The random draws must stay the same, or the other cores are reserved for other work."
     thresholds = (
         OWNS_STEP,
         COMPUTING,

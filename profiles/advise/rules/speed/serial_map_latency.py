@@ -28,28 +28,31 @@ from pipeprof.profiles.wording import listed, milliseconds, percent, significant
 
 
 class SerialMapLatency(Rule):
-    """A serial map that mostly waits."""
+    """A serial map that mostly waits.
+
+    Seen:
+        A map that TensorFlow runs one call at a time is blocked for more than half of the interval (its thread neither
+        computes nor waits for a core), while the worker uses less than a third of a core: the calls wait for a file, a
+        network or a database.
+
+    Why:
+        Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself only if its
+        function has no state; py_function and numpy_function have state. And calls run on a pool with one thread per
+        core, which limits num_parallel_calls (188 to 377 elements per second on 2 cores, 3,059 with a pool of 16
+        threads).
+
+    Fix:
+        Set num_parallel_calls=16 and threading.private_threadpool_size=16, both. The order of the elements stays the
+        same. The function must be thread-safe.
+
+    Ignore when:
+        The function is not thread-safe, or the service that it waits for handles one request at a time.
+    """
 
     name = "serial-map-latency"
     title = "Run the waiting map in parallel"
     family = "speed"
     semantics = "same"
-    seen = (
-        "A map that TensorFlow runs one call at a time is blocked for more than half of the interval (its thread "
-        "neither computes nor waits for a core), while the worker uses less than a third of a core: the calls wait "
-        "for a file, a network or a database."
-    )
-    why = (
-        "Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself "
-        "only if its function has no state; py_function and numpy_function have state. And calls run on a "
-        "pool with one thread per core, which limits num_parallel_calls (188 to 377 elements per second on 2 "
-        "cores, 3,059 with a pool of 16 threads)."
-    )
-    fix = (
-        "Set num_parallel_calls=16 and threading.private_threadpool_size=16, both. The order of the elements "
-        "stays the same. The function must be thread-safe."
-    )
-    ignore_when = "The function is not thread-safe, or the service that it waits for handles one request at a time."
     thresholds = (
         OWNS_STEP,
         WAITING_CORES,

@@ -32,25 +32,27 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 class ThreadpoolTooSmall(Rule):
-    """A private pool below what waiting maps need."""
+    """A private pool below what waiting maps need.
+
+    Seen:
+        threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls occupy all
+        threads of the pool and are blocked most of the time, and the worker computes little.
+
+    Why:
+        The functions of maps run on the private pool only. Calls that wait occupy their threads, so the pool, not
+        num_parallel_calls, limits how many wait at a time; AUTOTUNE does not go beyond the pool either.
+
+    Fix:
+        Make the pool as large as the number of calls that should wait at a time, at most 64.
+
+    Ignore when:
+        The pool is small on purpose, because the service that the calls wait for cannot handle more of them.
+    """
 
     name = "threadpool-too-small"
     title = "Enlarge the private thread pool"
     family = "speed"
     semantics = "same"
-    seen = (
-        "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls "
-        "occupy all threads of the pool and are blocked most of the time, and the worker computes little."
-    )
-    why = (
-        "The functions of maps run on the private pool only. Calls that wait occupy their threads, so the "
-        "pool, not num_parallel_calls, limits how many wait at a time; AUTOTUNE does not go beyond the pool "
-        "either."
-    )
-    fix = "Make the pool as large as the number of calls that should wait at a time, at most 64."
-    ignore_when = (
-        "The pool is small on purpose, because the service that the calls wait for cannot handle more of them."
-    )
     thresholds = (
         POOL_FULL,
         BLOCKED,
