@@ -112,7 +112,7 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
-        listed = ", ".join(dict.fromkeys(names.get(other_size.stage, other_size.stage) for other_size in members))
+        listed = ", ".join(dict.fromkeys(names.get(size.stage, size.stage) for size in members))
         yield Prose(f"unknown: {listed}: {reason}", hang=2)
 
 

@@ -116,7 +116,7 @@ def _growth_to_limit(profile: Profile) -> str:
 def _grew(profile: Profile) -> list[Column]:
     """The stage whose buffer grew most in each phase; no column where none did."""
     names = name_rows(profile.stages)
-    grew = {other_grew.phase: other_grew for other_grew in profile.memory.grew or ()}
+    grew = {grew.phase: grew for grew in profile.memory.grew or ()}
     if not grew:
         return []
     cells = [

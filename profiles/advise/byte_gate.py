@@ -136,9 +136,7 @@ def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
     # An owner itself only passes on the output of its function.
     around = (stage, *owners(view, stage))
-    return any(
-        view.ever_after(other_stage, "regroups", lambda above: traits(above.op).regroups) for other_stage in around
-    )
+    return any(view.ever_after(stage, "regroups", lambda above: traits(above.op).regroups) for stage in around)
 
 
 @dataclass(frozen=True)

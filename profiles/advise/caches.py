@@ -30,7 +30,7 @@ def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
         view.first_after(other_stage, "frozen_by", lambda after: freezes(view, after))
         for other_stage in (stage, *owners(view, stage))
     )
-    return next((other_stage for other_stage in found if other_stage is not None), None)
+    return next((stage for stage in found if stage is not None), None)
 
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:

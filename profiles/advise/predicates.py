@@ -264,5 +264,5 @@ def slow_sides(view: PipelineView, stage: StageView) -> list[StageView]:
 
 def in_slow_zip(view: PipelineView, stage: StageView) -> bool:
     """Whether the stage belongs to a side of a zip whose sides add up."""
-    sides = [side for other_stage in view.stages for side in slow_sides(view, other_stage)]
+    sides = [side for stage in view.stages for side in slow_sides(view, stage)]
     return any(other_stage.id == stage.id for side in sides for other_stage in drawn(view, side))

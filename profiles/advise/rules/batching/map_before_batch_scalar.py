@@ -108,7 +108,7 @@ class MapBeforeBatchScalar(Rule):
         evidence: dict[str, float | int],
         predicted: Prediction | None,
     ) -> RuleHit:
-        between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
+        between = "".join(f"{stage.op}, " for stage in batch.between)
         return RuleHit(
             stage=stage.id,
             sentence=sentence,
@@ -179,7 +179,7 @@ def _same_on_a_batch(view: PipelineView, stage: StageView) -> bool:
         return False
     if _lines(stage):
         # A line that cannot be split would take its whole batch with it.
-        return before == [()] and not any(other_stage.op == "ignore_errors" for other_stage in view.stages)
+        return before == [()] and not any(stage.op == "ignore_errors" for stage in view.stages)
     if len({*before, *after}) == 1:
         return True
     # Tensors of different shapes: an op on two of them may broadcast, and a batch's first dimension would break that.

@@ -180,7 +180,7 @@ def _varying(stage: StageView) -> bool:
 def _draft(
     stage: StageView, batch: BatchSavings, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
 ) -> RuleHit:
-    between = "".join(f"{other_stage.op}, " for other_stage in batch.between)
+    between = "".join(f"{stage.op}, " for stage in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
     of_graph = _vectorises(stage)

@@ -75,11 +75,7 @@ class BatchBeforeShuffle(Rule):
         nbytes = entry.bytes if entry is not None and entry.how != "alias" else None
         takes = f", {size(nbytes)}" if nbytes else ""
         between = _between(view, stage, batch) if len(batches) == 1 else None
-        movable = (
-            between is not None
-            and not any(other_stage.op == "cache" for other_stage in between)
-            and stage.op == "shuffle"
-        )
+        movable = between is not None and not any(stage.op == "cache" for stage in between) and stage.op == "shuffle"
         edits = (
             (
                 SetArgument(stage.id, stage.op, "buffer_size", wanted),

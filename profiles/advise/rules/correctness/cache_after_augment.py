@@ -68,11 +68,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Rul
     )
     draws = _draws(first.function)
     count = len(random)
-    names = (
-        " and ".join(other_stage.label for other_stage in random)
-        if count < 3
-        else f"{count} maps (the first is {first.label})"
-    )
+    names = " and ".join(stage.label for stage in random) if count < 3 else f"{count} maps (the first is {first.label})"
     where = f" inside {view.by_id[inside.owner].label}" if inside is not None and inside.owner in view.by_id else ""
     edits, recommendation = _fix(view, stage, first, nested=inside is not None)
     return RuleHit(

@@ -109,7 +109,7 @@ class CacheInMemoryOverBudget(Rule):
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
-                through = listed([other_stage.label for other_stage in place.crossed])
+                through = listed([stage.label for stage in place.crossed])
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
                     f"Cache before {through}, where all elements together take {size(after)}. The stages after the "

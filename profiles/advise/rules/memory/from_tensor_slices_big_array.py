@@ -195,7 +195,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
         indices: Whether stages before the new map get indices, which are small, in the place of rows.
     """
     row = plan.source.element_bytes or 0
-    ids = {other_stage.id for other_stage in plan.indexed} if indices else set()
+    ids = {stage.id for stage in plan.indexed} if indices else set()
     total = 0.0
     for prediction in memory_prediction(view).held:
         stage = view.by_id.get(prediction.stage)

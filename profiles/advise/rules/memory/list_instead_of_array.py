@@ -68,7 +68,7 @@ class ListInsteadOfArray(Rule):
         # On a busy machine most of the wall time is waiting for a core.
         worked = _cpu_seconds(profile.series, build.seconds)
         nbytes, grown = (
-            sum(other_stage.source_bytes or 0 for other_stage in sources),
+            sum(stage.source_bytes or 0 for stage in sources),
             _growth(view, build.peak_rss_bytes),
         )
         if self._fits(worked, numbers, nbytes, grown):

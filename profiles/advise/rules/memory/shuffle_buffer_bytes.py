@@ -215,7 +215,7 @@ class ShuffleBufferBytes(Rule):
         if view.memory_limit_bytes:
             room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)
         batches = (one for one in ((batch,) if batch is not None else view.above(stage)) if traits(one.op).stacks)
-        mixed = round(self.threshold("batches-in-buffer") * next((_size(other_stage) for other_stage in batches), 1))
+        mixed = round(self.threshold("batches-in-buffer") * next((_size(stage) for stage in batches), 1))
         return max(math.ceil(room / each) - 1, mixed, 1)
 
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
@@ -262,7 +262,7 @@ class ShuffleBufferBytes(Rule):
         giver_ = giver(view, place.below)
         names = giver_ is not None and giver_.op == "list_files"
         title = "Shuffle file names, not elements" if names else f"Shuffle before {stage_name(place.before)}"
-        through = listed([other_stage.label for other_stage in place.crossed])
+        through = listed([stage.label for stage in place.crossed])
         edits: tuple[PipelineEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
@@ -366,7 +366,7 @@ def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
     sizes = [component.nbytes for component in (view.input_of(buffer.stage) or buffer.stage).element or ()]
     memory = view.profile.memory if view.profile is not None else None
     free = next((entry.bytes for entry in (memory.ledger if memory else None) or () if _is_heap(entry)), 0)
-    in_heap = bool(sizes) and all(other_size is not None and other_size < POOLED_FROM for other_size in sizes)
+    in_heap = bool(sizes) and all(size is not None and size < POOLED_FROM for size in sizes)
     if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
         return ""
     return f"; in addition a part of the {size(free)} that elements of the buffer left freed in the allocator"

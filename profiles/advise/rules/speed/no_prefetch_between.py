@@ -69,9 +69,7 @@ class NoPrefetchBetween(Rule):
                 continue
             for stage in row.stages:
                 sides = slow_sides(view, stage)
-                if sides and not _share_a_lock(
-                    view, at, [other_stage for side in sides for other_stage in drawn(view, side)]
-                ):
+                if sides and not _share_a_lock(view, at, [stage for side in sides for stage in drawn(view, side)]):
                     yield from self._zip(view, at, stage, sides)
             yield from self._in_a_row(view, at, row.stages)
 
@@ -131,24 +129,23 @@ class NoPrefetchBetween(Rule):
         covers: tuple[str, ...] = (),
     ) -> Iterator[RuleHit]:
         handed = max(
-            (other_stage.measured.elements or 0) / at.batches if other_stage.measured is not None else 0.0
-            for other_stage in after
+            (stage.measured.elements or 0) / at.batches if stage.measured is not None else 0.0 for stage in after
         )
-        edits = tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=other_stage.id) for other_stage in after)
+        edits = tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=stage.id) for stage in after)
         predicted = predict.expected(view, edits)
         if predicted is None:
             return
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
-        sizes = [predict.buffered(other_stage.element_bytes, _BUFFER) for other_stage in after]
+        sizes = [predict.buffered(stage.element_bytes, _BUFFER) for stage in after]
         yield RuleHit(
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,
             covers=covers,
             evidence={
-                "stages": ", ".join(other_stage.id for other_stage in after),
+                "stages": ", ".join(stage.id for stage in after),
                 "moved_ms_per_batch": sum(moved_ms),
                 "slowest_ms_per_batch": max(moved_ms),
                 "interval_ms": at.interval_ms,

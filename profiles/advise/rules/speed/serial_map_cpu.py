@@ -87,22 +87,19 @@ class SerialMapCpu(Rule):
     def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
         """Report all maps that compute together: with only one of two in parallel, the other sets the pace."""
         stage, *others = maps
-        calls = {other_stage.id: self._calls(view, other_stage) for other_stage in maps}
-        edits = tuple(
-            SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls[other_stage.id])
-            for other_stage in maps
-        )
+        calls = {stage.id: self._calls(view, stage) for stage in maps}
+        edits = tuple(SetArgument(stage.id, stage.op, "num_parallel_calls", calls[stage.id]) for stage in maps)
         predicted = predict.expected(view, edits)
         if predicted is None or not worth(predicted):
             return
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        random = any(draws(other_stage) for other_stage in maps)
-        too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
-        held = [predict.buffered(other_stage.element_bytes, calls[other_stage.id]) for other_stage in maps]
+        random = any(draws(stage) for stage in maps)
+        too = f" ({listed([stage.label for stage in others])} too)" if others else ""
+        held = [predict.buffered(stage.element_bytes, calls[stage.id]) for stage in maps]
         shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
-            title=f"Run {listed([stage_name(other_stage) for other_stage in maps])} in parallel",
+            title=f"Run {listed([stage_name(stage) for stage in maps])} in parallel",
             sentence=(
                 f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, shown / at.interval_ms))}) and computes one call at a time{_why(view, stage)}"
@@ -116,7 +113,7 @@ class SerialMapCpu(Rule):
             evidence={
                 "stage_ms_per_batch": ms,
                 "stage_ms_per_element": ms_per_element(at, stage) or 0.0,
-                "stages": ", ".join(other_stage.id for other_stage in maps),
+                "stages": ", ".join(stage.id for stage in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
@@ -129,7 +126,7 @@ class SerialMapCpu(Rule):
                 wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
-            covers=tuple(other_stage.id for other_stage in maps),
+            covers=tuple(stage.id for stage in maps),
             semantics="randomness" if random else None,
         )
 

@@ -75,21 +75,19 @@ class SerialMapLatency(Rule):
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        edits: list[PipelineEdit] = [
-            SetArgument(other_stage.id, other_stage.op, "num_parallel_calls", calls) for other_stage in maps
-        ]
+        edits: list[PipelineEdit] = [SetArgument(stage.id, stage.op, "num_parallel_calls", calls) for stage in maps]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         predicted = predict.expected(view, edits)
         if predicted is None or not worth(predicted):
             return
         ms = stage.ms_per_batch or 0.0
-        too = f" ({listed([other_stage.label for other_stage in others])} too)" if others else ""
-        held = [predict.buffered(other_stage.element_bytes, calls) for other_stage in maps]
+        too = f" ({listed([stage.label for stage in others])} too)" if others else ""
+        held = [predict.buffered(stage.element_bytes, calls) for stage in maps]
         shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
-            title=f"Run {listed([stage_name(other_stage) for other_stage in maps])} in parallel",
+            title=f"Run {listed([stage_name(stage) for stage in maps])} in parallel",
             sentence=(
                 f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, shown / at.interval_ms))}), one call at a time{too}, while the whole process uses "
@@ -107,7 +105,7 @@ class SerialMapLatency(Rule):
             evidence={
                 "stage_ms_per_batch": ms,
                 "blocked_ms_per_batch": stage.blocked_ms or 0.0,
-                "stages": ", ".join(other_stage.id for other_stage in maps),
+                "stages": ", ".join(stage.id for stage in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
@@ -120,6 +118,6 @@ class SerialMapLatency(Rule):
                 wait_ms=predicted.wait_ms,
                 peak_rss_delta_bytes=None if None in held else sum(entry for entry in held if entry is not None),
             ),
-            covers=tuple(other_stage.id for other_stage in maps),
-            semantics="randomness" if any(draws(other_stage) for other_stage in maps) else None,
+            covers=tuple(stage.id for stage in maps),
+            semantics="randomness" if any(draws(stage) for stage in maps) else None,
         )
