@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
+from pipeprof.pipelines.edits.edits import HandWritten, SetOption
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
     BUSY_CORES,
@@ -21,15 +22,17 @@ from pipeprof.profiles.advise.predicates import (
     POOL_OPTION,
     WAITING_CORES,
     WORTH,
+    cores_words,
     ms_per_element,
     owns_step,
+    pool_words,
     private_pool,
     worth,
 )
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent
 
 
 class GeneratorWaits(Rule):
@@ -87,47 +90,35 @@ class GeneratorWaits(Rule):
 
     def _draft(self, view: PipelineView, at: Timing, stage: StageView, each: float) -> Iterable[RuleHit]:
         ms, blocked = stage.ms_per_batch or 0.0, stage.blocked_ms or 0.0
-        used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
+        calls, pool = int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
         predicted = predict.in_parallel(view, stage, calls, threads)
         if predicted is None or not worth(predicted):
             return
-        edits: list[PipelineEdit] = [_by_number(view, stage, calls)]
-        if threads != pool:
-            edits.append(SetOption(POOL_OPTION, threads))
+        larger_pool = (SetOption(POOL_OPTION, threads),) if threads != pool else ()
         yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.label} takes {milliseconds(each)} per element, {milliseconds(ms)} of the "
-                f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while the whole "
-                f"process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits "
-                f"{milliseconds(blocked)} of that, for one element at a time."
+                f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while "
+                f"{cores_words(view)}: the generator waits {milliseconds(blocked)} of that, for one element at a time."
             ),
             recommendation=(
                 f"If an element can be made from its index alone, let {calls} calls wait at a time: range instead of "
                 f"the generator, and a map that makes the element, with num_parallel_calls={calls}"
-                + (
-                    f" and a private pool of {threads} threads; without the pool there is one thread per core."
-                    if threads != pool
-                    else f"; the private pool of {pool} threads is large enough."
-                )
+                + pool_words(pool, threads)
             ),
             evidence={
                 "stage_ms_per_batch": ms,
                 "blocked_ms_per_batch": blocked,
                 "stage_ms_per_element": each,
                 "interval_ms": at.interval_ms,
-                "worker_cores": used,
+                "worker_cores": worker_cores(view) or 0.0,
                 "cores": view.cores,
                 "parallel_calls": 1,
             },
-            edits=tuple(edits),
-            predicted=Prediction(
-                formula=predicted.formula,
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
-            ),
+            edits=(_by_number(view, stage, calls), *larger_pool),
+            predicted=replace(predicted, peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls)),
         )
 
 

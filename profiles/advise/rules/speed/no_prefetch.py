@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -97,12 +98,7 @@ class NoPrefetch(Rule):
             },
             edits=edits,
             predicted=predicted
-            and Prediction(
-                formula=f"{predicted.formula}; with a step in flight 1×",
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=held,
-            ),
+            and replace(predicted, formula=f"{predicted.formula}; with a step in flight 1×", peak_rss_delta_bytes=held),
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, worker_cores
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
 from pipeprof.profiles.view.thread_chains import (
     Timing,
@@ -138,7 +139,6 @@ class NoPrefetchBetween(Rule):
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
-        sizes = [predict.buffered(stage.element_bytes, _BUFFER) for stage in after]
         yield RuleHit(
             stage=stage.id,
             sentence=sentence,
@@ -151,12 +151,7 @@ class NoPrefetchBetween(Rule):
                 "interval_ms": at.interval_ms,
             },
             edits=edits,
-            predicted=Prediction(
-                formula=predicted.formula,
-                speedup=predicted.speedup,
-                wait_ms=predicted.wait_ms,
-                peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),
-            ),
+            predicted=replace(predicted, peak_rss_delta_bytes=predict.buffered_by((stage, _BUFFER) for stage in after)),
         )
 
 

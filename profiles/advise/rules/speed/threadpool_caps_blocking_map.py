@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED
 from pipeprof.profiles.advise.predicates import (
-    BLOCKED,
-    BLOCKED_CORES,
-    LOCK_LET_GO,
-    MOST_THREADS,
-    POOL_FULL,
-    PYTHON_BOUND,
-    PYTHON_CORES,
-    WAITED_OP,
-    WORTH,
+    POOL_MARKS,
     private_pool,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit
@@ -46,20 +37,7 @@ class ThreadpoolCapsBlockingMap(Rule):
     title = "Add a private thread pool"
     family = "speed"
     semantics = "same"
-    thresholds = (
-        POOL_FULL,
-        BLOCKED,
-        WAITED_OP,
-        BLOCKED_CORES,
-        PYTHON_CORES,
-        PYTHON_BOUND,
-        LOCK_LET_GO,
-        STARVED,
-        MOST_THREADS,
-        ONE_CORE,
-        BUSY_CORES,
-        WORTH,
-    )
+    thresholds = POOL_MARKS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls in flight on average and the threads that TensorFlow has for functions."""

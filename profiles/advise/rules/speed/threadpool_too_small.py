@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeprof.pipelines.edits.edits import SetOption
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED, worker_cores
+from pipeprof.profiles.advise.cores import worker_cores
 from pipeprof.profiles.advise.predicates import (
-    BLOCKED,
-    BLOCKED_CORES,
-    LOCK_LET_GO,
-    MOST_THREADS,
-    POOL_FULL,
+    POOL_MARKS,
     POOL_OPTION,
-    PYTHON_BOUND,
-    PYTHON_CORES,
-    WAITED_OP,
-    WORTH,
     blocked_ms,
     larger_pool,
     maps_that_fill,
@@ -53,20 +45,7 @@ class ThreadpoolTooSmall(Rule):
     title = "Enlarge the private thread pool"
     family = "speed"
     semantics = "same"
-    thresholds = (
-        POOL_FULL,
-        BLOCKED,
-        WAITED_OP,
-        BLOCKED_CORES,
-        PYTHON_CORES,
-        PYTHON_BOUND,
-        LOCK_LET_GO,
-        STARVED,
-        MOST_THREADS,
-        ONE_CORE,
-        BUSY_CORES,
-        WORTH,
-    )
+    thresholds = POOL_MARKS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls in flight on average and the size of the pool."""
