@@ -190,25 +190,21 @@ def _range(source: Any, around: SourceContext) -> SourceElements:
 
 @_infers("counter")
 def _counter(source: Any, around: SourceContext) -> SourceElements:
-    del around
     return SourceElements(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
 
 
 @_infers("random")
 def _random(source: Any, around: SourceContext) -> SourceElements:
-    del source, around
     return SourceElements(Tensor("int64", ()), INFINITE)
 
 
 @_infers("from_generator")
 def _generator(source: Any, around: SourceContext) -> SourceElements:
-    del around
     return SourceElements(_generated(source), None)
 
 
 @_infers("SqlDataset")
 def _typed_rows(source: Any, around: SourceContext) -> SourceElements:
-    del around
     return SourceElements(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
 
 

@@ -57,14 +57,12 @@ def _infers(op: str) -> Callable[[Handler], Handler]:
 @_infers("snapshot")
 @_infers("with_options")
 def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage, strict
     return flow
 
 
 @_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
     """As many or fewer elements come out."""
-    del stage
     return replace(flow, cardinality=INFINITE if flow.cardinality == INFINITE and not strict else None, uneven=True)
 
 
@@ -72,19 +70,16 @@ def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
 @_infers("prefetch_to_device")
 def _moved(stage: Any, flow: Flow, strict: bool) -> Flow:
     """All elements come out, but TensorFlow does not say how many."""
-    del stage
     return replace(flow, cardinality=None) if strict else flow
 
 
 @_infers("repeat")
 def _repeat(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.repeated(flow.cardinality, stage.count))
 
 
 @_infers("take")
 def _take(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.taken(flow.cardinality, stage.count))
 
 
@@ -95,20 +90,17 @@ def _skip(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 @_infers("shard")
 def _shard(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     return replace(flow, cardinality=counts.sharded(flow.cardinality, stage.num_shards, stage.index))
 
 
 @_infers("assert_cardinality")
 def _assert_cardinality(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     expected = stage.expected_cardinality
     return replace(flow, cardinality=expected if type(expected) is int and expected >= INFINITE else None)
 
 
 @_infers("enumerate")
 def _enumerate(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage, strict
     return replace(flow, structure=(Tensor("int64", ()), flow.structure))
 
 
@@ -246,7 +238,6 @@ def _first_dimension(structure: Structure) -> int | None:
 
 @_infers("unbatch")
 def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del stage
     _check_unbatch(leaves(flow.structure))
     structure = each(lambda one: replace(one, shape=one.shape[1:] if one.shape else None), flow.structure)
     dense = [leaf for leaf in leaves(flow.structure) if not isinstance(leaf, Tensor) or leaf.kind != "sparse"]
@@ -272,7 +263,6 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
 
 @_infers("parse_example_dataset")
 def _parsed(stage: Any, flow: Flow, strict: bool) -> Flow:
-    del strict
     text = flow.structure
     if text is None:
         return replace(flow, structure=None)

@@ -196,7 +196,6 @@ def column_dtype(default: Required | str | float) -> str:
 
 def _scalar(dtype: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
-        del arguments
         return Tensor(dtype, ())
 
     return rule

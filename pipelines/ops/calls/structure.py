@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field as Described
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import argument
 from pipeprof.pipelines.ops.problems import Problems, error, mismatch
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.values import Field, parse_field
@@ -100,12 +98,10 @@ def picked(element: Any, structure: Any) -> Any:
 class _Structure(SpecialCall):
     family: ClassVar[str] = "structure"
     routes: ClassVar[tuple[str, ...]] = ()
-    call: ClassVar[str] = ""
 
     @classmethod
     def _is_long(cls, value: dict[Any, Any]) -> bool:
         # What stands under the name is always the one argument itself.
-        del value
         return False
 
 
@@ -121,14 +117,12 @@ class Select(_Structure):
 
     fields: Annotated[
         Field | tuple[Field, ...],
-        Checked(_fields),
-        WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
-    ] = Described(description="Keys or indices; a single one becomes the element.")
+        Checked(_fields, {"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
+    ] = argument("Keys or indices; a single one becomes the element.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element with these fields alone."""
-        del given, running
         fields = operation.arguments["fields"]
         if not isinstance(fields, tuple):
             return pick(element, fields)
@@ -149,14 +143,12 @@ class Drop(_Structure):
 
     fields: Annotated[
         tuple[Field, ...],
-        Checked(_several),
-        WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
-    ] = Described(description="Keys or indices.")
+        Checked(_several, {"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
+    ] = argument("Keys or indices.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element without these fields."""
-        del given, running
         fields = operation.arguments["fields"]
         if isinstance(element, Mapping):
             gone = {_key(element, field_) for field_ in fields}
@@ -178,14 +170,12 @@ class Rename(_Structure):
 
     names: Annotated[
         dict[str, str],
-        Checked(_renamed),
-        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
-    ] = Described(description="Mapping from old to new names.")
+        Checked(_renamed, {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
+    ] = argument("Mapping from old to new names.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The element with the new names."""
-        del given, running
         names = operation.arguments["names"]
         for old in names:
             _key(element, old)
@@ -207,16 +197,13 @@ class ToTuple(_Structure):
     call: ClassVar[str] = "to_tuple"
     short: ClassVar[str | None] = "structure"
 
-    structure: Annotated[
-        Any,
-        Checked(_tuple_structure),
-        WithJsonSchema({"type": "array", "items": _NESTED_SCHEMA, "minItems": 1}),
-    ] = Described(description="Fields, and lists and mappings of them.")
+    structure: Annotated[Any, Checked(_tuple_structure, {"type": "array", "items": _NESTED_SCHEMA, "minItems": 1})] = (
+        argument("Fields, and lists and mappings of them.")
+    )
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The tuple."""
-        del given, running
         return picked(element, operation.arguments["structure"])
 
 
@@ -233,21 +220,20 @@ class ToDict(_Structure):
 
     structure: Annotated[
         Any,
-        Checked(_dict_structure),
-        WithJsonSchema(
+        Checked(
+            _dict_structure,
             {
                 "anyOf": [
                     {"type": "object", "additionalProperties": _NESTED_SCHEMA, "minProperties": 1},
                     {"type": "array", "items": {"type": "string"}, "minItems": 1},
                 ]
-            }
+            },
         ),
-    ] = Described(description="Fields by their names in the mapping, or names for the components of a tuple.")
+    ] = argument("Fields by their names in the mapping, or names for the components of a tuple.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The mapping."""
-        del given, running
         structure = operation.arguments["structure"]
         if isinstance(structure, dict):
             return picked(element, structure)
@@ -276,7 +262,6 @@ class Copy(SpecialCall):
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """The field."""
-        del operation, element, running
         return given
 
 

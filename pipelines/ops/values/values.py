@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import WithJsonSchema
-
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import failure, mismatch
 
@@ -78,7 +76,7 @@ def _positive_number(value: Any) -> float:
     return float(value)
 
 
-def choice(*names: str) -> Callable[[Any], str]:
+def one_of(*names: str) -> Checked:
     """A check for one of a few words."""
 
     def check(value: Any) -> str:
@@ -86,7 +84,7 @@ def choice(*names: str) -> Callable[[Any], str]:
             raise mismatch(value, "choice", _either(names), names)
         return str(value)
 
-    return check
+    return Checked(check, {"enum": list(names)})
 
 
 def _either(names: tuple[str, ...]) -> str:
@@ -276,63 +274,45 @@ _PATHS_OR_ELEMENT: dict[str, Any] = {
 }
 
 ElementField = Annotated[
-    str | int,
-    Checked(parse_field),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}),
+    str | int, Checked(parse_field, {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]})
 ]
-Flag = Annotated[bool, Checked(_flag), WithJsonSchema({"type": "boolean"})]
-Text = Annotated[str, Checked(_text), WithJsonSchema({"type": "string"})]
-FilledText = Annotated[str, Checked(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Integer = Annotated[int, Checked(_integer(None)), WithJsonSchema(_INTEGER)]
-Positive = Annotated[int, Checked(_integer(1)), WithJsonSchema({**_INTEGER, "minimum": 1})]
-NotNegative = Annotated[int, Checked(_integer(0)), WithJsonSchema({**_INTEGER, "minimum": 0})]
-Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)")), WithJsonSchema({**_INTEGER, "minimum": -1})]
-PositiveOrAutotune = Annotated[
-    int | Literal["AUTOTUNE"], Checked(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
-]
-Number = Annotated[float, Checked(_number), WithJsonSchema({"type": "number"})]
-PositiveNumber = Annotated[float, Checked(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
-Dtype = Annotated[str, Checked(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
-NumpyDtype = Annotated[str, Checked(dtype_among(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
+Flag = Annotated[bool, Checked(_flag, {"type": "boolean"})]
+Text = Annotated[str, Checked(_text, {"type": "string"})]
+FilledText = Annotated[str, Checked(_filled_text, {"type": "string", "minLength": 1})]
+Integer = Annotated[int, Checked(_integer(None), _INTEGER)]
+Positive = Annotated[int, Checked(_integer(1), {**_INTEGER, "minimum": 1})]
+NotNegative = Annotated[int, Checked(_integer(0), {**_INTEGER, "minimum": 0})]
+Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)"), {**_INTEGER, "minimum": -1})]
+PositiveOrAutotune = Annotated[int | Literal["AUTOTUNE"], Checked(_integer(1, autotune=True), _autotunable_schema(1))]
+Number = Annotated[float, Checked(_number, {"type": "number"})]
+PositiveNumber = Annotated[float, Checked(_positive_number, {"type": "number", "exclusiveMinimum": 0})]
+Dtype = Annotated[str, Checked(check_dtype, {"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
+NumpyDtype = Annotated[str, Checked(dtype_among(NUMPY_DTYPES), {"enum": list(NUMPY_DTYPES)})]
 KnownShape = Annotated[
-    tuple[int, ...],
-    Checked(_shape(known=True)),
-    WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}}),
+    tuple[int, ...], Checked(_shape(known=True), {"type": "array", "items": {"type": "integer", "minimum": 0}})
 ]
 Shape = Annotated[
     tuple[int | None, ...],
-    Checked(check_shape),
-    WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
+    Checked(check_shape, {"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
 ]
-Integers = Annotated[tuple[int, ...], Checked(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
+Integers = Annotated[tuple[int, ...], Checked(_integers, {"type": "array", "items": _INTEGER})]
 Shares = Annotated[
     tuple[float, ...],
-    Checked(check_shares),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}}),
+    Checked(check_shares, {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}}),
 ]
 Sizes = Annotated[
     int | tuple[int, ...],
-    Checked(_sizes),
-    WithJsonSchema(
-        {"anyOf": [{**_INTEGER, "minimum": 1}, {"type": "array", "minItems": 1, "items": {**_INTEGER, "minimum": 1}}]}
+    Checked(
+        _sizes,
+        {"anyOf": [{**_INTEGER, "minimum": 1}, {"type": "array", "minItems": 1, "items": {**_INTEGER, "minimum": 1}}]},
     ),
 ]
-Seed = Annotated[int, Checked(_seed), WithJsonSchema(_INTEGER)]
-Compression = Annotated[
-    Literal["", "GZIP", "ZLIB"],
-    Checked(choice("GZIP", "ZLIB", "")),
-    WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]}),
-]
-OwnFiles = Annotated[FilePatterns, Checked(_file_patterns), WithJsonSchema(_PATHS)]
-Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
-ArrayPath = Annotated[ArrayFile, Checked(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
-OutputPath = Annotated[OutputFile, Checked(_output_file), WithJsonSchema({"type": "string"})]
-Folder = Annotated[InputFolder, Checked(_input_folder), WithJsonSchema({"type": "string", "minLength": 1})]
-Texts = Annotated[
-    tuple[str, ...],
-    Checked(_texts),
-    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "string"}}),
-]
-FilledOutputPath = Annotated[
-    OutputFile, Checked(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
-]
+Seed = Annotated[int, Checked(_seed, _INTEGER)]
+Compression = Annotated[Literal["", "GZIP", "ZLIB"], one_of("GZIP", "ZLIB", "")]
+OwnFiles = Annotated[FilePatterns, Checked(_file_patterns, _PATHS)]
+Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns, _PATHS_OR_ELEMENT)]
+ArrayPath = Annotated[ArrayFile, Checked(_array_file, {"type": "string", "minLength": 1})]
+OutputPath = Annotated[OutputFile, Checked(_output_file, {"type": "string"})]
+Folder = Annotated[InputFolder, Checked(_input_folder, {"type": "string", "minLength": 1})]
+Texts = Annotated[tuple[str, ...], Checked(_texts, {"type": "array", "minItems": 1, "items": {"type": "string"}})]
+FilledOutputPath = Annotated[OutputFile, Checked(_filled_output_file, {"type": "string", "minLength": 1})]
