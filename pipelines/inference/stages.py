@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.rules.io import parsed_features
+from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, each, leaves, paths
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
@@ -33,6 +34,11 @@ class Flow:
     uneven: bool = False
     batched: str | None = None
 
+    @property
+    def endless(self) -> int | None:
+        """The cardinality of what has as many or fewer elements: without end if this has none, else unknown."""
+        return INFINITE if self.cardinality == INFINITE else None
+
 
 UNKNOWN = Flow(None, None, uneven=True)
 Handler = Callable[[Any, Flow, bool], Flow]
@@ -40,22 +46,10 @@ Handler = Callable[[Any, Flow, bool], Flow]
 HANDLERS: dict[str, Handler] = {}
 """By TensorFlow's name; stages with functions and pipelines of their own stand in `function_stages`."""
 
-
-def _infers(op: str) -> Callable[[Handler], Handler]:
-    """Register a function as that of ``op``."""
-
-    def register(function: Handler) -> Handler:
-        HANDLERS[op] = function
-        return function
-
-    return register
+_infers = entries(HANDLERS)
 
 
-@_infers("cache")
-@_infers("prefetch")
-@_infers("shuffle")
-@_infers("snapshot")
-@_infers("with_options")
+@_infers("cache", "prefetch", "shuffle", "snapshot", "with_options")
 def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
     return flow
 
@@ -63,11 +57,10 @@ def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
 @_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
     """As many or fewer elements come out."""
-    return replace(flow, cardinality=INFINITE if flow.cardinality == INFINITE and not strict else None, uneven=True)
+    return replace(flow, cardinality=None if strict else flow.endless, uneven=True)
 
 
-@_infers("copy_to_device")
-@_infers("prefetch_to_device")
+@_infers("copy_to_device", "prefetch_to_device")
 def _moved(stage: Any, flow: Flow, strict: bool) -> Flow:
     """All elements come out, but TensorFlow does not say how many."""
     return replace(flow, cardinality=None) if strict else flow
@@ -220,12 +213,8 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 def _divides(size: int | None, structure: Structure) -> bool:
     """Whether batches of a size surely come out even."""
-    sizes = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
-    return (
-        size is not None
-        and len(sizes) == 1
-        and all(other_size is not None and other_size % size == 0 for other_size in sizes)
-    )
+    first = {leaf.shape[0] for leaf in leaves(structure) if leaf is not None and leaf.shape} - {None}
+    return size is not None and len(first) == 1 and all(rows is not None and rows % size == 0 for rows in first)
 
 
 def _first_dimension(structure: Structure) -> int | None:
@@ -244,8 +233,7 @@ def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
     first = _first_dimension(tuple(dense))
     count = flow.cardinality
     if count is None or flow.uneven or first is None:
-        endless = count == INFINITE and not strict
-        return Flow(structure, INFINITE if endless else None, uneven=True)
+        return Flow(structure, None if strict else flow.endless, uneven=True)
     return Flow(structure, INFINITE if count == INFINITE else count * first)
 
 

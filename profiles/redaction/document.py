@@ -12,41 +12,16 @@ from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.redaction.forms import HIDDEN
 from pipeprof.profiles.redaction.hider import Hider, Private
 from pipeprof.profiles.redaction.names import is_secret_name
+from pipeprof.profiles.redaction.words import words_of
 
 _Document = TypeVar("_Document", bound=Model)
 
-_FREE_TEXT = frozenset(
-    {
-        "changes",
-        "command",
-        "data",
-        "details",
-        "diff",
-        "edit",
-        "evidence",
-        "executed",
-        "file",
-        "formula",
-        "headline",
-        "message",
-        "note",
-        "output",
-        "overlays",
-        "overrides",
-        "patch",
-        "profile",
-        "python",
-        "reason",
-        "recommendation",
-        "sentence",
-        "source",
-        "step",
-        "text",
-        "title",
-        "traceback",
-        "verdict",
-        "versions",
-    }
+_FREE_TEXT = words_of(
+    """
+    changes command data details diff edit evidence executed file formula headline message note output overlays
+    overrides patch profile python reason recommendation sentence source step text title traceback verdict
+    versions
+    """
 )
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})

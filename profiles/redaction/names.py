@@ -19,25 +19,13 @@ _VARIABLE = re.compile(
 )
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
 
-_ENDS = (
-    "password",
-    "passwd",
-    "passwort",
-    "passphrase",
-    "keyphrase",
-    "passcode",
-    "secret",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "authtoken",
-    "accesstoken",
-    "sessiontoken",
-    "credential",
-    "creds",
-    "connectionstring",
-    "sessid",
-    "sessionid",
+_ENDS = tuple(
+    words_of(
+        """
+        password passwd passwort passphrase keyphrase passcode secret apikey accesskey secretkey authtoken
+        accesstoken sessiontoken credential creds connectionstring sessid sessionid
+        """
+    )
 )
 _STRONG = frozenset({"pwd", "jwt", "dsn", "webhook", "authorization", "sas"})
 _KEYS = words_of(
