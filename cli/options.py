@@ -326,8 +326,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
         return value
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    msg = f"{flag}: got {value!r}, expected {_listed(choices)}{meant}"
-    raise UsageError(msg)
+    raise UsageError(f"{flag}: got {value!r}, expected {_listed(choices)}{meant}")
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -364,8 +363,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
         return "json" if json else "text"
     chosen = choice("--format", value, names_of(command))
     if json and chosen != "json":
-        msg = f"--json and --format {chosen} contradict each other: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"--json and --format {chosen} contradict each other: give one of them")
     return chosen
 
 
@@ -411,8 +409,7 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
         return None
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
-    msg = f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits"
-    raise UsageError(msg)
+    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number of at least {least} and at most 64 bits")
 
 
 def byte_size(flag: str, text: str | None) -> int | None:
@@ -429,8 +426,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
     size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
     if size == 0:
-        msg = f"{flag}: got {text!r}, expected a size above 0 such as 8GiB"
-        raise UsageError(msg)
+        raise UsageError(f"{flag}: got {text!r}, expected a size above 0 such as 8GiB")
     return size
 
 
@@ -448,8 +444,7 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
         return "sync" if text else None
     if text.isdecimal() and int(text) >= 1:
         return int(text)
-    msg = f"--dispatch: got {text!r}, expected sync or a number of steps in flight such as 1"
-    raise UsageError(msg)
+    raise UsageError(f"--dispatch: got {text!r}, expected sync or a number of steps in flight such as 1")
 
 
 def step(text: str | None) -> ParsedStep | None:
@@ -462,8 +457,7 @@ def step(text: str | None) -> ParsedStep | None:
 
     kind, colon, _ = (text or "none").partition(":")
     if kind not in ("none", *NOT_YET) and not (colon and kind in ("simulate", "python")):
-        msg = f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function"
-        raise UsageError(msg)
+        raise UsageError(f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function")
     return _parse("--step", text, parse_step)
 
 
@@ -473,8 +467,7 @@ def _parse(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
     try:
         return read(text)
     except ValueError as error:
-        msg = f"{flag}: {_message(error)}"
-        raise UsageError(msg) from None
+        raise UsageError(f"{flag}: {_message(error)}") from None
 
 
 def _message(error: ValueError) -> str:

@@ -115,8 +115,7 @@ def format_of(text: str, command: str = "run") -> str:
         extension = Path(text).suffix.lower()
         got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
         *others, last = known
-        msg = f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout"
-        raise UsageError(msg)
+        raise UsageError(f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout")
     return known[extension]
 
 
@@ -131,8 +130,7 @@ def file_path(flag: str, text: str) -> Path:
         'report.txt'
     """
     if text and os.path.basename(text) in ("", os.curdir):  # noqa: PTH119
-        msg = f"{flag} {text}: this is the name of a folder; name a file"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} {text}: this is the name of a folder; name a file")
     return Path(text)
 
 
@@ -156,8 +154,7 @@ def check_file(
     except (FileNotFoundError, NotADirectoryError):
         mode = None
     except OSError as error:
-        msg = f"{flag} {path}: no file can be written there ({reason(error)}); use another name"
-        raise UsageError(msg) from None
+        raise UsageError(f"{flag} {path}: no file can be written there ({reason(error)}); use another name") from None
     if mode is None and not path.parent.is_dir():
         msg = f"{flag} {path}: the folder {path.parent} does not exist; create it first"
     elif mode is not None and stat.S_ISDIR(mode):
@@ -275,11 +272,9 @@ def select(
     ]
     flag = "--finding" if finding is not None else "--section" if sections else None
     if flag and outputs.stdout != "text":
-        msg = f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile")
     if finding is not None and sections:
-        msg = "--finding and --section contradict each other: give one of them"
-        raise UsageError(msg)
+        raise UsageError("--finding and --section contradict each other: give one of them")
     return Selection(verbose, tuple(choice("--section", name, tuple(SECTIONS)) for name in names), finding)
 
 
@@ -362,5 +357,4 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:
-        msg = f"the report could not be written to {', '.join(failed)}"
-        raise OutputError(msg)
+        raise OutputError(f"the report could not be written to {', '.join(failed)}")

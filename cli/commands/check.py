@@ -99,16 +99,13 @@ def check(
     kind = outputs.stdout or "text"
     if (python or show) and outputs.files:
         asked = "--python prints Python" if python else "--show prints the spec"
-        msg = f"{asked}, and --out writes the report: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"{asked}, and --out writes the report: give one of them")
     if python and (show or kind != "text"):
         other = "--show" if show else f"--format {form}" if form else "--json"
-        msg = f"--python prints Python, and {other} prints something else: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
     if redact and (python or show):
         printed = "--python prints Python" if python else "--show prints the spec"
-        msg = f"{printed} as it is, and --redact takes parts out of reports: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
@@ -242,8 +239,7 @@ def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
     from pipeprof.pipelines.spec.show import origins, show, with_defaults
 
     if loaded is None:
-        msg = f"--show prints a spec, but {text} is a Python function; remove --show"
-        raise UsageError(msg)
+        raise UsageError(f"--show prints a spec, but {text} is a Python function; remove --show")
     if kind == "text":
         return show(loaded)
     document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
@@ -255,8 +251,7 @@ def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     from pipeprof.pipelines.to_python.render import data_folders, render
 
     if loaded is None:
-        msg = f"--python converts a spec, but {text} is Python already; remove --python"
-        raise UsageError(msg)
+        raise UsageError(f"--python converts a spec, but {text} is Python already; remove --python")
     return render(loaded, data_folders(loaded))
 
 

@@ -75,8 +75,7 @@ def describe_function(
 
     target = parse_target(text)
     if no_python:
-        msg = f"--no-python: {text} is Python code; remove --no-python"
-        raise UsageError(msg)
+        raise UsageError(f"--no-python: {text} is Python code; remove --no-python")
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
     return describe_target(
@@ -169,8 +168,7 @@ def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
 
     flag = "--arg" if args else "--save-arrays" if save_arrays else None
     if flag is not None:
-        msg = f"{flag} applies to functions only: use --from file.py:function"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} applies to functions only: use --from file.py:function")
 
 
 def _from_function(
@@ -265,8 +263,7 @@ def _check_schema(schema: str, out: str, *, force: bool) -> None:
     path = file_path("--schema", schema)
     check_file("--schema", path, force=force, own=is_schema)
     if out != "-" and path.absolute() == Path(out).absolute():
-        msg = f"--schema {schema}: --out names the same file; use another name"
-        raise UsageError(msg)
+        raise UsageError(f"--schema {schema}: --out names the same file; use another name")
 
 
 def _write_schema(schema: str | None) -> None:
@@ -291,8 +288,7 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
 
     path = file_path("--out", out)
     if path.name and from_ is not None and same_file(path, Path(from_)):
-        msg = f"--out {out}: the spec would read this file; use another name"
-        raise UsageError(msg)
+        raise UsageError(f"--out {out}: the spec would read this file; use another name")
     check_file("--out", path, force=force)
 
 
@@ -305,5 +301,4 @@ def _write(out: str, text: str, flag: str = "--out") -> None:
     try:
         write_atomically(Path(out), text.encode())
     except OSError as error:
-        msg = f"{flag} {out}: the file could not be written ({reason(error)})"
-        raise OutputError(msg) from error
+        raise OutputError(f"{flag} {out}: the file could not be written ({reason(error)})") from error

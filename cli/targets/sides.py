@@ -69,8 +69,7 @@ def read_sides(
     from pipeprof.pipelines.errors import UsageError
 
     if own and not _is_spec(second, first):
-        msg = f"--b-set changes a spec, but {second} is none; remove --b-set"
-        raise UsageError(msg)
+        raise UsageError(f"--b-set changes a spec, but {second} is none; remove --b-set")
     from pipeprof.profiles.git.refs import parse_ref
 
     # A target that a ref takes over from the other side is refused where it was typed.
@@ -105,11 +104,10 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     *_, stage, argument = (str(part) for part in leaf.place)
     path = ".".join(str(part) for part in leaf.place)
     mend = f"keep it in memory with --set {path}=" if stage == "cache" else "leave the stage out"
-    msg = (
+    raise UsageError(
         f"{name}: {where}: {stage} writes files ({argument}: {leaf.value}), and all processes of a comparison would "
         f"write the same ones; {mend}"
     )
-    raise UsageError(msg)
 
 
 def _is_spec(text: str, other: str) -> bool:
@@ -173,8 +171,7 @@ def _load_at_ref(
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:
-            msg = f"{text}: {reason}"
-            raise ProfileError(msg)
+            raise ProfileError(f"{text}: {reason}")
 
     try:
         target, loaded = _load(given, file, other, own, may_read)
@@ -184,12 +181,10 @@ def _load_at_ref(
             raise shown from None
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
-        msg = f"{first.place}: {first.text}{reasons}"
-        raise ProfileError(msg) from None
+        raise ProfileError(f"{first.place}: {first.text}{reasons}") from None
     reason = lacking(loaded, tree) if loaded is not None else None
     if reason is not None:
-        msg = f"{text}: {reason}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {reason}")
     return target, loaded
 
 
@@ -218,11 +213,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Litera
 
     path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
     if path is None:
-        msg = f"{text}: which target? The other side is none of the work tree: use {text}:PATH"
-        raise UsageError(msg)
+        raise UsageError(f"{text}: which target? The other side is none of the work tree: use {text}:PATH")
     if not ref.ref:
-        msg = f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit"
-        raise UsageError(msg)
+        raise UsageError(f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit")
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
     _refuse_module(text, path)
     near = Path(file)
@@ -234,11 +227,9 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Litera
     except ValueError:
         inside = near
     if (reason := tree.refusal(tree.folder / inside, data=False)) is not None:
-        msg = f"{text}: {reason}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {reason}")
     if not (tree.folder / inside).is_file():
-        msg = f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})")
     return f"{tree.folder / inside}{colon}{function}", tree
 
 
@@ -310,16 +301,13 @@ def _saved(text: str) -> GivenSide:
     from pipeprof.profiles.judge.verdicts.result import Side
 
     if is_result(Path(text)):
-        msg = f"{text} is a result of compare or gate, not a profile: pipeprof show {text}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {text}")
     profile = load_profile(Path(text))
     if profile.steps is None or not profile.steps.count:
-        msg = f"{text} has no measured steps: measure again with pipeprof run"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} has no measured steps: measure again with pipeprof run")
     fault = impossible(values_of(profile))
     if fault is not None:
-        msg = f"{text} cannot be compared: {fault}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{text} cannot be compared: {fault}")
     flow = profile.throughput
     side = Side(
         text=text,

@@ -123,8 +123,7 @@ def _slices(source: Any, around: SourceContext) -> ElementInfo:
     }
     if len(firsts) > 1:
         listed = " and ".join(shape_text(first.shape) for first in firsts.values())
-        message = f"tensors of shape {listed}: expected the same first dimension in all"
-        raise Refused(message, "wrong-shape", "tensors")
+        raise Refused(f"tensors of shape {listed}: expected the same first dimension in all", "wrong-shape", "tensors")
     return ElementInfo(each(_slice, structure), next(iter(firsts), None), size)
 
 

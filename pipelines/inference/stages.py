@@ -245,8 +245,7 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
     sizes = {one.shape[0]: one for one in known if one.shape and one.shape[0] is not None}
     if len(sizes) > 1:
         listed = " and ".join(shape_text(size.shape) for size in sizes.values())
-        message = f"components of shape {listed}: unbatch expects the same first dimension in all"
-        raise Refused(message, "wrong-shape")
+        raise Refused(f"components of shape {listed}: unbatch expects the same first dimension in all", "wrong-shape")
 
 
 @_infers("parse_example_dataset")

@@ -168,11 +168,9 @@ def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) 
     """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
-        message = f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`"
-        raise error(message, f"{what}_form", got=value)
+        raise error(f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`", f"{what}_form", got=value)
     if what == "stage" and isinstance(value, str) and function(value) is not None:
-        message = f"{value} is a function: call it in a stage, as `map: {{ops: [{value}]}}`"
-        raise error(message, "stage_form", got=value)
+        raise error(f"{value} is a function: call it in a stage, as `map: {{ops: [{value}]}}`", "stage_form", got=value)
     if not isinstance(value, dict) or not value:
         raise mismatch(value, f"{what}_form", form)
     if len(value) != 1:

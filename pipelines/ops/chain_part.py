@@ -102,8 +102,7 @@ class _Slice:
         if self._calls and self._calls[-1].name in _REARRANGING and (field := self._address(_WHOLE)):
             found.append({"select": _field(field)})
         if not found:
-            msg = "the predicate calls no function"
-            raise CannotSplitError(msg)
+            raise CannotSplitError("the predicate calls no function")
         return found
 
     def _address(self, path: Path) -> Path:
@@ -116,8 +115,7 @@ class _Slice:
         for call in reversed(self._rearranged):
             at = _before(call, at) if at is not None else None
         if at is None:
-            msg = f"{_shown(path)} is put together by {self._rearranged[-1].name}"
-            raise CannotSplitError(msg)
+            raise CannotSplitError(f"{_shown(path)} is put together by {self._rearranged[-1].name}")
         return (*self._base, *at)
 
     def _renamed(self, written: Any, call: OpCall, needed: frozenset[Path], *, answers: bool) -> Any:
@@ -152,8 +150,7 @@ class _Slice:
         """
         address = self._address(_path(field))
         if not address:
-            msg = f"{field!r} is the whole element before"
-            raise CannotSplitError(msg)
+            raise CannotSplitError(f"{field!r} is the whole element before")
         return _field(address)
 
     def _check_others(self, call: OpCall, needed: frozenset[Path], written: Sequence[Path]) -> None:
@@ -165,8 +162,7 @@ class _Slice:
             if any(_within(other, path) for other in written):
                 continue
             if any(_touch(self._address(path), other) for other in mine):
-                msg = f"{call.name} would replace {_shown(path)}, which is read after it"
-                raise CannotSplitError(msg)
+                raise CannotSplitError(f"{call.name} would replace {_shown(path)}, which is read after it")
 
 
 def _check(call: OpCall) -> None:

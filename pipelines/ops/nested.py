@@ -49,8 +49,7 @@ class Pipeline(Closed):
         if self.source is not None:
             check_start(self)
         elif not (has_outer_element() or self.opens_element):
-            message = "missing `source`: the outer element holds no dataset"
-            raise failure((), error(message, "missing_source"))
+            raise failure((), error("missing `source`: the outer element holds no dataset", "missing_source"))
         return self
 
 

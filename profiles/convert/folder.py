@@ -70,32 +70,25 @@ def check_folder(target: ConvertTarget) -> None:
     try:
         entries = [entry for entry in folder.iterdir() if not _is_left_over(entry)] if folder.exists() else []
     except NotADirectoryError:
-        msg = f"--convert-to: {folder} is a file: name a new or empty folder"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} is a file: name a new or empty folder") from None
     except OSError as error:
-        msg = f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} cannot be read ({error.strerror}): name another folder") from None
     partial = next((entry.name for entry in entries if entry.name.startswith(_PARTIAL)), None)
     if partial is not None:
-        msg = (
+        raise FolderError(
             f"--convert-to: another pipeprof writes to {folder}, or was killed on another machine: name another "
             f"folder, or remove {partial} if none does"
         )
-        raise FolderError(msg)
     others = sorted(entry.name for entry in entries if entry.name not in {DATA, DESCRIPTION})
     if others:
-        msg = f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} is not empty ({others[0]} is in it): name a new or empty folder")
     if entries and not (folder / DESCRIPTION).is_file():
-        msg = f"--convert-to: {folder / DATA} was not written by pipeprof: name a new or empty folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder / DATA} was not written by pipeprof: name a new or empty folder")
     if entries and not target.force:
-        msg = f"--convert-to: {folder} has converted data: --force replaces them, or name a new folder"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} has converted data: --force replaces them, or name a new folder")
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-        msg = f"--convert-to: {folder} cannot be made: {parent} cannot be written to"
-        raise FolderError(msg)
+        raise FolderError(f"--convert-to: {folder} cannot be made: {parent} cannot be written to")
 
 
 def check_distance(folder: Path, inputs: Iterable[Path]) -> None:
@@ -133,11 +126,10 @@ def check_room(name: str, folder: Path, needed: int, *, free: Callable[[Path], i
     """
     there, whole = free(folder), with_reserve(needed)
     if there < whole:
-        msg = (
+        raise NoRoomError(
             f"{name} needs {size(whole)} in files including a reserve, but {folder} has only {size(there)} free; "
             "free some space, or name a folder on a larger disk"
         )
-        raise NoRoomError(msg)
 
 
 def full(name: str, folder: Path) -> NoRoomError:
@@ -189,8 +181,7 @@ def _make(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"--convert-to: {folder} cannot be made ({error.strerror})"
-        raise FolderError(msg) from None
+        raise FolderError(f"--convert-to: {folder} cannot be made ({error.strerror})") from None
     return missing
 
 

@@ -124,8 +124,7 @@ class FileWriting:
             return self._run(description)
         except FolderError as error:
             # What a pipeline reads may be known only now: a function may read anything.
-            msg = f"{error} (the pipeline had to run before this was known)"
-            raise LateFolderError(msg) from None
+            raise LateFolderError(f"{error} (the pipeline had to run before this was known)") from None
 
     def _run(self, description: dict[str, object]) -> Written:
         began = self.clock()
@@ -163,11 +162,9 @@ class FileWriting:
                     return message
                 self._refuse(message)
             if messages is None:
-                msg = f"the process that wrote the files {writer.end()}"
-                raise NotConvertedError(msg)
+                raise NotConvertedError(f"the process that wrote the files {writer.end()}")
             if self.end_at is not None and self.clock() >= self.end_at:
-                msg = "the time of the command (--max-time) was over"
-                raise NotConvertedError(msg)
+                raise NotConvertedError("the time of the command (--max-time) was over")
             look()
 
     def _refuse(self, message: WorkerMessage) -> None:

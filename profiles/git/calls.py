@@ -171,8 +171,7 @@ class GitCalls:
             with path.open("rb") as file:
                 data = file.read(_MOST_CONFIG_BYTES)
         except OSError as error:
-            msg = f"{path}: cannot be read ({error.strerror})"
-            raise ProfileError(msg) from None
+            raise ProfileError(f"{path}: cannot be read ({error.strerror})") from None
         listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
         return parse_list(self._call(listed, {"GIT_DIR": str(directory)}, directory, data))
 
@@ -207,11 +206,10 @@ class GitCalls:
         if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):
             return
         root = repository.root
-        msg = (
+        raise ProfileError(
             f"{root} belongs to another user, so git:REF is not read from it: if you trust it, "
             f"git config --global --add safe.directory {root}"
         )
-        raise ProfileError(msg)
 
     def _call(
         self,
@@ -308,8 +306,7 @@ def find_program(name: str, path: str) -> str:
         program = Path(folder, name)
         if folder and os.access(program, os.X_OK) and program.is_file():
             return str(program)
-    msg = f"{name} is not installed, which a target `git:REF` needs"
-    raise ProfileError(msg)
+    raise ProfileError(f"{name} is not installed, which a target `git:REF` needs")
 
 
 def absolute_path(path: str) -> str:
@@ -354,8 +351,7 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
     git_dir, common = repository.git_dir, repository.common_dir
     head = read_line(git_dir / "HEAD") or ""
     if not _HEAD.fullmatch(head):
-        msg = f"{git_dir / 'HEAD'} names neither a branch nor a commit"
-        raise ProfileError(msg)
+        raise ProfileError(f"{git_dir / 'HEAD'} names neither a branch nor a commit")
     (directory / "HEAD").write_text(f"{head}\n", encoding="utf-8", errors="surrogateescape")
     for name in _SHARED_BY_WORK_TREES:
         if (common / name).exists() and not (name == "logs" and git_dir != common):

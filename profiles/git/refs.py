@@ -56,8 +56,7 @@ def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
         return found
     shown = printable(ref)
     shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
-    msg = f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}"
-    raise ProfileError(msg)
+    raise ProfileError(f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}")
 
 
 def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:

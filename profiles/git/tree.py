@@ -111,8 +111,7 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
     view = calls.find(near)
     if view is None:
         place = near if near.is_dir() else near.parent
-        msg = f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs"
-        raise ProfileError(msg)
+        raise ProfileError(f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs")
     root = view.repository.root
     commit = commit_of(calls, view, ref)
     tree = RefTree(f"git:{ref}", _among_neighbours(root, into.resolve()), root, commit)

@@ -55,11 +55,9 @@ class Cond(_Control):
     def _complete(self) -> Cond:
         if (self.probability is None) == (self.pred is None):
             got = "both" if self.pred is not None else "neither"
-            message = f"{got} of `probability` and `pred`: expected exactly one"
-            raise error(message, "condition")
+            raise error(f"{got} of `probability` and `pred`: expected exactly one", "condition")
         if not self.true_fn and not self.false_fn:
-            message = "no calls in `true_fn` or `false_fn`: expected at least one"
-            raise error(message, "condition")
+            raise error("no calls in `true_fn` or `false_fn`: expected at least one", "condition")
         return self
 
     @classmethod
@@ -264,5 +262,4 @@ def check_truth_value(tf: Any, result: Any, where: str = "the last call") -> Non
     if not tf.is_tensor(result) or result.dtype != tf.bool or result.shape.rank not in (0, None):
         shown = f"{result.dtype.name} of shape {result.shape}" if tf.is_tensor(result) else describe(result)
         purpose = ": an element is kept when it is true" if where == "the last call" else ""
-        msg = f"{where} returns {shown}: expected a single bool{purpose}"
-        raise FieldError(msg)
+        raise FieldError(f"{where} returns {shown}: expected a single bool{purpose}")

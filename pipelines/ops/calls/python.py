@@ -63,8 +63,7 @@ class _Inputs(SpecialCall):
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """What the function gives."""
         if isinstance(given, dict):
-            msg = f"the element is {describe(element)}: select the input fields with `on`"
-            raise FieldError(msg)
+            raise FieldError(f"the element is {describe(element)}: select the input fields with `on`")
         arguments = running.constants(operation)
         del arguments["func"]
         inputs = list(given) if isinstance(given, tuple) else [given]

@@ -38,8 +38,7 @@ def _renamed(value: Any) -> dict[str, str]:
             raise mismatch(new if isinstance(old, str) else old, "names", "a mapping of old names to new ones")
     if len(set(value.values())) < len(value):
         twice = next(name for name in value.values() if list(value.values()).count(name) > 1)
-        message = f"duplicate new name {twice!r}: expected different names"
-        raise error(message, "name_twice", got=twice)
+        raise error(f"duplicate new name {twice!r}: expected different names", "name_twice", got=twice)
     return dict(value)
 
 
@@ -182,8 +181,7 @@ class Rename(_Structure):
         changed = {names.get(name, name): value for name, value in element.items()}
         if len(changed) < len(element):
             twice = next(new for new in names.values() if new in element)
-            msg = f"new name {twice!r} exists already: the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"new name {twice!r} exists already: the element is {describe(element)}")
         return changed
 
 
@@ -240,8 +238,7 @@ class ToDict(_Structure):
         parts = element if isinstance(element, tuple) else (element,)
         if isinstance(element, Mapping) or len(parts) != len(structure):
             count = f"{len(structure)} name{'s' * (len(structure) != 1)}"
-            msg = f"{count}, but the element is {describe(element)}"
-            raise FieldError(msg)
+            raise FieldError(f"{count}, but the element is {describe(element)}")
         return dict(zip(structure, parts, strict=True))
 
 
@@ -271,5 +268,4 @@ def _key(element: Any, field: Field) -> Any:
         return field
     if isinstance(element, Mapping) and str(field) in element:
         return str(field)
-    msg = f"no field {field!r}: the element is {describe(element)}"
-    raise FieldError(msg)
+    raise FieldError(f"no field {field!r}: the element is {describe(element)}")

@@ -41,8 +41,7 @@ class _Table(SpecialCall):
     def _complete(self) -> _Table:
         if (self.keys_ is None) == (self.filename is None):
             got = "both" if self.filename is not None else "neither"
-            message = f"{got} of `keys` and `filename`: expected exactly one"
-            raise error(message, "table")
+            raise error(f"{got} of `keys` and `filename`: expected exactly one", "table")
         lengths = [len(value) for value in (self.keys_, self.values) if isinstance(value, list)]
         if len(set(lengths)) > 1:
             message = f"number of keys is {lengths[0]}, number of values is {lengths[1]}: expected the same number"

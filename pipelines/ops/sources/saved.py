@@ -151,6 +151,5 @@ class PythonSource(Source):
         """The dataset that the function returns."""
         made = building.returned(self.function, self.without)
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset"
-            raise PlainError(msg)
+            raise PlainError(f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset")
         return made

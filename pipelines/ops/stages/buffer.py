@@ -83,8 +83,7 @@ def _check_device(tf: Any, name: str) -> None:
     ]
     if not same:
         listed = ", ".join(f"/{value.device_type}:{value.device_index}" for value in there)
-        msg = f"no device {name} on this machine: expected one of {listed}"
-        raise PlainError(msg)
+        raise PlainError(f"no device {name} on this machine: expected one of {listed}")
 
 
 class PrefetchToDevice(Stage):

@@ -41,8 +41,7 @@ class Apply(Stage):
         reference = self.reference
         made = dataset.apply(building.function(reference))
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"{reference} returned {type(made).__name__}: expected a tf.data.Dataset"
-            raise PlainError(msg)
+            raise PlainError(f"{reference} returned {type(made).__name__}: expected a tf.data.Dataset")
         return made
 
 
