@@ -72,7 +72,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
     yield Legend(legend)
     if profile.options:
         yield Prose(
-            "Options: " + ", ".join(f"{name} = {_write_option(value)}" for name, value in profile.options.items())
+            "Options: " + ", ".join(f"{name} = {str(value).lower()}" for name, value in profile.options.items())
         )
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
@@ -164,10 +164,6 @@ def _describe_element(stage: Stage) -> str:
         + ("[…]" if component.shape is None else f"[{','.join('?' if n is None else str(n) for n in component.shape)}]")
         for component in stage.element_spec or []
     ).replace("[]", "")
-
-
-def _write_option(value: bool | int) -> str:
-    return str(value).lower()
 
 
 def _name_written(stage: Stage) -> str:

@@ -97,10 +97,8 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
 
 def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
     """The predicted buffer of a stage as one owner; ``None`` if unknown."""
-    found = [
-        prediction for prediction in memory_prediction(view).by_stage.get(stage.id, ()) if prediction.owner == owner
-    ]
-    return found[0] if found else None
+    predicted = memory_prediction(view).by_stage.get(stage.id, ())
+    return next((prediction for prediction in predicted if prediction.owner == owner), None)
 
 
 def owned(view: PipelineView, stage: StageView, owner: Owner) -> bool:
@@ -125,9 +123,9 @@ def upstream(
         ends: Whether to go no further than a stage.
     """
     found: dict[str, StageView] = {}
-    for other_stage in view.below(stage, ends):
-        found[other_stage.id] = other_stage
-        for inner in view.inside(other_stage):
+    for before in view.below(stage, ends):
+        found[before.id] = before
+        for inner in view.inside(before):
             found.setdefault(inner.id, inner)
     return list(found.values())
 

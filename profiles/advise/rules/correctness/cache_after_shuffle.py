@@ -135,7 +135,7 @@ def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> RuleHit:
 
 def _fix(view: PipelineView, cache: StageView, shuffle: StageView, path: Sequence[StageView]) -> _Fix:
     between = _between(view, cache, shuffle)
-    if between is None or not all(_may_follow(stage) for stage in between):
+    if between is None or not all((_commutes(stage) or traits(stage.op).stacks) for stage in between):
         return _shuffle_again(cache, shuffle, path)
     kept = list(between)
     for index, one in enumerate(between):
@@ -193,11 +193,6 @@ def _commutes(stage: StageView) -> bool:
     if row.passes and row.one_to_one and row.consecutive:
         return True
     return (row.maps and not row.stacks) or (row.predicate and not row.ends_early)
-
-
-def _may_follow(stage: StageView) -> bool:
-    """Whether it may run in every epoch on elements in another order."""
-    return _commutes(stage) or traits(stage.op).stacks
 
 
 def _random(stage: StageView) -> bool:
