@@ -25,6 +25,19 @@ T = TypeVar("T")
 COLORS = ("auto", "always", "never")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
+
+def option(flag: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> Any:
+    """An option with a value.
+
+    Args:
+        flag: As it is typed; empty for the name of the parameter.
+        text: For `--help`.
+        words: What the shell completes.
+    """
+    complete = completion.one_of(*words) if words else None
+    return typer.Option(*filter(None, [flag]), metavar=metavar, help=text, autocompletion=complete)
+
+
 Target = Annotated[
     str,
     typer.Argument(
@@ -35,37 +48,29 @@ Target = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--set",
-        metavar="PATH=VALUE",
-        help="Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
+        "PATH=VALUE",
+        "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
     ),
 ]
 Overlay = Annotated[
-    list[str] | None,
-    typer.Option("-f", metavar="FILE", help="Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable."),
+    list[str] | None, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")
 ]
 Env = Annotated[
     bool, typer.Option("--env", help="Replace ${VAR} and ${VAR:-default} in the spec from the environment.")
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option(
-        "--arg",
-        metavar="NAME=VALUE",
-        help="Pass an argument to the function, converted by its annotation. Repeatable.",
-    ),
+    option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable."),
 ]
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that run Python code.")]
 
 
 def format_of(command: str) -> Any:
     """The option that chooses the format of a command's report."""
-    return typer.Option(
-        "--format",
-        metavar="|".join(names_of(command)),
-        help="Output format on stdout.  [default: text]",
-        autocompletion=completion.one_of(*names_of(command)),
+    return option(
+        "--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]", words=names_of(command)
     )
 
 
@@ -75,7 +80,7 @@ def out_of(command: str, what: str = "Also write the report to a file ({}); - is
     Args:
         what: Help text with a gap for the extensions.
     """
-    return typer.Option("--out", metavar="FILE", help=what.format(" or ".join(extensions_of(command))))
+    return option("--out", "FILE", what.format(" or ".join(extensions_of(command))))
 
 
 Out = Annotated[list[str] | None, out_of("run")]
@@ -92,15 +97,7 @@ FixForce = Annotated[
         help="Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted.",
     ),
 ]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="auto|always|never",
-        help="When to color the output.",
-        autocompletion=completion.one_of(*COLORS),
-    ),
-]
+Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
 Redact = Annotated[
     bool | None,
     typer.Option(
@@ -110,8 +107,7 @@ Redact = Annotated[
     ),
 ]
 MemoryOfAll = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="Memory of all processes together, e.g. 8GiB.  [default: all available]"),
+    str | None, option("", "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
@@ -134,34 +130,30 @@ SECTION_NAMES = (
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--section",
-        metavar="NAME,...",
-        help=f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
-        autocompletion=completion.one_of(*SECTION_NAMES),
+        "NAME,...",
+        f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
+        words=SECTION_NAMES,
     ),
 ]
 
 
-Step = Annotated[
-    str | None,
-    typer.Option("--step", metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
-]
+Step = Annotated[str | None, option("--step", "STEP", "Training step: none, simulate:12ms or python:file.py:function.")]
 Dispatch = Annotated[
-    str | None,
-    typer.Option("--dispatch", metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
+    str | None, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")
 ]
-Seed = Annotated[str | None, typer.Option("--seed", metavar="N", help="Seed for TensorFlow's random ops.")]
+Seed = Annotated[str | None, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--timeout",
-        metavar="SECONDS",
-        help="Give up when no step finishes, or the pipeline is not built, for this long; 5 times as long while a"
+        "SECONDS",
+        "Give up when no step finishes, or the pipeline is not built, for this long; 5 times as long while a"
         " function that builds it takes more memory.  [default: 120]",
     ),
 ]
-MaxTime = Annotated[str | None, typer.Option("--max-time", metavar="SECONDS", help="Time limit for the whole command.")]
+MaxTime = Annotated[str | None, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """What a change may do to the data: nothing, or one of the others."""
@@ -191,14 +183,12 @@ class SharedOptions:
     verbose: Verbose = False
 
 
-Steps = Annotated[str | None, typer.Option(metavar="N", help="Measure at most this many steps.")]
+Steps = Annotated[str | None, option("", "N", "Measure at most this many steps.")]
 Cold = Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")]
 
 From = Annotated[
     str | None,
-    typer.Option(
-        "--from", metavar="PROFILE", help="The profile that --change is about.  [default: the latest run of the target]"
-    ),
+    option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]"),
 ]
 
 
@@ -207,22 +197,18 @@ class RunOptions(SharedOptions):
     """All options of ``pipeprof run``, as typed."""
 
     target: Target
-    change: Annotated[
-        str | None, typer.Option(metavar="N", help="Measure the pipeline with change N of its latest report.")
-    ] = None
+    change: Annotated[str | None, option("", "N", "Measure the pipeline with change N of its latest report.")] = None
     from_profile: From = None
     seconds: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
+        str | None, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")
     ] = None
     steps: Steps = None
     cold: Cold = False
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long the proposed changes may be tried.  [default: 60]"),
+        str | None, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60]")
     ] = None
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not try the proposed changes: findings are predictions only.")
@@ -238,15 +224,13 @@ class FixOptions(SharedOptions):
 
     target: Target
     change: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Take change N of the latest report of `run`, without a new search."),
+        str | None, option("", "N", "Take change N of the latest report of `run`, without a new search.")
     ] = None
     from_profile: From = None
     seconds: Annotated[
         str | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]",
+        option(
+            "", "SECONDS", "Measure the pipeline as it is for this long.  [default: a tenth of the budget, at most 4]"
         ),
     ] = None
     steps: Steps = None
@@ -258,30 +242,28 @@ class FixOptions(SharedOptions):
     form: Annotated[str | None, format_of("fix")] = None
     allow: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--allow",
-            metavar="CLASS,...",
-            help="What changes may do to the data: order, randomness or values.  [default: nothing]",
-            autocompletion=completion.one_of(*ALLOWED),
+            "CLASS,...",
+            "What changes may do to the data: order, randomness or values.  [default: nothing]",
+            words=ALLOWED,
         ),
     ] = None
     convert_to: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--convert-to",
-            metavar="FOLDER",
-            help="Also try to read elements from files instead of making them in each epoch: they are written into "
+            "FOLDER",
+            "Also try to read elements from files instead of making them in each epoch: they are written into "
             "this folder, new or empty, once. The original data stay as they are.",
         ),
     ] = None
     budget: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="How long to measure; starts and builds come on top.  [default: 60]"),
+        str | None, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     force: FixForce = False
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory that the pipeline may take, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
 
 

@@ -19,6 +19,7 @@ from pipeprof.cli.options import (
     Redact,
     Set,
     Target,
+    option,
     out_of,
 )
 
@@ -69,11 +70,10 @@ def check(
         bool, typer.Option("--python", help="Print equivalent Python, to be saved next to the spec.")
     ] = False,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="warning", help="Exit with 3 if a rule reports a finding, e.g. in CI.")
+        str | None, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")
     ] = None,
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory available to a run, e.g. 8GiB.  [default: all available]"),
+        str | None, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
     out: Annotated[list[str] | None, out_of("check")] = None,
     form: CheckFormat = None,
@@ -411,13 +411,7 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str,
-    loaded: LoadedSpec | None,
-    advice: StaticAdvice | None,
-    style: Style,
-    hide: Hide,
-    *,
-    asked: bool = False,
+    text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, style: Style, hide: Hide, *, asked: bool = False
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import EXIT_CODES, epilog
-from pipeprof.cli.options import Arg, NoPython
+from pipeprof.cli.options import Arg, NoPython, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,10 +111,10 @@ def init(
     *,
     from_: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--from",
-            metavar="WHAT",
-            help="Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob). Or file.py:function: "
+            "WHAT",
+            "Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob). Or file.py:function: "
             "calls it and writes the dataset that it returns as a spec.  [default: generated photos]",
         ),
     ] = None,
@@ -124,10 +124,10 @@ def init(
     ] = False,
     schema: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--schema",
-            metavar="FILE",
-            help="Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
+            "FILE",
+            "Also write the JSON Schema of specs to FILE, and name it in the spec's first line: editors then "
             "check and complete the spec.",
         ),
     ] = None,
@@ -172,14 +172,7 @@ def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
 
 
 def _from_function(
-    text: str,
-    out: str,
-    args: Sequence[str],
-    schema: str | None,
-    *,
-    force: bool,
-    save_arrays: bool,
-    no_python: bool,
+    text: str, out: str, args: Sequence[str], schema: str | None, *, force: bool, save_arrays: bool, no_python: bool
 ) -> None:
     import shlex
     from pathlib import Path

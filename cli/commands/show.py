@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section
+from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,7 @@ def show(
         ),
     ] = None,
     *,
-    finding: Annotated[
-        str | None, typer.Option(metavar="N", help="Print finding N in full, with the fix as YAML and Python.")
-    ] = None,
+    finding: Annotated[str | None, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
     section: Section = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the complete report.")] = False,
     form: Format = None,

@@ -52,10 +52,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
         for reason, places in _group_reasons(stages).items()
     ]
-    versions: list[list[Block]] = [
-        [Table(_columns(stages, lines))],
-        [Table(_columns(short, lines)), *reasons],
-    ]
+    versions: list[list[Block]] = [[Table(_columns(stages, lines))], [Table(_columns(short, lines)), *reasons]]
     places = [Prose(text, style="dim", hang=2) for text in list_library_lines(stages)]
     if places:
         versions.append([Table(_columns(short, lines, libraries=False)), *places, *reasons])
@@ -122,11 +119,7 @@ def _list_places(places: Sequence[str]) -> str:
 
 
 def _columns(
-    stages: Sequence[Stage],
-    lines: Sequence[str],
-    place: Callable[[str], str] = number_of,
-    *,
-    libraries: bool = True,
+    stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = number_of, *, libraries: bool = True
 ) -> list[Column]:
     names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)

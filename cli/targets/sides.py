@@ -265,11 +265,7 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: SharedOptions,
-    file: str,
-    other: str,
-    own: Sequence[str],
-    may_read: Callable[[Path], None] | None = None,
+    given: SharedOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options

@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import (
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, sources
 from pipeprof.pipelines.ops.calls.element import PYTHON

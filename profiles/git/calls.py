@@ -212,13 +212,7 @@ class GitCalls:
         )
 
     def _call(
-        self,
-        arguments: Sequence[str],
-        places: Mapping[str, str],
-        folder: Path,
-        given: bytes = b"",
-        *,
-        own: bool = True,
+        self, arguments: Sequence[str], places: Mapping[str, str], folder: Path, given: bytes = b"", *, own: bool = True
     ) -> bytes:
         """Call git.
 

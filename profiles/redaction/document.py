@@ -38,9 +38,7 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
     data = document.model_dump()
     known = private or Private()
     hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]
-    hider = Hider(
-        replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}),
-    )
+    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}))
     return type(document).model_validate(_model(document, hider, free=False))
 
 

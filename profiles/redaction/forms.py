@@ -137,11 +137,7 @@ TOKENS = (
         f"{_H32}-us12",
     ),
     _form(
-        "Azure, client",
-        "q~",
-        r"(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])",
-        f"abc8Q~{_A40[:34]}",
-        exact=True,
+        "Azure, client", "q~", r"(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])", f"abc8Q~{_A40[:34]}", exact=True
     ),
     _form(
         "Azure, key of an account",

@@ -279,12 +279,7 @@ def _is_tensor_spec(item: Any) -> bool:
 
 def parse_signature(value: Any) -> Structure:
     """A structure of ``{shape, dtype}``."""
-    return _leaves(
-        value,
-        _is_tensor_spec,
-        _check_tensor_spec,
-        "a mapping with shape and dtype, or a structure of them",
-    )
+    return _leaves(value, _is_tensor_spec, _check_tensor_spec, "a mapping with shape and dtype, or a structure of them")
 
 
 def _is_shape(item: Any) -> bool:

@@ -77,10 +77,7 @@ class BatchBeforeShuffle(Rule):
         between = _between(view, stage, batch) if len(batches) == 1 else None
         movable = between is not None and not any(stage.op == "cache" for stage in between) and stage.op == "shuffle"
         edits = (
-            (
-                SetArgument(stage.id, stage.op, "buffer_size", wanted),
-                MoveStage(stage.id, stage.op, before=batch.id),
-            )
+            (SetArgument(stage.id, stage.op, "buffer_size", wanted), MoveStage(stage.id, stage.op, before=batch.id))
             if movable
             else ()
         )

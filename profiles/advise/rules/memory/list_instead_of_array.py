@@ -67,10 +67,7 @@ class ListInsteadOfArray(Rule):
             return
         # On a busy machine most of the wall time is waiting for a core.
         worked = _cpu_seconds(profile.series, build.seconds)
-        nbytes, grown = (
-            sum(stage.source_bytes or 0 for stage in sources),
-            _growth(view, build.peak_rss_bytes),
-        )
+        nbytes, grown = (sum(stage.source_bytes or 0 for stage in sources), _growth(view, build.peak_rss_bytes))
         if self._fits(worked, numbers, nbytes, grown):
             stage = max(sources, key=lambda one: counts[one.id] or 0)
             yield self._draft(stage, (build.seconds, worked), numbers, nbytes, grown)

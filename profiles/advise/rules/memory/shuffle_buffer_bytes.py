@@ -250,14 +250,7 @@ class ShuffleBufferBytes(Rule):
                 return replace(move, elements=enough)
         return move
 
-    def _moved(
-        self,
-        view: PipelineView,
-        buffer: _Buffer,
-        move: _Move,
-        sentence: str,
-        evidence: _Evidence,
-    ) -> RuleHit:
+    def _moved(self, view: PipelineView, buffer: _Buffer, move: _Move, sentence: str, evidence: _Evidence) -> RuleHit:
         stage, place = buffer.stage, move.place
         giver_ = giver(view, place.below)
         names = giver_ is not None and giver_.op == "list_files"

@@ -10,15 +10,7 @@ from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import (
-    Timing,
-    drawn,
-    end,
-    inputs,
-    runs_ahead,
-    timing,
-    total_ms,
-)
+from pipeprof.profiles.view.thread_chains import Timing, drawn, end, inputs, runs_ahead, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 

@@ -12,14 +12,7 @@ from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, wo
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
-from pipeprof.profiles.view.thread_chains import (
-    Timing,
-    drawn,
-    inputs,
-    rows,
-    timing,
-    total_ms,
-)
+from pipeprof.profiles.view.thread_chains import Timing, drawn, inputs, rows, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent
 

@@ -25,9 +25,7 @@ from pipeprof.profiles.advise.predicates import (
     too_words,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import (
-    timing,
-)
+from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 

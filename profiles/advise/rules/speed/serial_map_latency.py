@@ -21,9 +21,7 @@ from pipeprof.profiles.advise.predicates import (
     waits,
 )
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
-from pipeprof.profiles.view.thread_chains import (
-    timing,
-)
+from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.predicates import (
-    POOL_MARKS,
-    private_pool,
-)
+from pipeprof.profiles.advise.predicates import POOL_MARKS, private_pool
 from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.advise.rules.speed.threadpool_too_small import pool_hits
 from pipeprof.profiles.view.view import PipelineView

@@ -57,10 +57,7 @@ class ThreadpoolTooSmall(Rule):
 
 
 def pool_hits(
-    view: PipelineView,
-    pool: float,
-    named: tuple[str, str],
-    advice: Callable[[int], str],
+    view: PipelineView, pool: float, named: tuple[str, str], advice: Callable[[int], str]
 ) -> Iterator[RuleHit]:
     """Yield what a larger pool would give, from the calls in flight on average, if that is worth it.
 
