@@ -54,14 +54,11 @@ def split_stage(stage: Stage) -> list[Part]:
     """
     python = [Part(called(cost.function), cost.ms_per_batch, (), cost) for cost in stage.python or []]
     calls = {op.op: op.ms_per_batch for op in stage.ops or [] if op.op in _CALLS_PYTHON}
-    parts = []
-    for other_op in stage.ops or []:
-        inside = (
-            _fit(python, other_op.ms_per_batch)
-            if other_op.op == max(calls, key=lambda op: calls[op], default="")
-            else []
-        )
-        parts.append(Part(other_op.op, other_op.ms_per_batch, tuple(inside)))
+    caller = max(calls, key=lambda op: calls[op], default="")
+    parts = [
+        Part(op.op, op.ms_per_batch, tuple(_fit(python, op.ms_per_batch)) if op.op == caller else ())
+        for op in stage.ops or []
+    ]
     if not calls:
         parts += python
     if stage.calling_ms_per_batch and stage.calls_per_batch:
