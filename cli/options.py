@@ -30,9 +30,9 @@ def option(flag: str, metavar: str, text: str, *, words: Sequence[str] = ()) -> 
     """An option with a value.
 
     Args:
-        flag: As it is typed; empty for the name of the parameter.
-        text: For `--help`.
-        words: What the shell completes.
+        flag: The flag; empty for one named after the parameter.
+        text: Help text.
+        words: Completions for the shell.
     """
     complete = completion.one_of(*words) if words else None
     return typer.Option(*filter(None, [flag]), metavar=metavar, help=text, autocompletion=complete)
@@ -87,7 +87,7 @@ Out = Annotated[list[str] | None, out_of("run")]
 Format = Annotated[str | None, format_of("run")]
 CheckFormat = Annotated[str | None, format_of("check")]
 RulesFormat = Annotated[str | None, format_of("rules")]
-"""Of `rules` and `explain`."""
+"""Format of `rules` and `explain`."""
 Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
 FixForce = Annotated[
@@ -156,7 +156,7 @@ Timeout = Annotated[
 MaxTime = Annotated[str | None, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
-"""What a change may do to the data: nothing, or one of the others."""
+"""Possible effects of a change on the data; ``same`` is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +298,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
     """Return a value that is one of the choices.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: The value is none of them.
 
     Example:
         >>> choice("--color", "never", COLORS)
@@ -334,7 +334,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
     """Return the format for stdout from ``--format`` and ``--json``.
 
     Args:
-        value: What ``--format`` says.
+        value: Value of ``--format``.
         json: Whether ``--json`` was given.
         command: Name of the command whose formats can be chosen.
 
@@ -353,7 +353,7 @@ def duration(flag: str, text: str | None) -> float | None:
     """Parse seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
 
     Raises:
-        UsageError: It is no duration above 0.
+        UsageError: The text is no duration above 0.
 
     Example:
         >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
@@ -381,7 +381,7 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     """Parse a whole number that fits into 64 bits.
 
     Raises:
-        UsageError: It is none, or too small or too large.
+        UsageError: The text is no whole number, or it is too small or too large.
 
     Example:
         >>> whole("--steps", "500")
@@ -398,7 +398,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
     """Parse bytes from ``8GiB``, ``500MB`` or a plain number.
 
     Raises:
-        UsageError: It is no size above 0.
+        UsageError: The text is no size above 0.
 
     Example:
         >>> byte_size("--memory-limit", "8GiB")
@@ -416,7 +416,7 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
     """Parse ``sync`` or a number of steps in flight.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is neither.
 
     Example:
         >>> dispatch("sync"), dispatch("2")
@@ -433,7 +433,7 @@ def step(text: str | None) -> ParsedStep | None:
     """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
 
     Raises:
-        UsageError: It is none of them, or a kind that is not there yet.
+        UsageError: The text is none of them, or names a kind that is not supported yet.
     """
     from pipeprof.pipelines.spec.step import NOT_YET, parse_step
 

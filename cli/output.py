@@ -49,7 +49,7 @@ _FOREIGN = "the file exists and is no report of pipeprof; use --force to overwri
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the report goes, in addition to the saved profile.
+    """Outputs of a report, in addition to the saved profile.
 
     Attributes:
         stdout: Format for stdout, or nothing.
@@ -123,7 +123,7 @@ def file_path(flag: str, text: str) -> Path:
     """Return the path of a file that an option names.
 
     Raises:
-        UsageError: It can only be a folder: `Path` would drop a slash at the end.
+        UsageError: The path can only be a folder: `Path` would drop a slash at the end.
 
     Example:
         >>> file_path("--out", "a/report.txt").name
@@ -142,10 +142,10 @@ def check_file(
     Args:
         force: Any file may be overwritten.
         own: Whether an existing file may be overwritten without it; none may if not given.
-        taken: What to say of one that may not.
+        taken: Message for a file that must stay.
 
     Raises:
-        UsageError: It cannot or must not be written.
+        UsageError: The file cannot or must not be written.
     """
     from pipeprof.profiles.document.store import reason
 
@@ -257,7 +257,7 @@ def select(
     """Read the options that select a part of the report.
 
     Args:
-        outputs: Where the report goes; only text has parts.
+        outputs: Outputs of the report; only text has parts.
         verbose: ``-v`` was given.
         sections: Values of ``--section``, each one or several names with commas between them.
         finding: Value of ``--finding``.
@@ -282,7 +282,6 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     """Put a document in place of what is in its file; what is not complete replaces nothing, and a note says so.
 
     Args:
-        outputs: Where the report goes.
         document: The whole one, as it is at the end.
 
     Returns:
@@ -333,9 +332,8 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     """Print a document and write the files; the document itself is saved already.
 
     Args:
-        outputs: Where it goes.
         color: Value of ``--color``.
-        saved: Where the document is.
+        saved: File of the document.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

@@ -157,8 +157,7 @@ def _load(
     """Read the target; report its faults in every requested format.
 
     Args:
-        changes: What the command line changes of a spec.
-        outputs: Where the report goes.
+        changes: Changes of a spec by the command line.
         arguments: Values of ``--arg``.
         color: Value of ``--color``.
         no_python: Refuse Python code.
@@ -200,7 +199,6 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], doc
     """Print the report and write the files.
 
     Args:
-        outputs: Where it goes.
         color: Value of ``--color``.
         text: Renders it as text; receives what hides in its parts.
     """

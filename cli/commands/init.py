@@ -58,13 +58,13 @@ def describe_function(
 
     Args:
         arguments: Values of ``--arg``.
-        arrays: What the names of saved arrays begin with; None to save none.
+        arrays: Prefix of the names of saved arrays; None to save none.
         force: Whether saved arrays may replace files.
         schema: The schema as the spec's first line names it; None for no such line.
 
     Raises:
         UsageError: There is no such function, it gives no dataset, or it must not be run.
-        PipelineFailedError: It raised.
+        PipelineFailedError: The function raised.
     """
     from dataclasses import replace
 

@@ -28,7 +28,7 @@ _LIVE = re.compile(
     r"@(?=[A-Za-z0-9])|\\#(?=\d)|(?<![A-Za-z0-9])GH-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<![A-Za-z0-9])www(?=\.)",
     re.IGNORECASE,
 )
-"""What GitHub makes a link of, or a message to somebody: mentions, issues, addresses of the web and of mail."""
+"""Texts that GitHub turns into links or notifications: mentions, issues, addresses of the web and of mail."""
 _BREAK = "&#8203;"
 """A space of no width: the text reads as before, and GitHub sees two words; a backslash would not stop mentions."""
 

@@ -43,8 +43,8 @@ def describe_check(
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
-        uncounted: What is not predicted of it, in words.
-        what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
+        uncounted: Parts of the memory that are not predicted, in words.
+        what_ifs: Sentences on the largest shuffles, caches and prefetches within a memory limit.
         findings: ``None`` if no rule could be applied.
     """
     yield Prose(f"{target}: no errors", indent=0)

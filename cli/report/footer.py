@@ -22,11 +22,11 @@ MARK_IN_FULL = "Report by"
 """Starts a line of the complete report, for the same purpose."""
 
 SHORTEST_SECONDS = 0.25
-"""Of steps: the loop is looked at no more often, so that a shorter window is seen only once, at its end."""
+"""Interval between looks at the loop: a shorter window is seen only once, at its end."""
 _KEY = 10
 _TOO_MUCH_OVERHEAD = 0.05
 _TOO_MANY_OTHERS = 0.05
-"""Of the cores: work of other processes from here on makes times longer."""
+"""Share of the cores from which other processes make times longer."""
 _TOO_MUCH_WAITING = 0.05
 _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
@@ -56,7 +56,7 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
-    """What makes the numbers of this measurement doubtful."""
+    """Reasons to doubt the numbers of this measurement."""
     steps, contention, overhead = profile.steps, profile.contention, profile.overhead
     if any(warning.code == "not-settled" for warning in profile.warnings):
         yield "the warm-up had not settled: the step time may still be changing"
@@ -95,7 +95,7 @@ def _assurances(profile: Profile) -> Iterator[str]:
 
 
 def _overhead_share(profile: Profile) -> float | None:
-    """What the measurement cost, of the measured time; unknown for a window that was seen only once."""
+    """Overhead as a share of the measured time; unknown for a window that was seen only once."""
     overhead, steps = profile.overhead, profile.steps
     if overhead is None or steps is None or steps.seconds < SHORTEST_SECONDS or overhead.loop_share is None:
         return None

@@ -19,7 +19,7 @@ _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
 _OWNERS = 4
 _LEAST_SHARE = 0.03
-"""Of the pipeline's memory: a smaller owner is one of the others."""
+"""Share of the pipeline's memory below which an owner is listed as other."""
 _GIB = 1024**3
 _WHOLE = Scale("MiB", 1024**2, 0)
 
@@ -95,7 +95,7 @@ def build_phases(profile: Profile) -> Iterator[Block]:
 
 
 def _growth_to_limit(profile: Profile) -> str:
-    """How far a growing run was from its limit; that of a run which hit it is in the error."""
+    """Distance of a growing run from its limit; if it hit the limit, the error has it."""
     memory = profile.memory
     if not memory.growth_bytes_per_second or memory.seconds_to_limit is None:
         return ""

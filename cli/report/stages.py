@@ -150,7 +150,7 @@ def _columns(
 
 
 def _describe_element(stage: Stage) -> str:
-    """What an element is made of: ``image uint8[224,224,3], label int64``."""
+    """Components of an element: ``image uint8[224,224,3], label int64``."""
     return ", ".join(
         ("" if component.name.isdigit() else f"{component.name} ")
         + component.dtype
@@ -172,7 +172,7 @@ def _describe_executed(stage: Stage, names: dict[str, str]) -> str:
 
 
 def _split_reason(stage: Stage) -> tuple[str | None, str]:
-    """What TensorFlow made of it, and why: ``stays serial`` and ``stateful op PyFunc``."""
+    """Split TensorFlow's change from its reason: ``stays serial`` and ``stateful op PyFunc``."""
     for mark in (": ", " because "):
         what, found, why = (stage.executed or "").partition(mark)
         if found:
@@ -198,7 +198,7 @@ def _count_calls(stage: Stage) -> str:
 
 
 def _held(scale: Scale, stage: Stage) -> str:
-    """What a stage held; ``n/a`` where it held elements and no possible number of bytes was read."""
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size."""
     unknown = stage.buffered_bytes is None and stage.buffered_elements
     return "n/a" if unknown else _write_bytes(scale, stage.buffered_bytes)
 

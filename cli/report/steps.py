@@ -98,7 +98,7 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
 
 
 def describe_dispatch(steps: Steps) -> str:
-    """How far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
+    """Describe how far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
     if steps.dispatch is None:
         return ""
     if steps.dispatch == "sync":

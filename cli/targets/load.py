@@ -75,7 +75,7 @@ def load_target(
     """Read the target, its spec and its arguments; nothing runs.
 
     Args:
-        changes: What the command line changes of the spec.
+        changes: Changes of the spec by the command line.
         no_python: Refuse Python code, in the target, the spec or the step.
         arguments: Values of ``--arg``.
         may_read: Raises for a file that is no data and must not be read.

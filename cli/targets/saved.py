@@ -156,7 +156,7 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
     """Refuse a profile that is about another target, or other text in its files.
 
     Raises:
-        ProfileError: It is.
+        ProfileError: It is about something else.
     """
     from pipeprof.pipelines.errors import ProfileError
 

@@ -29,9 +29,9 @@ class GivenSide:
     """One side as it was given.
 
     Attributes:
-        settings: How it is measured; None for a saved profile.
+        settings: Settings of its measurement; None for a saved profile.
         profile: A saved profile; None for what is measured now.
-        withheld: What a git ref has and its tree has not, as sentences.
+        withheld: Files of a git ref that its tree lacks, as sentences.
     """
 
     shown: Side
@@ -89,7 +89,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
 
     Raises:
-        UsageError: It does.
+        UsageError: The spec writes files.
     """
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.paths import written_files
@@ -163,7 +163,7 @@ def _load_at_ref(
     Raises:
         UsageError: The target is wrong.
         SpecError: The spec is wrong.
-        ProfileError: It needs a file that is not in the tree, or that must not be read.
+        ProfileError: The target needs a file that is not in the tree, or that must not be read.
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -287,7 +287,7 @@ def _saved(text: str) -> GivenSide:
     """Read a saved profile.
 
     Raises:
-        ProfileError: It cannot be read, nothing was measured, or no process can have a value in it.
+        ProfileError: The file cannot be read, nothing was measured, or a value in it is impossible.
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile

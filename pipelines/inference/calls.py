@@ -229,7 +229,7 @@ class CallFlow:
         """The element after a chain; with `answers` the result of the last call stands alone.
 
         Args:
-            place: Where the list of calls was written.
+            place: Keys and indices of the list of calls in the document.
             answers: Whether the last result is an answer (a truth value, a key), not a part of the element.
         """
         for index, operation in enumerate(calls):

@@ -43,7 +43,6 @@ class PipelineContext:
 
     Attributes:
         address: Address of the source or stage.
-        place: Where it was written.
         outer: The element that its pipeline is made for.
     """
 

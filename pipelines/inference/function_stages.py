@@ -20,7 +20,7 @@ from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse
 from pipeprof.pipelines.ops.constants import INFINITE
 
 _ROUNDS = 8
-"""How often a state may change its shape until TensorFlow leaves it open."""
+"""Passes over a state until its shape is left open."""
 
 FunctionHandler = Callable[[Any, Flow, PipelineContext], Flow]
 FUNCTION_STAGES: dict[str, FunctionHandler] = {}

@@ -57,8 +57,7 @@ class PipelineInference:
 
         Args:
             pipeline: Its ``source`` and ``stages``.
-            address: What the addresses of its stages begin with.
-            place: Where it was written.
+            address: Prefix of the addresses of its stages.
         """
         if pipeline.source is not None:
             flow = self._from_source(pipeline.source, address, place, outer)

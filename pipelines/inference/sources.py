@@ -72,13 +72,13 @@ class SourceContext:
         """The outer element, or its component that the source begins with.
 
         Raises:
-            Refused: It has no such component.
+            Refused: The element has no such component.
         """
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
 def source_elements(source: Source, around: SourceContext) -> ElementInfo:
-    """What comes out of a source.
+    """Elements of a source.
 
     Raises:
         Refused: TensorFlow refuses it.

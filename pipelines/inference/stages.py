@@ -42,7 +42,7 @@ class Flow:
 
 UNKNOWN = Flow(None, None, uneven=True)
 Handler = Callable[[Any, Flow, bool], Flow]
-"""From a stage, what comes in, and whether only TensorFlow's own words count, to what comes out."""
+"""Infers the output of a stage from its input; the flag restricts it to what TensorFlow itself states."""
 HANDLERS: dict[str, Handler] = {}
 """By TensorFlow's name; stages with functions and pipelines of their own stand in `function_stages`."""
 
@@ -56,7 +56,7 @@ def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 @_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
-    """As many or fewer elements come out."""
+    """Elements with an unknown count, at most as many as before."""
     return replace(flow, cardinality=None if strict else flow.endless, uneven=True)
 
 

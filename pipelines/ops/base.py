@@ -27,7 +27,7 @@ class Inner:
     """A pipeline that is an argument of a source or stage."""
 
     below: tuple[str | int, ...]
-    """What its addresses have after that of the source or stage: ``("datasets", 0)``; nothing for ``interleave``."""
+    """Suffix of its addresses after that of the source or stage: ``("datasets", 0)``; empty for ``interleave``."""
     place: tuple[str | int, ...]
     """Keys and indices from the arguments to the pipeline: ``("datasets", "image")``."""
     pipeline: InnerPipeline
@@ -41,7 +41,7 @@ class Op(Closed):
     noun: ClassVar[str] = "argument"
     op: ClassVar[str] = ""
     holder: ClassVar[str] = "tf.data.Dataset"
-    """Where TensorFlow has it."""
+    """TensorFlow's module or class that has the function."""
     takes_name: ClassVar[bool] = True
     """Whether TensorFlow takes ``name=``, which then carries the stage's address."""
     own_fields: ClassVar[frozenset[str]] = frozenset()

@@ -17,7 +17,7 @@ class Checked:
     times for it. A spec is only read.
 
     Attributes:
-        schema: What an editor is told; anything is allowed there without it.
+        schema: JSON schema for editors; None allows anything.
     """
 
     check: Callable[[Any], Any]

@@ -41,7 +41,7 @@ def argument(description: str, *, default: Any = PydanticUndefined, **more: Any)
     """A field of a class below; required without a default.
 
     Args:
-        description: What the schema and `docs/spec.md` say about it.
+        description: Text for the schema and `docs/spec.md`.
         more: Further arguments of pydantic's ``Field``.
     """
     return Field(default, description=description, **more)

@@ -64,7 +64,7 @@ def check_start(pipeline: Any) -> None:
     """A pipeline has a source or begins with a component of the element, not both.
 
     Raises:
-        ValidationError: It has both.
+        ValidationError: Both are given.
     """
     if pipeline.source is not None and pipeline.on is not None:
         message = f"both `on: {pipeline.on}` and `source`: expected only one of them"
@@ -83,7 +83,7 @@ class Pipelines:
             yield Inner((argument, index), (argument, *place), pipeline, per_element=False)
 
     def build(self, make: Any) -> Any:
-        """The same structure of what ``make`` gives for the number of each pipeline and the pipeline itself."""
+        """Map the structure: ``make`` receives the number of each pipeline and the pipeline."""
         return _mapped(self.value, make, iter(range(len(list(_leaves(self.value, ()))))))
 
 
@@ -159,7 +159,7 @@ def parse_pipeline(value: Any) -> Pipeline:
 
     Raises:
         ValidationError: All that is wrong with it.
-        PydanticCustomError: It is no mapping.
+        PydanticCustomError: The value is no mapping.
     """
     if isinstance(value, Pipeline):
         return value

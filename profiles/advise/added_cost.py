@@ -14,7 +14,7 @@ class Slower:
     """Steps with more work per batch in a stage that runs one call at a time.
 
     Attributes:
-        today_ms: What the thread that draws from the stage does of it.
+        today_ms: Present work per step of the thread that draws from the stage.
     """
 
     interval_ms: float

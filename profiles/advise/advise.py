@@ -324,7 +324,7 @@ def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:
 
 
 def _not_judged(profile: Profile, missing: str) -> Message:
-    """What could not be judged; where the profile warns of unread stages already, one sentence in the place of both."""
+    """Message on what was not judged; merged into a warning about unread stages if the profile has one."""
     unread = next(
         (message for message in profile.warnings if message.code in ("stages-unread", "stages-no-model")), None
     )
@@ -336,7 +336,7 @@ def _not_judged(profile: Profile, missing: str) -> Message:
 
 
 def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | None:
-    """What `make` makes; if it raises, ``None`` and a message that names `what`."""
+    """Call `make`; if it raises, return ``None`` and append a message that names `what`."""
     try:
         return make()
     except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.

@@ -74,7 +74,7 @@ class Weight:
         return ""
 
     def evidence(self) -> dict[str, float | int | str | bool]:
-        """What the bytes were compared with."""
+        """Reference values as evidence of a finding."""
         found: dict[str, float | int | str | bool] = {}
         if self.peak_bytes is not None:
             name = "predicted_peak_bytes" if self.predicted else "peak_above_runtime_bytes"
@@ -119,7 +119,7 @@ def upstream(
     """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
 
     Args:
-        stage: Where to begin; it does not count itself.
+        stage: Start, not part of the result.
         ends: Whether to go no further than a stage.
     """
     found: dict[str, StageView] = {}
@@ -153,7 +153,7 @@ class EarlierPlace:
 
     @property
     def semantics(self) -> Semantics:
-        """What moving a reordering stage before the crossed ones may change."""
+        """Effect on the data of moving a reordering stage before the crossed ones."""
         if any(traits(stage.op).stacks for stage in self.crossed):
             return "values"
         random = any(stage.function is not None and stage.function.random for stage in self.crossed)

@@ -1,4 +1,4 @@
-"""What a cache keeps: which stages give the elements of the first epoch again in all others."""
+"""Caches that repeat the elements of the first epoch in all later ones."""
 
 from __future__ import annotations
 

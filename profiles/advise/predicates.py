@@ -80,10 +80,10 @@ POOL_MARKS = (
     *(POOL_FULL, BLOCKED, WAITED_OP, BLOCKED_CORES, PYTHON_CORES, PYTHON_BOUND, LOCK_LET_GO),
     *(STARVED, MOST_THREADS, ONE_CORE, BUSY_CORES, WORTH),
 )
-"""What the rules about thread pools compare with."""
+"""Thresholds of the rules about thread pools."""
 
 POOL_OPTION = "threading.private_threadpool_size"
-"""Where the size of the pipeline's own pool is set."""
+"""Option that sets the size of the pipeline's own pool."""
 
 
 def serial_map(view: PipelineView, stage: StageView) -> bool:
@@ -162,7 +162,7 @@ def parallel_hits(
     Args:
         calls: The maps with the parallel calls that each should have, the one that takes longest first.
         more: Edits in addition to those.
-        evidence: What a rule knows in addition to the common numbers.
+        evidence: Numbers in addition to the common ones.
     """
     maps = [stage for stage, _ in calls]
     edits = (*(SetArgument(stage.id, stage.op, "num_parallel_calls", wanted) for stage, wanted in calls), *more)
@@ -314,7 +314,7 @@ def larger_pool(view: PipelineView, maps: Sequence[StageView], pool: float) -> t
 SPARE_THREADS = 2
 """Threads of a pool over those that the waiting needs by what was measured."""
 NEARLY_ALL = 0.99
-"""Of the gain of the largest pool, from which on a smaller one is as good."""
+"""Share of the largest pool's gain from which a smaller pool is as good."""
 
 
 def worth(predicted: Prediction) -> bool:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticAdvice:
-    """What is known before anything runs.
+    """Advice without a run.
 
     Attributes:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-        what_ifs: What the limit means for shuffles and caches, if a limit is set.
+        what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 

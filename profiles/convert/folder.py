@@ -27,7 +27,7 @@ _PARTIAL: Final = ".pipeprof-partial-"
 _LOCK: Final = ".lock"
 _RESERVE_BYTES: Final = 200_000_000
 _RESERVE_SHARE: Final = 0.1
-"""Of the estimated bytes: the first elements may be smaller than the others."""
+"""Reserve as a share of the estimated bytes: the first elements may be smaller than the others."""
 
 
 class FolderError(UsageError):
@@ -44,7 +44,7 @@ class NoRoomError(PipeprofError):
 
 @dataclass(frozen=True)
 class ConvertTarget:
-    """Where converted data go.
+    """Folder for converted data.
 
     Attributes:
         folder: The user's, absolute.
@@ -56,7 +56,7 @@ class ConvertTarget:
 
     @property
     def data(self) -> Path:
-        """Where the files are once they are complete."""
+        """Folder of the complete files."""
         return self.folder / DATA
 
 
@@ -64,7 +64,7 @@ def check_folder(target: ConvertTarget) -> None:
     """Refuse a folder that has something else in it, before anything is measured.
 
     Raises:
-        FolderError: It is a file, has files in it, or cannot be written to.
+        FolderError: The folder is a file, has files in it, or cannot be written to.
     """
     folder = target.folder
     try:
@@ -95,7 +95,7 @@ def check_distance(folder: Path, inputs: Iterable[Path]) -> None:
     """Refuse a folder with original data in it, or next to it.
 
     Args:
-        folder: For converted data, absolute.
+        folder: Folder for converted data, absolute.
         inputs: Folders in which the pipeline's own files are, absolute.
 
     Raises:
@@ -191,9 +191,8 @@ def complete(target: ConvertTarget, partial: Path, description: dict[str, object
     The description comes first: files without one are taken for the user's.
 
     Args:
-        target: Where they go.
-        partial: Where they are.
-        description: Of them, as JSON.
+        partial: Their present folder.
+        description: Their description, as JSON.
 
     Raises:
         OSError: The disk is full, or the folder is gone.

@@ -31,8 +31,8 @@ class FilterJob:
     """A file that goes through a filter.
 
     Attributes:
-        command: For the shell, with ``%f`` for the path.
-        made: Where the result goes.
+        command: Shell command, with ``%f`` for the path.
+        made: File for the result.
     """
 
     command: str
@@ -46,7 +46,7 @@ def filters_of_paths(calls: GitCalls, view: GitView, paths: Sequence[str], index
 
     Args:
         calls: Call git.
-        index: With the attributes; None for those of the work tree.
+        index: Index with the attributes; None for those of the work tree.
     """
     if not paths:
         return {}

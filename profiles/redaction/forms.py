@@ -18,7 +18,7 @@ HIDDEN = "(redacted)"
 
 @dataclass(frozen=True)
 class Form:
-    """How one kind of secret is written.
+    """Form of one kind of secret.
 
     Attributes:
         marks: Lowercase texts: where none of them stands, the form is not searched.

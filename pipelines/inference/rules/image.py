@@ -13,7 +13,7 @@ def _sized(tensor: Tensor, height: int | None, width: int | None, channels: int 
     """The shape of an image or a batch of images with another height and width.
 
     Raises:
-        CannotInfer: It is no image.
+        CannotInfer: The tensor has neither 3 nor 4 dimensions.
     """
     if tensor.shape is None or len(tensor.shape) not in (3, 4):
         raise CannotInfer

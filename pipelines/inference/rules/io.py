@@ -130,7 +130,7 @@ def parsed_features(
     Args:
         features: Feature specs by name.
         batch: Dimensions in front: none for a single example.
-        content: What the examples are, if a recipe makes them.
+        content: Recipe of the examples, if one makes them.
         strict: Whether to say only what TensorFlow's own element specs say.
     """
     sparse: Shape = (None,) * len(batch) if strict else batch

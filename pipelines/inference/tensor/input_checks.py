@@ -125,7 +125,7 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
     """Refuse the inputs of a call that do not fit.
 
     Args:
-        inputs: What goes in, by parameter.
+        inputs: Input structures by parameter.
         on: The call's ``on``, to say where one may pick a field.
 
     Raises:
@@ -139,7 +139,7 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
 
 
 def _place(on: Any, index: int, parameter: str) -> Place:
-    """Where the field of a parameter was written; nowhere if the whole element goes in."""
+    """Place of a parameter's field in the call; empty if the whole element goes in."""
     if on is None:
         return ()
     if isinstance(on, dict):

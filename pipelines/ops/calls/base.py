@@ -48,7 +48,7 @@ class Running(Protocol):
         """The seed of this call inside of ``for_each``; None elsewhere."""
 
     def seeded(self, operation: OpCall, place: str, seed: Any) -> "Running":
-        """The same, where all draws in the chain at ``place`` derive from ``seed``."""
+        """A chain in which all draws at ``place`` derive from ``seed``."""
 
     def made(self, operation: OpCall) -> Any:
         """The object that was made for a call when the pipeline was built."""
@@ -113,7 +113,7 @@ class SpecialCall(Closed):
 
         Args:
             operation: The call.
-            given: What ``on`` picked: the whole element, a field, a tuple of fields, or a mapping of parameters.
+            given: Input picked by ``on``: the element, a field, a tuple of fields, or a mapping by parameter.
         """
         raise NotImplementedError
 

@@ -62,12 +62,12 @@ class Cond(_Control):
 
     @classmethod
     def draws(cls, operation: OpCall) -> bool:
-        """By a probability it does."""
+        """Whether the branch is chosen by a probability."""
         return "probability" in operation.arguments
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chosen branch."""
         if cls.draws(operation):
             pred = running.uniform([]) < operation.arguments["probability"]
         else:
@@ -104,7 +104,7 @@ class SwitchCase(_Control):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chosen branch."""
         count = branches(operation, "branch_fns")
         if cls.draws(operation):
             index = running.uniform([], maxval=count)
@@ -127,12 +127,12 @@ class RandomOrder(_Control):
 
     @classmethod
     def draws(cls, operation: OpCall) -> bool:
-        """It always does."""
+        """Always true."""
         return True
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What comes out of the last chain."""
+        """Run all chains in random order."""
         count = branches(operation, "fns")
         order = running.shuffled(count)
         for turn in range(count):

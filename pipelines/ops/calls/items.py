@@ -67,7 +67,7 @@ def parse_key(value: Any) -> Key:
     """A key from its text.
 
     Raises:
-        PydanticCustomError: It is none.
+        PydanticCustomError: The value has another form.
 
     Example:
         >>> parse_key("..., :3").items[1]

@@ -38,7 +38,7 @@ class PythonCall(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
+        """Call the user's function."""
         function = running.made(operation)
         if isinstance(operation.on, dict):
             return function(**given)
@@ -61,7 +61,7 @@ class _Inputs(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
+        """Call the user's function."""
         if isinstance(given, dict):
             raise FieldError(f"the element is {describe(element)}: select the input fields with `on`")
         arguments = running.constants(operation)

@@ -264,7 +264,7 @@ def _check_tensor_spec(value: Any) -> TensorSpec:
 
 
 def _ragged_rank(shape: tuple[int | None, ...] | None) -> int | None:
-    """As TensorFlow has it by default, but for an unknown shape, which it takes no default for."""
+    """TensorFlow's default ragged rank; None for an unknown shape."""
     return None if shape is None else max(len(shape) - 1, 0)
 
 

@@ -144,7 +144,7 @@ def check_shares(value: Any) -> tuple[float, ...]:
     """A list of shares.
 
     Raises:
-        PydanticCustomError: It is none.
+        PydanticCustomError: The value has another form.
         ValidationError: One of them is no number of at least 0.
     """
     if not isinstance(value, list | tuple) or not value:

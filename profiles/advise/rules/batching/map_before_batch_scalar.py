@@ -50,7 +50,7 @@ class MapBeforeBatchScalar(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the written pipeline, where calls alone cost a millisecond per batch."""
+        """Judge the written pipeline: calls alone cost a millisecond per batch."""
         for stage, batch in self._found(view):
             calls_ms = batch.size * self.threshold("call-cost") / 1000
             if calls_ms < self.threshold("static-cost"):
@@ -64,7 +64,7 @@ class MapBeforeBatchScalar(Rule):
             yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs little more than calling, and calls are a part of the step."""
+        """Judge by the measured cost: little more than the call overhead, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             call = self.threshold("call-cost")

@@ -89,7 +89,7 @@ class ParseSingleExample(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the written pipeline: a map that only parses, and batches large enough to matter."""
+        """Judge the written pipeline: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
             if cost_ms < self.threshold("static-cost") or set(_needing_care(stage)) - _OF_DEFAULTS:
@@ -102,7 +102,7 @@ class ParseSingleExample(Rule):
             yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs about what parsing costs, and that is a part of the step."""
+        """Judge by the measured cost: about that of parsing, and a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             parse, gain = self.threshold("parse-cost"), self.threshold("batched-gain")

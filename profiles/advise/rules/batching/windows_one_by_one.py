@@ -22,7 +22,7 @@ class _Windows:
         flat: The stage that makes an element of each.
         shift: Elements from the start of one window to that of the next.
         stride: Elements from one element of a window to the next.
-        keys: Where the components of an element are, as far as a graph tells; none for a single tensor.
+        keys: Names or indices of the components, as far as a graph shows them; none for a single tensor.
         complete: Whether windows at the end that are smaller are left out.
     """
 
@@ -93,7 +93,7 @@ class WindowsOneByOne(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the stages that make windows."""
+        """Judge by the time inside the stages that make windows."""
         interval = interval_ms(view)
         for stage in view.stages:
             found = _windows(view, stage) if interval else None
@@ -171,7 +171,7 @@ def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, comp
 
 
 def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...] | None:
-    """Where the components of an element are, as far as a graph tells; None where they are deeper than one level."""
+    """Names or indices of an element's components, as far as a graph shows them; None below the first level."""
     known = stage.keys or ()
     if components == 1 and not any(known):
         return ()
@@ -213,7 +213,7 @@ def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
 
 
 def _by_hand(found: _Windows, many: int) -> HandWritten:
-    """The same in Python."""
+    """The edit as Python code."""
     piece = found.piece(many)
     return HandWritten(
         (found.window.id, found.flat.id),

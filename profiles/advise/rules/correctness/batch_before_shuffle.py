@@ -44,7 +44,7 @@ class BatchBeforeShuffle(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the order of the stages."""
+        """Judge by the order of the stages."""
         for stage in view.stages:
             below = view.input_of(stage)
             buffer = stage.arguments.get("buffer_size")

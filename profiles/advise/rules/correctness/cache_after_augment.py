@@ -40,7 +40,7 @@ class CacheAfterAugment(Rule):
     semantics = "values"
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the order in which elements flow; functions whose randomness is not known are left alone."""
+        """Judge by the order of the stages; functions of unknown randomness are left alone."""
         if not any(_is_random(stage) for stage in view.stages):
             return
         for stage in view.stages:

@@ -43,7 +43,7 @@ class CacheAfterShuffle(Rule):
     semantics = "order"
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the order of the stages."""
+        """Judge by the order of the stages."""
         kept = _kept_shuffles(view)
         for stage in view.stages:
             if stage.id not in kept or stage.op != "cache" or stage.arguments.get("filename"):

@@ -37,7 +37,7 @@ class CacheNeverComplete(Rule):
     semantics = "same"
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the number of elements below the cache, where it is known, and the take's count."""
+        """Judge by the number of elements before the cache, if known, and the count of the take."""
         caches = [stage for stage in view.stages if stage.op == "cache"]
         # Two of them may be one cache in two branches, and the other branch may read it to its end.
         for stage in caches if len(caches) == 1 else ():

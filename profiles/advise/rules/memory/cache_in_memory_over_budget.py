@@ -48,7 +48,7 @@ class CacheInMemoryOverBudget(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the number and size of the elements."""
+        """Judge by the number and size of the elements."""
         for stage in view.stages:
             below = view.input_of(stage)
             if stage.op != "cache" or stage.arguments.get("filename") or below is None:
@@ -98,7 +98,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _room(self, view: PipelineView, limit: int) -> float:
-        """What the limit leaves for a cache."""
+        """Bytes that the limit leaves for a cache."""
         return max(0.0, min(self.threshold("share-of-limit") * limit, limit - _runtime(view)))
 
     def _fix(

@@ -90,7 +90,7 @@ class FromTensorSlicesBigArray(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
+        """Judge by the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
         for stage in view.stages:
             if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
                 continue
@@ -167,7 +167,7 @@ class FromTensorSlicesBigArray(Rule):
         )
 
     def _slower(self, view: PipelineView, plan: _IndexPlan) -> Slower | None:
-        """What the calls of Python cost the steps, where nothing hides it; ``None`` if unknown."""
+        """Cost of the Python calls per step, if nothing hides it; ``None`` if unknown."""
         given, apart = per_batch(view, plan.source), 0.0
         cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
         calls = given
@@ -210,7 +210,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
 
 
 def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | None:
-    """What the source itself had of the peak, as far as the peak falls with it; ``None`` without a ledger.
+    """The source's share of the peak, as far as the peak falls with it; ``None`` without a ledger.
 
     What the other stages hold while the pipeline runs stays, also where the peak was before they held it.
     """
@@ -399,8 +399,8 @@ class _File:
     """A file for one component.
 
     Attributes:
-        name: What Python calls it.
-        origin: Where it comes from, if the name does not say it; empty for a file of the spec.
+        name: Its name in Python.
+        origin: Its origin, if the name does not show it; empty for a file of the spec.
     """
 
     name: str

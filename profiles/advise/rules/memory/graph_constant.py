@@ -63,7 +63,7 @@ class GraphConstant(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes of the constants."""
+        """Judge by the bytes of the constants."""
         least = self.threshold("constant-bytes")
         inside: dict[str, int] = {}
         for stage in view.stages:

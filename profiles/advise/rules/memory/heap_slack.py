@@ -46,7 +46,7 @@ class HeapSlack(Rule):
     thresholds = (SLACK_BYTES, SLACK_SHARE)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the ledger of the peak."""
+        """Judge by the ledger of the peak."""
         nbytes, library = slack_bytes(view, "heap"), view.facts.allocator if view.facts is not None else None
         wanted = not_set(view, {"LD_PRELOAD": library} if library is not None else _GLIBC)
         if not wanted or not matters(view, nbytes) or "LD_PRELOAD" in (view.facts.environment if view.facts else ()):

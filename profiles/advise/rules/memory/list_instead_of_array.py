@@ -54,7 +54,7 @@ class ListInsteadOfArray(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the seconds of the phase `build` and the count of numbers."""
+        """Judge by the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
         if profile is None or profile.target.kind == "spec" or _explained(view):
             # A spec's arrays are loaded as arrays, in a phase of their own.
@@ -141,7 +141,7 @@ def _explained(view: PipelineView) -> bool:
 
 
 def _numbers(stage: StageView) -> int | None:
-    """How many numbers a source holds."""
+    """Count the numbers that a source holds; ``None`` if unknown."""
     if not stage.element or not stage.source_bytes:
         return None
     width = values = 0
@@ -154,6 +154,6 @@ def _numbers(stage: StageView) -> int | None:
 
 
 def _growth(view: PipelineView, peak: int | None) -> int | None:
-    """What building added to the worker's memory at most."""
+    """Upper bound on the memory added by building; ``None`` if unknown."""
     baseline = view.profile.memory.baseline_bytes if view.profile is not None else None
     return peak - baseline if peak is not None and baseline is not None else None

@@ -48,7 +48,7 @@ class PoolSlack(Rule):
     thresholds = (SLACK_BYTES, SLACK_SHARE)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the ledger of the peak."""
+        """Judge by the ledger of the peak."""
         nbytes = slack_bytes(view, "pool")
         wanted = not_set(view, _SYSTEM)
         if not wanted or not matters(view, nbytes):

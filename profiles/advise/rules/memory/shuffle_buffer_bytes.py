@@ -52,7 +52,7 @@ class _Buffer:
 
     @property
     def words(self) -> str:
-        """How many elements there are, in every copy together."""
+        """Number of elements for a sentence, copies included."""
         return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
 
 
@@ -115,14 +115,14 @@ class ShuffleBufferBytes(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From buffer size, number and size of the elements."""
+        """Judge by buffer size, number and size of the elements."""
         for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
                 yield from self._draft(view, predicted)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes that TensorFlow's model counted in the buffer, where it did."""
+        """Judge by the bytes that TensorFlow's model counted in the buffer, else by the prediction."""
         for stage in _shuffles(view):
             buffer = self._measured(view, stage)
             if stage.measured is None or stage.measured.buffered_bytes is None:
@@ -210,7 +210,7 @@ class ShuffleBufferBytes(Rule):
         return wanted > self.threshold("worthwhile-part") * buffer.elements
 
     def _enough(self, view: PipelineView, stage: StageView, each: float, batch: StageView | None = None) -> int:
-        """As many elements as bytes do not matter for, and no fewer than ten batches."""
+        """Largest number of elements whose bytes do not matter, but at least ten batches."""
         room = BYTES.value
         if view.memory_limit_bytes:
             room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)

@@ -43,7 +43,7 @@ class FilterAfterExpensiveMap(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the elements that went in and came out, and the time on both sides."""
+        """Judge by the elements before and after the filter, and the time on both sides."""
         for stage in view.stages:
             found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
             if found is not None:
@@ -142,7 +142,7 @@ class _FilterAfterMaps:
 
     @classmethod
     def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
-        """The same where the predicate reads what the maps make, so that it needs a part of them."""
+        """Find the maps for a predicate that reads their results, so that it needs a part of them."""
         predicate = stage.function
         if predicate is None or not _is_plain(predicate):
             return None
@@ -168,7 +168,7 @@ class _FilterAfterMaps:
 
     @property
     def semantics(self) -> Semantics:
-        """What skipping elements means to the maps."""
+        """Effect on the data if the maps skip elements."""
         functions = [stage.function for stage in self.maps if stage.function is not None]
         if any(function.python or (function.stateful_op and not function.random) for function in functions):
             return "values"
@@ -176,7 +176,7 @@ class _FilterAfterMaps:
 
     @property
     def warning(self) -> str:
-        """What the move changes, for the recommendation."""
+        """Effect of the move, for the recommendation."""
         return {
             "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",

@@ -79,7 +79,7 @@ class FromGeneratorPerElement(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the cost of an element and the generator's part of the time."""
+        """Judge by the cost of an element and the generator's part of the time."""
         for stage in view.stages:
             batch = next((other_stage for other_stage in view.above(stage) if traits(other_stage.op).stacks), None)
             if stage.op == "from_generator" and batch is not None:
@@ -161,7 +161,7 @@ class _Ahead:
 
     @property
     def nbytes(self) -> float:
-        """What it may come to hold."""
+        """Bytes that the prefetch may come to hold."""
         return self.batch_bytes * self.most
 
     @property
@@ -198,7 +198,7 @@ class _ChunkPlan:
 
     Attributes:
         source: The ``from_generator``.
-        between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
+        between: Stages between it and the batch, each with the arguments that change.
         batch: The batch to remove, if the chunks can be the batches.
         last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
     """
@@ -242,7 +242,7 @@ class _ChunkPlan:
 
     @property
     def words(self) -> str:
-        """What becomes of the batch."""
+        """Advice on the batch, for the recommendation."""
         if not self.whole:
             return "unbatch then splits the chunks, at half a microsecond per row."
         if self._full_only:
@@ -291,7 +291,7 @@ class _ChunkPlan:
 
     @property
     def _generator(self) -> str:
-        """What Python calls the generator of today."""
+        """Name of the present generator in Python."""
         return function_name(self.source) if self.source.written is not None else "generator"
 
     @property
@@ -327,7 +327,7 @@ class _ChunkPlan:
 
 
 def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
-    """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
+    """Changed arguments of a stage that counts rows if it gets chunks; ``None`` if it cannot count chunks."""
     if stage.op == "repeat":
         return {}
     row = traits(stage.op)

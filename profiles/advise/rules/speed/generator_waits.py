@@ -74,7 +74,7 @@ class GeneratorWaits(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the generator and the CPU time of the whole worker."""
+        """Judge by the time inside the generator and the CPU time of the worker."""
         at, used = timing(view), cores_at_work(view)
         if at is None or used is None or used >= WAITING_CORES.value or not room_to_wait(view):
             return

@@ -46,7 +46,7 @@ class LibraryThreads(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time that threads wait for a core, and the stages that run Python."""
+        """Judge by the time that threads wait for a core, and the stages that run Python."""
         facts = view.facts
         if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:
             return

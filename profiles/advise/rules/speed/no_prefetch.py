@@ -54,7 +54,7 @@ class NoPrefetch(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the executed end of the pipeline, and the wait of a loop that alternates with it."""
+        """Judge by the executed end of the pipeline, and the wait of a loop that alternates with it."""
         at, last = timing(view), end(view)
         if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
             return

@@ -54,7 +54,7 @@ class NoPrefetchBetween(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the measured times of the stages that one thread draws from."""
+        """Judge by the measured times of the stages that one thread draws from."""
         at = timing(view)
         if at is None or not spare_cores(view):
             return
@@ -178,7 +178,7 @@ def _belongs(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 
 def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> tuple[list[StageView], list[float]]:
-    """Where prefetches go, and the time per batch of each stretch that they give a thread of its own."""
+    """Stages to put a prefetch after, and the time per batch of each stretch with a thread of its own."""
     places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
     after, groups = [], []
     cuts = [

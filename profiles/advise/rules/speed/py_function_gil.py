@@ -73,7 +73,7 @@ class PyFunctionGil(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the traced share of Python, the cores in use, and the stages' part of the time."""
+        """Judge by the traced share of Python, the cores in use, and the stages' part of the time."""
         facts, interval = view.facts, interval_ms(view)
         if facts is None or interval is None or not self._held(facts):
             return

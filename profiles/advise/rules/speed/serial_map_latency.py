@@ -63,7 +63,7 @@ class SerialMapLatency(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the maps and the CPU time of the whole worker."""
+        """Judge by the time inside the maps and the CPU time of the worker."""
         at, maps = timing(view), longest_first(view, waits)
         if at is None or not maps:
             return

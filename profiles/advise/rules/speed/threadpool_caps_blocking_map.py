@@ -37,7 +37,7 @@ class ThreadpoolCapsBlockingMap(Rule):
     thresholds = POOL_MARKS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the calls in flight on average and the threads that TensorFlow has for functions."""
+        """Judge by the calls in flight on average and TensorFlow's threads for functions."""
         if private_pool(view) is None:
             pool = view.shared_threads
             named = (f"the shared pool has threads ({pool:g}, one per core)", "shared_threads")

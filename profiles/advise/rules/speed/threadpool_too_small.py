@@ -48,7 +48,7 @@ class ThreadpoolTooSmall(Rule):
     thresholds = POOL_MARKS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the calls in flight on average and the size of the pool."""
+        """Judge by the calls in flight on average and the size of the pool."""
         pool = private_pool(view)
         if pool is not None:
             named = (f"the private pool has threads ({pool})", "private_threadpool_size")
