@@ -297,41 +297,42 @@ def _check_padded_shape(item: Any) -> ShapeOf:
     return ShapeOf(None if item is None else check_shape([None if part == -1 else part for part in item]))
 
 
-def parse_shapes(value: Any) -> Structure:
-    """A structure of shapes; a list of numbers and nulls (or -1) is a shape, any other list a tuple."""
-    return _leaves(
-        value,
-        lambda item: item is None or _is_shape(item),
-        _check_padded_shape,
-        "a shape such as [null, 3], or a structure of shapes",
-    )
-
-
-def parse_dtypes(value: Any) -> Structure:
-    """A structure of dtypes."""
-    return _leaves(
-        value, lambda item: isinstance(item, str), check_dtype, "a dtype such as float32, or a structure of them"
-    )
-
-
-def _check_scalar(value: Any) -> Any:
-    return value
-
-
-def parse_scalars(value: Any) -> Structure:
-    """A structure of numbers, texts and flags; null stands for TensorFlow's default."""
-    return _leaves(
-        value,
-        lambda item: item is None or isinstance(item, str | int | float),
-        _check_scalar,
-        "a number or text, or a structure of them",
-    )
+def _structure_of(
+    is_leaf: Callable[[Any], bool], check: Callable[[Any], Any], expected: str, schema: dict[str, Any]
+) -> Checked:
+    return Checked(lambda value: _leaves(value, is_leaf, check, expected), schema)
 
 
 _ANYTHING: dict[str, Any] = {}
 Tensors = Annotated[Structure | OuterElement, Checked(parse_tensors, {SCHEMA_PLACEHOLDER: "tensors"})]
 Constant = Annotated[Any, Checked(parse_constant, _ANYTHING)]
 Signature = Annotated[Structure, Checked(parse_signature, {SCHEMA_PLACEHOLDER: "signature"})]
-Shapes = Annotated[Structure, Checked(parse_shapes, {SCHEMA_PLACEHOLDER: "shapes"})]
-Dtypes = Annotated[Structure, Checked(parse_dtypes, {SCHEMA_PLACEHOLDER: "dtypes"})]
-Scalars = Annotated[Structure, Checked(parse_scalars, _ANYTHING)]
+Shapes = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: item is None or _is_shape(item),
+        _check_padded_shape,
+        "a shape such as [null, 3], or a structure of shapes",
+        {SCHEMA_PLACEHOLDER: "shapes"},
+    ),
+]
+"""A list of numbers and nulls (or -1) is a shape, any other list a tuple."""
+Dtypes = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: isinstance(item, str),
+        check_dtype,
+        "a dtype such as float32, or a structure of them",
+        {SCHEMA_PLACEHOLDER: "dtypes"},
+    ),
+]
+Scalars = Annotated[
+    Structure,
+    _structure_of(
+        lambda item: item is None or isinstance(item, str | int | float),
+        lambda item: item,
+        "a number or text, or a structure of them",
+        _ANYTHING,
+    ),
+]
+"""Numbers, texts and flags; null stands for TensorFlow's default."""
