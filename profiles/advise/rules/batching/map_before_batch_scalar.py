@@ -114,9 +114,8 @@ class MapBeforeBatchScalar(Rule):
             sentence=sentence,
             evidence=evidence,
             recommendation=(
-                f"Put {between}batch before the map, so that one call processes the whole batch. "
-                f"{_why_same(stage)}: the "
-                "values stay the same."
+                f"Put {between}batch before the map, so that one call processes the whole batch. {_why_same(stage)}: "
+                "the values stay the same."
             ),
             edits=self._moves(view, stage, batch),
             predicted=predicted,
@@ -154,9 +153,8 @@ def _costs(cost: float, call: float, per_batch_ms: float) -> str:
     if cost < call:
         # The model counts the function's ops, not the transfer of the call to a thread and back.
         return (
-            f"{significant(cost)} µs each in tf.data's counters, {milliseconds(per_batch_ms)} per batch, which "
-            "omit most "
-            f"of the call overhead; a call takes about {call:g} µs"
+            f"{significant(cost)} µs each in tf.data's counters, {milliseconds(per_batch_ms)} per batch, which omit "
+            f"most of the call overhead; a call takes about {call:g} µs"
         )
     return f"{significant(cost)} µs each, and the call alone costs about {call:g} µs"
 

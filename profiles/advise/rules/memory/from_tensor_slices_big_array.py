@@ -139,9 +139,8 @@ class FromTensorSlicesBigArray(Rule):
             stage=stage.id,
             sentence=(
                 f"{stage.label} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
-                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and "
-                f"{size(peak)} at the peak"
-                f"{f': {compared}' if compared and not lower else ''}. "
+                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and {size(peak)} at "
+                f"the peak{f': {compared}' if compared and not lower else ''}. "
                 + (f"This run reached {size(most)} above TensorFlow itself. " if lower else "")
                 + ("The batch() after it does not change that." if batch else "A batch() would not change that.")
             ),
@@ -279,18 +278,16 @@ class _IndexPlan:
         if self.batch is not None:
             do = f"{through}, batch them" if through else "batch indices instead of rows"
             return (
-                f"{begin}: {do}, and put the map that reads after the batch, so that one call reads a whole "
-                "batch (about "
-                f"{call_cost:g} µs more than slicing it). A single row would cost about {row_cost:g} µs."
+                f"{begin}: {do}, and put the map that reads after the batch, so that one call reads a whole batch "
+                f"(about {call_cost:g} µs more than slicing it). A single row would cost about {row_cost:g} µs."
             )
         if self.block == 1:
             extra = f": {through}, then one call for each row" if through else ", one call for each row"
             return f"{begin}{extra}. A call costs about {row_cost:g} µs, little compared with reading {self._row}."
         if self.sliced:
             return (
-                f"{begin}, {self.block:,} rows at a time, and split these blocks with unbatch: the same rows in "
-                "the same "
-                f"order. A single row would cost about {row_cost:g} µs."
+                f"{begin}, {self.block:,} rows at a time, and split these blocks with unbatch: the same rows in the "
+                f"same order. A single row would cost about {row_cost:g} µs."
             )
         return (
             f"{begin}: {through}, read {self.block:,} rows in one call, and split these blocks with unbatch: the same "

@@ -116,9 +116,8 @@ class ListInsteadOfArray(Rule):
                 ),
             ),
             predicted=Prediction(
-                f"build: {significant(seconds)} → {significant(after)} s ({self.threshold('speedup'):g}×), if "
-                "all of it "
-                "is the conversion; steps are as fast as before"
+                f"build: {significant(seconds)} → {significant(after)} s ({self.threshold('speedup'):g}×), if all of "
+                "it is the conversion; steps are as fast as before"
             ),
         )
 

@@ -111,10 +111,9 @@ class FromGeneratorPerElement(Rule):
         yield RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs "
-                f"each, {_compared(cost, floor)}. That is {percent(share)} of the time "
-                f"inside the pipeline, {milliseconds(given * cost / 1000)} of the {milliseconds(interval)} that a "
-                "batch takes."
+                f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs each, "
+                f"{_compared(cost, floor)}. That is {percent(share)} of the time inside the pipeline, "
+                f"{milliseconds(given * cost / 1000)} of the {milliseconds(interval)} that a batch takes."
             ),
             recommendation=(
                 "If the rows can be indexed (an array, a memory map), read them without a generator: "
@@ -168,10 +167,9 @@ class _Ahead:
     def words(self) -> str:
         """The price, and what bounds it."""
         return (
-            f"A batch is {size(self.batch_bytes)}. The prefetch that TensorFlow tunes doubles its buffer "
-            "whenever it was "
-            f"empty: with fast batches it may hold hundreds of them, above all without a step; {self.most} would be "
-            f"{size(self.nbytes)}. buffer_size={_TWO} limits it."
+            f"A batch is {size(self.batch_bytes)}. The prefetch that TensorFlow tunes doubles its buffer whenever it "
+            f"was empty: with fast batches it may hold hundreds of them, above all without a step; {self.most} would "
+            f"be {size(self.nbytes)}. buffer_size={_TWO} limits it."
         )
 
 
@@ -249,9 +247,8 @@ class _ChunkPlan:
             return "remove the batch. The generator drops what does not fill a batch, as drop_remainder does today."
         if any(one.op == "repeat" for one, _ in self.between):
             return (
-                "remove the batch. The last batch of each epoch is then shorter if the rows do not divide "
-                "evenly; today "
-                "it is filled with rows of the next epoch."
+                "remove the batch. The last batch of each epoch is then shorter if the rows do not divide evenly; "
+                "today it is filled with rows of the next epoch."
             )
         return "remove the batch."
 

@@ -109,9 +109,8 @@ class PyFunctionGil(Rule):
             sentence=" ".join(
                 (
                     f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
-                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} "
-                    "cores, and takes "
-                    f"{percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
+                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
+                    f"takes {percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
@@ -181,14 +180,12 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
         return f"Its {count(parallel)} parallel calls alternate: the GIL lets only one of them compute."
     if lock is not None:
         return (
-            f"It runs one call at a time, and parallel calls would alternate: the GIL was held {percent(lock)} "
-            "of the time "
-            "inside it."
+            f"It runs one call at a time, and parallel calls would alternate: the GIL was held {percent(lock)} of the "
+            "time inside it."
         )
     return (
-        "It runs one call at a time; parallel calls would alternate as well, unless the function releases the "
-        "GIL, which "
-        "this measurement cannot show."
+        "It runs one call at a time; parallel calls would alternate as well, unless the function releases the GIL, "
+        "which this measurement cannot show."
     )
 
 
