@@ -107,7 +107,7 @@ def _error(problem: Problem, checkout: Checkout) -> Remark:
     elif problem.flag is None:
         # The innermost line of the user's own files that is in the repository.
         places = (_place(checkout, frame.file, frame.line) for frame in reversed(problem.frames))
-        place = next((one for one in places if one is not None), None)
+        place = next((place for place in places if place is not None), None)
     text = f"{problem.flag}: {problem.message}" if problem.flag else problem.message
     return Remark(problem.code, "error", problem.code, text, place, problem.address or "")
 

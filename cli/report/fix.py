@@ -59,7 +59,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     shown = [step for step in fix.steps if step.result == "taken"]
     others = [step for step in fix.steps if step.result != "taken"]
     shown += [step for step in others if step.speedup is not None][: max(0, _MOST_ROWS - len(shown))]
-    listed = [step for step in fix.steps if any(step is one for one in shown)]
+    listed = [step for step in fix.steps if any(step is row for row in shown)]
     if listed:
         hidden = len(fix.steps) - len(listed)
         yield Heading("Tried", f"{hidden} further: pipeprof show -v" if hidden else "")

@@ -177,7 +177,7 @@ def _load_at_ref(
         target, loaded = _load(given, file, other, own, may_read)
     except SpecError as error:
         shown = error.with_file_names(lambda name: _name_at_ref(name, tree), lambda words: _at_work_tree(words, tree))
-        if any(one.code != "missing-file" for one in shown.diagnostics):
+        if any(diagnostic.code != "missing-file" for diagnostic in shown.diagnostics):
             raise shown from None
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))

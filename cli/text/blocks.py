@@ -180,6 +180,6 @@ def _changed(part: Any, change: Callable[[str], str]) -> Any:
     if isinstance(part, (list, tuple)):
         return type(part)(_changed(inner, change) for inner in part)
     if hasattr(part, "__dataclass_fields__"):
-        own = {one.name: getattr(part, one.name) for one in fields(part) if one.name != "style"}
+        own = {field.name: getattr(part, field.name) for field in fields(part) if field.name != "style"}
         return replace(part, **{name: _changed(value, change) for name, value in own.items()})
     return part

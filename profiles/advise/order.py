@@ -39,9 +39,9 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
     left, found = list(findings), []
     while left:
         best = left[0]
-        equal = [one for one in left if one is best or _is_as_fast(one, best)]
+        equal = [finding for finding in left if finding is best or _is_as_fast(finding, best)]
         found.append(min(equal, key=partial(_change, best=best)))
-        left = [one for one in left if one is not found[-1]]
+        left = [finding for finding in left if finding is not found[-1]]
     return found
 
 
@@ -72,7 +72,7 @@ _MOST_EFFORT = (True, True, math.inf)
 
 
 def _is_as_fast(finding: Finding, best: Finding) -> bool:
-    if not all(one.status == "kept" and one.family == "speed" for one in (finding, best)):
+    if not all(each.status == "kept" and each.family == "speed" for each in (finding, best)):
         return False
     low = _number((best.measured or {}).get("low"))
     return 0 < low <= _speedup(finding)

@@ -81,7 +81,7 @@ class Arguments:
             return [dense(value) for value in found]
         if found is not None or name not in self.constants or not isinstance(self.constants[name], list | tuple):
             raise CannotInfer
-        return [dense(self.convert(one)) for one in self.constants[name]]
+        return [dense(self.convert(value)) for value in self.constants[name]]
 
     def constant(self, name: str, default: Any = None) -> Any:
         """Return the constant argument.

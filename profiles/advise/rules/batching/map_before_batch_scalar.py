@@ -193,5 +193,5 @@ def _bytes(view: PipelineView, stage: StageView) -> int:
     """The larger of an element that goes in and one that comes out; 0 where that is not known."""
     # The length of a line may be unknown: it is about as long as its numbers.
     below = None if _lines(stage) else view.input_of(stage)
-    sizes = [one.element_bytes for one in (below, stage) if one is not None]
+    sizes = [end.element_bytes for end in (below, stage) if end is not None]
     return int(max(size for size in sizes if size is not None)) if sizes and None not in sizes else 0

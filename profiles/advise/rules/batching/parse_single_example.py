@@ -221,7 +221,11 @@ def _draft(
 
 def _vectorises(stage: StageView) -> bool:
     """Whether the function can be applied to whole batches in the graph: one of Python's, whose results are tensors."""
-    return not stage.written and stage.element is not None and all(one.dtype != "variant" for one in stage.element)
+    return (
+        not stage.written
+        and stage.element is not None
+        and all(component.dtype != "variant" for component in stage.element)
+    )
 
 
 def _parses_a_batch(stage: StageView) -> PipelineEdit:

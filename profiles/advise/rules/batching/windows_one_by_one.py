@@ -100,7 +100,7 @@ class WindowsOneByOne(Rule):
             if interval is None or found is None:
                 continue
             nbytes, count = found.flat.element_bytes, per_batch(view, found.flat)
-            took = sum(one.table_ms or 0.0 for one in found.stages)
+            took = sum(stage.table_ms or 0.0 for stage in found.stages)
             if not nbytes or not count or took < self.threshold("time-share") * interval:
                 continue
             many = int(min(self.threshold("most-windows"), self.threshold("piece-bytes") / nbytes))
@@ -154,9 +154,9 @@ def _windows(view: PipelineView, window: StageView) -> _Windows | None:
     if not _only_batches(flat, inside, size, components):
         return None
     batches = [stage for stage in inside if traits(stage.op).stacks]
-    complete = window.arguments.get("drop_remainder") or all(one.arguments.get("drop_remainder") for one in batches)
+    complete = window.arguments.get("drop_remainder") or all(batch.arguments.get("drop_remainder") for batch in batches)
     found = _Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
-    fixed = found.complete and all(one.nbytes is not None for one in below.element)
+    fixed = found.complete and all(component.nbytes is not None for component in below.element)
     return found if fixed or found.are_batches else None
 
 
@@ -165,8 +165,8 @@ def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, comp
     row, function = traits(stage.op), stage.function
     if not row.opens or row.parallel or function is None or function.ops != frozenset():
         return False
-    batches = [one for one in inside if traits(one.op).stacks and one.arguments.get("batch_size") == size]
-    combined = [one for one in inside if traits(one.op).combines]
+    batches = [part for part in inside if traits(part.op).stacks and part.arguments.get("batch_size") == size]
+    combined = [part for part in inside if traits(part.op).combines]
     return len(inside) == len(batches) + len(combined) and (len(batches), len(combined)) == (components, components > 1)
 
 

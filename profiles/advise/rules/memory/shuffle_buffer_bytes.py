@@ -214,7 +214,7 @@ class ShuffleBufferBytes(Rule):
         room = BYTES.value
         if view.memory_limit_bytes:
             room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)
-        batches = (one for one in ((batch,) if batch is not None else view.above(stage)) if traits(one.op).stacks)
+        batches = (above for above in ((batch,) if batch is not None else view.above(stage)) if traits(above.op).stacks)
         mixed = round(self.threshold("batches-in-buffer") * next((_size(stage) for stage in batches), 1))
         return max(math.ceil(room / each) - 1, mixed, 1)
 

@@ -98,7 +98,7 @@ class FilterAfterExpensiveMap(Rule):
         if found is None or kept is None or kept >= self.threshold("kept-share") or not found.ms or interval is None:
             return
         first = found.maps[-1]
-        what = " and ".join(one.label for one in reversed(found.maps))
+        what = " and ".join(stage.label for stage in reversed(found.maps))
         yield RuleHit(
             stage=stage.id,
             sentence=(

@@ -179,7 +179,7 @@ def _belongs(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> tuple[list[StageView], list[float]]:
     """Stages to put a prefetch after, and the time per batch of each stretch with a thread of its own."""
-    places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
+    places = [index for index, unit in enumerate(line) if any(unit is other for other in slow)]
     after, groups = [], []
     cuts = [
         # Where the fewest elements pass; of equals, nearest to the later stage.
