@@ -15,9 +15,10 @@ import typer
 from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.step import Step as ParsedStep
+    from pipeprof.pipelines.steps.step import Step as ParsedStep
     from pipeprof.profiles.advise.rule import Semantics
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ Section = Annotated[
 ]
 
 
-Step = Annotated[str | None, option("--step", "STEP", "Training step: none, simulate:12ms or python:file.py:function.")]
+Step = Annotated[str | None, option("--step", "STEP", f"Training step: {registry.words()}.")]
 Dispatch = Annotated[
     str | None, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")
 ]
@@ -430,16 +431,17 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
 
 
 def step(text: str | None) -> ParsedStep | None:
-    """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
+    """Parse ``none``, or a kind of the registry with its value, such as ``simulate:12ms``.
 
     Raises:
         UsageError: The text is none of them, or names a kind that is not supported yet.
     """
-    from pipeprof.pipelines.spec.step import NOT_YET, parse_step
+    from pipeprof.pipelines.steps.step import parse_step
 
     kind, colon, _ = (text or "none").partition(":")
-    if kind not in ("none", *NOT_YET) and not (colon and kind in ("simulate", "python")):
-        raise UsageError(f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function")
+    written = [known.name for known in registry.written_kinds()]
+    if kind not in ("none", *registry.planned_kinds()) and not (colon and kind in written):
+        raise UsageError(f"--step: got {text!r}, expected {registry.words()}")
     return _parse("--step", text, parse_step)
 
 
