@@ -84,5 +84,4 @@ def _find(name: str) -> Rule:
     containing = [other_name for other_name in known if name and name in other_name]
     meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *message_codes()])
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-    msg = f"unknown rule or code {name!r}{hint}"
-    raise UsageError(msg)
+    raise UsageError(f"unknown rule or code {name!r}{hint}")

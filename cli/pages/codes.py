@@ -18,7 +18,7 @@ class MessageCode:
     """A stable word that a message carries.
 
     Attributes:
-        kind: Where it occurs.
+        kind: Whether a run or a spec has it.
     """
 
     kind: Kind

@@ -460,8 +460,7 @@ def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
     for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
         missing = [name for name in names if name not in rows]
         if missing:
-            msg = f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}"
-            raise LookupError(msg)
+            raise LookupError(f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}")
 
 
 STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)

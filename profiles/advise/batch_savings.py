@@ -125,8 +125,7 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
     gain = max(1.0, interval / after)
     held = f"; {why}" if after == least else ""
     return Prediction(
-        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"),
-        speedup=gain,
+        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"), speedup=gain
     )
 
 

@@ -13,41 +13,16 @@ from pipeprof.profiles.document.shared import Record
 from pipeprof.profiles.redaction.forms import HIDDEN
 from pipeprof.profiles.redaction.hider import Hider, Private
 from pipeprof.profiles.redaction.names import is_secret_name
+from pipeprof.profiles.redaction.words import words_of
 
 _Document = TypeVar("_Document", bound=Model)
 
-_FREE_TEXT = frozenset(
-    {
-        "changes",
-        "command",
-        "data",
-        "details",
-        "diff",
-        "edit",
-        "evidence",
-        "executed",
-        "file",
-        "formula",
-        "headline",
-        "message",
-        "note",
-        "output",
-        "overlays",
-        "overrides",
-        "patch",
-        "profile",
-        "python",
-        "reason",
-        "recommendation",
-        "sentence",
-        "source",
-        "step",
-        "text",
-        "title",
-        "traceback",
-        "verdict",
-        "versions",
-    }
+_FREE_TEXT = words_of(
+    """
+    changes command data details diff edit evidence executed file formula headline message note output overlays
+    overrides patch profile python reason recommendation sentence source step text title traceback verdict
+    versions
+    """
 )
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})
@@ -64,9 +39,7 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
     data = document.model_dump()
     known = private or Private()
     hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]
-    hider = Hider(
-        replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}),
-    )
+    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}))
     return type(document).model_validate(_model(document, hider, free=False))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.structures import ShapeOf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
@@ -32,9 +32,9 @@ def _every(value: Any) -> dict[int, float]:
 
 Every = Annotated[
     dict[int, float],
-    Checked(_every),
-    WithJsonSchema(
-        {"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}}
+    Checked(
+        _every,
+        {"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}},
     ),
 ]
 
@@ -55,7 +55,7 @@ def _from_text(value: Any) -> Simulated:
     return Simulated.model_construct(base=parse_duration(value), per_mb=0.0, stdev=0.0, every={})
 
 
-Times = Annotated[Simulated, Checked(_from_text), WithJsonSchema({SCHEMA_PLACEHOLDER: "simulated"})]
+Times = Annotated[Simulated, Checked(_from_text, {SCHEMA_PLACEHOLDER: "simulated"})]
 DEFINITIONS = {
     "simulated": {"anyOf": [DURATION_SCHEMA, {"$ref": "#/definitions/Simulated"}]},
     "Simulated": Simulated,

@@ -54,7 +54,6 @@ def test_pictures_that_are_cast_before_they_travel() -> None:
         "dtype_before": "uint8",
         "dtype_after": "float32",
     }
-    assert "a batch is 18.4 MiB, 75 % of it because of the wider type" in hit.sentence
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.spec.loader import load_spec
