@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.spec.step import Step
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.experiment.evidence import EDITED
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
-from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.judging.evidence import EDITED
 from pipeprof.profiles.verify.plan import Pace
-from pipeprof.profiles.verify.team import Team
 from pipeprof.profiles.verify.trials import Trials
 
 if TYPE_CHECKING:

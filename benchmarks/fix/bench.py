@@ -54,6 +54,10 @@ from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.same_data import check_data
+from pipeprof.profiles.experiment.statistics import Interval, estimate
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.fix.candidates import everywhere
 from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
@@ -62,11 +66,7 @@ from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turn_messages import Built
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
-from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.verify.stages import main_line
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 BUDGET = 60.0
 SHARE = 0.95
@@ -247,9 +247,9 @@ def best_of_grid(rates: Mapping[str, list[float]]) -> str:
     return max(names, key=lambda name: math.fsum(map(math.log, rates[name])))
 
 
-def over(rates: dict[str, list[float]], one: str, other: str) -> Ratio | None:
+def over(rates: dict[str, list[float]], one: str, other: str) -> Interval | None:
     """Rate of a pipeline over that of another one, round by round."""
-    return ratio_of([first / second for first, second in zip(rates[one], rates[other], strict=True)])
+    return estimate([math.log(first / second) for first, second in zip(rates[one], rates[other], strict=True)])
 
 
 def judge(selecting: Mapping[str, list[float]], rates: dict[str, list[float]]) -> dict[str, Any]:

@@ -36,11 +36,11 @@ def compare(given: CompareOptions) -> None:
     from pipeprof.cli.comparing.session import compared, live, warn_of_steps
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
-    from pipeprof.profiles.judge.verdicts.decide import PAIRS
 
     options.choice("--color", given.color, options.COLORS)
-    pairs = options.whole("--pairs", given.pairs) or PAIRS
+    pairs = options.whole("--pairs", given.pairs) or GATE.pairs
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="compare", redact=given.redact
     )

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, ChangedFileError, Raced, Races, Rival
+from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
+from pipeprof.profiles.experiment.purposes import QUICK, RACE
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
+from pipeprof.profiles.fix.race import SHORTEST_WARM, ChangedFileError, Raced, Races, Rival
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
-from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
-from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, LARGE_GAIN, LOOKS, PAIRS
-from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, pace_of
-from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
+from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
+from pipeprof.profiles.verify.plan import pace_of
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.experiment.jobs import JobMaker
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.fix.candidates import Candidate
     from pipeprof.profiles.fix.version import Version
     from pipeprof.profiles.harness.progress import RunProgress
@@ -33,9 +36,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turn_messages import TurnEnded
     from pipeprof.profiles.protocol.turns import TurnRequest
-    from pipeprof.profiles.verify.jobs import JobMaker
-    from pipeprof.profiles.verify.judging.ratio import Ratio
-    from pipeprof.profiles.verify.plan import Mode, Pace
+    from pipeprof.profiles.verify.plan import Pace
     from pipeprof.profiles.verify.trials import Trial
 
 SMALL_BUDGET = 40.0
@@ -160,12 +161,12 @@ class Laboratory:
         """Pairs that the proof at the end is left time for."""
         gain = max(self._gain, self._promised)
         share = PROOF_SHARE * self._budget
-        more = [pairs for pairs in LOOKS if self._proof_of(pairs) <= share]
+        more = [pairs for pairs in QUICK.looks if self._proof_of(pairs) <= share]
         if 1.0 < gain <= SMALL_GAIN and more:
             return max(more)
         # Six pairs prove nothing of a gain that is not large.
         most = self._budget if 1.0 < gain <= LARGE_GAIN else share
-        return PAIRS if self._proof_of(PAIRS) <= most else EARLY_PAIRS
+        return QUICK.pairs if self._proof_of(QUICK.pairs) <= most else QUICK.early
 
     def _proof_of(self, pairs: int) -> float:
         rounds = SPARE_ROUNDS * self._pace.round_seconds * pairs / 2
@@ -205,10 +206,6 @@ class Laboratory:
         raced = self._races.run(lambda: self._baselines(base), entered)
         self._check_files()
         return raced
-
-    def same(self) -> Ratio | None:
-        """The best one so far in one process over the same in another, in the latest race."""
-        return self._races.same()
 
     def taken(self, title: str, gain: float) -> None:
         """Tell the best so far."""
@@ -251,7 +248,7 @@ class Laboratory:
         self._races.rebase()
         self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
         alone = self._pace.mode == "sequential"
-        least = self.proof_seconds if alone else self._proof_of(EARLY_PAIRS)
+        least = self.proof_seconds if alone else self._proof_of(QUICK.early)
         until = self._team.measured + max(self.left(), least) + self._pace.round_seconds
         trials = Trials(
             self._team,
@@ -314,12 +311,12 @@ def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "altern
     pace = pace_of(profile, budget, cores, mode)
     if budget >= SMALL_BUDGET or mode == "sequential":
         return pace
-    shortest = max(SHORTEST_BLOCK, BLOCK_SECONDS * budget / SMALL_BUDGET)
+    shortest = max(SHORTEST_BLOCK, QUICK.block_seconds * budget / SMALL_BUDGET)
     seconds = max(shortest, pace.block.seconds * budget / SMALL_BUDGET)
-    warm = max(SHORTEST_WARM, WARM_SHARE * budget, 3 * pace.block.settle_seconds)
+    warm = max(SHORTEST_WARM, RACE.warm_share * budget, 3 * pace.block.settle_seconds)
     return replace(
         pace,
-        block=replace(pace.block, seconds=seconds, steps=min(pace.block.steps, BLOCK_STEPS)),
+        block=replace(pace.block, seconds=seconds, steps=min(pace.block.steps, QUICK.block_steps)),
         warm=replace(pace.warm, seconds=min(pace.warm.seconds, warm)),
         round_seconds=4 * (seconds + pace.block.settle_seconds),
         shortest_block=shortest,

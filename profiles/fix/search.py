@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep, LeftOut
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates, different, is_possible
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, is_promising, saved_bytes
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.verify.judging.ratio import Ratio
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 
@@ -54,10 +53,6 @@ class Lab(Protocol):
             ChangedFileError: The pipeline is not the one that was measured.
             InterruptedVerificationError: The user wants an end.
         """
-        ...
-
-    def same(self) -> Ratio | None:
-        """The best one so far in one process over the same in another, in the latest race."""
         ...
 
     def look(self, version: Version) -> Profile | None:
@@ -273,9 +268,9 @@ class Search:
     def _take_best(self, group: Mapping[str, tuple[Candidate, Version]], raced: Mapping[str, Raced]) -> bool:
         """Record a race; return whether one of its steps was taken."""
         self._number += 1
-        aim, same = self._aim, self._lab.same()
-        decisions = {name: decide(raced[name], group[name][0], aim, same) for name in group if name in raced}
-        best = best_of(decisions, raced, aim, {name: candidate for name, (candidate, _) in group.items()})
+        aim, steps = self._aim, {name: candidate for name, (candidate, _) in group.items()}
+        decisions = decide_all({name: raced[name] for name in group if name in raced}, steps, aim)
+        best = best_of(decisions, raced, aim, steps)
         for name, decision in decisions.items():
             candidate = group[name][0]
             if name == best:

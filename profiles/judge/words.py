@@ -108,6 +108,8 @@ def conclude(result: Result) -> None:
     main = main_metric(result)
     if main is not None:
         result.verdict = main.verdict
+        for arm in result.further:
+            arm.verdict = next((row.verdict for row in arm.metrics if row.name == main.name), "cannot tell")
 
 
 def headline(result: Result) -> tuple[str, str, str]:

@@ -8,8 +8,8 @@ from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, from_document
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.judging.evidence import Evidence
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.jobs import edits_of
 
 IN_FLIGHT = 1
 """Steps of the other mode, where the loop waits for each step in the run."""

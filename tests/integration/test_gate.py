@@ -33,7 +33,7 @@ main()
 INTERRUPTED = GATE.replace(
     "main()\n",
     """
-from pipeprof.profiles.verify.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 
 pair, found = session.Session.pair, []
 

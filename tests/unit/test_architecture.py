@@ -74,6 +74,7 @@ ROWS = {
         {"memory", "model"},
         {"advise"},
         {"harness"},
+        {"experiment"},
         {"verify"},
         {"convert"},
         {"fix"},

@@ -17,10 +17,10 @@ from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.verify import plan, trials
-from pipeprof.profiles.verify.judging.evidence import Evidence
-from pipeprof.profiles.verify.judging.judge_edit import Judgement, judge
+from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.verify.verify import verify
 
 SPEC = """\
