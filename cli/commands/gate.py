@@ -143,7 +143,7 @@ def _against(
 
     (a, b), judged = sides, question.judged
     _warn_of_changes(b, result)
-    warn_of_steps(a, b, result)
+    warn_of_steps(sides, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
         rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),

@@ -99,7 +99,8 @@ def _one(metric: Metric, value: float) -> str:
 def main_metric(result: Result) -> Metric | None:
     """The metric that says which side is faster: per element where batches differ, else per step."""
     by_name = {metric.name: metric for metric in result.metrics}
-    name = "elements_per_second" if has_other_batches(result.a, result.b) else "step_ms"
+    others = (result.b, *(arm.side for arm in result.further))
+    name = "elements_per_second" if any(has_other_batches(result.a, side) for side in others) else "step_ms"
     return by_name.get(name) or by_name.get("step_ms")
 
 
@@ -135,6 +136,8 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
         return label, f" {_why(result)}", color
+    if result.further or result.scan is not None:
+        return _each(result, main)
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
     if memory is not None:
@@ -143,6 +146,44 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
         return "One process each, no verdict:", rest, ""
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
+
+
+def _each(result: Result, main: Metric) -> tuple[str, str, str]:
+    """What several pipelines are, each compared with A: those that are faster first."""
+    rows = {
+        name: row
+        for name, metrics in result.rows().items()
+        for row in metrics
+        if row.name == main.name and not row.limit
+    }
+    if not main.pairs:
+        texts = [f"{arm_name(result, name)} {describe_change(row)}" for name, row in rows.items()]
+        return "One process each, no verdict:", f" {main.title}, compared with A: {', '.join(texts)}", ""
+    groups = []
+    for words in ("faster", "slower", "no difference", "cannot tell"):
+        of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if row.words == words)
+        if of_words:
+            groups.append((words, [f"{arm_name(result, name)} {_in_short(rows[name])}" for _, name in of_words]))
+    (first, texts), *others = groups
+    label = {"faster": "Faster than A:", "slower": "Slower than A:", "no difference": "No difference from A:"}
+    color = {"faster": "green", "slower": "red", "no difference": ""}
+    rest = "".join(f"; {words}: {', '.join(listed)}" for words, listed in others)
+    return label.get(first, "Cannot tell:"), f" {main.title} of {', '.join(texts)}{rest}", color.get(first, "yellow")
+
+
+def arm_name(result: Result, name: str) -> str:
+    """A pipeline as it is called in the report: its letter, and the value that was scanned.
+
+    Args:
+        name: ``a``, ``b`` and so on.
+    """
+    letter = name.upper()
+    return f"{letter} ({result.scan.values[ord(name) - ord('a')]})" if result.scan is not None else letter
+
+
+def _in_short(metric: Metric) -> str:
+    interval = describe_interval(metric)
+    return f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
 
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:
