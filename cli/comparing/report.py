@@ -17,6 +17,7 @@ from pipeprof.profiles.judge.words import (
     headline,
     main_metric,
     value_text,
+    what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, significant
 
@@ -113,7 +114,7 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
             Column(first.title, values),
             Column("/ A", ["", *(describe_change(row) if row else "" for row in of_metric)], right=False),
             Column("98 %", ["", *(describe_interval(row) if row else "" for row in of_metric)], right=False, keep=keep),
-            Column("is", ["", *(row.words if row and row.pairs else "" for row in of_metric)], right=False),
+            Column("is", ["", *(what_it_is(row) if row and row.pairs else "" for row in of_metric)], right=False),
         ]
     yield Table(columns)
     if main is not None and main.pairs:
@@ -203,7 +204,7 @@ def _words(metric: Metric) -> str:
     if metric.words == "no difference":
         floor = percent(metric.floor) if metric.scale == "ratio" else value_text(metric, metric.floor)
         return f"no difference > {floor}"
-    return metric.words
+    return what_it_is(metric)
 
 
 def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:

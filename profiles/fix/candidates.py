@@ -72,7 +72,7 @@ class Candidate:
         rule: Of the finding that proposes it, if one does.
         stage: Address of the stage that it is about.
         predicted: Steps per second with it over without, where that is known.
-        measured: The same as an earlier run of the same pipeline measured it, with its interval at 95 %; None without.
+        measured: The same as an earlier run of the same pipeline measured it, with its interval; None without.
     """
 
     title: str

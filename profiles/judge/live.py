@@ -278,9 +278,8 @@ class _Comparison:
             if self._plan.end_at is not None and at + longest > self._plan.end_at:
                 result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
                 break
-            self._progress.phase(
-                f"pair {number + 1}: {_COUNTS.get(len(self._sides), len(self._sides) + 1)} fresh processes", None
-            )
+            many = len(self._sides) + 1
+            self._progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
             pair = session.pair(number)
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)

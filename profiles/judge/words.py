@@ -144,6 +144,8 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
         rest += f"; {sentence_of(memory)}"
     if not main.pairs:
         return "One process each, no verdict:", rest, ""
+    if main.rules_out is not None:
+        return f"B is not {main.rules_out}:", rest, ""
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
 
@@ -160,15 +162,26 @@ def _each(result: Result, main: Metric) -> tuple[str, str, str]:
         texts = [f"{arm_name(result, name)} {describe_change(row)}" for name, row in rows.items()]
         return "One process each, no verdict:", f" {main.title}, compared with A: {', '.join(texts)}", ""
     groups = []
-    for words in ("faster", "slower", "no difference", "cannot tell"):
-        of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if row.words == words)
+    for words in ("faster", "slower", "no difference", "not faster", "not slower", "cannot tell"):
+        of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if what_it_is(row) == words)
         if of_words:
             groups.append((words, [f"{arm_name(result, name)} {_in_short(rows[name])}" for _, name in of_words]))
     (first, texts), *others = groups
-    label = {"faster": "Faster than A:", "slower": "Slower than A:", "no difference": "No difference from A:"}
-    color = {"faster": "green", "slower": "red", "no difference": ""}
+    label = {
+        "faster": "Faster than A:",
+        "slower": "Slower than A:",
+        "no difference": "No difference from A:",
+        "not faster": "Not faster than A:",
+        "not slower": "Not slower than A:",
+    }
+    color = {"faster": "green", "slower": "red", "no difference": "", "not faster": "", "not slower": ""}
     rest = "".join(f"; {words}: {', '.join(listed)}" for words, listed in others)
     return label.get(first, "Cannot tell:"), f" {main.title} of {', '.join(texts)}{rest}", color.get(first, "yellow")
+
+
+def what_it_is(metric: Metric) -> str:
+    """What B is; where that is unknown, what it is not."""
+    return f"not {metric.rules_out}" if metric.rules_out is not None else metric.words
 
 
 def arm_name(result: Result, name: str) -> str:

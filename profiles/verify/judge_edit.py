@@ -98,12 +98,13 @@ def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
 def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool) -> Judgement:
     speedup = compared.change
     pairs = speedup.pairs
-    if pairs >= QUICK.early and compared.falls_short():
-        return judged("rejected", f"no gain: {in_words(speedup)}")
     # A pair of fresh processes says more than one of blocks.
-    least = GATE.early if len(set(evidence.starts)) > 1 else QUICK.pairs
+    fresh = len(set(evidence.starts)) > 1
+    early, least = (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
+    if pairs >= early and compared.falls_short():
+        return judged("rejected", f"no gain: {in_words(speedup)}")
     looks = pairs in QUICK.looks or (last and pairs >= least)
-    is_large = last and pairs >= QUICK.early and compared.exceeds(math.log(LARGE_GAIN))
+    is_large = last and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     if is_large or (looks and compared.exceeds()):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:

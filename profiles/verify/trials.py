@@ -126,7 +126,7 @@ class Trials:
         progress: Ticks,
         fewer: Callable[[Mode], Pace] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        cores: Callable[[], CoresClock] = CoresClock,
+        cores: Callable[[], CoresClock] | None = CoresClock,
     ) -> None:
         self._team = team
         self._pace = pace

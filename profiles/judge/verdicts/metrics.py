@@ -14,6 +14,7 @@ from pipeprof.profiles.experiment.statistics import Interval
 
 Scale = Literal["ratio", "difference"]
 """How two values are compared: B over A, or B less A where 0 is a usual value."""
+Direction = Literal["slower", "faster", "more", "less"]
 Words = Literal["slower", "faster", "more", "less", "no difference", "cannot tell"]
 
 
@@ -95,7 +96,19 @@ class MetricKind:
         """
         return self.words(compared.outcome(floor))
 
-    def direction(self, *, worse: bool) -> Words:
+    def rules_out(self, compared: Comparison, floor: float) -> Direction | None:
+        """State what B is not where it is unknown what it is; None where it may be anything.
+
+        Args:
+            floor: On the scale of the decision.
+        """
+        if compared.outcome(floor) != "unclear":
+            return None
+        if compared.falls_short(floor):
+            return self.direction(worse=True)
+        return self.direction(worse=False) if compared.mirrored().falls_short(floor) else None
+
+    def direction(self, *, worse: bool) -> Direction:
         """State what a clear change is."""
         if self.is_speed:
             return "slower" if worse else "faster"

@@ -76,6 +76,9 @@ class Metric(Model):
     location: Location | None = Field(None, description="The line of that stage in B.")
     verdict: Verdict = "cannot tell"
     words: Words = Field("cannot tell", description="What B is, compared with A.")
+    rules_out: Literal["slower", "faster", "more", "less"] | None = Field(
+        None, description="What B is not, for certain, where `words` cannot tell what it is."
+    )
     resolution: float | None = Field(
         None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
     )

@@ -88,6 +88,7 @@ def rows_of_arms(
             same_kind = {key: test for key, test in of_metric.items() if key[2] is limited}
             for key, outcome in decision.outcomes(same_kind).items():
                 rows[key].words = metric.words(outcome)
+                rows[key].rules_out = None if limited else metric.rules_out(*of_metric[key])
         tests |= of_metric
     together = decision.verdicts({key: test for key, test in tests.items() if rows[key].level != "off"})
     for key, (compared, floor) in tests.items():
