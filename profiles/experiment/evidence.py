@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.statistics import Interval, estimate
@@ -102,6 +103,18 @@ class Evidence:
                 against = before if len(before) == len(after) else [fmean(before)] * len(after)
                 found += [math.exp(one - other) for one, other in zip(after, against, strict=True)]
         return found
+
+    def measured(self) -> dict[str, Any] | None:
+        """The gain with its interval and pairs, as a profile has it; None where nothing was measured."""
+        speedup = self.speedup()
+        if speedup is None:
+            return None
+        return {
+            "speedup": round(speedup.value, 4),
+            "low": round(speedup.low, 4),
+            "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
+            "pairs": [round(ratio, 4) for ratio in self.ratios()],
+        }
 
     def restarts(self) -> int:
         """How often the data set of a process had ended and begun again, at most."""

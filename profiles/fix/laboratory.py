@@ -79,7 +79,7 @@ class TimedTeam(Team):
 
 
 class Laboratory:
-    """Measures for the search; see `pipeprof.profiles.fix.search.Lab`.
+    """Measures for the search.
 
     Args:
         progress: Receives what is measured.
@@ -188,7 +188,13 @@ class Laboratory:
         return self.left() >= needed and not late
 
     def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
-        """Measure changed pipelines side by side against the best one so far."""
+        """Measure changed pipelines side by side against the best one so far.
+
+        Raises:
+            BaseFailedError: The best one so far cannot be run several times at once.
+            ChangedFileError: The pipeline is not the one that was measured.
+            InterruptedVerificationError: The user wants an end.
+        """
         if base is not self._base:
             self._races.rebase()
             self._base = base
@@ -217,7 +223,11 @@ class Laboratory:
         self._promised = gain
 
     def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages and findings."""
+        """Measure a pipeline alone, for its stages and findings; None where that is not possible.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end.
+        """
         self._races.rebase()
         self._base = None
         self._begin(f"looking at the best so far, {significant(self._gain)}×")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
@@ -21,55 +21,12 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.fix.laboratory import Laboratory
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 
 
 Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
-
-
-class Lab(Protocol):
-    """Measures for the search."""
-
-    @property
-    def most(self) -> int:
-        """Changed pipelines that fit into memory together with the two of the best one so far."""
-        ...
-
-    @property
-    def least_budget(self) -> int:
-        """Seconds of measuring in which one change can be tried and proven."""
-        ...
-
-    def fits(self, rivals: int) -> bool:
-        """Whether there is time for a race of so many, and for what the search ends with."""
-        ...
-
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
-        """Measure changed pipelines side by side against the best one so far.
-
-        Raises:
-            BaseFailedError: The best one so far cannot be run several times at once.
-            ChangedFileError: The pipeline is not the one that was measured.
-            InterruptedVerificationError: The user wants an end.
-        """
-        ...
-
-    def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages and findings; None where that is not possible.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end.
-        """
-        ...
-
-    def taken(self, title: str, gain: float) -> None:
-        """Hear of a step that was taken, and of the product of all gains so far."""
-        ...
-
-    def promises(self, gain: float) -> None:
-        """Hear of a gain that no race could decide about, and that the proof may have to: it needs time for that."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +88,7 @@ class Search:
         self,
         start: Version,
         profile: Profile,
-        lab: Lab,
+        lab: Laboratory,
         *,
         kind: TargetKind,
         allowed: Collection[Semantics],

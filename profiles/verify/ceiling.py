@@ -233,13 +233,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
     speedup = judgement.speedup
-    measured: dict[str, Any] = {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
-        "replayed": list(stages),
-    }
+    measured: dict[str, Any] = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
         measured["other_cpu_ms_per_batch"] = round(bound.cpu_ms, 4)
         if bound.cores_needed is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
 from pipeprof.profiles.experiment.purposes import GATE, QUICK
@@ -83,8 +84,6 @@ def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, 
         return judged("unverified", "no step was measured", settled=False)
     if for_memory:
         return _judge_memory(evidence, judged, compared.change)
-    if evidence.alone:
-        return _judge_processes(evidence, judged, compared)
     return _judge_speed(evidence, judged, compared, last=last)
 
 
@@ -96,40 +95,38 @@ def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
 
 
 def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool) -> Judgement:
-    speedup = compared.change
-    pairs = speedup.pairs
-    # A pair of fresh processes says more than one of blocks.
-    fresh = len(set(evidence.starts)) > 1
-    early, least = (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
+    speedup, alone = compared.change, evidence.alone
+    pairs, words = speedup.pairs, in_words(compared.change, alone=evidence.alone)
+    early, least = _least_pairs(evidence)
     if pairs >= early and compared.falls_short():
-        return judged("rejected", f"no gain: {in_words(speedup)}")
-    looks = pairs in QUICK.looks or (last and pairs >= least)
+        return judged("rejected", f"no gain: {words}")
+    looks = alone or pairs in QUICK.looks or (last and pairs >= least)
     is_large = last and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
-    if is_large or (looks and compared.exceeds()):
+    # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
+    floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
+    if is_large or (looks and compared.exceeds(floor)):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
-        return judged("unverified", f"too few pairs: {in_words(speedup)}", settled=False)
-    last = last or pairs >= QUICK.most
+        return judged("unverified", f"too few pairs: {words}", settled=False)
+    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
-    hopeless = speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
-    if (most := compared.own_differences) > SPEED_FLOOR:
-        why = f"two processes of the same pipeline differ by up to {percent(math.expm1(most))}"
-        return judged("unverified", f"{why}: {in_words(speedup)}", settled=last or hopeless)
-    return judged("unverified", f"cannot tell: {in_words(speedup)}", settled=last or hopeless)
+    hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
+    differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
+    if differ > FLOOR:
+        why = f"processes of the same pipeline differ by up to {percent(differ)}"
+        return judged("unverified", f"{why}: {words}", settled=last or hopeless)
+    return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
 
 
-def _judge_processes(evidence: Evidence, judged: _Judged, compared: Comparison) -> Judgement:
-    """Decide from pairs of processes that ran one after the other: few, so only a large gain clears the interval."""
-    spread, speedup = evidence.spread(), compared.change
-    last = speedup.pairs >= MOST_PROCESS_PAIRS
-    if compared.falls_short():
-        return judged("rejected", f"no gain: {in_words(speedup, alone=True)}")
-    if compared.exceeds():
-        return judged("kept", _kept(evidence, speedup))
-    if spread > LEAST_GAIN:
-        differ = f"processes of the same pipeline differ by {percent(spread - 1)}"
-        return judged("unverified", f"{differ}: {in_words(speedup, alone=True)}", settled=last)
-    return judged("unverified", f"cannot tell: {in_words(speedup, alone=True)}", settled=last)
+def _least_pairs(evidence: Evidence) -> tuple[int, int]:
+    """Pairs from which a change can be given up, and those from which it can be kept.
+
+    A pair of fresh processes says more than one of blocks; where processes run alone, two pairs have an interval.
+    """
+    if evidence.alone:
+        return 2, 2
+    fresh = len(set(evidence.starts)) > 1
+    return (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
 
 
 def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Judgement:

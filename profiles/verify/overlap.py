@@ -49,10 +49,4 @@ def as_measured(evidence: Evidence | None, dispatch: Dispatch) -> dict[str, obje
     speedup = evidence.speedup() if evidence is not None else None
     if evidence is None or speedup is None or not speedup.pairs > 1:
         return None
-    return {
-        "dispatch": dispatch,
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4),
-        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
-    }
+    return {"dispatch": dispatch, **(evidence.measured() or {})}

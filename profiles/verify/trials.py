@@ -415,14 +415,12 @@ def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> N
 
 def measured_of(trial: Trial) -> Mapping[str, Any] | None:
     """What was measured of an edited pipeline, as a profile has it; None where no pair was."""
-    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+    judgement, measured = trial.judgement, trial.evidence.measured() if trial.evidence is not None else None
+    if judgement is None or measured is None:
         return None
-    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
+    saved, data = judgement.saved_bytes, judgement.data
     return {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+        **measured,
         "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
+        "data": data.words if data is not None else None,
     }

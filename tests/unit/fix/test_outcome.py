@@ -94,7 +94,9 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
 
 def test_a_proof_that_lacks_pairs_says_how_many_and_the_budget_that_has_them(tmp_path: Path) -> None:
     result = result_of(tmp_path)
-    evidence = cast("Evidence", SimpleNamespace(ratios=lambda: [1.7] * 8, peaks=list, restarts=lambda: 0))
+    evidence = cast(
+        "Evidence", SimpleNamespace(ratios=lambda: [1.7] * 8, measured=dict, peaks=list, restarts=lambda: 0)
+    )
     judgement = Judgement("unverified", "too few pairs", interval(1.7, 1.61, 8), None, None, settled=False)
     trial = Trial("unverified", "too few pairs", evidence, judgement, missing_seconds=9.0)
     found = Found(Version(((SetOption("deterministic", False),),)), semantics=["same"])
