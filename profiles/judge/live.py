@@ -334,7 +334,8 @@ class _Comparison:
 
     def _data_of(self, name: SideName, pair: MeasuredRound) -> str:
         """Whether a side gives the data of A; the two processes of A show what A itself reproduces."""
-        found = check_data(*(pair.processes[key].built for key in (A, AGAIN, name.upper())), "same")
+        one, again, changed = (pair.processes[key].built for key in (A, AGAIN, name.upper()))
+        found = check_data(one, again, changed, "same")
         words = found.words.replace("than before", "than A's")
         return (
             f"A and {name.upper()} give the same: {words}"

@@ -101,7 +101,7 @@ def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, l
     if pairs >= early and compared.falls_short():
         return judged("rejected", f"no gain: {words}")
     looks = alone or pairs in QUICK.looks or (last and pairs >= least)
-    is_large = last and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
+    is_large = last and not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
     if is_large or (looks and compared.exceeds(floor)):
