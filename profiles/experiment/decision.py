@@ -3,7 +3,7 @@
 `run`, `fix`, `compare` and `gate` differ in how long they measure and when they stop, not in what a set of blocks
 means. A change counts where its whole interval (`pipeprof.profiles.experiment.statistics`, 98 %) is beyond the floor,
 3 % unless the user says otherwise. It is no change of that size where the whole interval is short of the floor. Else
-nothing can be told. So both errors are bounded at the floor itself: a change of exactly the floor is called either way
+it is unknown. So both errors are bounded at the floor itself: a change of exactly the floor is called either way
 in about 1 % of looks, and of two equal pipelines the wrong verdict needs the whole floor and half the interval more.
 
 Copies of one pipeline guard it. Where two copies of the base differ from each other for certain, a change counts only

@@ -28,7 +28,7 @@ PATIENCE = 20
 Lost: TypeAlias = "Callable[[MemberFailedError], object]"
 """Takes a worker that fails, where the others go on without it; raises where they do not."""
 Request: TypeAlias = "Callable[[str, Sequence[TurnEnded]], TurnRequest]"
-"""What a worker is asked for, from its name and the blocks that the others have had in the same round."""
+"""The turn of a worker, from its name and the blocks that the others have had in the same round."""
 _Result = TypeVar("_Result")
 
 

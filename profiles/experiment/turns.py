@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turn_messages import TurnEnded
 
 BEYOND_USUAL = 0.10
-"""Share of the cores that something else takes beyond what it takes in the quietest quarter, in a turn or a pair left out."""
+"""Share of the cores that something else takes beyond the quietest quarter, in a turn or a pair left out."""
 MOST_TURNS = 1.5
 """Turns of a round, as a multiple of those that are wanted."""
 
