@@ -7,7 +7,7 @@ certain) or ``cannot tell``.
 
 Holds if the three clear changes have one verdict in all commands, and no command calls a change faster that another one
 calls no gain. Where a clear change could not be told, the outcome is "cannot tell" (exit code 3). FILE is written after
-each change. About eight minutes.
+each change. Ten to twenty minutes.
 """
 
 from __future__ import annotations

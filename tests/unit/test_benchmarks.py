@@ -210,7 +210,7 @@ def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.Monk
     report = bench.summary([{**row, "pipeline": "a"}])
     assert (report["wait"]["rows"], report["peak"]["median_bytes"]) == (1, 50)
     noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=interval(1.0, 0.8, 12)))
-    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±25%")
+    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±22%")
     unknown = bench.row_of(profile, "chosen", [SetEnvironment("A", "1")], measured)
     assert (unknown["judged"], unknown["why_not"]) == (False, "the model does not know this edit")
     assert bench.row_of(profile, "chosen", edits, "no such stage")["why_not"] == "cannot be applied: no such stage"
