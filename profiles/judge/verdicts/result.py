@@ -280,10 +280,10 @@ class Result(Model):
     errors: list[Message] = Field(default_factory=list)
 
     def side(self, name: str) -> Side:
-        """A pipeline by its name: ``a``, ``b`` and so on."""
+        """A pipeline by its name, ``a``, ``b`` and so on; B for any other word."""
         if name in {"a", "b"}:
             return self.a if name == "a" else self.b
-        return next(arm.side for arm in self.further if arm.name == name)
+        return next((arm.side for arm in self.further if arm.name == name), self.b)
 
     def rows(self) -> dict[str, list[Metric]]:
         """The metrics of each pipeline but A, by its name."""
