@@ -15,9 +15,10 @@ import typer
 from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.step import Step as ParsedStep
+    from pipeprof.pipelines.steps.step import Step as ParsedStep
     from pipeprof.profiles.advise.rule import Semantics
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ Section = Annotated[
 
 Step = Annotated[
     str | None,
-    typer.Option("--step", metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
+    typer.Option("--step", metavar="STEP", help=f"Training step: {registry.words()}."),
 ]
 Dispatch = Annotated[
     str | None,
@@ -453,16 +454,17 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
 
 
 def step(text: str | None) -> ParsedStep | None:
-    """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
+    """Parse ``none``, or a kind of the registry with its value, such as ``simulate:12ms``.
 
     Raises:
         UsageError: It is none of them, or a kind that is not there yet.
     """
-    from pipeprof.pipelines.spec.step import NOT_YET, parse_step
+    from pipeprof.pipelines.steps.step import parse_step
 
     kind, colon, _ = (text or "none").partition(":")
-    if kind not in ("none", *NOT_YET) and not (colon and kind in ("simulate", "python")):
-        msg = f"--step: got {text!r}, expected none, simulate:12ms or python:file.py:function"
+    written = [known.name for known in registry.written_kinds()]
+    if kind not in ("none", *registry.planned_kinds()) and not (colon and kind in written):
+        msg = f"--step: got {text!r}, expected {registry.words()}"
         raise UsageError(msg)
     return _parse("--step", text, parse_step)
 

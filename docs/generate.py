@@ -177,7 +177,7 @@ def rules() -> str:
 
 def codes() -> str:
     """The codes of warnings and errors, a table for each kind."""
-    from pipeprof.cli.pages.codes import CODES
+    from pipeprof.cli.pages.codes import message_codes
 
     lines: list[str] = []
     for kind, title in (
@@ -186,7 +186,7 @@ def codes() -> str:
         ("error in a spec", "Errors in a spec"),
     ):
         lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
-        members = [(name, CODES[name]) for name in sorted(CODES) if CODES[name].kind == kind]
+        members = [(name, code) for name, code in sorted(message_codes().items()) if code.kind == kind]
         lines += [f"| `{name}` | {cell(code.meaning)} | {cell(code.action)} |" for name, code in members]
         lines.append("")
     return "\n".join(lines).strip()
@@ -272,12 +272,12 @@ def coverage() -> str:
 
     from pipeprof.pipelines.ops.base import sources, stages
     from pipeprof.pipelines.ops.functions.catalog import table
-    from pipeprof.pipelines.ops.functions.layers import LAYERS
+    from pipeprof.pipelines.ops.functions.layers import layer_table
 
     survey = yaml.safe_load(COVERAGE.read_text(encoding="utf-8"))
     known = {**sources(), **stages()}
     lines = ["| what the survey counts | names | in the language | not |", "| --- | --- | --- | --- |"]
-    called = {**table(), **LAYERS, **dict.fromkeys(survey["other_forms"])}
+    called = {**table(), **layer_table(), **dict.fromkeys(survey["other_forms"])}
     counted = [(f"sources and methods, {name}", names, known) for name, names in survey["sets"].items()]
     for title, names, known_names in [*counted, ("functions in maps, by frequency", survey["functions"], called)]:
         missing = [name for name in names if name.replace("layer:", "tf.keras.layers.") not in known_names]

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.spec.step import Step
+from pipeprof.pipelines.steps.step import no_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.evidence import EDITED
 from pipeprof.profiles.experiment.jobs import JobMaker
@@ -62,7 +62,7 @@ class Quiet:
 
 def jobs_of(function: str) -> JobMaker:
     """The jobs of a pipeline."""
-    settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=Step(), lock=False)
+    settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=no_step(), lock=False)
     return JobMaker(settings, None, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
 
 

@@ -50,7 +50,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile

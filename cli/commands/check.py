@@ -21,6 +21,7 @@ from pipeprof.cli.options import (
     Target,
     out_of,
 )
+from pipeprof.pipelines.steps.registry import step_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -454,7 +455,7 @@ def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """Facts of a spec other than its stages: step, measurement, data, with defaults."""
     spec = loaded.spec
-    dispatch = "" if spec.step.kind == "none" else f", dispatch {spec.step.dispatch}"
+    dispatch = "" if step_kind(spec.step.kind).dispatch == "none" else f", dispatch {spec.step.dispatch}"
     measure = f"{spec.measure.seconds:g} s" + (f", at most {spec.measure.steps} steps" if spec.measure.steps else "")
     facts = [("step", spec.step.text + dispatch), ("measure", measure)]
     if spec.data:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.remarks import Level, Place, Remark
-from pipeprof.cli.pages.codes import CODES
+from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.judge.words import sentence_of
@@ -74,8 +74,8 @@ def _about(code: str) -> tuple[str, str, str]:
     rule = rules().get(code)
     if rule is not None:
         return rule.title, " ".join(rule.why.split()), " ".join(rule.fix.split())
-    if code in CODES:
-        return CODES[code].meaning, CODES[code].meaning, CODES[code].action
+    if code in message_codes():
+        return message_codes()[code].meaning, message_codes()[code].meaning, message_codes()[code].action
     if code.startswith(GATE):
         name = code.removeprefix(GATE)
         why = f"The gate judges {name}: the change from the pipeline before, in pairs of fresh processes."

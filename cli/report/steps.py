@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import rate, seconds, time_scale
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
@@ -121,12 +122,7 @@ def _describe_step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
     device = profile.device.text or profile.device.kind if profile.device else ""
-    kind, _, value = device.partition(":")
-    if kind == "simulate" and value.strip():
-        number = value.strip()
-        unit = number.lstrip("0123456789.")
-        return f"simulated step of {number.removesuffix(unit)} {unit}" if unit.isalpha() else f"step {device}"
-    return f"step {device}" if device else ""
+    return step_kind(device.partition(":")[0]).sentence(device) if device else ""
 
 
 def _rows(steps: Steps) -> list[_Row]:

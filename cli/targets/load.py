@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import ParsedTarget
 
 
@@ -94,6 +94,7 @@ def load_target(
     from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.python_files import python_files
+    from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.pipelines.target.target import parse_target
 
     given: tuple[tuple[str, str], ...] = ()
@@ -102,13 +103,12 @@ def load_target(
 
         given = parse_arguments(arguments)
     target = parse_target(text)
-    if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
-        what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
+    if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
+        what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
         msg = f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python"
         raise UsageError(msg)
-    if step is not None and step.python is not None:
-        # The worker would come to it only after the first batch.
-        parse_target(str(step.python))
+    if step is not None:
+        step_kind(step.kind).check(step.value)
     if target.kind != "spec":
         if changes.flag:
             msg = f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}"

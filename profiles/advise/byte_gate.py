@@ -196,7 +196,7 @@ def without(stage: StageView) -> ReplaceStages:
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of a file name, if that is what comes out of a stage."""
     one = giver(view, stage)
-    return float(PATH_BYTES) if one is not None and one.op == "list_files" else None
+    return float(PATH_BYTES) if one is not None and traits(one.op).names_files else None
 
 
 def _crosses(stage: StageView, *, batches: bool) -> bool:

@@ -35,9 +35,10 @@ def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage may end before its input does."""
-    if stage.op != "take":
-        return stage.op == "take_while"
-    before, count = view.input_of(stage), stage.arguments.get("count")
+    row = traits(stage.op)
+    if not row.ends_early or row.counts is None:
+        return row.ends_early
+    before, count = view.input_of(stage), stage.arguments.get(row.counts)
     if not isinstance(count, int) or count < 0:
         return not isinstance(count, int)
     return before is None or before.elements is None or before.elements < 0 or count < before.elements

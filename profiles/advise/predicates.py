@@ -91,7 +91,7 @@ def owns_step(timing_: Timing, ms: float) -> bool:
 
 def runs_python(stage: StageView) -> bool | None:
     """Whether its function is Python; ``None`` if that is not known."""
-    if stage.op == "from_generator":
+    if traits(stage.op).python_iterator:
         return True
     return stage.function.python if stage.function is not None else None
 

@@ -48,7 +48,7 @@ def form_for(profile: Profile, point: Point) -> StoredForm:
         point: Where they are written.
     """
     line = main_line(profile)
-    if len(point.stages) > 1 or not traits(line[0].op).in_memory or line[0].op != "from_tensor_slices":
+    if len(point.stages) > 1 or not traits(line[0].op).slices:
         return "elements"
     components = line[0].element_spec
     if not components or _keys(components) is None or not all(map(_is_row, components)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.profiles.document.measured import (
     Contention,
     Device,
@@ -189,9 +190,10 @@ def _quantiles(summary: DurationSummary) -> Quantiles:
 
 def _device(facts: RunFacts, observed: Observed) -> Device:
     measured = observed.measured
+    own = returned.KIND if observed.own_step else None
     return Device(
-        kind="python" if observed.own_step else facts.plan.step.kind,
-        text=f"python: returned by {facts.target.text}" if observed.own_step else facts.plan.step_text,
+        kind=own.shown_as if own is not None else facts.plan.step.kind,
+        text=f"{own.shown_as}: {own.text(facts.target.text)}" if own is not None else facts.plan.step_text,
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_gaps(measured.gaps) if measured is not None and measured.gaps is not None else None,
     )

@@ -1,16 +1,17 @@
 """TensorFlow's op types behind the functions of ``ops:``, as a graph would show them.
 
-Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. A function has a row only if a rule or a
-prediction needs more than its name shows: ``tf.io.read_file`` is ``ReadFile``.
+``op_types.json`` was traced with TensorFlow 2.21 on dense float inputs; a test traces it again. A function has a line
+only if a rule or a prediction needs more than its name shows: ``tf.io.read_file`` is ``ReadFile``.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.profiles.view.op_types_traced import TYPES
+from pipeprof.pipelines.tables import read_table
 
 _RESIZERS = {
     "area": "ResizeArea",
@@ -28,6 +29,13 @@ _STATEFUL = frozenset(
 """Ops that draw random numbers. Assertions have state as well, but TensorFlow makes maps with them parallel."""
 
 
+@functools.cache
+def recorded_types() -> Mapping[str, str]:
+    """Op types by function, separated by blanks (``op_types.json``)."""
+    rows: dict[str, str] = read_table("pipeprof.profiles.view", "op_types")
+    return rows
+
+
 def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Return the op types of a call.
 
@@ -35,7 +43,7 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
         >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
         (['ReadFile'], ['AddV2'])
     """
-    found = set(TYPES.get(name, _own_name(name)).split())
+    found = set(recorded_types().get(name, _own_name(name)).split())
     if "ResizeBilinear" in found:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

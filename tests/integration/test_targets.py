@@ -377,7 +377,7 @@ def test_a_step_that_comes_with_the_dataset_takes_the_batches() -> None:
 
 
 def test_a_step_on_the_command_line_replaces_it() -> None:
-    given = StepJob("simulate", base_ms=1.0)
+    given = StepJob("simulate", {"base_ms": 1.0})
     channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
     assert channel.one(Warned).code == "step-replaced"
     assert sys.modules["flowers.input"].calls["step"] == 0
@@ -388,7 +388,7 @@ def affinities() -> dict[str, frozenset[int]]:
     return {task.name: frozenset(os.sched_getaffinity(int(task.name))) for task in Path("/proc/self/task").iterdir()}
 
 
-@pytest.mark.parametrize("step", [StepJob("none"), StepJob("simulate", base_ms=0.1)], ids=["alone", "with a step"])
+@pytest.mark.parametrize("step", [StepJob("none"), StepJob("simulate", {"base_ms": 0.1})], ids=["alone", "with a step"])
 def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
     step: StepJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

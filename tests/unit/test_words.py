@@ -44,6 +44,7 @@ TEXTS = (
     "news/*.md",
     "docs/*.md",
     "docs/schema/*.json",
+    "cli/pages/*.json",
     "examples/**/*.md",
     "tests/golden/**/*",
 )

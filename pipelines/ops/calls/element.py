@@ -22,7 +22,7 @@ from pipeprof.pipelines.ops.functions.catalog import (
     refusal,
     table,
 )
-from pipeprof.pipelines.ops.functions.layers import LAYERS, layer
+from pipeprof.pipelines.ops.functions.layers import layer, layer_table
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
 from pipeprof.pipelines.ops.values.features import parse_features
@@ -112,10 +112,10 @@ def _without(called: Function, missing: list[str]) -> PydanticCustomError:
 def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
-        known_layers = LAYERS if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
+        known_layers = layer_table() if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
         message = f"{name} is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name, candidates=known_layers)
-    known = [*table(), *special_calls(), *LAYERS]
+    known = [*table(), *special_calls(), *layer_table()]
     full = [other_name for other_name in known if isinstance(name, str) and other_name.endswith(f".{name}")]
     if full:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""

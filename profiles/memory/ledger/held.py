@@ -90,7 +90,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
         size, most, parts = one.bytes * share, math.inf, False
-        if texts and (path := giver(view, given)) is not None and path.op == "list_files":
+        if texts and (path := giver(view, given)) is not None and traits(path.op).names_files:
             # The model counts only the string object of a file name, not its letters.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
@@ -141,7 +141,7 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     inside = [stage for stage in view.stages if opening is not None and stage.owner == opening.id]
     read = {name for stage in inside for name in stage.inputs}
     sources = [giver(view, stage) for stage in inside if stage.id not in read]
-    return any(source is not None and source.op == "from_tensor_slices" and not source.constant for source in sources)
+    return any(source is not None and traits(source.op).slices and not source.constant for source in sources)
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:

@@ -32,16 +32,17 @@ class Portion:
 def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
     """Yield the buffers of a stage that makes or splits batches; nothing for any other."""
     below = view.input_of(stage)
-    if stage.op == "unbatch":
+    row = traits(stage.op)
+    if row.unbatches and not row.rebatches:
         if below is not None and holder(view, below) is None:
             yield Portion(1, "batch that it splits", element_size(view, below))
-    elif stage.op == "rebatch":
+    elif row.rebatches:
         yield from _rebatch_portions(view, stage, below)
     elif isinstance(stage.arguments.get("bucket_batch_sizes"), list) and below is not None:
         sizes = stage.arguments["bucket_batch_sizes"]
         # A window of elements for each bucket, all but full.
         yield Portion(sum(sizes), "elements in buckets", element_size(view, below))
-    elif traits(stage.op).batches:
+    elif row.batches:
         yield from _batch_portions(view, stage, below)
 
 

@@ -47,7 +47,7 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
     if stage.element_bytes is not None:
         return Size(stage.element_bytes)
     one = giver(view, stage)
-    if one is not None and one.op == "list_files":
+    if one is not None and traits(one.op).names_files:
         return Size(float(PATH_BYTES))
     sizes = [component.nbytes for component in components(view, stage)]
     known = sum(size or 0 for size in sizes)
@@ -135,17 +135,17 @@ def _shape(stage: StageView, given: Shape | None) -> Shape | None:
     """Return a stage's output shape where it depends only on the input shape."""
     if given is None:
         return None
-    size = batch_size_of(stage)
-    if traits(stage.op).passes or traits(stage.op).opens:
+    size, row = batch_size_of(stage), traits(stage.op)
+    if row.passes or row.opens:
         return given
     if stage.op == "batch":
         return (size, *given)
-    if stage.op == "padded_batch":
+    if row.pads:
         # The length of padded rows depends on the function or the data.
         return (size, *(None for _ in given))
-    if stage.op == "rebatch" and given:
+    if row.rebatches and given:
         return (size, *given[1:])
-    return given[1:] if stage.op == "unbatch" and given else None
+    return given[1:] if row.unbatches and given else None
 
 
 def _combine_shapes(own: Shape | None, other: Sequence[int | None]) -> Shape:

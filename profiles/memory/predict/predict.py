@@ -86,18 +86,17 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         steady = round(STEADY_CONSTANT_COPIES * size)
         yield BufferPrediction("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
+    row = traits(stage.op)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
     elif stage.op == "cache" and not stage.arguments.get("filename"):
         yield from _cache(view, stage)
     elif stage.op == "prefetch":
         yield from _prefetch(view, stage)
-    elif traits(stage.op).maps or stage.op == "interleave":
+    elif row.maps or row.interleaves:
         yield from _parallel(view, stage)
-    elif stage.op == "snapshot":
-        yield UnknownSize("parallel", stage.id, "the data that waits to be written depends on the disk")
-    elif stage.op == "group_by_window":
-        yield UnknownSize("batch", stage.id, "it keeps a window for every key")
+    elif row.unpredicted is not None:
+        yield UnknownSize(row.holds or "parallel", stage.id, row.unpredicted)
     else:
         yield from _batch(view, stage)
 
@@ -146,7 +145,7 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
     made = view.input_of(root) if root.op == "prefetch" else root
     if made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None:
         return True
-    parts = view.input_of(made) if made.op == "rebatch" else None
+    parts = view.input_of(made) if traits(made.op).rebatches else None
     return parts is not None and runs_ahead(view, parts)
 
 
@@ -206,7 +205,7 @@ def _sliced(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
 
 
 def _in_snapshot(view: PipelineView, stage: StageView) -> bool:
-    return view.ever_after(stage, "snapshot", lambda above: above.op == "snapshot")
+    return view.ever_after(stage, "snapshot", lambda above: traits(above.op).writes)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -282,7 +281,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
         return
     calls = calls or 1
     count, what, size, note = calls, "results", element_size(view, stage), ""
-    if stage.op == "interleave":
+    if traits(stage.op).interleaves:
         count, what = results_ready(view, stage), "results of open iterators"
     if batch is not None:
         # The two write their results straight into batches.
@@ -354,7 +353,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
         least: Bytes from which a tensor counts.
     """
     one = giver(view, stage)
-    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else POOLED_FROM
+    below = GENERATED_BELOW if one is not None and traits(one.op).python_iterator else POOLED_FROM
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
     return float(sum(size for size in sizes if least <= size < below))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.protocol.messages import CostSegment
-from pipeprof.profiles.worker.clocks import time
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.costs import MeasuredCosts
-from pipeprof.profiles.worker.clocks import time
 
 SECONDS = 2.1
 """Of measuring, all pipelines together, the making of their iterators included."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.protocol.costs import FewerCores, StartsAgain
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.fewer_cores import expected_seconds, half_of, measure_block, on_fewer_cores, only_on
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed
 

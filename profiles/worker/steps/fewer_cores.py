@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.kind import BatchConsumer
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.host import ContentionProbe
@@ -21,8 +23,7 @@ from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.protocol.costs import FewerCores
-from pipeprof.profiles.worker.clocks import time
-from pipeprof.profiles.worker.steps.loop import BatchConsumer, Feed, NoSizes, drain, follow
+from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, drain, follow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -7,7 +7,7 @@ from math import ceil, sqrt
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

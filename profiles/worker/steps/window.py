@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.part import input_folders, part_up_to
 from pipeprof.pipelines.graph.edit.round_trip import editable
 from pipeprof.profiles.protocol.store import Stored, StoreEstimated, StoreJob
 from pipeprof.profiles.protocol.turn_messages import EditRefused
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.storing.writers import load_elements, read_rows, write_elements, write_rows
 from pipeprof.profiles.worker.turns.digest import digest_of
 from pipeprof.profiles.worker.turns.turn_run import TurnRun

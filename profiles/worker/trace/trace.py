@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeprof.pipelines.addresses import address_of
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.pipelines.wire import DamagedError
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.protocol.python_calls import PythonCalls
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.python_clock import TENSORFLOW
 from pipeprof.profiles.worker.trace.python_sampler import Looks, users_name
 from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.thread_states import share_of_cores
-from pipeprof.profiles.worker.trace.wire import DamagedError
 from pipeprof.profiles.worker.trace.work_by_key import Spans, elements_by_iterator
 from pipeprof.profiles.worker.trace.xplane import Events, join_events, read_events
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeprof.profiles.worker.trace.wire import Field, read_fields, read_messages, read_numbers, split_repeated
+from pipeprof.pipelines.wire import Field, read_fields
+from pipeprof.profiles.worker.trace.wire import read_messages, read_numbers, split_repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
 
 if TYPE_CHECKING:

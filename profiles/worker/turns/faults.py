@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
 
 SPIN_SECONDS = 0.0005
 """Before a batch is due: a sleep ends later than asked by some 0.1 ms."""

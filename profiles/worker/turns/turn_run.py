@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.file_writers import file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
@@ -14,7 +15,6 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turn_messages import Built, EditRefused, TurnEnded
 from pipeprof.profiles.protocol.turns import BatchDigest, ReplayJob, TurnRequest, TurnsJob
-from pipeprof.profiles.worker.clocks import time
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeprof.pipelines.graph.read.records import GraphDict
+    from pipeprof.pipelines.steps.kind import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.load_function import Called
-    from pipeprof.profiles.worker.steps.simulated_device import Dispatch
 
 _Change = TypeVar("_Change")
 SEED = 20_011

@@ -8,7 +8,7 @@ import pytest
 from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
-from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.document.findings import Finding

@@ -107,7 +107,7 @@ def test_a_message_is_one_line():
 
 
 def test_the_job_is_the_first_line():
-    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", every=[(3, 1.5)]))
+    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
     worker, _ = worker_end(encode_record(job) + '{"c": "stop"}\n')
     assert worker.receive_job() == job
     assert not worker.stop.is_set()

@@ -14,11 +14,12 @@ import pytest
 from pipeprof import pipelines
 from pipeprof.pipelines.build.pin_errors import BuildError, pin_errors
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.profiles.user_frames import UserFrame, innermost_users_frame, users_frame_of_stacks
 from pipeprof.profiles.worker import error_report
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.error_text import LONGEST, essence, first_line
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
 CASES = {one["case"]: one for one in RECORDED}
@@ -334,7 +335,7 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
         raise ValueError(batch)
 
     try:
-        PythonStep(step).submit("shapes do not fit")
+        CalledStep(step).submit("shapes do not fit")
     except ValueError as error:
         said = describe_error(error, FakeSample(CASES["named stage"]["written"]))
     assert (said.code, said.message, said.address) == ("step-raised", "ValueError: shapes do not fit", None)

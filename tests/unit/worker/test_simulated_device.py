@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from pipeprof.pipelines.steps import simulated_device
+from pipeprof.pipelines.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
 from pipeprof.profiles.protocol.steps import LongGap
-from pipeprof.profiles.worker.steps import simulated_device
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 MS = 1_000_000

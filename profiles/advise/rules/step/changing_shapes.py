@@ -6,12 +6,10 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
-
-_REAL = frozenset({"python", "returned"})
-"""Kinds of steps that run the user's own code."""
 
 
 class ChangingShapes(Rule):
@@ -50,7 +48,13 @@ class ChangingShapes(Rule):
         stage = _padded(view)
         steps = view.profile.steps if view.profile is not None else None
         device = view.profile.device if view.profile is not None else None
-        if stage is None or steps is None or steps.busy_ms is None or device is None or device.kind not in _REAL:
+        if (
+            stage is None
+            or steps is None
+            or steps.busy_ms is None
+            or device is None
+            or not step_kind(device.kind).own_code
+        ):
             return
         median, slow = steps.busy_ms.p50, steps.busy_ms.p99
         if not median or not slow or steps.count < self.threshold("steps"):

@@ -12,14 +12,13 @@ import random
 import sys
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeprof.profiles.worker.clocks import time
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.kind import BatchConsumer, Dispatch, StepContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-Dispatch = Literal["sync"] | int
 
 _PR_SET_TIMERSLACK = 29
 _SPIN_NS = 60_000
@@ -141,3 +140,29 @@ class SimulatedDevice:
         """Move the time line by a pause of `pause` nanoseconds, during which host and device both stood still."""
         self._free += pause
         self._ends = deque(end + pause for end in self._ends)
+
+
+@dataclass
+class SimulatedStep(BatchConsumer):
+    """A step on the simulated device."""
+
+    device: SimulatedDevice
+    size_of: Callable[[Any], int] | None = None
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand the batch to the device."""
+        return self.device.submit(self.size_of(batch) if self.size_of else 0)
+
+    def wait(self) -> tuple[int, int]:
+        """Wait as the dispatch mode requires."""
+        return self.device.wait()
+
+    def shift(self, pause: int) -> None:
+        """Move the device's time line."""
+        self.device.shift(pause)
+
+
+def simulated_step(duration: StepDuration, context: StepContext) -> SimulatedStep:
+    """Make a step on a simulated device of its own, on the real clock."""
+    device = SimulatedDevice(HostClock(context.waiting), duration, context.dispatch)
+    return SimulatedStep(device, context.size_of if duration.needs_size else None)
