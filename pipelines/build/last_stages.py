@@ -1,19 +1,19 @@
 """Removal of the last stages of a dataset that a user's function returns (worker only).
 
-Python's profiling hook records the calls of datasets' methods, so that the stages can be followed from the result back;
-a dataset itself knows only its inputs, and one method may create several.
+The returns of datasets' methods are recorded, so that the stages can be followed from the result back; a dataset itself
+knows only its inputs, and one method may create several.
 """
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import CodeType, FrameType, TracebackType
+from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook
 from pipeprof.pipelines.ops.base import stages
 
 _APPLY: Final = "apply"
@@ -28,49 +28,22 @@ class _Made:
     result: Any
 
 
-class StageRecorder:
-    """Recorder of the stages that a ``with`` block adds to datasets, in this thread."""
+class StageRecorder(BuildHook):
+    """Recorder of the stages that a ``with`` block adds to datasets."""
 
     def __init__(self, tf: Any) -> None:
         self._dataset = tf.data.Dataset
         self._made: dict[int, _Made] = {}
-        self._open: list[FrameType] = []
-        self._before: Any = None
-        self._methods: dict[CodeType, str] = {}
-        for name in stages():
-            method = inspect.unwrap(getattr(self._dataset, name, None) or len)
-            if name != _APPLY and hasattr(method, "__code__"):
-                self._methods[method.__code__] = name
-        self._apply = inspect.unwrap(self._dataset.apply).__code__
-
-    def __enter__(self) -> StageRecorder:
-        self._before = sys.getprofile()
-        sys.setprofile(self._hook)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        sys.setprofile(self._before)
-
-    def _hook(self, frame: FrameType, event: str, value: Any) -> None:
-        code = frame.f_code
-        if event == "call":
-            # Datasets made inside a stage's own method are parts of it.
-            if code in self._methods and not self._open:
-                self._open.append(frame)
-        elif event == "return":
-            if self._open and self._open[-1] is frame:
-                self._open.pop()
-                self._note(self._methods[code], frame, value)
-            elif code is self._apply and not self._open and id(value) not in self._made:
-                self._note(_APPLY, frame, value)
-        if callable(self._before):
-            self._before(frame, event, value)
+        methods = ((name, getattr(tf.data.Dataset, name, None)) for name in stages())
+        super().__init__((method, partial(self._note, name)) for name, method in methods if method is not None)
 
     def _note(self, name: str, frame: FrameType, value: Any) -> None:
         before = frame.f_locals.get("self")
-        if isinstance(value, self._dataset) and isinstance(before, self._dataset):
+        if not isinstance(value, self._dataset) or not isinstance(before, self._dataset):
+            return
+        # Datasets made inside a stage's own method are parts of it: the method returns after them. `apply` gives what
+        # its function gave, which is known already if that called a stage.
+        if name != _APPLY or id(value) not in self._made:
             self._made[id(value)] = _Made(name, before, value)
 
     def without(self, dataset: Any, names: Sequence[str], what: str) -> Any:

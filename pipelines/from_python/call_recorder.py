@@ -1,25 +1,27 @@
 """Recorder of the calls of TensorFlow's public functions while the user's code builds a pipeline (worker only).
 
-Python's profiling hook reports every call; calls of TensorFlow's public functions are recorded with arguments and
-results, but not the calls inside them, except those of the user's functions that TensorFlow traces: each has a body.
-Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
+`pipeprof.pipelines.graph.observe.build_hook` reports every call; calls of TensorFlow's public functions are recorded
+with arguments and results, but not the calls inside them, except those of the user's functions that TensorFlow traces:
+each has a body. Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any, Literal, TypeAlias
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.from_python.plans import BRANCHES
 from pipeprof.pipelines.from_python.public import Public, PublicTable
 from pipeprof.pipelines.from_python.records import SourcePlace
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
+# Functions whose frames "return" each time that they yield or wait.
+_PAUSING: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _Kind: TypeAlias = Literal["public", "tracing", "converting", "own", "other"]
 
 
@@ -87,7 +89,7 @@ class _Frame:
 
 
 class CallRecorder:
-    """Recorder of this thread's calls in a ``with`` block.
+    """Recorder of calls; give its `listen` to a `BuildHook`.
 
     Args:
         own: Whether a file is the user's own.
@@ -107,11 +109,9 @@ class CallRecorder:
         self.problem: str | None = None
         self._tf = tf
         self._own = own
-        self._own_codes: dict[CodeType, bool] = {}
         # By identity: the hash of code reads all of its constants, and every call of a function asks.
         self._kinds: dict[int, tuple[CodeType, _Kind]] = {}
         self._open: list[_Frame] = []
-        self._before: Any = None
         self._table = PublicTable(tf, layers=layers)
         self._codes = self._table.codes()
         structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
@@ -122,17 +122,8 @@ class CallRecorder:
         if self._tracing is None:
             self.problem = "this TensorFlow version traces functions in an unknown way"
 
-    def __enter__(self) -> CallRecorder:
-        self._before = sys.getprofile()
-        sys.setprofile(self._hook)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        sys.setprofile(self._before)
-
-    def _hook(self, frame: FrameType, event: str, value: Any) -> None:
+    def listen(self, frame: FrameType, event: str, value: Any) -> None:
+        """Receive an event of Python's profiling hook."""
         try:
             if event == "call":
                 self._on_call(frame)
@@ -145,6 +136,9 @@ class CallRecorder:
         code = frame.f_code
         kind = (self._kinds.get(id(code)) or self._kind_of(code))[1]
         inner = self._open[-1] if self._open else None
+        outside = inner is None or (inner.seen is not None and inner.seen.public.name not in BRANCHES)
+        if outside and kind == "other":
+            return
         if inner is not None and inner.unpacked is not None and frame.f_back is inner.frame:
             self._keep_element(inner)
         branch = _branch(inner.seen, code) if inner is not None and inner.seen is not None else None
@@ -170,7 +164,7 @@ class CallRecorder:
             kind = "tracing"
         elif code is self._converting:
             kind = "converting"
-        elif self._is_own(code):
+        elif self._is_own(code) and not code.co_flags & _PAUSING:
             kind = "own"
         return self._kinds.setdefault(id(code), (code, kind))
 
@@ -183,14 +177,7 @@ class CallRecorder:
         dataset, structure = held.get("dataset"), held.get("input_structure")
         if structure is None and isinstance(dataset, self._tf.data.Dataset):
             structure = dataset.element_spec
-        owner = next(
-            (
-                other_frame.seen
-                for other_frame in reversed(self._open)
-                if other_frame.seen is not None or other_frame.traced
-            ),
-            None,
-        )
+        owner = next((frame.seen for frame in reversed(self._open) if frame.seen is not None or frame.traced), None)
         given = owner.arguments.values() if owner is not None else ()
         codes = tuple(code for argument in given if (code := getattr(argument, "__code__", None)) is not None)
         traced = FunctionTrace(held.get("func"), given=codes)
@@ -204,7 +191,7 @@ class CallRecorder:
         given = traced.frame.f_locals.get("nested_args")
         if traced.traced is not None and traced.traced.element is None and given is not None:
             packed = not traced.unpacked and type(given) is tuple
-            traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
+            traced.traced.element = self._tf.nest.map_structure(lambda leaf: leaf, given[0] if packed else given)
 
     def _inside_public_call(self) -> bool:
         """Return whether the innermost open frame is a public function's: calls inside it are not recorded."""
@@ -213,7 +200,11 @@ class CallRecorder:
     def _begin(self, frame: FrameType, public: Public) -> None:
         if public.kind == "apply" and not self._made_by_factory(frame):
             return
-        seen = ObservedCall(public, public.bind(frame), self._where(frame))
+        arguments = public.bind(frame)
+        if public.name == "call" and isinstance(arguments.get("self"), self._tf.keras.Model):
+            # A model only calls its layers, each of which is recorded.
+            return
+        seen = ObservedCall(public, arguments, self._where(frame))
         if public.draws and "seed" not in seen.arguments:
             seen.drawn = _next_default_seed()
         self._open.append(_Frame(frame, seen))
@@ -274,18 +265,11 @@ class CallRecorder:
         return next((frame.traced for frame in reversed(self._open) if frame.traced is not None), None)
 
     def _is_own(self, code: CodeType) -> bool:
-        if code not in self._own_codes:
-            file = code.co_filename
-            self._own_codes[code] = not is_generated(file) and self._own(file)
-        return self._own_codes[code]
+        return not is_generated(code.co_filename) and self._own(code.co_filename)
 
     def _where(self, frame: FrameType) -> SourcePlace | None:
-        at = frame.f_back
-        while at is not None:
-            if self._is_own(at.f_code):
-                return SourcePlace(at.f_code.co_filename, at.f_lineno)
-            at = at.f_back
-        return None
+        at = next((caller for caller in callers(frame) if self._is_own(caller.f_code)), None)
+        return SourcePlace(at.f_code.co_filename, at.f_lineno) if at is not None else None
 
 
 def _is_given(inner: _Frame | None, code: CodeType) -> bool:
@@ -319,7 +303,7 @@ def _next_default_seed() -> int:
 def _copy_containers(value: Any) -> Any:
     """Copy the containers, not the objects: the user's code may change a dict that it was passed."""
     if type(value) is dict:
-        return {key: _copy_containers(one) for key, one in value.items()}
+        return {key: _copy_containers(item) for key, item in value.items()}
     return type(value)(map(_copy_containers, value)) if type(value) in (list, tuple) else value
 
 
@@ -329,8 +313,8 @@ def _is_first(value: Any, kind: Any) -> bool:
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
     """Find the code of a nested function by name; None if there is none."""
-    inner = [const for const in code.co_consts if isinstance(const, CodeType)] if code is not None else []
-    return next((type_ for type_ in inner if type_.co_name == name), None)
+    constants = code.co_consts if code is not None else ()
+    return next((const for const in constants if isinstance(const, CodeType) and const.co_name == name), None)
 
 
 def _converted_call(tf: Any) -> CodeType | None:

@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced_fields
-from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
+from pipeprof.pipelines.from_python.literals import NATURAL, Folders, column_defaults, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
 from pipeprof.pipelines.from_python.records import (
     Array,
     Call,
     NotExpressible,
+    Path,
     RecordedBody,
     RecordedFunction,
     RecordedKey,
     RecordedTensor,
+    field_of,
+    paths,
+    replaced_fields,
 )
 from pipeprof.pipelines.ops.functions.catalog import function
 
@@ -93,11 +96,11 @@ def written_branches(
     if call.name == "tf.switch_case":
         return {"branch_fns": chains, "branch_index": [{"select": decision}]}
     names = ("true_fn", "false_fn")
-    found = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
-    if not found:
+    branches = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
+    if not branches:
         msg = "both of its branches change nothing"
         raise NotExpressible(msg)
-    return {"pred": [{"select": decision}], **found}
+    return {"pred": [{"select": decision}], **branches}
 
 
 def _chain(function: Any, inputs: Sequence[RecordedTensor], write: Callable[[RecordedBody], list[Any]]) -> list[Any]:
@@ -251,27 +254,27 @@ class _ChainWriter:
 
     def _inputs(self, call: Call) -> dict[str, Any]:
         """Return fields by parameter; several for a parameter that takes a list."""
-        found: dict[str, Any] = {}
+        inputs: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
             constant = self._constant(call.arguments["x"])
-            found["x"] = self._field(paths(self._state), constant)
+            inputs["x"] = self._field(paths(self._state), constant)
         where = paths(self._state)
         for name, value in call.arguments.items():
             if isinstance(value, RecordedKey) or not list(leaves(value)):
                 continue
             if isinstance(value, RecordedTensor):
-                found[name] = self._field(where, value)
+                inputs[name] = self._field(where, value)
                 continue
             if isinstance(value, list | tuple) and (name == "inp" or self._takes_list(call, name)):
-                found[name] = [self._field(where, field) for field in self._all_fields(value)]
+                inputs[name] = [self._field(where, field) for field in self._all_fields(value)]
                 where = paths(self._state)
             elif isinstance(value, list | tuple) and all(isinstance(item, RecordedTensor | int) for item in value):
-                found[name] = self._pack_list(list(value))
+                inputs[name] = self._pack_list(list(value))
                 where = paths(self._state)
             else:
                 msg = f"{call.name} gets a structure of fields"
                 raise NotExpressible(msg)
-        return found
+        return inputs
 
     def _all_fields(self, values: Any, dtype: str = "") -> list[RecordedTensor]:
         """Convert constants of a list to fields, with a dtype if it is not their natural one."""
@@ -338,10 +341,9 @@ class _ChainWriter:
 
     def _into_field(self, call: Call, inputs: dict[str, Any], later: set[int]) -> None:
         room = self._room(call, later)
-        if isinstance(call.result, list | tuple) and all(isinstance(one, RecordedTensor) for one in call.result):
+        if isinstance(call.result, list | tuple) and all(isinstance(part, RecordedTensor) for part in call.result):
             targets = [self._fresh_field(call) for _ in call.result]
-            for target, one in zip(targets, call.result, strict=True):
-                self._state = {**self._state, target: one}
+            self._state = {**self._state, **dict(zip(targets, call.result, strict=True))}
             self._items.append(self._item(call, targets, inputs))
             return
         if room is not None and isinstance(call.result, RecordedTensor):
@@ -370,7 +372,7 @@ class _ChainWriter:
             return {"python": _with_routes(written, fields[0] if len(fields) == 1 else fields, to)}
         if call.name == "getitem":
             where = paths(self._state)
-            text = key_text(call.arguments["key"], lambda one: self._field(where, one))
+            text = key_text(call.arguments["key"], lambda bound: self._field(where, bound))
             return {"getitem": _with_routes({"key": text}, inputs.get("x"), to) if inputs or to is not None else text}
         written = {}
         for name, value in call.arguments.items():
@@ -389,6 +391,8 @@ class _ChainWriter:
             return self._folders.reference(str(value.file))
         if isinstance(value, str) and name in ("filename", "vocabulary") and call.name.startswith(_OBJECTS):
             return self._folders.path(value)
+        if name == "record_defaults" and isinstance(value, list | tuple):
+            return column_defaults(value, self._folders)
         return literal(value, self._folders)
 
     def _on(self, call: Call, inputs: dict[str, Any], written: Mapping[str, Any]) -> Any:
@@ -439,7 +443,7 @@ class _ChainWriter:
 
     def _structure(self, value: Any, where: Mapping[int, Path]) -> Any:
         if isinstance(value, dict):
-            return {name: self._structure(one, where) for name, one in value.items()}
+            return {name: self._structure(item, where) for name, item in value.items()}
         if isinstance(value, tuple | list):
             return [self._structure(item, where) for item in value]
         if not isinstance(value, RecordedTensor):
@@ -455,7 +459,7 @@ class _ChainWriter:
 
         def visit(value: Any) -> Any:
             if isinstance(value, dict):
-                return {name: visit(one) for name, one in value.items()}
+                return {name: visit(item) for name, item in value.items()}
             if isinstance(value, tuple):
                 return tuple(visit(item) for item in value)
             if isinstance(value, list) and list(leaves(value)):

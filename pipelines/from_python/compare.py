@@ -1,14 +1,14 @@
-"""Comparison of two graphs, node by node, names aside."""
+"""Graphs as plain dicts, and their comparison node by node, names aside; needs no TensorFlow."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
-from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
 from pipeprof.pipelines.graph.opnames import argument_names
+from pipeprof.pipelines.ops.traits import traits
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
 # Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), and the handling of
@@ -43,8 +43,47 @@ _CAPTURES: Final = {
 _ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
 _SEED: Final = "seed2"
+_DEFAULT: Final = "record_defaults"
 _MOST: Final = 200
 _DEPTH: Final = 100
+
+
+# Ops that read a text, or pass it to one that may.
+_LOOKING: Final = frozenset(
+    {
+        "EagerPyFunc", "LookupTableFindV2", "PyFunc", "PyFuncStateless", "RegexFullMatch", "RegexReplace",
+        "StaticRegexFullMatch", "StaticRegexReplace", "StringJoin", "StringLength", "StringSplit", "StringSplitV2",
+        "StringToHashBucket", "StringToHashBucketFast", "StringToHashBucketStrong", "Substr", "UnicodeDecode",
+    }
+)  # fmt: skip
+_STRING: Final = 7
+Digest = Callable[[Any], Any]
+
+
+class PlainNode(TypedDict):
+    """A node: op, inputs (references unchanged), attributes, and functions by attribute."""
+
+    op: str
+    inputs: list[str]
+    attributes: dict[str, Any]
+    functions: dict[str, list[str]]
+
+
+class PlainFunction(TypedDict):
+    """A function: argument names, nodes, results, and ops that must run in addition."""
+
+    arguments: list[str]
+    nodes: dict[str, PlainNode]
+    returns: list[str]
+    controls: list[str]
+
+
+class PlainGraph(TypedDict):
+    """A graph; ``root`` is the reference that it returns."""
+
+    root: str
+    nodes: dict[str, PlainNode]
+    functions: dict[str, PlainFunction]
 
 
 @dataclass(frozen=True)
@@ -167,6 +206,8 @@ class _GraphComparison:
                 owner, f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             )
             return
+        if pair.argument == _DEFAULT and _alone(one) == _alone(other) is not None:
+            return
         if pair.argument == _SEED and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
@@ -182,7 +223,9 @@ class _GraphComparison:
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
-        names = argument_names(one["op"], len(plain_one)) if "Dataset" in one["op"] else [""] * len(plain_one)
+        names = [_DEFAULT if one["op"] == "DecodeCSV" else ""] * len(plain_one)
+        if "Dataset" in one["op"]:
+            names = argument_names(one["op"], len(plain_one))
         self.todo += [
             _Pair(first[0], a, second[0], b, owner, state, name)
             for a, b, name in zip(plain_one, plain_other, names, strict=True)
@@ -293,6 +336,13 @@ def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
     return [one for index, one in enumerate(given) if index not in beside]
 
 
+def _alone(node: PlainNode) -> tuple[str, Any] | None:
+    """Return dtype and contents of a constant of one value: the default of a column may be a list of one."""
+    value = node["attributes"].get("value")
+    alone = isinstance(value, tuple) and len(value) == 3 and value[1] in ((), (1,))
+    return (value[0], value[2]) if alone else None
+
+
 def _whole_number(value: Any) -> int | None:
     content = value[2] if isinstance(value, tuple) and len(value) == 3 else None
     return int.from_bytes(content, "little", signed=True) if isinstance(content, bytes) else None
@@ -333,3 +383,149 @@ def _value_text(value: Any) -> str:
         return f"{value[0]} {list(value[1])}"
     text = repr(value[2] if isinstance(value, tuple) and len(value) == 3 else value)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
+    """Convert a ``GraphDef`` to plain dicts.
+
+    Args:
+        digest: Returns equal values for messages of equal tensors.
+    """
+    returned = next(node for node in graph.node if node.op == "_Retval")
+    return {
+        "root": returned.input[0],
+        "nodes": {node.name: _plain_node(node, digest) for node in graph.node},
+        "functions": {one.signature.name: _plain_function(one, digest) for one in graph.library.function},
+    }
+
+
+def _plain_function(function: Any, digest: Digest) -> PlainFunction:
+    signature = function.signature
+    return {
+        "arguments": [one.name for one in signature.input_arg],
+        "nodes": {node.name: _plain_node(node, digest) for node in function.node_def},
+        "returns": [function.ret[one.name] for one in signature.output_arg],
+        "controls": sorted(function.control_ret.values()),
+    }
+
+
+def _plain_node(node: Any, digest: Digest) -> PlainNode:
+    values: Mapping[str, Any] = node.attr
+    functions = {}
+    attributes = {}
+    for name in sorted(values):
+        value = values[name]
+        names = [value.func.name] if value.func.name else [function.name for function in value.list.func]
+        if names:
+            functions[name] = names
+        else:
+            attributes[name] = _plain_value(value, digest)
+    return {"op": node.op, "inputs": list(node.input), "attributes": attributes, "functions": functions}
+
+
+def _plain_value(value: Any, digest: Digest) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "tensor":
+        return digest(value.tensor)
+    if kind == "shape":
+        return _plain_shape(value.shape)
+    if kind == "list":
+        listed = value.list
+        return [
+            *listed.s, *listed.i, *listed.f, *listed.b, *listed.type,
+            *(_plain_shape(length) for length in listed.shape), *(digest(one) for one in listed.tensor),
+        ]  # fmt: skip
+    return getattr(value, kind) if kind is not None else None
+
+
+def _plain_shape(shape: Any) -> Any:
+    return None if shape.unknown_rank else [int(dim.size) for dim in shape.dim]
+
+
+def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
+    """Describe differing file names, if a function reads them or the pipeline returns them; else None.
+
+    Args:
+        second: The graph of its spec, equal except for the beginnings of paths.
+        target: What the function is called.
+    """
+    if isinstance(first, str) or isinstance(second, str):
+        return None
+    pairs = zip(sorted(_source_texts(first)), sorted(_source_texts(second)), strict=False)
+    pair = next(((text, other) for text, other in pairs if text != other), None)
+    if pair is None:
+        return None
+    shown = " and ".join(repr(text.decode("utf-8", "replace")) for text in pair)
+    return (
+        f"File names in the elements are absolute in the spec and relative in {target} ({shown}): "
+        "code that counts path parts from the start, or returns the names, gives other results."
+    )
+
+
+def _source_texts(graph: PlainGraph) -> Iterator[bytes]:
+    """Yield the texts of sources that are used for more than opening files."""
+    for place, node in graph["nodes"].items():
+        if not traits(node["op"]).in_memory or not _are_used(graph, place):
+            continue
+        for name in node["inputs"]:
+            value = graph["nodes"][_node_name(name)]["attributes"].get("value")
+            if isinstance(value, tuple) and value[0] == "string":
+                yield from value[2]
+
+
+def _are_used(graph: PlainGraph, place: str) -> bool:
+    """Return whether a function after a dataset reads its texts, or the pipeline returns them."""
+    todo, seen = [place], {place}
+    while todo:
+        at = todo.pop()
+        if at == _node_name(graph["root"]):
+            return True
+        for name, node in graph["nodes"].items():
+            if name in seen or at not in map(_node_name, node["inputs"]):
+                continue
+            functions = _called_functions(graph, node)
+            if any(_ops(graph, function) & _LOOKING for function in functions):
+                return True
+            attributes = node["attributes"]
+            texts = _STRING in (attributes.get("output_types") or attributes.get("Toutput_types") or ())
+            if texts and all(
+                _returns_argument(graph, function)
+                for function in node["functions"].get("f", ())
+                if function in functions
+            ):
+                seen.add(name)
+                todo.append(name)
+    return False
+
+
+def _node_name(reference: str) -> str:
+    return reference.partition(":")[0]
+
+
+def _ops(graph: PlainGraph, name: str) -> set[str]:
+    """Return the ops of a function and of those that it calls."""
+    ops: set[str] = set()
+    todo, seen = [name], {name}
+    while todo:
+        for node in graph["functions"][todo.pop()]["nodes"].values():
+            ops.add(node["op"])
+            called = set(_called_functions(graph, node)) - seen
+            seen |= called
+            todo += called
+    return ops
+
+
+def _called_functions(graph: PlainGraph, node: PlainNode) -> list[str]:
+    return [name for names in node["functions"].values() for name in names if name in graph["functions"]]
+
+
+def _returns_argument(graph: PlainGraph, name: str) -> bool:
+    """Return whether a function returns a part of its element unchanged."""
+    function = graph["functions"][name]
+    for reference in function["returns"]:
+        at = _node_name(reference)
+        while at in function["nodes"] and function["nodes"][at]["op"] == "Identity":
+            at = _node_name(function["nodes"][at]["inputs"][0])
+        if at in function["arguments"]:
+            return True
+    return False

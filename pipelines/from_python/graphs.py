@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.compare import Difference, differences
-from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain_graph
+from pipeprof.pipelines.from_python.compare import Difference, PlainGraph, differences, plain_graph
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 LARGEST_VALUE: Final = 10_000
@@ -43,12 +42,12 @@ class GraphPair:
         tf = self._tf
         root = written["nodes"][written["root"].partition(":")[0]]["attributes"]
         shapes = [
-            None if one is None else [None if size < 0 else size for size in one] for one in root["output_shapes"]
+            None if shape is None else [None if size < 0 else size for size in shape] for shape in root["output_shapes"]
         ]
         variant = tf.raw_ops.FinalizeDataset(
             input_dataset=tf.data.experimental.to_variant(dataset),
             has_captured_ref=False,
-            output_types=[tf.as_dtype(one) for one in root.get("output_types") or root["Toutput_types"]],
+            output_types=[tf.as_dtype(enum) for enum in root.get("output_types") or root["Toutput_types"]],
             output_shapes=[tf.TensorShape(shape) for shape in shapes],
         )
         return tf.data.experimental.from_variant(variant, dataset.element_spec)
@@ -62,7 +61,7 @@ class GraphPair:
             return dtype, shape, texts * math.prod(shape) if len(texts) == 1 else texts
         if dtype == "resource":
             # Identifiers: TensorFlow numbers them.
-            return dtype, shape, "".join(one.name for one in tensor.resource_handle_val) or None
+            return dtype, shape, "".join(handle.name for handle in tensor.resource_handle_val) or None
         if dtype == "variant":
             return dtype, shape, None
         contents = self._tf.make_ndarray(tensor).tobytes()
@@ -105,13 +104,11 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
 
 def compare(first: GraphPair, second: GraphPair) -> tuple[list[Difference], list[Difference]] | str:
     """Compare two datasets as written and as executed; return a reason if that is impossible."""
-    parts = (first.written, second.written, first.executed, second.executed)
-    for part in parts:
-        if isinstance(part, str):
-            return part
-    one, other, one_executed, other_executed = (part for part in parts if not isinstance(part, str))
-    found = differences(one, other), differences(one_executed, other_executed)
-    if not any(found) and first.element != second.element:
-        named = [Difference(None, f"elements are {first.element} and {second.element}")]
-        return named, named
-    return found
+    compared: list[list[Difference]] = []
+    for graph, other in ((first.written, second.written), (first.executed, second.executed)):
+        if isinstance(graph, str) or isinstance(other, str):
+            return graph if isinstance(graph, str) else str(other)
+        compared.append(differences(graph, other))
+    if not any(compared) and first.element != second.element:
+        compared = [[Difference(None, f"elements are {first.element} and {second.element}")]] * 2
+    return compared[0], compared[1]

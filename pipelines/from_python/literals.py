@@ -63,8 +63,8 @@ class Folders:
     def reference(self, target: str) -> str:
         """Convert ``file.py:function`` to the spec's reference."""
         file, name, arguments = split_reference(target) or ("", target, "")
-        below = Path(file).is_relative_to(self.here)
-        return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}{arguments}"
+        inside = Path(file).is_relative_to(self.here)
+        return f"{self.path(str(Path(file).relative_to(self.here)) if inside else file)}:{name}{arguments}"
 
     def files(self, names: Sequence[str]) -> str | list[str]:
         """Convert files in order: to a glob that matches exactly them, else to their names."""
@@ -111,7 +111,7 @@ def literal(value: Any, folders: Folders) -> Any:
     if isinstance(value, list | tuple):
         return [literal(item, folders) for item in value]
     if isinstance(value, dict):
-        return {name: literal(one, folders) for name, one in value.items()}
+        return {name: literal(item, folders) for name, item in value.items()}
     if isinstance(value, Array):
         return _array(value, folders)
     return _typed_literal(value, folders)
@@ -128,7 +128,7 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
     if isinstance(value, RecordedSpec):
         return _spec(value)
     if isinstance(value, RecordedFeature):
-        return {value.kind: {name: literal(one, folders) for name, one in value.arguments.items()}}
+        return {value.kind: literal(dict(value.arguments), folders)}
     if isinstance(value, RecordedOptions):
         return dict(value.values)
     words = {RecordedTensor: "a tensor that the function computes", Dataset: "a dataset"}
@@ -192,32 +192,23 @@ def tensors(value: Any, folders: Folders) -> Any:
         NotExpressible: Something is too large to be written, or of a dtype that a literal does not have.
     """
     if isinstance(value, dict):
-        return {name: tensors(one, folders) for name, one in value.items()}
+        return {name: tensors(item, folders) for name, item in value.items()}
     if isinstance(value, tuple):
         written = [tensors(item, folders) for item in value]
-        if not any(isinstance(other_value, dict) for other_value in written):
+        if not any(isinstance(item, dict) for item in written):
             written = _with_mapping(value, written, folders)
         return written
     if isinstance(value, Array):
         return component(value, folders)
-    return _list(value, folders)
-
-
-def _list(value: Any, folders: Folders) -> Any:
     written = literal(value, folders)
-    texts = (
-        isinstance(written, list)
-        and len(written) >= _FEW
-        and all(isinstance(other_value, str) for other_value in written)
-    )
-    return _files(written, folders) if texts else written
+    return _files(written, folders) if isinstance(written, list) else written
 
 
 def _with_mapping(value: tuple[Any, ...], written: list[Any], folders: Folders) -> list[Any]:
     """Write one of the arrays as a mapping: a list of lists would be one array."""
-    for index, one in enumerate(value):
-        if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
-            return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
+    for index, array in enumerate(value):
+        if isinstance(array, Array) and (array.made is not None or array.file is not None or folders.saved is not None):
+            return [*written[:index], _array_file(array, folders), *written[index + 1 :]]
     msg = "a tuple of short lists, which a spec would read as a single array"
     raise NotExpressible(msg)
 
@@ -237,7 +228,7 @@ def component(value: Array, folders: Folders) -> Any:
     if value.dtype == "string" and isinstance(value.values, list):
         return _files(value.values, folders)
     if value.dtype in NATURAL:
-        return shortest(value.values) if value.dtype == "float32" else value.values
+        return _array(value, folders)
     if folders.saved is not None:
         return _array_file(value, folders)
     msg = f"an array of {value.dtype}, which has no literal form (--save-arrays saves it in a file)"
@@ -247,7 +238,19 @@ def component(value: Array, folders: Folders) -> Any:
 def _files(names: list[Any], folders: Folders) -> Any:
     """Convert texts; the ordered files of a folder become a glob."""
     if len(names) >= _FEW and all(isinstance(name, str) and (folders.here / name).is_file() for name in names):
-        found = folders.files(names)
-        if isinstance(found, str):
-            return {"files": found}
+        pattern = folders.files(names)
+        if isinstance(pattern, str):
+            return {"files": pattern}
     return names
+
+
+def column_defaults(values: Sequence[Any], folders: Folders) -> list[Any]:
+    """Convert the defaults of columns; an empty array of a dtype means that the column must have a value.
+
+    Raises:
+        NotExpressible: One of them is no literal.
+    """
+    written = [
+        value.dtype if isinstance(value, Array) and value.shape == (0,) else literal(value, folders) for value in values
+    ]
+    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in written]

@@ -59,7 +59,7 @@ class FunctionReferences:
         function = raw.__func__ if inspect.ismethod(raw) else raw
         defined = getattr(function, "__module__", None) or type(raw).__module__
         first = self._modules.get(str(defined))
-        others = [type_ for type_ in self._modules.values() if type_ is not first]
+        others = [module for module in self._modules.values() if module is not first]
         for module in [first, *others] if first is not None else others:
             file = Path(str(module.__file__)).resolve()
             for name in _names(module, raw, holder):
@@ -70,12 +70,13 @@ class FunctionReferences:
     @functools.cached_property
     def _modules(self) -> dict[str, ModuleType]:
         """The user's modules; lazy ones, which load when an attribute is read, are of other types."""
-        loaded = {key: one for key, one in [*sys.modules.items()] if type(one) is ModuleType}
-        files = {key: vars(one).get("__file__") for key, one in loaded.items()}
         return {
-            key: loaded[key]
-            for key, file in files.items()
-            if isinstance(file, str) and file.endswith(".py") and self._own(file)
+            name: module
+            for name, module in [*sys.modules.items()]
+            if type(module) is ModuleType
+            and isinstance(file := vars(module).get("__file__"), str)
+            and file.endswith(".py")
+            and self._own(file)
         }
 
     def _reason(self, raw: Any) -> str:
@@ -84,17 +85,15 @@ class FunctionReferences:
         holder = raw.__self__ if inspect.ismethod(raw) else raw if name is None else None
         if holder is not None:
             what = "a method of an object" if inspect.ismethod(raw) else "an object"
-            found = f"it is {what} ({type(holder).__name__}) that is not a variable of a module; make it one"
-        elif name == "<lambda>":
-            found = "it is a lambda without a name; make it a function at module level"
-        elif _LOCAL in qualified:
+            return f"it is {what} ({type(holder).__name__}) that is not a variable of a module; make it one"
+        if name == "<lambda>":
+            return "it is a lambda without a name; make it a function at module level"
+        if _LOCAL in qualified:
             around = qualified.split(_LOCAL, maxsplit=1)[0]
-            found = f"it is defined inside {around}(); move it to module level"
-        elif str(getattr(raw, "__module__", None)) in self._modules:
-            found = "it is not at module level; move it there"
-        else:
-            found = "it is not defined in one of your files; call it in a function of your own"
-        return found
+            return f"it is defined inside {around}(); move it to module level"
+        if str(getattr(raw, "__module__", None)) in self._modules:
+            return "it is not at module level; move it there"
+        return "it is not defined in one of your files; call it in a function of your own"
 
 
 def _names(module: ModuleType, raw: Any, holder: Any) -> list[str]:
@@ -102,13 +101,12 @@ def _names(module: ModuleType, raw: Any, holder: Any) -> list[str]:
     held = vars(module)
     own = getattr(raw, "__name__", "")
     qualified = str(getattr(raw, "__qualname__", ""))
-    found = [name for name, value in held.items() if value is raw]
-    found.sort(key=lambda name: name != own)
+    names = sorted((name for name, value in held.items() if value is raw), key=lambda name: name != own)
     if holder is not None:
-        found += [f"{name}.{own}" for name, value in held.items() if value is holder]
+        names += [f"{name}.{own}" for name, value in held.items() if value is holder]
     if "." in qualified and _LOCAL not in qualified:
-        found.append(qualified)
-    return [name for name in found if _is(module, name, raw)]
+        names.append(qualified)
+    return [name for name in names if _is(module, name, raw)]
 
 
 def _is(module: ModuleType, name: str, raw: Any) -> bool:
@@ -160,5 +158,5 @@ def _is_literal(value: Any) -> bool:
     if type(value) in (list, tuple):
         return all(map(_is_literal, value))
     if type(value) is dict:
-        return all(_is_literal(key) and _is_literal(one) for key, one in value.items())
+        return all(_is_literal(key) and _is_literal(item) for key, item in value.items())
     return value is None or type(value) in (bool, int, str) or (type(value) is float and value - value == 0)

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written_arguments
 from pipeprof.pipelines.from_python.chains import chain
-from pipeprof.pipelines.from_python.fields import Path, field_of
-from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.literals import Folders, column_defaults, literal, tensors
 from pipeprof.pipelines.from_python.records import (
+    Array,
     Call,
     Dataset,
     InnerNotExpressible,
     Notes,
     NotExpressible,
+    Path,
     RecordedCalls,
     RecordedFunction,
+    RecordedTensor,
     SourcePlace,
+    field_of,
+    paths,
 )
 from pipeprof.pipelines.from_python.user_functions import UserFunctions, WrittenOp
-from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.base import Op, sources, stages
+from pipeprof.pipelines.ops.constants import AUTOTUNE_VALUE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.paths import is_glob
 
+_FILES: Final = ("filenames", "file_pattern")
+_PATHS: Final = frozenset({"filename", "path", "directory"})
+_TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
+_DEFAULTS: Final = ("record_defaults", "column_defaults")
+_NAME: Final = re.compile(r"[^\x00-\x1f]+")
 _UNKNOWN: Final = "no function of TensorFlow that a spec knows made this dataset"
 _OBJECT: Final = "it is an object that is not a variable of a module; make it one"
 
@@ -128,15 +139,15 @@ class Describer:
         if problem is not None:
             msg = f"{problem.op}: {problem.why}"
             raise (InnerNotExpressible if element is None else NotExpressible)(msg)
-        found: dict[str, Any] = {}
+        written: dict[str, Any] = {}
         if start:
-            found["on"] = field_of(start)
+            written["on"] = field_of(start)
         if steps and steps[0].op == "source":
-            found["source"] = steps[0].item
+            written["source"] = steps[0].item
         items = [step.item for step in steps if step.op != "source"]
         if items:
-            found["stages"] = items
-        return found
+            written["stages"] = items
+        return written
 
     def _functions(self, address: str) -> UserFunctions:
         """Return the user's functions that may stand for a part of a pipeline; the target only for the whole one."""
@@ -153,10 +164,10 @@ class Describer:
             seen.add(at)
             call = self.recording.calls[at]
             calls.append(call)
-            below = call.arguments.get("self")
-            if not isinstance(below, Dataset):
+            before = call.arguments.get("self")
+            if not isinstance(before, Dataset):
                 return calls[::-1], None
-            at = below.id
+            at = before.id
         path: Path | None = given.get(at)
         if path is None:
             unknown = Call("source", "unknown", {}, Dataset(at))
@@ -207,24 +218,24 @@ class Describer:
         given = {name: value for name, value in call.arguments.items() if name != "self"}
         if call.id in self.seeds:
             given["seed"] = self.seeds[call.id]
-        found: dict[str, Any] = {}
+        work: dict[str, Any] = {}
         if row.computes and row.function is not None:
-            found = self._element(call, given.pop(row.function), here, answers=row.predicate)
+            work = self._element(call, given.pop(row.function), here, answers=row.predicate)
         elif row.opens:
-            found = self._nested_pipeline(call, given.pop("map_func"), here)
+            work = self._nested_pipeline(call, given.pop("map_func"), here)
         elif call.name == "concatenate":
-            found = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
+            work = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
         elif call.name == "group_by_window":
-            found = {"reduce_func": self._nested_pipeline(call, given.pop("reduce_func"), join(here, "reduce_func"))}
+            work = {"reduce_func": self._nested_pipeline(call, given.pop("reduce_func"), join(here, "reduce_func"))}
         for name in (row.function, "window_size_func"):
             if name in given and not row.opaque:
-                found[name] = self._element(call, given.pop(name), here, answers=True)
+                work[name] = self._element(call, given.pop(name), here, answers=True)
         for name, value in given.items():
             if isinstance(value, RecordedFunction):
                 msg = f"{name} is a function"
                 raise NotExpressible(msg)
-        arguments = written_arguments(kind, given, self.folders)
-        return {**self._label(call, arguments), **found, **arguments}
+        arguments = _written_arguments(kind, given, self.folders)
+        return {**self._label(call, arguments), **work, **arguments}
 
     def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         """Move the user's name of a stage from its arguments to a label; a spec has each name once."""
@@ -251,15 +262,12 @@ class Describer:
             except NotExpressible as problem:
                 why = str(problem)
             else:
-                if not self._is_whole(items, function):
+                # A chain that only calls the function is no better than the function.
+                if function.file is None or items != [{"python": self.folders.reference(function.file)}]:
                     self._chains[here] = call.id
                     self._note_calls(call, items, why, function.where or call.where)
                     return {"ops": items}
         return self._python(call, function, why)
-
-    def _is_whole(self, items: list[Any], function: RecordedFunction) -> bool:
-        """Return whether a chain is only a call of the function that it would replace."""
-        return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
 
     def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
         """Record the user's functions that a chain calls."""
@@ -267,7 +275,7 @@ class Describer:
             said = item.get("python") if isinstance(item, dict) else None
             if said is not None:
                 name = said["function"] if isinstance(said, dict) else said
-                self.notes.add(f"{call.name}", f"calls {name} as Python: {why}", where)
+                self.notes.add(call.name, f"calls {name} as Python: {why}", where)
 
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
@@ -307,33 +315,33 @@ class Describer:
             given = _range(given)
         if traits(call.name).equal_inputs:
             return self._combined_source(call, given, element, here)
-        found: dict[str, Any] = {}
+        first_entries: dict[str, Any] = {}
         if call.name == "from_generator":
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
                 why = function.why if isinstance(function, RecordedFunction) else _OBJECT
                 msg = f"its generator cannot be called from a spec, since {why}"
                 raise NotExpressible(msg)
-            found["python"] = self.folders.reference(function.file)
+            first_entries["python"] = self.folders.reference(function.file)
         first = kind.element_argument
         if first and first in given and isinstance(element, _Element):
-            said = outer(given[first], element.value)
-            if said is not None:
+            part = _outer(given[first], element.value)
+            if part is not None:
                 del given[first]
-                found |= {} if "whole" in said else {first: said}
-        for name in FILES:
+                first_entries |= {} if "whole" in part else {first: part}
+        for name in _FILES:
             if isinstance(given.get(name), Dataset):
-                found[name] = self._file_patterns(given.pop(name))
-        arguments = written_arguments(kind, given, self.folders)
-        return {**self._label(call, arguments), **found, **arguments}
+                first_entries[name] = self._file_patterns(given.pop(name))
+        arguments = _written_arguments(kind, given, self.folders)
+        return {**self._label(call, arguments), **first_entries, **arguments}
 
     def _file_patterns(self, names: Dataset) -> Any:
         """Return the file patterns of a dataset of names, if it yields them in their order."""
         call = self.recording.calls.get(names.id)
         if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
-            return files(call.arguments["file_pattern"], self.folders)
+            return _files(call.arguments["file_pattern"], self.folders)
         if call is not None and call.name == "from_tensor_slices":
-            return files(call.arguments["tensors"], self.folders)
+            return _files(call.arguments["tensors"], self.folders)
         msg = "its file names come from a dataset; a spec expects names"
         raise NotExpressible(msg)
 
@@ -348,18 +356,18 @@ class Describer:
             if isinstance(value, Dataset):
                 return self._pipeline(value, element, join(here, "datasets", next(numbers)))
             if isinstance(value, dict):
-                return {name: visit(one) for name, one in value.items()}
+                return {name: visit(item) for name, item in value.items()}
             if isinstance(value, list | tuple):
                 return [visit(item) for item in value]
             msg = "it combines values that are not datasets"
             raise NotExpressible(msg)
 
-        found: dict[str, Any] = {"datasets": visit(datasets)}
+        inputs: dict[str, Any] = {"datasets": visit(datasets)}
         for name in ("choice_dataset", "weights"):
             if isinstance(given.get(name), Dataset):
-                found[name] = self._pipeline(given.pop(name), element, join(here, name))
+                inputs[name] = self._pipeline(given.pop(name), element, join(here, name))
         given.pop("kwargs", None)
-        return {**found, **written_arguments(sources()[call.name], given, self.folders)}
+        return {**inputs, **_written_arguments(sources()[call.name], given, self.folders)}
 
 
 @dataclass(frozen=True)
@@ -385,10 +393,7 @@ def _datasets(element: Any) -> dict[int, Any]:
         items: Any = value.items() if isinstance(value, dict) else ()
         if isinstance(value, list | tuple):
             items = enumerate(value)
-        found: dict[int, Any] = {}
-        for key, one in items:
-            found |= visit(one, (*path, key))
-        return found
+        return {number: where for key, item in items for number, where in visit(item, (*path, key)).items()}
 
     return visit(element.value, ())
 
@@ -399,19 +404,91 @@ def _range(given: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(given.get("kwargs", {}))
     if len(numbers) == 1:
         return {"stop": numbers[0], **named}
-    found: dict[str, Any] = {"start": numbers[0], "stop": numbers[1]}
-    if len(numbers) == 3:
-        found["step"] = numbers[2]
-    return {**found, **named}
+    return {**dict(zip(("start", "stop", "step"), numbers, strict=False)), **named}
 
 
 def top_level_calls(recording: RecordedCalls) -> list[Call]:
     """Return the calls of the source and the stages of a whole pipeline, in order."""
-    found: list[Call] = []
+    calls: list[Call] = []
     at: Any = recording.root
     seen: set[int] = set()
     while isinstance(at, Dataset) and at.id in recording.calls and at.id not in seen:
         seen.add(at.id)
-        found.append(recording.calls[at.id])
-        at = found[-1].arguments.get("self")
-    return found[::-1]
+        calls.append(recording.calls[at.id])
+        at = calls[-1].arguments.get("self")
+    return calls[::-1]
+
+
+def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
+    """Convert the arguments that are common to all sources and stages.
+
+    Args:
+        kind: The source or stage.
+
+    Raises:
+        NotExpressible: One of them cannot be written.
+    """
+    written: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "name":
+            if isinstance(value, str) and _NAME.fullmatch(value):
+                written["name"] = value
+            continue
+        if name not in kind.model_fields:
+            msg = f"argument {name} is not supported in specs"
+            raise NotExpressible(msg)
+        try:
+            written[name] = _value(kind, name, value, folders)
+        except NotExpressible as problem:
+            msg = f"{name} is {problem}"
+            raise NotExpressible(msg) from None
+    # The name first, as people write it.
+    return {"name": written.pop("name"), **written} if "name" in written else written
+
+
+def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
+    if name in _TENSORS:
+        components = tensors(value, folders)
+        return list(components) if name == "args" else components
+    if name in _FILES:
+        return _files(value, folders)
+    if name in _DEFAULTS and isinstance(value, list | tuple):
+        return column_defaults(value, folders)
+    if name in _PATHS and isinstance(value, str):
+        return folders.path(value) if value else value
+    written = literal(value, folders)
+    tuned = isinstance(written, int) and written == AUTOTUNE_VALUE
+    return "AUTOTUNE" if tuned and "AUTOTUNE" in repr(kind.model_fields[name].annotation) else written
+
+
+def _files(value: Any, folders: Folders) -> Any:
+    """Convert paths and globs.
+
+    Raises:
+        NotExpressible: They are something else, such as a dataset.
+    """
+    names = value.values if isinstance(value, Array) else value
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(name, str) for name in listed):
+        words = {Dataset: "a dataset of names", RecordedTensor: "a tensor that the function computes"}
+        raise NotExpressible(words.get(type(value), "not names"))
+    if any(is_glob(name) for name in listed) or len(listed) == 1:
+        written = [folders.path(name) for name in listed]
+        return written[0] if len(written) == 1 else written
+    return folders.files(listed)
+
+
+def _outer(value: Any, element: Any) -> dict[str, Any] | None:
+    """Convert a nested source's first argument if it is the outer element or a field of it; else return None.
+
+    Raises:
+        NotExpressible: It is no field of the element.
+    """
+    if not isinstance(value, RecordedTensor):
+        return {"whole": True} if value == element and element is not None else None
+    where = paths(element)
+    if value.id not in where:
+        msg = "a tensor computed in the function"
+        raise NotExpressible(msg)
+    path = where[value.id]
+    return {"on": field_of(path)} if path else {"whole": True}

@@ -50,7 +50,7 @@ def holds_datasets(value: Any) -> bool:
 def captured_values(body: RecordedBody) -> list[RecordedTensor]:
     """Return the tensors of the enclosing function that a branch uses."""
     makers = {leaf.id: call for call in reversed(body.calls) if call.kind == "function" for leaf in leaves(call.result)}
-    found: dict[int, RecordedTensor] = {}
+    captured: dict[int, RecordedTensor] = {}
     seen: set[int] = set()
     todo = list(leaves(body.result))
     while todo:
@@ -61,8 +61,8 @@ def captured_values(body: RecordedBody) -> list[RecordedTensor]:
         if leaf.id in makers:
             todo += leaves(dict(makers[leaf.id].arguments))
         else:
-            found[leaf.id] = leaf
-    return list(found.values())
+            captured[leaf.id] = leaf
+    return list(captured.values())
 
 
 @dataclass
@@ -84,10 +84,10 @@ class Planner:
         self._known = {argument: frozenset() for argument in given}
         chosen: set[int] = set()
         for leaf in leaves(self.body.result):
-            found = self._solve(leaf)
-            if found is None:
+            needed = self._solve(leaf)
+            if needed is None:
                 raise NotExpressible(self.why or "pipeprof could not see which calls it makes")
-            chosen |= found
+            chosen |= needed
         return [call for index, call in enumerate(self.body.calls) if index in chosen]
 
     def _solve(self, leaf: RecordedTensor) -> frozenset[int] | None:
@@ -107,8 +107,8 @@ class Planner:
                 if not self._is_expressible(call):
                     continue
                 needed = [self._solve(tensor) for tensor in leaves(dict(call.arguments))]
-                if all(one is not None for one in needed):
-                    return frozenset({index}).union(*(one for one in needed if one is not None))
+                if None not in needed:
+                    return frozenset({index}).union(*filter(None, needed))
             self.why = self.why or _unknown_text(leaf)
         return None
 
@@ -147,9 +147,9 @@ def check(call: Call, folders: Folders) -> None:
             raise NotExpressible(msg)
         return
     for name, value in call.arguments.items():
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if call.name in BRANCHES and isinstance(one, RecordedFunction):
-                _check_branch(one, folders)
+        for branch in value if isinstance(value, list | tuple) else (value,):
+            if call.name in BRANCHES and isinstance(branch, RecordedFunction):
+                _check_branch(branch, folders)
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
                 msg = f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}"

@@ -5,6 +5,7 @@ Most are wrapped, many by the same wrapper with the same code: the wrapper's clo
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
@@ -83,8 +84,12 @@ class Public:
         if self.signature is None:
             return {}
         bound = self.signature.bind(*positional, **named).arguments
-        given = {name: _copy_container(value) for name, value in bound.items() if not self._is_default(name, value)}
-        return {name: value for name, value in given.items() if name != "cls"}
+        # The owner of a list or dict may change it.
+        return {
+            name: value.copy() if type(value) in (list, dict) else value
+            for name, value in bound.items()
+            if name != "cls" and not self._is_default(name, value)
+        }
 
     def _is_default(self, name: str, value: Any) -> bool:
         default = self.signature.parameters[name].default if self.signature is not None else None
@@ -92,11 +97,6 @@ class Public:
             return True
         plain = (bool, int, float, str, tuple)
         return type(value) is type(default) and isinstance(value, plain) and value == default
-
-
-def _copy_container(value: Any) -> Any:
-    """Copy a list or dict; its owner may change it."""
-    return value.copy() if type(value) in (list, dict) else value
 
 
 class PublicTable:
@@ -110,8 +110,8 @@ class PublicTable:
         self._entries: dict[CodeType, dict[tuple[int, ...], Public]] = {}
         # Objects that are looked up by identity must stay alive.
         self._held: list[Any] = []
-        for made, one in [*_publics(tf), *_tables(tf), *(_layers(tf) if layers else ())]:
-            self._add(made, one)
+        for target, public in [*_publics(tf), *_tables(tf), *(_layers(tf) if layers else ())]:
+            self._add(target, public)
 
     def _add(self, target: Any, public: Public) -> None:
         code = getattr(target, "__code__", None)
@@ -151,12 +151,12 @@ def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
     )
     for name in names:
         try:
-            found = resolve(name)
+            target = resolve(name)
         except UnknownFunctionError:
             continue
-        signature = _signature(found)
+        signature = _signature(target)
         if signature is not None:
-            yield found, Public(name, "function", signature)
+            yield target, Public(name, "function", signature)
 
 
 def _operators(tf: Any) -> Iterator[tuple[Any, Public]]:
@@ -181,9 +181,9 @@ def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
             both = kind == "source" and name in stages()
             if both or traits(name).opaque or holder not in _DATASETS:
                 continue
-            found = _public(tf, holder, name)
-            is_class = inspect.isclass(found)
-            target = found.__init__ if is_class else found
+            attribute = functools.reduce(lambda at, part: getattr(at, part, None), [*holder.split(".")[1:], name], tf)
+            is_class = inspect.isclass(attribute)
+            target: Any = attribute.__init__ if is_class else attribute
             signature = _signature(target)
             if target is None or signature is None:
                 continue
@@ -197,9 +197,9 @@ def _tables(tf: Any) -> Iterator[tuple[Any, Public]]:
         kind = getattr(tf.lookup, name)
         yield kind.__init__, Public(f"tf.lookup.{name}", "object", _signature(kind.__init__), made=True)
         for method in ("lookup", "__getitem__"):
-            found = getattr(kind, method, None)
-            if found is not None:
-                yield found, Public("lookup", "method", _signature(found))
+            target = getattr(kind, method, None)
+            if target is not None:
+                yield target, Public("lookup", "method", _signature(target))
 
 
 def _layers(tf: Any) -> Iterator[tuple[Any, Public]]:
@@ -209,13 +209,6 @@ def _layers(tf: Any) -> Iterator[tuple[Any, Public]]:
         kind = getattr(tf.keras.layers, name.rpartition(".")[2], None)
         if kind is not None:
             yield kind.__init__, Public(name, "object", _signature(kind.__init__), made=True)
-
-
-def _public(tf: Any, holder: str, name: str) -> Any:
-    found = tf
-    for part in [*holder.split(".")[1:], name]:
-        found = getattr(found, part, None)
-    return found
 
 
 def _signature(function: Callable[..., Any] | None) -> inspect.Signature | None:

@@ -64,14 +64,8 @@ class Objects:
         return Call(name, "function", arguments, self._value(seen.result), seen.where, number)
 
     def _construction_of(self, thing: Any) -> ObservedCall | None:
-        return next(
-            (
-                other_call
-                for other_call in self._watch.seen
-                if other_call.public.kind == "object" and other_call.result is thing
-            ),
-            None,
-        )
+        made = (call for call in self._watch.seen if call.public.kind == "object" and call.result is thing)
+        return next(made, None)
 
     def _arguments(self, made: ObservedCall) -> dict[str, Any]:
         given = {**made.arguments, **made.arguments.get("kwargs", {})}
@@ -80,13 +74,9 @@ class Objects:
     def _table(self, made: ObservedCall, keys: Any) -> dict[str, Any]:
         given = self._arguments(made)
         initializer = self._construction_of(given.pop("initializer", None))
-        found = {name: self._value(value) for name, value in given.items()}
+        arguments = {name: self._value(value) for name, value in given.items()} | {"x": self._value(keys)}
         if initializer is None:
-            return {
-                **found,
-                "x": self._value(keys),
-                "made": Opaque("an initializer that was made before pipeprof looked"),
-            }
+            return {**arguments, "made": Opaque("an initializer that was made before pipeprof looked")}
         filled = {name: self._value(value) for name, value in self._arguments(initializer).items()}
         for part in ("key", "value"):
             values = filled.get(f"{part}s")
@@ -95,14 +85,14 @@ class Objects:
                 filled |= (
                     {f"{part}_dtype": dtype} if dtype not in (None, "string" if part == "key" else "int64") else {}
                 )
-        return {**filled, **found, "x": self._value(keys)}
+        return {**filled, **arguments}
 
     def _layer(self, made: ObservedCall, given: dict[str, Any]) -> dict[str, Any]:
-        found = {name: self._value(value) for name, value in self._arguments(made).items()}
+        constructed = {name: self._value(value) for name, value in self._arguments(made).items()}
         positional = given.get("args", ())
         inputs = {"x": self._value(positional[0])} if len(positional) == 1 else {"made": Opaque("several inputs")}
         called = {name: self._value(value) for name, value in given.get("kwargs", {}).items()}
-        return {**found, **called, **inputs}
+        return {**constructed, **called, **inputs}
 
 
 def _natural(values: Any) -> str | None:
@@ -168,11 +158,10 @@ class Recorder:
             self._loaded[self._number(seen.result)] = {"npz": str(archive), "key": given["key"]}
 
     def _number(self, thing: Any) -> int:
-        found = self._numbers.get(id(thing))
-        if found is None:
-            found = self._numbers[id(thing)] = len(self._numbers) + 1
+        if id(thing) not in self._numbers:
+            self._numbers[id(thing)] = len(self._numbers) + 1
             self._kept.append(thing)
-        return found
+        return self._numbers[id(thing)]
 
     def _call(self, seen: ObservedCall) -> Call:
         public, given = seen.public, seen.arguments
@@ -195,13 +184,8 @@ class Recorder:
     def _operands(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Give a number combined with a tensor the tensor's dtype, in either order."""
         first = "a" if "a" in arguments else "x"
-        number = type(arguments[first]) in (int, float)
-        dtypes = (
-            {argument.dtype for argument in arguments.values() if isinstance(argument, self._tf.Tensor)}
-            if number
-            else set()
-        )
-        if len(dtypes) != 1:
+        dtypes = {argument.dtype for argument in arguments.values() if isinstance(argument, self._tf.Tensor)}
+        if type(arguments[first]) not in (int, float) or len(dtypes) != 1:
             return arguments
         return {**arguments, first: self._np.asarray(arguments[first], dtypes.pop().as_numpy_dtype)}
 
@@ -233,25 +217,26 @@ class Recorder:
         if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
             return self._list_array(raw)
         if type(raw) in (list, tuple):
-            return type(raw)(self.value(one, seen) for one in raw)
+            return type(raw)(self.value(item, seen) for item in raw)
         if isinstance(raw, dict) and all(isinstance(key, str) for key in raw):
-            return {key: self.value(one, seen) for key, one in raw.items()}
-        found = self._type_of(raw) or self._of_tensorflow(raw)
-        return found if found is not None else self._other(raw, seen)
+            return {key: self.value(item, seen) for key, item in raw.items()}
+        known = self._type_of(raw) or self._of_tensorflow(raw)
+        return known if known is not None else self._other(raw, seen)
 
     def _other(self, raw: Any, seen: ObservedCall | None) -> Any:
-        found: Any = Opaque(f"a {type(raw).__name__}")
+        unknown = Opaque(f"a {type(raw).__name__}")
         if isinstance(raw, bytes):
-            found = raw.decode() if _is_text(raw) else Opaque("bytes")
-        elif isinstance(raw, os.PathLike):
-            found = os.fspath(raw)
-        elif isinstance(raw, tuple):
-            found = tuple(self.value(other_value, seen) for other_value in raw)
-        elif callable(raw):
-            found = self._function(raw, seen)
-        elif hasattr(raw, "__array__"):
-            found = self._array(self._np.asarray(raw), raw)
-        return found
+            return raw.decode() if _is_text(raw) else Opaque("bytes")
+        if isinstance(raw, os.PathLike):
+            return os.fspath(raw)
+        if isinstance(raw, tuple):
+            return tuple(self.value(item, seen) for item in raw)
+        if callable(raw):
+            return self._function(raw, seen)
+        try:
+            return self._array(self._np.asarray(raw), raw) if hasattr(raw, "__array__") else unknown
+        except ValueError:  # a symbolic tensor of Keras
+            return unknown
 
     def _type_of(self, raw: Any) -> Dtype | None:
         tf = self._tf
@@ -263,28 +248,26 @@ class Recorder:
         return None
 
     def _of_tensorflow(self, raw: Any) -> Any:
-        tf = self._tf
-        found: Any = None
+        tf, kind = self._tf, type(raw).__name__
+        record: Any = None
         if isinstance(raw, tf.data.Dataset):
-            found = Dataset(self._number(raw))
+            record = Dataset(self._number(raw))
         elif isinstance(raw, tf.TensorShape):
-            found = Shape(None if raw.rank is None else tuple(raw.as_list()))
+            record = Shape(None if raw.rank is None else tuple(raw.as_list()))
         elif isinstance(raw, tf.TensorSpec | tf.RaggedTensorSpec | tf.SparseTensorSpec):
-            found = self._spec(raw)
-        elif type(raw).__name__ in KINDS and hasattr(raw, "_fields"):
-            found = self._feature(raw)
+            record = self._spec(raw)
+        elif kind in KINDS and hasattr(raw, "_fields"):
+            record = self._feature(raw)
         elif isinstance(raw, tf.data.Options):
-            found = RecordedOptions(_changed_options(raw, tf.data.Options(), OptionsModel))
+            record = RecordedOptions(dict(_changed_fields(raw, tf.data.Options(), OptionsModel)))
         elif isinstance(raw, tf.Variable):
-            found = Opaque("a tf.Variable")
+            record = Opaque("a tf.Variable")
         elif isinstance(raw, tf.Tensor):
-            found = self._tensor(raw)
+            record = self._tensor(raw)
         elif isinstance(raw, tf.RaggedTensor | tf.SparseTensor):
-            at_hand = hasattr(raw.flat_values if isinstance(raw, tf.RaggedTensor) else raw.values, "numpy")
-            found = (
-                Opaque(f"a {type(raw).__name__}") if at_hand else RecordedTensor(self._number(raw), type(raw).__name__)
-            )
-        return found
+            has_values = hasattr(raw.flat_values if isinstance(raw, tf.RaggedTensor) else raw.values, "numpy")
+            record = Opaque(f"a {kind}") if has_values else RecordedTensor(self._number(raw), kind)
+        return record
 
     def _tensor(self, raw: Any) -> Any:
         # Only tensors that hold values have this method.
@@ -338,10 +321,10 @@ class Recorder:
 
     def _feature(self, raw: Any) -> RecordedFeature:
         kind = type(raw)
-        defaults = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+        defaults = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
         given = {name: getattr(raw, name) for name in raw._fields}
         differing = {name: value for name, value in given.items() if not _same(value, defaults.get(name))}
-        return RecordedFeature(kind.__name__, {name: self.value(value) for name, value in differing.items()})
+        return RecordedFeature(kind.__name__, self.value(differing))
 
     def _function(self, raw: Any, seen: ObservedCall | None) -> RecordedFunction:
         name = str(getattr(raw, "__name__", type(raw).__name__))
@@ -355,10 +338,10 @@ class Recorder:
         return RecordedFunction(name, file, why, where if where is not None and self._own(where.file) else None, read)
 
     def _body(self, traced: FunctionTrace, raw: Any) -> RecordedBody | None:
-        calls = [self._call(one) if isinstance(one, ObservedCall) else self._user(one) for one in traced.seen]
+        calls = [self._call(call) if isinstance(call, ObservedCall) else self._user(call) for call in traced.seen]
         element, result = traced.element, traced.result
         if traced.function is not raw:
-            inner = next((one for one in traced.seen if _is_call_of(one, raw)), None)
+            inner = next((call for call in traced.seen if _is_call_of(call, raw)), None)
             result = inner.result if inner is not None else result
         try:
             parameters = tuple(inspect.signature(raw).parameters)
@@ -376,11 +359,11 @@ def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
     return depth > 0 and any(_calls(cell.cell_contents, raw, depth - 1) for cell in cells if _is_function(cell))
 
 
-def _is_call_of(one: ObservedCall | UserCall, raw: Any) -> bool:
-    if isinstance(one, ObservedCall):
-        return one.public.kind == "function" and resolve(one.public.name) is raw
+def _is_call_of(call: ObservedCall | UserCall, raw: Any) -> bool:
+    if isinstance(call, ObservedCall):
+        return call.public.kind == "function" and resolve(call.public.name) is raw
     code = getattr(raw, "__code__", None)
-    return one.function is raw or (code is not None and one.code is code)
+    return call.function is raw or (code is not None and call.code is code)
 
 
 def _is_function(cell: Any) -> bool:
@@ -427,7 +410,7 @@ def _leaf_count(raw: Any) -> int:
     """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
-            return len(raw) if all(isinstance(other_value, str | int | float) for other_value in raw) else 0
+            return len(raw) if all(isinstance(item, str | int | float) for item in raw) else 0
         return sum(map(_leaf_count, raw))
     return 0
 
@@ -435,28 +418,24 @@ def _leaf_count(raw: Any) -> int:
 def _texts(values: Any) -> Any:
     """Decode the bytes in nested lists; None where they are not text."""
     if isinstance(values, list):
-        inner = [_texts(other_value) for other_value in values]
-        return None if any(other_value is None for other_value in inner) else inner
+        inner = [_texts(item) for item in values]
+        return None if None in inner else inner
     if isinstance(values, bytes):
         return values.decode() if _is_text(values) else None
     return values
 
 
-def _changed_options(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:
-    """Return the options that differ from TensorFlow's defaults."""
-    return dict(_changed_fields(raw, fresh, model))
-
-
 def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
+    """Yield the options that differ from TensorFlow's defaults."""
     for name, field in model.model_fields.items():
         if not hasattr(raw, name):
             continue
         value, default = getattr(raw, name), getattr(fresh, name)
-        inner = next((other_model for other_model in _models(field.annotation)), None)
+        inner = next(_models(field.annotation), None)
         if inner is not None:
-            below = dict(_changed_fields(value, default, inner))
-            if below:
-                yield name, below
+            changed = dict(_changed_fields(value, default, inner))
+            if changed:
+                yield name, changed
         elif value is not None and value != default:
             yield name, getattr(value, "name", value)
 
@@ -464,5 +443,5 @@ def _changed_fields(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple
 def _models(annotation: Any) -> Iterator[type[Closed]]:
     if isinstance(annotation, type) and issubclass(annotation, Closed):
         yield annotation
-    for one in getattr(annotation, "__args__", ()):
-        yield from _models(one)
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)

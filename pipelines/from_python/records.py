@@ -1,6 +1,6 @@
 """Records of a build: calls of TensorFlow's public functions with inputs and results.
 
-Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
+Plain records, made by `reading` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
 `Dataset`) that link a call's result to the calls that use it; everything else is a value as passed.
 """
 
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indices to a part of a structure."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Array:
     Attributes:
         values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
-        file: SourcePlace it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
+        file: where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
         number: Its identifier; 0 if it is not kept.
     """
 
@@ -220,12 +223,52 @@ class Notes:
 
     def aside(self, what: str, why: str, where: SourcePlace | None) -> None:
         """Add to ``asides``, unless it is there already."""
-        unsaid = Omission(what, why, where)
-        if unsaid not in self.asides:
-            self.asides.append(unsaid)
+        omission = Omission(what, why, where)
+        if omission not in self.asides:
+            self.asides.append(omission)
 
     def add(self, what: str, why: str, where: SourcePlace | None) -> None:
         """Add a part, unless it is there already."""
-        unsaid = Omission(what, why, where)
-        if unsaid not in self.found:
-            self.found.append(unsaid)
+        omission = Omission(what, why, where)
+        if omission not in self.found:
+            self.found.append(omission)
+
+
+def paths(value: Any, prefix: Path = ()) -> dict[int, Path]:
+    """Return the path of each tensor in a structure, by the tensor's number."""
+    if isinstance(value, RecordedTensor):
+        return {value.id: prefix}
+    known: dict[int, Path] = {}
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, tuple | list):
+        items = enumerate(value)
+    for key, item in items:
+        for number, path in paths(item, (*prefix, key)).items():
+            known.setdefault(number, path)
+    return known
+
+
+def field_of(path: Path) -> str | int:
+    """Convert a path to the form of ``on``.
+
+    Raises:
+        NotExpressible: A key inside has a dot.
+    """
+    if len(path) == 1:
+        return path[0]
+    if any(not str(part) or "." in str(part) for part in path):
+        msg = "the name of a nested field has a dot"
+        raise NotExpressible(msg)
+    return ".".join(map(str, path))
+
+
+def replaced_fields(state: Any, path: Path, value: Any) -> Any:
+    """Copy a structure with another value at a path."""
+    first, *rest = path
+    if isinstance(state, dict):
+        return {**state, first: replaced_fields(state[str(first)], tuple(rest), value) if rest else value}
+    at = int(first)
+    inner = replaced_fields(state[at], tuple(rest), value) if rest else value
+    return (*state[:at], inner, *state[at + 1 :])

@@ -50,13 +50,13 @@ def spec_text(
     places, writer = described.places, BlockWriter(_fits_on_line)
     for key, value in described.data.items():
         if key == "source":
-            found = [line.text for line in writer.block(value, (key,), 2)]
-            lines += ["source:", *_add_comment(found, places.get("source"), here)]
+            block = [line.text for line in writer.block(value, (key,), 2)]
+            lines += ["source:", *_add_comment(block, places.get("source"), here)]
         elif key == "stages":
             lines.append("stages:")
             for index, stage in enumerate(value):
-                found = [line.text for line in writer.block([stage], (key,), 2)]
-                lines += _add_comment(found, places.get(join("", "stages", index)), here)
+                block = [line.text for line in writer.block([stage], (key,), 2)]
+                lines += _add_comment(block, places.get(join("", "stages", index)), here)
         else:
             lines += [line.text for line in writer.entries({key: value}, (), 0)]
     return "\n".join(lines) + "\n" + _TAIL

@@ -65,16 +65,16 @@ class UserFunctions:
         Returns:
             The steps (some may still not be expressible), and whether anything was replaced.
         """
-        found = list(steps)
+        covered = list(steps)
         changed = False
         while True:
-            last = max((index for index, step in enumerate(found) if step.item is None), default=None)
-            if last is None:
-                return found, changed
-            better = self._apply_function(found, last) or self._replace_beginning(found, last)
+            last = max((index for index, step in enumerate(covered) if step.item is None), default=None)
+            better = None
+            if last is not None:
+                better = self._apply_function(covered, last) or self._replace_beginning(covered, last)
             if better is None:
-                return found, changed
-            found, changed = better, True
+                return covered, changed
+            covered, changed = better, True
 
     def _apply_function(self, steps: list[WrittenOp], untold: int) -> list[WrittenOp] | None:
         """Replace steps around one that cannot be expressed by a function of a dataset; None for none."""

@@ -16,10 +16,10 @@ from typing import Final
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
+from pipeprof.pipelines.from_python.compare import renamed_files
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.from_python.naming import NoReference, arguments_text
 from pipeprof.pipelines.from_python.reading import Recorder
-from pipeprof.pipelines.from_python.renamed import renamed_files
 from pipeprof.pipelines.from_python.text import omission_text, place_of, spec_text
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.target.annotations import read_value
@@ -56,8 +56,7 @@ class Describing:
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
         watch = CallRecorder(self._tf, is_users, layers=layers)
         reseed()
-        with watch:
-            called = call_target(self._job.target, self._job.arguments)
+        called = call_target(self._job.target, self._job.arguments, watch.listen)
         self.called = True
         reader = Recorder(self._tf, watch, is_users)
         recording = reader.read(called.dataset)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.observe.build_hook import Listener
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.steps.bind_step import fitted
 from pipeprof.pipelines.target.absl_flags import leave_defaults
@@ -61,11 +62,12 @@ def look_like_a_script(file: str) -> None:
     sys.argv[:] = [file]
 
 
-def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
+def call_target(text: str, arguments: Iterable[Iterable[str]] = (), calls: Listener | None = None) -> Called:
     """Import and call the function `text` names, e.g. ``input.py:train``.
 
     Args:
         arguments: Pairs of a name and the text of its value.
+        calls: Receives what Python's profiling hook reports meanwhile.
 
     Raises:
         NotADatasetError: It returned something else.
@@ -82,7 +84,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         return tf.distribute.InputContext(1, 0, 1)
 
     before = dict(os.environ)
-    with SourceWatch(_own_file_test(target)) as watch:
+    with SourceWatch(_own_file_test(target), calls) as watch:
         function = load_function(target)
         _need_eager(text)
         notes += _unparsed_flags(text)

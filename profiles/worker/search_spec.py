@@ -14,11 +14,10 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.from_python.compare import Difference
+from pipeprof.pipelines.from_python.compare import Difference, PlainGraph
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer, PythonPart, RecoveredSpec, top_level_calls
-from pipeprof.pipelines.from_python.plain_graph import PlainGraph
 from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Omission, RecordedCalls
 from pipeprof.pipelines.from_python.user_functions import TARGET
 from pipeprof.pipelines.spec.models import Spec

@@ -26,6 +26,7 @@ from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer
 from pipeprof.pipelines.from_python.reading import Recorder
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.user_files import is_users
@@ -52,6 +53,8 @@ WHOLE = {
     "from_a_folder": "image_dataset_from_directory",
     "looked_up": "TextLineDataset map map bucket_by_sequence_length",
     "layered": "from_tensor_slices map batch map",
+    "layered_model": "from_tensor_slices map batch",
+    "lines_of_a_table": "TextLineDataset skip map batch",
     "sharded": "range shard assert_cardinality batch snapshot",
     "numbers_first": "range map map batch",
     "measured": "TextLineDataset map bucket_by_sequence_length",
@@ -225,7 +228,7 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     context = BuildContext(loaded.base_dir, made(loaded))
     load_arrays(loaded.spec, context)
     watch = CallRecorder(tf, layers="keras" in path.read_text(encoding="utf-8"))
-    with watch:
+    with BuildHook(listener=watch.listen):
         dataset = build(loaded.spec, context)
     assert watch.problem is None
     reader = Recorder(tf, watch, is_users)
@@ -240,6 +243,25 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     load_arrays(spec, again)
 
     assert compare(GraphPair(tf, dataset, 0), GraphPair(tf, build(spec, again), 0)) == ([], [])
+
+
+def parts() -> Iterator[tf.data.Dataset]:
+    yield tf.data.Dataset.range(3)
+    yield tf.data.Dataset.range(3, 6)
+
+
+def joined() -> tf.data.Dataset:
+    first, second = parts()
+    return first.concatenate(second)
+
+
+def test_a_generator_that_yields_datasets_is_no_function_that_gives_one() -> None:
+    watch = CallRecorder(tf, own=lambda file: file == __file__)
+    with BuildHook(listener=watch.listen):
+        joined()
+    assert watch.problem is None
+    assert [call.function.__name__ for call in watch.used] == ["joined"]
+    assert [call.public.name for call in watch.seen] == ["range", "range", "concatenate"]
 
 
 OPTIONS = """

@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.graph_constants import attributes_of
 from pipeprof.pipelines.target.user_files import is_generated
 
@@ -34,7 +35,7 @@ def library_frames(
         The second is None where the user's own code called TensorFlow.
     """
     called = frame
-    for caller in _outwards(frame):
+    for caller in callers(frame):
         file = caller.f_code.co_filename
         if users(file) or is_generated(file):
             break
@@ -66,7 +67,7 @@ def given_function(called: FrameType, library: FrameType | None, tensorflow: str
     """
     inside = f"{tensorflow}{os.sep}"
     functions: list[Any] = []
-    for frame in (called, *_outwards(called)):
+    for frame in (called, *callers(called)):
         if frame is not called and not frame.f_code.co_filename.startswith(inside):
             break
         functions = [function for function in _functions_given(frame) if not _file_of(function).startswith(inside)]
@@ -98,13 +99,6 @@ def file_in_library(file: str) -> str:
     while (top.parent / "__init__.py").is_file():
         top = top.parent
     return str(place.relative_to(top.parent))
-
-
-def _outwards(frame: FrameType) -> Iterator[FrameType]:
-    at = frame.f_back
-    while at is not None:
-        yield at
-        at = at.f_back
 
 
 def _is_function(value: Any) -> bool:

@@ -7,13 +7,15 @@ times their size to read. Arrays are neither called, copied nor kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from types import FrameType
 from typing import Any, Final
 
 import numpy as np
 
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.provenance import Spot
 from pipeprof.pipelines.graph.read.records import ConstantDict
 
@@ -86,22 +88,13 @@ def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
         users: Whether a file is the user's, or made from the user's.
     """
     given: dict[int, Any] = {}
-    for type_ in _outwards(frame):
-        if not users(type_.f_code.co_filename):
-            for value in type_.f_locals.values():
+    for at in islice(chain((frame,), callers(frame)), _MOST_FRAMES):
+        if not users(at.f_code.co_filename):
+            for value in at.f_locals.values():
                 given |= {id(part): part for part in _parts(value) if _is_large(part)}
-        elif (name := _name_in(type_, given)) is not None:
+        elif (name := _name_in(at, given)) is not None:
             return name
     return None
-
-
-def _outwards(frame: FrameType) -> Iterator[FrameType]:
-    at: FrameType | None = frame
-    for _ in range(_MOST_FRAMES):
-        if at is None:
-            return
-        yield at
-        at = at.f_back
 
 
 def _parts(value: Any) -> Sequence[Any]:
@@ -130,9 +123,9 @@ def _name_in(frame: FrameType, given: Mapping[int, Any]) -> str | None:
             return name
     for name, value in variables.items():
         held = attributes_of(value)
-        found = next((attribute for attribute in names if id(held.get(attribute)) in given), None)
-        if found is not None:
-            return f"{name}.{found}"
+        for attribute in names:
+            if id(held.get(attribute)) in given:
+                return f"{name}.{attribute}"
     return None
 
 

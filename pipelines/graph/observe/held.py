@@ -1,9 +1,9 @@
-"""Large tensors that a graph has marks for: the graph stays small, and a dataset made of it holds the same tensors.
+"""Large tensors replaced by marks: the graph stays small, and a dataset made of it holds the same tensors.
 
 A graph has its tensors as constants: serialising a pipeline that holds 500 MB copies them several times, and so does
-making a dataset of the graph. What an edit changes does not depend on what is in them. So the graph has small tensors
-in their place, and the dataset is made by a function whose arguments are the large ones (worker and the user's own
-process only: needs TensorFlow).
+making a dataset of the graph. Edits do not depend on their contents. So the graph has small tensors in their place, and
+the dataset is made by a function whose arguments are the large ones (worker and the user's own process only: needs
+TensorFlow).
 """
 
 from __future__ import annotations
@@ -75,28 +75,24 @@ class Held:
     def sources(self, graph: Any) -> Iterator[tuple[Any, HeldSlices]]:
         """Yield the sources of a graph whose tensors are left out, each with these."""
         for node in graph.node:
-            if node.op == SLICES and (found := self._of(bytes(node.attr["metadata"].s))) is not None:
-                yield node, found
+            metadata = bytes(node.attr["metadata"].s) if node.op == SLICES else b""
+            if _MARK in metadata and (mark := next(filter(metadata.__contains__, self._slices), None)) is not None:
+                yield node, self._slices[mark]
 
     def tensors(self, graph: Any) -> dict[str, Any]:
         """Return the tensors that are left out of a graph, by the names of the constants in their place."""
-        found: dict[str, Any] = {}
+        tensors: dict[str, Any] = {}
         for node, held in self.sources(graph):
-            found.update(zip((name.partition(":")[0] for name in node.input), held.tensors, strict=True))
+            tensors.update(zip((name.partition(":")[0] for name in node.input), held.tensors, strict=True))
         for node in graph.node:
             sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim] if node.op == "Const" else []
             if len(sizes) == 2 and sizes[0] == 0 and sizes[1] in self._captured:
-                found[node.name] = self._captured[sizes[1]]
-        return found
+                tensors[node.name] = self._captured[sizes[1]]
+        return tensors
 
     def saved(self, graph: Any) -> int:
         """Return the bytes of the tensors that are left out of a graph."""
         return sum(map(nbytes_of, self.tensors(graph).values()))
-
-    def _of(self, metadata: bytes) -> HeldSlices | None:
-        if _MARK not in metadata:
-            return None
-        return next((held for mark, held in self._slices.items() if mark in metadata), None)
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,28 @@
 
 A dataset holds its tensors in the same way whether ``from_tensor_slices`` was called eagerly or inside a
 ``tf.function``, and is serialised to the same graph: the graph cannot tell the array that was converted once from the
-one that went through a graph as a constant, at many times its size. So the build is observed: Python's profiling hook
-reports the returns of ``from_tensor_slices`` and ``from_tensors``, and TensorFlow whether it is tracing.
+one that went through a graph as a constant, at many times its size. So the build is observed: a `BuildHook` reports the
+returns of ``from_tensor_slices`` and ``from_tensors``, and TensorFlow whether it is tracing.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Listener, Returned, callers
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.target.user_files import is_users
-
-_Seen = Callable[[FrameType, Any], None]
-
-_GENERATED = "__autograph_generated_file"
+from pipeprof.pipelines.target.user_files import is_generated, is_users
 
 
 @dataclass(frozen=True)
@@ -64,60 +59,33 @@ class MadeSource:
         }
 
 
-class SourceWatch:
+class SourceWatch(BuildHook):
     """Observer of the datasets created in a ``with`` block: their lines, and how in-memory ones are created.
-
-    This thread is watched, and those that it starts. Costs about a microsecond for each call of a Python function in
-    the block, so it is for building, not for measuring; in a thread that outlives the block, the hook is removed at its
-    next call. A hook that is already there (a profiler of the user's) is called as before.
 
     Args:
         own: Whether a file is the user's own.
+        calls: Receives all events of the hook in this thread too, for a recording of the calls.
 
     Attributes:
         made: The in-memory sources that were made, in order.
         lines: Where every dataset was made.
-        note: Why some may be missing, or None.
     """
 
-    def __init__(self, own: Callable[[str], bool] = is_users) -> None:
+    def __init__(self, own: Callable[[str], bool] = is_users, calls: Listener | None = None) -> None:
         self.made: list[MadeSource] = []
         self.lines = Lines(own)
-        self.note: str | None = None
-        self._before: Any = None
-        self._before_in_threads: Any = None
-        self._installed: Callable[..., None] | None = None
-        self._in_threads: Callable[..., None] | None = None
-        self._ended = False
+        super().__init__(self._observed_functions(), calls)
 
-    def __enter__(self) -> SourceWatch:
-        self._before = sys.getprofile()
-        if self._before is not None and not callable(self._before):
-            self.note = "the source lines of stages are unknown: another profiler was running already"
-            return self
-        watched = self._return_handlers()
-        self._before_in_threads = threading.getprofile()
-        self._in_threads = self._removable_hook(self._hook(watched, self._before_in_threads), self._before_in_threads)
-        threading.setprofile(self._in_threads)
-        self._installed = self._hook(watched, self._before)
-        sys.setprofile(self._installed)
-        return self
+    @property
+    def note(self) -> str | None:
+        """Why lines or sources may be missing; None if nothing is."""
+        if self.problem is None:
+            return None
+        extent = "some stages may be missing" if self.partly else "stages are unknown"
+        return f"the source lines of {extent}: {self.problem}"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._installed is None:
-            return
-        self._ended = True
-        if threading.getprofile() is self._in_threads:
-            threading.setprofile(self._before_in_threads)
-        if sys.getprofile() is self._installed:
-            sys.setprofile(self._before)
-        else:
-            self.note = "the source lines of some stages may be missing: the target set a profiler of its own"
-
-    def _return_handlers(self) -> dict[int, tuple[CodeType, _Seen]]:
-        """Return the handlers of function returns, by the identity of the function's code."""
+    def _observed_functions(self) -> Iterator[tuple[Callable[..., Any], Returned]]:
+        """Yield the functions whose returns are observed."""
         import tensorflow as tf
 
         library = str(Path(tf.__file__).parent)
@@ -125,44 +93,16 @@ class SourceWatch:
         def source(frame: FrameType, dataset: Any) -> None:
             self.made.append(_source_record(frame, dataset, library, traced=bool(tf.inside_function())))
 
-        watched: list[tuple[Callable[..., Any], _Seen]] = [
-            *((getattr(tf.raw_ops, op), partial(self.lines.made, op)) for op in dir(tf.raw_ops) if is_dataset(op)),
-            *((getattr(tf.raw_ops, op), self.lines.called) for op in sorted(PYTHON)),
-            *((method, self.lines.returned) for method in _methods(tf.types.experimental.ConcreteFunction)),
-            *((method, self.lines.op_made) for method in _methods(tf.Graph)),
-            *((method, source) for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)),
-        ]
-        return {
-            id(code): (code, seen)
-            for function, seen in watched
-            if (code := getattr(inspect.unwrap(function), "__code__", None)) is not None
-        }
-
-    def _hook(self, watched: dict[int, tuple[CodeType, _Seen]], before: Any) -> Callable[..., None]:
-        def hook(frame: FrameType, event: str, value: Any) -> None:
-            if event == "return" and value is not None:
-                _, seen = watched.get(id(frame.f_code), (None, None))
-                if seen is not None:
-                    try:
-                        seen(frame, value)
-                    except Exception as error:
-                        # An exception in a hook would end the user's own call.
-                        self.note = f"the source lines of stages are unknown ({type(error).__name__}: {error})"
-            if before is not None:
-                before(frame, event, value)
-
-        return hook
-
-    def _removable_hook(self, hook: Callable[..., None], before: Any) -> Callable[..., None]:
-        """Return the hook for a thread that may outlive the block."""
-
-        def while_watched(frame: FrameType, event: str, value: Any) -> None:
-            if self._ended:
-                sys.setprofile(before)
-            else:
-                hook(frame, event, value)
-
-        return while_watched
+        for op in filter(is_dataset, dir(tf.raw_ops)):
+            yield getattr(tf.raw_ops, op), partial(self.lines.made, op)
+        for op in sorted(PYTHON):
+            yield getattr(tf.raw_ops, op), self.lines.called
+        for method in _methods(tf.types.experimental.ConcreteFunction):
+            yield method, self.lines.returned
+        for method in _methods(tf.Graph):
+            yield method, self.lines.op_made
+        for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors):
+            yield method, source
 
 
 def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:
@@ -181,14 +121,14 @@ def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
     """Return type and bytes of each tensor that these sources hold, except strings and unknown shapes."""
     import tensorflow as tf
 
-    found = []
+    sizes = []
     for source in made:
         for name, shape in zip(source.types, source.shapes, strict=True):
             if shape is None or None in shape or name in ("variant", "string"):
                 continue
             count = math.prod(size for size in shape if size is not None) * (source.elements or 1)
-            found.append((name, count * int(tf.dtypes.as_dtype(name).size)))
-    return found
+            sizes.append((name, count * int(tf.dtypes.as_dtype(name).size)))
+    return sizes
 
 
 def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
@@ -201,10 +141,10 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
         if not traits(node["op"]).in_memory or node["owner"] is not None:
             continue
         types = tuple(node["output_types"])
-        shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
-        ways = {source.traced for source in made if source.types == types and source.shapes == shapes}
-        if len(ways) == 1:
-            node["constant"] = ways.pop()
+        shapes = tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"])
+        traced = {source.traced for source in made if (source.types, source.shapes) == (types, shapes)}
+        if len(traced) == 1:
+            node["constant"] = traced.pop()
 
 
 def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
@@ -242,12 +182,10 @@ def _rows(tensors: Any) -> int | None:
 
 def _user_frame(frame: FrameType, library: str) -> FrameType | None:
     """Return the innermost caller outside TensorFlow and outside code generated by AutoGraph."""
-    at = frame.f_back
-    while at is not None:
-        name = at.f_code.co_filename
-        if not name.startswith((library, "<")) and _GENERATED not in name:
-            return at
-        at = at.f_back
+    for caller in callers(frame):
+        file = caller.f_code.co_filename
+        if not file.startswith((library, "<")) and not is_generated(file):
+            return caller
     return None
 
 
@@ -258,16 +196,16 @@ def component_keys(spec: Any) -> list[str] | None:
     return [".".join(path) for path in _paths(spec, ())]
 
 
-def _paths(spec: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _paths(spec: Any, prefix: tuple[str, ...]) -> list[tuple[str, ...]]:
     if isinstance(spec, dict):
         parts = [(str(key), spec[key]) for key in sorted(spec)]
     elif isinstance(spec, tuple) and hasattr(spec, "_fields"):
         parts = list(zip(spec._fields, spec, strict=True))
     elif isinstance(spec, (tuple, list)):
-        parts = [(str(index), one) for index, one in enumerate(spec)]
+        parts = [(str(index), part) for index, part in enumerate(spec)]
     else:
-        return [above]
-    return [path for key, one in parts for path in _paths(one, (*above, key))]
+        return [prefix]
+    return [path for key, part in parts for path in _paths(part, (*prefix, key))]
 
 
 def release_source_array() -> None:

@@ -63,10 +63,10 @@ def light_graph(
             f"the pipeline holds up to {in_memory / 1e6:,.0f} MB in memory in a way that is not known; from "
             f"{MOST_COPIED_BYTES / 1e6:.0f} MB on it is not made again from its graph, which would copy them"
         )
-    found = serialised(dataset, in_memory=in_memory, room=room)
-    if isinstance(found, str) or found.ByteSize() < shared_from:
-        return found if isinstance(found, str) else LightGraph(found)
-    light = cut(found, list(tensors_of(dataset)), shared_from)
+    whole = serialised(dataset, in_memory=in_memory, room=room)
+    if isinstance(whole, str) or whole.ByteSize() < shared_from:
+        return whole if isinstance(whole, str) else LightGraph(whole)
+    light = cut(whole, list(tensors_of(dataset)), shared_from)
     # Serialising the whole graph is what costs: once is enough.
     setattr(dataset, LIGHT, light)
     return light
@@ -84,8 +84,8 @@ def light_again(dataset: Any, held: Held) -> LightGraph | str:
     """Return the graph of a dataset that was made of a part of a light graph."""
     import tensorflow as tf
 
-    found = serialise(tf.data.experimental.to_variant(dataset))
-    return found if isinstance(found, str) else LightGraph(found, held)
+    graph = serialise(tf.data.experimental.to_variant(dataset))
+    return graph if isinstance(graph, str) else LightGraph(graph, held)
 
 
 def too_large(dataset: Any) -> str | None:
@@ -105,18 +105,17 @@ def tensors_of(dataset: Any) -> Iterator[Any]:
     seen: set[int] = set()
     todo: list[Any] = [dataset]
     while todo and len(seen) < _MOST_VISITED:
-        one = todo.pop()
-        if id(one) in seen:
+        value = todo.pop()
+        if id(value) in seen:
             continue
-        seen.add(id(one))
-        if isinstance(one, tf.Tensor):
-            if not tf.is_symbolic_tensor(one) and one.dtype.is_numpy_compatible and one.dtype != tf.string:
-                yield one
-        elif isinstance(one, tf.types.experimental.ConcreteFunction):
-            function: Any = one
-            todo.extend(function.captured_inputs)
-        elif isinstance(one, dict | list | tuple) or type(one).__module__.startswith(_KINDS):
-            todo.extend(inner for inner in gc.get_referents(one) if not isinstance(inner, type))
+        seen.add(id(value))
+        if isinstance(value, tf.Tensor):
+            if not tf.is_symbolic_tensor(value) and value.dtype.is_numpy_compatible and value.dtype != tf.string:
+                yield value
+        elif isinstance(value, tf.types.experimental.ConcreteFunction):
+            todo.extend(value.captured_inputs)
+        elif isinstance(value, dict | list | tuple) or type(value).__module__.startswith(_KINDS):
+            todo.extend(inner for inner in gc.get_referents(value) if not isinstance(inner, type))
 
 
 def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
@@ -127,22 +126,23 @@ def cut(graph: Any, tensors: Sequence[Any], shared_from: int) -> LightGraph:
         tensors: What the dataset holds: a constant with the same contents is one of them.
         shared_from: Bytes of a constant that is left out.
     """
+    import tensorflow as tf
+
     held = Held()
     nodes = {node.name: node for node in graph.node}
     large = (node for node in graph.node if node.op == "Const" and node.attr["value"].ByteSize() >= shared_from)
     constants = {node.name for node in large if _has_values(node)}
     for node in graph.node:
         inputs = [reference.partition(":")[0] for reference in node.input]
-        if node.op == SLICES and constants.intersection(inputs) and all(_has_values(nodes[one]) for one in inputs):
-            given = [_tensor(nodes[one], tensors) for one in inputs]
-            node.attr["metadata"].s = held.slices(given, bytes(node.attr["metadata"].s))
-            for one, tensor in zip(inputs, given, strict=True):
-                _put(nodes[one], _one_row(tensor))
+        if node.op == SLICES and constants.intersection(inputs) and all(_has_values(nodes[name]) for name in inputs):
+            components = [_tensor(nodes[name], tensors) for name in inputs]
+            node.attr["metadata"].s = held.slices(components, bytes(node.attr["metadata"].s))
+            for name, tensor in zip(inputs, components, strict=True):
+                _put(nodes[name], tf.zeros([1, *tensor.shape[1:]], tensor.dtype))
         elif any(value.func.name or value.list.func for value in node.attr.values()):
-            for one in constants.intersection(inputs):
-                tensor = _tensor(nodes[one], tensors)
-                _put(nodes[one], held.stand_in(tensor))
-                constants.discard(one)
+            for name in constants.intersection(inputs):
+                _put(nodes[name], held.stand_in(_tensor(nodes[name], tensors)))
+                constants.discard(name)
     # What was cut out is freed only with the message that had it.
     small = type(graph)()
     small.ParseFromString(graph.SerializeToString())
@@ -157,12 +157,6 @@ def _has_values(node: Any) -> bool:
         tf.variant.as_datatype_enum,
         tf.resource.as_datatype_enum,
     }
-
-
-def _one_row(tensor: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.zeros([1, *tensor.shape[1:]], tensor.dtype)
 
 
 def _put(node: Any, tensor: Any) -> None:

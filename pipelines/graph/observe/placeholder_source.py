@@ -9,7 +9,7 @@ TensorFlow's ops are called once more with what they were given when the pipelin
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, R
 _SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")
 """Ends of the names of the arguments that are tensors which a function captures."""
+_LEAVE_OUT_FROM: Final = 10_000
+"""Bytes of a function's constant: smaller ones may be arguments of ops, an axis or a shape."""
 _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
 """Op types whose resource handles TensorFlow creates for one op call and frees after it."""
 
@@ -64,14 +66,14 @@ def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) 
     """
     import tensorflow as tf
 
-    found = StandIn(held=held)
+    copy = StandIn(held=held)
     try:
         for dataset in inputs_first(made):
-            found.again[dataset] = _recreate(dataset, found, slim)
+            copy.again[dataset] = _recreate(dataset, copy, slim)
     except (_NotAgainError, tf.errors.OpError, TypeError, ValueError):
         return None
-    found.variant = found.again[made]
-    return found if found.saved else None
+    copy.variant = copy.again[made]
+    return copy if copy.saved else None
 
 
 def held_by(made: CreatedDataset) -> int:
@@ -90,43 +92,43 @@ def inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
     seen: set[CreatedDataset] = set()
     todo: list[tuple[CreatedDataset, bool]] = [(made, False)]
     while todo:
-        one, ready = todo.pop()
+        dataset, ready = todo.pop()
         if ready:
-            yield one
-        elif one not in seen:
-            seen.add(one)
-            todo.append((one, True))
-            todo.extend((below, False) for below in one.reads if below is not None)
+            yield dataset
+        elif dataset not in seen:
+            seen.add(dataset)
+            todo.append((dataset, True))
+            todo.extend((input_, False) for input_ in dataset.reads if input_ is not None)
 
 
-def _recreate(made: CreatedDataset, found: StandIn, slim: Slim | None) -> Any:
+def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
         raise _NotAgainError
     reads = iter(made.reads)
     arguments = dict(made.arguments)
-    if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
-        given = arguments["components"]
-        arguments["components"], found.left_out[made] = _one_element(given)
-        if found.held is not None:
-            tensors = [_value(component, reads, found.again) for component in given]
-            arguments["metadata"] = found.held.slices(tensors, arguments.get("metadata"))
+    if made.op == _SLICES and any(isinstance(component, Large) for component in arguments["components"]):
+        components = arguments["components"]
+        arguments["components"], copy.left_out[made] = _one_element(components)
+        if copy.held is not None:
+            tensors = [_value(component, reads, copy.again) for component in components]
+            arguments["metadata"] = copy.held.slices(tensors, arguments.get("metadata"))
     if captured := _captured(made):
-        found.left_out[made] = None, sum(large.nbytes for large in captured)
+        copy.left_out[made] = None, sum(large.nbytes for large in captured)
         for name, value in arguments.items():
             if name.endswith(_CAPTURES) and isinstance(value, list):
-                arguments[name] = [_captured_value(item, found.held) if _holds(item) else item for item in value]
+                arguments[name] = [_captured_value(item, copy.held) if _holds(item) else item for item in value]
     for name, op in _DUMMIES.items():
         if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
-    values = {name: _value(value, reads, found.again) for name, value in arguments.items()}
+    values = {name: _value(value, reads, copy.again) for name, value in arguments.items()}
     for name, value in values.items():
         if slim is None or not isinstance(value, tf.types.experimental.ConcreteFunction):
             continue
-        if (less := slim(value)) is not None:
-            values[name], nbytes = less
-            found.constants += nbytes
+        if (slimmed := slim(value)) is not None:
+            values[name], nbytes = slimmed
+            copy.constants += nbytes
     return getattr(tf.raw_ops, made.op)(**values)
 
 
@@ -146,10 +148,10 @@ def _captured_value(large: Large, held: Held | None) -> Any:
 
 def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[CreatedDataset, Any]) -> Any:
     if value is Variant:
-        below = next(reads)
-        if below is None:
+        input_ = next(reads)
+        if input_ is None:
             raise _NotAgainError
-        return again[below]
+        return again[input_]
     if isinstance(value, list):
         return [_value(item, reads, again) for item in value]
     if isinstance(value, (Large, Resource, weakref.ref)):
@@ -172,3 +174,51 @@ def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
     ]
     nbytes = sum(component.nbytes for component in components if isinstance(component, Large))
     return [tf.zeros([1, *spec.shape[1:]], spec.dtype) for spec in specs], (int(specs[0].shape[0]), nbytes)
+
+
+def without_constants(function: Any) -> Any:
+    """Copy a function without the contents of its large constants; ops, names and arguments stay.
+
+    Args:
+        function: A ``ConcreteFunction``; its captured tensors are arguments of the copy.
+    """
+    import tensorflow as tf
+
+    graph = function.graph.as_graph_def()
+    for nodes in (graph.node, *(inner.node_def for inner in graph.library.function)):
+        _empty(nodes)
+    given = {tensor.name: f"given_{number}" for number, tensor in enumerate(function.inputs)}
+    names = {_whole(name) for name in given}
+    kept = [node for node in graph.node if f"{node.name}:0" not in names]
+    read = {_whole(reference) for node in kept for reference in node.input}
+    slim = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library, node=kept)
+    outputs = [tensor.name for tensor in function.outputs]
+
+    def body(*arguments: Any) -> list[Any]:
+        mapped = dict(zip(given, arguments, strict=True))
+        inside = [name for name in outputs if name not in mapped]
+        used = {name: tensor for name, tensor in mapped.items() if name in read}
+        results = tf.graph_util.import_graph_def(slim, input_map=used, return_elements=inside, name="")
+        tensors = dict(zip(inside, results, strict=True)) | mapped
+        return [tensors[name] for name in outputs]
+
+    specs = [
+        tf.TensorSpec(input_.shape, input_.dtype, name=f"pipeprof_{given[input_.name]}") for input_ in function.inputs
+    ]
+    return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _empty(nodes: Iterable[Any]) -> None:
+    """Clear large constants: TensorFlow reads a tensor without values as zeros."""
+    for node in nodes:
+        if node.op != "Const" or node.attr["value"].tensor.ByteSize() < _LEAVE_OUT_FROM:
+            continue
+        tensor = node.attr["value"].tensor
+        for kind, _ in tensor.ListFields():
+            if kind.name not in ("dtype", "tensor_shape", "version_number", "string_val"):
+                tensor.ClearField(kind.name)
+
+
+def _whole(reference: str) -> str:
+    """Return the name of a tensor as TensorFlow's Python writes it, from a reference in a graph."""
+    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"

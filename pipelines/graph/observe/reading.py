@@ -74,18 +74,18 @@ def read_graphs(
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
     """
-    one, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
-    written = read_written(one, in_memory=left, room=room, made=watch.made if watch is not None else ())
-    executed = read_executed(one, in_memory=left, room=room, written=written)
+    small, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
+    written = read_written(small, in_memory=left, room=room, made=watch.made if watch is not None else ())
+    executed = read_executed(small, in_memory=left, room=room, written=written)
     if watch is None:
         return ObservedGraphs(written, executed)
     if written["root"] is None:
         return ObservedGraphs(
             written, executed, constants=[constant.to_dict(None) for constant in watch.lines.constants]
         )
-    if one is not dataset:
-        watch.lines.set_sources(one, written, executed)
-    places, constants = watch.lines.places(one, written), watch.lines.constants_of(one, written)
+    if small is not dataset:
+        watch.lines.set_sources(small, written, executed)
+    places, constants = watch.lines.places(small, written), watch.lines.constants_of(small, written)
     needed = in_memory > SERIALISABLE_BYTES or _too_large(in_memory, room) is not None
     return ObservedGraphs(written, executed, places, constants, in_memory - left, needed)
 

@@ -67,9 +67,8 @@ class _Drawing:
 
 def _functions(made: CreatedDataset) -> Iterator[Any]:
     for value in (made.arguments or {}).values():
-        for one in value if isinstance(value, list) else (value,):
-            function = one() if isinstance(one, weakref.ref) else None
-            if function is not None:
+        for argument in value if isinstance(value, list) else (value,):
+            if isinstance(argument, weakref.ref) and (function := argument()) is not None:
                 yield function
 
 
@@ -136,13 +135,13 @@ def _held(components: Any) -> tuple[int | None, int | None]:
         return None, None
     counts = [spec.shape.num_elements() or 0 for spec in specs]
     nbytes = sum(
-        count * int(one.dtype.size)
-        for count, one in zip(counts, specs, strict=True)
-        if one.dtype not in (tf.string, tf.variant, tf.resource)
+        count * int(spec.dtype.size)
+        for count, spec in zip(counts, specs, strict=True)
+        if spec.dtype not in (tf.string, tf.variant, tf.resource)
     )
     return nbytes, int(specs[0].shape[0]) if specs[0].shape.rank else None
 
 
 def _shape(shape: Any) -> list[int | None] | None:
     rank = getattr(shape, "rank", None)
-    return None if rank is None else [None if one is None else int(one) for one in shape.as_list()]
+    return None if rank is None else [None if size is None else int(size) for size in shape.as_list()]

@@ -1,10 +1,9 @@
 """Source lines of datasets in the user's files, observed at creation and joined with the written graph later.
 
-Python's profiling hook (see `pipelines.graph.sources`) reports each return of a TensorFlow op that creates a dataset
-(``tf.raw_ops.MapDataset``, …), and the stack shows its caller. The tensor it returned is then the link: the tensors
-that an op was given stand in the order of the graph's inputs, and an op that was called while a function was traced has
-the same name in the graph. Nothing is joined by its kind or by its order in time, so what cannot be joined gets no line
-rather than a guessed one.
+A `BuildHook` reports each return of a TensorFlow op that creates a dataset (``tf.raw_ops.MapDataset``, …), and the
+stack shows its caller. The tensor that it returned is the link: an op's tensor arguments are in the order of the
+graph's inputs, and an op called while a function was traced has the same name in the graph. Nothing is joined by its
+kind or by its order in time, so what cannot be joined gets no line rather than a guessed one.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
 from pipeprof.pipelines.graph.observe.held import Held
-from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in
+from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in, without_constants
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
-from pipeprof.pipelines.graph.observe.without_constants import without_constants
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
 from pipeprof.pipelines.ops.executed_ops import written_op
@@ -62,17 +61,17 @@ class Lines:
 
         if not isinstance(variant, tf.Tensor) or len(self._eager) + len(self._traced) >= _MOST_RECORDS:
             return
-        given = frame.f_locals
-        arguments = {name: given.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
+        names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        arguments = {name: frame.f_locals.get(name) for name in names}
         metadata = arguments.get("metadata")
         reads: list[CreatedDataset | None] = []
         functions: list[int] = []
         for value in arguments.values():
-            for one in value if isinstance(value, (list, tuple)) else (value,):
-                if is_variant(one):
-                    reads.append(self._creation_of(one))
-                elif isinstance(one, tf.types.experimental.ConcreteFunction):
-                    function: Any = one
+            for argument in value if isinstance(value, (list, tuple)) else (value,):
+                if is_variant(argument):
+                    reads.append(self._creation_of(argument))
+                elif isinstance(argument, tf.types.experimental.ConcreteFunction):
+                    function: Any = argument
                     functions.append(self._number(function.graph))
                     self._functions[_text(function.name)] = functions[-1]
         tensorflow = str(Path(tf.__file__).parent)
@@ -107,8 +106,11 @@ class Lines:
         nbytes = constant_size(operation)
         if nbytes is None or nbytes < NOTED_FROM:
             return
-        tensor, graphs = operation.outputs[0], list(_around(operation.graph))
-        spots, traced = self._spots(frame, tensor), self._traced_spots(operation)
+        tensor = operation.outputs[0]
+        # TensorFlow keeps the user's frames of an op, AutoGraph's mapped back.
+        kept_frames = [entry for entry in reversed(list(operation.traceback)) if self.own(entry.filename)]
+        traced = [Spot(entry.filename, entry.lineno, entry.name) for entry in kept_frames[:_MOST_CALLERS]]
+        spots = self._spots(frame, tensor)
         if traced and (not spots or spots[0].file != traced[0].file):
             # A function that pipeprof's builder of specs calls: AutoGraph converted the frames of both.
             spots = traced
@@ -117,7 +119,7 @@ class Lines:
                 nbytes,
                 tensor.dtype.name,
                 tuple(tensor.shape.as_list()),
-                tuple(self._number(graph) for graph in graphs),
+                tuple(self._number(graph) for graph in _enclosing_graphs(operation.graph)),
                 name_of_array(frame, self._is_own_file),
                 spots[0] if spots else None,
             )
@@ -130,14 +132,13 @@ class Lines:
         function: Any = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
         if not isinstance(function, tf.types.experimental.ConcreteFunction):
             return
-        outside = [one for one in tf.nest.flatten(result, expand_composites=True) if is_variant(one)]
+        outside = [tensor for tensor in tf.nest.flatten(result, expand_composites=True) if is_variant(tensor)]
         inside = [output for output in function.outputs if is_variant(output)] if outside else []
-        if len(outside) != len(inside) or any(_graph_of(value) is function.graph for value in outside):
+        if len(outside) != len(inside) or any(_graph_of(tensor) is function.graph for tensor in outside):
             return
-        for one, origin in zip(outside, inside, strict=True):
-            made = self._creation_of(origin)
-            if made is not None:
-                self._note(one, made)
+        for tensor, origin in zip(outside, inside, strict=True):
+            if (made := self._creation_of(origin)) is not None:
+                self._note(tensor, made)
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
@@ -167,9 +168,7 @@ class Lines:
 
     def held_bytes(self, dataset: Any) -> int:
         """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
-        import tensorflow as tf
-
-        made = self._creation_of(tf.data.experimental.to_variant(dataset))
+        made = self.created(dataset)
         captured = held_by(made) if made is not None else 0
         return sum(constant.nbytes for constant in self.constants) + captured
 
@@ -183,12 +182,12 @@ class Lines:
         made = self.created(dataset)
         if made is not None and made not in self._stand_ins:
             self._stand_ins[made] = stand_in(made, self._without_constants)
-        found = self._stand_ins.get(made) if made is not None else None
-        if found is None:
+        copy = self._stand_ins.get(made) if made is not None else None
+        if copy is None:
             return None
-        for one, variant in found.again.items():
-            self._note(variant, one)
-        return tf.data.experimental.from_variant(found.variant, dataset.element_spec), found.saved
+        for original, variant in copy.again.items():
+            self._note(variant, original)
+        return tf.data.experimental.from_variant(copy.variant, dataset.element_spec), copy.saved
 
     def marked(self, dataset: Any) -> tuple[Any, Held, int] | None:
         """Copy ``dataset`` with marks in the place of large arrays; return its variant, these and their bytes, or None.
@@ -197,20 +196,15 @@ class Lines:
         """
         made = self.created(dataset)
         held = Held()
-        found = stand_in(made, None, held) if made is not None else None
-        return (found.variant, held, found.saved) if found is not None else None
+        copy = stand_in(made, None, held) if made is not None else None
+        return (copy.variant, held, copy.saved) if copy is not None else None
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
         joined = self._join_datasets(dataset, written)
-        left_out = {
-            made: how
-            for other_stand_in in self._stand_ins.values()
-            if other_stand_in
-            for made, how in other_stand_in.left_out.items()
-        }
-        held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
+        left_out = {made: size for copy in self._stand_ins.values() if copy for made, size in copy.left_out.items()}
+        held = {keys[identity]: left_out[made] for identity, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
                 length, node["held_bytes"] = held[node["key"]]
@@ -227,30 +221,29 @@ class Lines:
         return slim, large
 
     def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
-        import tensorflow as tf
-
+        """Return how the datasets of a graph were made, by their ids in it; unknown ones are left out."""
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
-            todo.append((self._creation_of(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
-        found: dict[str, CreatedDataset] = {}
+            todo.append((self.created(dataset), nodes[written["root"]]))
+        joined: dict[str, CreatedDataset] = {}
         while todo:
             made, node = todo.pop()
             if made is not None and made.op != node["op"] and len(made.reads) == 1:
                 # A dataset that only rewrites another one is not in the graph.
                 made = made.reads[0] if made.reads[0] and made.reads[0].op == node["op"] else made
-            if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
+            if made is None or node["id"] in joined or (made.name is not None and made.name != node["key"]):
                 continue
-            found[node["id"]] = made
-            below = [nodes[name] for name in node["inputs"]]
-            if len(below) == 1 and made.op == below[0]["op"] != node["op"]:
+            joined[node["id"]] = made
+            inputs = [nodes[name] for name in node["inputs"]]
+            if len(inputs) == 1 and made.op == inputs[0]["op"] != node["op"]:
                 # One op creates both: elements of a tf.data service pass through a map that unpacks them.
-                todo.append((made, below[0]))
+                todo.append((made, inputs[0]))
                 continue
             # Captured datasets belong to the datasets of the function that read them.
-            reads = made.reads[: len(below)] if node["bodies"] else made.reads
-            todo.extend(zip(_align_reads(reads, len(below)), below, strict=True))
-        return found
+            reads = made.reads[: len(inputs)] if node["bodies"] else made.reads
+            todo.extend(zip(_align_reads(reads, len(inputs)), inputs, strict=True))
+        return joined
 
     def _note(self, variant: Any, made: CreatedDataset) -> None:
         graph = _graph_of(variant)
@@ -282,14 +275,9 @@ class Lines:
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         """Return the user's frames that led to the op that made a tensor, innermost first."""
-        frames = [type_ for type_ in _outer_frames(frame) if self._is_own_file(type_.f_code.co_filename)]
-        written = self._written_spots(frames, variant)
+        own_frames = [caller for caller in callers(frame) if self._is_own_file(caller.f_code.co_filename)]
+        written = self._written_spots(own_frames, variant)
         return [spot for spot in written if spot is not None][:_MOST_CALLERS]
-
-    def _traced_spots(self, operation: Any) -> list[Spot]:
-        """Return the user's frames as TensorFlow keeps them for an op: innermost first, AutoGraph's mapped back."""
-        frames = [entry for entry in reversed(list(operation.traceback)) if self.own(entry.filename)]
-        return [Spot(entry.filename, entry.lineno, entry.name) for entry in frames[:_MOST_CALLERS]]
 
     def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)
@@ -299,26 +287,20 @@ class Lines:
 
         TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
         """
-        known = [None if is_generated(type_.f_code.co_filename) else _spot(type_) for type_ in frames]
+        known = [None if is_generated(frame.f_code.co_filename) else _spot(frame) for frame in frames]
         if None not in known or _graph_of(variant) is None:
             return known
-        told = [one for one in reversed(list(variant.op.traceback)) if self._is_own_file(one.filename)]
-        same = len(told) == len(known) and all(
-            at is None or (at.file, at.line) == (one.filename, one.lineno) for at, one in zip(known, told, strict=True)
+        entries = [entry for entry in reversed(list(variant.op.traceback)) if self._is_own_file(entry.filename)]
+        same = len(entries) == len(known) and all(
+            spot is None or (spot.file, spot.line) == (entry.filename, entry.lineno)
+            for spot, entry in zip(known, entries, strict=True)
         )
         if not same:
             return known
         return [
-            at or (None if is_generated(one.filename) else _converted_spot(one.filename, one.lineno, one.name))
-            for at, one in zip(known, told, strict=True)
+            spot or _converted_spot(entry.filename, entry.lineno, entry.name)
+            for spot, entry in zip(known, entries, strict=True)
         ]
-
-
-def _outer_frames(frame: FrameType) -> Iterator[FrameType]:
-    at = frame.f_back
-    while at is not None:
-        yield at
-        at = at.f_back
 
 
 def _spot(frame: FrameType) -> Spot:
@@ -332,7 +314,7 @@ def _graph_of(variant: Any) -> Any | None:
     return variant.graph if tf.is_symbolic_tensor(variant) else None
 
 
-def _around(graph: Any) -> Iterator[Any]:
+def _enclosing_graphs(graph: Any) -> Iterator[Any]:
     """Yield a graph and those in whose tracing it was made, innermost first."""
     while graph is not None:
         yield graph
@@ -352,8 +334,10 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _converted_spot(file: str, line: int, function: str) -> Spot:
+def _converted_spot(file: str, line: int, function: str) -> Spot | None:
     """Return the place of AutoGraph's code; AutoGraph gives the line of a lambda's end, and no name."""
+    if is_generated(file):
+        return None
     if function:
         return Spot(file, line, function)
     starts = [start for start, end in _lambdas(file) if start <= line <= end]
@@ -374,40 +358,38 @@ def place_of(made: CreatedDataset) -> PlaceDict | None:
     if not made.spots:
         return None
     inner = made.spots[0]
-    outer = [one for before, one in pairwise(made.spots) if (one.file, one.line) != (before.file, before.line)]
-    line, column, call = _name_of_call(inner)
-    callers: list[CallerDict] = [{"file": spot.file, "line": spot.line, "function": spot.function} for spot in outer]
+    outer = [spot for before, spot in pairwise(made.spots) if (spot.file, spot.line) != (before.file, before.line)]
+    called = _calls(inner.file).get(inner.end) if inner.end is not None else None
+    line, column, call = called or (inner.line, None, None)
+    library = made.library
     return {
         "file": inner.file,
         "line": line,
         "column": column,
         "call": call,
         "function": inner.function,
-        "callers": callers,
+        "callers": [_caller(spot, spot.file) for spot in outer],
         "given": made.given,
-        "library": _library(made.library) if made.library is not None else None,
+        "library": _caller(library, file_in_library(library.file)) if library is not None else None,
     }
 
 
-def _library(spot: Spot) -> CallerDict:
-    return {"file": file_in_library(spot.file), "line": spot.line, "function": spot.function}
-
-
-def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
-    """Return line and column, both from 1, of the called method's name (``batch`` in a chain), and the name.
-
-    For ``apply``, use the name of its argument.
-    """
-    call = _calls(spot.file).get(spot.end) if spot.end is not None else None
-    return call if call is not None else (spot.line, None, None)
+def _caller(spot: Spot, file: str) -> CallerDict:
+    return {"file": file, "line": spot.line, "function": spot.function}
 
 
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
-    """Return where the name of a called function or method stands, and the name, by the end of the call."""
+    """Return line and column, both from 1, of a called method's name (``batch`` in a chain), and the name.
+
+    For ``apply``, it is the name of its argument.
+
+    Returns:
+        By line and UTF-8 offset of the end of the call.
+    """
     text, tree = _parse_file(file)
     lines = text.splitlines()
-    found: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
+    calls: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.end_lineno is not None and node.end_col_offset is not None:
             name = node.func
@@ -415,8 +397,8 @@ def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None
             if isinstance(name, ast.Attribute) and name.end_lineno is not None and name.end_col_offset is not None:
                 line, offset = name.end_lineno, name.end_col_offset - len(name.attr.encode())
             column = len(lines[line - 1][:offset].decode("utf-8", "replace")) + 1
-            found[node.end_lineno, node.end_col_offset] = (line, column, _called_name(node))
-    return found
+            calls[node.end_lineno, node.end_col_offset] = (line, column, _called_name(node))
+    return calls
 
 
 def _called_name(call: ast.Call) -> str | None:
@@ -434,8 +416,8 @@ def _last_name(node: ast.expr) -> str | None:
 @lru_cache(maxsize=64)
 def _lambdas(file: str) -> list[tuple[int, int]]:
     """Return first and last lines of a file's lambdas."""
-    found = [node for node in ast.walk(_parse_file(file)[1]) if isinstance(node, ast.Lambda)]
-    return [(node.lineno, node.end_lineno or node.lineno) for node in found]
+    nodes = ast.walk(_parse_file(file)[1])
+    return [(node.lineno, node.end_lineno or node.lineno) for node in nodes if isinstance(node, ast.Lambda)]
 
 
 def _parse_file(file: str) -> tuple[bytes, ast.Module]:

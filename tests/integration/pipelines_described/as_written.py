@@ -200,6 +200,22 @@ def layered():
     return ds.map(lambda images: flip(scale(images), training=True), num_parallel_calls=AUTOTUNE)
 
 
+def layered_model():
+    augment = tf.keras.Sequential([tf.keras.layers.Rescaling(1.0 / 255), tf.keras.layers.RandomFlip("horizontal")])
+    images = np.zeros((6, 8, 8, 3), np.uint8)
+    ds = tf.data.Dataset.from_tensor_slices((images, [0, 1, 2, 3, 4, 5]))
+    return ds.map(lambda image, label: (augment(image, training=True), label)).batch(2)
+
+
+def columns(line):
+    x, y, word = tf.io.decode_csv(line, [[0.0], tf.constant([], tf.int32), [""]])
+    return tf.stack([x, tf.cast(y, tf.float32)]), word
+
+
+def lines_of_a_table():
+    return tf.data.TextLineDataset("table.csv").skip(1).map(columns).batch(3)
+
+
 # Those with parts in Python.
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.from_python.compare import PlainFunction, PlainGraph, PlainNode, differences
 from pipeprof.pipelines.from_python.graphs import structure_of, texts_of
-from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 
 def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: Any) -> PlainNode:
@@ -191,3 +190,16 @@ def test_the_structure_of_an_element_in_words():
 
     assert structure_of({"b": (Spec(), [1]), "a": Spec()}) == "{a: Spec, b: (Spec, list)}"
     assert structure_of(namedtuple("Point", "x y")(Spec(), None)) == "Point(Spec, NoneType)"
+
+
+def csv_lines(shape: tuple[int, ...], value: bytes = b"\0\0\0\0", dtype: str = "float32", op: str = "DecodeCSV"):
+    default = node("Const", value=(dtype, shape, value))
+    return graph({"lines": node("TextLine"), "default": default, "root": node(op, "lines", "default")})
+
+
+def test_the_default_of_a_column_may_be_a_list_of_one():
+    assert differences(csv_lines((1,)), csv_lines(())) == []
+    # An empty list is another thing: the column must have a value.
+    for other in (csv_lines((0,), b""), csv_lines((), b"\0\0\x80?"), csv_lines((), dtype="int32")):
+        assert len(differences(csv_lines((1,)), other)) == 1
+    assert len(differences(csv_lines((1,), op="AddV2"), csv_lines((), op="AddV2"))) == 1

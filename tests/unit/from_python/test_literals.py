@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.from_python.literals import Folders, literal, shortest, tensors
+from pipeprof.pipelines.from_python.literals import Folders, column_defaults, literal, shortest, tensors
 from pipeprof.pipelines.from_python.records import (
     Array,
     Dtype,
@@ -95,3 +95,8 @@ def test_names_that_a_glob_gives_are_written_as_one(tmp_path):
     assert folders.files(["a/2.jpg", "a/1.jpg"]) == ["a/2.jpg", "a/1.jpg"]
     assert folders.files(["b/1.jpg"]) == "b/1.jpg"
     assert tensors(["a/1.jpg", "a/2.jpg", "b/1.jpg"], folders) == {"files": "*/*.jpg"}
+
+
+def test_defaults_of_columns_are_values_or_dtypes():
+    written = column_defaults([[0.5], "", Array("int64", (1,), [3]), Array("float32", (0,), [])], FOLDERS)
+    assert written == [0.5, "", 3, "float32"]

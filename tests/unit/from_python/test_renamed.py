@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
-from pipeprof.pipelines.from_python.renamed import renamed_files
+from pipeprof.pipelines.from_python.compare import PlainFunction, PlainGraph, PlainNode, renamed_files
 
 
 def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: object) -> PlainNode:

@@ -1,6 +1,6 @@
 """The same change on the same pipeline has the same verdict in ``run``, ``fix`` and ``compare``, live.
 
-Usage: ``python benchmarks/agreement/bench.py --out FILE [--only NAME …] [--pairs 5]``. Of each of six changes
+Usage: ``python benchmarks/agreement/live.py --out FILE [--only NAME …] [--pairs 5]``. Of each of six changes
 (changes.py), three of them clear and three near the floor of 3 %, each command measures and decides by itself: ``run``
 by a trial, ``fix`` by a race and the proof, ``compare`` by its command. A verdict is ``faster``, ``no gain`` (for
 certain) or ``cannot tell``.

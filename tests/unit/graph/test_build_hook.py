@@ -1,0 +1,188 @@
+"""The hook that observes a build: what it reports, and that a profiler of the user's is left as it was."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, callers
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """No test leaves a hook behind."""
+    before, in_threads = sys.getprofile(), threading.getprofile()
+    yield
+    left = sys.getprofile(), threading.getprofile()
+    sys.setprofile(before)
+    threading.setprofile(in_threads)
+    assert left == (before, in_threads)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def half(number: int) -> float:
+    return number / 2
+
+
+def fail(number: int) -> int:
+    raise ValueError(number)
+
+
+def count(end: int) -> Iterator[int]:
+    yield from range(end)
+
+
+class Reports:
+    """Returns of functions, as a hook reports them."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Any]] = []
+
+    def __call__(self, frame: FrameType, value: Any) -> None:
+        self.seen.append((frame.f_code.co_name, value))
+
+
+def test_returns_of_the_functions_that_are_watched_are_reported() -> None:
+    reports, before = Reports(), sys.getprofile()
+    with BuildHook([(double, reports)]) as hook:
+        assert double(half(6)) == 6  # type: ignore[arg-type]
+    double(4)
+
+    assert reports.seen == [("double", 6.0)]
+    assert (hook.problem, sys.getprofile()) == (None, before)
+
+
+def test_a_call_that_raises_returns_nothing_and_the_hook_ends() -> None:
+    reports, before = Reports(), sys.getprofile()
+    with pytest.raises(ValueError, match="3"), BuildHook([(fail, reports)]):
+        fail(3)
+    assert (reports.seen, sys.getprofile()) == ([], before)
+
+
+def test_what_a_generator_yields_is_reported_each_time() -> None:
+    reports = Reports()
+    with BuildHook([(count, reports)]):
+        assert list(count(3)) == [0, 1, 2]
+    assert reports.seen == [("count", 0), ("count", 1), ("count", 2)]
+
+
+def test_an_error_in_a_report_leaves_the_build_alone_and_is_noted() -> None:
+    def broken(_: FrameType, value: Any) -> None:
+        raise KeyError(value)
+
+    with BuildHook([(double, broken)]) as hook:
+        assert double(4) == 8
+    assert (hook.problem, hook.partly) == ("KeyError: 8", False)
+
+
+def test_calls_inside_a_report_are_not_reported() -> None:
+    seen: list[Any] = []
+
+    def report(_: FrameType, value: Any) -> None:
+        seen.append((value, double(value)))
+
+    with BuildHook([(double, report)]):
+        double(1)
+    assert seen == [(2, 4)]
+
+
+def test_threads_that_the_block_starts_are_watched_for_returns_and_let_go_afterwards() -> None:
+    reports, heard = Reports(), []
+    begun, end, profilers = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        double(4)
+        begun.set()
+        end.wait()
+        double(5)
+        profilers.append(sys.getprofile())
+
+    with BuildHook([(double, reports)], lambda *_: heard.append(threading.current_thread())):
+        thread = threading.Thread(target=work)
+        thread.start()
+        begun.wait()
+    end.set()
+    thread.join()
+
+    assert reports.seen == [("double", 8)]
+    assert profilers == [None]
+    assert set(heard) == {threading.current_thread()}
+
+
+def test_the_listener_hears_everything_and_a_profiler_that_was_there_is_called_after_it() -> None:
+    heard: list[tuple[str, str, str]] = []
+
+    def as_listener(name: str) -> Any:
+        return lambda frame, event, _: heard.append((name, event, frame.f_code.co_name))
+
+    before = sys.getprofile()
+    users = as_listener("profiler")
+    sys.setprofile(users)
+    try:
+        with BuildHook(listener=as_listener("listener")):
+            double(1)
+        assert sys.getprofile() is users
+    finally:
+        sys.setprofile(before)
+    of_double = [(name, event) for name, event, function in heard if function == "double"]
+    assert of_double == [("listener", "call"), ("profiler", "call"), ("listener", "return"), ("profiler", "return")]
+
+
+def test_hooks_inside_each_other_both_report() -> None:
+    outer, inner = Reports(), Reports()
+    with BuildHook([(double, outer)]):
+        double(1)
+        with BuildHook([(double, inner), (half, inner)]):
+            double(2)
+            half(2)
+        double(3)
+    assert outer.seen == [("double", 2), ("double", 4), ("double", 6)]
+    assert inner.seen == [("double", 4), ("half", 1.0)]
+
+
+def test_a_profiler_that_the_build_sets_stays_and_is_noted() -> None:
+    reports = Reports()
+
+    def users(*_: object) -> None:
+        pass
+
+    before = sys.getprofile()
+    try:
+        with BuildHook([(double, reports)]) as hook:
+            double(1)
+            sys.setprofile(users)
+            double(2)
+        assert sys.getprofile() is users
+    finally:
+        sys.setprofile(before)
+    assert reports.seen == [("double", 2)]
+    assert (hook.problem, hook.partly) == ("the target set a profiler of its own", True)
+
+
+def test_a_profiler_that_is_no_function_is_left_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports, installed = Reports(), []
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "getprofile", lambda: "a profiler in C")
+        patched.setattr(sys, "setprofile", installed.append)
+        with BuildHook([(double, reports)]) as hook:
+            double(1)
+    assert (reports.seen, installed) == ([], [])
+    assert (hook.problem, hook.partly) == ("another profiler was running already", False)
+
+
+def test_callers_are_innermost_first() -> None:
+    def names() -> list[str]:
+        return [frame.f_code.co_name for frame in callers(sys._getframe())]
+
+    def outer() -> list[str]:
+        return names()
+
+    assert outer()[:2] == ["outer", "test_callers_are_innermost_first"]
