@@ -490,3 +490,12 @@ DISTURBED_FROM = _constant(
     "and 41 % where they took 45 %; 7 % were taken on a machine in no other use",
     tensorflow=None,
 )
+FLOOR = _constant(
+    "FLOOR",
+    0.03,
+    "× the value",
+    "Smallest change that counts, of a speed-up as of a regression: processes of one pipeline differ by less",
+    "pairs of processes of four pipelines under changing load differ by 1.3 to 2.6 %",
+    tensorflow=None,
+    benchmark="gate/bench.py",
+)

@@ -25,7 +25,7 @@ sys.path.append(str(HERE.parent))
 from suite import RUN, Benchmark, Covers, main
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.verify.jobs import JobMaker
+    from pipeprof.profiles.experiment.jobs import JobMaker
     from pipeprof.profiles.verify.trials import Trial
 
 NO_GAIN = 1.03
@@ -49,8 +49,8 @@ def jobs_of(function: str) -> JobMaker:
     """The jobs of a pipeline."""
     from pipeprof.pipelines.steps.step import no_step
     from pipeprof.pipelines.target.target import parse_target
+    from pipeprof.profiles.experiment.jobs import JobMaker
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.verify.jobs import JobMaker
 
     settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=no_step(), lock=False)
     return JobMaker(settings, None, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
@@ -74,11 +74,11 @@ def figures_of(name: str, trial: Trial) -> dict[str, Any]:
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
     """The cheap stages, or the Python function."""
+    from pipeprof.profiles.experiment.evidence import EDITED
+    from pipeprof.profiles.experiment.team import Team
     from pipeprof.profiles.harness.event_loop import Signals
     from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
-    from pipeprof.profiles.verify.judging.evidence import EDITED
     from pipeprof.profiles.verify.plan import Pace
-    from pipeprof.profiles.verify.team import Team
     from pipeprof.profiles.verify.trials import Trials
 
     pace = Pace(

@@ -28,6 +28,9 @@ from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.same_data import check_data
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.fix.candidates import everywhere
 from pipeprof.profiles.fix.laboratory import as_json
 from pipeprof.profiles.fix.version import Version
@@ -35,10 +38,7 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import Built, TurnRequest
-from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.verify.stages import main_line
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 WARM = TurnRequest("warm", 1.5)
 LEAST_STEPS, SETTLE_SECONDS = 6, 0.05

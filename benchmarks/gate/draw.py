@@ -14,7 +14,8 @@ from typing import Any
 
 from rules import RULES
 
-from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS, Verdict
+from pipeprof.profiles.experiment.decision import Verdict
+from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.judge.verdicts.gating import looks_within
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
@@ -50,7 +51,7 @@ def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
     """Let the gate decide on recorded pairs, in their order, until it has seen enough.
 
     Args:
-        pairs: At least `MAX_PAIRS`.
+        pairs: At least `GATE.most`.
         factors: What B's values are multiplied by, by metric.
     """
     values = [
@@ -60,11 +61,11 @@ def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
             b={name: pair["b"][name] * factors.get(name, 1.0) for name in NAMES},
             again={name: pair["again"][name] for name in NAMES},
         )
-        for pair in pairs[:MAX_PAIRS]
+        for pair in pairs[: GATE.most]
     ]
     verdicts: dict[str, Verdict] = {}
     look = 0
-    for look in looks_within(min(MAX_PAIRS, len(values))):
+    for look in looks_within(min(GATE.most, len(values))):
         verdicts = {row.name: row.verdict for row in rows_of(values[:look])}
         if "regressed" in verdicts.values() or "cannot tell" not in verdicts.values():
             break
@@ -82,7 +83,7 @@ def sessions(bank: Sequence[Recorded], count: int, seed: int, *, roles: bool) ->
     """
     chance = random.Random(seed)  # noqa: S311 - a simulation
     for _ in range(count):
-        drawn = chance.sample(list(bank), min(MAX_PAIRS, len(bank)))
+        drawn = chance.sample(list(bank), min(GATE.most, len(bank)))
         session: list[Recorded] = []
         for pair in drawn:
             names = ["a", "b", "again"]

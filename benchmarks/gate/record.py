@@ -17,18 +17,18 @@ from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.purposes import GATE
+from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.session import Pair, Session
-from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
 from pipeprof.profiles.judge.verdicts.result import Result, Side
-from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.plan import DIGEST_SECONDS
-from pipeprof.profiles.verify.team import Team
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES, PUBLIC = ROOT / "examples", ROOT / "benchmarks" / "public"
@@ -100,15 +100,15 @@ def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, 
         Signals().installed() as signals,
         Team(signals, None).closing() as team,
     ):
-        session = Session(team, jobs, timeout=maker.timeout)
+        session = Pairs(team, jobs, timeout=maker.timeout)
         for number in range(pairs):
             load.change()
             if number < len(found):
                 continue
             began = time.monotonic()
-            pair: Pair = session.pair(number)
+            pair = session.pair(number).processes
             seconds = round(time.monotonic() - began, 2)
-            sides = {"a": pair.a, "b": pair.b, "again": pair.again}
+            sides = {"a": pair[A], "b": pair["B"], "again": pair[AGAIN]}
             row = {name: _process(process) for name, process in sides.items()}
             found.append({"load": load.kind, "seconds": seconds, **row})
             show(f"pair {number + 1} of {pairs}, {load.kind}, {seconds} s")
@@ -144,7 +144,7 @@ def record_live(
         kinds: list[str] = []
 
         def enough(so_far: Result) -> bool:
-            if has_seen_enough(so_far, MAX_PAIRS):
+            if has_seen_enough(so_far, GATE.most):
                 return True
             load.change()
             kinds.append(load.kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -15,14 +16,14 @@ from pipeprof.cli.options import step as step_of
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.statistics import Interval, estimate
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.host.host import host_facts
 from pipeprof.profiles.model.calibration import lacks
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
-from pipeprof.profiles.verify.judging.ratio import Ratio, ratio_of
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 SECONDS = 3.0
 """Of the measured part of the profile."""
@@ -48,7 +49,7 @@ class Measured:
         peak_bytes: Peaks of memory of both processes.
     """
 
-    speedup: Ratio
+    speedup: Interval
     wait_ms: tuple[float, float] | None
     peak_bytes: tuple[int, int] | None
 
@@ -166,10 +167,10 @@ def _turns(team: Team, names: Mapping[str, tuple[str, int]], patience: float) ->
     return found
 
 
-def _ratio(rounds: Sequence[Mapping[str, Sequence[Any]]], name: str) -> Ratio:
+def _ratio(rounds: Sequence[Mapping[str, Sequence[Any]]], name: str) -> Interval:
     """Steps per second of one over those of the pipeline as it is, in the rounds that have it."""
     pairs = [_rate(blocks[name]) / _rate(blocks[BASE]) for blocks in rounds if name in blocks]
-    found = ratio_of(pairs)
+    found = estimate([math.log(pair) for pair in pairs])
     assert found is not None
     return found
 

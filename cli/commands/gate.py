@@ -57,12 +57,12 @@ def gate(given: GateOptions) -> None:
     from pipeprof.cli.comparing.session import compared
     from pipeprof.cli.targets.sides import read_sides
     from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
-    from pipeprof.profiles.judge.verdicts.decide import MAX_PAIRS
     from pipeprof.profiles.judge.verdicts.gating import judged_of
 
     options.choice("--color", given.color, options.COLORS)
-    most = options.whole("--max-pairs", given.max_pairs) or MAX_PAIRS
+    most = options.whole("--max-pairs", given.max_pairs) or GATE.most
     flags = budgets(given)
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="gate", redact=given.redact
@@ -143,7 +143,7 @@ def _against(
 
     (a, b), judged = sides, question.judged
     _warn_of_changes(b, result)
-    warn_of_steps(a, b, result)
+    warn_of_steps(sides, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
         rows=lambda pairs: rows_of(pairs, judged_for(result.a, result.b, judged)),
@@ -235,11 +235,11 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     from pipeprof.cli import output
     from pipeprof.cli.comparing.session import compared, live
     from pipeprof.pipelines.steps.registry import step_kind
+    from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.harness.settings import plan as resolve
     from pipeprof.profiles.judge import baseline as stored
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.verdicts.counting import counted
-    from pipeprof.profiles.judge.verdicts.decide import PAIRS
     from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, judged_for, not_measured
 
     given, judged = question.given, question.judged
@@ -263,7 +263,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
         # The host of now and the size of its batches are known once the session has begun.
         plan = SessionPlan(
             enough=lambda so_far: (
-                len(so_far.pairs) >= PAIRS if known is None else has_seen_enough(so_far, question.most)
+                len(so_far.pairs) >= GATE.pairs if known is None else has_seen_enough(so_far, question.most)
             ),
             rows=lambda pairs: (
                 stored.rows_against(

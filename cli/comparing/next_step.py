@@ -23,7 +23,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
     """The command and what it is for; None where there is nothing to add."""
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
-        side = result.a if failed.message.startswith("A") else result.b
+        side = result.side(failed.message[0].lower())
         return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if side.ref is None else None
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
@@ -35,7 +35,8 @@ def next_command(result: Result) -> tuple[str, str] | None:
 
 def _after_pairs(result: Result) -> tuple[str, str] | None:
     """What follows from the verdicts of a comparison or a gate."""
-    more = [metric.more_pairs for metric in result.metrics if metric.level != "off" and metric.more_pairs]
+    rows = [metric for metrics in result.rows().values() for metric in metrics]
+    more = [metric.more_pairs for metric in rows if metric.level != "off" and metric.more_pairs]
     needed = len(counted(result.pairs)) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
         return _with_option(result.command, _PAIRS[result.kind], str(needed)), "would settle it"

@@ -27,10 +27,12 @@ class CompareOptions(SharedOptions):
             autocompletion=completion.targets,
         ),
     ]
-    b: Annotated[
-        str | None,
+    others: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="B", help="What A is compared with; git:REF is the other target at that ref.", show_default=False
+            metavar="B...",
+            help="What A is compared with, one or more; git:REF is the other target at that ref.",
+            show_default=False,
         ),
     ] = None
     pairs: Annotated[
@@ -39,6 +41,12 @@ class CompareOptions(SharedOptions):
     b_sets: Annotated[
         list[str] | None,
         typer.Option("--b-set", metavar="PATH=VALUE", help="As --set, on B alone; without B, on A's spec. Repeatable."),
+    ] = None
+    scan: Annotated[
+        str | None,
+        typer.Option(
+            "--scan", metavar="PATH=V,V", help="Compare A's spec with these values of a parameter, in one table."
+        ),
     ] = None
     why: Annotated[
         bool,

@@ -15,7 +15,9 @@ from pipeprof.profiles.judge.words import (
     describe_interval,
     describe_receipt,
     headline,
+    main_metric,
     value_text,
+    what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, significant
 
@@ -35,20 +37,17 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         saved: Its path as it is to be shown, if there is one.
     """
     yield _headline(result)
-    for name, side in (("A", result.a), ("B", result.b)):
-        yield from _side(name, side)
+    yield from _sides(result)
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     for problem in result.errors:
         yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
-    yield from _measured(result)
-    if result.data:
-        yield KeyValue("data", result.data, indent=2, width=_KEY)
+    if result.further or result.scan is not None:
+        yield from build_arms(result, verbose=verbose)
+    else:
+        yield from _measured(result)
     yield from _stages(result.stages, verbose=verbose)
-    if result.changes:
-        yield Heading("Changes", "from A to B")
-        for change in result.changes:
-            yield Prose(change, hang=2)
+    yield from _changes(result)
     yield from causes(result)
     if verbose:
         yield from _pairs(result.metrics, result.pairs)
@@ -69,6 +68,68 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield Command("Next", following[0], width=_KEY, note=following[1])
 
 
+def _sides(result: Result) -> Iterator[Block]:
+    if result.scan is not None:
+        target = result.a.text.replace(f" --set {result.scan.path}={result.scan.values[0]}", "")
+        yield KeyValue("scan", f"{result.scan.path} of {target}", width=_KEY)
+        return
+    yield from _side("A", result.a)
+    yield from _side("B", result.b)
+    for arm in result.further:
+        yield from _side(arm.name.upper(), arm.side)
+
+
+def _changes(result: Result) -> Iterator[Block]:
+    """What differs between specs; the values of a scan say it already."""
+    if result.scan is not None:
+        return
+    for name, changes in (("b", result.changes), *((arm.name, arm.changes) for arm in result.further)):
+        if changes:
+            yield Heading("Changes", f"from A to {name.upper()}")
+            for change in changes:
+                yield Prose(change, hang=2)
+
+
+def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
+    """Build the one table of several pipelines, each compared with A.
+
+    Args:
+        verbose: With all metrics of each pipeline.
+    """
+    rows = result.rows()
+    main = main_metric(result)
+    shown = (main.name if main else "step_ms", "peak_bytes")
+    known = {name: {row.name: row for row in metrics if row.limit is None} for name, metrics in rows.items()}
+    yield Heading("Values" if result.scan else "Pipelines", _conditions(result))
+    columns = [Column("", ["A", *(name.upper() for name in rows)], right=False)]
+    if result.scan is not None:
+        columns.append(Column("value", result.scan.values))
+    for metric, keep in zip(shown, (4, 2), strict=True):
+        of_metric = [known[name].get(metric) for name in rows]
+        first = next((row for row in of_metric if row is not None), None)
+        if first is None:
+            continue
+        values = [value_text(first, first.a), *(value_text(row, row.b) if row else "" for row in of_metric)]
+        columns += [
+            Column(first.title, values),
+            Column("/ A", ["", *(describe_change(row) if row else "" for row in of_metric)], right=False),
+            Column("98 %", ["", *(describe_interval(row) if row else "" for row in of_metric)], right=False, keep=keep),
+            Column("is", ["", *(what_it_is(row) if row and row.pairs else "" for row in of_metric)], right=False),
+        ]
+    yield Table(columns)
+    if main is not None and main.pairs:
+        floor = percent(main.floor) if main.scale == "ratio" else value_text(main, main.floor)
+        yield Legend([("", f"Each against A, in the same pairs, by more than {floor}; together (Holm).")])
+        yield from _resolution(result.metrics)
+    texts = [text for text in (result.data, *(arm.data for arm in result.further)) if text]
+    other = [text for text in texts if not text.startswith("A and ")]
+    for text in other or [text.replace("A and B give", "All give") for text in texts[:1]]:
+        yield KeyValue("data", text, indent=2, width=_KEY)
+    for name, metrics in rows.items() if verbose else ():
+        yield Heading("Metrics", f"{name.upper()} compared with A")
+        yield _metrics(metrics, name.upper())
+
+
 def _measured(result: Result) -> Iterator[Block]:
     """All metrics; those of a self-test without and with faults."""
     if result.metrics:
@@ -82,6 +143,8 @@ def _measured(result: Result) -> Iterator[Block]:
         faults = describe_faults(worse.slower, worse.hold_bytes)
         yield Heading("Metrics with faults", f"{_count(worse.pairs)}, B with {faults}")
         yield _metrics(worse.metrics)
+    if result.data:
+        yield KeyValue("data", result.data, indent=2, width=_KEY)
 
 
 def _headline(result: Result) -> Block:
@@ -118,17 +181,17 @@ def _count(pairs: Sequence[PairValues]) -> str:
     return f"{count} pair{'s' if count > 1 else ''}"
 
 
-def _metrics(metrics: Sequence[Metric]) -> Table:
+def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
     divided = [f"{significant(one.normalised)}×" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False),
             Column("A", [value_text(metric, metric.a) for metric in metrics]),
-            Column("B", [value_text(metric, metric.b) for metric in metrics]),
-            Column("B / A", [describe_change(metric) for metric in metrics], right=False),
+            Column(name, [value_text(metric, metric.b) for metric in metrics]),
+            Column(f"{name} / A", [describe_change(metric) for metric in metrics], right=False),
             *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
-            Column("B is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False),
+            Column(f"{name} is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False),
         ]
     )
 
@@ -141,7 +204,7 @@ def _words(metric: Metric) -> str:
     if metric.words == "no difference":
         floor = percent(metric.floor) if metric.scale == "ratio" else value_text(metric, metric.floor)
         return f"no difference > {floor}"
-    return metric.words
+    return what_it_is(metric)
 
 
 def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:

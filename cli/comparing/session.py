@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import sys
 import time
 from datetime import datetime, timezone
@@ -16,10 +17,10 @@ from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge.self_test import latest_receipt
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.verdicts.result import Arm, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pipeprof.cli.comparing.options import CompareOptions, GateOptions
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.judge.live import LiveSide
+    from pipeprof.profiles.judge.live import LiveSide, SideName
+
+
+_LETTERS = string.ascii_lowercase
+"""Names of sides."""
 
 
 def compared(
     kind: Literal["compare", "gate", "self-test", "baseline"],
-    sides: tuple[GivenSide, GivenSide],
+    sides: Sequence[GivenSide],
     outputs: Outputs,
     given: CompareOptions | GateOptions,
     body: Callable[[Result, Callable[[], object], RunProgress], None],
@@ -40,7 +45,7 @@ def compared(
     name: str | None = None,
     at_end: bool = False,
 ) -> Result:
-    """Make the result of two sides, save it whatever happens, and report it.
+    """Make the result of two or more sides, save it whatever happens, and report it.
 
     Args:
         outputs: Where the report goes.
@@ -51,7 +56,7 @@ def compared(
     Raises:
         PipeprofError: The result or a report could not be written.
     """
-    a, b = sides
+    a, b, *further = sides
     began, now = time.monotonic(), datetime.now(timezone.utc)
     result = Result(
         kind=kind,
@@ -60,6 +65,7 @@ def compared(
         started=now.isoformat(timespec="seconds"),
         a=a.shown,
         b=b.shown,
+        further=[Arm(name=name, side=side.shown) for name, side in zip(_LETTERS[2:], further, strict=False)],
     )
     _warn_of_withheld(sides, result)
     writer = ProfileWriter(
@@ -88,7 +94,7 @@ def compared(
     return result
 
 
-def _warn_of_withheld(sides: tuple[GivenSide, GivenSide], result: Result) -> None:
+def _warn_of_withheld(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where a function may read what the tree of its ref has not."""
     from pipeprof.profiles.document.messages import Message
 
@@ -97,6 +103,11 @@ def _warn_of_withheld(sides: tuple[GivenSide, GivenSide], result: Result) -> Non
             first, more = side.withheld[0], len(side.withheld) - 1
             note = f"{side.shown.text}: {first}" + (f"; so are {more:,} more files" if more else "")
             result.warnings.append(Message(code="not-at-ref", message=note))
+
+
+def live_sides(sides: Sequence[GivenSide]) -> dict[SideName, LiveSide]:
+    """All sides as they are measured now, by their names."""
+    return {name: live(side) for name, side in zip(_LETTERS, sides, strict=False)}
 
 
 def live(side: GivenSide) -> LiveSide:
@@ -108,15 +119,17 @@ def live(side: GivenSide) -> LiveSide:
     return LiveSide(side.settings, ProfileWriter(places(side.name, stamp)))
 
 
-def warn_of_steps(a: GivenSide, b: GivenSide, result: Result) -> None:
-    """Warn where the two sides have different steps, so that their intervals do not compare."""
+def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
+    """Warn where sides have different steps, so that their intervals do not compare."""
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
 
-    planned = [plan(side.settings) for side in (a, b) if side.settings is not None]
+    planned = [plan(side.settings) for side in sides if side.settings is not None]
     steps = [one.step_text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "") for one in planned]
     if len(set(steps)) > 1:
-        note = f"A has step {steps[0]}, B has step {steps[1]}: their intervals do not compare; --step sets both"
+        each = ", ".join(f"{name} has step {step}" for name, step in zip(_LETTERS.upper(), steps, strict=False))
+        every = "both" if len(steps) == 2 else "all"
+        note = f"{each}: their intervals do not compare; --step sets {every}"
         result.warnings.append(Message(code="other-step", message=note))
 
 

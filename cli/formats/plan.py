@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.formats.registry import Format, Output
 from pipeprof.cli.formats.yaml import NOTHING
+from pipeprof.profiles.constants import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
 
-SAME_SPEED = 1.03
+SAME_SPEED = 1 + FLOOR
 """Two measured speed-ups that differ by less are about the same."""
 
 

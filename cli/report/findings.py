@@ -280,7 +280,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
-    from pipeprof.profiles.verify.jobs import edits_of
+    from pipeprof.profiles.experiment.jobs import edits_of
 
     documents = [edit.model_dump() for edit in edits_of(finding)]
     if not documents or finding.status == "ceiling":

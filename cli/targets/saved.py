@@ -188,7 +188,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     """
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.verify.jobs import edits_of
+    from pipeprof.profiles.experiment.jobs import edits_of
 
     count = len(profile.findings or ())
     if not 1 <= number <= count:

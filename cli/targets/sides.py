@@ -1,10 +1,10 @@
-"""The two sides of a comparison: targets, targets at a git ref, and saved profiles."""
+"""The sides of a comparison: targets, targets at a git ref, and saved profiles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,11 @@ class GivenSide:
 def read_sides(
     given: SharedOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
-    """Read both sides; nothing runs.
+    """Read both sides of a comparison; nothing runs.
 
     Args:
-        given: The options that both sides share.
+        first: A as typed.
+        second: B as typed.
         calls: Call git, for targets at a ref and for changes that are not committed.
         own: Values of ``--b-set``.
 
@@ -66,23 +67,49 @@ def read_sides(
         SpecError: A spec is wrong.
         ProfileError: A saved profile or a git ref cannot be read.
     """
-    from pipeprof.pipelines.errors import UsageError
+    a, b = read_arms(given, [first, second], calls, own=[(), own])
+    return a, b
 
-    if own and not _is_spec(second, first):
-        raise UsageError(f"--b-set changes a spec, but {second} is none; remove --b-set")
+
+def read_arms(
+    given: SharedOptions,
+    texts: Sequence[str],
+    calls: GitCalls,
+    own: Sequence[Sequence[str]] = (),
+    flag: str = "--b-set",
+) -> list[GivenSide]:
+    """Read two or more sides of a comparison; nothing runs.
+
+    Args:
+        texts: Each side as typed, A first.
+        calls: Call git, for targets at a ref and for changes that are not committed.
+        own: Values of ``--set`` for each side alone.
+        flag: Which they come from.
+
+    Raises:
+        UsageError: A target is wrong, or an option does not fit it.
+        SpecError: A spec is wrong.
+        ProfileError: A saved profile or a git ref cannot be read.
+    """
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.refs import parse_ref
 
-    # A target that a ref takes over from the other side is refused where it was typed.
-    if parse_ref(first) is not None and parse_ref(second) is None:
-        b = _read(given, second, first, own, calls, side="b")
-        a = _read(given, first, second, (), calls, side="a")
-    else:
-        a = _read(given, first, second, (), calls, side="a")
-        b = _read(given, second, first, own, calls, side="b")
-    if a.settings is not None and b.settings is not None:
-        for name, side in (("A", a), ("B", b)):
-            _refuse_files(name, side)
-    return a, b
+    names = [chr(ord("a") + number) for number in range(len(texts))]
+    sets = dict(zip(names, own or [()] * len(texts), strict=True))
+    # A bare ref means the target of the first side; that of A, the target of the second one.
+    others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
+    for name, text in zip(names, texts, strict=True):
+        if sets[name] and not _is_spec(text, others[name]):
+            msg = f"{flag} changes a spec, but {text} is none; remove {flag}"
+            raise UsageError(msg)
+    # A target that a ref takes over from another side is refused where it was typed.
+    order = sorted(zip(names, texts, strict=True), key=lambda side: parse_ref(side[1]) is not None)
+    read = {name: _read(given, text, others[name], sets[name], calls, side=name) for name, text in order}
+    sides = [read[name] for name in names]
+    if all(side.settings is not None for side in sides):
+        for name, side in zip(names, sides, strict=True):
+            _refuse_files(name.upper(), side)
+    return sides
 
 
 def _refuse_files(name: str, side: GivenSide) -> None:
@@ -119,9 +146,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(
-    given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: Literal["a", "b"]
-) -> GivenSide:
+def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
@@ -202,7 +227,7 @@ def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
     return Location(file=str(target.path), line=line) if line else None
 
 
-def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: Literal["a", "b"]) -> tuple[str, RefTree]:
+def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -> tuple[str, RefTree]:
     """Check out the tree of a ref; return the target in it and the tree.
 
     A path is relative to the current folder, as other targets are; where that is not in a work tree, to the root.

@@ -10,12 +10,11 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, known_edits
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import SEMANTICS
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView
 
 _GIB = 1 << 30
-_NEAR = 1.03
-"""Factor up to which a gain is never proven (`SPEED_FLOOR` of verification): no further edit is worth it."""
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
@@ -48,7 +47,7 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
 def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
     """Sort key: effect on the data, then effort if the finding is about as fast as the best one."""
     documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
-    near = _speedup(finding) * _NEAR >= _speedup(best)
+    near = _speedup(finding) * (1 + FLOOR) >= _speedup(best)
     keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
     simple = (keeps, adds, float(len(documents))) if near else _MOST_EFFORT
     return SEMANTICS.index(finding.semantics or "same"), simple

@@ -173,7 +173,7 @@ class Verification(Model):
     )
     block_seconds: float = Field(description="Length of a block; a pair is two of them.")
     same: list[float] | None = Field(
-        None, description="The pipeline in one process over the same in another: ratio, low, high at 95 %."
+        None, description="The pipeline in one process over the same in another: ratio, low, high at 98 %."
     )
 
 
@@ -194,7 +194,7 @@ class FixStep(Model):
     )
     reason: str
     speedup: float | None = Field(None, description="Steps per second over those of the best pipeline so far.")
-    low: float | None = Field(None, description="Lower end of the interval at 95 %.")
+    low: float | None = Field(None, description="Lower end of the interval at 98 % (of earlier versions, at 95 %).")
     high: float | None = Field(None, description="Upper end; `None` of a single round.")
     ratios: list[float] = Field(default_factory=list, description="Of each round.")
     peak_bytes: int | None = None
@@ -209,7 +209,7 @@ class LeftOut(Model):
     change: str | None = Field(None, description="The change in one line.")
     semantics: Literal["same", "order", "randomness", "values"]
     speedup: float | None = Field(None, description="Steps per second with it over without; `None` if unknown.")
-    low: float | None = Field(None, description="Lower end of the measured interval at 95 %.")
+    low: float | None = Field(None, description="Lower end of the measured interval at 98 %.")
     high: float | None = None
     known_by: Literal["measured", "predicted"] | None = Field(
         None, description="`measured`: by an earlier run of the same pipeline, whose files are unchanged."

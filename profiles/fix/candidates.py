@@ -21,9 +21,11 @@ from pipeprof.pipelines.edits.support import TargetKind, supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.jobs import edits_of
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
@@ -40,15 +42,13 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import in_random_order
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
 from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.wording import stage_name
 
 CLASSES: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 MUCH_WORK = 0.10
 """Share of the pipeline's work from which the parameters of a stage are tried."""
-WORTH_IT = SPEED_FLOOR - 1
+WORTH_IT = FLOOR
 """Share of a step that a free pipeline would save, from which a search begins: less is never proven to be a gain."""
 UNKNOWN_GAIN = 1.1
 """Taken to be the factor of what no prediction knows: it is tried after what is predicted to help more."""
@@ -72,7 +72,7 @@ class Candidate:
         rule: Of the finding that proposes it, if one does.
         stage: Address of the stage that it is about.
         predicted: Steps per second with it over without, where that is known.
-        measured: The same as an earlier run of the same pipeline measured it, with its interval at 95 %; None without.
+        measured: The same as an earlier run of the same pipeline measured it, with its interval; None without.
     """
 
     title: str

@@ -13,9 +13,9 @@ from pipeprof.profiles.convert.process import WriterProcess
 from pipeprof.profiles.convert.replacement import edits_for
 from pipeprof.profiles.convert.writing import InterruptedConversionError, NotConvertedError
 from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import Candidate
 from pipeprof.profiles.verify.file_points import choose_point
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeprof.profiles.advise.order import effort
+from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Outcome, outcomes
+from pipeprof.profiles.experiment.evidence import MEMORY_BYTES, saves_memory
+from pipeprof.profiles.experiment.purposes import RACE
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
 from pipeprof.profiles.fix.race import Raced
-from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, MEMORY_SHARE, SPEED_FLOOR
-from pipeprof.profiles.verify.judging.ratio import Ratio
 from pipeprof.profiles.wording import significant, size
-
-FEW_ROUNDS = 3
-"""Of fewer the interval says nothing."""
 
 Kind = Literal["faster", "smaller", "no-gain", "unclear", "failed", "refused"]
 
@@ -40,37 +39,45 @@ class Aim:
     memory: bool = False
 
 
-def decide(raced: Raced, candidate: Candidate, aim: Aim, same: Ratio | None) -> Decision:
-    """Decide what a step is.
+def decide_all(raced: Mapping[str, Raced], steps: Mapping[str, Candidate], aim: Aim) -> dict[str, Decision]:
+    """Decide what the steps of a race are; all that are called faster are so together (Holm).
 
     Args:
-        same: The pipeline without the step, one process over the other.
+        raced: What was measured of each step.
     """
+    tests = {name: (one.compared, SPEED_FLOOR) for name, one in raced.items() if one.compared is not None}
+    known = outcomes(tests)
+    return {name: decide(one, steps[name], aim, known.get(name, "unclear")) for name, one in raced.items()}
+
+
+def decide(raced: Raced, candidate: Candidate, aim: Aim, outcome: Outcome) -> Decision:
+    """Decide what a step is, from what its speed is."""
     if raced.failure is not None:
         return Decision("refused" if raced.refused else "failed", raced.failure)
     ratio = raced.ratio
-    if ratio is None or ratio.pairs < FEW_ROUNDS:
+    if ratio is None or ratio.pairs < RACE.early:
         return Decision("unclear", "too few rounds were measured")
     over = aim.limit_bytes is not None and raced.peak_bytes is not None and raced.peak_bytes > aim.limit_bytes
     saved = saved_bytes(raced)
-    saves = saved is not None and saved >= max(MEMORY_BYTES, MEMORY_SHARE * _above_runtime(raced))
+    before, after = raced.base_peak_bytes, raced.peak_bytes
+    saves = before is not None and after is not None and saves_memory(before, after, raced.runtime_bytes or 0)
     words = in_words(ratio)
     memory = f", {_saved_words(saved)}" if saved is not None and abs(saved) >= MEMORY_BYTES else ""
     if over and not (aim.memory and saves):
         limit, peak = size(aim.limit_bytes or 0), size(raced.peak_bytes or 0)
         found = Decision("no-gain", f"needs {peak}, the limit is {limit}; speed {words}")
-    elif saves and (aim.memory or (candidate.for_memory and ratio.value >= 1 / SPEED_FLOOR)):
+    elif saves and (aim.memory or (candidate.for_memory and ratio.value >= 1 / LEAST_GAIN)):
         found = Decision("smaller", f"{_saved_words(saved)}; speed {words}")
     elif candidate.for_memory and saves:
         found = Decision("no-gain", f"{_saved_words(saved)}, but slower: {words}")
     elif aim.memory:
         found = Decision("no-gain", f"saves no memory that counts; speed {words}")
-    elif ratio.low > floor(same):
+    elif outcome == "above":
         found = Decision("faster", f"{words}{memory}")
-    elif ratio.value > SPEED_FLOOR and ratio.high > SPEED_FLOOR:
-        found = Decision("unclear", f"cannot tell: {words}{memory}")
-    else:
+    elif raced.compared is not None and raced.compared.falls_short():
         found = Decision("no-gain", f"no gain: {words}{memory}")
+    else:
+        found = Decision("unclear", f"cannot tell: {words}{memory}")
     return found
 
 
@@ -97,19 +104,12 @@ def best_of(
 def is_promising(decision: Decision, raced: Raced) -> bool:
     """Whether a step that a race could not decide about is probably faster: more measuring may prove it."""
     ratio = raced.ratio
-    return decision.kind == "unclear" and ratio is not None and ratio.low > 1.0 and ratio.pairs >= FEW_ROUNDS
+    return decision.kind == "unclear" and ratio is not None and ratio.low > 1.0 and ratio.pairs >= RACE.early
 
 
 def is_near(raced: Raced, speedup: float) -> bool:
     """Whether a step is about as fast as one with that speed-up, or faster."""
-    return _value(raced) * SPEED_FLOOR >= speedup
-
-
-def floor(same: Ratio | None) -> float:
-    """The speed-up that a step exceeds: 3 %, or the difference of two processes of the same pipeline."""
-    if same is None:
-        return SPEED_FLOOR
-    return max(SPEED_FLOOR, same.value, 1 / same.value if same.value else SPEED_FLOOR)
+    return _value(raced) * LEAST_GAIN >= speedup
 
 
 def saved_bytes(raced: Raced) -> int | None:
@@ -119,20 +119,16 @@ def saved_bytes(raced: Raced) -> int | None:
     return raced.base_peak_bytes - raced.peak_bytes
 
 
-def in_words(ratio: Ratio) -> str:
+def in_words(ratio: Interval) -> str:
     """A factor with its interval.
 
     Example:
-        >>> in_words(Ratio(1.794, 1.741, 1.832, 6))
-        '1.79× (1.74–1.83)'
+        >>> in_words(Interval(0.5844, 0.01, 11, 6))
+        '1.79× (1.75–1.84)'
     """
-    if ratio.pairs < FEW_ROUNDS:
+    if ratio.pairs < RACE.early:
         return f"{significant(ratio.value)}×"
     return f"{significant(ratio.value)}× ({significant(ratio.low)}–{significant(ratio.high)})"
-
-
-def _above_runtime(raced: Raced) -> int:
-    return max(0, (raced.base_peak_bytes or 0) - (raced.runtime_bytes or 0))
 
 
 def _saved_words(saved: int | None) -> str:

@@ -13,8 +13,8 @@ from pipeprof.pipelines.edits.plan import PlanError, checked_edits
 from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.experiment.jobs import edits_of
 from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, Candidate, different, of_finding
-from pipeprof.profiles.verify.jobs import edits_of
 
 
 def is_run_of(saved: Profile, target: Target) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import CLASSES, allowed_classes
 from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
 from pipeprof.profiles.fix.earlier import proven_changes
@@ -34,14 +36,13 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
-from pipeprof.profiles.verify.jobs import JobMaker
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.verify.trials import Trial
@@ -129,7 +130,7 @@ class _Fixing:
         self._save = save
         self._signals = signals
         self._search: Search | None = None
-        self._proof_mode: plans.Mode = "alternating"
+        self._proof_mode: Mode = "alternating"
         self._settings = settings
         self._budget = budget
         self._progress = progress
@@ -271,7 +272,7 @@ class _Fixing:
         mark_use(self.result)
         mark_rejected(self._profile, self.result)
 
-    def _pace_of(self, mode: plans.Mode) -> plans.Pace:
+    def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
         return pace_for(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 

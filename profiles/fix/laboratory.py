@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.race import SHORTEST_WARM, WARM_SHARE, ChangedFileError, Raced, Races, Rival
+from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
+from pipeprof.profiles.experiment.purposes import QUICK, RACE
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
+from pipeprof.profiles.fix.race import SHORTEST_WARM, ChangedFileError, Raced, Races, Rival
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
-from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
-from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, LARGE_GAIN, LOOKS, PAIRS
-from pipeprof.profiles.verify.plan import BLOCK_SECONDS, BLOCK_STEPS, pace_of
-from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
+from pipeprof.profiles.verify.judge_edit import LARGE_GAIN
+from pipeprof.profiles.verify.plan import pace_of
 from pipeprof.profiles.verify.trials import Trials
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.experiment.jobs import JobMaker
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.fix.candidates import Candidate
     from pipeprof.profiles.fix.version import Version
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-    from pipeprof.profiles.verify.jobs import JobMaker
-    from pipeprof.profiles.verify.judging.ratio import Ratio
-    from pipeprof.profiles.verify.plan import Mode, Pace
+    from pipeprof.profiles.verify.plan import Pace
     from pipeprof.profiles.verify.trials import Trial
 
 SMALL_BUDGET = 40.0
@@ -77,7 +78,7 @@ class TimedTeam(Team):
 
 
 class Laboratory:
-    """Measures for the search; see `pipeprof.profiles.fix.search.Lab`.
+    """Measures for the search.
 
     Args:
         progress: Receives what is measured.
@@ -159,12 +160,12 @@ class Laboratory:
         """Pairs that the proof at the end is left time for."""
         gain = max(self._gain, self._promised)
         share = PROOF_SHARE * self._budget
-        more = [pairs for pairs in LOOKS if self._proof_of(pairs) <= share]
+        more = [pairs for pairs in QUICK.looks if self._proof_of(pairs) <= share]
         if 1.0 < gain <= SMALL_GAIN and more:
             return max(more)
         # Six pairs prove nothing of a gain that is not large.
         most = self._budget if 1.0 < gain <= LARGE_GAIN else share
-        return PAIRS if self._proof_of(PAIRS) <= most else EARLY_PAIRS
+        return QUICK.pairs if self._proof_of(QUICK.pairs) <= most else QUICK.early
 
     def _proof_of(self, pairs: int) -> float:
         rounds = SPARE_ROUNDS * self._pace.round_seconds * pairs / 2
@@ -186,7 +187,13 @@ class Laboratory:
         return self.left() >= needed and not late
 
     def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
-        """Measure changed pipelines side by side against the best one so far."""
+        """Measure changed pipelines side by side against the best one so far.
+
+        Raises:
+            BaseFailedError: The best one so far cannot be run several times at once.
+            ChangedFileError: The pipeline is not the one that was measured.
+            InterruptedVerificationError: The user wants an end.
+        """
         if base is not self._base:
             self._races.rebase()
             self._base = base
@@ -205,10 +212,6 @@ class Laboratory:
         self._check_files()
         return raced
 
-    def same(self) -> Ratio | None:
-        """The best one so far in one process over the same in another, in the latest race."""
-        return self._races.same()
-
     def taken(self, title: str, gain: float) -> None:
         """Tell the best so far."""
         self._gain = gain
@@ -219,7 +222,11 @@ class Laboratory:
         self._promised = gain
 
     def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages and findings."""
+        """Measure a pipeline alone, for its stages and findings; None where that is not possible.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end.
+        """
         self._races.rebase()
         self._base = None
         self._begin(f"looking at the best so far, {significant(self._gain)}×")
@@ -250,7 +257,7 @@ class Laboratory:
         self._races.rebase()
         self._begin(f"proving {significant(self._gain)}× against the pipeline as it is")
         alone = self._pace.mode == "sequential"
-        least = self.proof_seconds if alone else self._proof_of(EARLY_PAIRS)
+        least = self.proof_seconds if alone else self._proof_of(QUICK.early)
         until = self._team.measured + max(self.left(), least) + self._pace.round_seconds
         trials = Trials(
             self._team,
@@ -313,12 +320,12 @@ def pace_for(profile: Profile, budget: float, cores: float, mode: Mode = "altern
     pace = pace_of(profile, budget, cores, mode)
     if budget >= SMALL_BUDGET or mode == "sequential":
         return pace
-    shortest = max(SHORTEST_BLOCK, BLOCK_SECONDS * budget / SMALL_BUDGET)
+    shortest = max(SHORTEST_BLOCK, QUICK.block_seconds * budget / SMALL_BUDGET)
     seconds = max(shortest, pace.block.seconds * budget / SMALL_BUDGET)
-    warm = max(SHORTEST_WARM, WARM_SHARE * budget, 3 * pace.block.settle_seconds)
+    warm = max(SHORTEST_WARM, RACE.warm_share * budget, 3 * pace.block.settle_seconds)
     return replace(
         pace,
-        block=replace(pace.block, seconds=seconds, steps=min(pace.block.steps, BLOCK_STEPS)),
+        block=replace(pace.block, seconds=seconds, steps=min(pace.block.steps, QUICK.block_steps)),
         warm=replace(pace.warm, seconds=min(pace.warm.seconds, warm)),
         round_seconds=4 * (seconds + pace.block.settle_seconds),
         shortest_block=shortest,

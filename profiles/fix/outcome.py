@@ -15,15 +15,15 @@ from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.fix.candidates import CLASSES
-from pipeprof.profiles.verify.judging.judge_edit import MOST_PAIRS
 from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.fix.search import Found
     from pipeprof.profiles.fix.version import Version
-    from pipeprof.profiles.verify.plan import Mode
 
 
 def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alternating") -> None:
@@ -50,7 +50,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     result.unfinished = unfinished_of(trial, result.budget_seconds)
     if result.unfinished is not None and speedup is not None:
         result.reason = f"{so_far(speedup.value, result.unfinished)}: --budget {result.unfinished.budget_seconds}"
-    elif trial.status == "unverified" and speedup is not None and speedup.pairs < MOST_PAIRS:
+    elif trial.status == "unverified" and speedup is not None and speedup.pairs < QUICK.most:
         result.reason = f"{trial.reason}; a larger --budget measures more"
     if trial.status == "rejected" and found.promised:
         result.status = "nothing"

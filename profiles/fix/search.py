@@ -4,77 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, FixStep, LeftOut
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import CLASSES, UNKNOWN_GAIN, Candidate, candidates, different, is_possible
-from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide, is_near, is_promising, saved_bytes
+from pipeprof.profiles.fix.decide import Aim, Decision, best_of, decide_all, is_near, is_promising, saved_bytes
 from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.edits.support import TargetKind
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.verify.judging.ratio import Ratio
+    from pipeprof.profiles.fix.laboratory import Laboratory
 
 _NO_TIME = "what is left of the budget is too short for another change and its proof"
 
 
 Result: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
-
-
-class Lab(Protocol):
-    """Measures for the search."""
-
-    @property
-    def most(self) -> int:
-        """Changed pipelines that fit into memory together with the two of the best one so far."""
-        ...
-
-    @property
-    def least_budget(self) -> int:
-        """Seconds of measuring in which one change can be tried and proven."""
-        ...
-
-    def fits(self, rivals: int) -> bool:
-        """Whether there is time for a race of so many, and for what the search ends with."""
-        ...
-
-    def race(self, base: Version, rivals: Mapping[str, tuple[Candidate, Version]]) -> dict[str, Raced]:
-        """Measure changed pipelines side by side against the best one so far.
-
-        Raises:
-            BaseFailedError: The best one so far cannot be run several times at once.
-            ChangedFileError: The pipeline is not the one that was measured.
-            InterruptedVerificationError: The user wants an end.
-        """
-        ...
-
-    def same(self) -> Ratio | None:
-        """The best one so far in one process over the same in another, in the latest race."""
-        ...
-
-    def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages and findings; None where that is not possible.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end.
-        """
-        ...
-
-    def taken(self, title: str, gain: float) -> None:
-        """Hear of a step that was taken, and of the product of all gains so far."""
-        ...
-
-    def promises(self, gain: float) -> None:
-        """Hear of a gain that no race could decide about, and that the proof may have to: it needs time for that."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -136,7 +88,7 @@ class Search:
         self,
         start: Version,
         profile: Profile,
-        lab: Lab,
+        lab: Laboratory,
         *,
         kind: TargetKind,
         allowed: Collection[Semantics],
@@ -273,9 +225,9 @@ class Search:
     def _take_best(self, group: Mapping[str, tuple[Candidate, Version]], raced: Mapping[str, Raced]) -> bool:
         """Record a race; return whether one of its steps was taken."""
         self._number += 1
-        aim, same = self._aim, self._lab.same()
-        decisions = {name: decide(raced[name], group[name][0], aim, same) for name in group if name in raced}
-        best = best_of(decisions, raced, aim, {name: candidate for name, (candidate, _) in group.items()})
+        aim, steps = self._aim, {name: candidate for name, (candidate, _) in group.items()}
+        decisions = decide_all({name: raced[name] for name in group if name in raced}, steps, aim)
+        best = best_of(decisions, raced, aim, steps)
         for name, decision in decisions.items():
             candidate = group[name][0]
             if name == best:

@@ -21,8 +21,11 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.store import reason
+from pipeprof.profiles.experiment import decision
+from pipeprof.profiles.experiment.decision import Comparison
+from pipeprof.profiles.experiment.purposes import GATE
+from pipeprof.profiles.experiment.statistics import Interval, estimate, total
 from pipeprof.profiles.judge.saved_result import is_result, load_result
-from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import NOT_COMPARABLE, NOTHING
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind, impossible, kinds_of
@@ -164,8 +167,8 @@ def conclude_baseline(result: Result, judged: Mapping[str, Judged]) -> None:
     """
     fault = _fault_in(result.pairs)
     lacking = _lacking(result.pairs, judged)
-    if len(result.pairs) < decide.PAIRS:
-        what, code = f"measured {len(result.pairs)} of the {decide.PAIRS} pairs of a baseline", NOTHING
+    if len(result.pairs) < GATE.pairs:
+        what, code = f"measured {len(result.pairs)} of the {GATE.pairs} pairs of a baseline", NOTHING
     elif fault is not None:
         what, code = f"nothing can be judged by these pairs: {fault}", NOTHING
     elif lacking:
@@ -265,19 +268,20 @@ def rows_against(
         judged: What counts, by metric.
     """
     rows: list[Row] = []
-    tests: dict[int, tuple[decide.MeasuredChange, float]] = {}
+    tests: dict[int, decision.Test] = {}
     for metric in kinds_of(judged):
         wanted = judged.get(metric.name, Judged(level="off"))
         earlier, later = _values(metric, baseline), _values(metric, now)
-        raw = decide.estimate_unpaired(metric, earlier, later) if earlier and later else None
+        raw = _between_sessions(metric, earlier, later) if earlier and later else None
         if raw is None:
             continue
-        floor = decide.floor_of(metric, wanted.floor)
+        floor = metric.on_scale(wanted.floor)
         scaled = _normalised(metric, baseline, now, simulated=how.simulated) if _is_time(metric) else []
         counts = scaled if how.other_host and not _is_the_same_anywhere(metric) else [raw, *scaled]
-        shown = raw in counts
+        low, high = metric.ends(raw) if raw in counts else (None, None)
+        ways = [Comparison(found) for found in counts]
         if counts:
-            tests[len(rows)] = decide.weakest(counts, floor), floor
+            tests[len(rows)] = decision.weakest(ways, floor), floor
         rows.append(
             Row(
                 name=metric.name,
@@ -287,31 +291,49 @@ def rows_against(
                 stage=stage_of(metric.name),
                 a=median(earlier),
                 b=median(later),
-                change=raw.change,
-                low=_finite(raw.low) if shown else None,
-                high=_finite(raw.high) if shown else None,
-                normalised=scaled[0].change if scaled else None,
+                change=metric.as_change(raw.mean),
+                low=low,
+                high=high,
+                normalised=metric.as_change(scaled[0].mean) if scaled else None,
                 pairs=len(now),
                 floor=metric.floor if wanted.floor is None else wanted.floor,
                 level=wanted.level,
-                verdict=_agreed({decide.verdict_of(found, floor) for found in counts}),
-                words=_agreed({decide.words_of(metric, found, floor) for found in counts}),
+                verdict=_agreed({decision.verdict_of(way, floor) for way in ways}),
+                words=_agreed({metric.words_of(way, floor) for way in ways}),
             )
         )
         if wanted.limit is not None:
-            limited = decide.estimate(metric, decide.changes(metric, [wanted.limit] * len(later), later))
+            limited = estimate(metric.changes([wanted.limit] * len(later), later))
             assert limited is not None  # noqa: S101 - for the type checker: there are values
-            tests[len(rows)] = limited, 0.0
-            rows.append(_limit_row(metric, later, limited, wanted))
-    together = decide.verdicts({number: test for number, test in tests.items() if rows[number].level != "off"})
+            tests[len(rows)] = Comparison(limited), 0.0
+            rows.append(_limit_row(metric, later, Comparison(limited), wanted))
+    together = decision.verdicts({number: test for number, test in tests.items() if rows[number].level != "off"})
     for number, row in enumerate(rows):
         if row.verdict == "regressed":
             row.verdict = together.get(number, row.verdict)
     return rows
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _between_sessions(metric: MetricKind, base: Sequence[float], now: Sequence[float]) -> Interval | None:
+    """The change between processes of two sessions, by Welch's interval; ``None`` without two on each side.
+
+    Second best: what the machine does differently between the sessions is in it.
+
+    Args:
+        base: Values of the processes of the earlier session, above 0.
+
+    Example:
+        >>> from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
+        >>> found = _between_sessions(BY_NAME["step_ms"], [10.0, 10.1, 9.9], [11.0, 11.1, 10.9])
+        >>> round(found.value, 2), found.freedom
+        (1.1, 3)
+    """
+    if min(len(base), len(now)) < 2:
+        return None
+    one, other = (estimate(metric.changes([1.0] * len(side), side)) for side in (base, now))
+    assert one is not None  # noqa: S101 - for the type checker: there are values
+    assert other is not None  # noqa: S101
+    return total([other, one.mirrored()])
 
 
 def _agreed(found: set[_Said]) -> _Said | Literal["cannot tell"]:
@@ -319,8 +341,9 @@ def _agreed(found: set[_Said]) -> _Said | Literal["cannot tell"]:
     return found.pop() if len(found) == 1 else "cannot tell"
 
 
-def _limit_row(metric: MetricKind, values: Sequence[float], found: decide.MeasuredChange, wanted: Judged) -> Row:
+def _limit_row(metric: MetricKind, values: Sequence[float], compared: Comparison, wanted: Judged) -> Row:
     """Judge a value that must not be exceeded, whatever the baseline has."""
+    low, high = metric.ends(compared.change)
     return Row(
         name=metric.name,
         title=metric.title,
@@ -328,15 +351,15 @@ def _limit_row(metric: MetricKind, values: Sequence[float], found: decide.Measur
         scale=metric.scale,
         stage=stage_of(metric.name),
         b=median(values),
-        change=found.change,
-        low=_finite(found.low),
-        high=_finite(found.high),
+        change=metric.as_change(compared.change.mean),
+        low=low,
+        high=high,
         pairs=len(values),
         floor=0.0,
         limit=wanted.limit,
         level=wanted.level,
-        verdict=decide.verdict_of(found, 0.0),
-        words=decide.words_of(metric, found, 0.0),
+        verdict=decision.verdict_of(compared, 0.0),
+        words=metric.words_of(compared, 0.0),
     )
 
 
@@ -360,7 +383,7 @@ def _values(metric: MetricKind, pairs: Sequence[PairValues]) -> list[float]:
 
 def _normalised(
     metric: MetricKind, baseline: Sequence[PairValues], now: Sequence[PairValues], *, simulated: bool
-) -> list[decide.MeasuredChange]:
+) -> list[Interval]:
     """The change after each process is put on the machine of the baseline, by the reference workload of its pair.
 
     A simulated step lasts as long on any machine, and only the wait for the pipeline changes. Where the device waits
@@ -383,7 +406,7 @@ def _normalised(
             ]
             for pairs, known in zip((baseline, now), references, strict=True)
         ]
-        change = decide.estimate_unpaired(metric, *sessions)
+        change = _between_sessions(metric, *sessions)
         found += [change] if change is not None else []
     return found
 

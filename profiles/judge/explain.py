@@ -13,8 +13,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.session import AGAIN, NAMES, A, SideFailedError
-from pipeprof.profiles.judge.verdicts import decide
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.judge.pairs import AGAIN, A, SideFailedError
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, MetricKind
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
@@ -25,12 +25,11 @@ from pipeprof.profiles.judge.why.effects import Observation
 from pipeprof.profiles.judge.why.search import CauseSearch, Piece
 from pipeprof.profiles.judge.why.units import Subset, Unit, units_of
 from pipeprof.profiles.judge.words import main_metric
-from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError
 
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.judge.pairs import Pairs
     from pipeprof.profiles.judge.process import Process
-    from pipeprof.profiles.judge.session import Session
     from pipeprof.profiles.protocol.job import Job
 
 MOST_PROCESSES = 9
@@ -81,7 +80,7 @@ class WhyPlan:
 def explain(  # noqa: PLR0917 - what a search has
     result: Result,
     versions: Versions,
-    session: Session,
+    session: Pairs,
     plan: WhyPlan,
     progress: RunProgress,
     save: Callable[[], object],
@@ -146,7 +145,7 @@ def effect_of(kind: MetricKind, a: Values, again: Values | None, version: Values
             sizes = _elements(base), _elements(version)
             if sizes[0] and sizes[1]:
                 other *= sizes[0] / sizes[1]
-        effects.append(decide.changes(kind, [one], [other])[0])
+        effects.append(kind.changes([one], [other])[0])
     return sum(effects) / len(effects)
 
 
@@ -179,7 +178,7 @@ class _Explanation:
         result: Result,
         versions: Versions,
         units: Sequence[Unit],
-        session: Session,
+        session: Pairs,
         plan: WhyPlan,
         progress: RunProgress,
         save: Callable[[], object],
@@ -302,7 +301,7 @@ class _Explanation:
         """Measure versions with two processes of A; one that fails is left out."""
         while names:
             began = time.monotonic()
-            count = len(names) + len(NAMES) - 1
+            count = len(names) + 2
             self._progress.phase(f"why: round {turn + 1} of {self._plan.rounds}, {count} fresh processes", None)
             try:
                 found = self._session.round(turn, {name: self._jobs[name] for name in (A, *names, AGAIN)})

@@ -1,4 +1,4 @@
-"""Two pipelines measured side by side: each alone for its profile, then both in pairs of fresh processes."""
+"""Pipelines measured side by side: each of two alone for its profile, then all in pairs of fresh processes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.same_data import check_data
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
@@ -20,7 +23,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.explain import WhyPlan, explain
-from pipeprof.profiles.judge.session import NAMES, Pair, Session, SideFailedError
+from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, SideFailedError
 from pipeprof.profiles.judge.stages import (
     find_stage,
     lacking_stages,
@@ -31,14 +34,11 @@ from pipeprof.profiles.judge.stages import (
 from pipeprof.profiles.judge.verdicts.counting import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.versions import versions_between
 from pipeprof.profiles.judge.why.spec_versions import SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, warnings_of
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.judging.same_data import check_data
-from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
@@ -49,10 +49,12 @@ if TYPE_CHECKING:
     from pipeprof.profiles.judge.process import Process
     from pipeprof.profiles.protocol.job import Job
 
-SideName: TypeAlias = Literal["a", "b"]
-PROCESSES = len(NAMES)
+SideName: TypeAlias = str
+"""``a``, ``b`` and so on."""
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
+_COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
+"""Processes of a pair in words."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def measure(
     progress: RunProgress,
     save: Callable[[], object],
 ) -> None:
-    """Measure two pipelines, and write into the result what was found.
+    """Measure two or more pipelines, and write into the result what was found.
 
     The result is saved after each pair, so that nothing measured is lost. A side that fails, and an interruption, end
     the session; the exit code is in the result.
@@ -125,7 +127,7 @@ def measure(
 
 
 class _Comparison:
-    """State of one measurement of two sides."""
+    """State of one measurement of two or more sides."""
 
     def __init__(
         self,
@@ -147,22 +149,23 @@ class _Comparison:
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
-        for side in (result.a, result.b):
+        for name in sides:
+            side = result.side(name)
             side.host, side.versions = host, versions
 
     def run(self) -> None:
         result = self._result
         planned = resolve(self._sides["a"].settings)
         result.step, result.dispatch = planned.step_text, planned.dispatch
-        specs = [self._sides[name].settings.loaded for name in ("a", "b")]
-        if specs[0] is not None and specs[1] is not None:
-            result.changes = SpecVersions(specs[0], specs[1]).changes
+        result.changes = self._changes("b")
+        for arm in result.further:
+            arm.changes = self._changes(arm.name)
         if self._plan.profiled and not self._look_at_both():
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
-            session = Session(
+            session = Pairs(
                 team,
-                {name: self._job_maker(name) for name in ("a", "b")},
+                {name: self._job_maker(name) for name in self._sides},
                 timeout=planned.timeout,
                 order="turns" if self._fit_together(planned.step.kind) else "one by one",
                 timed=self._timed,
@@ -181,6 +184,11 @@ class _Comparison:
                 result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
         self._save()
 
+    def _changes(self, name: SideName) -> list[str]:
+        """What differs between the specs of A and another side."""
+        one, other = (self._sides[side].settings.loaded for side in ("a", name))
+        return SpecVersions(one, other).changes if one is not None and other is not None else []
+
     def _look_at_both(self) -> bool:
         """Measure each side alone; return whether both came to their end."""
         both = self._look("a") and self._look("b")
@@ -193,7 +201,7 @@ class _Comparison:
 
     def _look(self, name: SideName) -> bool:
         """Measure one side alone, for its stages; return whether that came to its end."""
-        side, shown = self._sides[name], getattr(self._result, name)
+        side, shown = self._sides[name], self._result.side(name)
         self._progress.note(f"{name.upper()}: {shown.text}")
         profile = run_sample(replace(side.settings, lock=False), side.writer, self._progress)
         self._profiles[name] = profile
@@ -220,7 +228,7 @@ class _Comparison:
         if not step_kind(step).shares_device and hosts.gpus():
             return False
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
-        return self._limit is None or PROCESSES * max(peaks, default=0) <= self._limit
+        return self._limit is None or (len(self._sides) + 1) * max(peaks, default=0) <= self._limit
 
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
@@ -232,7 +240,7 @@ class _Comparison:
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
-    def _explain(self, session: Session) -> None:
+    def _explain(self, session: Pairs) -> None:
         """Search the causes of what B is, as far as the difference can be made part by part."""
         sides = {name: (side.settings, partial(self._jobs_of, name)) for name, side in self._sides.items()}
         versions = versions_between(sides["a"], sides["b"], (self._names("a"), self._names("b")))
@@ -263,7 +271,7 @@ class _Comparison:
 
         return make
 
-    def _measure(self, session: Session) -> None:
+    def _measure(self, session: Pairs) -> None:
         result, began = self._result, time.monotonic()
         longest = 0.0
         while not result.pairs or not self._plan.enough(result):
@@ -271,7 +279,8 @@ class _Comparison:
             if self._plan.end_at is not None and at + longest > self._plan.end_at:
                 result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
                 break
-            self._progress.phase(f"pair {number + 1}: three fresh processes", None)
+            many = len(self._sides) + 1
+            self._progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
             pair = session.pair(number)
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)
@@ -285,31 +294,55 @@ class _Comparison:
         if message is not None:
             self._result.warnings.append(message)
 
-    def _take(self, pair: Pair, at: float) -> None:
-        result = self._result
-        for side, process in ((result.a, pair.a), (result.b, pair.b)):
+    def _take(self, pair: MeasuredRound, at: float) -> None:
+        result, processes = self._result, pair.processes
+        for name in self._sides:
+            side = result.side(name)
             if side.elements_per_batch is None and side.target is None:
-                side.elements_per_batch = process.elements_per_batch()
-        processes: dict[str, tuple[SideName, Process]] = {
-            "a": ("a", pair.a),
-            "b": ("b", pair.b),
-            "again": ("a", pair.again),
-        }
-        values = {}
-        for key, (name, process) in processes.items():
-            side = result.a if name == "a" else result.b
-            values[key] = process.values(side.elements_per_batch) | self._stage_values(name, process)
+                side.elements_per_batch = processes[name.upper()].elements_per_batch()
+        values = {name: self._values(name, processes[name.upper()]) for name in self._sides}
+        again = self._values("a", processes[AGAIN])
         shares = {"elsewhere_share": pair.taken.elsewhere, "stolen_share": pair.taken.stolen} if pair.taken else {}
-        result.pairs.append(PairValues(order=list(pair.order), **values, started_s=round(at, 2), **shares))
+        further = {arm.name: values[arm.name] for arm in result.further}
+        result.pairs.append(
+            PairValues(
+                order=list(pair.order),
+                a=values["a"],
+                b=values["b"],
+                again=again,
+                further=further,
+                started_s=round(at, 2),
+                **shares,
+            )
+        )
         mark(result.pairs)
         if result.data is None:
-            # The two processes of A show what A itself reproduces.
-            found = check_data(pair.a.built, pair.again.built, pair.b.built, "same")
-            words = found.words.replace("than before", "than A's")
-            result.data = f"A and B give the same: {words}" if found.same else f"B gives other data: {words}"
-        result.metrics = self._plan.rows(counted(result.pairs))
+            result.data = self._data_of("b", pair)
+            for arm in result.further:
+                arm.data = self._data_of(arm.name, pair)
+        if result.further:
+            rows = rows_of_arms(counted(result.pairs), ["b", *further])
+            result.metrics = rows["b"]
+            for arm in result.further:
+                arm.metrics = rows[arm.name]
+        else:
+            result.metrics = self._plan.rows(counted(result.pairs))
         for row in result.metrics:
             row.location = self._places.get(row.name)
+
+    def _values(self, name: SideName, process: Process) -> dict[str, float]:
+        return process.values(self._result.side(name).elements_per_batch) | self._stage_values(name, process)
+
+    def _data_of(self, name: SideName, pair: MeasuredRound) -> str:
+        """Whether a side gives the data of A; the two processes of A show what A itself reproduces."""
+        one, again, changed = (pair.processes[key].built for key in (A, AGAIN, name.upper()))
+        found = check_data(one, again, changed, "same")
+        words = found.words.replace("than before", "than A's")
+        return (
+            f"A and {name.upper()} give the same: {words}"
+            if found.same
+            else f"{name.upper()} gives other data: {words}"
+        )
 
     def _stage_values(self, name: SideName, process: Process) -> dict[str, float]:
         """The times of the stages that are judged; what is missing is a warning, once for each side."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.judge.verdicts import decide
 from pipeprof.profiles.judge.verdicts.metrics import METRICS
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.wording import size
@@ -57,7 +56,6 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
         both = one[metric.name], other[metric.name]
         if metric.scale == "ratio" and min(both) <= 0:
             continue
-        found = decide.estimate(metric, decide.changes(metric, both[:1], both[1:]))
         rows.append(
             Row(
                 name=metric.name,
@@ -66,7 +64,7 @@ def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
                 a=both[0],
                 b=both[1],
                 scale=metric.scale,
-                change=found.change if found else None,
+                change=metric.as_change(metric.changes(both[:1], both[1:])[0]),
                 floor=metric.floor,
                 level="error" if metric.judged else "off",
             )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.numbers import parse_json
 from pipeprof.profiles.document.store import MAX_BYTES
 from pipeprof.profiles.judge.verdicts.counting import counted
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED
-from pipeprof.profiles.judge.verdicts.metrics import FLOOR
 from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
 
 if TYPE_CHECKING:

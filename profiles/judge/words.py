@@ -99,7 +99,8 @@ def _one(metric: Metric, value: float) -> str:
 def main_metric(result: Result) -> Metric | None:
     """The metric that says which side is faster: per element where batches differ, else per step."""
     by_name = {metric.name: metric for metric in result.metrics}
-    name = "elements_per_second" if has_other_batches(result.a, result.b) else "step_ms"
+    others = (result.b, *(arm.side for arm in result.further))
+    name = "elements_per_second" if any(has_other_batches(result.a, side) for side in others) else "step_ms"
     return by_name.get(name) or by_name.get("step_ms")
 
 
@@ -108,6 +109,8 @@ def conclude(result: Result) -> None:
     main = main_metric(result)
     if main is not None:
         result.verdict = main.verdict
+        for arm in result.further:
+            arm.verdict = next((row.verdict for row in arm.metrics if row.name == main.name), "cannot tell")
 
 
 def headline(result: Result) -> tuple[str, str, str]:
@@ -133,14 +136,67 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
         return label, f" {_why(result)}", color
+    if result.further or result.scan is not None:
+        return _each(result, main)
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
     if memory is not None:
         rest += f"; {sentence_of(memory)}"
     if not main.pairs:
         return "One process each, no verdict:", rest, ""
+    if main.rules_out is not None:
+        return f"B is not {main.rules_out}:", rest, ""
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
+
+
+def _each(result: Result, main: Metric) -> tuple[str, str, str]:
+    """What several pipelines are, each compared with A: those that are faster first."""
+    rows = {
+        name: row
+        for name, metrics in result.rows().items()
+        for row in metrics
+        if row.name == main.name and not row.limit
+    }
+    if not main.pairs:
+        texts = [f"{arm_name(result, name)} {describe_change(row)}" for name, row in rows.items()]
+        return "One process each, no verdict:", f" {main.title}, compared with A: {', '.join(texts)}", ""
+    groups = []
+    for words in ("faster", "slower", "no difference", "not faster", "not slower", "cannot tell"):
+        of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if what_it_is(row) == words)
+        if of_words:
+            groups.append((words, [f"{arm_name(result, name)} {_in_short(rows[name])}" for _, name in of_words]))
+    (first, texts), *others = groups
+    label = {
+        "faster": "Faster than A:",
+        "slower": "Slower than A:",
+        "no difference": "No difference from A:",
+        "not faster": "Not faster than A:",
+        "not slower": "Not slower than A:",
+    }
+    color = {"faster": "green", "slower": "red", "no difference": "", "not faster": "", "not slower": ""}
+    rest = "".join(f"; {words}: {', '.join(listed)}" for words, listed in others)
+    return label.get(first, "Cannot tell:"), f" {main.title} of {', '.join(texts)}{rest}", color.get(first, "yellow")
+
+
+def what_it_is(metric: Metric) -> str:
+    """What B is; where that is unknown, what it is not."""
+    return f"not {metric.rules_out}" if metric.rules_out is not None else metric.words
+
+
+def arm_name(result: Result, name: str) -> str:
+    """A pipeline as it is called in the report: its letter, and the value that was scanned.
+
+    Args:
+        name: ``a``, ``b`` and so on.
+    """
+    letter = name.upper()
+    return f"{letter} ({result.scan.values[ord(name) - ord('a')]})" if result.scan is not None else letter
+
+
+def _in_short(metric: Metric) -> str:
+    interval = describe_interval(metric)
+    return f"{describe_change(metric)} ({interval})" if interval else describe_change(metric)
 
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:

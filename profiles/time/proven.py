@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.wording import percent, significant, size, stages_in_a_row
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
-FROM = 1.03
+_FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
 _KNOWN_WITHIN = 1.25
 """The upper end of an interval over its lower one, up to which it says something about the speed."""
@@ -50,7 +51,7 @@ def _largest(profile: Profile, status: str) -> tuple[float, int] | None:
         if finding.status == status and finding.measured is not None and _is_faster(finding)
     }
     best = max(gains, key=lambda number: _number(gains[number], "speedup"), default=None)
-    if best is None or _number(gains[best], "speedup") < FROM:
+    if best is None or _number(gains[best], "speedup") < _FROM:
         return None
     least = _number(gains[best], "low" if status == "kept" else "speedup") or _number(gains[best], "speedup")
     shown = next(number for number in gains if _number(gains[number], "speedup") >= least)
@@ -59,7 +60,7 @@ def _largest(profile: Profile, status: str) -> tuple[float, int] | None:
 
 def _is_faster(finding: Finding) -> bool:
     """Whether a kept change was seen to be faster: one that saves memory is kept whatever its speed."""
-    return finding.family != "memory" or _number(finding, "low") >= FROM
+    return finding.family != "memory" or _number(finding, "low") >= _FROM
 
 
 def knows_speed(finding: Finding) -> bool:
@@ -79,9 +80,9 @@ def describe_price(profile: Profile, finding: Finding) -> str | None:
         return None
     speedup, low, high = (_number(finding, name) for name in ("speedup", "low", "high"))
     saves = f"saves {size(saved)}"
-    if not (knows_speed(finding) or low > FROM or 0 < high < 1):
+    if not (knows_speed(finding) or low > _FROM or 0 < high < 1):
         return f"{saves}; too few pairs to tell whether it changes the speed. {_what_matters(profile)}"
-    if low > FROM:
+    if low > _FROM:
         return f"{saves}, and is {significant(speedup)}× faster"
     if high >= 1:
         return f"{saves} at the same speed, within what was measured"

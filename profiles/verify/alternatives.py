@@ -23,8 +23,9 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.verify.jobs import parsed_edits
-from pipeprof.profiles.verify.judging.judge_edit import MEMORY_BYTES, SPEED_FLOOR
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
+from pipeprof.profiles.experiment.jobs import parsed_edits
 
 PLACE = "place"
 CLEARLY_MORE = 1.2
@@ -97,9 +98,9 @@ def enough_alone(together: Finding, parts: Iterable[Finding]) -> Finding | None:
 
 def _is_better(one: Finding, other: Finding) -> bool:
     speed, speed_of_other = _measured(one, "speedup"), _measured(other, "speedup")
-    if one.family == "speed" and speed_of_other > SPEED_FLOOR * speed:
+    if one.family == "speed" and speed_of_other > LEAST_GAIN * speed:
         return False
-    faster = speed > SPEED_FLOOR * speed_of_other
+    faster = speed > LEAST_GAIN * speed_of_other
     return faster or _measured(other, "peak_rss_delta_bytes") - _measured(one, "peak_rss_delta_bytes") >= MEMORY_BYTES
 
 

@@ -17,14 +17,14 @@ from pipeprof.pipelines.edits.edits import stages_of
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.experiment.evidence import EDITED, Evidence
+from pipeprof.profiles.experiment.jobs import parsed_edits
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import top_cpu_groups
 from pipeprof.profiles.verify.bound_advice import advice_for, advice_together
 from pipeprof.profiles.verify.guessing.search import RULE
-from pipeprof.profiles.verify.jobs import parsed_edits
-from pipeprof.profiles.verify.judging.evidence import EDITED, Evidence
-from pipeprof.profiles.verify.judging.judge_edit import in_words
+from pipeprof.profiles.verify.judge_edit import in_words
 from pipeprof.profiles.verify.stages import main_line, on_main_line, runs_python, written_ops
 from pipeprof.profiles.wording import called, listed, milliseconds, significant, stages_in_a_row
 
@@ -233,13 +233,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
     speedup = judgement.speedup
-    measured: dict[str, Any] = {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
-        "replayed": list(stages),
-    }
+    measured: dict[str, Any] = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
         measured["other_cpu_ms_per_batch"] = round(bound.cpu_ms, 4)
         if bound.cores_needed is not None:

@@ -8,10 +8,10 @@ from pipeprof.pipelines.edits.edits import from_document
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import edits_of
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.costs import Costs
 from pipeprof.profiles.model.predict import predict
-from pipeprof.profiles.verify.jobs import edits_of
 
 PROMISING = 1.2
 """Predicted speed-up from which an edit is tried before an upper bound, which is no advice yet."""

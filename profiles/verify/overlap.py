@@ -9,8 +9,8 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.verify.jobs import edits_of
-from pipeprof.profiles.verify.judging.evidence import Evidence
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.jobs import edits_of
 
 IN_FLIGHT = 1
 """Steps of the other mode, where the loop waits for each step in the run."""
@@ -50,10 +50,4 @@ def as_measured(evidence: Evidence | None, dispatch: Dispatch) -> dict[str, obje
     speedup = evidence.speedup() if evidence is not None else None
     if evidence is None or speedup is None or not speedup.pairs > 1:
         return None
-    return {
-        "dispatch": dispatch,
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4),
-        "pairs": [round(ratio, 4) for ratio in evidence.ratios()],
-    }
+    return {"dispatch": dispatch, **(evidence.measured() or {})}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.stages import main_line, runs_python
 
-BLOCK_SECONDS = 0.35
-BLOCK_STEPS = 8
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""
 FEWEST_STEPS = 3
@@ -28,11 +27,6 @@ RESTARTS_COUNT = 0.02
 """Share of the time that restarts take from which blocks with one more or less of them differ by that alone."""
 LEAST_EPOCHS = 3
 """In the measured run, from which on what an epoch takes is known where the graph does not tell."""
-SETTLE_SECONDS = 0.05
-"""Of a block, not counted: threads have just been started again."""
-WARM_SECONDS = 3.0
-WARM_SHARE = 0.04
-"""Of the budget that the warm-up of one worker takes at most."""
 DIGEST_SECONDS = 1.5
 DIGEST_SHARE = 0.02
 """Of the budget that the description of the first batches takes at most, in each worker."""
@@ -49,8 +43,6 @@ OVER_BUDGET = 1.22
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
-Mode = Literal["alternating", "pairs", "sequential"]
-"""How many processes exist at a time: all four, those of one pair, or one."""
 AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1}
 MODE_WORDS: dict[Mode, str] = {
     "alternating": "four processes take turns",
@@ -102,13 +94,6 @@ def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
     return ChosenMode(mode, f"{many} processes need {needed:.1f} GiB, the limit is {limit:.1f} GiB")
 
 
-def tighter(mode: Mode) -> Mode | None:
-    """Return the mode with fewer processes at a time; None after the last one."""
-    modes = list(AT_A_TIME)
-    place = modes.index(mode) + 1
-    return modes[place] if place < len(modes) else None
-
-
 @dataclass(frozen=True)
 class Pace:
     """Lengths of a verification.
@@ -127,7 +112,7 @@ class Pace:
     digest_seconds: float
     round_seconds: float
     mode: Mode = "alternating"
-    shortest_block: float = BLOCK_SECONDS
+    shortest_block: float = QUICK.block_seconds
     step_seconds: float = 0.0
 
     def seconds_of(self, pairs: int, *, first: bool) -> float:
@@ -161,16 +146,16 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     if profile.steps is not None and profile.steps.interval_ms is not None:
         interval = (profile.steps.interval_ms.mean or 0.0) / 1e3
     alone = mode == "sequential"
-    steps = PROCESS_STEPS if alone else BLOCK_STEPS
+    steps = PROCESS_STEPS if alone else QUICK.block_steps
     if not alone and steps * interval > LONG_BLOCK:
         steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
-    shortest = PROCESS_SECONDS if alone else BLOCK_SECONDS
-    seconds, settle = max(shortest, steps * interval), max(SETTLE_SECONDS, interval)
+    shortest = PROCESS_SECONDS if alone else QUICK.block_seconds
+    seconds, settle = max(shortest, steps * interval), max(QUICK.settle_seconds, interval)
     longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)
     if (epochs := _whole_epochs(profile, seconds, longest)) is not None:
         # A restart in steps that are not counted would be missing.
         seconds, steps, settle = *epochs, 0.0
-    warm = max(min(WARM_SECONDS, WARM_SHARE * budget), 3 * interval)
+    warm = max(min(QUICK.warm_seconds, QUICK.warm_share * budget), 3 * interval)
     made = seconds_to_make(profile)
     starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
     return Pace(

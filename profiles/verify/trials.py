@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.profiles.document.findings import Unfinished
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
+from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
+from pipeprof.profiles.experiment.schedule import order_of
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
+from pipeprof.profiles.experiment.turns import undisturbed
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, PROCESS_PAIRS, Evidence, order_of
-from pipeprof.profiles.verify.judging.judge_edit import (
-    EARLY_PAIRS,
-    LOOKS,
-    MOST_PAIRS,
-    MOST_PROCESS_PAIRS,
-    PAIRS,
-    SPEED_FLOOR,
-    Judgement,
-    Status,
-    judge,
-)
-from pipeprof.profiles.verify.judging.turns import Turn, undisturbed
-from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError, Team
+from pipeprof.profiles.verify.judge_edit import MOST_PROCESS_PAIRS, Judgement, Status, judge
 from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.shared import Dispatch
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.turns import Built, TurnEnded
-    from pipeprof.profiles.verify.plan import Mode, Pace
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
+    from pipeprof.profiles.verify.plan import Pace
 
 
+ROUND = ("A1", "B1", "B2", "A2")
+"""Order of the workers in the first round: a copy of the edited pipeline next to one of the other."""
 SPARE = 1.1
 """Times the seconds that pairs lack: a larger budget has longer warm-ups as well."""
-MOST_LEFT_OUT = MOST_PAIRS // 4
+MOST_LEFT_OUT = QUICK.most // 4
 """Rounds that something else disturbed, half as many as count at most: then an edit is measured no longer."""
 
 
@@ -85,7 +83,7 @@ class Reserved:
         """Return what is left once so many pairs were measured."""
         if pairs < self.sure:
             return 0.0
-        return self.bound + (self.others if pairs >= PAIRS else 0.0)
+        return self.bound + (self.others if pairs >= QUICK.pairs else 0.0)
 
 
 NOTHING = Reserved()
@@ -127,23 +125,29 @@ class Trials:
         progress: Ticks,
         fewer: Callable[[Mode], Pace] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        cores: Callable[[], CoresClock] = CoresClock,
+        cores: Callable[[], CoresClock] | None = CoresClock,
     ) -> None:
         self._team = team
         self._pace = pace
         self._fewer = fewer
         self._make_baseline = baseline
         self._until = until
-        self._timeout = timeout
         self._progress = progress
         self._clock = clock
-        self._cores = cores
+        self._rounds = Rounds(
+            team,
+            pace.mode,
+            timeout=max(timeout, PATIENCE * pace.block.seconds),
+            in_pairs=True,
+            start_seconds=pace.start_seconds,
+            cores=cores,
+        )
         self._baseline: dict[str, Built] = {}
 
     @property
     def mode(self) -> Mode:
         """How many processes exist at a time: fewer than at first where they took more memory than there is."""
-        return self._pace.mode
+        return self._rounds.mode
 
     def left(self) -> float:
         """Seconds that are left."""
@@ -156,7 +160,7 @@ class Trials:
         """
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
-        least = self._pace.least_pairs(EARLY_PAIRS if first else PAIRS)
+        least = self._pace.least_pairs(QUICK.early if first else QUICK.pairs)
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least, further=further)
 
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
@@ -189,6 +193,20 @@ class Trials:
         Raises:
             InterruptedTrialError: The user wants an end.
         """
+        return self._rounds.fitting(
+            lambda: self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other),
+            self._fewer_at_a_time,
+        )
+
+    def _measure(
+        self,
+        edited: Mapping[str, Job],
+        semantics: Semantics | None,
+        *,
+        for_memory: bool,
+        reserved: Reserved,
+        other: Dispatch | None,
+    ) -> Trial:
         evidence: Evidence | None = None
         judgement: Judgement | None = None
         found: Evidence | None = None
@@ -196,7 +214,7 @@ class Trials:
         earlier = bool(self._baseline)
         try:
             began = self._clock()
-            for evidence in self._rounds(edited):
+            for evidence in self._evidence(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
                 self._report(judgement)
                 if judgement.settled:
@@ -209,17 +227,16 @@ class Trials:
             if other is not None and judgement is not None and judgement.status == "kept":
                 found = self._in_other_mode(other)
         except MemberFailedError as error:
-            if not self._is_worth_another_start(error, earlier=earlier):
+            if error.crowded and self.mode != "sequential":
+                raise
+            # A file may have gone since the pipeline as it is was started, and it fails as well.
+            if not (earlier and error.by_pipeline and error.name in EDITED):
                 return self._failed(error)
             self._team.end()
             self._baseline = {}
-            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            return self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedVerificationError:
-            trial = None
-            if evidence is not None and judgement is not None:
-                reason = f"interrupted; so far {judgement.reason}"
-                trial = Trial("unverified", reason, evidence, judgement)
-            raise InterruptedTrialError(trial) from None
+            raise InterruptedTrialError(_interrupted(evidence, judgement)) from None
         finally:
             self._team.end(*EDITED)
             if not self._baseline:
@@ -230,32 +247,25 @@ class Trials:
             # Files may have changed since the pipeline as it is was started: both are started at the same time.
             self._team.end()
             self._baseline = {}
-            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            return self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
         return Trial(judgement.status, judgement.reason, evidence, judgement, found, missing)
 
-    def _is_worth_another_start(self, error: MemberFailedError, *, earlier: bool) -> bool:
-        """Whether all workers are started again after one has failed: fewer at a time, where they are too many.
-
-        Args:
-            earlier: Whether the pipeline as it is was started before: a file may have gone since, and it fails as well.
-        """
-        mode = plans.tighter(self.mode) if error.crowded else None
-        if mode is not None and self._fewer is not None:
-            self._pace = self._fewer(mode)
-            return True
-        return earlier and error.by_pipeline and error.name in EDITED
+    def _fewer_at_a_time(self, mode: Mode) -> None:
+        self._baseline = {}
+        self._pace = self._fewer(mode) if self._fewer is not None else replace(self._pace, mode=mode)
 
     def _in_other_mode(self, dispatch: Dispatch) -> Evidence | None:
         """Measure the processes that are there in another mode of dispatch; None where not all of them are."""
         if self.mode != "alternating":
             return None
-        rounds: list[dict[str, TurnEnded]] = []
-        while len(rounds) < PAIRS // 2 and (len(rounds) < EARLY_PAIRS // 2 or self.left() >= self._pace.round_seconds):
-            rounds.append({name: self._block(name, dispatch) for name in order_of(len(rounds))})
-        # What the steps in flight were when the mode changed belongs to neither.
-        return Evidence(rounds=rounds[1:])
+        for turns in self._rounds.measure(lambda: ROUND, lambda _name, _before: self._block(dispatch)):
+            late = self.left() < self._pace.round_seconds and len(turns) >= QUICK.early // 2
+            if late or len(turns) >= QUICK.pairs // 2:
+                # What the steps in flight were when the mode changed belongs to neither.
+                return Evidence(rounds=[dict(turn.blocks) for turn in turns[1:]])
+        return None
 
-    def _rounds(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
+    def _evidence(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
         """Yield what was measured, after each round that can be judged."""
         if self.mode == "alternating":
             return self._all_at_once(edited)
@@ -267,26 +277,22 @@ class Trials:
         return starts + self._pace.round_seconds
 
     def _all_at_once(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
-        first = not self._baseline
-        built = self._begin({**(self._make_baseline() if first else {}), **edited})
-        self._baseline = {name: built.get(name) or self._baseline[name] for name in BASELINES}
-        built = {**self._baseline, **{name: built[name] for name in EDITED}}
-        turns: list[Turn] = []
-        clock = self._cores()
-        while True:
-            order = order_of(len(turns))
-            blocks = {name: self._block(name) for name in order}
-            turns.append(Turn(order, blocks, clock.taken(sum(block.cpu_seconds for block in blocks.values()))))
+        jobs = {**({} if self._baseline else self._make_baseline()), **edited}
+        built = {**self._baseline, **self._begin(jobs)}
+        self._baseline = {name: built[name] for name in BASELINES}
+        for turns in self._rounds.measure(lambda: ROUND, self._request):
             counted = undisturbed(turns)
             yield Evidence(built, [dict(turn.blocks) for turn in counted], left_out=len(turns) - len(counted))
 
     def _pair_by_pair(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
         jobs = {**self._make_baseline(), **edited}
-        evidence = Evidence(rounds=[{} for _ in range(PAIRS // 2)])
-        for names in PROCESS_PAIRS:
+        evidence = Evidence(rounds=[{} for _ in range(QUICK.pairs // 2)])
+        for names in (ROUND[:2], ROUND[:1:-1]):
             evidence.built.update(self._begin({name: jobs[name] for name in names}))
-            for number, blocks in enumerate(evidence.rounds):
-                blocks.update({name: self._block(name) for name in order_of(number) if name in names})
+            order = names if names[0] == ROUND[0] else names[::-1]
+            rounds = self._rounds.measure(partial(tuple, order), self._request)
+            for blocks, turns in zip(evidence.rounds, rounds, strict=False):
+                blocks.update(turns[-1].blocks)
             self._team.end(*names)
         yield evidence
 
@@ -294,12 +300,12 @@ class Trials:
         jobs = {**self._make_baseline(), **edited}
         evidence = Evidence(alone=True)
         for number in range(MOST_PROCESS_PAIRS // 2):
+            order = order_of(number, ROUND)
+            measured = self._rounds.alone(order, jobs.__getitem__, self._pace.warm, self._request)
             blocks = {}
-            for name in order_of(number):
-                built = self._begin({name: jobs[name]})
-                evidence.built.setdefault(name, built[name])
-                blocks[name] = self._block(name)
-                self._team.end(name)
+            for name, built, ended in measured:
+                evidence.built.setdefault(name, built)
+                blocks[name] = ended[0]
             evidence.rounds.append(blocks)
             yield evidence
 
@@ -316,20 +322,28 @@ class Trials:
 
     def _begin(self, jobs: Mapping[str, Job]) -> dict[str, Built]:
         """Start workers, and warm them up one by one."""
-        built = self._team.start(jobs, seconds=max(self._timeout, 60.0, 2 * self._pace.start_seconds))
-        for name in jobs:
-            self._team.turn(name, self._pace.warm, seconds=self._timeout)
+        built = self._rounds.start(jobs)
+        self._rounds.warm_up(jobs, self._pace.warm)
         return built
 
-    def _block(self, name: str, dispatch: Dispatch | None = None) -> TurnEnded:
-        """Measure one worker, in another mode of dispatch than its own if one is given."""
-        block = replace(self._pace.block, seconds=self._pace.shortest_block, dispatch=dispatch)
-        return self._team.turn(name, block, seconds=max(self._timeout, 20 * self._pace.block.seconds))
+    def _request(self, _name: str, _before: Sequence[TurnEnded]) -> TurnRequest:
+        return self._block()
+
+    def _block(self, dispatch: Dispatch | None = None) -> TurnRequest:
+        """A measured turn, in another mode of dispatch than the worker's own if one is given."""
+        return replace(self._pace.block, seconds=self._pace.shortest_block, dispatch=dispatch)
 
     def _report(self, judgement: Judgement) -> None:
         speedup = judgement.speedup
         if speedup is not None and not math.isinf(speedup.high):
-            self._progress.tick(None, float(speedup.pairs), float(PAIRS))
+            self._progress.tick(None, float(speedup.pairs), float(QUICK.pairs))
+
+
+def _interrupted(evidence: Evidence | None, judgement: Judgement | None) -> Trial | None:
+    """What a trial was that the user ended; None where nothing was measured."""
+    if evidence is None or judgement is None:
+        return None
+    return Trial("unverified", f"interrupted; so far {judgement.reason}", evidence, judgement)
 
 
 def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -> float:
@@ -340,7 +354,7 @@ def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -
     if evidence.left_out >= MOST_LEFT_OUT:
         # What other processes disturbed is not a matter of time.
         return 0.0
-    return seconds / pairs * (needed - pairs) if speedup is not None and speedup.value > SPEED_FLOOR else 0.0
+    return seconds / pairs * (needed - pairs) if speedup is not None and speedup.value > LEAST_GAIN else 0.0
 
 
 def pairs_needed(pairs: int) -> int | None:
@@ -350,7 +364,7 @@ def pairs_needed(pairs: int) -> int | None:
         >>> pairs_needed(8), pairs_needed(12), pairs_needed(30)
         (12, 20, None)
     """
-    return next((look for look in LOOKS if look > pairs), None)
+    return next((look for look in QUICK.looks if look > pairs), None)
 
 
 def unfinished_of(trial: Trial, budget: float) -> Unfinished | None:
@@ -400,14 +414,12 @@ def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> N
 
 def measured_of(trial: Trial) -> Mapping[str, Any] | None:
     """What was measured of an edited pipeline, as a profile has it; None where no pair was."""
-    if trial.judgement is None or trial.evidence is None or trial.judgement.speedup is None:
+    judgement, measured = trial.judgement, trial.evidence.measured() if trial.evidence is not None else None
+    if judgement is None or measured is None:
         return None
-    speedup, saved = trial.judgement.speedup, trial.judgement.saved_bytes
+    saved, data = judgement.saved_bytes, judgement.data
     return {
-        "speedup": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4) if math.isfinite(speedup.high) else None,
-        "pairs": [round(ratio, 4) for ratio in trial.evidence.ratios()],
+        **measured,
         "peak_rss_delta_bytes": -saved if saved is not None else None,
-        "data": trial.judgement.data.words if trial.judgement.data is not None else None,
+        "data": data.words if data is not None else None,
     }

@@ -12,6 +12,9 @@ from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.experiment.jobs import JobMaker, data_of, parsed_edits
+from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.host import limits
@@ -27,22 +30,20 @@ from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, longest_epoch
 from pipeprof.profiles.verify.guessing.random_order import compared_as, reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.jobs import JobMaker, data_of, parsed_edits
-from pipeprof.profiles.verify.judging.judge_edit import EARLY_PAIRS, PAIRS
 from pipeprof.profiles.verify.overlap import as_measured, is_about_overlap, other_dispatch, without_other_dispatch
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import main_line, pays, written_ops
-from pipeprof.profiles.verify.team import InterruptedVerificationError, Team
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trials, write_into
 from pipeprof.profiles.wording import stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
+    from pipeprof.profiles.experiment.jobs import Baseline, Reload
+    from pipeprof.profiles.experiment.schedule import Mode
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.verify.jobs import Baseline, Reload
 
 
 def verify(
@@ -258,7 +259,7 @@ class _Verification:
         profile.findings = ordered(profile.findings or ())
         profile.verdict = conclude(profile)
 
-    def _pace_of(self, mode: plans.Mode) -> plans.Pace:
+    def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
@@ -389,10 +390,10 @@ class _Verification:
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
-            sure = PAIRS if best and not (self._later and trials.fits(PAIRS, bound)) else 0
+            sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
             more = any(self._is_reported(one) or promises(one) for one in candidates[number + 1 :])
-            reserved = Reserved(bound, self._pace.seconds_of(PAIRS, first=False) if more else 0.0, sure)
-            if reported and bound and not sure and finding.family == "memory" and not trials.fits(PAIRS, bound):
+            reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
+            if reported and bound and not sure and finding.family == "memory" and not trials.fits(QUICK.pairs, bound):
                 self._after_bounds.append(finding)
             elif reported:
                 self._try(trials, finding, reserved)
@@ -415,7 +416,7 @@ class _Verification:
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         seconds = reserved + filling(self._profile, parsed_edits(finding)).trial_seconds
-        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(EARLY_PAIRS, seconds)
+        return is_worth_a_try(finding, kept_of(self._profile)) and trials.fits(QUICK.early, seconds)
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""
@@ -432,12 +433,12 @@ class _Verification:
         if not wanted or isinstance(ceiling.replay_job(self._profile, wanted[0], self._limit), str):
             return 0.0
         # It is compared with a pipeline that is made from its graph, whose processes there may not be.
-        return self._pace.seconds_of(PAIRS + 2, first=self._jobs.is_spec or self._baseline == "untouched")
+        return self._pace.seconds_of(QUICK.pairs + 2, first=self._jobs.is_spec or self._baseline == "untouched")
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""
         kept = without_alternatives([finding for finding in findings if finding.status == "kept"])
-        if len(kept) < 2 or not trials.fits(PAIRS):
+        if len(kept) < 2 or not trials.fits(QUICK.pairs):
             return
         together = combining.together(kept, self._data)
         self._try_together(trials, together, f"trying all {len(kept)} together")
@@ -448,7 +449,7 @@ class _Verification:
         """Try what did not help alone together with what helped most: another stage may set the pace now."""
         best, count = combining.best_of(kept_of(self._profile))
         for more in combining.worth_another_try(self._profile, best, self._no_help) if best is not None else ():
-            if best is None or not trials.fits(PAIRS):
+            if best is None or not trials.fits(QUICK.pairs):
                 return
             found = combining.with_more(best, more, self._data, count=count + 1)
             self._try_together(trials, found, f"trying {more.title} in addition")
@@ -459,7 +460,7 @@ class _Verification:
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
         change, fill = self._jobs.change_of(together), filling(self._profile, parsed_edits(together))
-        if change is None or not trials.fits(PAIRS, fill.trial_seconds):
+        if change is None or not trials.fits(QUICK.pairs, fill.trial_seconds):
             return
         try:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
@@ -477,12 +478,12 @@ class _Verification:
     def _try_other_dispatch(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Measure what overlap gains in the other mode of dispatch too: there it may gain nothing, or more."""
         other, kept = self._other_dispatch(), without_other_dispatch(findings)
-        if other is None or not kept or not trials.fits(PAIRS):
+        if other is None or not kept or not trials.fits(QUICK.pairs):
             return
         makes, self._baseline = self._jobs.in_dispatch(other), None
         for finding in kept:
             change = makes.change_of(finding)
-            if change is None or finding.measured is None or not trials.fits(EARLY_PAIRS):
+            if change is None or finding.measured is None or not trials.fits(QUICK.early):
                 continue
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")

@@ -52,11 +52,12 @@ FIX = f"""{forked.SHORT}
 import sys
 from pipeprof.cli.commands import fix
 from pipeprof.cli.main import main
-from pipeprof.profiles.fix import laboratory, race
-from pipeprof.profiles.verify import plan
+from pipeprof.profiles.experiment import purposes
+from pipeprof.profiles.fix import laboratory
 
-fix.FIRST_SECONDS, plan.WARM_SECONDS, plan.BLOCK_SECONDS = 1.0, 0.3, 0.15
-race.WARM_SECONDS, race.BLOCK_SECONDS = 0.3, 0.15
+fix.FIRST_SECONDS = 1.0
+vars(purposes.QUICK).update(warm_seconds=0.3, block_seconds=0.15)
+vars(purposes.RACE).update(warm_seconds=0.3, block_seconds=0.15)
 laboratory.LOOK_SECONDS, laboratory.MOST_RIVALS = 0.5, 2
 if sys.argv[2].endswith(":make"):
     laboratory.Laboratory.fits = lambda lab, rivals: not lab._number or lab._base is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -24,18 +25,21 @@ stages:
 # Blocks and warm-ups are shorter than for users: what a gate says of one pair is the same.
 GATE = f"""{forked.SHORT}
 from pipeprof.cli.main import main
-from pipeprof.profiles.judge import session
+from pipeprof.profiles.experiment import purposes, schedule
 
-session.WARM_SECONDS, session.BLOCK_SECONDS, session.PROCESS_SECONDS = 0.2, 0.1, 0.6
+vars(purposes.GATE).update(warm_seconds=0.2, block_seconds=0.1)
+schedule.PROCESS_SECONDS = 0.6
 main()
 """
 # Ctrl-C after the first pair of a self-test's second half; the second pair of the first half is its first one again.
 INTERRUPTED = GATE.replace(
     "main()\n",
     """
-from pipeprof.profiles.verify.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 
-pair, found = session.Session.pair, []
+from pipeprof.profiles.judge.pairs import Pairs
+
+pair, found = Pairs.pair, []
 
 def counted(self, number):
     if len(found) == 3:
@@ -43,14 +47,14 @@ def counted(self, number):
     found.append(found[0] if number else pair(self, number))
     return found[-1]
 
-session.Session.pair = counted
+Pairs.pair = counted
 main()
 """,
 )
 
 
 # A baseline of one pair.
-ONE_PAIR = GATE.replace("main()\n", "from pipeprof.profiles.judge.verdicts import decide\n\ndecide.PAIRS = 1\nmain()\n")
+ONE_PAIR = GATE.replace("block_seconds=0.1", "block_seconds=0.1, pairs=1")
 
 
 def run(folder: Path, *arguments: str, script: str = GATE) -> subprocess.CompletedProcess[str]:
@@ -116,6 +120,31 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
     assert str(repository) not in sarif + (repository / "gate.html").read_text()
     assert document["data"].startswith("B gives other data: ")
     assert "<skipped" in (repository / "gate.xml").read_text()
+
+
+def test_three_pipelines_are_compared_with_the_first(repository: Path) -> None:
+    (repository / "larger.yaml").write_text(SPEC.replace("batch_size: 64", "batch_size: 256"))
+    words = ["compare", "spec.yaml", "spec.yaml", "larger.yaml", "--pairs", "2", "--json"]
+    result = run(repository, *words)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert [arm["name"] for arm in document["further"]] == ["c"]
+    assert set(document["pairs"][0]["order"]) == {"A", "B", "C", "A′"}
+    assert set(document["pairs"][0]["further"]) == {"c"}
+    assert document["data"].startswith("A and B give the same")
+    assert document["further"][0]["data"].startswith("C gives other data")
+    assert {row["name"] for row in document["further"][0]["metrics"]} == {row["name"] for row in document["metrics"]}
+
+
+def test_values_of_a_parameter_are_compared_in_one_table(repository: Path) -> None:
+    words = ["compare", "spec.yaml", "--scan", "stages.double.num_parallel_calls=1,2", "--pairs", "2"]
+    result = run(repository, *words, "--out", "r.json")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^  B +2 ", result.stdout, re.MULTILINE)
+    document = json.loads((repository / "r.json").read_text())
+    assert document["scan"] == {"path": "stages.double.num_parallel_calls", "values": ["1", "2"]}
+    assert document["b"]["text"] == "spec.yaml --set stages.double.num_parallel_calls=2"
+    assert document["complete"]
 
 
 def test_a_side_that_raises_has_no_verdict(repository: Path) -> None:

@@ -21,13 +21,16 @@ stages:
 # whatever the times are.
 COMPARE = """\
 from pipeprof.cli.main import main
-from pipeprof.profiles.judge import live, session
-from pipeprof.profiles.judge.verdicts import decide, tabulate
+from pipeprof.profiles.experiment import purposes, schedule
+from pipeprof.profiles.experiment.decision import Comparison
+from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.verdicts.metrics import MetricKind
 
-session.WARM_SECONDS, session.BLOCK_SECONDS, session.PROCESS_SECONDS = 0.1, 0.05, 0.4
+vars(purposes.GATE).update(warm_seconds=0.1, block_seconds=0.05)
+schedule.PROCESS_SECONDS = 0.4
 live._Comparison._look_at_both = lambda comparison: True
-decide.words_of = lambda *_: "slower"
-tabulate._differs_from_itself = lambda *_: False
+MetricKind.words = lambda *_: "slower"
+Comparison.is_disturbed = lambda *_: False
 main()
 """
 

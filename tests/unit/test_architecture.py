@@ -78,6 +78,7 @@ ROWS = {
         {"memory", "model"},
         {"advise"},
         {"harness"},
+        {"experiment"},
         {"verify"},
         {"convert"},
         {"fix"},
@@ -371,6 +372,52 @@ def same_names(modules: dict[str, str]) -> set[tuple[str, str]]:
 
 def test_no_class_name_stands_for_two_classes_of_a_package():
     assert same_names(sources()) == set()
+
+
+SPREADS = {"stdev", "pstdev", "variance", "pvariance", "NormalDist"}
+# The floor is a measured constant; everything else of an experiment is in its room.
+FLOOR_OF = "profiles/constants.py"
+
+
+def statistics_outside(path: str, source: str) -> list[str]:
+    """What a module has of the statistics of an experiment, as ``path:line: sentence``; nothing in the room of it."""
+    found = []
+    for node in ast.walk(parsed(source)) if not path.startswith("profiles/experiment/") else ():
+        place = f"{path}:{getattr(node, 'lineno', 0)}:"
+        if isinstance(node, ast.ImportFrom) and node.module == "statistics":
+            found += [f"{place} imports {alias.name}" for alias in node.names if alias.name in SPREADS]
+        elif isinstance(node, ast.FunctionDef) and node.name in {"student_t", "holm", "welch"}:
+            found.append(f"{place} defines {node.name}")
+        elif isinstance(node, ast.Constant) and node.value == 1.03:
+            found.append(f"{place} has the floor as a number: 1 + FLOOR")
+        elif isinstance(node, ast.Assign) and path != FLOOR_OF:
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            found += [
+                f"{place} sets {name}" for name in names & {"FLOOR", "SPEED_FLOOR", "BLOCK_SECONDS", "BLOCK_STEPS"}
+            ]
+    return found
+
+
+def test_statistics_and_floor_of_an_experiment_stand_in_one_place():
+    modules = {path: source for path, source in sources().items() if path.startswith(("profiles/", "cli/"))}
+    found = [line for path, source in modules.items() for line in statistics_outside(path, source)]
+    assert not found, "\n".join(found)
+    assert "FLOOR" in modules[FLOOR_OF]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from statistics import fmean, stdev",
+        "def student_t(freedom): ...",
+        "LEAST = 1.03",
+        "SPEED_FLOOR = 2",
+        "BLOCK_SECONDS = 0.2",
+    ],
+)
+def test_the_check_of_statistics_can_fail(source):
+    assert statistics_outside("profiles/fix/x.py", source)
+    assert not statistics_outside("profiles/experiment/x.py", source)
 
 
 def test_top_level_shows_the_architecture():

@@ -15,7 +15,7 @@ import pytest
 from pipeprof.pipelines.edits.edits import SetEnvironment, SetOption
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.verify.judging.ratio import Ratio
+from tests.unit.intervals import interval
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
@@ -200,7 +200,7 @@ def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.Monk
     bench = prediction()
     profile = load_profile(Path(__file__).parents[1] / "recorded" / "profiles" / "input-bound.json")
     edits = [SetOption("deterministic", value=False)]
-    measured = bench.Measured(Ratio(1.01, 0.99, 1.03, 12), (3.0, 2.5), (100, 150))
+    measured = bench.Measured(interval(1.01, 0.99, 12), (3.0, 2.5), (100, 150))
     row = bench.row_of(profile, "drawn", edits, measured)
     assert row["judged"]
     assert row["edit"] == "deterministic=False"
@@ -211,8 +211,8 @@ def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.Monk
     assert row["wait_error"] >= 0.0
     report = bench.summary([{**row, "pipeline": "a"}])
     assert (report["wait"]["rows"], report["peak"]["median_bytes"]) == (1, 50)
-    noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=Ratio(1.0, 0.8, 1.3, 12)))
-    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±25%")
+    noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=interval(1.0, 0.8, 12)))
+    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±22%")
     unknown = bench.row_of(profile, "chosen", [SetEnvironment("A", "1")], measured)
     assert (unknown["judged"], unknown["why_not"]) == (False, "the model does not know this edit")
     assert bench.row_of(profile, "chosen", edits, "no such stage")["why_not"] == "cannot be applied: no such stage"

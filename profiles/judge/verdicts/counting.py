@@ -12,23 +12,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.experiment.purposes import GATE
+from pipeprof.profiles.experiment.turns import are_usual
+
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.result import PairValues
-
-BEYOND_USUAL = 0.10
-"""Share of the cores that other machines take beyond what they take in the quietest quarter, in a pair left out."""
-FEWEST = 4
-"""Pairs that count in any case: as many as a gate looks at first."""
 
 
 def mark(pairs: Sequence[PairValues]) -> None:
     """Write into each pair whether it counts."""
-    shares = [pair.stolen_share for pair in pairs if pair.stolen_share is not None]
-    known = bool(shares) and len(shares) == len(pairs)
-    most = sorted(shares)[len(shares) // 4] + BEYOND_USUAL if known else 1.0
-    quiet = [(pair.stolen_share or 0.0) <= most for pair in pairs]
+    quiet = are_usual([pair.stolen_share for pair in pairs])
     for pair, is_quiet in zip(pairs, quiet, strict=True):
-        pair.counts = is_quiet or sum(quiet) < FEWEST
+        # As many as a gate looks at first count in any case.
+        pair.counts = is_quiet or sum(quiet) < GATE.early
 
 
 def counted(pairs: Sequence[PairValues]) -> list[PairValues]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.judge.verdicts.counting import counted
-from pipeprof.profiles.judge.verdicts.decide import LOOKS
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
 from pipeprof.profiles.wording import listed
@@ -75,7 +75,7 @@ def looks_within(most: int) -> tuple[int, ...]:
         >>> looks_within(15), looks_within(8), looks_within(3)
         ((4, 6, 8, 11, 15), (4, 6, 8), (3,))
     """
-    return (*(look for look in LOOKS if look < most), most)
+    return (*(look for look in GATE.looks if look < most), most)
 
 
 def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:

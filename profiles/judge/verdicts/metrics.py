@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeprof.pipelines.spec.budgets import stage_of
+from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.experiment.decision import Comparison, Outcome
+from pipeprof.profiles.experiment.statistics import Interval
 
 Scale = Literal["ratio", "difference"]
 """How two values are compared: B over A, or B less A where 0 is a usual value."""
+Direction = Literal["slower", "faster", "more", "less"]
+Words = Literal["slower", "faster", "more", "less", "no difference", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,74 @@ class MetricKind:
         least, most = RANGES[self.unit]
         return abs(value) <= most if self.scale == "difference" else value == 0 or least <= value <= most
 
+    def changes(self, a: Sequence[float], b: Sequence[float]) -> list[float]:
+        """The change of each pair on the scale of the decision, positive where B is worse.
+
+        Args:
+            a: Value of A in each pair; above 0 for a ratio.
+
+        Raises:
+            ValueError: The sides do not have as many values.
+
+        Example:
+            >>> [round(change, 3) for change in BY_NAME["step_ms"].changes([10.0], [11.0])]
+            [0.095]
+        """
+        sign = 1.0 if self.higher_is_worse else -1.0
+        if self.scale == "difference":
+            return [sign * (other - one) for one, other in zip(a, b, strict=True)]
+        return [sign * math.log(other / one) for one, other in zip(a, b, strict=True)]
+
+    def as_change(self, worse: float) -> float:
+        """A value on the scale of the decision as B over A, or B less A."""
+        signed = worse if self.higher_is_worse else -worse
+        if self.scale == "difference":
+            return signed
+        return math.exp(signed) if signed < 700 else math.inf
+
+    def ends(self, found: Interval) -> tuple[float | None, float | None]:
+        """The ends of an interval as B over A, or B less A; None where one pair says nothing about the spread."""
+        half = found.half()
+        low, high = sorted(self.as_change(worse) for worse in (found.mean - half, found.mean + half))
+        return (low, high) if math.isfinite(half) else (0.0 if self.scale == "ratio" else None, None)
+
+    def on_scale(self, floor: float | None = None) -> float:
+        """A floor on the scale of the decision: the metric's own, or another one in its terms."""
+        value = self.floor if floor is None else floor
+        return value if self.scale == "difference" else math.log1p(value)
+
+    def words(self, outcome: Outcome) -> Words:
+        """State what B is, compared with A."""
+        if outcome == "inside":
+            return "no difference"
+        return "cannot tell" if outcome == "unclear" else self.direction(worse=outcome == "above")
+
+    def words_of(self, compared: Comparison, floor: float) -> Words:
+        """State what B is: better or worse where the whole interval is beyond the floor.
+
+        Args:
+            floor: On the scale of the decision.
+        """
+        return self.words(compared.outcome(floor))
+
+    def rules_out(self, compared: Comparison, floor: float) -> Direction | None:
+        """State what B is not where it is unknown what it is; None where it may be anything.
+
+        Args:
+            floor: On the scale of the decision.
+        """
+        if compared.outcome(floor) != "unclear":
+            return None
+        if compared.falls_short(floor):
+            return self.direction(worse=True)
+        return self.direction(worse=False) if compared.mirrored().falls_short(floor) else None
+
+    def direction(self, *, worse: bool) -> Direction:
+        """State what a clear change is."""
+        if self.is_speed:
+            return "slower" if worse else "faster"
+        return "more" if worse == self.higher_is_worse else "less"
+
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "ms": (1e-12, 1e12),
@@ -49,9 +123,6 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "": (1e-12, 1.01),
 }
 """The smallest and the largest value of a metric by its unit, apart from 0: wider than any process has."""
-
-FLOOR = 0.03
-"""Smallest share that counts (DESIGN §5): below it, processes of the same pipeline differ on shared machines."""
 
 METRICS: tuple[MetricKind, ...] = (
     MetricKind("step_ms", "step interval", "ms", FLOOR, judged=True, is_speed=True),

@@ -12,7 +12,8 @@ from pydantic import Field
 from pipeprof.profiles.document.base import Location, Model
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.judge.verdicts.decide import Verdict, Words
+from pipeprof.profiles.experiment.decision import Verdict
+from pipeprof.profiles.judge.verdicts.metrics import Words
 
 SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]
@@ -75,6 +76,9 @@ class Metric(Model):
     location: Location | None = Field(None, description="The line of that stage in B.")
     verdict: Verdict = "cannot tell"
     words: Words = Field("cannot tell", description="What B is, compared with A.")
+    rules_out: Literal["slower", "faster", "more", "less"] | None = Field(
+        None, description="What B is not, for certain, where `words` cannot tell what it is."
+    )
     resolution: float | None = Field(
         None, description="The smallest change that this session finds in 99 of 100 cases, as `floor` is given."
     )
@@ -82,7 +86,7 @@ class Metric(Model):
         None, description="Of a stored baseline: the change after division by that of the reference workload."
     )
     disturbed: bool = Field(
-        False, description="Processes of A itself differ by more than the floor: no verdict is possible."
+        False, description="Processes of A itself differ by more than the floor: only a change beyond that counts."
     )
     more_pairs: int | None = Field(None, description="How many more pairs would settle the verdict.")
 
@@ -94,6 +98,9 @@ class PairValues(Model):
     a: dict[str, float]
     b: dict[str, float]
     again: dict[str, float] | None = Field(None, description="Of another process of A: what the machine makes of it.")
+    further: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="Of the third pipeline and those after it, by the names of `further`."
+    )
     started_s: float | None = Field(None, description="Seconds since the session began.")
     elsewhere_share: float | None = Field(
         None, description="Of the cores' time, what other processes and other machines took in the median turn."
@@ -217,6 +224,24 @@ class WorseSession(Model):
     pairs: list[PairValues] = Field(default_factory=list)
 
 
+class Arm(Model):
+    """A third pipeline, or one after it, compared with A (`compare A B C`, `--scan`)."""
+
+    name: str = Field(description="`c`, `d` and so on.")
+    side: Side
+    data: str | None = Field(None, description="Whether it gives the first batches of A, in words.")
+    metrics: list[Metric] = Field(default_factory=list)
+    changes: list[str] = Field(default_factory=list, description="What differs between its spec and that of A.")
+    verdict: Verdict = "cannot tell"
+
+
+class Scan(Model):
+    """The values of one parameter that are compared (`compare --scan`): those of A, B and so on."""
+
+    path: str = Field(description="Of the parameter in the spec.")
+    values: list[str] = Field(description="As given on the command line; the first one is that of A.")
+
+
 class Result(Model):
     """The whole document."""
 
@@ -244,6 +269,22 @@ class Result(Model):
     verdict: Verdict = "cannot tell"
     worse: WorseSession | None = Field(None, description="Of `gate --self-test`: with faults in B.")
     self_test: SelfTest | None = Field(None, description="Of `gate --self-test`, and the latest one of this target.")
+    further: list[Arm] = Field(
+        default_factory=list,
+        description="The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all "
+        "pipelines together (Holm).",
+    )
+    scan: Scan | None = Field(None, description="The values that are compared (`compare --scan`).")
     seconds: float | None = None
     warnings: list[Message] = Field(default_factory=list)
     errors: list[Message] = Field(default_factory=list)
+
+    def side(self, name: str) -> Side:
+        """A pipeline by its name, ``a``, ``b`` and so on; B for any other word."""
+        if name in {"a", "b"}:
+            return self.a if name == "a" else self.b
+        return next((arm.side for arm in self.further if arm.name == name), self.b)
+
+    def rows(self) -> dict[str, list[Metric]]:
+        """The metrics of each pipeline but A, by its name."""
+        return {"b": self.metrics, **{arm.name: arm.metrics for arm in self.further}}

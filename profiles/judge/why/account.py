@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from pipeprof.profiles.judge.verdicts import decide
-from pipeprof.profiles.judge.verdicts.decide import MeasuredChange, Verdict, Words
-from pipeprof.profiles.judge.verdicts.metrics import MetricKind
+from pipeprof.profiles.experiment.decision import Verdict
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.judge.verdicts.metrics import MetricKind, Words
 from pipeprof.profiles.judge.verdicts.result import Cause, Explanation
 from pipeprof.profiles.judge.why.effects import (
     Observation,
@@ -36,23 +36,24 @@ def account(
         names: The changes of each unit, in words.
         reasons: Why the changes of a unit are made together, or could not be measured, by unit.
     """
-    floor = decide.floor_of(kind)
+    floor = kind.on_scale()
     everything = frozenset(names)
-    disturbed = is_disturbed(kind, observations, floor)
-    whole = contrast(kind, observations, {everything: 1.0})
-    effects = {piece: _effect(kind, observations, piece, pieces, everything) for piece in pieces}
+    disturbed = is_disturbed(observations, floor)
+    whole = contrast(observations, {everything: 1.0})
+    effects = {piece: _effect(observations, piece, pieces, everything) for piece in pieces}
     words = words_together(kind, floor, effects, disturbed=disturbed)
     of_whole = words_together(kind, floor, {0: whole}, disturbed=disturbed)[0]
     causes = []
     for piece in sorted(pieces, key=lambda piece: -_size(effects[piece])):
         found = effects[piece]
+        low, high = kind.ends(found) if found else (None, None)
         causes.append(
             Cause(
                 changes=[text for unit in sorted(piece.units) for text in names[unit]],
                 metric=kind.name,
-                change=found.change if found else None,
-                low=_finite(found.low) if found else None,
-                high=_finite(found.high) if found else None,
+                change=kind.as_change(found.mean) if found else None,
+                low=low,
+                high=high,
                 pairs=found.pairs if found else 0,
                 share=share_of(found, whole) if found and whole and is_clear(of_whole) else None,
                 kind=piece.kind,
@@ -64,7 +65,7 @@ def account(
         )
     measured = [piece for piece in pieces if piece.kind != "rest"]
     rest = (
-        left_over(kind, observations, everything, [piece.units for piece in measured])
+        left_over(observations, everything, [piece.units for piece in measured])
         if len(measured) == len(pieces) > 1
         else None
     )
@@ -72,49 +73,50 @@ def account(
 
 
 def _effect(
-    kind: MetricKind,
     observations: Sequence[Observation],
     piece: Piece,
     pieces: Sequence[Piece],
     everything: Subset,
-) -> MeasuredChange | None:
+) -> Interval | None:
     if piece.kind != "rest":
-        return contrast(kind, observations, {piece.units: 1.0})
+        return contrast(observations, {piece.units: 1.0})
     others = everything - piece.units
-    if others and (found := contrast(kind, observations, {everything: 1.0, others: -1.0})) is not None:
+    if others and (found := contrast(observations, {everything: 1.0, others: -1.0})) is not None:
         return found
-    return left_over(kind, observations, everything, [one.units for one in pieces if one is not piece])
+    return left_over(observations, everything, [one.units for one in pieces if one is not piece])
 
 
 def _each_alone(kind: MetricKind, observations: Sequence[Observation], piece: Piece) -> list[float]:
     """What each part of an interaction does alone, where all of them were measured."""
     if piece.kind != "together":
         return []
-    found = [contrast(kind, observations, {frozenset({unit}): 1.0}) for unit in sorted(piece.units)]
-    known = [one.change for one in found if one is not None]
+    found = [contrast(observations, {frozenset({unit}): 1.0}) for unit in sorted(piece.units)]
+    known = [kind.as_change(one.mean) for one in found if one is not None]
     return known if len(known) == len(found) else []
 
 
 def _explanation(
     kind: MetricKind,
-    whole: MeasuredChange | None,
-    rest: MeasuredChange | None,
+    whole: Interval | None,
+    rest: Interval | None,
     floor: float,
     *,
     words: Words,
     disturbed: bool,
 ) -> Explanation:
     of_rest = words_together(kind, floor, {0: rest}, disturbed=disturbed)[0]
+    low, high = kind.ends(whole) if whole else (None, None)
+    rest_low, rest_high = kind.ends(rest) if rest else (None, None)
     return Explanation(
         metric=kind.name,
-        change=whole.change if whole else None,
-        low=_finite(whole.low) if whole else None,
-        high=_finite(whole.high) if whole else None,
+        change=kind.as_change(whole.mean) if whole else None,
+        low=low,
+        high=high,
         rounds=whole.pairs if whole else 0,
         words=words,
-        rest=rest.change if rest else None,
-        rest_low=_finite(rest.low) if rest else None,
-        rest_high=_finite(rest.high) if rest else None,
+        rest=kind.as_change(rest.mean) if rest else None,
+        rest_low=rest_low,
+        rest_high=rest_high,
         rest_words=of_rest,
         disturbed=disturbed,
     )
@@ -123,19 +125,15 @@ def _explanation(
 def _verdict(kind: MetricKind, words: Words) -> Verdict:
     if words == "cannot tell":
         return "cannot tell"
-    return "regressed" if words == decide.direction_of(kind, worse=True) else "not regressed"
+    return "regressed" if words == kind.direction(worse=True) else "not regressed"
 
 
-def _reason(piece: Piece, reasons: Mapping[int, str], found: MeasuredChange | None) -> str | None:
+def _reason(piece: Piece, reasons: Mapping[int, str], found: Interval | None) -> str | None:
     given = [reasons[unit] for unit in sorted(piece.units) if unit in reasons]
     if given:
         return "; ".join(dict.fromkeys(given))
     return "not measured" if found is None else None
 
 
-def _size(found: MeasuredChange | None) -> float:
-    return abs(found.worse) if found is not None and math.isfinite(found.worse) else 0.0
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _size(found: Interval | None) -> float:
+    return abs(found.mean) if found is not None and math.isfinite(found.mean) else 0.0

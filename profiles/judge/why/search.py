@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from pipeprof.profiles.judge.verdicts import decide
-from pipeprof.profiles.judge.verdicts.decide import MeasuredChange
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind
 from pipeprof.profiles.judge.why.effects import (
     Observation,
@@ -126,13 +125,13 @@ class CauseSearch:
             return None
         return _Problem(_halves(component[0]))
 
-    def _may_matter(self, effect: MeasuredChange) -> bool:
+    def _may_matter(self, effect: Interval) -> bool:
         words = words_together(self.kind, self._floor, {0: effect})[0]
-        return is_clear(words) or (words == "cannot tell" and abs(effect.worse) > self._floor)
+        return is_clear(words) or (words == "cannot tell" and abs(effect.mean) > self._floor)
 
     @property
     def _floor(self) -> float:
-        return decide.floor_of(self.kind)
+        return self.kind.on_scale()
 
     def _measure(self, subsets: Iterable[Subset]) -> None:
         wanted = [subset for subset in dict.fromkeys(subsets) if subset]
@@ -141,11 +140,11 @@ class CauseSearch:
             self.observations += rounds
             self._over = not rounds
 
-    def _effect(self, weights: dict[Subset, float]) -> MeasuredChange | None:
-        return contrast(self.kind, self.observations, weights)
+    def _effect(self, weights: dict[Subset, float]) -> Interval | None:
+        return contrast(self.observations, weights)
 
-    def _is_clear(self, found: MeasuredChange | None) -> bool:
-        disturbed = is_disturbed(self.kind, self.observations, self._floor)
+    def _is_clear(self, found: Interval | None) -> bool:
+        disturbed = is_disturbed(self.observations, self._floor)
         return is_clear(words_together(self.kind, self._floor, {0: found}, disturbed=disturbed)[0])
 
     def _components(self, problems: Sequence[_Problem]) -> list[list[Subset]]:
@@ -153,8 +152,7 @@ class CauseSearch:
         odd = [
             problem
             for problem in problems
-            if len(problem.groups) > 1
-            and self._is_clear(left_over(self.kind, self.observations, problem.whole, problem.groups))
+            if len(problem.groups) > 1 and self._is_clear(left_over(self.observations, problem.whole, problem.groups))
         ]
         found = [[group] for problem in problems if problem not in odd for group in problem.groups]
         found += [[*problem.groups] for problem in odd if len(problem.groups) == 2]
@@ -197,7 +195,7 @@ class CauseSearch:
             lost = self._effect({problem.whole: 1.0, problem.whole - group: -1.0})
             alone = self._effect({group: 1.0})
             if lost is not None and alone is not None:
-                excess[group] = abs(lost.worse - alone.worse)
+                excess[group] = abs(lost.mean - alone.mean)
         ranked = sorted(excess, key=lambda group: -excess[group])
         large = [group for group in ranked if excess[group] > self._floor]
         return (large if len(large) > 1 else ranked[:2])[:MOST_CANDIDATES]
@@ -206,7 +204,7 @@ class CauseSearch:
         """Candidates joined where the effect of two is not the sum of their effects."""
         pairs = list(combinations(candidates, 2))
         found = {pair: self._effect({pair[0] | pair[1]: 1.0, pair[0]: -1.0, pair[1]: -1.0}) for pair in pairs}
-        disturbed = is_disturbed(self.kind, self.observations, self._floor)
+        disturbed = is_disturbed(self.observations, self._floor)
         words = words_together(self.kind, self._floor, found, disturbed=disturbed)
         components: list[list[Subset]] = [[candidate] for candidate in candidates]
         for pair in pairs:
@@ -220,7 +218,7 @@ class CauseSearch:
             return together
         union = frozenset[int]().union(*candidates)
         self._measure([] if self._effect({union: 1.0}) is not None else [union, *candidates])
-        return [list(candidates)] if self._is_clear(left_over(self.kind, self.observations, union, candidates)) else []
+        return [list(candidates)] if self._is_clear(left_over(self.observations, union, candidates)) else []
 
 
 def _halves(units: Subset) -> list[Subset]:

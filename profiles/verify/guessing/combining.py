@@ -11,9 +11,9 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.jobs import edits_of, parsed_edits
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
-from pipeprof.profiles.verify.jobs import edits_of, parsed_edits
-from pipeprof.profiles.verify.judging.judge_edit import SPEED_FLOOR
 
 COMBINED = "combined"
 """The rule of a finding that is several edits together."""
@@ -91,7 +91,7 @@ def _may_pay(finding: Finding) -> bool:
 def pays_more(found: Finding, best: Finding) -> bool:
     """Whether edits together are faster than the best of them before, beyond the interval of what was measured."""
     low = (found.measured or {}).get("low")
-    return found.status == "kept" and low is not None and low > SPEED_FLOOR * _speedup(best)
+    return found.status == "kept" and low is not None and low > LEAST_GAIN * _speedup(best)
 
 
 def _speedup(finding: Finding) -> float:

@@ -17,10 +17,11 @@ from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.verify import plan, trials
-from pipeprof.profiles.verify.judging.evidence import Evidence
-from pipeprof.profiles.verify.judging.judge_edit import Judgement, judge
+from pipeprof.profiles.verify import trials
+from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.verify.verify import verify
 
 SPEC = """\
@@ -91,7 +92,7 @@ def kept_whatever_it_gains(evidence: Evidence, semantics: Any, **about: Any) -> 
 def main() -> None:
     folder, budget, *names = sys.argv[1:]
     # What is measured here does not matter.
-    plan.WARM_SECONDS, plan.BLOCK_SECONDS = 0.2, 0.05
+    vars(QUICK).update(warm_seconds=0.2, block_seconds=0.05)
     path = Path(folder, "spec.yaml")
     overlap = "overlap" in names
     path.write_text(WAITING_SPEC if overlap else SPEC)

@@ -11,14 +11,14 @@ import pytest
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import ChangedFileError
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.jobs import JobMaker
-from pipeprof.profiles.verify.team import Team
 
 
 class Nobody(Team):

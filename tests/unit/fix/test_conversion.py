@@ -17,12 +17,12 @@ from pipeprof.profiles.convert.writing import InterruptedConversionError, NotCon
 from pipeprof.profiles.document.findings import Fix, FixStep
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix import conversion
 from pipeprof.profiles.fix.conversion import RULE, convert_for, mark_use
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify.file_points import Point
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 
 TARGET = ConvertTarget(Path("/fast"))
 POINT = Point(("source", "stages.0"), "decode", "source")

@@ -10,7 +10,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE, Candidate
 from pipeprof.profiles.fix.decide import Aim, Decision, best_of
 from pipeprof.profiles.fix.race import Raced
-from pipeprof.profiles.verify.judging.ratio import Ratio
+from tests.unit.intervals import compared
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 MANY: tuple[PipelineEdit, ...] = (CALLS, SetOption("threading.private_threadpool_size", 8))
@@ -23,7 +23,7 @@ def taken(**speedups: float) -> str | None:
         "alone": Candidate("8 calls", "", (CALLS,)),
         "autotune": Candidate(EVERYWHERE, "", MANY),
     }
-    raced = {name: Raced(ratio=Ratio(value, value - 0.1, value + 0.1, 6)) for name, value in speedups.items()}
+    raced = {name: Raced(compared=compared(value, value - 0.1, 6)) for name, value in speedups.items()}
     return best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps)
 
 
@@ -58,7 +58,7 @@ def test_of_like_gains_the_simpler_change_is_taken(
     first: tuple[PipelineEdit, ...], second: tuple[PipelineEdit, ...], near: float, best: str
 ) -> None:
     """An argument before a new stage, and no memory before memory; what is faster by more than 3 % comes first."""
-    raced = {name: Raced(ratio=Ratio(value, value, value, 4)) for name, value in (("first", near), ("second", 2.0))}
+    raced = {name: Raced(compared=compared(value, value, 4)) for name, value in (("first", near), ("second", 2.0))}
     steps = {"first": Candidate("a", "", first), "second": Candidate("b", "", second)}
     assert best_of(dict.fromkeys(raced, Decision("faster", "")), raced, Aim(None), steps) == best
     findings = [

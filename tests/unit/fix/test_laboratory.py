@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.purposes import QUICK
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.verify.judging.judge_edit import LOOKS, PAIRS
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:
@@ -41,7 +41,7 @@ def test_so_many_changes_race_side_by_side_and_can_be_proven(profile: Profile, b
 def test_a_budget_of_20_s_has_time_for_as_many_pairs_as_a_run_takes(profile: Profile) -> None:
     lab = laboratory(profile, 20.0)
     pace = pace_for(profile, 20.0, 2.0)
-    assert lab.proof_seconds >= pace.round_seconds * PAIRS / 2
+    assert lab.proof_seconds >= pace.round_seconds * QUICK.pairs / 2
 
 
 def test_a_small_gain_is_left_time_for_more_pairs(profile: Profile) -> None:
@@ -51,7 +51,7 @@ def test_a_small_gain_is_left_time_for_more_pairs(profile: Profile) -> None:
     lab.taken("twice as fast", 2.0)
     assert lab.proof_seconds == as_it_is
     lab.taken("a little faster", 1.05)
-    assert lab.proof_seconds >= as_it_is + pace.round_seconds * (LOOKS[1] - PAIRS) / 2
+    assert lab.proof_seconds >= as_it_is + pace.round_seconds * (QUICK.looks[1] - QUICK.pairs) / 2
     assert lab.fits(1)
 
 

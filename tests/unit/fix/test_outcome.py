@@ -11,14 +11,14 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import InsertStage, SetOption
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, unified, write_best
 from pipeprof.profiles.fix.python_diff import with_plan
 from pipeprof.profiles.fix.search import Found
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.verify.judging.evidence import Evidence
-from pipeprof.profiles.verify.judging.judge_edit import Judgement
-from pipeprof.profiles.verify.judging.ratio import Ratio
+from pipeprof.profiles.verify.judge_edit import Judgement
 from pipeprof.profiles.verify.trials import Trial
+from tests.unit.intervals import interval
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages: [{batch: {batch_size: 3}}]\n"
 CACHED = TEXT.replace("[{batch", "[{cache: {}}, {batch")
@@ -94,8 +94,10 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
 
 def test_a_proof_that_lacks_pairs_says_how_many_and_the_budget_that_has_them(tmp_path: Path) -> None:
     result = result_of(tmp_path)
-    evidence = cast("Evidence", SimpleNamespace(ratios=lambda: [1.7] * 8, peaks=list, restarts=lambda: 0))
-    judgement = Judgement("unverified", "too few pairs", Ratio(1.7, 1.61, 1.78, 8), None, None, settled=False)
+    evidence = cast(
+        "Evidence", SimpleNamespace(ratios=lambda: [1.7] * 8, measured=dict, peaks=list, restarts=lambda: 0)
+    )
+    judgement = Judgement("unverified", "too few pairs", interval(1.7, 1.61, 8), None, None, settled=False)
     trial = Trial("unverified", "too few pairs", evidence, judgement, missing_seconds=9.0)
     found = Found(Version(((SetOption("deterministic", False),),)), semantics=["same"])
     describe(result, found, trial)

@@ -10,15 +10,15 @@ import pytest
 from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.same_data import DataCheck
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE, Candidate
 from pipeprof.profiles.fix.outcome import describe
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.search import Search
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.verify.judging.ratio import Ratio
-from pipeprof.profiles.verify.judging.same_data import DataCheck
-from pipeprof.profiles.verify.team import InterruptedVerificationError
 from pipeprof.profiles.verify.trials import Trial
+from tests.unit.intervals import compared
 
 MIB = 2**20
 PEAK = 900 * MIB
@@ -26,7 +26,7 @@ PEAK = 900 * MIB
 
 def raced(value: float, peak: int = PEAK, base: int = PEAK) -> Raced:
     return Raced(
-        ratio=Ratio(value, value * 0.99, value * 1.01, 4),
+        compared=compared(value, value * 0.99, 4),
         ratios=(value,) * 4,
         peak_bytes=peak,
         base_peak_bytes=base,
@@ -78,9 +78,6 @@ class FakeLab:
                 raise result
             found[name] = result if isinstance(result, Raced) else raced(result)
         return found
-
-    def same(self) -> Ratio | None:
-        return Ratio(1.0, 0.99, 1.01, 4)
 
     def look(self, version: Version) -> Profile | None:
         self.looked.append(version)
@@ -161,7 +158,7 @@ def test_without_a_gain_the_pipeline_stays_as_it_is(profile: Profile) -> None:
 
 
 def unclear(value: float, low: float) -> Raced:
-    return replace(raced(value), ratio=Ratio(value, low, 2 * value - low, 16))
+    return replace(raced(value), compared=compared(value, low, 16))
 
 
 def test_where_nothing_is_faster_for_certain_the_proof_decides_about_the_most_promising(profile: Profile) -> None:

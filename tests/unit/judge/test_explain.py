@@ -14,16 +14,17 @@ from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.schedule import order_of
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.judge.explain import WhyPlan, effect_of, explain, groups_of
+from pipeprof.profiles.judge.pairs import MeasuredRound, SideFailedError
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.session import SessionRound, SideFailedError, schedule
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 from pipeprof.profiles.judge.words import conclude
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
-from pipeprof.profiles.verify.team import InterruptedVerificationError, MemberFailedError
 
 BUILT = Built([BatchDigest("data", ["row"] * 8, "int64")], False, 400 << 20, 0.5, 0.25)
 CHANGES = ["stages.map.num_parallel_calls: 4 → 1", "stages.cache: removed", "options.deterministic: false → true"]
@@ -57,7 +58,7 @@ class Rounds:
         self.sizes: list[int] = []
         self._random = random.Random(3)
 
-    def round(self, number: int, jobs: Mapping[str, Callable[[], Any]]) -> SessionRound:
+    def round(self, number: int, jobs: Mapping[str, Callable[[], Any]]) -> MeasuredRound:
         if len(self.sizes) >= self.until:
             raise InterruptedVerificationError
         chosen = {name: make() for name, make in jobs.items()}
@@ -65,8 +66,8 @@ class Rounds:
             if changes == self.failing:
                 raise MemberFailedError(name, "raised: no such file")
         self.sizes.append(len(jobs))
-        return SessionRound(
-            {name: self._process(changes) for name, changes in chosen.items()}, schedule(number, names=tuple(jobs))
+        return MeasuredRound(
+            {name: self._process(changes) for name, changes in chosen.items()}, order_of(number, tuple(jobs))
         )
 
     def _process(self, changes: frozenset[int]) -> Process:

@@ -20,8 +20,8 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, StageChange
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.verdicts.result import Arm, PairValues, Result, Scan, Side, StageChange
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.words import warnings_of
 
 COMMANDS = {"gate": ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]}
@@ -92,6 +92,53 @@ def text(found: Result, width: int = 100) -> str:
 )
 def test_the_report_is_the_golden_one(name, found, golden):
     golden(f"compare/{name}.txt", text(found))
+
+
+def of_four(*, scan: bool = False) -> Result:
+    """A comparison of four pipelines, or of four values of a parameter."""
+    found = result(factor=0.8)
+    for pair, one in zip(found.pairs, (0.0, 0.05, -0.05, 0.1, -0.1), strict=True):
+        pair.further = {
+            "c": {"step_ms": 4.0 + one / 2, "peak_bytes": 700e6, "wait_ms": 0.0},
+            "d": {"step_ms": 10.0 - one / 3, "peak_bytes": 600e6, "wait_ms": 0.0},
+        }
+    rows = rows_of_arms(found.pairs, ["b", "c", "d"])
+    found.metrics = rows["b"]
+    data = (
+        "A and C give the same: the first 8 batches are equal byte by byte",
+        "D gives other data: batch 1 has other values",
+    )
+    found.further = [
+        Arm(name=name, side=Side(text=f"{name}.yaml"), data=words, metrics=rows[name], changes=["seed: 1 → 2"])
+        for name, words in zip("cd", data, strict=True)
+    ]
+    if scan:
+        found.scan = Scan(path="stages.decode.num_parallel_calls", values=["1", "2", "4", "8"])
+        found.a.text = "spec.yaml --set stages.decode.num_parallel_calls=1"
+        found.further[1].data = data[0].replace("C", "D")
+    return found
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_several_pipelines_have_one_table(golden, scan):
+    found = of_four(scan=scan)
+    shown = text(found)
+    golden(f"compare/{'scan' if scan else 'of_four'}.txt", shown)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert Result.model_validate_json(found.model_dump_json()).further == found.further
+
+
+def test_of_several_pipelines_each_has_its_metrics_where_all_are_shown():
+    shown = paint(build_result(of_four(), None, verbose=True), Style(width=100))
+    assert all(f"{name} compared with A" in shown for name in "BCD")
+
+
+def test_several_saved_profiles_have_no_verdict():
+    found = of_four()
+    found.pairs = []
+    for row in (row for rows in found.rows().values() for row in rows):
+        row.pairs, row.low, row.high, row.words = 0, None, None, "cannot tell"
+    assert text(found).startswith("One process each, no verdict: step interval, compared with A: B 0.800×, C 0.400×, D")
 
 
 def test_pairs_that_do_not_count_are_named(golden):

@@ -15,14 +15,15 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
+from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded
 from pipeprof.profiles.verify import verify as module
-from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED, Evidence, order_of
-from pipeprof.profiles.verify.judging.judge_edit import judge
-from pipeprof.profiles.verify.trials import Trial, Trials, write_into
+from pipeprof.profiles.verify.judge_edit import judge
+from pipeprof.profiles.verify.trials import ROUND, Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
@@ -89,7 +90,7 @@ def test_an_epoch_that_ends_early_is_repeated_and_said_to_be() -> None:
         found.rounds.append(
             {
                 name: TurnEnded(200 if name in EDITED else 100, 1.0, None, 0.0, None, None, 3 * number)
-                for name in order_of(number)
+                for name in order_of(number, ROUND)
             }
         )
     judgement = judge(found, "same", for_memory=False)
@@ -143,7 +144,7 @@ class Modes:
         self.compared += [job.dispatch for job in edited.values()]
         found = Evidence({**dict.fromkeys(BASELINES, BUILT), **dict.fromkeys(EDITED, BUILT)})
         block = TurnEnded(100, 1.0, None, 0.0, None)
-        found.rounds.extend([dict.fromkeys(order_of(number), block) for number in range(6)])
+        found.rounds.extend([dict.fromkeys(order_of(number, ROUND), block) for number in range(6)])
         judgement = judge(found, "same", for_memory=False)
         return Trial(judgement.status, judgement.reason, found, judgement)
 
@@ -202,7 +203,7 @@ def test_a_worker_that_cannot_be_started_costs_only_what_is_not_tried(
     profile.target.sha256 = None
     finding = Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})
     profile.findings = [finding]
-    monkeypatch.setattr("pipeprof.profiles.verify.team.WorkerProcess", refuse)
+    monkeypatch.setattr("pipeprof.profiles.experiment.team.WorkerProcess", refuse)
     monkeypatch.setattr(module, "guesses", lambda *_: [])
     settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
     saved: list[str | None] = []

@@ -11,6 +11,7 @@ from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
+from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.verify.bound_advice import advice_for
@@ -23,8 +24,7 @@ from pipeprof.profiles.verify.ceiling import (
     stages_to_replay,
     write_bound,
 )
-from pipeprof.profiles.verify.judging.evidence import Evidence
-from pipeprof.profiles.verify.judging.judge_edit import judge
+from pipeprof.profiles.verify.judge_edit import judge
 from pipeprof.profiles.verify.stages import main_line
 from pipeprof.profiles.verify.trials import Trial
 

@@ -20,9 +20,9 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, graph_edits
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.verify.jobs import Baseline, Change, JobMaker, graph_edits
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 MOVE = MoveStage("stages.1", "batch", "stages.0")

@@ -12,6 +12,7 @@ import pytest
 
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify.plan import (
@@ -24,7 +25,6 @@ from pipeprof.profiles.verify.plan import (
     seconds_to_make,
     too_long,
 )
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, from_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
-from pipeprof.profiles.verify.judging.evidence import BASELINES, EDITED
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec

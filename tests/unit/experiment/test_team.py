@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.experiment import team
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.host.cgroup import OomReport
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused
-from pipeprof.profiles.verify import team
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
 

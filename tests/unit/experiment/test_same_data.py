@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
-from pipeprof.profiles.verify.judging.same_data import check_data
 from pipeprof.profiles.worker.turns.digest import inexact
 
 

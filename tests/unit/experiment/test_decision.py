@@ -1,4 +1,4 @@
-"""Verdicts on pairs: both errors at the floor, the mirror, scaling, and several metrics together."""
+"""The one decision: both errors at the floor, mirror, scaling, copies of one pipeline, several tests together."""
 
 import math
 import random
@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.judge.verdicts import decide
+from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.experiment import decision as decide
+from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
+from pipeprof.profiles.experiment.purposes import GATE
+from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS
 from pipeprof.profiles.judge.verdicts.result import PairValues
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 
 STEP = BY_NAME["step_ms"]
 VALUES = st.floats(0.01, 1e6)
@@ -26,8 +30,7 @@ OPPOSITE = {
 
 
 def judged(metric, a, b):
-    found = decide.estimate(metric, decide.changes(metric, a, b))
-    return found, decide.floor_of(metric)
+    return Comparison(estimate(metric.changes(a, b))), metric.on_scale()
 
 
 def pair(a: float, b: float, again: float) -> PairValues:
@@ -40,7 +43,7 @@ def test_swapping_the_sides_mirrors_the_words(pairs):
     for metric in METRICS:
         one, floor = judged(metric, a, b)
         other, _ = judged(metric, b, a)
-        assert decide.words_of(metric, other, floor) == OPPOSITE[decide.words_of(metric, one, floor)]
+        assert metric.words_of(other, floor) == OPPOSITE[metric.words_of(one, floor)]
 
 
 # Powers of two: their products are exact.
@@ -49,7 +52,7 @@ def test_scaling_both_sides_changes_no_relative_verdict(pairs, factor):
     a, b = zip(*pairs, strict=True)
     one, floor = judged(STEP, a, b)
     other, _ = judged(STEP, [value * factor for value in a], [value * factor for value in b])
-    assert one == other
+    assert one.change == other.change
     assert decide.verdict_of(one, floor) == decide.verdict_of(other, floor)
 
 
@@ -58,19 +61,19 @@ def test_identical_numbers_never_fail(values):
     for metric in METRICS:
         found, floor = judged(metric, values, values)
         assert decide.verdict_of(found, floor) == "not regressed"
-        assert decide.words_of(metric, found, floor) == "no difference"
+        assert metric.words_of(found, floor) == "no difference"
 
 
 def test_one_pair_says_nothing():
     found, floor = judged(STEP, [10.0], [99.0])
     assert decide.verdict_of(found, floor) == "cannot tell"
-    assert decide.words_of(STEP, found, floor) == "cannot tell"
-    assert decide.pairs_to_settle(found, floor) is None
+    assert STEP.words_of(found, floor) == "cannot tell"
+    assert decide.pairs_to_settle(found.change, floor) is None
 
 
 def test_sides_of_different_lengths_are_an_error():
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        decide.changes(STEP, [1.0, 2.0], [1.0])
+        STEP.changes([1.0, 2.0], [1.0])
 
 
 @pytest.mark.parametrize(
@@ -85,30 +88,30 @@ def test_sides_of_different_lengths_are_an_error():
 def test_each_verdict(factor, verdict, words):
     a, b = [10.0, 10.1, 9.9, 10.0, 10.0], [factor * one for one in (10.0, 10.0, 10.0, 10.1, 9.9)]
     found, floor = judged(STEP, a, b)
-    assert (decide.verdict_of(found, floor), decide.words_of(STEP, found, floor)) == (verdict, words)
+    assert (decide.verdict_of(found, floor), STEP.words_of(found, floor)) == (verdict, words)
 
 
 def test_throughput_regresses_downwards():
     metric = BY_NAME["elements_per_second"]
     found, floor = judged(metric, [100.0, 101.0, 99.0], [80.0, 81.0, 80.5])
     assert decide.verdict_of(found, floor) == "regressed"
-    assert decide.words_of(metric, found, floor) == "slower"
-    assert found.change == pytest.approx(0.805, abs=0.01)
+    assert metric.words_of(found, floor) == "slower"
+    assert metric.as_change(found.change.mean) == pytest.approx(0.805, abs=0.01)
 
 
 def test_a_difference_is_judged_where_zero_is_usual():
     metric = BY_NAME["wait_ms"]
     found, floor = judged(metric, [0.0, 0.0, 0.0], [5.0, 5.1, 4.9])
-    assert found.change == pytest.approx(5.0)
-    assert decide.words_of(metric, found, floor) == "more"
+    assert metric.as_change(found.change.mean) == pytest.approx(5.0)
+    assert metric.words_of(found, floor) == "more"
 
 
 def test_more_judged_metrics_ask_for_more():
-    floor = decide.floor_of(STEP)
+    floor = STEP.on_scale()
     # Beyond the floor by 4 standard errors: enough for one metric (3.75), not for the clearest of five.
-    found = decide.MeasuredChange(1.1, 1.0, 1.2, 5, floor + 0.04, 0.01, 4)
+    found = Comparison(Interval(floor + 0.04, 0.01, 4, 5))
     alone = decide.verdicts({"a": (found, floor)})
-    still = decide.MeasuredChange(1.0, 0.99, 1.01, 5, 0.0, 0.001, 4)
+    still = Comparison(Interval(0.0, 0.001, 4, 5))
     others = dict.fromkeys("bcde", (still, floor))
     together = decide.verdicts({"a": (found, floor), **others})
     assert alone["a"] == "regressed"
@@ -119,26 +122,27 @@ def test_more_judged_metrics_ask_for_more():
 def test_the_number_of_pairs_that_would_settle_it_does():
     draw = random.Random(5)
     worse = [0.06 + draw.gauss(0, 0.03) for _ in range(5)]
-    found, floor = decide.estimate(STEP, worse), decide.floor_of(STEP)
-    assert decide.verdict_of(found, floor) == "cannot tell"
+    found, floor = estimate(worse), STEP.on_scale()
+    assert decide.verdict_of(Comparison(found), floor) == "cannot tell"
     needed = decide.pairs_to_settle(found, floor)
     error = found.error * math.sqrt(found.pairs) / math.sqrt(needed)
-    same = decide.MeasuredChange(found.change, 0, 0, needed, found.worse, error, needed - 1)
-    assert decide.verdict_of(same, floor) != "cannot tell"
+    same = Interval(found.mean, error, needed - 1, needed)
+    assert decide.verdict_of(Comparison(same), floor) != "cannot tell"
 
 
 def sessions(true: float, spread: float, noisier: float, count: int = 1000):
     """Of made-up processes: what the gate says of each, in its looks."""
     draw = random.Random(f"{true} {spread} {noisier}")
-    floor = decide.floor_of(STEP)
+    floor = STEP.on_scale()
     for _ in range(count):
         worse, same = [], []
-        for _ in range(decide.MAX_PAIRS):
+        for _ in range(GATE.most):
             one, other = draw.gauss(0, spread), draw.gauss(0, spread)
             worse.append(math.log1p(true) + draw.gauss(0, noisier * spread) - (one + other) / 2)
             same.append(one - other)
-        for look in decide.LOOKS:
-            verdict = decide.verdict_of(decide.estimate(STEP, worse[:look], same[:look]), floor)
+        for look in GATE.looks:
+            found = Comparison(estimate(worse[:look], same[:look]), estimate(same[:look]))
+            verdict = decide.verdict_of(found, floor)
             if verdict != "cannot tell":
                 break
         yield verdict
@@ -167,14 +171,14 @@ def test_ten_percent_are_found(spread):
 
 def test_both_processes_of_a_tell_the_spread_too():
     worse, same = [0.09, 0.10, 0.11, 0.10], [0.01, -0.01, 0.0, 0.01]
-    alone, both = decide.estimate(STEP, worse), decide.estimate(STEP, worse, same)
+    alone, both = estimate(worse), estimate(worse, same)
     assert (alone.freedom, both.freedom) == (3, 7)
     assert both.high < alone.high
     # B varies much more than A: only its own changes tell.
-    wild = decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3], same)
-    assert wild == decide.estimate(STEP, [0.0, 0.2, 0.1, 0.3])
+    wild = estimate([0.0, 0.2, 0.1, 0.3], same)
+    assert wild == estimate([0.0, 0.2, 0.1, 0.3])
     # The machine drifts within a turn, which cancels in the change alone.
-    drifting = decide.estimate(STEP, worse, [0.1, -0.1, 0.05, 0.1])
+    drifting = estimate(worse, [0.1, -0.1, 0.05, 0.1])
     assert drifting == alone
 
 
@@ -191,3 +195,57 @@ def test_a_metric_that_a_process_lacks_is_left_out():
     one = pair(10.0, 12.0, 10.0)
     one.b.pop("step_ms")
     assert rows_of([pair(10.0, 12.0, 10.0), one]) == []
+
+
+@given(PAIRS, st.lists(st.floats(-0.3, 0.3), max_size=15))
+def test_the_outcome_is_mirrored_whatever_the_copies_of_the_base_do(pairs, same):
+    a, b = zip(*pairs, strict=True)
+    own = estimate(same)
+    one, other = (Comparison(estimate(STEP.changes(*sides)), own, (0.2, 0.1)) for sides in ((a, b), (b, a)))
+    assert one.mirrored().mirrored() == one
+    assert one.outcome() == {"above": "below", "below": "above"}.get(one.mirrored().outcome(), one.mirrored().outcome())
+    assert Comparison(other.change, own).outcome() == Comparison(one.change, own).mirrored().outcome()
+
+
+def test_what_copies_of_the_base_differ_by_is_no_change():
+    far, near = Interval(0.10, 0.005, 9, 10), Interval(0.3, 0.005, 9, 10)
+    same = Interval(0.12, 0.004, 9, 10)
+    assert Comparison(far).outcome() == "above"
+    assert Comparison(far, same).outcome() == "unclear"
+    assert Comparison(near, same).outcome() == "above"
+    # Where they differ by more than the floor, nothing is said to be no difference.
+    still = Interval(0.0, 0.001, 9, 10)
+    assert (Comparison(still).outcome(), Comparison(still, same).outcome()) == ("inside", "unclear")
+    # What may be nothing raises no floor.
+    wide = Interval(0.02, 0.02, 9, 10)
+    assert Comparison(far, wide).outcome() == "above"
+
+
+def test_a_change_that_one_copy_of_the_arm_lacks_is_none():
+    found = Interval(0.15, 0.01, 9, 10)
+    assert Comparison(found, copies=(0.2, 0.1)).exceeds()
+    assert not Comparison(found, copies=(0.28, 0.02)).exceeds()
+
+
+def test_several_arms_ask_for_more_together():
+    # Beyond the floor by 4 standard errors: enough for one arm (3.75), not for the clearest of five.
+    clear = Comparison(Interval(-SPEED_FLOOR - 0.04, 0.01, 4, 5))
+    still = Comparison(Interval(0.0, 0.001, 4, 5))
+    assert decide.outcomes({"b": (clear, SPEED_FLOOR)}) == {"b": "below"}
+    together = decide.outcomes({"b": (clear, SPEED_FLOOR), **dict.fromkeys("cdef", (still, SPEED_FLOOR))})
+    assert together == {"b": "unclear", **dict.fromkeys("cdef", "inside")}
+
+
+def test_every_arm_is_compared_with_the_first():
+    def of(b: float, c: float) -> PairValues:
+        one = pair(10.0, b, 10.1)
+        one.further = {"c": {"step_ms": c}}
+        return one
+
+    rows = rows_of_arms([of(12.0, 8.0), of(12.1, 8.0), of(12.0, 8.1), of(12.0, 8.1)], ["b", "c"])
+    assert {arm: row.words for arm, (row,) in rows.items()} == {"b": "slower", "c": "faster"}
+    assert rows["c"][0].change == pytest.approx(0.801, abs=0.003)
+
+
+def test_the_floor_is_three_percent():
+    assert (FLOOR, decide.LEAST_GAIN) == (0.03, 1.03)

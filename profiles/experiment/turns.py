@@ -8,6 +8,7 @@ not change is in every turn, and leaves none out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turns import TurnEnded
 
 BEYOND_USUAL = 0.10
-"""Share of the cores that something else takes beyond what it takes in the quietest quarter, in a turn left out."""
+"""Share of the cores that something else takes beyond the quietest quarter, in a turn or a pair left out."""
 MOST_TURNS = 1.5
 """Turns of a round, as a multiple of those that are wanted."""
 
@@ -49,11 +50,20 @@ def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
         >>> [turn.taken.elsewhere for turn in undisturbed([Turn((), {}, Taken(share)) for share in shares])]
         [0.02, 0.0, 0.03]
     """
-    shares = [turn.taken.elsewhere for turn in turns if turn.taken is not None]
-    if len(shares) < len(turns):
-        return list(turns)
-    usual = sorted(shares)[len(shares) // 4] if shares else 0.0
-    return [turn for turn in turns if turn.taken is not None and turn.taken.elsewhere <= usual + BEYOND_USUAL]
+    usual = are_usual([turn.taken.elsewhere if turn.taken is not None else None for turn in turns])
+    return [turn for turn, is_usual in zip(turns, usual, strict=True) if is_usual]
+
+
+def are_usual(shares: Sequence[float | None]) -> list[bool]:
+    """Which shares are not much larger than in the quietest quarter; all where one is not known.
+
+    Example:
+        >>> are_usual([0.02, 0.0, 0.6, 0.03]), are_usual([0.6, None])
+        ([True, True, False, True], [True, True])
+    """
+    known = sorted(share for share in shares if share is not None)
+    most = known[len(known) // 4] + BEYOND_USUAL if known and len(known) == len(shares) else math.inf
+    return [share is None or share <= most for share in shares]
 
 
 def are_enough(turns: Sequence[Turn], wanted: int) -> bool:

@@ -6,16 +6,19 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.profiles.experiment.schedule import order_of
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.turns import Turn, are_enough, undisturbed
 from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
+from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, SideFailedError
 from pipeprof.profiles.judge.process import Process
-from pipeprof.profiles.judge.session import AGAIN, NAMES, A, B, Session, SideFailedError, order_of, schedule
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
-from pipeprof.profiles.verify.judging.turns import Turn, are_enough, undisturbed
-from pipeprof.profiles.verify.team import MemberFailedError, Team
 
+B = "B"
+NAMES = (A, B, AGAIN)
 UNREAD: GraphDict = {"root": None, "reason": "it was not read", "nodes": []}
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.5, 0.25)
 
@@ -58,9 +61,14 @@ class Workers:
         self.alive -= set(names or self.alive)
 
 
-def session(workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0) -> Session:
+def schedule(number: int, blocks: int = 14) -> tuple[str, ...]:
+    """The order of the blocks of a pair without a disturbance."""
+    return tuple(name for turn in range(blocks) for name in order_of(turn + number, NAMES))
+
+
+def session(workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0) -> Pairs:
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    return Session(cast("Team", workers), jobs, timeout=60.0, timed=timed, slower=slower, clock=Quiet)
+    return Pairs(cast("Team", workers), jobs, timeout=60.0, timed=timed, slower=slower, cores=Quiet)
 
 
 class Quiet(CoresClock):
@@ -91,14 +99,14 @@ def test_a_pair_is_three_processes_in_turns():
     pair = session(workers).pair(0)
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
-    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == 14
-    values = pair.b.values(elements_per_batch=32)
+    assert len(pair.processes[A].blocks) == len(pair.processes[B].blocks) == len(pair.processes[AGAIN].blocks) == 14
+    values = pair.processes[B].values(elements_per_batch=32)
     assert values["step_ms"] == pytest.approx(10.0)
     assert values["elements_per_second"] == pytest.approx(3200.0)
     assert values["first_batch_s"] == pytest.approx(0.75)
     assert values["peak_bytes"] == 1 << 30
     assert values["disk_bytes_per_element"] == 0
-    assert "elements_per_second" not in pair.b.values(elements_per_batch=None)
+    assert "elements_per_second" not in pair.processes[B].values(elements_per_batch=None)
 
 
 def test_where_three_do_not_fit_one_runs_after_the_other():
@@ -107,7 +115,7 @@ def test_where_three_do_not_fit_one_runs_after_the_other():
     pair = one.pair(0)
     assert one.order == "one by one"
     assert [name for name, _ in workers.said] == [A] * 14 + [B] * 14 + [AGAIN] * 14
-    assert len(pair.again.blocks) == 14
+    assert len(pair.processes[AGAIN].blocks) == 14
     assert pair.order == tuple(name for name, _ in workers.said)
 
 
@@ -150,13 +158,15 @@ def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
 def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, counted):
     workers = Workers()
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    one = Session(cast("Team", workers), jobs, timeout=60.0, clock=lambda: Quiet(disturbed))
+    one = Pairs(cast("Team", workers), jobs, timeout=60.0, cores=lambda: Quiet(disturbed))
     pair = one.pair(0)
     assert len(workers.said) == 3 * measured
-    assert len(pair.a.blocks) == len(pair.b.blocks) == len(pair.again.blocks) == counted
+    assert (
+        len(pair.processes[A].blocks) == len(pair.processes[B].blocks) == len(pair.processes[AGAIN].blocks) == counted
+    )
     # Load that does not change leaves nothing out.
     kept = [turn for turn in range(measured) if turn not in disturbed or counted == measured]
-    assert pair.order == tuple(name for turn in kept for name in order_of(turn, 0))
+    assert pair.order == tuple(name for turn in kept for name in order_of(turn, NAMES))
 
 
 def test_where_nothing_is_known_of_the_machine_every_turn_counts():
@@ -178,14 +188,14 @@ def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_a
     workers = Workers(room=room)
     pair = session(workers, ("a", "b")).pair(0)
     assert workers.asked == list(zip(NAMES, asked_at, strict=True))
-    assert None not in (pair.a.graphs, pair.b.graphs, pair.again.graphs)
+    assert None not in (pair.processes[A].graphs, pair.processes[B].graphs, pair.processes[AGAIN].graphs)
 
 
 def test_only_the_sides_whose_stages_count_are_asked():
     workers = Workers()
     pair = session(workers, ("a",)).pair(0)
     assert [name for name, _ in workers.asked] == [A, AGAIN]
-    assert pair.b.graphs is None
+    assert pair.processes[B].graphs is None
     workers = Workers()
     session(workers).pair(0)
     assert workers.asked == []
@@ -210,6 +220,6 @@ def test_a_disturbed_session_says_so(shares, said):
 
 def test_a_pair_knows_what_went_elsewhere():
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    one = Session(cast("Team", Workers()), jobs, timeout=60.0, clock=lambda: Quiet(range(100)))
+    one = Pairs(cast("Team", Workers()), jobs, timeout=60.0, cores=lambda: Quiet(range(100)))
     assert one.pair(0).taken == (0.4, 0.3)
     assert session(Workers(room=1)).pair(0).taken is None

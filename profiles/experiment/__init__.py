@@ -1,0 +1,1 @@
+"""One experiment for all commands: arms that take turns, their schedule, statistics and the decision."""

@@ -1,0 +1,43 @@
+"""What the commands measure, in one table: lengths and numbers by purpose, never what a set of blocks means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """How long and how often arms are measured for one purpose.
+
+    Attributes:
+        block_seconds: Of a block, at least.
+        block_steps: Of a block, at least.
+        settle_seconds: Of a block, not counted: threads have just been started again.
+        warm_seconds: Of a warm-up, at most: it ends as soon as the step time has settled.
+        warm_share: Of the budget, where there is one, that a warm-up takes at most.
+        early: Pairs from which an arm can be given up.
+        pairs: Pairs that are enough in the usual case.
+        looks: Numbers of pairs at which a gain or a regression may be called: at every pair, some would be by chance.
+    """
+
+    block_seconds: float
+    block_steps: int
+    settle_seconds: float
+    warm_seconds: float
+    warm_share: float
+    early: int
+    pairs: int
+    looks: tuple[int, ...]
+
+    @property
+    def most(self) -> int:
+        """Pairs after which nothing more is measured."""
+        return self.looks[-1]
+
+
+QUICK = Purpose(0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=12, looks=(12, 20, 30))
+"""Changes that `run` tries, and the proof of `fix`: two processes of each side live on, a pair is one of blocks."""
+RACE = Purpose(0.25, 4, 0.05, 1.5, 0.025, early=3, pairs=4, looks=(8,))
+"""What `fix` searches in: several changes at once, a pair is a round of blocks."""
+GATE = Purpose(0.2, 3, 0.03, 0.5, 1.0, early=4, pairs=5, looks=(4, 6, 8, 11, 15))
+"""`compare` and `gate`: a pair is one of fresh processes."""

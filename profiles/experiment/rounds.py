@@ -1,0 +1,188 @@
+"""Rounds: workers that are started together and work in turns, or one after the other where they do not all fit.
+
+A round gives each worker one block, in the next round backwards. What the machine does to one of them it does to the
+others half a second later, and in the ratios of blocks of one round it cancels. Where all of them together take more
+memory than there is, the measurement begins again with fewer at a time, and stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from pipeprof.profiles.experiment.schedule import Mode, order_of, tighter
+from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.turns import Turn
+from pipeprof.profiles.host.machine import CoresClock
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
+
+START_SECONDS = 60.0
+"""For TensorFlow to start, in three processes at once; more of them have more."""
+_TOGETHER = 3
+PATIENCE = 20
+"""Times the length of a turn that it may take."""
+Lost: TypeAlias = "Callable[[MemberFailedError], object]"
+"""Takes a worker that fails, where the others go on without it; raises where they do not."""
+Request: TypeAlias = "Callable[[str, Sequence[TurnEnded]], TurnRequest]"
+"""The turn of a worker, from its name and the blocks that the others have had in the same round."""
+_Result = TypeVar("_Result")
+
+
+def _raise(error: MemberFailedError) -> None:
+    raise error
+
+
+class Rounds:
+    """Measures workers in rounds.
+
+    Args:
+        mode: How many processes exist at a time, to begin with.
+        timeout: Seconds without a step after which a pipeline is taken to hang.
+        in_pairs: Whether the processes can be dealt into pairs.
+        start_seconds: Until workers are expected to be ready.
+        cores: Makes the clock that tells what of a round went elsewhere; None where that does not count.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        mode: Mode = "alternating",
+        *,
+        timeout: float,
+        in_pairs: bool = False,
+        start_seconds: float = 0.0,
+        cores: Callable[[], CoresClock] | None = CoresClock,
+    ) -> None:
+        self.team = team
+        self.mode: Mode = mode
+        self._timeout = timeout
+        self._in_pairs = in_pairs
+        self._start_seconds = start_seconds
+        self._cores = cores
+
+    def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
+        """Measure, and again with fewer processes at a time where they take more memory than there is.
+
+        Args:
+            fewer: Hears of the mode of each further try.
+        """
+        while True:
+            try:
+                return measure()
+            except MemberFailedError as error:
+                mode = tighter(self.mode, pairs=self._in_pairs) if error.crowded else None
+                if mode is None:
+                    raise
+                self.team.end()
+                self.mode = mode
+                fewer(mode)
+
+    def start(self, jobs: Mapping[str, Job], lost: Lost | None = None) -> dict[str, Built]:
+        """Start workers, and wait until their pipelines are built.
+
+        Args:
+            lost: Takes those that fail; without it, the first failure is raised.
+
+        Raises:
+            MemberFailedError: One did not, or all of them take more memory than there is.
+        """
+        seconds = max(self._timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self._start_seconds)
+        if lost is None:
+            return self.team.start(jobs, seconds=seconds)
+        built: dict[str, Built] = {}
+        started = self.team.start_each(jobs, seconds=seconds)
+        for outcome in started.values():
+            if isinstance(outcome, MemberFailedError) and outcome.crowded:
+                raise outcome
+        for name, outcome in started.items():
+            if isinstance(outcome, MemberFailedError):
+                lost(outcome)
+            else:
+                built[name] = outcome
+        return built
+
+    def turn(self, name: str, request: TurnRequest) -> TurnEnded:
+        """Give a worker a turn.
+
+        Raises:
+            MemberFailedError: It did not come to its end.
+        """
+        return self.team.turn(name, request, seconds=max(self._timeout, PATIENCE * request.seconds))
+
+    def warm_up(self, names: Iterable[str], warm: TurnRequest, lost: Lost = _raise) -> dict[str, float]:
+        """Warm workers up one by one; return the step interval in seconds of those that had steps."""
+        found = {}
+        for name in names:
+            ended = self._turn_of(name, warm, lost)
+            if ended is not None and ended.steps:
+                found[name] = ended.seconds / ended.steps
+        return found
+
+    def measure(
+        self, names: Callable[[], Sequence[str]], request: Request, number: int = 0, lost: Lost = _raise
+    ) -> Iterator[list[Turn]]:
+        """Yield the rounds so far, after each one.
+
+        Args:
+            names: Of the workers of the next round, in the order of an even one.
+            number: Of the first round: an odd one runs backwards.
+            lost: Takes workers that fail.
+        """
+        turns: list[Turn] = []
+        clock = self._cores() if self._cores is not None else None
+        while True:
+            order, blocks = order_of(number + len(turns), names()), dict[str, "TurnEnded"]()
+            for name in order:
+                ended = self._turn_of(name, request(name, list(blocks.values())), lost)
+                if ended is not None:
+                    blocks[name] = ended
+            taken = clock.taken(sum(block.cpu_seconds for block in blocks.values())) if clock is not None else None
+            turns.append(Turn(order, blocks, taken))
+            yield turns
+
+    def alone(
+        self,
+        order: Sequence[str],
+        job: Callable[[str], Job],
+        warm: TurnRequest,
+        request: Request,
+        *,
+        count: Callable[[float], int] = lambda _interval: 1,
+        lost: Lost = _raise,
+        after: Callable[[str], object] = lambda _name: None,
+    ) -> Iterator[tuple[str, Built, list[TurnEnded]]]:
+        """Yield what each worker was and did, each from its start to its end.
+
+        Args:
+            job: Makes the job of a worker.
+            count: Number of its blocks, from its step interval in seconds.
+            lost: Takes workers that fail.
+            after: Is called after the last block of a worker, which still exists.
+        """
+        before: list[TurnEnded] = []
+        for name in order:
+            try:
+                built = self.start({name: job(name)})[name]
+                interval = self.warm_up([name], warm).get(name, 0.0)
+                blocks = [self.turn(name, request(name, before)) for _ in range(count(interval))]
+                after(name)
+            except MemberFailedError as error:
+                lost(error)
+                continue
+            finally:
+                self.team.end(name)
+            before += blocks
+            yield name, built, blocks
+
+    def _turn_of(self, name: str, request: TurnRequest, lost: Lost) -> TurnEnded | None:
+        try:
+            return self.turn(name, request)
+        except MemberFailedError as error:
+            if error.crowded:
+                raise
+            lost(error)
+            self.team.end(name)
+            return None

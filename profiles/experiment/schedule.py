@@ -1,0 +1,73 @@
+"""Orders, blocks and numbers of processes of an experiment: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeprof.profiles.experiment.purposes import GATE
+
+Mode = Literal["alternating", "pairs", "sequential"]
+"""How many processes exist at a time: all of them, those of one pair, or one."""
+FEWEST_BLOCKS = 4
+"""Of each process, where blocks are long; even, so that no process is always the first one."""
+MOST_BLOCKS = 14
+LONG_BLOCK_STEPS = 6
+LONG_BLOCK_SECONDS = 0.6
+"""A block of long steps ends after the first of these: what is dropped at its beginning is then a quarter of it."""
+DROPPED_STEPS = 2
+"""Of a block of long steps: the one that was stopped in its middle, and the one after it."""
+PROCESS_SECONDS = 6.4
+"""That all blocks of a process take, where fewer of them are enough for it."""
+
+
+def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:
+    """The order of the processes in a round: backwards in every other one.
+
+    Args:
+        number: Of the round, from 0.
+
+    Example:
+        >>> order_of(0, "AB"), order_of(1, "AB")
+        (('A', 'B'), ('B', 'A'))
+    """
+    return tuple(names) if number % 2 == 0 else tuple(names[::-1])
+
+
+def tighter(mode: Mode, *, pairs: bool = True) -> Mode | None:
+    """The mode with fewer processes at a time; None after the last one.
+
+    Args:
+        pairs: Whether the processes can be dealt into pairs.
+    """
+    if mode == "alternating" and pairs:
+        return "pairs"
+    return None if mode == "sequential" else "sequential"
+
+
+def blocks_of(interval: float) -> int:
+    """How many blocks each process of a pair has.
+
+    Args:
+        interval: Longest step interval of the processes in seconds.
+
+    Example:
+        >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
+        [14, 10, 6, 4]
+    """
+    block = block_seconds(interval) + max(GATE.settle_seconds, DROPPED_STEPS * interval)
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
+
+
+def block_seconds(interval: float) -> float:
+    """How long the counted part of a block of a pair is.
+
+    Args:
+        interval: Longest step interval of the processes in seconds.
+
+    Example:
+        >>> [round(block_seconds(interval), 2) for interval in (0.001, 0.08, 0.15, 2.0)]
+        [0.2, 0.48, 0.6, 6.0]
+    """
+    longer = min(LONG_BLOCK_STEPS * interval, LONG_BLOCK_SECONDS)
+    return max(GATE.block_seconds, GATE.block_steps * interval, longer)

@@ -1,0 +1,187 @@
+"""What a finding is after its edit was tried: a pure decision.
+
+An edit is kept for its speed where `pipeprof.profiles.experiment.decision` calls its gain one, at one of the looks. It
+is kept for its memory where the peak falls in each of two pairs of fresh processes by at least 20 MB and 10 % of what
+the pipeline adds to TensorFlow's own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pipeprof.profiles.advise.rule import Semantics
+from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
+from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
+from pipeprof.profiles.experiment.purposes import GATE, QUICK
+from pipeprof.profiles.experiment.same_data import DataCheck, check_data
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.wording import percent, significant, size
+
+MOST_PROCESS_PAIRS = 4
+"""Pairs of processes, where one works at a time: it takes a start of each."""
+NEAR_GAIN = 1.05
+"""A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
+LARGE_GAIN = 2.0
+"""A gain above it needs fewer pairs where no time is left for more."""
+
+Status = Literal["kept", "rejected", "unverified"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a finding is.
+
+    Attributes:
+        saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
+        data: Comparison of the data; None where they were not compared.
+        settled: Whether more pairs could change it.
+    """
+
+    status: Status
+    reason: str
+    speedup: Interval | None
+    saved_bytes: int | None
+    data: DataCheck | None
+    settled: bool
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether the pairs so far show a gain and are too few to keep it, or half of them are there and show one."""
+        speedup = self.speedup
+        if speedup is None or speedup.pairs >= QUICK.pairs:
+            return False
+        half = speedup.pairs >= QUICK.pairs // 2 and speedup.low > 1.0 and speedup.value > NEAR_GAIN
+        return speedup.low > LEAST_GAIN or half
+
+
+class _Judged(Protocol):
+    """The judgement with what is common to all of one edit."""
+
+    def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
+
+
+def judge(evidence: Evidence, semantics: Semantics | None, *, for_memory: bool, last: bool = False) -> Judgement:
+    """Decide about an edit from what was measured so far.
+
+    Args:
+        semantics: What the edit may change of the data; None for a replay, whose data are not compared.
+        for_memory: Whether the finding is about memory.
+        last: Whether no more pairs can be measured: a large gain is then kept from fewer.
+    """
+    data = _compare(evidence, semantics) if semantics is not None else None
+    compared, saved = evidence.comparison(), _saved(evidence)
+    speedup = compared.change if compared is not None else None
+
+    def judged(status: Status, reason: str, *, settled: bool = True) -> Judgement:
+        return Judgement(status, reason, speedup, saved, data, settled)
+
+    if data is not None and not data.same:
+        return judged("rejected", f"the edit changes the data: {data.words}")
+    if compared is None:
+        return judged("unverified", "no step was measured", settled=False)
+    if for_memory:
+        return _judge_memory(evidence, judged, compared.change)
+    return _judge_speed(evidence, judged, compared, last=last)
+
+
+def _compare(evidence: Evidence, semantics: Semantics) -> DataCheck:
+    built = evidence.built
+    one, other = (built[name] for name in (evidence.base[0], evidence.base[-1]))
+    checks = [check_data(one, other, built[name], semantics) for name in evidence.arm]
+    return next((check for check in checks if not check.same), checks[0])
+
+
+def _judge_speed(evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool) -> Judgement:
+    speedup, alone = compared.change, evidence.alone
+    pairs, words = speedup.pairs, in_words(compared.change, alone=evidence.alone)
+    early, least = _least_pairs(evidence)
+    if pairs >= early and compared.falls_short():
+        return judged("rejected", f"no gain: {words}")
+    looks = alone or pairs in QUICK.looks or (last and pairs >= least)
+    is_large = last and not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
+    # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
+    floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
+    if is_large or (looks and compared.exceeds(floor)):
+        return judged("kept", _kept(evidence, speedup))
+    if pairs < least:
+        return judged("unverified", f"too few pairs: {words}", settled=False)
+    last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.most)
+    # More pairs of the same processes would not make a gain of it.
+    hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
+    differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
+    if differ > FLOOR:
+        why = f"processes of the same pipeline differ by up to {percent(differ)}"
+        return judged("unverified", f"{why}: {words}", settled=last or hopeless)
+    return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
+
+
+def _least_pairs(evidence: Evidence) -> tuple[int, int]:
+    """Pairs from which a change can be given up, and those from which it can be kept.
+
+    A pair of fresh processes says more than one of blocks; where processes run alone, two pairs have an interval.
+    """
+    if evidence.alone:
+        return 2, 2
+    fresh = len(set(evidence.starts)) > 1
+    return (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
+
+
+def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Judgement:
+    peaks = evidence.peaks()
+    if len(peaks) < 2:
+        return judged("unverified", "the peak of memory is unknown")
+    # The report states its speed as well, and a peak takes time to be reached.
+    enough = evidence.alone or speedup.pairs >= QUICK.early
+    lower = [saves_memory(*peak) for peak in peaks]
+    if all(lower):
+        return judged(
+            "kept",
+            f"lower peak in two pairs of processes; speed {in_words(speedup, alone=evidence.alone)}",
+            settled=enough,
+        )
+    if any(lower):
+        return judged("unverified", "the peak was lower in one of two pairs of processes", settled=enough)
+    return judged("rejected", f"the peak is not lower: {describe_change(_saved(evidence) or 0)}", settled=enough)
+
+
+def _saved(evidence: Evidence) -> int | None:
+    """The smaller fall of the peak of two pairs."""
+    peaks = evidence.peaks()
+    return min(before - after for before, after, _ in peaks) if peaks else None
+
+
+def _kept(evidence: Evidence, speedup: Interval) -> str:
+    same = evidence.same()
+    against = f"; the same pipeline twice: {significant(same.value)}×" if same is not None else ""
+    if evidence.alone:
+        return f"{in_words(speedup, alone=True)}, one process after the other{against}"
+    return f"{in_words(speedup)} in two pairs of processes{against}"
+
+
+def in_words(ratio: Interval, *, alone: bool = False) -> str:
+    """A ratio with its interval and pairs.
+
+    Args:
+        ratio: The ratio.
+        alone: Whether each pair is one of processes that ran one after the other.
+
+    Example:
+        >>> in_words(Interval(0.5844, 0.0091, 15, 16))
+        '1.79× (1.75 to 1.84, 16 pairs)'
+        >>> in_words(Interval(0.4055, 0.03, 2, 2), alone=True)
+        '1.50× (1.22 to 1.85, 2 pairs of processes)'
+    """
+    if alone and ratio.pairs > 1:
+        between = f"{significant(ratio.low)} to {significant(ratio.high)}"
+        return f"{significant(ratio.value)}× ({between}, {ratio.pairs} pairs of processes)"
+    if ratio.pairs < QUICK.early:
+        return f"{significant(ratio.value)}× in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
+    return f"{significant(ratio.value)}× ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"
+
+
+def describe_change(saved: int) -> str:
+    """A change of the peak in words, with its sign."""
+    return f"−{size(saved)}" if saved > 0 else f"+{size(-saved)}"
