@@ -162,12 +162,6 @@ def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
     yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim")
 
 
-def summarize_status(findings: Sequence[Finding]) -> str:
-    """Whether the gains of findings are measured or predicted."""
-    measured = [finding.status in PROVEN for finding in findings if finding.status != "rejected"]
-    return "measured" if all(measured) else "predicted and measured" if any(measured) else NOT_VERIFIED
-
-
 def effect_on_data(
     semantics: Semantics | None, measured: Mapping[str, Any] | None, *, random_order: bool = False
 ) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.ledger import build_ledger, describe_leak, describe_ram_budget, group_owners
+from pipeprof.cli.report.ledger import describe_leak, describe_ram_budget, group_owners
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
@@ -92,12 +92,6 @@ def build_phases(profile: Profile) -> Iterator[Block]:
     growing = _growth_to_limit(profile)
     if growing:
         yield Prose(growing)
-
-
-def build_all_memory(profile: Profile) -> Iterator[Block]:
-    """Build the phases, then the ledger of the peak."""
-    yield from build_phases(profile)
-    yield from build_ledger(profile)
 
 
 def _growth_to_limit(profile: Profile) -> str:

@@ -23,6 +23,7 @@ from pipeprof.pipelines.ops.values.values import (
 
 _FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
 _BUFFER = "Read buffer in bytes; chosen by TensorFlow by default."
+_READS = "Number of files read in parallel; default: sequential."
 _COMPRESSION = "GZIP, ZLIB, or empty for no compression."
 
 
@@ -45,42 +46,33 @@ class ListFiles(Source):
         return building.tf.data.Dataset.list_files(patterns, **building.arguments(self, address))
 
 
-class TFRecordDataset(Source):
-    """Records of TFRecord files, each a string."""
+class _Records(Source):
+    """Records of files, of whatever length."""
 
-    op: ClassVar[str] = "TFRecordDataset"
+    op: ClassVar[str] = ""
     holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
     filenames: Files = Field(description=_FILES)
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
+    num_parallel_reads: PositiveOrAutotune | None = Field(default=None, description=_READS)
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of records."""
-        return building.tf.data.TFRecordDataset(**building.arguments(self, address))
+        return getattr(building.tf.data, self.op)(**building.arguments(self, address))
 
 
-class TextLineDataset(Source):
+class TFRecordDataset(_Records):
+    """Records of TFRecord files, each a string."""
+
+    op: ClassVar[str] = "TFRecordDataset"
+
+
+class TextLineDataset(_Records):
     """Lines of text files, each a string."""
 
     op: ClassVar[str] = "TextLineDataset"
-    holder: ClassVar[str] = "tf.data"
-    element_argument: ClassVar[str] = "filenames"
-
-    filenames: Files = Field(description=_FILES)
-    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
-
-    def build(self, building: Building, address: str) -> Any:
-        """The dataset of lines."""
-        return building.tf.data.TextLineDataset(**building.arguments(self, address))
 
 
 class FixedLengthRecordDataset(Source):
@@ -96,9 +88,7 @@ class FixedLengthRecordDataset(Source):
     footer_bytes: NotNegative | None = Field(default=None, description="Bytes to skip at the end of each file.")
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
-    num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; default: sequential."
-    )
+    num_parallel_reads: PositiveOrAutotune | None = Field(default=None, description=_READS)
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of records."""

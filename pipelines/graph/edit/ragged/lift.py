@@ -24,6 +24,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     stacked,
 )
 from pipeprof.pipelines.graph.edit.ragged.rules import apply, of_one_length
+from pipeprof.pipelines.graph.order import inputs_first
 
 _RUN: Final = frozenset({"Assert", "Print", "PrintV2"})
 """Ops that run whether or not a result needs them."""
@@ -107,19 +108,13 @@ class ManyElements:
 
     def _in_order(self) -> list[str]:
         """All nodes that the results and the checks need, each after those that it reads."""
-        order: list[str] = []
-        seen: set[str] = set(self._arguments)
-        todo = [(base_of(_real(one, self._same)), False) for one in [*self._results, *self._checks]]
-        while todo:
-            name, ready = todo.pop()
-            if ready:
-                order.append(name)
-            elif name not in seen:
-                seen.add(name)
-                todo.append((name, True))
-                read = map(_with_output, data_inputs(self._nodes[name]))
-                todo.extend((base_of(_real(one, self._same)), False) for one in read)
-        return order
+
+        def reads(name: str) -> list[str]:
+            given = map(_with_output, data_inputs(self._nodes[name])) if name not in self._arguments else ()
+            return [base_of(_real(reference, self._same)) for reference in given]
+
+        ends = [base_of(_real(reference, self._same)) for reference in [*self._results, *self._checks]]
+        return [name for name in inputs_first(ends, reads) if name not in self._arguments]
 
 
 def _real(reference: str, same: Mapping[str, str]) -> str:

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED
-from pipeprof.profiles.advise.predicates import (
-    BLOCKED,
-    BLOCKED_CORES,
-    LOCK_LET_GO,
-    MOST_THREADS,
-    POOL_FULL,
-    PYTHON_BOUND,
-    PYTHON_CORES,
-    WAITED_OP,
-    WORTH,
-    private_pool,
-)
+from pipeprof.profiles.advise.predicates import private_pool
 from pipeprof.profiles.advise.rule import Rule, RuleHit
-from pipeprof.profiles.advise.rules.speed.threadpool_too_small import pool_hits
+from pipeprof.profiles.advise.rules.speed.threadpool_too_small import POOL_THRESHOLDS, pool_hits
 from pipeprof.profiles.view.view import PipelineView
 
 
@@ -41,20 +29,7 @@ class ThreadpoolCapsBlockingMap(Rule):
     )
     fix = "Set threading.private_threadpool_size to the number of calls that should wait at a time, at most 64."
     ignore_when = "The service that the calls wait for cannot handle more of them at a time."
-    thresholds = (
-        POOL_FULL,
-        BLOCKED,
-        WAITED_OP,
-        BLOCKED_CORES,
-        PYTHON_CORES,
-        PYTHON_BOUND,
-        LOCK_LET_GO,
-        STARVED,
-        MOST_THREADS,
-        ONE_CORE,
-        BUSY_CORES,
-        WORTH,
-    )
+    thresholds = POOL_THRESHOLDS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls in flight on average and the threads that TensorFlow has for functions."""

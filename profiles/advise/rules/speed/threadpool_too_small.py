@@ -30,6 +30,22 @@ from pipeprof.profiles.view.thread_chains import timing, total_ms
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds, significant
 
+POOL_THRESHOLDS = (
+    POOL_FULL,
+    BLOCKED,
+    WAITED_OP,
+    BLOCKED_CORES,
+    PYTHON_CORES,
+    PYTHON_BOUND,
+    LOCK_LET_GO,
+    STARVED,
+    MOST_THREADS,
+    ONE_CORE,
+    BUSY_CORES,
+    WORTH,
+)
+"""Of the rules about threads that wait."""
+
 
 class ThreadpoolTooSmall(Rule):
     """A private pool below what waiting maps need."""
@@ -51,20 +67,7 @@ class ThreadpoolTooSmall(Rule):
     ignore_when = (
         "The pool is small on purpose, because the service that the calls wait for cannot handle more of them."
     )
-    thresholds = (
-        POOL_FULL,
-        BLOCKED,
-        WAITED_OP,
-        BLOCKED_CORES,
-        PYTHON_CORES,
-        PYTHON_BOUND,
-        LOCK_LET_GO,
-        STARVED,
-        MOST_THREADS,
-        ONE_CORE,
-        BUSY_CORES,
-        WORTH,
-    )
+    thresholds = POOL_THRESHOLDS
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls in flight on average and the size of the pool."""
