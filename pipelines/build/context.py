@@ -15,7 +15,7 @@ from pipeprof.pipelines.spec.paths import expand_all, resolve
 
 @dataclass
 class BuildContext:
-    """Where a spec's files are, its seed, and the arrays that it holds in memory."""
+    """Files of a spec, its seed, and its arrays in memory."""
 
     base_dir: Path
     data_dirs: dict[str, Path] = field(default_factory=dict)

@@ -12,7 +12,7 @@ _Item = TypeVar("_Item", bound=Hashable)
 
 
 class Read(NamedTuple):
-    """That one dataset takes elements of another: as an input, or as what its function makes (`body`)."""
+    """Edge from a dataset to one it takes elements of: an input, or the result of its function (`body`)."""
 
     place: str
     body: bool

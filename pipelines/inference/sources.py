@@ -33,7 +33,7 @@ from pipeprof.pipelines.ops.values.values import OuterElement
 
 @dataclass(frozen=True)
 class SourceElements:
-    """What comes out of a source.
+    """Elements of a source.
 
     Attributes:
         structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
@@ -69,7 +69,7 @@ class SourceContext:
 
 
 def source_elements(source: Source, around: SourceContext) -> SourceElements:
-    """What comes out of a source.
+    """Infer the elements of a source.
 
     Raises:
         Refused: TensorFlow refuses it.

@@ -63,7 +63,7 @@ def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
 
 @_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
-    """As many or fewer elements come out."""
+    """Make the number of elements unknown: at most as many as before."""
     del stage
     return replace(flow, cardinality=INFINITE if flow.cardinality == INFINITE and not strict else None, uneven=True)
 

@@ -53,7 +53,7 @@ def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) ->
 
 
 def _needed(calls: Sequence[OpCall]) -> list[frozenset[Path] | None]:
-    """What the rest of a chain reads of the element after each call; None where it does not need the call."""
+    """Return the fields that the rest of a chain reads after each call; None for a call that it does not need."""
     found: list[frozenset[Path] | None] = []
     needed = frozenset({_WHOLE})
     for index, call in reversed(list(enumerate(calls))):
@@ -214,7 +214,7 @@ def _written(call: OpCall) -> list[Path]:
 
 
 def _before(call: OpCall, path: Path) -> Path | None:
-    """What a component after a call that rearranges is before it; None where several make it."""
+    """Return the origin of a component before a call that rearranges; None if several components make it."""
     if call.name == "rename":
         names = {new: old for old, new in call.arguments["names"].items()}
         if not path or any("." in new for new in names):
@@ -232,7 +232,7 @@ def _before(call: OpCall, path: Path) -> Path | None:
 
 
 def _in_structure(at: Any, path: Path) -> Path | None:
-    """The same for `to_tuple` and `to_dict`."""
+    """Return the origin before `to_tuple` and `to_dict`."""
     for length, part in enumerate(path):
         if not isinstance(at, dict | tuple):
             return _inside(at, path[length:])
@@ -256,7 +256,7 @@ def _inside(field: Field | None, rest: Path) -> Path:
 
 
 def _chosen(call: OpCall, path: Path) -> Path | None:
-    """The same for `select` and `drop`, where numbers are places in a tuple."""
+    """Return the origin before `select` and `drop`, where numbers are places in a tuple."""
     fields = call.arguments["fields"]
     if not isinstance(fields, tuple):
         return (*_path(fields), *path)

@@ -90,7 +90,7 @@ class Pipelines:
             yield Inner((argument, index), (argument, *place), pipeline, per_element=False)
 
     def build(self, make: Any) -> Any:
-        """The same structure of what ``make`` gives for the number of each pipeline and the pipeline itself."""
+        """Build each pipeline with ``make``, called with its number, and keep the structure."""
         return _mapped(self.value, make, iter(range(len(list(_leaves(self.value, ()))))))
 
 

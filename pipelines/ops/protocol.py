@@ -79,7 +79,7 @@ class Building(Protocol):
         """The user's own function, as it is."""
 
     def returned(self, reference: Any, without: Any) -> Any:
-        """What the user's function returns, a dataset without its last stages; ``without`` holds their names."""
+        """The dataset of the user's function, without its last stages; ``without`` holds their names."""
 
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""

@@ -336,7 +336,7 @@ def _with_buffers(view: PipelineView, profile: Profile) -> PipelineView:
 
 
 def _not_judged(profile: Profile, missing: str) -> Message:
-    """What could not be judged; where the profile warns of unread stages already, one sentence in the place of both."""
+    """Build the warning of rules that were not applied; it replaces a warning of unread stages that is there."""
     unread = next(
         (message for message in profile.warnings if message.code in ("stages-unread", "stages-no-model")), None
     )
@@ -348,7 +348,7 @@ def _not_judged(profile: Profile, missing: str) -> Message:
 
 
 def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | None:
-    """What `make` makes; if it raises, ``None`` and a message that names `what`."""
+    """Return the result of `make`; if it raises, ``None`` and a message that names `what`."""
     try:
         return make()
     except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.
@@ -369,7 +369,7 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a view has of a run in addition to its stages."""
+    """Facts of a run that a view has in addition to its stages."""
 
     profile: Profile
     headspace: Headspace | None
@@ -378,7 +378,7 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was seen while a function built its dataset."""
+    """Sources and constants that were seen while a function built its dataset."""
 
     made: Sequence[MadeDict]
     constants: Sequence[ConstantDict]

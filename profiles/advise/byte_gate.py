@@ -74,7 +74,7 @@ class Weight:
         return ""
 
     def evidence(self) -> dict[str, float | int | str | bool]:
-        """What the bytes were compared with."""
+        """Sizes that the bytes were compared with."""
         found: dict[str, float | int | str | bool] = {}
         if self.peak_bytes is not None:
             name = "predicted_peak_bytes" if self.predicted else "peak_above_runtime_bytes"
@@ -157,7 +157,7 @@ class EarlierPlace:
 
     @property
     def semantics(self) -> Semantics:
-        """What moving a reordering stage before the crossed ones may change."""
+        """Class of moving a reordering stage before the crossed ones."""
         if any(traits(stage.op).stacks for stage in self.crossed):
             return "values"
         random = any(stage.function is not None and stage.function.random for stage in self.crossed)

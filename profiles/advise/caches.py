@@ -1,4 +1,4 @@
-"""What a cache keeps: which stages give the elements of the first epoch again in all others."""
+"""Stages that repeat the elements of the first epoch, because a cache keeps them."""
 
 from __future__ import annotations
 

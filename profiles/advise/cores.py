@@ -26,7 +26,7 @@ def worker_cores(view: PipelineView) -> float | None:
 
 
 def cores_at_work(view: PipelineView) -> float | None:
-    """The same while batches come: an epoch's start may leave all cores idle, and stays as it is."""
+    """Cores used between restarts; restarts leave cores idle."""
     used, at = worker_cores(view), timing(view)
     if used is None or at is None or not at.running_ms > 0:
         return None

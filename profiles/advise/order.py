@@ -46,7 +46,7 @@ def _gentler_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, float]]:
-    """How much a finding changes of the data, and of the pipeline where it is about as fast as the best one."""
+    """Rank a finding by its change of the data, and of the pipeline if it is about as fast as the best one."""
     documents = finding.edit if isinstance(finding.edit, list) else [finding.edit] if finding.edit is not None else []
     near = _speedup(finding) * _NEAR >= _speedup(best)
     keeps, adds, _ = effort(known_edits(edit.model_dump() for edit in documents))
@@ -55,7 +55,7 @@ def _change(finding: Finding, best: Finding) -> tuple[int, tuple[bool, bool, flo
 
 
 def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, float]:
-    """How simple edits are, the simplest first: whether they keep data in memory, have new stages, and their number.
+    """Rank edits, the simplest first: data kept in memory, new stages, number of edits.
 
     Example:
         >>> from pipeprof.pipelines.edits.edits import SetArgument
@@ -83,7 +83,7 @@ def _speedup(finding: Finding) -> float:
 
 
 def worth(finding: Finding, view: PipelineView | None = None) -> float:
-    """How much a finding is worth, on one scale for speed and memory: twice the speed is half the peak.
+    """Return the worth of a finding, on one scale for speed and memory: twice the speed is half the peak.
 
     Args:
         finding: Its measured effect counts, else the predicted one.

@@ -67,7 +67,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an edit should bring.
+    """Predicted effect of an edit.
 
     Attributes:
         formula: How it was worked out, with the numbers in it.
@@ -84,7 +84,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class RuleHit:
-    """What a rule has found, before it becomes a finding of the profile.
+    """Result of a rule, before it becomes a finding of the profile.
 
     Attributes:
         sentence: What was seen, in numbers, and why it matters on this pipeline.
@@ -146,12 +146,12 @@ class Rule(ABC):
     pays_in_step: ClassVar[bool] = False
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""
+        """Yield hits that need no run; also called on measured views, unless `diagnose` differs."""
         del view
         return ()
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What can be said with the measurement."""
+        """Yield hits of a measured view."""
         return self.check(view)
 
     @classmethod

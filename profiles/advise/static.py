@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticAdvice:
-    """What is known before anything runs.
+    """Advice before a run.
 
     Attributes:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.

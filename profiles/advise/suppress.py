@@ -1,4 +1,4 @@
-"""What the user has seen already and does not want to hear again: the ``ignore`` entries of a spec."""
+"""Suppression of findings by the ``ignore`` entries of a spec."""
 
 from __future__ import annotations
 

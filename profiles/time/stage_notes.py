@@ -16,7 +16,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class StageNote:
-    """What has to be known about some stages' numbers.
+    """Caveat on the numbers of some stages.
 
     Attributes:
         code: Of the warning, without ``stages-``.

@@ -132,7 +132,7 @@ def explain_stages(
 
 @dataclass(frozen=True)
 class _Elements:
-    """What the elements of a graph's datasets are, and how many of them there are in one pass."""
+    """Elements of a graph's datasets, and their number in one pass."""
 
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]
@@ -245,7 +245,7 @@ class _StageTable:
         return row.model_copy(update=state)
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
-        """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
+        """Cost of a stage over all its datasets: times add up, the rest is that of the one that gives its elements."""
         places = list(
             dict.fromkeys(self._joined.executed[node] for node in stage.nodes if node in self._joined.executed)
         )
@@ -303,7 +303,7 @@ class _StageTable:
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
-        """How many elements it held over time, for a stage that holds any."""
+        """Elements held over time, for a stage that holds any."""
         times = self.window.times
         fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
         return fill if any(elements for _, elements in fill) else None
@@ -319,7 +319,7 @@ class _StageTable:
         }
 
     def _threads(self, place: str, cost: Cost) -> float:
-        """How many threads may be inside the stage at a time; inside a function also those of its owner."""
+        """Threads that may be inside the stage at a time; inside a function also those of its owner."""
         node = self._executed.nodes[place]
         own = cost.parallelism if cost.parallelism is not None and executed(node.op).asynchronous else 1.0
         owner = node.owner
@@ -387,7 +387,7 @@ def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
-    """What the datasets of a stage shuffle by; None where none of them does."""
+    """Return the shuffle of a stage's datasets; None without one."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
     if not arguments:
         return None

@@ -329,7 +329,7 @@ def _unknown_costs(stages: list[Stage] | None, epochs: int) -> str:
 
 
 def _not_reached(profile: Profile) -> str:
-    """What a run did not come to that was stopped before its first step."""
+    """Name the first thing missing in a run that was stopped before its first step."""
     last = profile.phases[-1] if profile.phases else None
     if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
         return "batch"

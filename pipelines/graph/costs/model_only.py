@@ -29,7 +29,7 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the records of a pipeline belong: in the main one, or in one that a function makes."""
+    """Pipeline that records belong to: the main one, or one that a function makes."""
 
     prefix: str = ""
     owner: str | None = None

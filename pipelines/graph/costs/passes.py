@@ -1,4 +1,4 @@
-"""How many elements one pass over the data has, of a dataset that another one repeats; a pure function.
+"""Number of elements per pass of a dataset that another one repeats; a pure function.
 
 What the repeating dataset has taken, less what its present input has given, are whole passes.
 """

@@ -38,7 +38,7 @@ _NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?
 
 @dataclass(frozen=True)
 class Padded:
-    """What a stage gave that padded elements.
+    """Result of a stage that padded elements.
 
     Attributes:
         shapes: Static shapes of its batches, as TensorFlow's messages.

@@ -135,7 +135,7 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
 
 
 def _place(on: Any, index: int, parameter: str) -> Place:
-    """Where the field of a parameter was written; nowhere if the whole element goes in."""
+    """Return the place where a parameter's field was written; empty if the whole element goes in."""
     if on is None:
         return ()
     if isinstance(on, dict):

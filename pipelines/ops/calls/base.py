@@ -48,7 +48,7 @@ class Running(Protocol):
         """The seed of this call inside of ``for_each``; None elsewhere."""
 
     def seeded(self, operation: OpCall, place: str, seed: Any) -> "Running":
-        """The same, where all draws in the chain at ``place`` derive from ``seed``."""
+        """Return a runner with all draws in the chain at ``place`` derived from ``seed``."""
 
     def made(self, operation: OpCall) -> Any:
         """The object that was made for a call when the pipeline was built."""

@@ -70,7 +70,7 @@ class Cond(_Control):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chain and return its result."""
         if cls.draws(operation):
             pred = running.uniform([]) < operation.arguments["probability"]
         else:
@@ -108,7 +108,7 @@ class SwitchCase(_Control):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the branch gives."""
+        """Run the chain and return its result."""
         count = branches(operation, "branch_fns")
         if cls.draws(operation):
             index = running.uniform([], maxval=count)
@@ -137,7 +137,7 @@ class RandomOrder(_Control):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What comes out of the last chain."""
+        """Run the chain and return its result."""
         del element
         count = branches(operation, "fns")
         order = running.shuffled(count)

@@ -45,7 +45,7 @@ class OpCall:
 
     @property
     def target(self) -> To | None:
-        """Where the result goes: ``to``, else the field that ``on`` picked; None replaces the whole element."""
+        """The field that takes the result: ``to``, else the one that ``on`` picked; None for the whole element."""
         return self.on if self.to is None and isinstance(self.on, str | int) else self.to
 
     def inputs(self) -> list[str]:

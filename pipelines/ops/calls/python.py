@@ -39,7 +39,7 @@ class PythonCall(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
+        """Call the function."""
         del element
         function = running.made(operation)
         if isinstance(operation.on, dict):
@@ -65,7 +65,7 @@ class _Inputs(SpecialCall):
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
-        """What the function gives."""
+        """Call the function."""
         if isinstance(given, dict):
             msg = f"the element is {describe(element)}: select the input fields with `on`"
             raise FieldError(msg)

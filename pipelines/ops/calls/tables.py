@@ -51,7 +51,7 @@ class _Table(SpecialCall):
 
     @classmethod
     def initializer(cls, operation: OpCall, making: Making) -> Any:
-        """What fills the table."""
+        """Return the initializer of the table."""
         tf, given = making.tf, operation.arguments
         if "filename" in given:
             names = ("filename", "key_dtype", "key_index", "value_dtype", "value_index", "vocab_size", "delimiter")

@@ -268,7 +268,7 @@ def _check_tensor_spec(value: Any) -> TensorSpec:
 
 
 def _ragged_rank(shape: tuple[int | None, ...] | None) -> int | None:
-    """As TensorFlow has it by default, but for an unknown shape, which it takes no default for."""
+    """Return TensorFlow's default rank; an unknown shape has none."""
     return None if shape is None else max(len(shape) - 1, 0)
 
 

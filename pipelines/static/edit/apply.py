@@ -226,7 +226,7 @@ class _Source(EditedLines[_Call]):
         raise CannotEditSourceError(msg)
 
     def _tf(self) -> str:
-        """What TensorFlow is called in this text."""
+        """Return the name of TensorFlow in this text."""
         function = self._read()
         for statement in (*function.tree.body, *function.node.body):
             if isinstance(statement, ast.Import):

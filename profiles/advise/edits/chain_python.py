@@ -173,7 +173,7 @@ def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
 
 
 def _changed(view: PipelineView, chain: _Chain) -> list[str]:
-    """What lies between the unchanged beginning and the unchanged end."""
+    """Return the lines between the unchanged beginning and the unchanged end."""
     before, after = chain.before, chain.lines[()]
     most = min(len(before), len(after))
     start = next((index for index in range(most) if not before[index].same(after[index])), most)
@@ -200,7 +200,7 @@ def _where(before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item], 
 
 
 def _variable(view: PipelineView, head: StageView) -> str:
-    """What Python calls the dataset of a chain: the side of a zip by its number, what a function makes ``inner``."""
+    """Name the dataset of a chain: the side of a zip by its number, ``inner`` for one that a function makes."""
     parts = head.id.split(".")
     for word in ("inputs", "datasets"):
         if word in parts:

@@ -45,7 +45,7 @@ def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
 
 
 def flags_of(data: Mapping[str, Any], edits: Sequence[PipelineEdit]) -> list[str]:
-    """The same for a spec's plain data."""
+    """Return the ``--set`` values that apply the edits to a spec's plain data; see `overrides`."""
     data = {key: data[key] for key in (SOURCE, STAGES) if key in data}
     if any(isinstance(edit, SetEnvironment) for edit in edits):
         return []

@@ -57,7 +57,7 @@ def python_text(value: Any) -> str:
 
 
 def yaml_of(loaded: LoadedSpec | None, edits: Sequence[PipelineEdit]) -> str | None:
-    """What edits change: a diff of the spec's own file, else the lines of each edit; None for no edits."""
+    """Return the change as a diff of the spec's own file, else as the lines of each edit; None for no edits."""
     if not edits:
         return None
     # Only a finding with a change needs the editor of texts.
@@ -68,12 +68,12 @@ def yaml_of(loaded: LoadedSpec | None, edits: Sequence[PipelineEdit]) -> str | N
 
 
 def as_yaml(edit: PipelineEdit) -> str:
-    """What an edit changes, in the words of a spec."""
+    """Return an edit as YAML."""
     return _texts(edit)[0]
 
 
 def as_python(edit: PipelineEdit) -> str:
-    """What an edit changes, as a line of Python."""
+    """Return an edit as a line of Python."""
     return _texts(edit)[1]
 
 

@@ -22,7 +22,7 @@ _OWN = frozenset({"name", *_FUNCTIONS})
 
 
 def function_name(stage: StageView) -> str:
-    """What Python calls the function of a stage: its name, where a spec has it, else one after the stage's address."""
+    """Name the function of a stage in Python: as in the spec, else after the stage's address."""
     if stage.written is None:
         return "fn"
     written = _python_target(stage)
@@ -30,7 +30,7 @@ def function_name(stage: StageView) -> str:
 
 
 def function_names(view: PipelineView) -> tuple[str, ...]:
-    """What Python calls the user's own functions, as far as a spec names them."""
+    """Return the names of the user's own functions, as far as a spec has them."""
     return tuple(function_name(stage) for stage in view.stages if _python_target(stage) is not None)
 
 
@@ -171,7 +171,7 @@ def features_python(features: Mapping[str, Any]) -> str:
 
 
 def structure_of(stage: StageView) -> Sequence[str] | int | None:
-    """How the element of a source is built: names of a dict, the length of a tuple, ``None`` for neither.
+    """Return the structure of a source's element: names of a dict, the length of a tuple, ``None`` for neither.
 
     The names are in the order of `StageView.element`. An unknown structure counts as a tuple.
     """

@@ -1,4 +1,4 @@
-"""What stages can have held at a look: no more than their elements take, and no more than the process had."""
+"""Upper bounds on buffered bytes at each sample."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from pipeprof.profiles.time.attribution.trace_work import FEWEST_CALLS, Work
 
 @dataclass(frozen=True)
 class _Turns:
-    """Of a stage's executor, in milliseconds of CPU time per batch: for calls, and from op to op."""
+    """CPU milliseconds per batch of a stage's executor: for calls, and from op to op."""
 
     calling: float = 0.0
     passing: float = 0.0
@@ -95,7 +95,7 @@ def _with_executor(time: StageTime, turns: _Turns | None, called: float, passed:
 
 
 def _turns(time: StageTime, parts: list[StageTime], work: Mapping[str, Work], running: float) -> _Turns:
-    """What the trace has of a stage's executor, for the calls of a measured batch."""
+    """Return the traced overhead of a stage's executor, for the calls of a measured batch."""
     seen = [work[other_time.row.id] for other_time in parts if other_time.row.id in work]
     calls = sum(other_work.calls for other_work in seen)
     if calls < FEWEST_CALLS:

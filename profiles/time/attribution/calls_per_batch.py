@@ -78,14 +78,14 @@ class _Walk:
         return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
 
     def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
-        """What comes out of an input, when `flow` comes out of `node`."""
+        """Elements of an input, given those of `node`."""
         each = self._inputs_each(node, place)
         if each is None or flow.number is None:
             return _Flow()
         return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
 
     def _inputs_each(self, node: Node, place: str) -> _Flow | None:
-        """How many elements of an input it takes for one of its own."""
+        """Elements of an input per element of its reader."""
         traits = node.traits
         if traits.stacks:
             size = node.arguments.get("batch_size")

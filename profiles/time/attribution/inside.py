@@ -40,7 +40,7 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
 def _split(
     whole: StageTime, parts: Sequence[StageTime], model_ms: float | None, work: Mapping[str, Work]
 ) -> list[StageTime]:
-    """Of the stage `whole`, whose time the model counted as `model_ms` for a traced batch."""
+    """Split the time of the stage `whole`, which the model counted as `model_ms` for a traced batch."""
     work_ms = whole.body_ms + (whole.intra_op_ms or 0.0)
     most = work_ms - whole.beginning_ms
     before = _before_executor(whole)

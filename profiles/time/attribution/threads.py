@@ -1,4 +1,4 @@
-"""How many threads may be inside each dataset at a time, and with it the most time that a stage can take."""
+"""Threads that may be inside each dataset at a time, and so the most time that a stage can take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trace window saw, by stage: ops, how much of its time a stage computes, and Python functions.
+"""Work in the trace window by stage: ops, share of its time spent computing, and Python functions.
 
 Keys of the trace (see `worker.trace.work_by_key`) become addresses of stages: a spec's own addresses stand as they
 are, datasets of the written graph belong to a stage, and iterators are walked down the executed graph. What could be
@@ -122,7 +122,7 @@ def work_by_stage(
 
 
 def traced_elements(trace: Trace | None, executed: StageGraph) -> dict[str, int]:
-    """How many elements each executed dataset gave in the trace window, all its iterators together."""
+    """Count the elements of each executed dataset in the trace window, over all its iterators."""
     found: dict[str, int] = defaultdict(int)
     for path, number in (trace.elements if trace is not None else {}).items():
         place = iterator_place(executed, path)
@@ -194,7 +194,7 @@ class _Addresses:
         return found[-1] if found else None
 
     def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
-        """What the last of a stage's datasets gave, by the stage's address, from what each executed dataset gave."""
+        """Map a stage's address to the elements of its last dataset."""
         heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
         heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
         return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}

@@ -32,7 +32,7 @@ _RUN: Final = frozenset({"Assert", "Print", "PrintV2"})
 
 @dataclass(frozen=True)
 class RowPadding:
-    """What a `padded_batch` does with one component.
+    """Padding of one component by `padded_batch`.
 
     Attributes:
         shape: Of an element after padding; None for the longest of the batch.
@@ -125,7 +125,7 @@ def _real(reference: str, same: Mapping[str, str]) -> str:
 
 
 def _kind(node: Any) -> bytes:
-    """What a node does with its inputs."""
+    """Return a key that is equal for nodes of the same operation."""
     return bytes(_bare(node, "").SerializeToString(deterministic=True))
 
 
@@ -175,7 +175,7 @@ def _run(node: Any, tensors: Sequence[Any], outputs: int, producer: int) -> list
 
 
 def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:
-    """What `padded_batch` makes of rows."""
+    """Pad rows as `padded_batch` does."""
     import tensorflow as tf
 
     shape = padding.shape

@@ -160,7 +160,7 @@ def _ragged(values: Sequence[Any], splits: Sequence[Any]) -> list[RaggedRows]:
 
 
 def _sparse(rows: Sequence[RaggedRows]) -> list[Rows]:
-    """What an op that parses gives of features as sparse tensors: all indices, all values, all shapes."""
+    """Return sparse features in the order of a parsing op: all indices, all values, all shapes."""
     shapes = [ColumnRows((StackedRows(one.lengths),)) for one in rows]
     return [*(_places(one) for one in rows), *rows, *shapes]
 

@@ -1,4 +1,4 @@
-"""What each op means on the rows of many elements.
+"""Ops on the rows of many elements: one rule each.
 
 An op without a rule takes rows of one shape alone; TensorFlow's pfor makes it one of batches.
 """
@@ -334,7 +334,7 @@ def _parts_of(rows: Rows) -> tuple[SharedRows | StackedRows, ...]:
 
 
 def _count(call: RowCall) -> list[Rows]:
-    """How often each number occurs in each row."""
+    """Count the occurrences of each number per row."""
     import tensorflow as tf
 
     rows, size, weights = call.inputs

@@ -63,7 +63,7 @@ class MapBeforeBatchScalar(Rule):
             yield self._draft(view, stage, batch, sentence, evidence=evidence, predicted=None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs little more than calling, and calls are a part of the step."""
+        """Yield maps whose call costs little more than calling, if calls are a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             call = self.threshold("call-cost")

@@ -101,7 +101,7 @@ class ParseSingleExample(Rule):
             yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """Where a call costs about what parsing costs, and that is a part of the step."""
+        """Yield maps whose call costs about as much as parsing, if that is a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             parse, gain = self.threshold("parse-cost"), self.threshold("batched-gain")

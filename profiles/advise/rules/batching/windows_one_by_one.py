@@ -168,7 +168,7 @@ def _only_batches(stage: StageView, inside: Sequence[StageView], size: int, comp
 
 
 def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...] | None:
-    """Where the components of an element are, as far as a graph tells; None where they are deeper than one level."""
+    """Return the keys of an element's components in a graph; None if they are deeper than one level."""
     known = stage.keys or ()
     if components == 1 and not any(known):
         return ()
@@ -210,7 +210,7 @@ def _many_at_a_time(found: _Windows, many: int) -> ReplaceStages:
 
 
 def _by_hand(found: _Windows, many: int) -> HandWritten:
-    """The same in Python."""
+    """Return the change as Python."""
     piece = found.piece(many)
     return HandWritten(
         (found.window.id, found.flat.id),

@@ -95,7 +95,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _room(self, view: PipelineView, limit: int) -> float:
-        """What the limit leaves for a cache."""
+        """Return the bytes that the limit leaves for a cache."""
         return max(0.0, min(self.threshold("share-of-limit") * limit, limit - _runtime(view)))
 
     def _fix(

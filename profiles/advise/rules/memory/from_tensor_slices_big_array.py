@@ -165,7 +165,7 @@ class FromTensorSlicesBigArray(Rule):
         )
 
     def _slower(self, view: PipelineView, plan: _IndexPlan) -> Slower | None:
-        """What the calls of Python cost the steps, where nothing hides it; ``None`` if unknown."""
+        """Time that the Python calls add to a step, if nothing hides it; ``None`` if unknown."""
         given, apart = per_batch(view, plan.source), 0.0
         cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
         calls = given
@@ -208,7 +208,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
 
 
 def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | None:
-    """What the source itself had of the peak, as far as the peak falls with it; ``None`` without a ledger.
+    """Bytes of the peak that go with the source itself; ``None`` without a ledger.
 
     What the other stages hold while the pipeline runs stays, also where the peak was before they held it.
     """
@@ -226,7 +226,7 @@ def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | N
 
 @dataclass(frozen=True)
 class _IndexPlan:
-    """Which stages get indices instead of rows, and how many rows a call reads.
+    """Stages that get indices instead of rows, and the rows that a call reads.
 
     Attributes:
         source: The ``from_tensor_slices``.

@@ -144,7 +144,7 @@ def _explained(view: PipelineView) -> bool:
 
 
 def _numbers(stage: StageView) -> int | None:
-    """How many numbers a source holds."""
+    """Count the numbers that a source holds."""
     if not stage.element or not stage.source_bytes:
         return None
     width = values = 0
@@ -157,6 +157,6 @@ def _numbers(stage: StageView) -> int | None:
 
 
 def _growth(view: PipelineView, peak: int | None) -> int | None:
-    """What building added to the worker's memory at most."""
+    """Bytes that building added to the worker's memory at most."""
     baseline = view.profile.memory.baseline_bytes if view.profile is not None else None
     return peak - baseline if peak is not None and baseline is not None else None

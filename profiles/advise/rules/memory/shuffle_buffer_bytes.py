@@ -52,7 +52,7 @@ class _Buffer:
 
     @property
     def words(self) -> str:
-        """How many elements there are, in every copy together."""
+        """Describe the number of elements, in all copies together."""
         return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
 
 
@@ -207,7 +207,7 @@ class ShuffleBufferBytes(Rule):
         return wanted > self.threshold("worthwhile-part") * buffer.elements
 
     def _enough(self, view: PipelineView, stage: StageView, each: float, batch: StageView | None = None) -> int:
-        """As many elements as bytes do not matter for, and no fewer than ten batches."""
+        """Number of elements whose bytes do not matter, at least ten batches."""
         room = BYTES.value
         if view.memory_limit_bytes:
             room = min(room, SHARE_OF_LIMIT.value * view.memory_limit_bytes)

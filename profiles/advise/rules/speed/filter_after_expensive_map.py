@@ -139,7 +139,7 @@ class _FilterAfterMaps:
 
     @classmethod
     def reading(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
-        """The same where the predicate reads what the maps make, so that it needs a part of them."""
+        """Find the maps before a predicate that reads their results, so that it needs a part of them."""
         predicate = stage.function
         if predicate is None or not _is_plain(predicate):
             return None
@@ -165,7 +165,7 @@ class _FilterAfterMaps:
 
     @property
     def semantics(self) -> Semantics:
-        """What skipping elements means to the maps."""
+        """Class of skipping elements in the maps."""
         functions = [stage.function for stage in self.maps if stage.function is not None]
         if any(function.python or (function.stateful_op and not function.random) for function in functions):
             return "values"
@@ -173,7 +173,7 @@ class _FilterAfterMaps:
 
     @property
     def warning(self) -> str:
-        """What the move changes, for the recommendation."""
+        """Effects of the move, for the recommendation."""
         return {
             "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",

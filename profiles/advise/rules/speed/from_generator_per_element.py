@@ -158,7 +158,7 @@ class _Ahead:
 
     @property
     def nbytes(self) -> float:
-        """What it may come to hold."""
+        """Bytes it may come to hold."""
         return self.batch_bytes * self.most
 
     @property
@@ -239,7 +239,7 @@ class _ChunkPlan:
 
     @property
     def words(self) -> str:
-        """What becomes of the batch."""
+        """Describe the new batch."""
         if not self.whole:
             return "unbatch then splits the chunks, at half a microsecond per row."
         if self._full_only:
@@ -288,7 +288,7 @@ class _ChunkPlan:
 
     @property
     def _generator(self) -> str:
-        """What Python calls the generator of today."""
+        """Name of the present generator in Python."""
         return function_name(self.source) if self.source.written is not None else "generator"
 
     @property
@@ -324,7 +324,7 @@ class _ChunkPlan:
 
 
 def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
-    """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
+    """New arguments of a stage that counts rows when it gets chunks; ``None`` if chunks cannot express it."""
     if stage.op == "repeat":
         return {}
     row = traits(stage.op)

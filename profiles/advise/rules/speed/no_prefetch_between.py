@@ -191,7 +191,7 @@ def _belongs(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 
 def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> tuple[list[StageView], list[float]]:
-    """Where prefetches go, and the time per batch of each stretch that they give a thread of its own."""
+    """Places of prefetches, and the time per batch of each stretch that gets a thread of its own."""
     places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
     after, groups = [], []
     cuts = [
