@@ -109,8 +109,8 @@ def compare(first: GraphPair, second: GraphPair) -> tuple[list[Difference], list
     for part in parts:
         if isinstance(part, str):
             return part
-    one, other, one_executed, other_executed = (part for part in parts if not isinstance(part, str))
-    found = differences(one, other), differences(one_executed, other_executed)
+    one, other, one_executed, executed = (part for part in parts if not isinstance(part, str))
+    found = differences(one, other), differences(one_executed, executed)
     if not any(found) and first.element != second.element:
         named = [Difference(None, f"elements are {first.element} and {second.element}")]
         return named, named

@@ -39,11 +39,7 @@ class Objects:
 
     def _construction_of(self, thing: Any) -> ObservedCall | None:
         return next(
-            (
-                other_call
-                for other_call in self._watch.seen
-                if other_call.public.kind == "object" and other_call.result is thing
-            ),
+            (call for call in self._watch.seen if call.public.kind == "object" and call.result is thing),
             None,
         )
 

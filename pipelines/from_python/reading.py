@@ -172,7 +172,7 @@ class Recorder:
         elif isinstance(raw, os.PathLike):
             found = os.fspath(raw)
         elif isinstance(raw, tuple):
-            found = tuple(self.value(other_value, seen) for other_value in raw)
+            found = tuple(self.value(value, seen) for value in raw)
         elif callable(raw):
             found = self._function(raw, seen)
         elif hasattr(raw, "__array__"):
@@ -353,7 +353,7 @@ def _leaf_count(raw: Any) -> int:
     """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
-            return len(raw) if all(isinstance(other_value, str | int | float) for other_value in raw) else 0
+            return len(raw) if all(isinstance(value, str | int | float) for value in raw) else 0
         return sum(map(_leaf_count, raw))
     return 0
 
@@ -361,8 +361,8 @@ def _leaf_count(raw: Any) -> int:
 def _texts(values: Any) -> Any:
     """Decode the bytes in nested lists; None where they are not text."""
     if isinstance(values, list):
-        inner = [_texts(other_value) for other_value in values]
-        return None if any(other_value is None for other_value in inner) else inner
+        inner = [_texts(value) for value in values]
+        return None if any(value is None for value in inner) else inner
     if isinstance(values, bytes):
         return values.decode() if _is_text(values) else None
     return values

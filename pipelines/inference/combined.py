@@ -60,12 +60,12 @@ class PipelineContext:
         """Infer the elements of the pipelines among the arguments, in order; nested ones get `outer`."""
         return [
             self.inference.pipeline(
-                other_pipeline.pipeline,
-                join(self.address, *other_pipeline.below),
-                (*self.place, *other_pipeline.place),
-                outer if other_pipeline.per_element else self.outer,
+                pipeline.pipeline,
+                join(self.address, *pipeline.below),
+                (*self.place, *pipeline.place),
+                outer if pipeline.per_element else self.outer,
             )
-            for other_pipeline in op.pipelines()
+            for pipeline in op.pipelines()
         ]
 
     def guarded(self, check: Callable[[], Any]) -> Any:

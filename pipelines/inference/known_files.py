@@ -98,11 +98,7 @@ class KnownFiles:
         """Return the content of file names that all come from one recipe."""
         recipes = [self.recipe(pattern) for pattern in files.patterns]
         first = recipes[0]
-        return (
-            Content("files", first)
-            if first is not None and all(other_recipe is first for other_recipe in recipes)
-            else None
-        )
+        return Content("files", first) if first is not None and all(recipe is first for recipe in recipes) else None
 
     def count(self, files: FilePatterns) -> int | None:
         """Number of files; ``None`` if they are elsewhere, or too many to count."""

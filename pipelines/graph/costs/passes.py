@@ -46,7 +46,7 @@ def elements_of_pass(readings: Iterable[int]) -> int | None:
 def _apart(readings: Iterable[int]) -> Sequence[int]:
     """The readings after the first pass, once each; those that differ by no more than they may be off are one."""
     found: list[int] = []
-    for one in sorted(readings):
-        if one - (found[-1] if found else 0) > 2 * _OFF:
-            found.append(one)
+    for reading in sorted(readings):
+        if reading - (found[-1] if found else 0) > 2 * _OFF:
+            found.append(reading)
     return found

@@ -202,11 +202,7 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
             continue
         types = tuple(node["output_types"])
         shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
-        ways = {
-            other_source.traced
-            for other_source in made
-            if other_source.types == types and other_source.shapes == shapes
-        }
+        ways = {source.traced for source in made if source.types == types and source.shapes == shapes}
         if len(ways) == 1:
             node["constant"] = ways.pop()
 

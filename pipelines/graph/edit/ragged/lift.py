@@ -93,7 +93,7 @@ class ManyElements:
                 same.update({f"{name}:{place}": f"{first}:{place}" for place in range(self._outputs(node))})
         rows = [known[_real(reference, same)] for reference in self._results]
         if self._paddings is None:
-            return [of_one_length(one, size) if isinstance(one, RaggedRows) else stacked(one, size) for one in rows]
+            return [of_one_length(row, size) if isinstance(row, RaggedRows) else stacked(row, size) for row in rows]
         return [_padded(one, padding, size) for one, padding in zip(rows, self._paddings, strict=True)]
 
     def _apply(self, node: Any, inputs: Sequence[Rows], size: Any) -> dict[str, Rows]:

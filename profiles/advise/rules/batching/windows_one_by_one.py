@@ -151,7 +151,7 @@ def _windows(view: PipelineView, window: StageView) -> _Windows | None:
     if not _only_batches(flat, inside, size, components):
         return None
     batches = [stage for stage in inside if traits(stage.op).stacks]
-    complete = window.arguments.get("drop_remainder") or all(one.arguments.get("drop_remainder") for one in batches)
+    complete = window.arguments.get("drop_remainder") or all(batch.arguments.get("drop_remainder") for batch in batches)
     found = _Windows(window, flat, inside, size, shift, stride, keys, components, bool(complete))
     fixed = found.complete and all(one.nbytes is not None for one in below.element)
     return found if fixed or found.are_batches else None
