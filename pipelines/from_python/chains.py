@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python import branches
 from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced_fields
-from pipeprof.pipelines.from_python.getitem import key_text
 from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
 from pipeprof.pipelines.from_python.records import (
@@ -26,6 +24,90 @@ from pipeprof.pipelines.ops.functions.catalog import function
 _MOST_CALLS: Final = 250
 # Objects that are created once and called on the element.
 _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
+
+
+def key_text(key: RecordedKey, field: Callable[[RecordedTensor], str | int]) -> str | int:
+    """Convert the key; ``field`` names a tensor among its bounds.
+
+    Raises:
+        NotExpressible: A bound is neither a number nor a field.
+
+    Example:
+        >>> key_text(RecordedKey((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
+        '..., :3'
+    """
+    words = [_word(item, field) for item in key.items]
+    text = ", ".join(words) + ("," if len(words) == 1 and not key.alone else "")
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _word(item: Any, field: Callable[[RecordedTensor], str | int]) -> str:
+    if item is Ellipsis:
+        return "..."
+    if item is None:
+        return "tf.newaxis"
+    if isinstance(item, slice):
+        ends = f"{_bound(item.start, field)}:{_bound(item.stop, field)}"
+        return ends if item.step is None else f"{ends}:{_bound(item.step, field)}"
+    return _bound(item, field)
+
+
+def _bound(value: Any, field: Callable[[RecordedTensor], str | int]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Array) and isinstance(value.values, int):
+        return str(value.values)
+    if isinstance(value, RecordedTensor):
+        return str(field(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    msg = "an index that is not a number"
+    raise NotExpressible(msg)
+
+
+def functions_of(call: Call) -> list[Any]:
+    """Return the functions of its branches, in order."""
+    if call.name == "tf.cond":
+        return [call.arguments.get("true_fn"), call.arguments.get("false_fn")]
+    listed = call.arguments.get("branch_fns")
+    return list(listed) if isinstance(listed, list | tuple) else [listed]
+
+
+def decision_calls(call: Call) -> Any:
+    """Return the calls that compute which branch is taken."""
+    return call.arguments.get("pred" if call.name == "tf.cond" else "branch_index")
+
+
+def written_branches(
+    call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
+) -> dict[str, Any]:
+    """Convert the arguments of the call, without routes.
+
+    Args:
+        call: The call.
+
+    Raises:
+        NotExpressible: A branch cannot be written.
+    """
+    chains = [_chain(value, inputs, write) for value in functions_of(call)]
+    if call.name == "tf.switch_case":
+        return {"branch_fns": chains, "branch_index": [{"select": decision}]}
+    names = ("true_fn", "false_fn")
+    found = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
+    if not found:
+        msg = "both of its branches change nothing"
+        raise NotExpressible(msg)
+    return {"pred": [{"select": decision}], **found}
+
+
+def _chain(function: Any, inputs: Sequence[RecordedTensor], write: Callable[[RecordedBody], list[Any]]) -> list[Any]:
+    body = function.body if isinstance(function, RecordedFunction) else None
+    if body is None:
+        msg = "pipeprof could not see which calls one of its branches makes"
+        raise NotExpressible(msg)
+    element: Any = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    result = tuple(body.result) if isinstance(body.result, list) else body.result
+    return [] if result == element else write(replace(body, element=element, result=result))
 
 
 def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
@@ -109,14 +191,14 @@ class _ChainWriter:
     def _branches(self, call: Call, later: set[int]) -> None:
         if not isinstance(self._state, dict):
             self._name_fields()
-        inputs = list(dict.fromkeys(leaves(branches.functions_of(call))))
+        inputs = list(dict.fromkeys(leaves(functions_of(call))))
         if not inputs:
             msg = "its branches do not use the element"
             raise NotExpressible(msg)
         where = paths(self._state)
         fields = [self._field(where, tensor) for tensor in inputs]
-        decision = self._field(where, branches.decision_calls(call))
-        item = branches.written_branches(call, inputs, decision, lambda body: chain(body, self._folders)[0])
+        decision = self._field(where, decision_calls(call))
+        item = written_branches(call, inputs, decision, lambda body: chain(body, self._folders)[0])
         on = fields[0] if len(fields) == 1 else fields
         if isinstance(call.result, RecordedTensor) and len(inputs) == 1 and inputs[0].id not in later:
             self._state = replaced_fields(self._state, where[inputs[0].id], call.result)

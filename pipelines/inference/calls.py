@@ -2,18 +2,222 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
+from pipeprof.pipelines.inference.common_structure import common_structure
 from pipeprof.pipelines.inference.errors import CannotInfer, Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.rules.base import Arguments, ArrayLookup, Rule, rules
 from pipeprof.pipelines.inference.rules.layers import LAYERS
-from pipeprof.pipelines.inference.special_calls import SPECIAL, given_to
-from pipeprof.pipelines.inference.tensor.fields import field_of, with_field
+from pipeprof.pipelines.inference.tensor.fields import Field, field_of, with_field
 from pipeprof.pipelines.inference.tensor.input_checks import check_inputs
-from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, each, leaves
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves
+from pipeprof.pipelines.inference.tensor.texts import refuse, structure_text
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.functions.catalog import function
+
+
+class ChainInference(Protocol):
+    """The inference of chains of calls, as a call with chains inside uses it."""
+
+    strict: bool
+
+    def inner(self, operation: OpCall, name: str, element: Structure, place: Place, *, answers: bool) -> Structure:
+        """Infer the element after a chain inside a call."""
+        ...
+
+
+Special = Callable[[ChainInference, "OpCall", Structure, Structure, "Place"], Structure]
+"""From the flow, the call, what ``on`` picked, the whole element and the call's place to the result."""
+
+
+def given_to(operation: OpCall, element: Structure) -> Structure:
+    """Select the input of ``on``: the element, a field, a tuple of fields, or a mapping from parameters to them.
+
+    Raises:
+        Refused: The element has no such field.
+    """
+    on = operation.on
+    if isinstance(on, dict):
+        return {name: field_of(element, field, "on", name) for name, field in on.items()}
+    if isinstance(on, tuple):
+        return tuple(field_of(element, field, "on", index) for index, field in enumerate(on))
+    return element if on is None else field_of(element, on, "on")
+
+
+def _select(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    del flow, given, place
+    fields = operation.arguments["fields"]
+    if not isinstance(fields, tuple):
+        return field_of(element, fields)
+    if element is None:
+        return None
+    if isinstance(element, Mapping):
+        return {_key(element, one, index): element[_key(element, one, index)] for index, one in enumerate(fields)}
+    return tuple(field_of(element, one, index) for index, one in enumerate(fields))
+
+
+def _drop(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    del flow, given, place
+    fields = operation.arguments["fields"]
+    if element is None:
+        return None
+    if isinstance(element, Mapping):
+        gone = {_key(element, one, index) for index, one in enumerate(fields)}
+        return {name: value for name, value in element.items() if name not in gone}
+    for index, one in enumerate(fields):
+        field_of(element, one, index)
+    return tuple(value for index, value in enumerate(element) if index not in fields)
+
+
+def _key(element: Structure, field: Field, *place: str | int) -> str:
+    """The key of a mapping that a field names."""
+    if isinstance(element, Mapping) and (field in element or str(field) in element):
+        return str(field)
+    if isinstance(element, Mapping) and isinstance(field, str) and "." in field:
+        expected = f"one of its keys: {', '.join(map(str, element))}"
+        refuse(f"the field {field!r}", "missing-field", expected, *place)
+    field_of(element, field, *place)
+    return str(field)
+
+
+def _rename(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    del flow, given, place
+    names = operation.arguments["names"]
+    if element is None:
+        return None
+    if not isinstance(element, Mapping):
+        refuse(element, "wrong-structure", "a mapping, whose fields have names")
+    for old in names:
+        _key(element, old, old)
+    changed = {names.get(name, name): value for name, value in element.items()}
+    if len(changed) < len(element):
+        old, new = next((old, new) for old, new in names.items() if new in element)
+        refuse(f"the new name {new!r}", "name-twice", f"one that no field of {structure_text(element)} has", old)
+    return changed
+
+
+def _picked(element: Structure, structure: Any, place: Place) -> Structure:
+    if isinstance(structure, dict):
+        return {name: _picked(element, inner, (*place, name)) for name, inner in structure.items()}
+    if isinstance(structure, tuple):
+        return tuple(_picked(element, inner, (*place, index)) for index, inner in enumerate(structure))
+    return element if structure is None else field_of(element, structure, *place)
+
+
+def _to_structure(
+    flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
+) -> Structure:
+    del flow, given, place
+    return _picked(element, operation.arguments["structure"], ())
+
+
+def _to_dict(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    names = operation.arguments["structure"]
+    if isinstance(names, dict):
+        return _to_structure(flow, operation, given, element, place)
+    if element is None:
+        return dict.fromkeys(names) if len(names) > 1 else None
+    parts = element if isinstance(element, tuple) else (element,)
+    if isinstance(element, Mapping) or len(parts) != len(names):
+        refuse(element, "wrong-structure", f"a tuple of {len(names)}, one component for each name")
+    return dict(zip(names, parts, strict=True))
+
+
+def _copy(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    del flow, operation, element, place
+    return given
+
+
+def _branches(operation: OpCall, name: str) -> list[str]:
+    return [place for place in operation.chains if place.rpartition(".")[0] == name]
+
+
+def _merged(results: list[Structure]) -> Structure:
+    """Merge the results of branches.
+
+    Raises:
+        Refused: They differ in structure or dtype.
+    """
+    try:
+        return functools.reduce(common_structure, results)
+    except Refused:
+        texts = " and ".join(dict.fromkeys(structure_text(result) for result in results))
+        message = f"branches return {texts}: expected the same structure and dtypes from all"
+        raise Refused(message, "different-branches") from None
+
+
+def _cond(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    if "pred" in operation.chains:
+        truth = flow.inner(operation, "pred", element, place, answers=True)
+        fits = isinstance(truth, Tensor) and truth.dtype == "bool" and truth.shape in ((), None)
+        if truth is not None and not fits:
+            refuse(truth, "no-truth-value", "a single bool from the last call of `pred`", "pred")
+    return _merged([flow.inner(operation, name, given, place, answers=False) for name in ("true_fn", "false_fn")])
+
+
+def _switch(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    if "branch_index" in operation.chains:
+        flow.inner(operation, "branch_index", element, place, answers=True)
+    names = _branches(operation, "branch_fns")
+    return _merged([flow.inner(operation, name, given, place, answers=False) for name in names])
+
+
+def _random_order(
+    flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
+) -> Structure:
+    del element
+    names = _branches(operation, "fns")
+    for _ in names:
+        given = _merged([flow.inner(operation, name, given, place, answers=False) for name in names])
+    return given
+
+
+def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    del element
+    return tuple(flow.inner(operation, "ops", argument, place, answers=False) for argument in given)
+
+
+def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+    """A chain over the items of the first dimension."""
+    del element
+    components = list(leaves(given))
+    for one in components:
+        if isinstance(one, Tensor) and one.shape == ():
+            refuse(one, "wrong-rank", f"a tensor with a first dimension for {operation.name}")
+    items = each(_item, given)
+    result = flow.inner(operation, "fn", items, place, answers=False)
+    first = components[0] if components else None
+    count = first.shape[0] if first is not None and first.shape else None
+    if flow.strict or "fn_output_signature" in operation.arguments:
+        # What TensorFlow knows of the shape behind a loop differs from version to version.
+        return None
+    return each(lambda one: replace(one, shape=None if one.shape is None else (count, *one.shape)), result)
+
+
+def _item(component: Tensor | Nested) -> Structure:
+    if isinstance(component, Nested) or component.kind != "dense":
+        return None
+    return component.of(shape=component.shape[1:] if component.shape else None)
+
+
+SPECIAL: Mapping[str, Special] = {
+    "copy": _copy,
+    "drop": _drop,
+    "for_each": _for_each,
+    "random_order": _random_order,
+    "rename": _rename,
+    "select": _select,
+    "tf.cond": _cond,
+    "tf.map_fn": _items,
+    "tf.switch_case": _switch,
+    "tf.vectorized_map": _items,
+    "to_dict": _to_dict,
+    "to_tuple": _to_structure,
+}
+"""By the name of the call."""
 
 
 class CallFlow:

@@ -92,7 +92,7 @@ def _lists(value: Any) -> str:
 
 
 def made_array(filling: Filling) -> str:
-    """Return the NumPy expression for a synthesised array; same values as `pipelines.build.load_arrays`."""
+    """Return the NumPy expression for a synthesised array; same values as `pipelines.build.context`."""
     kind = str(filling.dtype)
     size = repr(tuple(filling.shape))
     if filling.fill == "zeros":

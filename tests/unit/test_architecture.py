@@ -43,7 +43,7 @@ FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "jax", "torch"}
 # What start-up must not pay for: commands import these inside their functions.
 SLOW = FRAMEWORKS | {"numpy", "psutil", "pydantic", "rich", "yaml"}
 STARTUP = re.compile(r"cli/(main|commands/.*)\.py|(api|cli)/__init__\.py")
-MAX_LINES = 500
+MAX_LINES = 700
 # Modules per room; `__init__.py` does not count.
 MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/from_python", "pipelines/to_python"}
@@ -397,7 +397,7 @@ def test_pyproject_lists_the_packages_on_disk():
         ("pipelines/spec/x.py", "def f():\n    from tensorflow import data", "outside the worker"),
         ("pipelines/x.py", "def f():\n    return importlib.import_module('tensorflow')", "outside the worker"),
         ("pipelines/x.py", "class A:\n    try:\n        import tensorflow\n    except ImportError: ...", "at import"),
-        ("pipelines/x.py", "x = 1\n" * (MAX_LINES + 1), "501 lines"),
+        ("pipelines/x.py", "x = 1\n" * (MAX_LINES + 1), "701 lines"),
     ],
 )
 def test_the_checks_see_what_they_are_for(path, source, expected):

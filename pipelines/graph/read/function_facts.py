@@ -130,7 +130,7 @@ class FunctionFacts:
             return facts
         body, count = self.body(called[0]), len(element_ranks)
         if not body.unknown:
-            facts["reads"] = sorted(other_read for other_read in body.reads if other_read < count)
+            facts["reads"] = sorted(read for read in body.reads if read < count)
             facts["passes"] = [
                 returned if returned is not None and returned < count else None for returned in body.returns
             ]

@@ -5,11 +5,12 @@ They are guesses. None of them is reported unless it was measured to help.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -18,6 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
+    SetOption,
     VectoriseMap,
     to_document,
 )
@@ -33,12 +35,16 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
-from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, cache_in_words, cache_point, maps_to_cache
-from pipeprof.profiles.verify.guessing.default_options import as_by_default
+from pipeprof.profiles.model.read import POOL_OPTION, flow_of
+from pipeprof.profiles.verify.guessing.caching import (
+    LONGEST_EPOCH,
+    CachePoint,
+    cache_in_words,
+    cache_point,
+    maps_to_cache,
+)
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.guess import Caches, Guess
-from pipeprof.profiles.verify.guessing.joined import cache_points
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
     PARALLEL_OPTION,
@@ -62,13 +68,73 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
     rows_kept,
     rows_kept_in_words,
 )
-from pipeprof.profiles.verify.stages import main_line, on_main_line, pays, runs_python
+from pipeprof.profiles.verify.stages import joined_lines, main_line, on_main_line, pays, runs_python, within
 from pipeprof.profiles.wording import cores_text, listed, significant, stage_name
 
 RULE = "measured"
 """Name of the rule of findings that no rule made."""
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
+_OPTIMIZATION: Final = "experimental_optimization."
+_SWITCHES: Final = (
+    "autotune.enabled",
+    f"{_OPTIMIZATION}apply_default_optimizations",
+    f"{_OPTIMIZATION}map_parallelization",
+    f"{_OPTIMIZATION}map_and_batch_fusion",
+    f"{_OPTIMIZATION}inject_prefetch",
+    f"{_OPTIMIZATION}parallel_batch",
+)
+"""Options that are on unless a program turns them off (`tf.data.Options`, TensorFlow 2.21)."""
+SOME_WORK = 0.05
+"""Share of the pipeline's work from which what a stage of a joined dataset makes is worth a cache."""
+
+
+def cache_points(profile: Profile, limit: int | None, longest: float = LONGEST_EPOCH) -> tuple[CachePoint, ...]:
+    """Return where the datasets that one stage joins can keep what their slowest stages make; empty where none can.
+
+    Args:
+        limit: Memory limit in bytes, for all caches together; None for none.
+        longest: Seconds of an epoch that a trial can wait for.
+    """
+    for lines in joined_lines(profile, main_line(profile)):
+        each = limit // len(lines) if limit is not None else None
+        points = [_point(profile, line, each, longest) for line in lines]
+        found = tuple(point for point in points if point is not None)
+        # Elements that belong together stay together only in the order in which they are.
+        if found and (_takes_one_of(profile, lines) or all(point.semantics == "same" for point in found)):
+            return found
+    return ()
+
+
+def _point(profile: Profile, line: Sequence[Stage], limit: int | None, longest: float) -> CachePoint | None:
+    place = max(range(len(line)), key=lambda one: line[one].share or 0.0)
+    if (line[place].share or 0.0) < SOME_WORK:
+        return None
+    return cache_point(profile, line, place, limit, longest)
+
+
+def _takes_one_of(profile: Profile, lines: Sequence[Sequence[Stage]]) -> bool:
+    """Whether an element of the stage that joins datasets is one of theirs, and not made of one of each."""
+    owners = (one for one in profile.stages or () if within(lines[0][0].id, one.id))
+    op = max(owners, key=lambda one: len(one.id)).op
+    return traits(op).combines and not traits(op).one_to_one
+
+
+def as_by_default(options: Mapping[str, Any], cores: float) -> tuple[SetOption, ...]:
+    """Return the edits that turn on what a program has turned off, and give functions a thread for each core.
+
+    Args:
+        options: Of the pipeline, by their dotted path.
+
+    Example:
+        >>> as_by_default({"autotune.enabled": False, "threading.private_threadpool_size": 1}, 2.0)
+        (SetOption(path='autotune.enabled', value=True), SetOption(path='threading.private_threadpool_size', value=2))
+    """
+    found = [SetOption(path, value=True) for path in _SWITCHES if options.get(path) is False]
+    pool, wanted = options.get(POOL_OPTION), math.ceil(cores)
+    if isinstance(pool, int) and not isinstance(pool, bool) and 0 < pool < wanted:
+        found.append(SetOption(POOL_OPTION, wanted))
+    return tuple(found)
 
 
 def guesses(

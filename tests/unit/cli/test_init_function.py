@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.commands.init_function import is_function
+from pipeprof.cli.commands.init import is_function
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.harness import describe_function as describe

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.build.load_arrays import load_array
+from pipeprof.pipelines.build.context import load_array
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import Feature

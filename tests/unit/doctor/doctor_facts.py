@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.profiles.doctor.facts import Cores, Devices, Facts, Folder, MemoryFacts
-from pipeprof.profiles.doctor.packages import Package, TensorFlowInstallation
+from pipeprof.profiles.doctor.facts import Cores, Devices, Facts, Folder, MemoryFacts, Package, TensorFlowInstallation
 
 GIB = 1 << 30
 WELL = Facts(

@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.doctor.facts import Devices, devices, folders, gather, git_version, governors
-from pipeprof.profiles.doctor.packages import Package, find_tensorflow, versions
+from pipeprof.profiles.doctor.facts import (
+    Devices,
+    Package,
+    devices,
+    find_tensorflow,
+    folders,
+    gather,
+    git_version,
+    governors,
+    versions,
+)
 
 
 def installed(folder: Path, name: str, version: str, *, files: dict[str, str]) -> None:

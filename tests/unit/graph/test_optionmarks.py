@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.graph.read.options_proto import read_options
+from pipeprof.pipelines.graph.read.graphdef import read_options
 
 
 def field(number: int, value: int | bytes) -> bytes:

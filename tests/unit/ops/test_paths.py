@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.build.load_arrays import fill, load_array
+from pipeprof.pipelines.build.context import fill, load_array
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray
 from pipeprof.pipelines.ops.values.fields import FieldError, pick, put
 from pipeprof.pipelines.ops.values.structures import Filling, MadeArray, NpyArray, NpzArray
@@ -127,7 +127,7 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
 
 
 def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.build.load_arrays._CHUNK", 16)
+    monkeypatch.setattr("pipeprof.pipelines.build.context._CHUNK", 16)
     made = fill(Filling(shape=[50]))
     assert len(np.unique(made)) == 50
 

@@ -27,7 +27,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.apply_text import apply_to_text
+from pipeprof.pipelines.spec.edits.apply_files import apply_to_text
 from pipeprof.pipelines.spec.edits.places import EditError, same
 from pipeprof.pipelines.spec.yaml.reader import read
 

@@ -12,8 +12,7 @@ from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, filling
-from pipeprof.profiles.verify.guessing.joined import cache_points
-from pipeprof.profiles.verify.guessing.search import guesses
+from pipeprof.profiles.verify.guessing.search import cache_points, guesses
 from pipeprof.profiles.verify.stages import joined_lines, main_line
 
 Recorded = Callable[[str], Profile]
