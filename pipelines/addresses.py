@@ -90,17 +90,6 @@ def op_index(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def owner_of(address: str) -> str | None:
-    """The source or stage that holds the pipeline ``address`` is in; None for the spec's own pipeline.
-
-    Example:
-        >>> owner_of("stages.1.stages.0"), owner_of("source.datasets.0.source"), owner_of("stages.1")
-        ('stages.1', 'source', None)
-    """
-    pipeline = re.sub(_LAST_STEP, "", address)
-    return re.sub(_LAST_ARGUMENT, "", pipeline) or None
-
-
 def pipeline_of(address: str) -> str:
     """Address of the pipeline a source or stage is in, which `join` extends; empty for the spec's own.
 

@@ -285,7 +285,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.cli import streams
     from pipeprof.pipelines.edits.edits import known_edits
     from pipeprof.pipelines.edits.plan import apply_call, data_of
-    from pipeprof.profiles.fix.outcome import unified
+    from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.profiles.fix.python_diff import with_plan
     from pipeprof.profiles.fix.source_diff import edited_source
 

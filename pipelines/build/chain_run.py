@@ -152,7 +152,7 @@ class ChainRun:
         return self.builder.made(operation)
 
     def seeded(self, operation: OpCall, place: str, seed: Any) -> ChainRun:
-        """The same, where all draws in the chain at ``place`` derive from ``seed``."""
+        """Return the runner with all draws in the chain at ``place`` derived from ``seed``."""
         return replace(self, shared=Shared(seed, (*self.path, place), drawing(operation.chains[place])))
 
     def seed(self) -> Any:

@@ -179,7 +179,7 @@ def _lists(value: Any) -> Any:
 
 @dataclass
 class BuildContext:
-    """Where a spec's files are, its seed, and the arrays that it holds in memory."""
+    """Files of a spec, its seed, and its arrays in memory."""
 
     base_dir: Path
     data_dirs: dict[str, Path] = field(default_factory=dict)

@@ -236,7 +236,7 @@ class _Builder(FunctionBuilder):
         return self.python(reference)
 
     def returned(self, reference: PythonRef, without: Sequence[str]) -> Any:
-        """What the user's function returns, without its last stages and without the step that it may return as well."""
+        """Return the dataset of the user's function, without its last stages and without a step returned with it."""
         function = self.python(reference)
         if not without:
             return dataset_of(function())

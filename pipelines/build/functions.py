@@ -136,15 +136,7 @@ class FunctionBuilder:
         unpacked: bool | None = None,
         argument: str = "",
     ) -> Callable[..., Any]:
-        """The function of a ``map`` or, as a ``predicate``, of a ``filter``.
-
-        Args:
-            dataset: What it is called on.
-            predicate: Whether the last call gives a single truth value.
-            answers: Whether the last call's result stands alone (a key, a length), also when ``on`` picked a field.
-            unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
-            argument: The stage's argument that the function is, when it does not stand in the stage itself.
-        """
+        """The Python function of a stage, as `Building.element_function` describes."""
         if function.python is not None:
             return self.named(self.python(function.python), address)
         if unpacked is None:

@@ -39,7 +39,7 @@ _MOST_MARKER = 1 << 20
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """Where synthesised inputs are kept.
+    """Folder of synthesised inputs.
 
     Attributes:
         folder: The folder that new entries go to; it need not exist yet.
@@ -79,7 +79,7 @@ class CachedEntry:
 
 
 def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
-    """Where the cache is: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
+    """Find the cache: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
 
     Nothing is created. The last resort comes with a warning.
 

@@ -187,7 +187,7 @@ def _read(name: str, value: Any) -> Any:
     if name == "arguments":
         return _arguments(value)
     if name == "fields":
-        return None if value is None else tuple(_field(one) for one in _items(value))
+        return None if value is None else tuple(_field(item) for item in _items(value))
     if name == "stages":
         return tuple(_text(address) for address in _items(value))
     if name == "by":

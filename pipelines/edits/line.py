@@ -135,7 +135,7 @@ class EditedLines(Generic[T]):
         """Apply the function of a map to what a batch gives."""
 
     def on_rows(self, item: T, batch: T, edit: VectoriseFilter) -> list[T]:
-        """What takes the place of a filter and a batch: a batch, rows that are kept or not, and a batch again."""
+        """Return the replacement of a filter and a batch: the batch, the filter on its rows, and a batch again."""
         first, last = (self.new(NewStage(op), edit) for op in (batch.op, _AGAIN))
         return [first, item, last]
 

@@ -274,7 +274,7 @@ def _shuffled(edit: Mapping[str, Any]) -> int:
 
 
 def _named_first(steps: Mapping[str, Any]) -> RefusedError | None:
-    """What could run code, else what names files, wherever it is."""
+    """Return the refusal of a value that could run code, else of one that names a file."""
     files: RefusedError | None = None
     for place, name in _names(steps, ""):
         reason = _FIRST.get(name)

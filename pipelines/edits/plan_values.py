@@ -33,7 +33,7 @@ class RefusedError(ValueError):
 
 
 class Value(Protocol):
-    """What stands at one place of a plan."""
+    """Value at one place of a plan."""
 
     def check(self, value: Any, place: str) -> None:
         """Check a value.

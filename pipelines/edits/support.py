@@ -1,4 +1,4 @@
-"""Which edit exists for which kind of target: the one table of it."""
+"""Table of the edits that each kind of target supports."""
 
 from __future__ import annotations
 

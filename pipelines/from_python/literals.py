@@ -36,7 +36,7 @@ _FEW: Final = 3
 
 @dataclass
 class Folders:
-    """How paths of the user's code are written in a spec.
+    """Spelling of the user's paths in a spec.
 
     Attributes:
         spec: Absolute folder of the spec.

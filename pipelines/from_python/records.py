@@ -210,7 +210,7 @@ class NotExpressible(Exception):
 
 
 class InnerNotExpressible(NotExpressible):
-    """The same of a stage of an inner pipeline, which the notes have already."""
+    """Not expressible, of a stage of an inner pipeline; the notes have it already."""
 
 
 @dataclass

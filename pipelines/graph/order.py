@@ -1,16 +1,18 @@
-"""The datasets of a graph in the order in which elements are requested: readers before what they read."""
+"""The nodes of a graph in order: readers before what they read, or inputs first."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
+_Item = TypeVar("_Item", bound=Hashable)
+
 
 class Read(NamedTuple):
-    """That one dataset takes elements of another: as an input, or as what its function makes (`body`)."""
+    """Edge from a dataset to one it takes elements of: an input, or the result of its function (`body`)."""
 
     place: str
     body: bool
@@ -46,3 +48,22 @@ def readers_first(graph: StageGraph) -> list[Node]:
             if not waiting[one]:
                 ready.append(one)
     return order
+
+
+def inputs_first(ends: Iterable[_Item], reads: Callable[[_Item], Iterable[_Item]]) -> Iterator[_Item]:
+    """Yield all nodes that some nodes need, each once; iterative, because pipelines in loops grow long.
+
+    Example:
+        >>> list(inputs_first("a", {"a": "bc", "b": "c", "c": ""}.__getitem__))
+        ['c', 'b', 'a']
+    """
+    seen: set[_Item] = set()
+    todo = [(end, False) for end in ends]
+    while todo:
+        node, ready = todo.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            todo.append((node, True))
+            todo.extend((below, False) for below in reads(node))

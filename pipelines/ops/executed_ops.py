@@ -181,7 +181,7 @@ def executed(op_type: str) -> Executed:
 
 
 def written_op(op_type: str) -> str:
-    """What a user of tf.data calls an executed op.
+    """Return the name of an executed op in tf.data's Python API.
 
     Example:
         >>> written_op("ParallelMapDatasetV2"), written_op("GroupByWindowDataset"), written_op("MemoryCache")

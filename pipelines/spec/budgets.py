@@ -30,7 +30,7 @@ _EXAMPLES = {
 
 
 class Budget(Document):
-    """How much worse a metric may be than the baseline's, and how large (of a rate: how small) it may be at all."""
+    """Limits of a metric: how much worse than the baseline, and the largest (of a rate: the smallest) value."""
 
     change: float | None = Field(default=None, description="Share that it may be worse, such as 5%.")
     limit: float | None = Field(default=None, description="Value that it may not exceed; of a rate, not fall below.")

@@ -46,7 +46,7 @@ def in_one_file(loaded: LoadedSpec) -> str:
 
 
 def origins(loaded: LoadedSpec) -> list[dict[str, Any]]:
-    """Where every value comes from: its keys and indices from the top, and the file and line, or the flag."""
+    """List the origin of every value: its keys and indices from the top, and the file and line, or the flag."""
     writer = _Writer(loaded, with_defaults(loaded))
     found: list[dict[str, Any]] = []
 

@@ -11,7 +11,7 @@ from pipeprof.pipelines.target.modules import name_in_package
 
 
 class Place(NamedTuple):
-    """Where a dotted name leads.
+    """Target of a dotted name.
 
     Attributes:
         file: The last module in it.

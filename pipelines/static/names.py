@@ -85,7 +85,7 @@ Value: TypeAlias = Imported | Written | Instance | Method | Partial
 
 @dataclass(eq=False)
 class Search:
-    """What all scopes of a search share.
+    """State that all scopes of a search share.
 
     Attributes:
         modules: The user's files that may be imported.

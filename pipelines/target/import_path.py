@@ -1,4 +1,4 @@
-"""Where Python looks for modules.
+"""Folders in which Python looks for modules.
 
 In pipeprof's own processes that is never the current folder: a ``yaml.py`` there must not take the place of a library.
 Before a file of the user's runs, the path becomes what ``python file.py`` gives: the file's folder comes first.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.to_python.code import Node, call, flat, listed, scalar, text
+from pipeprof.pipelines.to_python.code import call, listed, scalar, text
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.to_python.files import Files
@@ -32,7 +32,7 @@ def read_columns(path, delimiter=","):
     return {name: np.array(typed([row[i] for row in rows])) for i, name in enumerate(header)}'''
 
 
-def array(files: Files, described: Array) -> Node:
+def array(files: Files, described: Array) -> str:
     """Return the expression that reads or creates an array."""
     imports = files.module.imports
     if isinstance(described, RaggedArray | SparseArray):
@@ -42,11 +42,11 @@ def array(files: Files, described: Array) -> Node:
         mapping = {"mmap_mode": text(described.mmap_mode)} if described.mmap_mode else {}
         return call("np.load", files.file(str(described.npy)), **mapping)
     if isinstance(described, NpzArray):
-        return f"{flat(call('np.load', files.file(str(described.npz))))}[{text(described.key)}]"
+        return f"{call('np.load', files.file(str(described.npz)))}[{text(described.key)}]"
     return _array_expression(files, described)
 
 
-def _array_expression(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArray) -> Node:
+def _array_expression(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArray) -> str:
     if isinstance(described, MadeArray):
         return made_array(described.array)
     if isinstance(described, FilesArray):
@@ -64,34 +64,34 @@ def lines_of(files: Files, path: str) -> str:
     return f'{shown}.read_text(encoding="utf-8").splitlines()'
 
 
-def _columns(files: Files, described: CsvArray) -> Node:
+def _columns(files: Files, described: CsvArray) -> str:
     files.module.imports |= {"import csv", "import math"}
     files.module.helper("read_columns", _READ_COLUMNS)
     named = {} if described.field_delim == "," else {"delimiter": text(described.field_delim)}
     return call("read_columns", files.file(str(described.csv)), **named)
 
 
-def _tensor(described: RaggedArray | SparseArray) -> Node:
+def _tensor(described: RaggedArray | SparseArray) -> str:
     kind = described.dtype if isinstance(described, RaggedArray) else described.sparse.dtype
-    dtype: dict[str, Node] = {"dtype": f"tf.{kind}"} if kind is not None else {}
+    dtype: dict[str, str] = {"dtype": f"tf.{kind}"} if kind is not None else {}
     if isinstance(described, RaggedArray):
         if described.ragged_rank is not None:
             dtype["ragged_rank"] = str(described.ragged_rank)
         return call("tf.ragged.constant", _lists(described.ragged), **dtype)
     parts = described.sparse
-    rows: Node = _lists(parts.indices)
-    indices: Node = call("tf.constant", rows, "tf.int64")
+    rows: str = _lists(parts.indices)
+    indices: str = call("tf.constant", rows, "tf.int64")
     if not parts.indices:
         indices = f"tf.zeros([0, {len(parts.dense_shape)}], tf.int64)"
     found = call("tf.constant", _lists(parts.values), **dtype)
     return call("tf.SparseTensor", indices, found, repr(list(parts.dense_shape)))
 
 
-def _lists(value: Any) -> Node:
+def _lists(value: Any) -> str:
     return listed(map(_lists, value)) if isinstance(value, list | tuple) else scalar(value)
 
 
-def made_array(filling: Filling) -> Node:
+def made_array(filling: Filling) -> str:
     """Return the NumPy expression for a synthesised array; same values as `pipelines.build.context`."""
     kind = str(filling.dtype)
     size = repr(tuple(filling.shape))

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.functions.catalog import FEATURE_PARAMETERS, STARRED, function
-from pipeprof.pipelines.to_python.code import Bracket, Node, Prefixed, flat
-from pipeprof.pipelines.to_python.code import inside as statement
+from pipeprof.pipelines.to_python.code import call, inside, listed, slug, unique
 from pipeprof.pipelines.to_python.elements import (
     UNKNOWN,
     Form,
@@ -21,10 +20,10 @@ from pipeprof.pipelines.to_python.elements import (
     noun_of,
     pick,
     put,
+    unpacked,
     variables,
 )
 from pipeprof.pipelines.to_python.module import Module
-from pipeprof.pipelines.to_python.names import result_noun, slug, unique
 from pipeprof.pipelines.to_python.values import Values
 
 OPERATORS: Final = {
@@ -60,7 +59,7 @@ _MOST_POSITIONAL: Final = 3
 _MOST_PARAMETERS: Final = 5
 
 
-Result = Form | tuple[Node, Form]
+Result = Form | tuple[str, Form]
 SpecialCalls = Callable[["Body", OpCall, Form], Result | None]
 """Renderer of calls that are no functions of the allowlist; ``None`` for those that are."""
 
@@ -95,25 +94,25 @@ class Body:
             return None
         return f"tf.random.experimental.stateless_fold_in({self.seed}, {self.folds[id(operation)]})"
 
-    def uniform(self, operation: OpCall, maxval: int | None = None) -> Node:
+    def uniform(self, operation: OpCall, maxval: int | None = None) -> str:
         """Render a random number: float32 in [0, 1), or int32 below ``maxval``."""
         seed = self.folded(operation)
         if seed is not None:
             bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
-            return _call_expression("tf.random.stateless_uniform", ["[]", seed, *bounds], {})
+            return call("tf.random.stateless_uniform", "[]", seed, *bounds)
         if maxval is None:
             return "tf.random.uniform([])"
-        return _call_expression("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
+        return f"tf.random.uniform([], maxval={maxval}, dtype=tf.int32)"
 
-    def shuffled(self, operation: OpCall, count: int) -> Node:
+    def shuffled(self, operation: OpCall, count: int) -> str:
         """Render the numbers below ``count`` in random order."""
         seed = self.folded(operation)
         if seed is not None:
             drawn = self.assign("order_seed", seed, ())
-            return _call_expression("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", drawn], {})
+            return f"tf.random.experimental.stateless_shuffle(tf.range({count}), {drawn})"
         return f"tf.random.shuffle(tf.range({count}))"
 
-    def parameters(self, form: Form) -> tuple[list[Node], Form]:
+    def parameters(self, form: Form) -> tuple[list[str], Form]:
         """Return the parameters that TensorFlow passes to a function of such elements, and the element made of them."""
         if isinstance(form, TupleForm) and form.named:
             name = self.local("result", ())
@@ -140,14 +139,14 @@ class Body:
         self.locals.add(name)
         return name
 
-    def assign(self, wanted: str, node: Node, live: Sequence[str] = ("",)) -> str:
+    def assign(self, wanted: str, node: str, live: Sequence[str] = ("",)) -> str:
         """Add an assignment and return the variable's name."""
         name = self.local(wanted, live)
-        if flat(node) != name:
-            self.lines += statement(f"{name} = ", node)
+        if node != name:
+            self.lines += inside(f"{name} = ", node)
         return name
 
-    def chain(self, calls: Sequence[OpCall], element: Form, *, answers: bool = False) -> tuple[Node, Form]:
+    def chain(self, calls: Sequence[OpCall], element: Form, *, answers: bool = False) -> tuple[str, Form]:
         """Render a chain; return the expression of its result, and its form.
 
         Args:
@@ -185,18 +184,17 @@ class Body:
             element = put(element, field, pick(made, index))
         return element
 
-    def _store_result(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
+    def _store_result(self, element: Form, target: Any, node: str, form: Form, operation: str = "") -> Form:
         """Store a result in a variable and return the element with it."""
         if target is None:
             if isinstance(form, TupleForm) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpack([noun_of(part) for part in form.parts], node, ("",))
                 pairs = zip(form.parts, names, strict=True)
                 return TupleForm(tuple(bind(part, name) for part, name in pairs))
-            whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
-            return bind(form, self.assign(whole, node))
+            return bind(form, self.assign(noun_of(form), node))
         if not isinstance(target, tuple) and operation in LISTS:
             # TensorFlow would stack a list inside an element.
-            node = Bracket("tuple(", (node,), ")")
+            node = call("tuple", node)
         targets = target if isinstance(target, tuple) else (target,)
         for field in targets:
             element = put(element, field, Single("", ""))
@@ -213,14 +211,14 @@ class Body:
             element = put(element, field, bind(part, name))
         return element
 
-    def _unpack(self, wanted: Sequence[str], node: Node, live: Sequence[str]) -> list[str]:
+    def _unpack(self, wanted: Sequence[str], node: str, live: Sequence[str]) -> list[str]:
         names: list[str] = []
         for noun in wanted:
             names.append(self.local(noun, [*live, *names]))
-        self.lines += statement(f"{', '.join(names)}{',' if len(names) == 1 else ''} = ", node)
+        self.lines += inside(f"{', '.join(names)}{',' if len(names) == 1 else ''} = ", node)
         return names
 
-    def function_call(self, operation: OpCall, element: Form) -> tuple[Node, Form]:
+    def function_call(self, operation: OpCall, element: Form) -> tuple[str, Form]:
         """Render a call of an allowlisted function."""
         called = function(operation.name)
         parameters = operation.inputs()
@@ -228,10 +226,11 @@ class Body:
         arguments = {name: self.argument(operation, name) for name in operation.arguments}
         if called is not None and called.takes_list and parameters and not isinstance(operation.on, dict):
             several = isinstance(operation.on, tuple)
-            first = Bracket("[", tuple(map(express, given)), "]") if several else as_list(given[0])
             if operation.name in STARRED:
-                return _unpacking_call(operation.name, first, arguments), self.result_form(operation, given)
-            inputs: dict[str, Node] = {parameters[0]: first}
+                leading = [arguments.pop("equation")] if "equation" in arguments else []
+                items = [express(part) for part in given] if several else unpacked(given[0])
+                return call(operation.name, *leading, *items, **arguments), self.result_form(operation, given)
+            inputs = {parameters[0]: listed(map(express, given)) if several else as_list(given[0])}
         else:
             inputs = dict(zip(parameters, map(express, given), strict=True))
         folded = self.folded(operation)
@@ -247,26 +246,25 @@ class Body:
         name: str,
         order: Sequence[str],
         required: set[str],
-        inputs: dict[str, Node],
-        arguments: dict[str, Node],
-    ) -> Node:
+        inputs: dict[str, str],
+        arguments: dict[str, str],
+    ) -> str:
         everything = {**inputs, **arguments}
         ordered = [key for key in order if key in everything]
         operator = OPERATORS.get(name)
         if operator and set(ordered) == {"x", "y"} and all(_is_operand(everything[key]) for key in ordered):
-            return f"{flat(everything['x'])} {operator} {flat(everything['y'])}"
-        positional: list[Node] = []
+            return f"{everything['x']} {operator} {everything['y']}"
+        positional: list[str] = []
         for key in order:
             if key not in everything or not (key in required or key in inputs) or len(positional) == _MOST_POSITIONAL:
                 break
             positional.append(everything[key])
         named = {key: everything[key] for key in ordered[len(positional) :]}
         if order[:1] == ["self"] and positional and _is_operand(positional[0]):
-            method = f"{flat(positional[0])}.{name.rpartition('.')[2]}"
-            return _call_expression(method, positional[1:], named)
-        return _call_expression(name, positional, named)
+            return call(f"{positional[0]}.{name.rpartition('.')[2]}", *positional[1:], **named)
+        return call(name, *positional, **named)
 
-    def argument(self, operation: OpCall, name: str) -> Node:
+    def argument(self, operation: OpCall, name: str) -> str:
         """Render a constant of a call; feature specs become constants at the top of the file."""
         value = operation.arguments[name]
         node = self.values.constant(value)
@@ -288,10 +286,9 @@ class Body:
         several = _several(name, arguments)
         if several is not None:
             return several
-        first = given[0] if given else None
-        if not isinstance(first, Single):
-            return Single(result_noun(name, None))
-        return Single(result_noun(name, first.noun), many=first.many)
+        # A part of an element keeps its name; a whole element is another thing afterwards.
+        named = operation.on is not None and bool(given) and isinstance(given[0], Single)
+        return Single(noun_of(given[0])) if named else Single("element")
 
 
 def _several(name: str, arguments: dict[str, Any]) -> Form | None:
@@ -310,22 +307,10 @@ def _parts_of(value: Any) -> int:
     return len(value) if isinstance(value, list | tuple) else value if isinstance(value, int) else 0
 
 
-def _call_expression(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:
-    return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in named.items())), ")")
-
-
-def _unpacking_call(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
-    """Render a call with unpacked inputs after its leading arguments."""
-    first = [arguments.pop("equation")] if "equation" in arguments else []
-    items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
-    return _call_expression(name, [*first, *items], arguments)
-
-
-def _is_operand(node: Node) -> bool:
+def _is_operand(node: str) -> bool:
     """Return whether the expression needs no parentheses next to an operator: names, fields and numbers."""
-    shown = flat(node)
     return (
-        all(letter.isalnum() or letter in "_.[]\"'" for letter in shown) or shown.lstrip("-").replace(".", "").isdigit()
+        all(letter.isalnum() or letter in "_.[]\"'" for letter in node) or node.lstrip("-").replace(".", "").isdigit()
     )
 
 

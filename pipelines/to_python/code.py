@@ -1,77 +1,81 @@
-"""Trees of Python expressions, and their layout: at most 100 columns, broken like ruff's formatter."""
+"""Texts of Python: expressions, names, and statements of at most 100 columns."""
 
 from __future__ import annotations
 
+import ast
+import builtins
+import keyword
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
 WIDTH: Final = 100
 INDENT: Final = "    "
+_BUILTINS: Final = frozenset(dir(builtins))
+_IMPORTED: Final = frozenset({"tf", "np", "glob", "sys", "importlib", "tfds", "Path", "HERE"})
 
 
-@dataclass(frozen=True)
-class Bracket:
-    """Items between an opening and a closing text; a call if the opening text ends with a name."""
+def slug(words: str, default: str = "value") -> str:
+    """Make a lower-case identifier from the letters and digits of ``words``.
 
-    opening: str
-    items: tuple[Node, ...]
-    closing: str
-
-    @property
-    def is_call(self) -> bool:
-        """Whether the items are arguments, which share a line of their own if they fit there."""
-        return len(self.opening) > 1
-
-    @property
-    def needs_comma(self) -> bool:
-        """Whether it is a tuple of one item."""
-        return self.opening == "(" and len(self.items) == 1
+    Example:
+        >>> slug("Image/Encoded"), slug("3d"), slug("class"), slug("--")
+        ('image_encoded', 'value_3d', 'class_', 'value')
+    """
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", words).lower()
+    plain = re.sub(r"[^a-z0-9]+", "_", parted).strip("_")[:40].rstrip("_")
+    if not plain:
+        return default
+    if plain[0].isdigit():
+        plain = f"{default}_{plain}"
+    return f"{plain}_" if keyword.iskeyword(plain) or keyword.issoftkeyword(plain) or plain in _BUILTINS else plain
 
 
-@dataclass(frozen=True)
-class Prefixed:
-    """A node after a text: a keyword argument, an item of a mapping, an unpacked value."""
+def verb(calls: Sequence[str], default: str) -> str:
+    """Return the name of a function that makes these calls: a single call's own.
 
-    text: str
-    node: Node
-
-
-@dataclass(frozen=True)
-class CallChain:
-    """Chained method calls: ``head.repeat().batch(32)``; every link's opening begins with a dot."""
-
-    head: Node
-    links: tuple[Bracket, ...]
+    Example:
+        >>> verb(["tf.image.resize"], "apply"), verb(["tf.io.read_file", "tf.io.decode_jpeg"], "apply")
+        ('resize', 'apply')
+    """
+    return slug(calls[0].rpartition(".")[2], default) if len(calls) == 1 else default
 
 
-Node = str | Bracket | Prefixed | CallChain
+def unique(wanted: str, taken: Container[str]) -> str:
+    """Return ``wanted`` if it is free, else with the first free number appended."""
+    name, number = wanted, 2
+    while name in taken or name in _IMPORTED:
+        name, number = f"{wanted.rstrip('_')}_{number}", number + 1
+    return name
 
 
-def call(function: str, *arguments: Node, **named: Node) -> Bracket:
+def call(function: str, /, *arguments: str, **named: str) -> str:
     """Return a call.
 
     Example:
-        >>> flat(call("tf.cast", "x", dtype="tf.float32"))
+        >>> call("tf.cast", "x", dtype="tf.float32")
         'tf.cast(x, dtype=tf.float32)'
     """
-    return Bracket(f"{function}(", (*arguments, *(Prefixed(f"{key}=", value) for key, value in named.items())), ")")
+    return f"{function}({', '.join([*arguments, *(f'{key}={value}' for key, value in named.items())])})"
 
 
-def listed(items: Iterable[Node]) -> Bracket:
+def listed(items: Iterable[str]) -> str:
     """Return a list."""
-    return Bracket("[", tuple(items), "]")
+    return f"[{', '.join(items)}]"
 
 
-def tupled(items: Iterable[Node]) -> Bracket:
+def tupled(items: Iterable[str]) -> str:
     """Return a tuple."""
-    return Bracket("(", tuple(items), ")")
+    parts = list(items)
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def mapped(items: Iterable[tuple[str, Node]]) -> Bracket:
-    """Return a mapping of texts."""
-    return Bracket("{", tuple(Prefixed(f"{text(key)}: ", value) for key, value in items), "}")
+def mapped(items: Iterable[tuple[str, str]], unpacked: str = "") -> str:
+    """Return a mapping of texts; ``unpacked`` is the expression of one whose items come first."""
+    parts = [f"**{unpacked}"] if unpacked else []
+    parts += [f"{text(key)}: {value}" for key, value in items]
+    return f"{{{', '.join(parts)}}}"
 
 
 def text(value: str) -> str:
@@ -101,88 +105,60 @@ def scalar(value: Any) -> str:
     return repr(value)
 
 
-def flat(node: Node) -> str:
-    """Format the node on a single line."""
-    if isinstance(node, str):
-        return node
-    if isinstance(node, Prefixed):
-        return node.text + flat(node.node)
-    if isinstance(node, CallChain):
-        return flat(node.head) + "".join(map(flat, node.links))
-    comma = "," if node.needs_comma else ""
-    return f"{node.opening}{', '.join(map(flat, node.items))}{comma}{node.closing}"
-
-
-def statement(start: str, node: Node, indent: str = "") -> list[str]:
-    """Format ``start`` and an expression as lines; ``start`` is e.g. ``return `` or ``image = ``.
-
-    A chain of several links that does not fit on a line stands in parentheses, one call on each line.
-    """
-    if isinstance(node, CallChain) and len(node.links) > 1 and not _fits(indent + start + flat(node)):
-        return [f"{indent}{start}(", *(indent + INDENT + line for line in lines(node, len(indent) + 4)), f"{indent})"]
-    first, *rest = lines(node, len(indent), len(start))
-    return [indent + start + first, *(indent + line for line in rest)]
-
-
-def inside(start: str, node: Node) -> list[str]:
-    """Format a statement inside a function, without the function's indentation."""
-    return [line[len(INDENT) :] for line in statement(start, node, INDENT)]
-
-
-def returned(node: Node) -> list[str]:
-    """Format the return of an expression; a tuple that fits on the line has no parentheses."""
-    if isinstance(node, Bracket) and node.opening == "(" and len(node.items) > 1:
-        bare = f"return {', '.join(map(flat, node.items))}"
-        if _fits(INDENT + bare):
-            return [bare]
-    return inside("return ", node)
-
-
-def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]:
-    """Format an expression as lines, without the indentation of the first one.
+def statement(start: str, expression: str, end: str = "", width: int = WIDTH) -> list[str]:
+    """Return a statement as lines; one that is longer than ``width`` is broken in the outermost brackets.
 
     Args:
-        column: The indentation of the line that it begins on.
-        before: Columns in front of it on that line.
-        after: Columns behind it on its last line: a comma.
+        start: Text before the expression: ``return ``, ``image = ``.
+        expression: The expression, on one line.
+        end: Text after it: a comma, a colon.
+        width: The longest line, in columns.
     """
-    on_one = flat(node)
-    if isinstance(node, str) or column + before + len(on_one) + after <= WIDTH:
-        return [on_one]
-    if isinstance(node, Prefixed):
-        first, *rest = lines(node.node, column, before + len(node.text), after)
-        return [node.text + first, *rest]
-    if isinstance(node, CallChain):
-        return _chain(node, column, before, after)
-    return _break_lines(node, column)
+    parts = _bracketed(expression) if len(start + expression + end) > width else None
+    if parts is None:
+        return [start + expression + end]
+    opening, items, closing = parts
+    together = INDENT + ", ".join(before + item for before, item in items)
+    if opening.endswith("(") and len(opening) > 1 and len(together) <= width:
+        return [start + opening, together, closing + end]
+    rows = [row for before, item in items for row in statement(before, item, ",", width - len(INDENT))]
+    return [start + opening, *(INDENT + row for row in rows), closing + end]
 
 
-def _break_lines(node: Bracket, column: int) -> list[str]:
-    if not node.items:
-        return [node.opening + node.closing]
-    inner = column + len(INDENT)
-    together = ", ".join(map(flat, node.items))
-    if node.is_call and inner + len(together) <= WIDTH:
-        return [node.opening, INDENT + together, node.closing]
-    # A generator or an unpacked value alone in a call takes a comma like every other argument.
-    rows: list[str] = []
-    for item in node.items:
-        *front, last = lines(item, inner, after=1)
-        rows += [INDENT + line for line in (*front, f"{last},")]
-    return [node.opening, *rows, node.closing]
+def inside(start: str, expression: str) -> list[str]:
+    """Return a statement of a function as lines, without the function's indentation."""
+    return statement(start, expression, width=WIDTH - len(INDENT))
 
 
-def _chain(node: CallChain, column: int, before: int, after: int) -> list[str]:
-    head = lines(node.head, column, before)
-    if len(node.links) > 1:
-        return [*head, *(line for link in node.links for line in lines(link, column, after=after))]
-    *front, last = head
-    first, *rest = lines(node.links[0], column, before + len(last) if len(head) == 1 else len(last), after)
-    return [*front, last + first, *rest]
+def returned(expression: str) -> list[str]:
+    """Return the ``return`` of an expression as lines; a tuple that fits on the line has no parentheses."""
+    tree = ast.parse(expression, mode="eval").body
+    if isinstance(tree, ast.Tuple) and len(tree.elts) > 1 and len(expression) <= WIDTH - len(INDENT) - 5:
+        return [f"return {expression[1:-1]}"]
+    return inside("return ", expression)
 
 
-def _fits(line: str) -> bool:
-    return len(line) <= WIDTH
+def _bracketed(expression: str) -> tuple[str, list[tuple[str, str]], str] | None:
+    """Return the opening, the items with what stands before each, and the closing; None without brackets to break."""
+    tree, encoded = ast.parse(expression, mode="eval").body, expression.encode()
+
+    def source(node: ast.expr) -> str:
+        return encoded[node.col_offset : node.end_col_offset].decode()
+
+    def item(node: ast.expr) -> tuple[str, str]:
+        return ("*", source(node.value)) if isinstance(node, ast.Starred) else ("", source(node))
+
+    items: list[tuple[str, str]] = []
+    opening, closing = expression[0], expression[-1]
+    if isinstance(tree, ast.Call):
+        named = [(f"{word.arg}=" if word.arg else "**", source(word.value)) for word in tree.keywords]
+        opening, items = f"{source(tree.func)}(", [*map(item, tree.args), *named]
+    elif isinstance(tree, ast.Dict):
+        pairs = zip(tree.keys, tree.values, strict=True)
+        items = [(f"{source(key)}: " if key is not None else "**", source(value)) for key, value in pairs]
+    elif isinstance(tree, ast.List | ast.Tuple):
+        items = list(map(item, tree.elts))
+    return (opening, items, closing) if items else None
 
 
 def comment(words: str, indent: str = "") -> list[str]:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seeds import drawing
-from pipeprof.pipelines.to_python.code import Node, call, flat, listed, returned, tupled
+from pipeprof.pipelines.to_python.code import call, listed, returned, tupled, verb
 from pipeprof.pipelines.to_python.elements import Form, Single, TupleForm, bind, express, noun_of, plain
 from pipeprof.pipelines.to_python.module import function_lines
-from pipeprof.pipelines.to_python.names import slug, verb
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.to_python.body import Body
 
-Result = tuple[Node, Form]
+Result = tuple[str, Form]
 
 
 def _subject(body: Body, operation: OpCall, element: Form) -> Form:
@@ -39,15 +38,14 @@ def _render_chain(
         own.seed = own.local("seed", ())
         parameters.append(own.seed)
     node, form = own.chain(calls, bind(plain(subject), parameter), answers=answers)
-    wanted = name or verb([other_call.name for other_call in calls], "change")
-    function = body.module.name(slug(wanted, "change"))
+    function = body.module.name(name or verb([inner_call.name for inner_call in calls], "change"))
     body.module.functions.append(function_lines(function, parameters, [*own.lines, *returned(node)]))
     return call(function, express(subject), *([body.seed] if body.seed else [])), form
 
 
 def _lambda(body: Body, operation: OpCall, place: str, subject: Form) -> Result:
     node, form = _render_chain(body, operation.chains.get(place, ()), subject)
-    return f"lambda: {flat(node)}", form
+    return f"lambda: {node}", form
 
 
 def _named_subject(body: Body, subject: Form) -> Form:
@@ -61,7 +59,7 @@ def _cond(body: Body, operation: OpCall, element: Form) -> Result:
     subject = _named_subject(body, _subject(body, operation, element))
     if "probability" in operation.arguments:
         draw = body.uniform(operation)
-        pred: Node = f"{flat(draw)} < {operation.arguments['probability']!r}"
+        pred: str = f"{draw} < {operation.arguments['probability']!r}"
     else:
         pred = _render_chain(body, operation.chains["pred"], element, answers=True, name="condition")[0]
     chosen, form = _lambda(body, operation, "true_fn", subject)
@@ -70,7 +68,7 @@ def _cond(body: Body, operation: OpCall, element: Form) -> Result:
     return call("tf.cond", pred, chosen, other), plain(form)
 
 
-def _render_switch(body: Body, operation: OpCall, name: str, index: Node, subject: Form) -> Result:
+def _render_switch(body: Body, operation: OpCall, name: str, index: str, subject: Form) -> Result:
     places = [place for place in operation.chains if place.rpartition(".")[0] == name]
     made = [_lambda(body, operation, place, subject) for place in places]
     return call("tf.switch_case", index, listed(node for node, _ in made)), plain(made[0][1])
@@ -84,7 +82,7 @@ def _switch_case(body: Body, operation: OpCall, element: Form) -> Result:
     subject = _named_subject(body, _subject(body, operation, element))
     if "branch_index" in operation.chains:
         node, _ = _render_chain(body, operation.chains["branch_index"], element, answers=True, name="branch")
-        index: Node = call("tf.cast", node, "tf.int32")
+        index: str = call("tf.cast", node, "tf.int32")
     else:
         index = body.uniform(operation, maxval=_count(operation, "branch_fns"))
     return _render_switch(body, operation, "branch_fns", index, subject)
@@ -112,7 +110,7 @@ def _for_each(body: Body, operation: OpCall, element: Form) -> Result:
     parameter, inner.seed = inner.local(noun, ()), inner.local("seed", ())
     inner.folds = {id(each): number for each, number in _number_calls(calls)}
     node, form = inner.chain(calls, bind(Single(noun), parameter))
-    function = body.module.name(slug(verb([other_call.name for other_call in calls], "change")))
+    function = body.module.name(verb([inner_call.name for inner_call in calls], "change"))
     body.module.functions.append(function_lines(function, [parameter, inner.seed], [*inner.lines, *returned(node)]))
     return tupled(call(function, express(part), seed) for part in given), TupleForm(tuple(plain(form) for _ in given))
 
@@ -132,12 +130,12 @@ def _over(argument: str) -> Callable[[Body, OpCall, Form], Result]:
         item = body.inside(fresh=True)
         parameter = item.local("item", ())
         node, form = item.chain(calls, bind(plain(subject), parameter))
-        if not item.lines and flat(node) == f"{calls[0].name}({parameter})":
+        if not item.lines and node == f"{calls[0].name}({parameter})":
             function: str = calls[0].name
         elif not item.lines:
-            function = f"lambda {parameter}: {flat(node)}"
+            function = f"lambda {parameter}: {node}"
         else:
-            function = body.module.name(slug(verb([other_call.name for other_call in calls], "change")))
+            function = body.module.name(verb([inner_call.name for inner_call in calls], "change"))
             lines = function_lines(function, [parameter], [*item.lines, *returned(node)])
             body.module.functions.append(lines)
         return call(operation.name, function, express(subject), **named), plain(form)

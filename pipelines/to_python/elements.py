@@ -7,12 +7,12 @@ unknown element is a `Single` with ``known`` false, until its use determines it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure
 from pipeprof.pipelines.ops.values.values import Field
-from pipeprof.pipelines.to_python.code import Bracket, Node, Prefixed, flat, listed, mapped, text
-from pipeprof.pipelines.to_python.names import plural, slug
+from pipeprof.pipelines.to_python.code import listed, mapped, slug, text, tupled
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,6 @@ class Single:
     noun: str
     expression: str = ""
     known: bool = True
-    many: bool = False
-    """Whether it is a batch."""
     inside: Form | None = None
     """The elements of a dataset, if it is one."""
 
@@ -66,27 +64,47 @@ def bind(form: Form, expression: str) -> Form:
     return replace(form, expression=expression)
 
 
-def express(form: Form) -> Node:
+def form_of(structure: Structure, noun: str = "element") -> Form:
+    """Return the form of an inferred structure: keys name components, ``features`` and ``label`` those of a pair."""
+    if isinstance(structure, Mapping):
+        return Keyed({str(key): form_of(inner, slug(str(key))) for key, inner in structure.items()})
+    if isinstance(structure, tuple):
+        nouns = ("features", "label") if len(structure) == 2 else [f"value_{index}" for index in range(len(structure))]
+        return TupleForm(tuple(map(form_of, structure, nouns)))
+    inside = form_of(structure.structure) if isinstance(structure, Nested) else None
+    return Single(noun, known=structure is not None, inside=inside)
+
+
+def express(form: Form) -> str:
     """Return the expression for a whole element, composed again where it has changed."""
     if isinstance(form, Single):
         return form.expression
     if form.expression is not None and not form.changed:
         return form.expression
     if isinstance(form, TupleForm):
-        rest: tuple[Node, ...] = (Prefixed("*", form.rest),) if form.rest else ()
-        return Bracket("(", (*map(express, form.parts), *rest), ")")
+        return tupled(_items(form))
     if form.expression is None or (form.complete and form.changed == form.parts.keys()):
         return mapped((key, express(part)) for key, part in form.parts.items())
-    changes = mapped((key, express(part)) for key, part in form.parts.items() if key in form.changed)
-    return Bracket("{", (Prefixed("**", form.expression), *changes.items), "}")
+    changes = ((key, express(part)) for key, part in form.parts.items() if key in form.changed)
+    return mapped(changes, unpacked=form.expression)
 
 
-def as_list(form: Form) -> Node:
+def as_list(form: Form) -> str:
     """Return a tuple as the list that a function takes; any other form unchanged."""
     if isinstance(form, TupleForm) and (form.expression is None or form.changed):
-        made = express(form)
-        return listed(made.items) if isinstance(made, Bracket) else made
+        return listed(_items(form))
     return express(form)
+
+
+def unpacked(form: Form) -> list[str]:
+    """Return the components of a tuple as arguments of a call; any other form as one."""
+    if not isinstance(form, TupleForm):
+        return [express(form)]
+    return _items(form) if form.expression is None or form.changed else [f"*{form.expression}"]
+
+
+def _items(form: TupleForm) -> list[str]:
+    return [*map(express, form.parts), *([f"*{form.rest}"] if form.rest else [])]
 
 
 def _steps(form: Form, path: Field) -> list[Field]:
@@ -110,7 +128,7 @@ def _child(form: Form, step: Field) -> Form:
         return Single("element", f"{form.rest}[{step - len(form.parts)}]" if form.rest else "element", known=False)
     if isinstance(form, Keyed) and str(step) in form.parts:
         return form.parts[str(step)]
-    base = flat(express(form))
+    base = express(form)
     key = str(step) if isinstance(form, Keyed) else step
     shown = text(key) if isinstance(key, str) else str(key)
     noun = slug(key) if isinstance(key, str) else "element"
@@ -127,7 +145,7 @@ def _put(form: Form, steps: Sequence[Field], value: Form) -> Form:
     inner = _put(_child(form, step), rest, value) if rest else value
     if isinstance(form, Single):
         if isinstance(step, int):
-            around = f"(*{form.expression}[:{step}], {flat(express(inner))}, *{form.expression}[{step + 1}:])"
+            around = f"(*{form.expression}[:{step}], {express(inner)}, *{form.expression}[{step + 1}:])"
             return Single(form.noun, around, known=False)
         form = Keyed({}, complete=False, expression=form.expression)
     if isinstance(form, Keyed):
@@ -157,44 +175,13 @@ def variables(form: Form) -> Iterator[str]:
 
 def noun_of(form: Form) -> str:
     """Return the noun for a whole element."""
-    if isinstance(form, Single):
-        return plural(form.noun) if form.many else form.noun
-    return "batch" if any(part.many for part in leaves(form)) else "example"
-
-
-def leaves(form: Form) -> Iterator[Single]:
-    """Yield all components."""
-    if isinstance(form, Single):
-        yield form
-    else:
-        for part in form.parts.values() if isinstance(form, Keyed) else form.parts:
-            yield from leaves(part)
-
-
-def each(form: Form, change: Callable[[Single], Single]) -> Form:
-    """Return the form alone, without expressions, every component changed."""
-    if isinstance(form, Keyed):
-        return Keyed({key: each(part, change) for key, part in form.parts.items()}, form.complete)
-    if isinstance(form, TupleForm):
-        return UNKNOWN if form.rest else TupleForm(tuple(each(part, change) for part in form.parts), named=form.named)
-    return change(replace(form, expression=""))
-
-
-def batched(form: Form) -> Form:
-    """Return the form of a batch of such elements."""
-    return each(form, lambda part: replace(part, many=True))
-
-
-def unbatched(form: Form) -> Form:
-    """Return the form of the elements of such batches."""
-    return each(form, lambda part: replace(part, many=False))
-
-
-def windows(form: Form) -> Form:
-    """Return the form of windows: a dataset in place of every component."""
-    return each(form, lambda part: Single("window", known=part.known, inside=part))
+    return form.noun if isinstance(form, Single) else "element"
 
 
 def plain(form: Form) -> Form:
-    """Return the form alone, without the expressions."""
-    return each(form, lambda part: part)
+    """Return the form without the expressions of its components."""
+    if isinstance(form, Keyed):
+        return Keyed({key: plain(part) for key, part in form.parts.items()}, form.complete)
+    if isinstance(form, TupleForm):
+        return UNKNOWN if form.rest else TupleForm(tuple(map(plain, form.parts)), named=form.named)
+    return replace(form, expression="")

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob
-from pipeprof.pipelines.to_python.code import Node, listed, text
+from pipeprof.pipelines.to_python.code import listed, text
 from pipeprof.pipelines.to_python.module import Module
 
 _SYNTHESISED: Final = "data:"
@@ -65,12 +65,12 @@ class Files:
             return self.module.data_dirs.get(path.removeprefix(_SYNTHESISED).partition("/")[0])
         return self.module.loaded.base_dir
 
-    def patterns(self, files: FilePatterns) -> Node:
+    def patterns(self, files: FilePatterns) -> str:
         """Render files as patterns: a text, or a list of several."""
         shown = [self.pattern(path) for path in files.patterns]
         return shown[0] if len(shown) == 1 else listed(shown)
 
-    def files(self, files: FilePatterns, *, always_list: bool = False) -> Node:
+    def files(self, files: FilePatterns, *, always_list: bool = False) -> str:
         """Render files as the names that match now."""
         shown: list[tuple[str, bool]] = [self._matching(path) for path in files.patterns]
         if len(shown) == 1:

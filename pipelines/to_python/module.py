@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.sources import ElementInfo
+from pipeprof.pipelines.inference.tensor.shapes import Structure
+from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.yaml.writer import flow
-from pipeprof.pipelines.to_python.code import Bracket, CallChain, Node, call, comment, flat, lines, statement, text
-from pipeprof.pipelines.to_python.names import slug, unique
+from pipeprof.pipelines.to_python.code import call, comment, slug, statement, text, unique
 
 _LIBRARIES = frozenset({"tensorflow", "numpy", "keras", "jax", "torch", "tensorflow_datasets"})
 _STANDARD = ("import csv", "import functools", "import glob", "import importlib", "import math", "import sys")
@@ -42,22 +46,42 @@ class Module:
     _added_paths: list[str] = field(default_factory=list)
     _from_files: dict[str, list[str]] = field(default_factory=dict)
 
+    @cached_property
+    def _elements(self) -> dict[str, ElementInfo]:
+        return element_specs(self.loaded.spec, self.loaded.base_dir, strict=True)
+
+    @cached_property
+    def _addresses(self) -> dict[int, str]:
+        return {id(placed.op): placed.address for placed in self.loaded.spec.placed()}
+
+    def elements(self, op: Op) -> Structure:
+        """Return the elements after a source or stage; None where only a run shows them."""
+        return self._structure(self._addresses.get(id(op), ""))
+
+    def elements_before(self, stage: Op) -> Structure:
+        """Return the elements before a stage; None where only a run shows them."""
+        *pipeline, index = self._addresses[id(stage)].split(".")
+        return self._structure(".".join([*pipeline, str(int(index) - 1)] if int(index) else [*pipeline[:-1], "source"]))
+
+    def _structure(self, address: str) -> Structure:
+        info = self._elements.get(address)
+        return None if info is None else info.structure
+
     def name(self, wanted: str) -> str:
         """Reserve a name at the top level."""
         chosen = unique(wanted, self.taken)
         self.taken.add(chosen)
         return chosen
 
-    def constant(self, wanted: str, node: Node, note: str = "") -> str:
+    def constant(self, wanted: str, node: str) -> str:
         """Add a constant at the top of the file and return its name; equal values share one."""
-        key = flat(node)
-        if key not in self._written:
+        if node not in self._written:
             name = self.name(slug(wanted, "constant").upper())
-            self._written[key] = name
-            self.constants.append([*(comment(note) if note else []), *statement(f"{name} = ", node)])
-        return self._written[key]
+            self._written[node] = name
+            self.constants.append(statement(f"{name} = ", node))
+        return self._written[node]
 
-    def maker(self, identity: int, wanted: str, node: Node) -> str:
+    def maker(self, identity: int, wanted: str, node: str) -> str:
         """Add an object that is created once, such as a layer, and return its name."""
         key = f"maker {identity}"
         if key not in self._written:
@@ -99,14 +123,14 @@ class Module:
         if key not in self._written:
             first, *attributes = reference.function.split(".")
             found = ".".join([self._imported(reference.file, first), *attributes])
-            call = reference.call
-            if call is not None:
-                arguments = [*map(repr, call.positional), *(f"{name}={value!r}" for name, value in call.named.items())]
-                if call.partial:
+            filled = reference.call
+            if filled is not None:
+                positional, named = map(repr, filled.positional), {key: repr(at) for key, at in filled.named.items()}
+                if filled.partial:
                     self.imports.add("import functools")
-                    found = f"functools.partial({', '.join([found, *arguments])})"
+                    found = call("functools.partial", found, *positional, **named)
                 else:
-                    found = f"{found}({', '.join(arguments)})"
+                    found = call(found, *positional, **named)
                 name = self.name(slug(f"{attributes[-1] if attributes else first}_filled", "function"))
                 self.functions.append(statement(f"{name} = ", found))
                 found = name
@@ -186,15 +210,13 @@ def _relative(target: Path, folder: Path) -> str:
     return start if below == "." else f"{start} / {text(below)}"
 
 
-def _shown_folder(folder: PurePath) -> Node:
+def _shown_folder(folder: PurePath) -> str:
     home = Path.home()
     if folder.is_relative_to(home) and str(home) != "/":
-        path = call("Path", text("~/" + folder.relative_to(home).as_posix()))
-        return CallChain(path, (Bracket(".expanduser(", (), ")"),))
+        return f"Path({text('~/' + folder.relative_to(home).as_posix())}).expanduser()"
     return call("Path", text(str(folder)))
 
 
-def function_lines(name: str, parameters: Sequence[Node], body: Sequence[str]) -> list[str]:
+def function_lines(name: str, parameters: Sequence[str], body: Sequence[str]) -> list[str]:
     """Return the lines of a function."""
-    *front, last = lines(Bracket(f"def {name}(", tuple(parameters), ")"), 0, after=1)
-    return [*front, f"{last}:", *(f"    {line}" if line else "" for line in body)]
+    return [*statement("def ", call(name, *parameters), ":"), *(f"    {line}" if line else "" for line in body)]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.ops.values.values import DtypeName
-from pipeprof.pipelines.to_python.code import Bracket, Node, Prefixed, call, flat, text, tupled
+from pipeprof.pipelines.to_python.code import call, slug, text, tupled
 from pipeprof.pipelines.to_python.elements import Form, Single, express, pick
-from pipeprof.pipelines.to_python.names import result_noun, slug
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.calls.opcall import OpCall
@@ -27,13 +26,13 @@ _LINE: Final = {-2: "tf.lookup.TextFileIndex.WHOLE_LINE", -1: "tf.lookup.TextFil
 _LISTED: Final = 8
 
 
-def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
+def layer(body: Body, operation: OpCall, element: Form) -> tuple[str, Form]:
     """Return a Keras layer and its call."""
-    arguments: dict[str, Node] = {}
+    arguments: dict[str, str] = {}
     for name, value in operation.arguments.items():
         if name not in _CALLED:
             arguments[name] = text(value) if isinstance(value, DtypeName) else body.values.plain_list(value)
-    made = _call(operation.name, arguments)
+    made = call(operation.name, **arguments)
     seed = body.module.loaded.spec.measure.seed
     if seed is not None:
         # Layers take their default seeds from Python's generator.
@@ -45,18 +44,12 @@ def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
         named = {key: express(pick(element, field)) for key, field in operation.on.items()}
         return call(name, **named, **called), Single("value")
     first = tupled(map(express, given)) if isinstance(operation.on, tuple) else express(given[0])
-    known = given[0] if len(given) == 1 and isinstance(given[0], Single) else None
-    noun = result_noun(operation.name, known.noun if known else None)
-    return call(name, first, **called), Single(noun, many=known is not None and known.many)
+    return call(name, first, **called), body.result_form(operation, given)
 
 
-def _own_object(body: Body, operation: OpCall, wanted: str, made: Node) -> str:
+def _own_object(body: Body, operation: OpCall, wanted: str, made: str) -> str:
     """Return the variable at the top of the file; every call has an object of its own."""
     return body.module.maker(id(operation), wanted, made)
-
-
-def _call(name: str, arguments: dict[str, Node]) -> Node:
-    return Bracket(f"{name}(", tuple(Prefixed(f"{key}=", node) for key, node in arguments.items()), ")")
 
 
 def table(body: Body, operation: OpCall) -> str:
@@ -71,8 +64,8 @@ def table(body: Body, operation: OpCall) -> str:
     return _own_object(body, operation, "table" if operation.name.endswith("HashTable") else "vocabulary", made)
 
 
-def _from_file(body: Body, given: dict[str, Any]) -> Node:
-    arguments: dict[str, Node] = {}
+def _from_file(body: Body, given: dict[str, Any]) -> str:
+    arguments: dict[str, str] = {}
     for name, default in _FILE.items():
         if name in given and name in ("key_index", "value_index"):
             arguments[name] = _LINE.get(given[name], str(given[name]))
@@ -81,24 +74,24 @@ def _from_file(body: Body, given: dict[str, Any]) -> Node:
             arguments[name] = body.values.path(str(value)) if name == "filename" else body.values.constant(value)
         elif default is not None:
             arguments[name] = default
-    return _call("tf.lookup.TextFileInitializer", arguments)
+    return call("tf.lookup.TextFileInitializer", **arguments)
 
 
-def _from_keys(body: Body, given: dict[str, Any]) -> Node:
+def _from_keys(body: Body, given: dict[str, Any]) -> str:
     keys = body.values.constant(given["keys"])
-    if len(flat(keys)) > _LISTED and "values" not in given and not isinstance(keys, str):
+    if keys.startswith("[") and len(keys) > _LISTED and "values" not in given:
         keys = body.module.constant("keys", keys)
-    values: Node
+    values: str
     if "values" in given:
         values = body.values.constant(given["values"])
         whole = isinstance(given["values"], list | tuple) and all(isinstance(item, int) for item in given["values"])
     else:
-        values, whole = f"range(len({flat(keys)}))", True
-    arguments: dict[str, Node] = {"keys": keys, "values": values}
+        values, whole = f"range(len({keys}))", True
+    arguments: dict[str, str] = {"keys": keys, "values": values}
     if "key_dtype" in given:
         arguments["key_dtype"] = body.values.constant(given["key_dtype"])
     if "value_dtype" in given:
         arguments["value_dtype"] = body.values.constant(given["value_dtype"])
     elif whole:
         arguments["value_dtype"] = "tf.int64"
-    return _call("tf.lookup.KeyValueTensorInitializer", arguments)
+    return call("tf.lookup.KeyValueTensorInitializer", **arguments)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, leaves
 from pipeprof.pipelines.ops.values.padding import fits, is_natural, number
-from pipeprof.pipelines.to_python.code import Node, call, flat, mapped, scalar, text, tupled
+from pipeprof.pipelines.to_python.code import call, mapped, scalar, text, tupled
 from pipeprof.pipelines.to_python.module import Module
 
 _OWN_NUMPY = frozenset({"bfloat16"})
@@ -21,46 +19,33 @@ class Padding:
     def __init__(self, module: Module) -> None:
         self._module = module
 
-    @cached_property
-    def _elements(self) -> dict[int, Structure]:
-        """Map every stage to its input element's structure, where known."""
-        known = element_specs(self._module.loaded.spec, self._module.loaded.base_dir, strict=True)
-        found: dict[int, Structure] = {}
-        for placed in self._module.loaded.spec.placed():
-            *before, index = placed.address.split(".")
-            if index.isdigit():
-                earlier = [*before, str(int(index) - 1)] if int(index) else [*before[:-1], "source"]
-                info = known.get(".".join(earlier))
-                found[id(placed.op)] = None if info is None else info.structure
-        return found
-
-    def values(self, stage: Any) -> Node | None:
+    def values(self, stage: Any) -> str | None:
         """Render the values of a stage; None if a dtype is unknown before the run."""
         written = stage.padding_values.value
         if not any(isinstance(value, int | float) and not isinstance(value, bool) for value in _leaves(written)):
             return self._like_written(written)
-        element = self._elements.get(id(stage))
+        element = self._module.elements_before(stage)
         if isinstance(written, Mapping | tuple):
             return self._pair_values(written, element)
         parts = [self._value(written, component) for component in leaves(element)]
-        shown = {flat(part) for part in parts if part is not None}
+        shown = {part for part in parts if part is not None}
         if None in parts or not shown:
             return None
         return shown.pop() if len(shown) == 1 else self._for_all(written, element)
 
-    def _like_written(self, written: Any) -> Node:
+    def _like_written(self, written: Any) -> str:
         if isinstance(written, Mapping):
             return mapped((str(key), self._like_written(inner)) for key, inner in written.items())
         return tupled(map(self._like_written, written)) if isinstance(written, tuple) else scalar(written)
 
-    def _for_all(self, value: Any, element: Structure) -> Node:
+    def _for_all(self, value: Any, element: Structure) -> str:
         if isinstance(element, Mapping):
             return mapped((str(key), self._for_all(value, inner)) for key, inner in element.items())
         if isinstance(element, tuple):
             return tupled(self._for_all(value, inner) for inner in element)
         return self._value(value, element) or scalar(value)
 
-    def _pair_values(self, written: Any, element: Structure) -> Node | None:
+    def _pair_values(self, written: Any, element: Structure) -> str | None:
         if isinstance(written, Mapping):
             inner = element if isinstance(element, Mapping) else {}
             parts = {key: self._pair_values(value, inner.get(key)) for key, value in written.items()}
@@ -73,7 +58,7 @@ class Padding:
             return tupled(known) if len(known) == len(items) else None
         return self._value(written, element)
 
-    def _value(self, value: Any, component: Any) -> Node | None:
+    def _value(self, value: Any, component: Any) -> str | None:
         if value is None or isinstance(value, bool | str):
             return scalar(value)
         if not isinstance(component, Tensor) or not fits(value, component.dtype):
@@ -87,15 +72,15 @@ class Padding:
         return f"np.{component.dtype}({shown})"
 
 
-def of_dataset(written: Any) -> Node:
+def of_dataset(written: Any) -> str:
     """Render the values with dtypes from ``dataset`` at run time."""
     if isinstance(written, Mapping | tuple):
         return _of(written, "dataset.element_spec")
-    made = f"lambda spec: {flat(_of(written, 'spec'))}"
+    made = f"lambda spec: {_of(written, 'spec')}"
     return call("tf.nest.map_structure", made, "dataset.element_spec")
 
 
-def _of(written: Any, spec: str) -> Node:
+def _of(written: Any, spec: str) -> str:
     if isinstance(written, Mapping):
         return mapped((str(key), _of(inner, f"{spec}[{text(str(key))}]")) for key, inner in written.items())
     if isinstance(written, tuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.to_python.body import Body
-from pipeprof.pipelines.to_python.code import Bracket, CallChain, Node, docstring, returned
+from pipeprof.pipelines.to_python.code import docstring
 from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.stages import Chains, RenderContext
@@ -62,12 +62,8 @@ def _make_dataset(module: Module) -> list[str]:
     if spec.measure.seed is not None:
         scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
     chains = Chains(module)
-    node, _ = chains.pipeline(spec, RenderContext(scope))
+    dataset, _ = chains.variable(spec, RenderContext(scope))
     if spec.options.written():
         options = chains.options(spec.options, scope)
-        node = _append_link(node, Bracket(".with_options(", (options,), ")"))
-    return function_lines("make_dataset", [], [*scope.lines, *returned(node)])
-
-
-def _append_link(node: Node, link: Bracket) -> CallChain:
-    return CallChain(node.head, (*node.links, link)) if isinstance(node, CallChain) else CallChain(node, (link,))
+        scope.lines.append(f"{dataset} = {dataset}.with_options({options})")
+    return function_lines("make_dataset", [], [*scope.lines, f"return {dataset}"])

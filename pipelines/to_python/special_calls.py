@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.ops.functions.layers import layers
-from pipeprof.pipelines.to_python.code import Bracket, Node, call, flat, listed, mapped, text
+from pipeprof.pipelines.to_python.code import call, listed, mapped, text
 from pipeprof.pipelines.to_python.control import CONTROL
-from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Single, TupleForm, express, pick
+from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Single, TupleForm, express, pick, unpacked
 from pipeprof.pipelines.to_python.objects import layer, table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _drop(_body: Body, operation: OpCall, element: Form) -> Result:
     if isinstance(element, Keyed) and element.complete:
         return Keyed({key: part for key, part in element.parts.items() if key not in gone})
     names = ", ".join(text(name) for name in sorted(gone))
-    kept = f"{{key: value for key, value in {flat(express(element))}.items() if key not in ({names},)}}"
+    kept = f"{{key: value for key, value in {express(element)}.items() if key not in ({names},)}}"
     return kept, Keyed({}, complete=False)
 
 
@@ -52,7 +52,7 @@ def _rename(body: Body, operation: OpCall, element: Form) -> Result:
     if isinstance(element, Keyed) and element.complete:
         return Keyed({names.get(key, key): part for key, part in element.parts.items()})
     shown = body.module.constant("names", mapped((old, text(new)) for old, new in names.items()))
-    made = f"{{{shown}.get(key, key): value for key, value in {flat(express(element))}.items()}}"
+    made = f"{{{shown}.get(key, key): value for key, value in {express(element)}.items()}}"
     return made, Keyed({}, complete=False)
 
 
@@ -91,7 +91,7 @@ def _getitem(body: Body, operation: OpCall, element: Form) -> Result:
     words = [_key_item(item, element) for item in key.items]
     shown = words[0] if key.alone else ", ".join(words) + ("," if len(words) == 1 else "")
     noun = given.noun if isinstance(given, Single) else "value"
-    return f"{flat(express(given))}[{shown}]", Single(noun, many=isinstance(given, Single) and given.many)
+    return f"{express(given)}[{shown}]", Single(noun)
 
 
 def _key_item(item: Any, element: Form) -> str:
@@ -100,7 +100,7 @@ def _key_item(item: Any, element: Form) -> str:
     if item is None:
         return "tf.newaxis"
     if isinstance(item, str):
-        return flat(express(pick(element, item)))
+        return express(pick(element, item))
     if isinstance(item, int):
         return str(item)
     bounds = [item.begin, item.end, *([item.step] if item.step is not None else [])]
@@ -117,24 +117,15 @@ def _python(body: Body, operation: OpCall, element: Form) -> Result:
         named = {key: express(pick(element, field)) for key, field in operation.on.items()}
         return call(function, **named), UNKNOWN
     given = body.given(operation, element)
-    if len(given) == 1 and isinstance(given[0], TupleForm) and operation.on is None:
-        return call(function, *_spread(given[0])), UNKNOWN
+    if len(given) == 1 and operation.on is None:
+        return call(function, *unpacked(given[0])), UNKNOWN
     return call(function, *map(express, given)), UNKNOWN
-
-
-def _spread(row: TupleForm) -> list[Node]:
-    if row.expression is not None and not row.changed:
-        return [f"*{row.expression}"]
-    return [*map(express, row.parts), *([f"*{row.rest}"] if row.rest else [])]
 
 
 def _render_wrapped(body: Body, operation: OpCall, element: Form) -> Result:
     function = body.module.python(operation.arguments["func"])
     given = body.given(operation, element)
-    if len(given) == 1 and isinstance(given[0], TupleForm):
-        inputs: Node = Bracket("[", tuple(_spread(given[0])), "]")
-    else:
-        inputs = listed(map(express, given))
+    inputs = listed(unpacked(given[0]) if len(given) == 1 else map(express, given))
     named = {
         name: body.values.constant(value) for name, value in operation.arguments.items() if name not in ("func", "Tout")
     }
@@ -150,7 +141,7 @@ def _table(body: Body, operation: OpCall, element: Form) -> Result:
     given = body.given(operation, element)[0]
     name = table(body, operation)
     noun = given.noun if isinstance(given, Single) else "index"
-    return call(f"{name}.lookup", express(given)), Single(noun, many=isinstance(given, Single) and given.many)
+    return call(f"{name}.lookup", express(given)), Single(noun)
 
 
 _CALLS: Final[dict[str, Callable[[Body, OpCall, Form], Result]]] = {

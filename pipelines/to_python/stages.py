@@ -16,22 +16,28 @@ from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
 from pipeprof.pipelines.to_python.arrays import array, array_noun
 from pipeprof.pipelines.to_python.body import Body, guess_form
 from pipeprof.pipelines.to_python.code import (
-    Bracket,
-    CallChain,
-    Node,
-    Prefixed,
-    flat,
+    call,
+    inside,
     listed,
     mapped,
     returned,
     scalar,
+    slug,
     tupled,
+    verb,
 )
-from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Single, TupleForm, bind, express, noun_of, pick, plain
-from pipeprof.pipelines.to_python.flows import combined_form, source_form, stage_form
+from pipeprof.pipelines.to_python.elements import (
+    UNKNOWN,
+    Form,
+    Single,
+    TupleForm,
+    bind,
+    express,
+    form_of,
+    pick,
+    plain,
+)
 from pipeprof.pipelines.to_python.module import Module, function_lines
-from pipeprof.pipelines.to_python.names import plural, slug, verb
-from pipeprof.pipelines.to_python.options import option_lines
 from pipeprof.pipelines.to_python.padding import Padding, of_dataset
 from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.values import Values, dtype
@@ -64,6 +70,11 @@ _ROLE_VERBS: Final = {
     "reader_func": "read",
 }
 """Names for functions that are additional arguments of a stage."""
+_ENUMERATIONS: Final = {
+    "auto_shard_policy": "AutoShardPolicy",
+    "autotune_algorithm": "AutotuneAlgorithm",
+    "experimental_external_state_policy": "ExternalStatePolicy",
+}
 _TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
 
 
@@ -89,33 +100,41 @@ class Chains:
         self.values = Values(module)
         self.padding = Padding(module)
 
-    def pipeline(self, pipeline: Any, here: RenderContext) -> tuple[Node, Form]:
-        """Return the dataset of a `Spec` or `Pipeline`, and the form of its elements."""
+    def pipeline(self, pipeline: Any, here: RenderContext) -> tuple[str, Form]:
+        """Render a `Spec` or `Pipeline` as the expression of a dataset; also return the form of its elements."""
+        variable = here.scope.local("dataset", ()) if len(pipeline.stages or ()) > 1 else None
+        return self._render(pipeline, here, variable)
+
+    def variable(self, pipeline: Any, here: RenderContext, name: str = "dataset") -> tuple[str, Form]:
+        """Render a pipeline as a variable of that name, if it is free; also return the form of its elements."""
+        variable = here.scope.local(name, ())
+        node, form = self._render(pipeline, here, variable)
+        here.scope.lines += inside(f"{variable} = ", node)
+        return variable, form
+
+    def _render(self, pipeline: Any, here: RenderContext, variable: str | None) -> tuple[str, Form]:
+        """Render a pipeline; with a variable, all but the last stage are assignments to it."""
         if pipeline.source is None:
             given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
             node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
         else:
             node, form = self.source(pipeline.source, here)
         for stage in pipeline.stages or []:
+            if variable is not None and not node.isidentifier():
+                here.scope.lines += inside(f"{variable} = ", node)
+                node = variable
             link, form = self.stage(stage, replace(here, form=form))
-            node = (
-                CallChain(node.head, (*node.links, link)) if isinstance(node, CallChain) else CallChain(node, (link,))
-            )
+            node += link
         return node, form
 
-    def variable(self, pipeline: Pipeline, here: RenderContext, wanted: str = "") -> tuple[str, Form]:
-        """Render a pipeline as a separate dataset with a variable."""
-        node, form = self.pipeline(pipeline, here)
-        return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
-
-    def source(self, source: Source, here: RenderContext) -> tuple[Node, Form]:
+    def source(self, source: Source, here: RenderContext) -> tuple[str, Form]:
         """Return a source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
             return self._combined_source(source, datasets, here)
         if source.op == "range":
-            return self._range(source, here.outer), source_form(source)
-        if source.op == "python":
+            node = self._range(source, here.outer)
+        elif source.op == "python":
             if vars(source)["without"]:
                 left_out = ", ".join(vars(source)["without"])
                 msg = (
@@ -124,69 +143,66 @@ class Chains:
                     "the source, and remove `without`"
                 )
                 raise UsageError(msg)
-            function = self.module.python(vars(source)["function"])
-            return Bracket(f"{function}(", (), ")"), UNKNOWN
-        if source.op == "tfds.load":
-            return self._tfds(source, here), UNKNOWN
-        name = f"{source.holder}.{source.op}"
-        made = self._call(name, source, self._arguments(source, here))
-        return made, source_form(source)
+            node = call(self.module.python(vars(source)["function"]))
+        elif source.op == "tfds.load":
+            node = self._tfds(source, here)
+        else:
+            node = self._call(f"{source.holder}.{source.op}", source, self._arguments(source, here))
+        return node, form_of(self.module.elements(source), traits(source.op).noun or "element")
 
-    def _tfds(self, source: Any, here: RenderContext) -> Node:
+    def _tfds(self, source: Any, here: RenderContext) -> str:
         self.module.imports.add("import tensorflow_datasets as tfds")
         arguments = self._arguments(source, here)
         arguments.pop("download", None)
         config = source.read_config
         if config is not None:
             named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
-            arguments["read_config"] = Bracket(
-                "tfds.ReadConfig(", tuple(Prefixed(f"{key}=", node) for key, node in named.items()), ")"
-            )
+            arguments["read_config"] = call("tfds.ReadConfig", **named)
         arguments["download"] = "False"
-        named_ = tuple(Prefixed(f"{key}=", node) for key, node in arguments.items())
-        return Bracket("tfds.load(", (scalar(str(source.name)), *named_), ")")
+        return call("tfds.load", scalar(str(source.name)), **arguments)
 
-    def _range(self, source: Any, outer: Form) -> Node:
+    def _range(self, source: Any, outer: Form) -> str:
         stop = self._outer(source.stop, outer) if isinstance(source.stop, OuterElement) else str(source.stop)
         if isinstance(source.stop, OuterElement):
-            stop = f"tf.cast({flat(stop)}, tf.int64)"
-        numbers: list[Node] = [stop]
+            stop = f"tf.cast({stop}, tf.int64)"
+        numbers: list[str] = [stop]
         if source.start != 0 or source.step != 1:
             numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
-        kind = (Prefixed("output_type=", dtype(source.output_type)),) if source.output_type else ()
-        return Bracket("tf.data.Dataset.range(", (*numbers, *kind), ")")
+        kind = {"output_type": dtype(source.output_type)} if source.output_type else {}
+        return call("tf.data.Dataset.range", *numbers, **kind)
 
-    def _combined_source(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[Node, Form]:
+    def _combined_source(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[str, Form]:
         forms: list[Form] = []
         names: list[str] = []
 
-        def visit(value: Any, wanted: str) -> Node:
+        def visit(value: Any, wanted: str = "dataset") -> str:
             if isinstance(value, Pipeline):
                 name, form = self.variable(value, here, wanted)
                 forms.append(form)
                 names.append(name)
                 return name
             if isinstance(value, dict):
-                return mapped((str(key), visit(inner, plural(slug(str(key))))) for key, inner in value.items())
-            return tupled([visit(inner, "") for inner in value])
+                return mapped((str(key), visit(inner, slug(str(key)))) for key, inner in value.items())
+            return tupled(map(visit, value))
 
-        structure = visit(datasets.value, "")
-        form = combined_form(source.op, forms, datasets)
+        structure = visit(datasets.value)
         if source.op == "concatenate":
-            return CallChain(names[0], tuple(Bracket(".concatenate(", (name,), ")") for name in names[1:])), form
+            return names[0] + "".join(call(".concatenate", name) for name in names[1:]), forms[0]
         if source.op == "zip":
-            return Bracket("tf.data.Dataset.zip(", (structure,), ")"), form
+            return call("tf.data.Dataset.zip", structure), form_of(self.module.elements(source))
         arguments = {"datasets": listed(names), **self._arguments(source, here)}
-        return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
+        return self._call(f"tf.data.Dataset.{source.op}", source, arguments), forms[0]
 
-    def stage(self, stage: Stage, here: RenderContext) -> tuple[Bracket, Form]:
+    def stage(self, stage: Stage, here: RenderContext) -> tuple[str, Form]:
         """Return the link of a stage, and the form of its elements."""
-        arguments: dict[str, Node] = {}
+        arguments: dict[str, str] = {}
         form = here.form
-        after = stage_form(stage, form)
+        row = traits(stage.op)
+        kept = row.same_components or (row.batches and not row.windows)
+        after = plain(form) if kept else form_of(self.module.elements(stage))
         function = getattr(stage, "function", None) or getattr(stage, "reference", None)
         if isinstance(function, ElementFunction):
-            answers = traits(stage.op).predicate or not traits(stage.op).computes
+            answers = row.predicate or not row.computes
             given = TupleForm((Single("state"), plain(form))) if stage.op == "scan" else form
             node, made = self.element_function(function, given, stage, stage.op, answers=answers)
             arguments["scan_func" if stage.op == "scan" else ""] = node
@@ -201,32 +217,32 @@ class Chains:
             return self._padded_link(stage, arguments), after
         holder = getattr(stage, "holder", "tf.data.Dataset")
         if holder != "tf.data.Dataset":
-            return Bracket(".apply(", (self._call(f"{holder}.{stage.op}", stage, arguments),), ")"), after
+            return call(".apply", self._call(f"{holder}.{stage.op}", stage, arguments)), after
         return self._call(f".{stage.op}", stage, arguments), after
 
-    def _padded_link(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
+    def _padded_link(self, stage: Stage, arguments: dict[str, str]) -> str:
         """Return the link of a stage whose padding values have the dtypes of the components."""
         values = self.padding.values(stage)
         arguments["padding_values"] = values or of_dataset(vars(stage)["padding_values"].value)
-        call = self._call(f".{stage.op}", stage, arguments)
+        link = self._call(f".{stage.op}", stage, arguments)
         if values is not None:
-            return call
+            return link
         name = self._function_name(stage, stage.op, [])
-        self.module.functions.append(function_lines(name, ["dataset"], returned(CallChain("dataset", (call,)))))
-        return Bracket(".apply(", (name,), ")")
+        self.module.functions.append(function_lines(name, ["dataset"], returned(f"dataset{link}")))
+        return call(".apply", name)
 
-    def _call(self, name: str, op: Op, arguments: dict[str, Node]) -> Bracket:
+    def _call(self, name: str, op: Op, arguments: dict[str, str]) -> str:
         positional = [arguments.pop("")] if "" in arguments else []
         for key in traits(op.op).positional:
             if key not in arguments:
                 break
             positional.append(arguments.pop(key))
-        return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in arguments.items())), ")")
+        return call(name, *positional, **arguments)
 
-    def _arguments(self, op: Op, here: RenderContext) -> dict[str, Node]:
+    def _arguments(self, op: Op, here: RenderContext) -> dict[str, str]:
         """Return the arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
-        found: dict[str, Node] = {}
+        found: dict[str, str] = {}
         generator = getattr(op, "generator", None)
         if op.op == "from_generator":
             found[""] = self.module.python(generator.python if generator else vars(op)["python"])
@@ -237,19 +253,19 @@ class Chains:
             found[name] = self._argument(op, name, value, here)
         return found
 
-    def _argument(self, op: Op, name: str, value: Any, here: RenderContext) -> Node:
+    def _argument(self, op: Op, name: str, value: Any, here: RenderContext) -> str:
         if isinstance(value, ElementFunction):
             called_with = Single("key") if name == "window_size_func" else here.form
             return self.element_function(value, called_with, op, name, answers=True)[0]
         if isinstance(value, PipelineFunction):
             return self.pipeline_function(value, here.form, op, name)[0]
         if isinstance(value, Pipeline):
-            return self.variable(value, here, "weights" if name == "weights" else "")[0]
+            return self.variable(value, here, "weights" if name == "weights" else "dataset")[0]
         if isinstance(value, Options):
             return self.options(value, here.scope)
         return self._plain_argument(op, name, value, here)
 
-    def _plain_argument(self, op: Op, name: str, value: Any, here: RenderContext) -> Node:
+    def _plain_argument(self, op: Op, name: str, value: Any, here: RenderContext) -> str:
         if isinstance(value, OuterElement):
             return self._outer(value, here.outer)
         if isinstance(value, FilePatterns):
@@ -263,21 +279,19 @@ class Chains:
             return self._record_defaults(value)
         return f"tf.data.{value}" if name == "reader" and isinstance(value, str) else self.values.constant(value)
 
-    def _outer(self, value: OuterElement, outer: Form) -> Node:
+    def _outer(self, value: OuterElement, outer: Form) -> str:
         return express(outer if value.on is None else pick(outer, value.on))
 
-    def _record_defaults(self, value: Any) -> Node:
+    def _record_defaults(self, value: Any) -> str:
         shown = [dtype(item.dtype) if isinstance(item, Required) else scalar(item) for item in value]
         if len(shown) > 2 and len(set(shown)) == 1:
             return f"[{shown[0]}] * {len(shown)}"
         return listed(shown)
 
-    def _tensors(self, value: Any, scope: Body, noun: str) -> Node:
+    def _tensors(self, value: Any, scope: Body, noun: str) -> str:
         """Render tensors: arrays become constants, their structure is inline."""
         if isinstance(value, dict):
-            return mapped(
-                (str(key), self._tensors(inner, scope, plural(slug(str(key))))) for key, inner in value.items()
-            )
+            return mapped((str(key), self._tensors(inner, scope, slug(str(key)))) for key, inner in value.items())
         if isinstance(value, tuple):
             nouns = ("features", "labels") if len(value) == 2 else ("array",) * len(value)
             return tupled([self._tensors(inner, scope, name) for inner, name in zip(value, nouns, strict=True)])
@@ -289,12 +303,12 @@ class Chains:
     def options(self, options: Options, scope: Body) -> str:
         """Return the variable with options, which statements before have set."""
         name = scope.assign("options", "tf.data.Options()", ())
-        scope.lines += option_lines(name, options.written())
+        scope.lines += _option_lines(name, options.written())
         return name
 
     def element_function(
         self, function: ElementFunction, form: Form, op: Op, role: str, *, answers: bool
-    ) -> tuple[Node, Form]:
+    ) -> tuple[str, Form]:
         """Render a function of elements; return its name, and the form of its result."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
@@ -303,13 +317,13 @@ class Chains:
         body = Body(self.module, render_special_call, name)
         parameters, element = body.parameters(guess_form(form, calls))
         node, result = body.chain(calls, element, answers=answers)
-        if len(parameters) == 1 and not body.lines and flat(node) == f"{calls[0].name}({flat(parameters[0])})":
+        if len(parameters) == 1 and not body.lines and node == f"{calls[0].name}({parameters[0]})":
             self.module.taken.discard(name)
             return calls[0].name, result
         self.module.functions.append(function_lines(name, parameters, [*body.lines, *returned(node)]))
         return name, result
 
-    def pipeline_function(self, function: PipelineFunction, form: Form, op: Op, role: str) -> tuple[Node, Form]:
+    def pipeline_function(self, function: PipelineFunction, form: Form, op: Op, role: str) -> tuple[str, Form]:
         """Return the name of a function from an element (or a dataset) to a dataset, and the form of its elements."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
@@ -319,10 +333,9 @@ class Chains:
         self.module.taken |= scope.locals
         node, result = self.pipeline(function, RenderContext(scope, outer))
         self.module.taken -= scope.locals
-        shown = flat(node)
-        if len(parameters) == 1 and not scope.lines and shown.endswith(f"Dataset({flat(parameters[0])})"):
+        if len(parameters) == 1 and not scope.lines and node.endswith(f"Dataset({parameters[0]})"):
             self.module.taken.discard(name)
-            return shown.partition("(")[0], result
+            return node.partition("(")[0], result
         self.module.functions.append(function_lines(name, parameters, [*scope.lines, *returned(node)]))
         return name, result
 
@@ -337,7 +350,7 @@ class Chains:
 
     def _pipeline_parameters(
         self, function: PipelineFunction, form: Form, role: str, scope: Body
-    ) -> tuple[list[Node], Form]:
+    ) -> tuple[list[str], Form]:
         if role == "reduce_func":
             names = [scope.local("key", ()), scope.local("window", ())]
             return list(names), bind(Single("window", inside=form), names[1])
@@ -356,7 +369,18 @@ def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
     return form
 
 
-def _dataset_noun(form: Form) -> str:
-    if isinstance(form, Single):
-        return plural(form.noun) if form.known and form.noun != "window" else "dataset"
-    return plural(noun_of(form)) if noun_of(form) == "example" else "batches"
+def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
+    """Return the statements that set the written options."""
+    lines: list[str] = []
+    for name, value in written.items():
+        if isinstance(value, dict):
+            lines += _option_lines(f"{target}.{name}", value)
+        elif name in _ENUMERATIONS:
+            lines.append(f"{target}.{name} = tf.data.experimental.{_ENUMERATIONS[name]}.{value}")
+        else:
+            lines.append(f"{target}.{name} = {_option(value)}")
+    return lines
+
+
+def _option(value: Any) -> str:
+    return listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)

@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.values.values import (
     OutputFile,
 )
 from pipeprof.pipelines.to_python.arrays import array, array_noun, lines_of
-from pipeprof.pipelines.to_python.code import Node, call, flat, listed, mapped, scalar, tupled
+from pipeprof.pipelines.to_python.code import call, listed, mapped, scalar, tupled
 from pipeprof.pipelines.to_python.files import Files
 
 # Lists of the same scalar longer than this are written with a star.
@@ -34,7 +34,7 @@ _FEATURE_ARGUMENTS = {
 class Values(Files):
     """Renderer of values; needed imports, constants and functions are added to the module."""
 
-    def constant(self, value: Any) -> Node:
+    def constant(self, value: Any) -> str:
         """Return an argument: nested lists and mappings of literals, dtypes, arrays, files and features."""
         if isinstance(value, Structure):
             return self.structure(value.value)
@@ -46,13 +46,13 @@ class Values(Files):
             return self._list(list(value))
         return self.component(value)
 
-    def plain_list(self, value: Any) -> Node:
+    def plain_list(self, value: Any) -> str:
         """Return an argument of a layer, which takes texts as a list."""
         if isinstance(value, LinesArray):
             return lines_of(self, str(value.lines))
         return self.constant(value)
 
-    def structure(self, value: Any) -> Node:
+    def structure(self, value: Any) -> str:
         """Render dicts and tuples of components."""
         if isinstance(value, dict):
             return mapped((str(key), self.structure(inner)) for key, inner in value.items())
@@ -60,9 +60,9 @@ class Values(Files):
             return tupled(self.structure(inner) for inner in value)
         return self._list(value) if isinstance(value, list) else self.component(value)
 
-    def _list(self, value: list[Any]) -> Node:
+    def _list(self, value: list[Any]) -> str:
         items = [self.constant(item) for item in value]
-        shown = {flat(item) for item in items}
+        shown = set(items)
         if len(items) > _MANY_ALIKE and len(shown) == 1 and all(_is_plain(item) for item in value):
             return f"[{shown.pop()}] * {len(items)}"
         if len(items) > 1 and all(isinstance(item, Required) for item in value) and len(shown) == 1:
@@ -70,7 +70,7 @@ class Values(Files):
             return f"[{shown.pop()} for _ in range({len(items)})]"
         return listed(items)
 
-    def component(self, value: Any) -> Node:
+    def component(self, value: Any) -> str:
         """Return a single value."""
         if isinstance(value, ARRAYS):
             return self.module.constant(array_noun(value, "array"), array(self, value))
@@ -82,7 +82,7 @@ class Values(Files):
             return f"tf.constant([], {dtype(value.dtype)})"
         return self._render_described(value)
 
-    def _render_described(self, value: Any) -> Node:
+    def _render_described(self, value: Any) -> str:
         if isinstance(value, TensorSpec):
             return _tensor_spec(value)
         if isinstance(value, ShapeOf):
@@ -93,10 +93,10 @@ class Values(Files):
             return self.module.python(value)
         return self.feature(value) if isinstance(value, FeatureSpec) else scalar(value)
 
-    def feature(self, feature: FeatureSpec) -> Node:
+    def feature(self, feature: FeatureSpec) -> str:
         """One feature of a record."""
         positional = _FEATURE_ARGUMENTS.get(feature.kind, ())
-        ordered: list[Node] = []
+        ordered: list[str] = []
         for name in positional:
             if name not in feature.arguments or len(ordered) < positional.index(name):
                 break
@@ -108,7 +108,7 @@ class Values(Files):
         }
         return call(f"tf.io.{feature.kind}", *ordered, **named)
 
-    def _feature_argument(self, name: str, value: Any) -> Node:
+    def _feature_argument(self, name: str, value: Any) -> str:
         return repr(list(value)) if name in ("shape", "size") else self.constant(value)
 
 
@@ -126,8 +126,8 @@ def shape(dimensions: tuple[int | None, ...] | None) -> str:
     return repr(None if dimensions is None else tuple(dimensions))
 
 
-def _tensor_spec(spec: TensorSpec) -> Node:
-    named: dict[str, Node] = {"shape": shape(spec.shape), "dtype": dtype(spec.dtype)}
+def _tensor_spec(spec: TensorSpec) -> str:
+    named: dict[str, str] = {"shape": shape(spec.shape), "dtype": dtype(spec.dtype)}
     if spec.kind == "ragged" and spec.ragged_rank is not None:
         named["ragged_rank"] = str(spec.ragged_rank)
     kinds = {"ragged": "tf.RaggedTensorSpec", "sparse": "tf.SparseTensorSpec"}

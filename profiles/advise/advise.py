@@ -163,14 +163,12 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
     # Most checks find nothing.
+    from pipeprof.profiles.advise.edits.chain_python import python_of
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-    from pipeprof.profiles.advise.edits.patch import proposal
+    from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
     edits = [Edit(**to_document(edit)) for edit in hit.edits]
-    patch, python = proposal(view, hit.edits)
-    if hit.by_hand is not None:
-        python = proposal(view, (hit.by_hand,))[1]
     return Finding(
         rule=rule.name,
         title=hit.title or rule.title,
@@ -182,8 +180,8 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
         recommendation=hit.recommendation,
         semantics=hit.semantics or rule.semantics,
         edit=edits[0] if len(edits) == 1 else edits or None,
-        patch=patch,
-        python=python,
+        patch=yaml_of(view.loaded, hit.edits),
+        python=python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)),
         change=describe_change(view, hit.edits, hit.change_detail),
         overrides=overrides(view, hit.edits),
         predicted=hit.predicted and Predicted(**vars(hit.predicted)),

@@ -125,7 +125,7 @@ class Finding(Model):
         "nothing then, but elements are compared in any order.",
     )
     edit: Edit | list[Edit] | None = None
-    patch: str | None = Field(None, description="The fix as YAML.")
+    patch: str | None = Field(None, description="The fix as a diff of the spec's own file, else as lines of YAML.")
     python: str | None = Field(None, description="The fix as Python.")
     change: str | None = Field(None, description="The change in one line, e.g. `num_parallel_calls: 1 → 8`.")
     overrides: list[str] = Field(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
@@ -126,31 +123,3 @@ def mark_rejected(profile: Profile, result: Fix) -> None:
         reason = rejected.get((finding.rule, finding.stage, finding.title))
         if reason is not None and finding.status == "unverified":
             finding.status, finding.reason = "rejected", f"tried by fix: {reason}"
-
-
-def _below(name: str) -> str:
-    """A file's path as the tools take it: below the folder that they run in, the current one or the root.
-
-    Example:
-        >>> _below("./a/../b.yaml"), _below("/data/b.yaml")
-        ('b.yaml', 'data/b.yaml')
-    """
-    path = os.path.relpath(name)
-    return str(Path(name).resolve()).lstrip("/") if path.startswith("..") else path
-
-
-def unified(before: str, after: str, name: str) -> str:
-    r"""A diff that `patch` and `git apply` take.
-
-    Example:
-        >>> print(unified("a: 1\n", "a: 2\n", "x.yaml"), end="")
-        --- a/x.yaml
-        +++ b/x.yaml
-        @@ -1 +1 @@
-        -a: 1
-        +a: 2
-    """
-    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
-    path = _below(name)
-    lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

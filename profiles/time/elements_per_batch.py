@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.batching import SINGLE, Batching, final_elements
-from pipeprof.pipelines.graph.costs.model_only import dataset_node, running_graph
+from pipeprof.pipelines.graph.costs.model_only import running_graph
+from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 
 if TYPE_CHECKING:

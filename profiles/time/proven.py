@@ -70,7 +70,7 @@ def knows_speed(finding: Finding) -> bool:
 
 
 def describe_price(profile: Profile, finding: Finding) -> str | None:
-    """What a change that saves memory does to the speed, and which of the two matters at this step.
+    """Describe the cost in speed of a change that saves memory, and which of the two matters at this step.
 
     Returns:
         None where the finding is not about memory, or was not measured.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
@@ -86,6 +87,8 @@ def _verify(  # noqa: PLR0917 - what a verification has
     reclassify(profile)
     findings = plans.to_try(profile)
     guessed = guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
+    for finding in guessed:
+        finding.patch = spec_diff(settings.loaded, parsed_edits(finding)) if settings.loaded is not None else None
     further = by_worth(profile, [*profile.proposals, *guessed])
     if not findings and not further and not (pays(profile) and ceiling.further_bounds(profile, ())):
         return

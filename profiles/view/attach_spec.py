@@ -26,7 +26,7 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
         else replace(stage, written=found[stage.id], saved=_saved(placed_at[stage.id].op, files))
         for stage in view.stages
     )
-    return replace(view, stages=stages)
+    return replace(view, stages=stages, loaded=loaded)
 
 
 def _saved(op: Any, files: KnownFiles) -> tuple[SavedComponent, ...] | None:

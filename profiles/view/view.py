@@ -18,6 +18,7 @@ from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.saved_rows import SavedRows
+    from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -242,6 +243,7 @@ class PipelineView:
         memory_limit_bytes: Memory it may use.
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
         constants: Arrays that became constants of a graph; of a pipeline that was built.
+        loaded: The spec that `written` of the stages is from.
     """
 
     kind: Literal["static", "measured"]
@@ -254,6 +256,7 @@ class PipelineView:
     facts: MeasuredFacts | None = None
     unseen: bool = False
     constants: tuple[ConstantView, ...] = ()
+    loaded: LoadedSpec | None = None
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -38,7 +38,7 @@ def make(recipe: Recipe, folder: Path, progress: DataProgress) -> None:
 
 
 class _Maker(NamedTuple):
-    """Who makes a recipe, and how many items it has. The module is imported when it is needed."""
+    """Function that makes a recipe, and its number of items; its module is imported on demand."""
 
     module: str
     function: str

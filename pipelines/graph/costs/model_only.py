@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
 
@@ -29,7 +29,7 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the records of a pipeline belong: in the main one, or in one that a function makes."""
+    """Pipeline that records belong to: the main one, or one that a function makes."""
 
     prefix: str = ""
     owner: str | None = None
@@ -93,30 +93,3 @@ class _ModelReader:
             else:
                 found.append(child)
         return found
-
-
-def dataset_node(identity: str, op: str, inputs: list[str], owner: str | None = None, depth: int = 0) -> NodeDict:
-    """Build the record of a dataset when only its op and inputs are known."""
-    return {
-        "id": identity,
-        "op": op,
-        "name": None,
-        "key": None,
-        "inputs": inputs,
-        "owner": owner,
-        "depth": depth,
-        "functions": [],
-        "calls": [],
-        "bodies": [],
-        "arguments": {},
-        "stateful_op": None,
-        "stateful": False,
-        "ops": {},
-        "output_types": [],
-        "output_shapes": [],
-        "files": False,
-        "function": None,
-        "held_bytes": None,
-        "length": None,
-        "constant": None,
-    }

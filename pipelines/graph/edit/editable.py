@@ -11,6 +11,7 @@ from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.observe.held import Held, LightGraph, variant_of
 from pipeprof.pipelines.graph.observe.light_graph import light_again
 from pipeprof.pipelines.graph.observe.reading import serialise
+from pipeprof.pipelines.graph.order import inputs_first
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -68,7 +69,7 @@ class EditableGraph:
         import tensorflow as tf
 
         part = tf.compat.v1.GraphDef(versions=self._versions)
-        kept = [self.nodes[name] for name in self._ancestors(end)]
+        kept = [self.nodes[name] for name in inputs_first([base_of(end)], self._reads)]
         part.node.extend(kept)
         returned = part.node.add()
         returned.CopyFrom(self._returned)
@@ -76,20 +77,8 @@ class EditableGraph:
         part.library.function.extend(self.functions[name] for name in self.used_functions(kept))
         return part
 
-    def _ancestors(self, end: str) -> list[str]:
-        """List all nodes that the one at ``end`` needs, inputs first."""
-        order: list[str] = []
-        seen: set[str] = set()
-        todo = [(base_of(end), False)]
-        while todo:
-            name, ready = todo.pop()
-            if ready:
-                order.append(name)
-            elif name not in seen:
-                seen.add(name)
-                todo.append((name, True))
-                todo.extend((base_of(reference), False) for reference in self.nodes[name].input)
-        return order
+    def _reads(self, name: str) -> list[str]:
+        return [base_of(reference) for reference in self.nodes[name].input]
 
     def used_functions(self, nodes: Iterable[Any]) -> list[str]:
         """List the functions that nodes have, and all that these use."""

@@ -32,23 +32,6 @@ _KEEPS: Final = "pipeprof_made_from"
 _AGAIN: Final = itertools.count()
 
 
-def can_round_trip(
-    dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
-) -> str | None:
-    """Return why a dataset cannot be made again from its graph; None where it can.
-
-    Args:
-        dataset: A ``tf.data.Dataset``.
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-    """
-    try:
-        editable(dataset, in_memory=in_memory, room=room, watch=watch)
-    except CannotEditError as error:
-        return str(error)
-    return None
-
-
 def round_trip(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Any:
     """Make a dataset again from its graph, without a change.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, data_inputs, function_names, new_name
+from pipeprof.pipelines.graph.edit.editable import EditableGraph, base_of, function_names, new_name
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.functions import Callee, replace_call
 from pipeprof.pipelines.ops.executed_ops import is_dataset
@@ -159,8 +159,3 @@ def function_of(graph: EditableGraph, node: Any) -> Any:
 def captured_count(node: Any) -> int:
     """Return how many tensors the one function of a node captures."""
     return len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
-
-
-def input_base(node: Any, index: int) -> str:
-    """Return the name of the node that an input comes from."""
-    return base_of(data_inputs(node)[index])

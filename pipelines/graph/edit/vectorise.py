@@ -38,7 +38,7 @@ _NOT_CONVERTED: Final = re.compile(r"No (?:pfor )?(?:vectorization|converter) (?
 
 @dataclass(frozen=True)
 class Padded:
-    """What a stage gave that padded elements.
+    """Result of a stage that padded elements.
 
     Attributes:
         shapes: Static shapes of its batches, as TensorFlow's messages.
@@ -156,10 +156,10 @@ def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
     node = graph.nodes[stage.head]
     given = data_inputs(node)
     constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
-    if any(one.op != "Const" for one in constants):
+    if any(constant.op != "Const" for constant in constants):
         msg = "the graph does not show the size of its batches"
         raise CannotEditError(msg, stage.address)
-    size, drop = (tf.make_ndarray(one.attr["value"].tensor) for one in constants)
+    size, drop = (tf.make_ndarray(constant.attr["value"].tensor) for constant in constants)
     return int(size), bool(drop)
 
 

@@ -46,7 +46,7 @@ class ObservedConstant:
     spot: Spot | None = None
 
     def to_dict(self, node: str | None) -> ConstantDict:
-        """As JSON.
+        """Return plain data for JSON.
 
         Args:
             node: The id of the dataset whose function has it.

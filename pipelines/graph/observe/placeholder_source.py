@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
+from pipeprof.pipelines.graph.order import inputs_first
 
 _SLICES: Final = "TensorSliceDataset"
 _CAPTURES: Final = ("other_arguments", "other_args")
@@ -68,7 +69,7 @@ def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) 
 
     copy = StandIn(held=held)
     try:
-        for dataset in inputs_first(made):
+        for dataset in datasets_of(made):
             copy.again[dataset] = _recreate(dataset, copy, slim)
     except (_NotAgainError, tf.errors.OpError, TypeError, ValueError):
         return None
@@ -78,7 +79,7 @@ def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) 
 
 def held_by(made: CreatedDataset) -> int:
     """Return the bytes of the large tensors that the functions of a pipeline capture."""
-    return sum(large.nbytes for dataset in inputs_first(made) for large in _captured(dataset))
+    return sum(large.nbytes for dataset in datasets_of(made) for large in _captured(dataset))
 
 
 def _captured(made: CreatedDataset) -> list[Large]:
@@ -87,18 +88,9 @@ def _captured(made: CreatedDataset) -> list[Large]:
     return [item for value in values if isinstance(value, list) for item in value if _holds(item)]
 
 
-def inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
-    """Yield all datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
-    seen: set[CreatedDataset] = set()
-    todo: list[tuple[CreatedDataset, bool]] = [(made, False)]
-    while todo:
-        dataset, ready = todo.pop()
-        if ready:
-            yield dataset
-        elif dataset not in seen:
-            seen.add(dataset)
-            todo.append((dataset, True))
-            todo.extend((input_, False) for input_ in dataset.reads if input_ is not None)
+def datasets_of(end: CreatedDataset) -> Iterator[CreatedDataset]:
+    """Yield all datasets of a pipeline, each once, inputs first."""
+    return inputs_first([end], lambda made: [below for below in made.reads if below is not None])
 
 
 def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:

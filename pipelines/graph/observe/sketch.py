@@ -11,12 +11,12 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.graph.observe.placeholder_source import inputs_first
+from pipeprof.pipelines.graph.observe.placeholder_source import datasets_of
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large
 from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of
 from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.graph.read.graphdef import ATTRIBUTES
-from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, PlaceDict, dataset_node
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
 
@@ -50,7 +50,7 @@ class _Drawing:
     def draw(self, end: CreatedDataset, owner: str | None, depth: int) -> str:
         """Add a pipeline with all that it reads; the id of its last dataset."""
         ids: dict[CreatedDataset, str] = {}
-        for dataset in inputs_first(end):
+        for dataset in datasets_of(end):
             ids[dataset] = identity = str(len(self.nodes))
             record = _record(dataset, identity, [ids[below] for below in dataset.reads if below in ids], owner, depth)
             self.nodes.append(record)
@@ -75,30 +75,18 @@ def _functions(made: CreatedDataset) -> Iterator[Any]:
 def _record(made: CreatedDataset, identity: str, inputs: list[str], owner: str | None, depth: int) -> NodeDict:
     given = made.arguments or {}
     sizes, length = _held(given.get("components")) if traits(made.op).in_memory else (None, None)
+    record = dataset_node(identity, made.op, inputs, owner, depth)
     return {
-        "id": identity,
-        "op": made.op,
+        **record,
         "name": made.name,
-        "key": None,
-        "inputs": inputs,
-        "owner": owner,
-        "depth": depth,
-        "functions": [],
-        "calls": [],
-        "bodies": [],
         "arguments": dict(_arguments(made.op, given)),
-        "stateful_op": None,
-        "stateful": False,
-        "ops": {},
         "output_types": [
             str(argument.name) for argument in given.get("output_types") or given.get("Toutput_types") or ()
         ],
         "output_shapes": [_shape(argument) for argument in given.get("output_shapes") or ()],
         "files": bool(given.get("is_files")),
-        "function": None,
         "held_bytes": sizes,
         "length": 1 if family(made.op) == "Tensor" else length,
-        "constant": None,
     }
 
 

@@ -76,6 +76,33 @@ class NodeDict(TypedDict):
     constant: bool | None  # of a source in memory: its tensors are constants of a graph, that is, made while traced
 
 
+def dataset_node(identity: str, op: str, inputs: list[str], owner: str | None = None, depth: int = 0) -> NodeDict:
+    """Build the record of a dataset when only its op and inputs are known."""
+    return {
+        "id": identity,
+        "op": op,
+        "name": None,
+        "key": None,
+        "inputs": inputs,
+        "owner": owner,
+        "depth": depth,
+        "functions": [],
+        "calls": [],
+        "bodies": [],
+        "arguments": {},
+        "stateful_op": None,
+        "stateful": False,
+        "ops": {},
+        "output_types": [],
+        "output_shapes": [],
+        "files": False,
+        "function": None,
+        "held_bytes": None,
+        "length": None,
+        "constant": None,
+    }
+
+
 class _ReadGraph(TypedDict, total=False):
     """Fields of a graph that could be read."""
 

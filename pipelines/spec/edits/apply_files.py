@@ -1,10 +1,13 @@
-"""Edits applied to a spec of several files: to its own text, where that is what they are about."""
+"""Edits applied to a spec of several files: to its own text, where that is what they are about; as a diff of it."""
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
@@ -86,6 +89,46 @@ def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
         return apply_to_text(loaded.text, edits)
     own = _Own(loaded)
     return apply_to_text(loaded.text, [own.translated(edit) for edit in edits])
+
+
+def spec_diff(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str | None:
+    """Return the diff that makes the edits in a spec's file.
+
+    Returns:
+        None where they need code, or concern what another file or a flag says.
+    """
+    try:
+        return unified(loaded.text, apply_to_spec(loaded, edits), str(loaded.path)) or None
+    except EditError:
+        return None
+
+
+def unified(before: str, after: str, name: str) -> str:
+    r"""Return a diff that `patch` and `git apply` take.
+
+    Example:
+        >>> print(unified("a: 1\n", "a: 2\n", "x.yaml"), end="")
+        --- a/x.yaml
+        +++ b/x.yaml
+        @@ -1 +1 @@
+        -a: 1
+        +a: 2
+    """
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
+    path = _below(name)
+    lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _below(name: str) -> str:
+    """Return a file's path as the tools take it: below the folder that they run in, the current one or the root.
+
+    Example:
+        >>> _below("./a/../b.yaml"), _below("/data/b.yaml")
+        ('b.yaml', 'data/b.yaml')
+    """
+    path = os.path.relpath(name)
+    return str(Path(name).resolve()).lstrip("/") if path.startswith("..") else path
 
 
 class _Own:

@@ -64,7 +64,7 @@ def _in_lines(items: Sequence[Final], text_of: Callable[[Final], str], layout: L
 
 
 def _split(run: Run) -> tuple[tuple[Final, ...], tuple[Final, ...]]:
-    """What joins the item before, and what joins the item after."""
+    """Split new items into those that follow the item before and those that precede the item after."""
     if run.before is None:
         return run.items, ()
     count = next((index for index, final in enumerate(run.items) if final.before), len(run.items))
@@ -80,7 +80,7 @@ def _is_free(index: int, finals: Sequence[Final]) -> bool:
 
 
 def _start_before(layout: Layout, node: WrittenNode, index: int) -> int | None:
-    """Where the lines of an item begin; ``None`` where it shares its first line with its own list's dash."""
+    """Return the start of an item's lines; ``None`` if it shares its first line with its own list's dash."""
     if node.keys and not layout.begins_line(node.extent(index)[0]):
         return None
     return layout.own_lines(node, index).start

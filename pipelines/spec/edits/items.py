@@ -49,7 +49,7 @@ def staying(finals: Sequence[Final]) -> frozenset[int]:
 
 
 def runs(finals: Sequence[Final]) -> list[Run]:
-    """What comes between the items that stay, in order; empty runs are left out."""
+    """Return the new items between those that stay, in order; empty runs are left out."""
     stay = staying(finals)
     found: list[Run] = []
     last: int | None = None

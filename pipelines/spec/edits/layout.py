@@ -30,17 +30,17 @@ class Layout:
         self.line_end = "\r\n" if crlf >= 0 and text.find("\n") == crlf + 1 else "\n"
 
     def line_start(self, at: int) -> int:
-        """Where the line of an offset begins."""
+        """Return the start of an offset's line."""
         return self.text.rfind("\n", 0, at) + 1
 
     def line_stop(self, at: int) -> int:
-        """Where the line of an offset ends, before its line end."""
+        """Return the end of an offset's line, before its line end."""
         found = self.text.find("\n", at)
         stop = len(self.text) if found < 0 else found
         return stop - 1 if stop > at and self.text[stop - 1] == "\r" else stop
 
     def next_line(self, at: int) -> int:
-        """Where the line after that of an offset begins."""
+        """Return the start of the line after an offset's."""
         found = self.text.find("\n", at)
         return len(self.text) if found < 0 else found + 1
 
@@ -53,7 +53,7 @@ class Layout:
         return not self.text[self.line_start(at) : at].strip()
 
     def indent(self, at: int) -> int:
-        """How wide the line of an offset is indented."""
+        """Return the indentation of an offset's line, in columns."""
         line = self.text[self.line_start(at) : self.line_stop(at)]
         return len(line) - len(line.lstrip(" "))
 
@@ -62,7 +62,7 @@ class Layout:
         return self.text[self.line_start(at) : self.line_stop(at)].lstrip().startswith("#")
 
     def item_start(self, node: WrittenNode, index: int) -> int:
-        """Where an item of a block begins: at its key, or at its dash.
+        """Return the start of a block's item: its key, or its dash.
 
         Raises:
             EditError: Something else begins in the same line, so that the item has no lines of its own.
@@ -107,7 +107,7 @@ class Layout:
         return self.column(node.keys[0].start if node.keys else self.item_start(node, 0))
 
     def after(self, node: WrittenNode, index: int, column: int) -> int:
-        """Where the line after an item begins."""
+        """Return the start of the line after an item."""
         return self.next_line(self._last_line(node.extent(index)[1], column))
 
     def _last_line(self, end: int, column: int) -> int:

@@ -202,7 +202,7 @@ class Patcher:
         return layout.own_lines(node, index).start != layout.line_start(key.start)
 
     def _place(self, node: WrittenNode, key: str | int, finals: list[Final]) -> int:
-        """Where a new key comes among the others: at the end, unless it has a place of its own."""
+        """Return the place of a new key: at the end, unless it has a place of its own."""
         for name in _AFTER.get(str(key), ()):
             for index, final in enumerate(finals):
                 if final.key == name or (final.origin is not None and node.key_of(final.origin) == name):
@@ -297,7 +297,7 @@ class Patcher:
 
 
 def _equal(pairs: Iterable[tuple[Any, Any]]) -> int:
-    """How many calls in a row are of the same functions."""
+    """Count the leading calls of the same functions."""
     return sum(1 for _ in takewhile(lambda pair: _called(pair[0]) == _called(pair[1]), pairs))
 
 

@@ -25,7 +25,7 @@ class EditError(UsageError):
 
 @dataclass(frozen=True)
 class StagePlace:
-    """Where a source or a stage stands.
+    """Place of a source or a stage.
 
     Attributes:
         pipeline: Keys and indices from the top of the data to the pipeline's mapping.

@@ -58,7 +58,7 @@ class WrittenNode:
         return next((index for index in range(len(self.keys)) if self.key_of(index) == key), None)
 
     def extent(self, index: int) -> tuple[int, int]:
-        """Where a child begins, with its key, and where it ends."""
+        """Return the start of a child, with its key, and its end."""
         child = self.children[index]
         if not self.keys:
             return child.start, child.end
@@ -119,7 +119,7 @@ class _Builder:
         return node
 
     def _after_anchor(self, event: Event) -> int:
-        """Where a value itself begins: its event begins with its anchor."""
+        """Return the start of a value without its anchor, with which its event begins."""
         if event.anchor is None:
             return event.start
         start = event.start + 1 + len(event.anchor)

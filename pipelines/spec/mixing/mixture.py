@@ -271,7 +271,7 @@ def _is_pipeline(value: Any) -> bool:
 
 
 def _paths(stages: Sequence[Any], path: str) -> list[str]:
-    """How each stage is named: by its name, else by its op, with a number where several have the same."""
+    """Name each stage: by its name, else by its op, with a number where several are equal."""
     seen: Counter[str] = Counter()
     found = []
     for stage in stages:
@@ -282,7 +282,7 @@ def _paths(stages: Sequence[Any], path: str) -> list[str]:
 
 
 def _stage_before(paths: Sequence[str], index: int, path: str) -> str:
-    """Where a stage has come to."""
+    """Describe the place of a stage by the one before it."""
     return f"after {paths[index - 1].removeprefix(f'{path}.')}" if index else "after the source"
 
 

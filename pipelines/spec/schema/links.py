@@ -56,7 +56,7 @@ def parameters(called: Function) -> dict[str, dict[str, Any]]:
 
 
 def linked(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema; every described key says where more is written."""
+    """Return the schema with a link to the documentation at every described key."""
     definitions = {name: _linked(part, f"{PAGE}#{anchor(name)}") for name, part in schema["definitions"].items()}
     rest = {key: value for key, value in schema.items() if key != "definitions"}
     return {**_linked(rest, f"{PAGE}#{_TOP}"), "definitions": definitions}

@@ -113,7 +113,7 @@ def _with_one_way(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, A
 
 
 def _subclasses(base: type[Any]) -> set[str]:
-    return {other_name for kind in base.__subclasses__() for other_name in (kind.__name__, *_subclasses(kind))}
+    return {name for kind in base.__subclasses__() for name in (kind.__name__, *_subclasses(kind))}
 
 
 def _closed(schema: dict[str, Any], *, notes: bool) -> dict[str, Any]:

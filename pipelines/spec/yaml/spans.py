@@ -36,7 +36,7 @@ class SpecProblem:
 
 @dataclass(frozen=True)
 class TextPlace:
-    """Where a value is, and where the key before it (list items and the root have none)."""
+    """Span of a value, and of the key before it (list items and the root have none)."""
 
     value: Span
     key: Span | None = None

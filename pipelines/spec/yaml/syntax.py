@@ -15,7 +15,7 @@ LINE_ENDS: Final = "\r\n\x85\u2028\u2029"
 
 
 class SyntaxProblem(NamedTuple):
-    """Where YAML stopped reading (0-based offsets into the text), and why."""
+    """Syntax error: 0-based offsets into the text, and the reason."""
 
     start: int
     end: int

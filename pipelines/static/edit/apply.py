@@ -244,7 +244,7 @@ class _Source(EditedLines[_Call]):
         call = self._call(at, index)
         name = traits(item.op).function
         given = call.node.args[0] if call.node.args else None
-        given = given or next((one.value for one in call.node.keywords if one.arg == name), None)
+        given = given or next((keyword.value for keyword in call.node.keywords if keyword.arg == name), None)
         if given is None or isinstance(given, ast.Starred):
             raise _cannot(edit.stage, "has no function in the text")
         layout = PythonLayout(self.text)
@@ -282,7 +282,7 @@ class _Source(EditedLines[_Call]):
         raise CannotEditSourceError(msg)
 
     def _tf(self) -> str:
-        """What TensorFlow is called in this text."""
+        """Return the name of TensorFlow in this text."""
         function = self._read()
         for statement in (*function.tree.body, *function.node.body):
             if isinstance(statement, ast.Import):

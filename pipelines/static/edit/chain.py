@@ -154,7 +154,7 @@ def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) ->
 
 
 def _bound(name: str, statement: ast.stmt, function: ast.FunctionDef) -> tuple[ast.expr, ast.stmt] | None:
-    """What a name stands for where a statement reads it, if one statement of the function itself says so."""
+    """Return the value of a name where a statement reads it, if one statement of the function itself binds it."""
     place = function.body.index(statement)
     for before in reversed(function.body[:place]):
         match before:

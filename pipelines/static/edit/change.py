@@ -24,7 +24,7 @@ def with_argument(text: str, call: MethodCall, name: str, value: str) -> str:
     names = row.positional or ((row.function,) if row.function is not None else ())
     if given is None and name in names and names.index(name) < len(node.args):
         given = node.args[names.index(name)]
-    if any(isinstance(one, ast.Starred) for one in node.args) or any(one.arg is None for one in node.keywords):
+    if any(isinstance(one, ast.Starred) for one in node.args) or any(keyword.arg is None for keyword in node.keywords):
         msg = f"the arguments of {call.op} in line {node.lineno} are not written one by one"
         raise CannotEditSourceError(msg)
     if given is not None:

@@ -45,25 +45,25 @@ class PythonLayout:
         self._starts = [0, *itertools.accumulate(lengths)]
 
     def start(self, node: ast.expr | ast.stmt) -> int:
-        """Where a node begins."""
+        """Return the offset of a node's start."""
         return self._starts[node.lineno - 1] + node.col_offset
 
     def end(self, node: ast.expr | ast.stmt) -> int:
-        """Where a node ends."""
+        """Return the offset of a node's end."""
         return self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
 
     def line_start(self, place: int) -> int:
-        """Where the line of a place begins."""
+        """Return the start of an offset's line."""
         return self._starts[bisect.bisect_right(self._starts, place) - 1]
 
     def line_end(self, place: int) -> int:
-        """Where the line of a place ends, its own end not counted."""
+        """Return the end of an offset's line, without its line end."""
         end = self.data.find(b"\n", place)
         end = len(self.data) if end < 0 else end
         return end - 1 if self.data[end - 1 : end] == b"\r" else end
 
     def next_line(self, place: int) -> int:
-        """Where the line after that of a place begins."""
+        """Return the start of the line after an offset's."""
         end = self.data.find(b"\n", place)
         return len(self.data) if end < 0 else end + 1
 
@@ -91,7 +91,7 @@ class PythonLayout:
         return start > 0 and self.is_joined(start - 1)
 
     def dot(self, call: ast.Call) -> int:
-        """Where the dot before the method of a call stands."""
+        """Return the offset of the dot before a call's method."""
         if not isinstance(call.func, ast.Attribute):
             raise TypeError(call)
         place = self.end(call.func) - len(call.func.attr.encode()) - 1
@@ -100,7 +100,7 @@ class PythonLayout:
         return place
 
     def last_argument(self, call: ast.Call) -> tuple[int, bool]:
-        """Where the last argument of a call ends, and whether a comma comes after it, which is then the end."""
+        """Return the end of a call's last argument, or of the comma after it, and whether there is one."""
         first, close = self.end(call.func), self.end(call) - 1
         inside = self.data[first : close + 1].decode()
         ends = [0, *itertools.accumulate(len(line) for line in inside.splitlines(keepends=True))]

@@ -1,4 +1,4 @@
-"""What a generator gives, in the words of a spec and of Python, one element or a batch at a time."""
+"""Signatures of generators as YAML and Python, for one element or a batch at a time."""
 
 from __future__ import annotations
 

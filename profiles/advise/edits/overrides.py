@@ -22,7 +22,7 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plan
 from pipeprof.pipelines.spec.edits.items import Final, staying
-from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, same, value_at
+from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, same, value_at
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
 from pipeprof.pipelines.spec.yaml.writer import flow
@@ -45,7 +45,7 @@ def overrides(view: PipelineView, edits: Sequence[PipelineEdit]) -> list[str]:
 
 
 def flags_of(data: Mapping[str, Any], edits: Sequence[PipelineEdit]) -> list[str]:
-    """The same for a spec's plain data."""
+    """Return the ``--set`` values that apply the edits to a spec's plain data; see `overrides`."""
     data = {key: data[key] for key in (SOURCE, STAGES) if key in data}
     if any(isinstance(edit, SetEnvironment) for edit in edits):
         return []
@@ -89,6 +89,21 @@ def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None
     key = operation_key(stage) if isinstance(stage, dict) else None
     arguments = stage[key] if isinstance(stage, dict) and key is not None else None
     return dict(arguments) if isinstance(arguments, dict) else None
+
+
+def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
+    """Whether its function stays word for word; None where the pipeline has no spec, or a map of it is Python."""
+    data = written_spec(view)
+    if data is None:
+        return None
+    try:
+        place = find(data, edit.stage)
+        (found,) = plan(data, [edit]).lists.values()
+    except EditError:
+        return None
+    before = value_at(data, place.path)
+    after = next(item.value for item in found.items if item.origin == place.index)
+    return bool(after[operation_key(after)] == before[operation_key(before)])
 
 
 def _lists_flags(data: Any, lists: Mapping[Path, StageList]) -> list[str]:

@@ -6,8 +6,8 @@ changes a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
@@ -27,6 +27,9 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.yaml.writer import flow
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
 
 
 def plain_data(value: Any) -> Any:
@@ -53,13 +56,24 @@ def python_text(value: Any) -> str:
     return "tf.data.AUTOTUNE" if value == AUTOTUNE else repr(value)
 
 
+def yaml_of(loaded: LoadedSpec | None, edits: Sequence[PipelineEdit]) -> str | None:
+    """Return the change as a diff of the spec's own file, else as the lines of each edit; None for no edits."""
+    if not edits:
+        return None
+    # Only a finding with a change needs the editor of texts.
+    from pipeprof.pipelines.spec.edits.apply_files import spec_diff
+
+    diff = spec_diff(loaded, edits) if loaded is not None else None
+    return diff or "\n".join(map(as_yaml, edits))
+
+
 def as_yaml(edit: PipelineEdit) -> str:
-    """What an edit changes, in the words of a spec."""
+    """Return an edit as YAML."""
     return _texts(edit)[0]
 
 
 def as_python(edit: PipelineEdit) -> str:
-    """What an edit changes, as a line of Python."""
+    """Return an edit as a line of Python."""
     return _texts(edit)[1]
 
 
@@ -71,7 +85,7 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             yaml = f"- {edit.op}: {yaml_text(edit.arguments)}   # {where}"
             python = f"dataset = dataset{_call(edit.op, edit.arguments)}  # {where}"
         case SetArgument():
-            yaml = f"- {edit.op}:   # {edit.stage}\n    {edit.argument}: {yaml_text(edit.value)}"
+            yaml = f"- {edit.op}: {{…, {edit.argument}: {yaml_text(edit.value)}}}   # {edit.stage}"
             python = f".{edit.op}(…, {edit.argument}={python_text(edit.value)})  # {edit.stage}"
         case MoveStage():
             moved = f"{edit.stage}, moved before {edit.before}"

@@ -30,7 +30,7 @@ def join_same_line(findings: Iterable[Finding], view: PipelineView) -> list[Find
 
 
 def _key(finding: Finding, view: PipelineView) -> _Key | None:
-    """What findings to join have in common: calls in a row on one line are stages of other functions."""
+    """Return the key that findings to join share: calls in a row on one line are stages of other functions."""
     place, stage = finding.location, view.by_id.get(finding.stage or "")
     if finding.family != "speed" or place is None or finding.edit is None or finding.change is None:
         return None

@@ -8,7 +8,8 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.render import python_text, yaml_text
+from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
+from pipeprof.profiles.advise.edits.render import plain_data, python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _WIDTH = 88
@@ -21,7 +22,7 @@ _OWN = frozenset({"name", *_FUNCTIONS})
 
 
 def function_name(stage: StageView) -> str:
-    """What Python calls the function of a stage: its name, where a spec has it, else one after the stage's address."""
+    """Name the function of a stage in Python: as in the spec, else after the stage's address."""
     if stage.written is None:
         return "fn"
     written = _python_target(stage)
@@ -29,7 +30,7 @@ def function_name(stage: StageView) -> str:
 
 
 def function_names(view: PipelineView) -> tuple[str, ...]:
-    """What Python calls the user's own functions, as far as a spec names them."""
+    """Return the names of the user's own functions, as far as a spec has them."""
     return tuple(function_name(stage) for stage in view.stages if _python_target(stage) is not None)
 
 
@@ -66,60 +67,13 @@ def arguments_of(stage: StageView) -> dict[str, Any]:
 
 
 def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
-    """One stage as an item of ``stages:``; in flow style where that fits a line."""
-    line = f"- {op}: {yaml_text(arguments)}"
-    if len(line) <= _WIDTH or not arguments:
-        return [line]
-    return [f"- {op}:", *_block(arguments, "    ")]
+    """One stage as an item of ``stages:``."""
+    return item_lines(plain_data({op: arguments}), 0, as_block=False)
 
 
 def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
     """A source as it stands below ``source:``."""
-    line = f"{op}: {yaml_text(arguments)}"
-    if len(line) <= _WIDTH or not arguments:
-        return [line]
-    return [f"{op}:", *_block(arguments, "  ")]
-
-
-def _block(value: Mapping[str, Any], indent: str) -> list[str]:
-    lines: list[str] = []
-    for key, inner in value.items():
-        flow = f"{indent}{yaml_text(key)}: {yaml_text(inner)}"
-        if len(flow) <= _WIDTH or not isinstance(inner, Mapping | list | tuple) or not inner:
-            lines.append(flow)
-        elif isinstance(inner, Mapping):
-            lines += [f"{indent}{yaml_text(key)}:", *_block(inner, indent + "  ")]
-        elif not any(isinstance(item, Mapping | list | tuple) for item in inner):
-            lines += _filled(f"{indent}{yaml_text(key)}: [", [yaml_text(item) for item in inner])
-        else:
-            lines.append(f"{indent}{yaml_text(key)}:")
-            for item in inner:
-                lines += _item(item, indent + "  ")
-    return lines
-
-
-def _filled(start: str, items: Sequence[str]) -> list[str]:
-    """A long list of numbers or words in brackets, as many on a line as fit."""
-    words = [*(f"{item}," for item in items[:-1]), f"{items[-1]}]"]
-    lines = [start + words[0]]
-    for word in words[1:]:
-        if len(lines[-1]) + 1 + len(word) <= _WIDTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(" " * len(start) + word)
-    return lines
-
-
-def _item(item: Any, indent: str) -> list[str]:
-    flow = f"{indent}- {yaml_text(item)}"
-    if isinstance(item, Mapping) and len(item) == 1:
-        # A call: `tf.cast: {dtype: float32}` reads better without braces around it.
-        ((key, inner),) = item.items()
-        flow = f"{indent}- {yaml_text(key)}: {yaml_text(inner)}"
-    if len(flow) <= _WIDTH or not isinstance(item, Mapping):
-        return [flow]
-    first, *others = _block(item, indent + "  ")
-    return [f"{indent}- {first.lstrip()}", *others]
+    return block_lines(plain_data({op: arguments}), 0)
 
 
 def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
@@ -217,7 +171,7 @@ def features_python(features: Mapping[str, Any]) -> str:
 
 
 def structure_of(stage: StageView) -> Sequence[str] | int | None:
-    """How the element of a source is built: names of a dict, the length of a tuple, ``None`` for neither.
+    """Return the structure of a source's element: names of a dict, the length of a tuple, ``None`` for neither.
 
     The names are in the order of `StageView.element`. An unknown structure counts as a tuple.
     """

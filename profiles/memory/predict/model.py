@@ -108,7 +108,7 @@ class MemoryPrediction:
 
     @cached_property
     def by_stage(self) -> dict[str, list[BufferPrediction]]:
-        """What each stage holds, by its id."""
+        """Predicted bytes of each stage, by its id."""
         found: dict[str, list[BufferPrediction]] = {}
         for prediction in self.held:
             found.setdefault(prediction.stage, []).append(prediction)

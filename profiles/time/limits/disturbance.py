@@ -26,7 +26,7 @@ DISTURBED = "disturbed"
 
 @dataclass(frozen=True)
 class Disturbance:
-    """Who used the cores.
+    """Other users of the cores.
 
     Attributes:
         waited: Of the time in which the worker's threads wanted a core, the part without one.

@@ -27,10 +27,8 @@ from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
 from pipeprof.profiles.advise.edits.element_fields import with_fields
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
-from pipeprof.profiles.advise.edits.render import as_yaml
 from pipeprof.profiles.advise.rule import SEMANTICS
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
@@ -192,9 +190,6 @@ def guesses(
                     overrides=flags,
                     change=guess.change,
                     recommendation=guess.change,
-                    patch="\n".join(changed_yaml(data, edit) or as_yaml(edit) for edit in _as_written(edits))
-                    if flags
-                    else None,
                     python=guess.python,
                     predicted=guess.predicted,
                     status="unverified",
@@ -202,11 +197,6 @@ def guesses(
             )
         )
     return found
-
-
-def _as_written(edits: Sequence[PipelineEdit]) -> Sequence[PipelineEdit]:
-    """The edits in the order of what they write: of several maps behind a batch, the last one moves first."""
-    return edits[::-1] if all(isinstance(edit, VectoriseMap) for edit in edits) else edits
 
 
 def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Guess]:

@@ -746,7 +746,7 @@ def test_a_cache_that_does_not_fit() -> None:
     assert draft.evidence["cache_bytes"] == 20_000 * (IMAGE_BYTES + 186)
     assert draft.evidence["memory_limit_bytes"] == 10 * GB
     # Nobody gains from a cache of indices.
-    assert as_yaml(draft.edits[0]) == "- cache:   # stages.1\n    filename: cache/elements"
+    assert as_yaml(draft.edits[0]) == "- cache: {…, filename: cache/elements}   # stages.1"
     assert draft.semantics == "same"
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -20_000 * (IMAGE_BYTES + 186)
@@ -841,7 +841,7 @@ def test_the_cache_goes_to_disk_where_it_fits_nowhere() -> None:
 def test_a_cache_without_a_smaller_place_goes_to_disk() -> None:
     image = stage("source", "TFRecordDataset", element=(IMAGE,), elements=20_000)
     draft = only("cache-in-memory-over-budget", line(image, cache("stages.0", image), limit=10 * GB))
-    assert as_yaml(draft.edits[0]) == "- cache:   # stages.0\n    filename: cache/elements"
+    assert as_yaml(draft.edits[0]) == "- cache: {…, filename: cache/elements}   # stages.0"
 
 
 def test_a_cache_of_views_of_an_array_holds_nothing() -> None:

@@ -340,6 +340,15 @@ def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
     assert re.match(r" {18}argument_\d: AUTOTUNE", lines[start + 2])
 
 
+def test_a_diff_keeps_its_lines(found: Profile) -> None:
+    assert found.findings is not None
+    diff = "--- a/spec.yaml\n+++ b/spec.yaml\n@@ -1,2 +1,3 @@\n a: 1\n \n+b: x; dataset = 2\n"
+    found.findings[0].patch = diff
+    lines = full(found, width=100).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("    Diff      --- a/spec.yaml"))
+    assert [line[14:] for line in lines[start : start + 6]] == [line.rstrip() for line in diff.splitlines()]
+
+
 def test_a_measured_effect_in_words() -> None:
     assert describe_measured({"speedup": 2.0}) == "2.00×"
     assert describe_measured({"peak_rss_delta_bytes": 0}) == "same memory"

@@ -20,11 +20,11 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.outcome import unified
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]

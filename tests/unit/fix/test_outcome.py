@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.edits.edits import InsertStage, SetOption
+from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, unified, write_best
+from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.fix.python_diff import with_plan
 from pipeprof.profiles.fix.search import Found
 from pipeprof.profiles.fix.version import Version

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.costs.model_only import dataset_node
+from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import ops_with
 from pipeprof.profiles.document.stages import Stage

@@ -24,6 +24,7 @@ from pipeprof.pipelines.graph.edit.ragged.rows import (
     stacked,
 )
 from pipeprof.pipelines.graph.edit.ragged.rules import apply, of_one_length
+from pipeprof.pipelines.graph.order import inputs_first
 
 _RUN: Final = frozenset({"Assert", "Print", "PrintV2"})
 """Ops that run whether or not a result needs them."""
@@ -31,7 +32,7 @@ _RUN: Final = frozenset({"Assert", "Print", "PrintV2"})
 
 @dataclass(frozen=True)
 class RowPadding:
-    """What a `padded_batch` does with one component.
+    """Padding of one component by `padded_batch`.
 
     Attributes:
         shape: Of an element after padding; None for the longest of the batch.
@@ -92,7 +93,7 @@ class ManyElements:
                 same.update({f"{name}:{place}": f"{first}:{place}" for place in range(self._outputs(node))})
         rows = [known[_real(reference, same)] for reference in self._results]
         if self._paddings is None:
-            return [of_one_length(one, size) if isinstance(one, RaggedRows) else stacked(one, size) for one in rows]
+            return [of_one_length(row, size) if isinstance(row, RaggedRows) else stacked(row, size) for row in rows]
         return [_padded(one, padding, size) for one, padding in zip(rows, self._paddings, strict=True)]
 
     def _apply(self, node: Any, inputs: Sequence[Rows], size: Any) -> dict[str, Rows]:
@@ -107,19 +108,13 @@ class ManyElements:
 
     def _in_order(self) -> list[str]:
         """All nodes that the results and the checks need, each after those that it reads."""
-        order: list[str] = []
-        seen: set[str] = set(self._arguments)
-        todo = [(base_of(_real(one, self._same)), False) for one in [*self._results, *self._checks]]
-        while todo:
-            name, ready = todo.pop()
-            if ready:
-                order.append(name)
-            elif name not in seen:
-                seen.add(name)
-                todo.append((name, True))
-                read = map(_with_output, data_inputs(self._nodes[name]))
-                todo.extend((base_of(_real(one, self._same)), False) for one in read)
-        return order
+
+        def reads(name: str) -> list[str]:
+            given = map(_with_output, data_inputs(self._nodes[name])) if name not in self._arguments else ()
+            return [base_of(_real(reference, self._same)) for reference in given]
+
+        ends = [base_of(_real(reference, self._same)) for reference in [*self._results, *self._checks]]
+        return [name for name in inputs_first(ends, reads) if name not in self._arguments]
 
 
 def _real(reference: str, same: Mapping[str, str]) -> str:
@@ -130,7 +125,7 @@ def _real(reference: str, same: Mapping[str, str]) -> str:
 
 
 def _kind(node: Any) -> bytes:
-    """What a node does with its inputs."""
+    """Return a key that is equal for nodes of the same operation."""
     return bytes(_bare(node, "").SerializeToString(deterministic=True))
 
 
@@ -180,7 +175,7 @@ def _run(node: Any, tensors: Sequence[Any], outputs: int, producer: int) -> list
 
 
 def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:
-    """What `padded_batch` makes of rows."""
+    """Pad rows as `padded_batch` does."""
     import tensorflow as tf
 
     shape = padding.shape

@@ -144,14 +144,14 @@ def parse_sequence_example(call: RowCall) -> list[Rows]:
     rows = _ragged(parsed.context_ragged_values, parsed.context_ragged_row_splits)
     return [
         *_sparse(rows[: len(sparse)]),
-        *(StackedRows(one) for one in parsed.context_dense_values),
+        *(StackedRows(context_dense_value) for context_dense_value in parsed.context_dense_values),
         *rows[len(sparse) :],
         *(SharedRows(tf.zeros([0], split)) for split in split_types),
         *(
             RaggedRows(tf.RaggedTensor.from_tensor(padded, lengths).values, lengths)
             for padded, lengths in zip(parsed.feature_list_dense_values, parsed.feature_list_dense_lengths, strict=True)
         ),
-        *(StackedRows(one) for one in parsed.feature_list_dense_lengths),
+        *(StackedRows(feature_list_dense_length) for feature_list_dense_length in parsed.feature_list_dense_lengths),
     ]
 
 
@@ -160,9 +160,9 @@ def _ragged(values: Sequence[Any], splits: Sequence[Any]) -> list[RaggedRows]:
 
 
 def _sparse(rows: Sequence[RaggedRows]) -> list[Rows]:
-    """What an op that parses gives of features as sparse tensors: all indices, all values, all shapes."""
-    shapes = [ColumnRows((StackedRows(one.lengths),)) for one in rows]
-    return [*(_places(one) for one in rows), *rows, *shapes]
+    """Return sparse features in the order of a parsing op: all indices, all values, all shapes."""
+    shapes = [ColumnRows((StackedRows(row.lengths),)) for row in rows]
+    return [*(_places(row) for row in rows), *rows, *shapes]
 
 
 def _places(rows: RaggedRows) -> RaggedRows:

@@ -43,7 +43,7 @@ def reduce_rows(call: RowCall) -> list[Rows]:
 
 
 def _none_of(op: str, dtype: Any) -> Any:
-    """What a reduction of no values is."""
+    """Return the reduction of no values."""
     import tensorflow as tf
 
     return tf.constant(float("-inf") if op == "Max" else float("inf"), dtype)

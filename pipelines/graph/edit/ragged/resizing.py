@@ -59,7 +59,7 @@ def _known(rows: Rows, count: int) -> list[int | None]:
         value = tf.get_static_value(rows.tensor)
         found = found if value is None else list(value)
     elif isinstance(rows, ColumnRows):
-        found = [tf.get_static_value(one.tensor) if isinstance(one, SharedRows) else None for one in rows.parts]
+        found = [tf.get_static_value(part.tensor) if isinstance(part, SharedRows) else None for part in rows.parts]
     return [None if one is None else int(one) for one in found]
 
 
@@ -98,13 +98,13 @@ def filled(call: RowCall) -> list[Rows] | None:
     dims, value = call.inputs
     if not isinstance(dims, ColumnRows) or isinstance(dims.parts[0], SharedRows) or not isinstance(value, SharedRows):
         return None
-    if not all(isinstance(one, SharedRows) for one in dims.parts[1:]):
+    if not all(isinstance(part, SharedRows) for part in dims.parts[1:]):
         return None
     lengths = tf.cast(dims.parts[0].tensor, tf.int64)
     possible = tf.debugging.Assert(tf.reduce_all(lengths >= 0), ["dimensions must be non-negative", lengths])
     with tf.control_dependencies([possible]):
         return [
-            _of_value(value.tensor, tf.identity(lengths), [tf.cast(shared(one), tf.int64) for one in dims.parts[1:]])
+            _of_value(value.tensor, tf.identity(lengths), [tf.cast(shared(part), tf.int64) for part in dims.parts[1:]])
         ]
 
 

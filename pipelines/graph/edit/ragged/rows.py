@@ -1,4 +1,4 @@
-"""What a tensor of a function becomes when the function is applied to many elements at once.
+"""Tensors of a function that is applied to many elements at once.
 
 A row is what the tensor was for one element. Rows may all be the same, of one shape, or vectors of different lengths.
 """
@@ -15,7 +15,7 @@ class NoRowsError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class SharedRows:
-    """The same tensor for every element."""
+    """Tensor that all elements share."""
 
     tensor: Any
 

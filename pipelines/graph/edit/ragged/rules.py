@@ -1,4 +1,4 @@
-"""What each op means on the rows of many elements.
+"""Ops on the rows of many elements: one rule each.
 
 An op without a rule takes rows of one shape alone; TensorFlow's pfor makes it one of batches.
 """
@@ -158,7 +158,7 @@ def _decode_unicode(call: RowCall) -> list[Rows]:
     splits, *values = call.run([one_text(call)])
     lengths = tf.cast(splits[1:] - splits[:-1], tf.int64)
     own = ColumnRows((SharedRows(tf.zeros([], splits.dtype)), StackedRows(splits[1:] - splits[:-1])))
-    return [own, *(RaggedRows(one, lengths) for one in values)]
+    return [own, *(RaggedRows(value, lengths) for value in values)]
 
 
 def _pack(call: RowCall) -> list[Rows]:
@@ -292,7 +292,7 @@ def _concat(call: RowCall) -> list[Rows]:
         return [StackedRows(tf.concat([stacked(one, call.size) for one in inputs], axis + 1))]
     if axis == 0:
         return [ragged_rows(tf.concat([ragged_tensor(one, call.size) for one in inputs], 1))]
-    joined = [one for one in _of_equal_lengths(inputs) if isinstance(one, RaggedRows)]
+    joined = [row for row in _of_equal_lengths(inputs) if isinstance(row, RaggedRows)]
     if len(joined) < len(inputs):
         msg = "it joins rows whose lengths may differ"
         raise NoRowsError(msg)
@@ -306,9 +306,11 @@ def _of_equal_lengths(inputs: Sequence[Rows]) -> list[Rows]:
     first = next(one for one in inputs if isinstance(one, RaggedRows))
     lengths = {id(one.lengths): one.lengths for one in inputs if isinstance(one, RaggedRows)}
     checks = [
-        tf.debugging.Assert(tf.reduce_all(tf.equal(one, first.lengths)), ["rows differ in length", one, first.lengths])
-        for one in lengths.values()
-        if one is not first.lengths
+        tf.debugging.Assert(
+            tf.reduce_all(tf.equal(length, first.lengths)), ["rows differ in length", length, first.lengths]
+        )
+        for length in lengths.values()
+        if length is not first.lengths
     ]
     with tf.control_dependencies(checks):
         return [
@@ -334,7 +336,7 @@ def _parts_of(rows: Rows) -> tuple[SharedRows | StackedRows, ...]:
 
 
 def _count(call: RowCall) -> list[Rows]:
-    """How often each number occurs in each row."""
+    """Count the occurrences of each number per row."""
     import tensorflow as tf
 
     rows, size, weights = call.inputs
@@ -386,7 +388,7 @@ def _one_hot(call: RowCall) -> list[Rows]:
     rows, *others = call.inputs
     if not isinstance(rows, RaggedRows) or int(call.node.attr["axis"].i) == 0:
         return _by_pfor(call)
-    return [RaggedRows(call.run([rows.flat, *(shared(one) for one in others)])[0], rows.lengths)]
+    return [RaggedRows(call.run([rows.flat, *(shared(other) for other in others)])[0], rows.lengths)]
 
 
 def _reduce(call: RowCall) -> list[Rows]:

@@ -1,4 +1,4 @@
-"""Which stages of a pipeline can be replaced by a replay of their outputs."""
+"""Stages whose outputs can be replayed."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _REWRITING: Final = ("autotune.enabled", "experimental_optimization.apply_defaul
 
 @dataclass(frozen=True)
 class Replay:
-    """What is replaced, and by how much.
+    """Stages to replace, and the size of the replay.
 
     Attributes:
         stages: Addresses of stages that follow each other, in the order of the data; the source may be the first.

@@ -227,7 +227,7 @@ def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | N
 
 @dataclass(frozen=True)
 class _IndexPlan:
-    """Which stages get indices instead of rows, and how many rows a call reads.
+    """Stages that get indices instead of rows, and the rows that a call reads.
 
     Attributes:
         source: The ``from_tensor_slices``.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch
-from pipeprof.profiles.advise.edits.changed_yaml import moved_as_written
+from pipeprof.profiles.advise.edits.overrides import moved_as_written
 from pipeprof.profiles.advise.rule import Rule, RuleHit, Semantics, Threshold, trying
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent

@@ -17,7 +17,7 @@ _WIDE = {"float32": 4, "float64": 8}
 
 @dataclass(frozen=True)
 class _Cast:
-    """Where numbers get a wider type.
+    """Place where numbers get a wider type.
 
     Attributes:
         stages: Maps that work on each number alone, from the one that casts on, in the order of the data.

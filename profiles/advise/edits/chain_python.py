@@ -1,4 +1,4 @@
-"""A finding's edits as one piece of YAML and one of Python: the stages that change, whole and in their new order."""
+"""A finding's edits as Python: the calls that change, whole and in their new order."""
 
 from __future__ import annotations
 
@@ -20,30 +20,23 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseFilter,
     VectoriseMap,
-    nested_options,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
-from pipeprof.profiles.advise.edits.changed_yaml import changed_yaml
-from pipeprof.profiles.advise.edits.overrides import written_spec
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml, python_text, yaml_text
+from pipeprof.profiles.advise.edits.render import as_python, python_text
 from pipeprof.profiles.advise.edits.snippets import (
-    arguments_of,
     function_name,
     new_stage_python,
-    source_yaml,
     stage_call,
-    stage_yaml,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 @dataclass(eq=False)
 class _Item(LineItem):
-    """One stage of a chain that is being edited; ``yaml`` and ``python`` where a rule wrote them itself."""
+    """One stage of a chain that is being edited; ``python`` where a rule wrote it itself."""
 
     stage: StageView = field(kw_only=True)
     new: Mapping[str, Any] = field(default_factory=dict)
-    yaml: str | None = None
     python: str | None = None
     inserted: bool = False
     last: bool = False
@@ -56,9 +49,7 @@ class _Item(LineItem):
 
     def same(self, other: _Item) -> bool:
         """Whether both are written alike."""
-        return all(
-            getattr(self, name) == getattr(other, name) for name in ("stage", "new", "yaml", "python", "inserted")
-        )
+        return all(getattr(self, name) == getattr(other, name) for name in ("stage", "new", "python", "inserted"))
 
 
 class _Chain(EditedLines[_Item]):
@@ -82,7 +73,7 @@ class _Chain(EditedLines[_Item]):
         if isinstance(edit, HandWritten):
             at, index = self.find(edit.stages[0])
             item = self.lines[at][index]
-            item.yaml, item.python = edit.yaml, edit.python
+            item.python = edit.python
         else:
             super().apply(edit)
 
@@ -93,16 +84,14 @@ class _Chain(EditedLines[_Item]):
         """Write new stages; without any, a remark for each stage that goes."""
         old = self.lines[at][first : first + count]
         for item in old if not new else ():
-            item.yaml = f"# remove {item.stage.op} ({item.stage.id})"
             item.python = f"# remove .{item.stage.op}(…) ({item.stage.id})"
             item.gone = True
         for index, item in enumerate(new):
             replaced, stage = old[min(index, len(old) - 1)], NewStage(item.op, item.stage.arguments)
             source = replaced.is_source and index == 0
-            yaml = (source_yaml if source else stage_yaml)(stage.op, stage.arguments)
             python = new_stage_python(function_name(replaced.stage), stage, "tf.data.Dataset" if source else "dataset")
             item.stage, item.inserted = replaced.stage, replaced.inserted
-            item.yaml, item.python = "\n".join(yaml), "\n".join(python)
+            item.python = "\n".join(python)
         super().swap(at, first, count, new or old)
 
 
@@ -110,13 +99,12 @@ _OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter)
 """Edits that are no change of stages next to each other as they are written."""
 
 
-def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | None, str | None]:
-    """The edits as YAML and as Python; ``None`` for none.
+def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
+    """The edits as Python; ``None`` for none.
 
     Stages next to each other that change are written out as they stand afterwards, with everything that was written in
     them; stages between two of them are included.
     """
-    yaml: list[str] = []
     python: list[str] = []
     chains: dict[str, _Chain] = {}
     options: dict[str, Any] = {}
@@ -124,17 +112,12 @@ def proposal(view: PipelineView, edits: Sequence[PipelineEdit]) -> tuple[str | N
         if isinstance(edit, SetOption):
             options[edit.path] = edit.value
         elif isinstance(edit, _OWN_LINES) or _has_source(edit) or not _joins(chains, view, edit):
-            yaml.append(changed_yaml(written_spec(view), edit) or as_yaml(edit))
             python.append(as_python(edit))
     for chain in chains.values():
-        one, other = _changed(view, chain)
-        yaml += one
-        python += other
+        python += _changed(view, chain)
     if options:
-        # Those that were set before among them: a spec has the key once.
-        yaml.append(f"options: {yaml_text(nested_options({**view.options, **options}))}")
         python += _options_python(options)
-    return "\n".join(yaml) or None, "\n".join(python) or None
+    return "\n".join(python) or None
 
 
 def _at(edit: PipelineEdit, view: PipelineView) -> str:
@@ -187,8 +170,8 @@ def _chain(view: PipelineView, stage: StageView) -> list[StageView]:
         found.append(at)
 
 
-def _changed(view: PipelineView, chain: _Chain) -> tuple[list[str], list[str]]:
-    """What lies between the unchanged beginning and the unchanged end, as YAML and Python."""
+def _changed(view: PipelineView, chain: _Chain) -> list[str]:
+    """Return the lines between the unchanged beginning and the unchanged end."""
     before, after = chain.before, chain.lines[()]
     most = min(len(before), len(after))
     start = next((index for index in range(most) if not before[index].same(after[index])), most)
@@ -196,14 +179,11 @@ def _changed(view: PipelineView, chain: _Chain) -> tuple[list[str], list[str]]:
     old, new = before[start : len(before) - end], after[start : len(after) - end]
     where = _where(before, old, new, start)
     name = _variable(view, chain.head)
-    yaml, python = [], []
-    for index, item in enumerate(new):
-        remark = where if index == 0 and not item.gone else ""
-        yaml += _item_yaml(item, remark)
-        python += _item_python(item, name, remark)
-    if new and new[0].is_source and len(new) > 1:
-        yaml = _with_source(yaml, new)
-    return yaml, python
+    return [
+        line
+        for index, item in enumerate(new)
+        for line in _item_python(item, name, where if index == 0 and not item.gone else "")
+    ]
 
 
 def _where(before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item], start: int) -> str:
@@ -218,25 +198,13 @@ def _where(before: Sequence[_Item], old: Sequence[_Item], new: Sequence[_Item], 
 
 
 def _variable(view: PipelineView, head: StageView) -> str:
-    """What Python calls the dataset of a chain: the side of a zip by its number, what a function makes ``inner``."""
+    """Name the dataset of a chain: the side of a zip by its number, ``inner`` for one that a function makes."""
     parts = head.id.split(".")
     for word in ("inputs", "datasets"):
         if word in parts:
             side = parts[len(parts) - parts[::-1].index(word)]
             return f"side_{side}"
     return "inner" if head.owner is not None and head.owner in view.by_id else "dataset"
-
-
-def _item_yaml(item: _Item, remark: str = "") -> list[str]:
-    if item.yaml is not None:
-        lines = item.yaml.splitlines()
-    else:
-        arguments = {**arguments_of(item.stage), **item.new}
-        make = source_yaml if item.is_source else stage_yaml
-        lines = make(item.stage.op, arguments)
-    if remark and lines and "   # " not in lines[0]:
-        lines = [f"{lines[0]}   # {remark}", *lines[1:]]
-    return lines
 
 
 def _item_python(item: _Item, name: str, remark: str) -> list[str]:
@@ -250,13 +218,6 @@ def _item_python(item: _Item, name: str, remark: str) -> list[str]:
     if remark and lines and "  # " not in lines[0]:
         lines = [f"{lines[0]}  # {remark}", *lines[1:]]
     return lines
-
-
-def _with_source(yaml: Sequence[str], new: Sequence[_Item]) -> list[str]:
-    """The first lines under ``source:``, the others under ``stages:``."""
-    count = len(_item_yaml(new[0]))
-    source = [f"  {line}" for line in yaml[:count]]
-    return ["source:", *source, "stages:", *(f"  {line}" for line in yaml[count:])]
 
 
 def _options_python(options: Mapping[str, Any]) -> list[str]:
