@@ -9,5 +9,4 @@ def __getattr__(name: str) -> object:
         from pipeprof.rewriting import apply
 
         return apply
-    msg = f"module 'pipeprof' has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module 'pipeprof' has no attribute {name!r}")

@@ -113,13 +113,11 @@ def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
 
     path = (folder / DATA).absolute()
     if not _is_folder(path):
-        msg = f"data: {folder} has no converted data: expected the folder of --convert-to, with {DATA} in it"
-        raise PlanError(msg)
+        raise PlanError(f"data: {folder} has no converted data: expected the folder of --convert-to, with {DATA} in it")
     for parent, _, names in os.walk(path):
         for file in (Path(parent, name) for name in names):
             if not file.is_file():
-                msg = f"data: {file} is no file: expected what --convert-to has written"
-                raise PlanError(msg)
+                raise PlanError(f"data: {file} is no file: expected what --convert-to has written")
     return with_data(saved, str(path))
 
 
@@ -133,8 +131,7 @@ def _is_folder(path: Path) -> bool:
 def _path_of(value: object, what: str) -> Path:
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(path, str):
-        msg = f"pipeprof.apply takes the path of {what}, not a {type(value).__name__}"
-        raise TypeError(msg)
+        raise TypeError(f"pipeprof.apply takes the path of {what}, not a {type(value).__name__}")
     return Path(path)
 
 
@@ -148,12 +145,9 @@ def _text_of(plan: object) -> str:
                 raise IsADirectoryError
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
-            msg = f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes"
-            raise PlanError(msg)
+            raise PlanError(f"{path} is not a plan: it has more than {MOST_BYTES:,} bytes")
         return raw.decode("utf-8")
     except IsADirectoryError:
-        msg = f"{path} is a folder, a device or a pipe: expected a plan"
-        raise PlanError(msg) from None
+        raise PlanError(f"{path} is a folder, a device or a pipe: expected a plan") from None
     except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise PlanError(msg) from None
+        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

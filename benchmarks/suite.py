@@ -148,12 +148,7 @@ def public_data(folder: Path) -> None:
 def described(benchmark: Benchmark) -> Json:
     """What the planner needs to know of a benchmark."""
     covers = {name: asdict(benchmark.covers_of.get(name, benchmark.covers)) for name in benchmark.cases}
-    return {
-        "claim": benchmark.claim,
-        "seconds": benchmark.seconds,
-        "stored": benchmark.stored,
-        "cases": covers,
-    }
+    return {"claim": benchmark.claim, "seconds": benchmark.seconds, "stored": benchmark.stored, "cases": covers}
 
 
 def _measured(benchmark: Benchmark, name: str, folder: Path) -> Json:

@@ -56,8 +56,7 @@ def address_of(name: str) -> str:
         'stages.1.stages.0'
     """
     if re.fullmatch(_NODE, name) is None:
-        msg = f"invalid name {name!r}: expected a name such as stages_1_source"
-        raise ValueError(msg)
+        raise ValueError(f"invalid name {name!r}: expected a name such as stages_1_source")
     return ".".join(re.findall(_PARTS, name))
 
 

@@ -80,40 +80,18 @@ MOST_TRACE_SLOWDOWN = _constant(
     "How much longer a stage may take while it is traced",
     "elements of a microsecond",
 )
-MAP_CALL_US = _constant(
-    "MAP_CALL_US",
-    12,
-    "µs",
-    "A call of a map's function",
-    "a map of one op over `range`",
-)
+MAP_CALL_US = _constant("MAP_CALL_US", 12, "µs", "A call of a map's function", "a map of one op over `range`")
 NUMPY_FUNCTION_US = _constant(
-    "NUMPY_FUNCTION_US",
-    34,
-    "µs",
-    "A call of `numpy_function`",
-    "compared with a call of a TensorFlow op",
+    "NUMPY_FUNCTION_US", 34, "µs", "A call of `numpy_function`", "compared with a call of a TensorFlow op"
 )
 PY_FUNCTION_US = _constant(
-    "PY_FUNCTION_US",
-    52,
-    "µs",
-    "A call of `py_function`",
-    "compared with a call of a TensorFlow op",
+    "PY_FUNCTION_US", 52, "µs", "A call of `py_function`", "compared with a call of a TensorFlow op"
 )
 ROW_FUNCTION_US = _constant(
-    "ROW_FUNCTION_US",
-    60,
-    "µs",
-    "One row of an array through `numpy_function`",
-    "measured on one row",
+    "ROW_FUNCTION_US", 60, "µs", "One row of an array through `numpy_function`", "measured on one row"
 )
 HAND_OVER_US = _constant(
-    "HAND_OVER_US",
-    57,
-    "µs",
-    "An element from a Python generator to TensorFlow",
-    "rows of 256 floats",
+    "HAND_OVER_US", 57, "µs", "An element from a Python generator to TensorFlow", "rows of 256 floats"
 )
 BATCH_HAND_OVER_US = _constant(
     "BATCH_HAND_OVER_US",
@@ -135,26 +113,12 @@ SHORT_OP_US = _constant("SHORT_OP_US", 0.5, "µs", "An op of a function on a sma
 COPIED_BYTES_PER_US = _constant(
     "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"
 )
-UNBATCH_ROW_US = _constant(
-    "UNBATCH_ROW_US",
-    0.5,
-    "µs",
-    "A row through `unbatch` and `batch`",
-    "rows of 64 floats",
-)
+UNBATCH_ROW_US = _constant("UNBATCH_ROW_US", 0.5, "µs", "A row through `unbatch` and `batch`", "rows of 64 floats")
 PARSE_EXAMPLE_US = _constant(
-    "PARSE_EXAMPLE_US",
-    39,
-    "µs",
-    "One call of `parse_single_example`",
-    "21 features, batches of 128",
+    "PARSE_EXAMPLE_US", 39, "µs", "One call of `parse_single_example`", "21 features, batches of 128"
 )
 BATCHED_PARSE_GAIN = _constant(
-    "BATCHED_PARSE_GAIN",
-    7.2,
-    "×",
-    "Parsing the same records by the batch",
-    "21 features, batches of 128",
+    "BATCHED_PARSE_GAIN", 7.2, "×", "Parsing the same records by the batch", "21 features, batches of 128"
 )
 TUNED_BUFFER_BATCHES = _constant(
     "TUNED_BUFFER_BATCHES",
@@ -242,11 +206,7 @@ SLOT_BYTES = _constant(
     "size of a `std::vector` in TensorFlow's shuffle and cache",
 )
 TEXT_BYTES = _constant(
-    "TEXT_BYTES",
-    24,
-    "B",
-    "A string in its tensor, which holds up to 22 letters itself",
-    "`sizeof(tstring)`",
+    "TEXT_BYTES", 24, "B", "A string in its tensor, which holds up to 22 letters itself", "`sizeof(tstring)`"
 )
 TEXT_BLOCK_BYTES = _constant(
     "TEXT_BLOCK_BYTES",
@@ -256,11 +216,7 @@ TEXT_BLOCK_BYTES = _constant(
     "TensorFlow's `tstring` and glibc's block sizes",
 )
 TEXT_SPARE = _constant(
-    "TEXT_SPARE",
-    0.125,
-    "× the letters",
-    "Spare room of a string",
-    "0.12 for strings from `tf.strings.join`",
+    "TEXT_SPARE", 0.125, "× the letters", "Spare room of a string", "0.12 for strings from `tf.strings.join`"
 )
 MADE_BLOCK_BYTES = _constant(
     "MADE_BLOCK_BYTES",
@@ -323,11 +279,7 @@ POOL_HOLES = _constant(
     benchmark="attribution/bench.py",
 )
 POOL_UNIT_BYTES = _constant(
-    "POOL_UNIT_BYTES",
-    256,
-    "B",
-    "Size to which the pool rounds a tensor",
-    "`bfc_allocator.h`, `kMinAllocationSize`",
+    "POOL_UNIT_BYTES", 256, "B", "Size to which the pool rounds a tensor", "`bfc_allocator.h`, `kMinAllocationSize`"
 )
 OWN_MAPPING_FROM = _constant(
     "OWN_MAPPING_FROM",
@@ -404,25 +356,13 @@ CAPTURED_CONSTANT_COPIES = _constant(
     "arrays inside such functions",
 )
 STEADY_CONSTANT_COPIES = _constant(
-    "STEADY_CONSTANT_COPIES",
-    9.5,
-    "× the array",
-    "The same of either once the iterator is made",
-    "9.2 and 10.2",
+    "STEADY_CONSTANT_COPIES", 9.5, "× the array", "The same of either once the iterator is made", "9.2 and 10.2"
 )
 RUNTIME_BYTES = _constant(
-    "RUNTIME_BYTES",
-    600_000_000,
-    "B",
-    "Resident memory of TensorFlow with one trivial dataset",
-    "575 MB",
+    "RUNTIME_BYTES", 600_000_000, "B", "Resident memory of TensorFlow with one trivial dataset", "575 MB"
 )
 RESERVE = _constant(
-    "RESERVE",
-    0.25,
-    "× the prediction",
-    "Room to leave over a prediction",
-    "predictions were up to a fifth too low",
+    "RESERVE", 0.25, "× the prediction", "Room to leave over a prediction", "predictions were up to a fifth too low"
 )
 OPENED_AHEAD = _constant(
     "OPENED_AHEAD",

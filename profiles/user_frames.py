@@ -104,12 +104,7 @@ def shortened(frames: list[ErrorFrame]) -> list[ErrorFrame]:
 def with_sources(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
     """Frames with the lines of their files, as far as these can be read now."""
     return [
-        ErrorFrame(
-            frame.file,
-            frame.line,
-            frame.function,
-            _source_line(frame)[:MOST_SOURCE] or None,
-        )
+        ErrorFrame(frame.file, frame.line, frame.function, _source_line(frame)[:MOST_SOURCE] or None)
         for frame in frames
     ]
 

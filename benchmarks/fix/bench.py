@@ -35,28 +35,8 @@ from typing import TYPE_CHECKING, Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from cases import CASES, PUBLIC, Case
-from judging import (
-    AS_IT_IS,
-    EVERYWHERE,
-    FIXED,
-    SELECTING_ROUNDS,
-    as_one,
-    best_of_grid,
-    enough,
-    judge,
-    most_rounds,
-)
-from suite import (
-    Benchmark,
-    Covers,
-    NotMeasuredError,
-    head,
-    machine_name,
-    main,
-    public_data,
-    truth_file,
-    wants_truth,
-)
+from judging import AS_IT_IS, EVERYWHERE, FIXED, SELECTING_ROUNDS, as_one, best_of_grid, enough, judge, most_rounds
+from suite import Benchmark, Covers, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
 
 if TYPE_CHECKING:
     from session import Session, Version

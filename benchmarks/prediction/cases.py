@@ -59,29 +59,17 @@ def prefetch(after: str | None, many: int | str = 2) -> InsertStage:
 HERE, PUBLIC = "prediction/pipelines.py", "public"
 CASES = {
     "waiting_map": Case(
-        f"{HERE}:waiting_map",
-        "none",
-        ((calls("stages.1", 2),), (calls("stages.1", 16), SetOption(POOL, 16))),
+        f"{HERE}:waiting_map", "none", ((calls("stages.1", 2),), (calls("stages.1", 16), SetOption(POOL, 16)))
     ),
     "waiting_in_parallel": Case(
         f"{HERE}:waiting_in_parallel",
         "simulate:10ms",
         ((SetOption(POOL, 8),), (calls("stages.1", 16), SetOption(POOL, 16))),
     ),
-    "slow_generator": Case(
-        f"{HERE}:slow_generator",
-        "simulate:6ms",
-        ((prefetch("source"),), (calls("stages.0", 4),)),
-    ),
-    "computing_map": Case(
-        f"{HERE}:computing_map",
-        "simulate:4ms",
-        ((calls("stages.1", 8),), (prefetch("stages.1"),)),
-    ),
+    "slow_generator": Case(f"{HERE}:slow_generator", "simulate:6ms", ((prefetch("source"),), (calls("stages.0", 4),))),
+    "computing_map": Case(f"{HERE}:computing_map", "simulate:4ms", ((calls("stages.1", 8),), (prefetch("stages.1"),))),
     "computing_in_parallel": Case(
-        f"{HERE}:computing_in_parallel",
-        "none",
-        ((calls("stages.1", 1),), (SetOption(POOL, 1),)),
+        f"{HERE}:computing_in_parallel", "none", ((calls("stages.1", 1),), (SetOption(POOL, 1),))
     ),
     "tiny_map": Case(
         f"{HERE}:tiny_map",
@@ -89,22 +77,13 @@ CASES = {
         ((VectoriseMap("stages.1", "stages.2"),), (MoveStage("stages.2", "batch", "stages.1"),)),
     ),
     "pictures": Case(
-        f"{HERE}:pictures",
-        "none",
-        ((MoveStage("stages.3", "batch", "stages.2"),), (calls("stages.2", 16),)),
+        f"{HERE}:pictures", "none", ((MoveStage("stages.3", "batch", "stages.2"),), (calls("stages.2", 16),))
     ),
-    "in_turn": Case(
-        f"{HERE}:in_turn",
-        "simulate:8ms",
-        ((prefetch(None),), (prefetch("stages.1"),)),
-    ),
+    "in_turn": Case(f"{HERE}:in_turn", "simulate:8ms", ((prefetch(None),), (prefetch("stages.1"),))),
     "bursts": Case(
         f"{HERE}:bursts",
         "simulate:6ms",
-        (
-            (SetArgument("stages.2", "prefetch", "buffer_size", 8),),
-            (calls("stages.1", 2),),
-        ),
+        ((SetArgument("stages.2", "prefetch", "buffer_size", 8),), (calls("stages.1", 2),)),
     ),
     "two_sides": Case(
         f"{HERE}:two_sides",
@@ -115,25 +94,11 @@ CASES = {
         ),
     ),
     "short_epochs": Case(
-        f"{HERE}:short_epochs",
-        "none",
-        ((InsertStage("cache", {}, "stages.0"),), (calls("stages.0", 8),)),
+        f"{HERE}:short_epochs", "none", ((InsertStage("cache", {}, "stages.0"),), (calls("stages.0", 8),))
     ),
-    "python_loops": Case(
-        f"{HERE}:python_loops",
-        "none",
-        ((calls("stages.1", 1),), (calls("stages.1", 8),)),
-    ),
-    "records": Case(
-        f"{HERE}:records",
-        "none",
-        ((VectoriseMap("stages.1", "stages.2"),), (calls("stages.1", 8),)),
-    ),
-    "healthy": Case(
-        f"{HERE}:healthy",
-        "simulate:6ms",
-        ((calls("stages.3", 8),), (prefetch("stages.2"),)),
-    ),
+    "python_loops": Case(f"{HERE}:python_loops", "none", ((calls("stages.1", 1),), (calls("stages.1", 8),))),
+    "records": Case(f"{HERE}:records", "none", ((VectoriseMap("stages.1", "stages.2"),), (calls("stages.1", 8),))),
+    "healthy": Case(f"{HERE}:healthy", "simulate:6ms", ((calls("stages.3", 8),), (prefetch("stages.2"),))),
     "csv_lines": Case(
         f"{PUBLIC}/tables.py:csv_lines",
         "none",

@@ -71,10 +71,7 @@ CASES = {
     ),
     "medical_generator": Case("tables:medical_generator", ("volumes",), frozenset({"serial-stage", "gil"})),
     "numpy_loader": Case(
-        "tables:numpy_loader",
-        ("load_volume",),
-        frozenset({"gil"}),
-        {"py-function-gil": "tables:numpy_loader_arrays"},
+        "tables:numpy_loader", ("load_volume",), frozenset({"gil"}), {"py-function-gil": "tables:numpy_loader_arrays"}
     ),
     "remote_store": Case(
         "tables:remote_store",

@@ -11,11 +11,7 @@ AUTOTUNE = tf.data.AUTOTUNE
 def keras_folder() -> tf.data.Dataset:
     """A folder of classes, augmented by Keras layers: the image classification tutorial."""
     augmentation = tf.keras.Sequential(
-        [
-            tf.keras.layers.RandomFlip("horizontal"),
-            tf.keras.layers.RandomRotation(0.1),
-            tf.keras.layers.RandomZoom(0.1),
-        ]
+        [tf.keras.layers.RandomFlip("horizontal"), tf.keras.layers.RandomRotation(0.1), tf.keras.layers.RandomZoom(0.1)]
     )
 
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -82,8 +78,7 @@ def detection() -> tf.data.Dataset:
 
     def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_single_example(
-            record,
-            {"image": tf.io.FixedLenFeature([], tf.string), "boxes": tf.io.VarLenFeature(tf.float32)},
+            record, {"image": tf.io.FixedLenFeature([], tf.string), "boxes": tf.io.VarLenFeature(tf.float32)}
         )
         image = tf.image.resize(tf.io.decode_jpeg(parsed["image"], channels=3), [160, 160])
         return image, tf.reshape(tf.sparse.to_dense(parsed["boxes"]), [-1, 4])

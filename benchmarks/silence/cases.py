@@ -81,10 +81,7 @@ TRAPS = {
         may_say=only("shuffle-buffer-bytes"),
         moves=False,
     ),
-    "zipped_sides": Case(
-        "P13: the prefetches of a zip's sides are in their place",
-        "zipped_sides.yaml",
-    ),
+    "zipped_sides": Case("P13: the prefetches of a zip's sides are in their place", "zipped_sides.yaml"),
     "small_records": drained("P16: small records in warm files, one reader", "small_records.yaml"),
 }
 TWINS = {

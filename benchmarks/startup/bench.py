@@ -76,10 +76,7 @@ FOUR = "import pydantic\nimport rich\nimport typer\nimport yaml\n"
 LOAD_LIMIT_MS = 50.0
 HELP_LIMIT = 2.0
 CHECK_LIMIT = 2.5
-CHECKED = {
-    "check": "jpeg_folder/spec.yaml",
-    "check_of_a_long_spec": "gallery/driving/fifty_features.yaml",
-}
+CHECKED = {"check": "jpeg_folder/spec.yaml", "check_of_a_long_spec": "gallery/driving/fifty_features.yaml"}
 """A spec of five stages, and one of the gallery's longest."""
 
 

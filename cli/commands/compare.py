@@ -103,19 +103,16 @@ def _check_ways(given: CompareOptions, scan: GivenScan | None) -> list[str]:
     if scan is not None:
         ways = [name for name, value in (("--b-set", given.b_sets), ("--why", given.why)) if value]
         if others or ways:
-            msg = f"--scan compares one pipeline with itself; remove {others[0] if others else ways[0]}"
-            raise UsageError(msg)
+            raise UsageError(f"--scan compares one pipeline with itself; remove {others[0] if others else ways[0]}")
         return [given.a] * len(scan.values)
     if not others and not given.b_sets:
-        msg = (
+        raise UsageError(
             "compare needs two pipelines: give another target, --b-set PATH=VALUE to change the first one, or "
             "--scan PATH=VALUE,VALUE"
         )
-        raise UsageError(msg)
     if len(others) > 1 and (given.b_sets or given.why):
         flag = "--why" if given.why else "--b-set"
-        msg = f"{flag} is about two pipelines, but {len(others) + 1} are given; give A and B"
-        raise UsageError(msg)
+        raise UsageError(f"{flag} is about two pipelines, but {len(others) + 1} are given; give A and B")
     check_number(len(others) + 1, "got {} pipelines")
     return [given.a, *(others or [given.a])]
 
@@ -131,8 +128,7 @@ def _compare_profiles(given: CompareOptions, sides: Sequence[GivenSide], result:
     for other in others:
         result.warnings += [one for one in differences(first, other) if one not in result.warnings]
     if given.strict and result.warnings:
-        msg = f"not comparable: {'; '.join(warning.message for warning in result.warnings)}"
-        raise ProfileError(msg)
+        raise ProfileError(f"not comparable: {'; '.join(warning.message for warning in result.warnings)}")
     result.warnings += warnings_of(dict(zip(string.ascii_uppercase, (first, *others), strict=False)))
     result.metrics = rows_of_profiles(first, others[0])
     for arm, other in zip(result.further, others[1:], strict=True):
@@ -152,6 +148,5 @@ def _profile(side: GivenSide, progress: RunProgress) -> Profile:
     profile = run_sample(one.settings, one.writer, progress)
     if profile.exit_code:
         said = profile.verdict.sentence if profile.verdict else "it did not come to its end"
-        msg = f"{side.shown.text}: {said}"
-        raise PipelineFailedError(msg)
+        raise PipelineFailedError(f"{side.shown.text}: {said}")
     return profile

@@ -81,8 +81,7 @@ def fix(given: FixOptions) -> None:
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
     if given.target == STDIN:
-        msg = "fix needs a file: `-` (standard input) is for `pipeprof check -`"
-        raise UsageError(msg)
+        raise UsageError("fix needs a file: `-` (standard input) is for `pipeprof check -`")
     changes = Changes(given.sets or [], given.overlays or [], given.env)
     parsed, loaded = load_target(
         given.target, changes, no_python=given.no_python, step=options.step(given.step), arguments=given.args or []
@@ -179,8 +178,7 @@ def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget |
     if not given.convert_to.strip():
         from pipeprof.pipelines.errors import UsageError
 
-        msg = "--convert-to: got an empty name, expected a new or empty folder"
-        raise UsageError(msg)
+        raise UsageError("--convert-to: got an empty name, expected a new or empty folder")
     target = ConvertTarget(Path(given.convert_to).expanduser().absolute(), given.force)
     check_folder(target)
     if loaded is not None:
@@ -249,10 +247,9 @@ def _check_outputs(given: FixOptions, outputs: Outputs, loaded: LoadedSpec | Non
 
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
     if loaded is not None and "plan" in kinds:
-        msg = (
+        raise UsageError(
             f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use --write or --out NEW.yaml"
         )
-        raise UsageError(msg)
     if loaded is not None:
         return
     if (given.write and given.change is None) or "yaml" in kinds:
@@ -329,8 +326,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
         return
     if found.in_one_file:
         why = "the changes are about what other files, flags or aliases say"
-        msg = f"{path} is unchanged: {why}; --out NEW.yaml has the whole spec"
-        raise streams.OutputError(msg)
+        raise streams.OutputError(f"{path} is unchanged: {why}; --out NEW.yaml has the whole spec")
     changed = [file.name for file in loaded.files if _differs(file.folder / file.name.rpartition("/")[2], file.sha256)]
     if changed:
         msg = f"{path} is unchanged: {changed[0]} was edited while fix was measuring; --out NEW.yaml has the changes"
@@ -338,8 +334,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     try:
         write_atomically(path, found.text.encode(), sync=True)
     except OSError as error:
-        msg = f"{path} could not be written ({reason(error)})"
-        raise streams.OutputError(msg) from None
+        raise streams.OutputError(f"{path} could not be written ({reason(error)})") from None
     streams.say(f"pipeprof: {path} was changed")
 
 

@@ -101,8 +101,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
     names = names_of_stages(loaded.spec)
     for stage in filter(None, map(stage_of, flags)):
         if stage not in names:
-            msg = f"--max-stage-ms: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}"
-            raise UsageError(msg)
+            raise UsageError(f"--max-stage-ms: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}")
 
 
 def _check_ways(given: GateOptions) -> None:
@@ -113,18 +112,15 @@ def _check_ways(given: GateOptions) -> None:
     ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
     chosen = [name for name, value in ways.items() if value is not None]
     if not chosen:
-        msg = "gate needs a pipeline to compare with: --against git:main, or another target"
-        raise UsageError(msg)
+        raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")
     if len(chosen) > 1:
-        msg = f"{chosen[0]} and {chosen[1]} contradict each other: give one of them"
-        raise UsageError(msg)
+        raise UsageError(f"{chosen[0]} and {chosen[1]} contradict each other: give one of them")
     ref = parse_ref(given.target)
     if given.baseline is not None and ref is not None and ref.path is None:
         msg = f"{given.target}: which target? With --baseline there is no other side: use {given.target}:PATH"
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
-        msg = "--update-baseline needs the file: --baseline FILE"
-        raise UsageError(msg)
+        raise UsageError("--update-baseline needs the file: --baseline FILE")
 
 
 def _against(
@@ -271,8 +267,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
                     pairs,
                     judged_for(known.a, result.a, judged),
                     stored.Against(
-                        other_host=stored.is_other_host(known.a.host, result.a.host),
-                        simulated=is_simulated,
+                        other_host=stored.is_other_host(known.a.host, result.a.host), simulated=is_simulated
                     ),
                 )
                 if known is not None
@@ -313,8 +308,7 @@ def _check_file(path: Path, *, force: bool) -> None:
 
     output.check_file("--baseline", path, force=force, own=output.is_own_report)
     if path.suffix.lower() != ".json":
-        msg = f"--baseline {path}: a baseline is JSON; use a name that ends with .json"
-        raise UsageError(msg)
+        raise UsageError(f"--baseline {path}: a baseline is JSON; use a name that ends with .json")
 
 
 def _identity(side: GivenSide, settings: RunSettings) -> tuple[Identity, Path | None]:

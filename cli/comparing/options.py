@@ -49,8 +49,7 @@ class CompareOptions(SharedOptions):
         ),
     ] = None
     why: Annotated[
-        bool,
-        typer.Option("--why", help="Also measure each difference of A and B alone, and name those that count."),
+        bool, typer.Option("--why", help="Also measure each difference of A and B alone, and name those that count.")
     ] = False
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse saved profiles of other hosts or versions (exit code 6).")
@@ -133,8 +132,7 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     for one in given.max_stage_ms or ():
         stage, equals, text = one.rpartition("=")
         if not (equals and stage and text):
-            msg = f"--max-stage-ms: got {one!r}, expected a stage and its budget such as decode=10%"
-            raise UsageError(msg)
+            raise UsageError(f"--max-stage-ms: got {one!r}, expected a stage and its budget such as decode=10%")
         found[stage_metric(stage)] = _budget("--max-stage-ms", text, STAGE_UNITS["time_ms"])
     return found
 
@@ -145,5 +143,4 @@ def _budget(flag: str, text: str, unit: str, *, zero: bool = False) -> Budget:
     try:
         return parse_budget(text, unit, zero=zero)
     except ValueError as error:
-        msg = f"{flag}: {error}"
-        raise UsageError(msg) from None
+        raise UsageError(f"{flag}: {error}") from None

@@ -56,11 +56,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     if result.self_test is not None:
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
     elif result.kind == "gate":
-        yield KeyValue(
-            "Self-test",
-            f"never run: {self_test_command(result)} shows what this gate can find",
-            width=11,
-        )
+        yield KeyValue("Self-test", f"never run: {self_test_command(result)} shows what this gate can find", width=11)
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)

@@ -42,15 +42,12 @@ def parse_scan(text: str) -> GivenScan:
     path, equals, rest = text.partition("=")
     values = tuple(value.strip() for value in _split(rest))
     if not (path and equals and all(values)):
-        msg = f"--scan: got {text!r}, expected PATH=VALUE,VALUE such as stages.0.num_parallel_calls=1,2,4"
-        raise UsageError(msg)
+        raise UsageError(f"--scan: got {text!r}, expected PATH=VALUE,VALUE such as stages.0.num_parallel_calls=1,2,4")
     if len(values) < 2:
-        msg = f"--scan {text}: one value; give at least two, separated by commas"
-        raise UsageError(msg)
+        raise UsageError(f"--scan {text}: one value; give at least two, separated by commas")
     if len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
-        msg = f"--scan {text}: {twice} stands there twice; give each value once"
-        raise UsageError(msg)
+        raise UsageError(f"--scan {text}: {twice} stands there twice; give each value once")
     check_number(len(values), "--scan: got {} values")
     return GivenScan(path, values)
 
@@ -65,8 +62,7 @@ def check_number(arms: int, what: str) -> None:
         UsageError: There are more.
     """
     if arms > MOST_ARMS:
-        msg = f"{what.format(arms)}, at most {MOST_ARMS}: each is a process in every pair"
-        raise UsageError(msg)
+        raise UsageError(f"{what.format(arms)}, at most {MOST_ARMS}: each is a process in every pair")
 
 
 def _split(text: str) -> list[str]:

@@ -100,8 +100,7 @@ def read_arms(
     others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
     for name, text in zip(names, texts, strict=True):
         if sets[name] and not _is_spec(text, others[name]):
-            msg = f"{flag} changes a spec, but {text} is none; remove {flag}"
-            raise UsageError(msg)
+            raise UsageError(f"{flag} changes a spec, but {text} is none; remove {flag}")
     # A target that a ref takes over from another side is refused where it was typed.
     order = sorted(zip(names, texts, strict=True), key=lambda side: parse_ref(side[1]) is not None)
     read = {name: _read(given, text, others[name], sets[name], calls, side=name) for name, text in order}

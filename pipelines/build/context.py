@@ -50,8 +50,7 @@ def load_array(
         _check_member(resolve(array.npz), f"{array.key}.npy")
         with np.load(resolve(array.npz), allow_pickle=False) as archive:
             if array.key not in archive.files:
-                msg = f"no array {array.key!r} in the file: expected one of {', '.join(archive.files)}"
-                raise KeyError(msg)
+                raise KeyError(f"no array {array.key!r} in the file: expected one of {', '.join(archive.files)}")
             return archive[array.key]
     if isinstance(array, MadeArray):
         return fill(array.array)
@@ -87,8 +86,7 @@ def read_columns(path: Path, delimiter: str) -> dict[str, Any]:
         header, *rows = csv.reader(file, delimiter=delimiter)
     wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if wrong is not None:
-        msg = f"{path.name}:{wrong}: {len(rows[wrong - 2])} fields, expected {len(header)}"
-        raise ValueError(msg)
+        raise ValueError(f"{path.name}:{wrong}: {len(rows[wrong - 2])} fields, expected {len(header)}")
     return {name: np.array(_typed([row[index] for row in rows])) for index, name in enumerate(header)}
 
 

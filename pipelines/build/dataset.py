@@ -101,8 +101,7 @@ def _tf_options(tf: Any, written: dict[str, Any]) -> Any:
 def _set_options(tf: Any, options: Any, written: dict[str, Any]) -> None:
     for name, value in written.items():
         if not hasattr(options, name):
-            msg = f"TensorFlow {tf.__version__} does not have {name}"
-            raise AttributeError(msg)
+            raise AttributeError(f"TensorFlow {tf.__version__} does not have {name}")
         if isinstance(value, dict):
             _set_options(tf, getattr(options, name), value)
         elif name in _ENUMERATIONS:
@@ -127,8 +126,7 @@ class _Builder(FunctionBuilder):
             PlainError: The package is not installed.
         """
         if importlib.util.find_spec("tensorflow_datasets") is None:
-            msg = "tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets"
-            raise PlainError(msg)
+            raise PlainError("tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets")
         return importlib.import_module("tensorflow_datasets")
 
     def pipeline(self, pipeline: Any, address: str) -> Any:
@@ -155,11 +153,10 @@ class _Builder(FunctionBuilder):
         """The dataset that the outer element is, or holds."""
         dataset = self.convert(OuterElement(on))
         if not isinstance(dataset, self.tf.data.Dataset):
-            msg = (
+            raise FieldError(
                 f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
                 "a pipeline of anything else needs a `source`"
             )
-            raise FieldError(msg)
         return dataset
 
     def arguments(self, op: Op, address: str) -> dict[str, Any]:
@@ -196,8 +193,7 @@ class _Builder(FunctionBuilder):
             for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
         ]
         if not expanded:
-            msg = f"{', '.join(files.patterns)}: no file matches any more"
-            raise PathError(msg)
+            raise PathError(f"{', '.join(files.patterns)}: no file matches any more")
         return expanded
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:

@@ -24,13 +24,7 @@ from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
 from pipeprof.pipelines.ops.functions.layers import layers
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
-from pipeprof.pipelines.ops.values.structures import (
-    ARRAYS,
-    ShapeOf,
-    Structure,
-    TensorSpec,
-    map_leaves,
-)
+from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName
 from pipeprof.pipelines.spec.paths import PathError, resolve
 from pipeprof.pipelines.target.absl_flags import leave_defaults
@@ -53,8 +47,7 @@ def resolve_reference(module: ModuleType, reference: PythonRef) -> Any:
         found = found(*call.positional, **call.named)
     if not callable(found) and not _is_dataset(found):
         what = f"what {reference.function} returns" if call is not None else reference.function
-        msg = f"{reference}: {what} is not a function after the file has run"
-        raise PathError(msg)
+        raise PathError(f"{reference}: {what} is not a function after the file has run")
     return found
 
 

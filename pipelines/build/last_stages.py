@@ -60,11 +60,10 @@ class StageRecorder(BuildHook):
         for name in reversed(names):
             made = self._made.get(id(at))
             if made is None or made.name not in (name, _APPLY):
-                msg = (
+                raise PlainError(
                     f"{what} ends with {self._last_names(dataset, len(names)) or 'no stage'}, "
                     f"expected {', '.join(names)}: change `without` or write the spec again"
                 )
-                raise PlainError(msg)
             at = made.before
         return at
 

@@ -73,8 +73,7 @@ def signature(name: str) -> str:
     parts = []
     for parameter in inspect.signature(resolve(name)).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            msg = f"{name} takes {parameter}, which has no name to write"
-            raise ValueError(msg)
+            raise ValueError(f"{name} takes {parameter}, which has no name to write")
         if (
             callable(parameter.default)
             and parameter.default is not parameter.empty

@@ -94,10 +94,9 @@ def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
         if wanted is not None:
             # What is complete there can be used, and making something fails with the system's reason.
             return CacheFolder(wanted)
-        msg = (
+        raise DataError(
             "no folder for generated data: HOME is not set and no temporary folder is writable; set PIPEPROF_CACHE_DIR"
         )
-        raise DataError(msg)
     fallback = temporary / f"pipeprof-{os.getuid()}"
     why = "HOME is not set" if wanted is None else f"{wanted} is not writable"
     warning = f"{why}, so generated data is kept in {fallback}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
@@ -134,14 +133,12 @@ def open_for_writing(cache: CacheFolder) -> Path:
     try:
         _make_private(cache.folder)
     except OSError as error:
-        msg = f"cannot create {cache.folder} ({error.strerror}); {mend}"
-        raise DataError(msg) from error
+        raise DataError(f"cannot create {cache.folder} ({error.strerror}); {mend}") from error
     try:
         if cache.warning is not None:
             check_private(cache.folder)
     except OSError as error:
-        msg = f"cannot use {cache.folder} ({error.strerror}); {mend}"
-        raise DataError(msg) from error
+        raise DataError(f"cannot use {cache.folder} ({error.strerror}); {mend}") from error
     return cache.folder
 
 
@@ -327,8 +324,7 @@ def remove(entries: Sequence[CachedEntry]) -> None:
                 if entry.path.exists():
                     discard(root, entry.name)
         except OSError as error:
-            msg = f"cannot remove {entry.path} ({error.strerror}); remove it yourself"
-            raise DataError(msg) from error
+            raise DataError(f"cannot remove {entry.path} ({error.strerror}); remove it yourself") from error
 
 
 def discard(root: Path, name: str) -> None:
@@ -338,11 +334,9 @@ def discard(root: Path, name: str) -> None:
         DataError: The folder carries no marker of ours, a damaged one, or belongs to another user.
     """
     if (root / name).is_dir() and not _is_trusted(root / name) and not (root / name).is_symlink():
-        msg = f"{root / name} belongs to another user; set PIPEPROF_CACHE_DIR to a folder of your own"
-        raise DataError(msg)
+        raise DataError(f"{root / name} belongs to another user; set PIPEPROF_CACHE_DIR to a folder of your own")
     if not (root / name).is_symlink() and (root / name / MARKER).is_file() and read_marker(root / name) is None:
-        msg = f"{root / name / MARKER} is damaged; remove the folder {root / name}"
-        raise DataError(msg)
+        raise DataError(f"{root / name / MARKER} is damaged; remove the folder {root / name}")
     if (root / name).is_symlink() or read_marker(root / name) is None:
         msg = f"{root / name} was not created by pipeprof (it has no {MARKER}); move it, or set PIPEPROF_CACHE_DIR"
         raise DataError(msg)

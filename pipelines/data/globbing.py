@@ -114,18 +114,16 @@ def _folders_below(folder: str, pattern: str) -> Iterator[str]:
             continue
         own = (status.st_dev, status.st_ino)
         if own in around:
-            msg = (
+            raise EndlessGlobError(
                 f"{pattern}: `**` does not end, because a link makes {path.rstrip('/')} a folder inside itself; "
                 "remove the link, or name the folders with `*`"
             )
-            raise EndlessGlobError(msg)
         repeated += own in visited
         if repeated > MOST_REPEATED:
-            msg = (
+            raise EndlessGlobError(
                 f"{pattern}: `**` reaches the same folders more than {MOST_REPEATED:,} times through links, "
                 f"as {path.rstrip('/')}; remove the links, or name the folders with `*`"
             )
-            raise EndlessGlobError(msg)
         visited.add(own)
         yield path
         for entry in entries:

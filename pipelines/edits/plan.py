@@ -84,11 +84,9 @@ def write_plan(plan: SavedPlan) -> str:
         # Tuples are lists there.
         check_plan(json.loads(text))
     except RefusedError as error:
-        msg = f"no plan can hold these changes: {error}"
-        raise PlanError(msg) from None
+        raise PlanError(f"no plan can hold these changes: {error}") from None
     if len(text) > MOST_BYTES:
-        msg = f"no plan can hold these changes: they need more than {MOST_BYTES:,} characters"
-        raise PlanError(msg)
+        raise PlanError(f"no plan can hold these changes: they need more than {MOST_BYTES:,} characters")
     return text
 
 
@@ -103,8 +101,7 @@ def checked_edits(documents: Sequence[Mapping[str, Any]]) -> list[PipelineEdit]:
     """
     edits = known_edits(documents)
     if len(edits) < len(documents):
-        msg = "one of the edits is not known to this version"
-        raise PlanError(msg)
+        raise PlanError("one of the edits is not known to this version")
     try:
         # Tuples are lists there.
         check_plan(
@@ -182,18 +179,15 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
     """
     try:
         if len(text) > MOST_BYTES:
-            msg = f"it has more than {MOST_BYTES:,} characters"
-            raise _DamageError(msg)
+            raise _DamageError(f"it has more than {MOST_BYTES:,} characters")
         document = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse_constant)
     except _DamageError as error:
-        msg = f"{name} is damaged: {error}; {_AGAIN}"
-        raise PlanError(msg) from None
+        raise PlanError(f"{name} is damaged: {error}; {_AGAIN}") from None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or KEY not in document:
         new = name if name.endswith(_EXTENSION) else f"fast{_EXTENSION}"
-        msg = f"{name} is not a plan; write one with pipeprof run TARGET --out {new}"
-        raise PlanError(msg)
+        raise PlanError(f"{name} is not a plan; write one with pipeprof run TARGET --out {new}")
     return document
 
 
@@ -201,15 +195,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            msg = f"duplicate key {shown(key)}"
-            raise _DamageError(msg)
+            raise _DamageError(f"duplicate key {shown(key)}")
         found[key] = value
     return found
 
 
 def _refuse_constant(name: str) -> float:
-    msg = f"JSON has no number {name}"
-    raise _DamageError(msg)
+    raise _DamageError(f"JSON has no number {name}")
 
 
 def read_plan(text: str, name: str) -> SavedPlan:
@@ -231,13 +223,11 @@ def read_plan(text: str, name: str) -> SavedPlan:
     version = document[KEY]
     if type(version) is not int or version not in VERSIONS:
         known = " and ".join(map(str, VERSIONS))
-        msg = f"{name} is a plan of version {shown(version)}, this pipeprof reads versions {known}: {_AGAIN}"
-        raise PlanError(msg)
+        raise PlanError(f"{name} is a plan of version {shown(version)}, this pipeprof reads versions {known}: {_AGAIN}")
     try:
         check_plan(document)
     except RefusedError as error:
-        msg = f"{name}: {error}; {_AGAIN}"
-        raise PlanError(msg) from None
+        raise PlanError(f"{name}: {error}; {_AGAIN}") from None
     steps = [tuple(map(_edit, step)) for step in (document["edits"], *document.get("then", ()))]
     dtypes = document.get("dtypes")
     return SavedPlan(

@@ -100,8 +100,7 @@ class _Allocator(PlainText):
         """See `Value`."""
         super().check(value, place)
         if not is_allocator(value):
-            msg = f"a plan cannot load this library; expected {self.words()}"
-            raise RefusedError(msg, place)
+            raise RefusedError(f"a plan cannot load this library; expected {self.words()}", place)
 
     def words(self) -> str:
         """See `Value`."""
@@ -109,15 +108,11 @@ class _Allocator(PlainText):
 
 
 CALLS: Final[Mapping[str, Fields]] = {
-    "tf.signal.frame": Fields(
-        {"frame_length": _LENGTH, "frame_step": _LENGTH, "axis": Exactly(0), "on": _COMPONENT},
-    ),
+    "tf.signal.frame": Fields({"frame_length": _LENGTH, "frame_step": _LENGTH, "axis": Exactly(0), "on": _COMPONENT}),
     "getitem": Fields({"key": PlainText(20, r":, ::[1-9][0-9]{0,8}", "a stride such as `:, ::2`"), "on": _COMPONENT}),
 }
 """The calls inside ``ops`` of a map: those that cut windows."""
-_SIDE: Final = Fields(
-    {"on": _COMPONENT, "stages": Several(Fields({"batch": Fields({"batch_size": _LENGTH})}), 1, 1)},
-)
+_SIDE: Final = Fields({"on": _COMPONENT, "stages": Several(Fields({"batch": Fields({"batch_size": _LENGTH})}), 1, 1)})
 INSERTED: Final[Mapping[str, Fields]] = {
     "cache": Fields(),
     "prefetch": Fields({"buffer_size": _PREFETCHED}),
@@ -135,9 +130,7 @@ REPLACING: Final[Mapping[str, Fields]] = {
         },
         {"drop_remainder": Truth()},
     ),
-    "flat_map": Fields(
-        {"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})},
-    ),
+    "flat_map": Fields({"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})}),
     LOAD: Fields({"path": _PATH}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),
     "unbatch": Fields(),
@@ -213,11 +206,7 @@ EDITS: Final = ByField(
 """Edits by kind."""
 _STEP: Final = Several(EDITS, _EDITS.most)
 PLAN: Final = Fields(
-    {
-        KEY: WholeNumber(VERSIONS[0], VERSIONS[-1]),
-        "edits": _STEP,
-        "stages": Named(_ADDRESS, _OP, _WRITTEN.most),
-    },
+    {KEY: WholeNumber(VERSIONS[0], VERSIONS[-1]), "edits": _STEP, "stages": Named(_ADDRESS, _OP, _WRITTEN.most)},
     {
         "tool": Fields({}, {"name": PlainText(100)}),
         "target": PlainText(8192, printable=False),
@@ -261,8 +250,7 @@ def check_plan(document: Mapping[str, Any]) -> None:
         (loads, 1, f"{LOAD} of converted data"),
     ):
         if count > most:
-            msg = f"expected at most {most:,} {what}, got {count:,}"
-            raise RefusedError(msg, "edits")
+            raise RefusedError(f"expected at most {most:,} {what}, got {count:,}", "edits")
 
 
 def _shuffled(edit: Mapping[str, Any]) -> int:

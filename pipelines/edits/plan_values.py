@@ -63,8 +63,7 @@ def shown(value: Any) -> str:
 
 def _expect(value: Any, place: str, *, holds: bool, words: str) -> None:
     if not holds:
-        msg = f"expected {words}, got {shown(value)}"
-        raise RefusedError(msg, place)
+        raise RefusedError(f"expected {words}, got {shown(value)}", place)
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,7 @@ class PlainText:
             return
         _expect(value, place, holds=isinstance(value, str) and len(value) <= self.longest, words=self.words())
         if self.printable and any(unicodedata.category(letter) in _CONTROL for letter in value):
-            msg = "it has control characters"
-            raise RefusedError(msg, place)
+            raise RefusedError("it has control characters", place)
         if self.pattern is not None:
             _expect(value, place, holds=re.fullmatch(self.pattern, value) is not None, words=self.words())
 
@@ -183,8 +181,7 @@ class Several:
         if not isinstance(value, list):
             _expect(value, place, holds=False, words="a list")
         if not self.least <= len(value) <= self.most:
-            msg = f"expected {self.least:,} to {self.most:,} items, got {len(value):,}"
-            raise RefusedError(msg, place)
+            raise RefusedError(f"expected {self.least:,} to {self.most:,} items, got {len(value):,}", place)
         for number, item in enumerate(value):
             self.item.check(item, f"{place}[{number}]")
 
@@ -207,8 +204,7 @@ class Named:
         if not isinstance(value, dict):
             _expect(value, place, holds=False, words="an object")
         if len(value) > self.most:
-            msg = f"expected at most {self.most:,} entries, got {len(value):,}"
-            raise RefusedError(msg, place)
+            raise RefusedError(f"expected at most {self.most:,} entries, got {len(value):,}", place)
         for name, item in value.items():
             self.name.check(name, f"a key of {place}")
             self.item.check(item, f"{place}.{name}")
@@ -235,12 +231,10 @@ class Fields:
             _expect(value, place, holds=False, words="an object")
         known = {**self.required, **self.optional}
         for name in (name for name in value if name not in known and name not in others):
-            msg = f"a plan cannot hold this field; expected {listed([*others, *known])}"
-            raise RefusedError(msg, at(place, name))
+            raise RefusedError(f"a plan cannot hold this field; expected {listed([*others, *known])}", at(place, name))
         for name in self.required:
             if name not in value:
-                msg = "this field is missing"
-                raise RefusedError(msg, at(place, name))
+                raise RefusedError("this field is missing", at(place, name))
         for name, inner in known.items():
             if name in value:
                 inner.check(value[name], at(place, name))
@@ -271,13 +265,11 @@ class ByField:
         if not isinstance(value, dict):
             _expect(value, place, holds=False, words="an object")
         if self.key not in value:
-            msg = "this field is missing"
-            raise RefusedError(msg, at(place, self.key))
+            raise RefusedError("this field is missing", at(place, self.key))
         name = value[self.key]
         row = self.rows.get(name) if isinstance(name, str) else None
         if row is None:
-            msg = f"a plan cannot hold {shown(name)}; expected {listed(self.rows)}"
-            raise RefusedError(msg, at(place, self.key))
+            raise RefusedError(f"a plan cannot hold {shown(name)}; expected {listed(self.rows)}", at(place, self.key))
         row.check_but(value, place, others | {self.key})
 
     def words(self) -> str:
@@ -296,11 +288,9 @@ class NamedCall:
         names = list(value) if isinstance(value, dict) else [value]
         for name in names:
             if not isinstance(name, str) or name not in self.rows:
-                msg = f"a plan cannot call {shown(name)}; expected {listed(self.rows)}"
-                raise RefusedError(msg, place)
+                raise RefusedError(f"a plan cannot call {shown(name)}; expected {listed(self.rows)}", place)
         if not isinstance(value, dict) or len(names) != 1:
-            msg = "expected one call with its arguments"
-            raise RefusedError(msg, place)
+            raise RefusedError("expected one call with its arguments", place)
         self.rows[names[0]].check(value[names[0]], at(place, names[0]))
 
     def words(self) -> str:

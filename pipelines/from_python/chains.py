@@ -64,8 +64,7 @@ def _bound(value: Any, field: Callable[[RecordedTensor], str | int]) -> str:
         return str(field(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    msg = "an index that is not a number"
-    raise NotExpressible(msg)
+    raise NotExpressible("an index that is not a number")
 
 
 def functions_of(call: Call) -> list[Any]:
@@ -98,16 +97,14 @@ def written_branches(
     names = ("true_fn", "false_fn")
     branches = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
     if not branches:
-        msg = "both of its branches change nothing"
-        raise NotExpressible(msg)
+        raise NotExpressible("both of its branches change nothing")
     return {"pred": [{"select": decision}], **branches}
 
 
 def _chain(function: Any, inputs: Sequence[RecordedTensor], write: Callable[[RecordedBody], list[Any]]) -> list[Any]:
     body = function.body if isinstance(function, RecordedFunction) else None
     if body is None:
-        msg = "pipeprof could not see which calls one of its branches makes"
-        raise NotExpressible(msg)
+        raise NotExpressible("pipeprof could not see which calls one of its branches makes")
     element: Any = inputs[0] if len(inputs) == 1 else tuple(inputs)
     result = tuple(body.result) if isinstance(body.result, list) else body.result
     return [] if result == element else write(replace(body, element=element, result=result))
@@ -126,11 +123,9 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
         NotExpressible: Why there is no such chain.
     """
     if holds_datasets(body.element) or holds_datasets(body.result):
-        msg = "it works on datasets"
-        raise NotExpressible(msg)
+        raise NotExpressible("it works on datasets")
     if len(body.calls) > _MOST_CALLS:
-        msg = f"it makes {len(body.calls)} calls"
-        raise NotExpressible(msg)
+        raise NotExpressible(f"it makes {len(body.calls)} calls")
     writer = _ChainWriter(body, folders, answers=answers)
     try:
         return writer.written(), writer.why
@@ -196,8 +191,7 @@ class _ChainWriter:
             self._name_fields()
         inputs = list(dict.fromkeys(leaves(functions_of(call))))
         if not inputs:
-            msg = "its branches do not use the element"
-            raise NotExpressible(msg)
+            raise NotExpressible("its branches do not use the element")
         where = paths(self._state)
         fields = [self._field(where, tensor) for tensor in inputs]
         decision = self._field(where, decision_calls(call))
@@ -272,8 +266,7 @@ class _ChainWriter:
                 inputs[name] = self._pack_list(list(value))
                 where = paths(self._state)
             else:
-                msg = f"{call.name} gets a structure of fields"
-                raise NotExpressible(msg)
+                raise NotExpressible(f"{call.name} gets a structure of fields")
         return inputs
 
     def _all_fields(self, values: Any, dtype: str = "") -> list[RecordedTensor]:
@@ -301,11 +294,9 @@ class _ChainWriter:
 
     def _field(self, where: Mapping[int, Path], value: Any) -> str | int:
         if not isinstance(value, RecordedTensor):
-            msg = "a list mixes a field and constants"
-            raise NotExpressible(msg)
+            raise NotExpressible("a list mixes a field and constants")
         if value.id not in where:
-            msg = "a part of the element no longer exists there"
-            raise NotExpressible(msg)
+            raise NotExpressible("a part of the element no longer exists there")
         path = where[value.id]
         return field_of(path) if path else ""
 
@@ -405,8 +396,7 @@ class _ChainWriter:
         listed = [value for value in inputs.values() if isinstance(value, list)]
         if listed:
             if len(inputs) > 1:
-                msg = f"{call.name} gets several lists of fields"
-                raise NotExpressible(msg)
+                raise NotExpressible(f"{call.name} gets several lists of fields")
             return listed[0]
         free = called.inputs(set(written), len(inputs)) if called is not None else None
         if free == list(inputs):
@@ -447,11 +437,9 @@ class _ChainWriter:
         if isinstance(value, tuple | list):
             return [self._structure(item, where) for item in value]
         if not isinstance(value, RecordedTensor):
-            msg = "a part of its result is not a tensor"
-            raise NotExpressible(msg)
+            raise NotExpressible("a part of its result is not a tensor")
         if value.id not in where:
-            msg = "a part of its result does not come from the element"
-            raise NotExpressible(msg)
+            raise NotExpressible("a part of its result does not come from the element")
         return field_of(where[value.id]) if where[value.id] else None
 
     def _make_constants(self) -> None:
@@ -473,8 +461,7 @@ class _ChainWriter:
         dtype = value.dtype if isinstance(value, Array) else "" if dtype in NATURAL else dtype
         written = {"value": literal(value, self._folders), **({"dtype": dtype} if dtype else {})}
         if value is None:
-            msg = "a part of its result is None"
-            raise NotExpressible(msg)
+            raise NotExpressible("a part of its result is None")
         if not isinstance(self._state, dict):
             self._name_fields()
         name = self._fresh_field(Call("constant", "function", {}, None))

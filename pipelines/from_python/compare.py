@@ -272,8 +272,7 @@ class _GraphComparison:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
             self._add_difference(
-                owner,
-                f"number of results of a function: {self._text(len(one['returns']), len(other['returns']))}",
+                owner, f"number of results of a function: {self._text(len(one['returns']), len(other['returns']))}"
             )
             return
         if len(one["controls"]) != len(other["controls"]):

@@ -122,8 +122,7 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
         return value.name
     if isinstance(value, Shape):
         if value.dimensions is None:
-            msg = "a shape whose number of dimensions is not known"
-            raise NotExpressible(msg)
+            raise NotExpressible("a shape whose number of dimensions is not known")
         return list(value.dimensions)
     if isinstance(value, RecordedSpec):
         return _spec(value)
@@ -133,8 +132,7 @@ def _typed_literal(value: Any, folders: Folders) -> Any:
         return dict(value.values)
     words = {RecordedTensor: "a tensor that the function computes", Dataset: "a dataset"}
     if isinstance(value, RecordedFunction):
-        msg = f"the function {value.name}"
-        raise NotExpressible(msg)
+        raise NotExpressible(f"the function {value.name}")
     raise NotExpressible(
         value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}")
     )
@@ -164,8 +162,7 @@ def _array_file(value: Array, folders: Folders) -> Any:
     count = math.prod(value.shape)
     if folders.saved is None:
         described = f"{value.dtype}, {list(value.shape)}: {count:,} values"
-        msg = f"an array in memory ({described}; --save-arrays saves it in a file)"
-        raise NotExpressible(msg)
+        raise NotExpressible(f"an array in memory ({described}; --save-arrays saves it in a file)")
     folders.saved.setdefault(value.number, f"{folders.stem}_{len(folders.saved) + 1}.npy")
     return {"npy": folders.saved[value.number]}
 
@@ -209,8 +206,7 @@ def _with_mapping(value: tuple[Any, ...], written: list[Any], folders: Folders) 
     for index, array in enumerate(value):
         if isinstance(array, Array) and (array.made is not None or array.file is not None or folders.saved is not None):
             return [*written[:index], _array_file(array, folders), *written[index + 1 :]]
-    msg = "a tuple of short lists, which a spec would read as a single array"
-    raise NotExpressible(msg)
+    raise NotExpressible("a tuple of short lists, which a spec would read as a single array")
 
 
 def component(value: Array, folders: Folders) -> Any:
@@ -231,8 +227,7 @@ def component(value: Array, folders: Folders) -> Any:
         return _array(value, folders)
     if folders.saved is not None:
         return _array_file(value, folders)
-    msg = f"an array of {value.dtype}, which has no literal form (--save-arrays saves it in a file)"
-    raise NotExpressible(msg)
+    raise NotExpressible(f"an array of {value.dtype}, which has no literal form (--save-arrays saves it in a file)")
 
 
 def _files(names: list[Any], folders: Folders) -> Any:

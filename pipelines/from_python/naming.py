@@ -140,8 +140,7 @@ def arguments_text(positional: Iterable[Any], named: Mapping[str, Any], *, parti
     written = ["..."] if partial else []
     for name, value in [*((None, value) for value in positional), *named.items()]:
         if name == "*":
-            msg = "it takes any number of arguments, which a spec cannot write; give them names"
-            raise NoReference(msg)
+            raise NoReference("it takes any number of arguments, which a spec cannot write; give them names")
         if not _is_literal(value):
             which = f"its argument {name}" if name is not None else "one of its arguments"
             msg = f"{which} is a {type(value).__name__}, which a spec cannot write; make it inside the function"
@@ -149,8 +148,7 @@ def arguments_text(positional: Iterable[Any], named: Mapping[str, Any], *, parti
         written.append(repr(value) if name is None else f"{name}={value!r}")
     text = f"({', '.join(written)})"
     if len(text) > _LONGEST:
-        msg = "its arguments are too long to be written in a spec; make them inside the function"
-        raise NoReference(msg)
+        raise NoReference("its arguments are too long to be written in a spec; make them inside the function")
     return text
 
 

@@ -137,8 +137,7 @@ class Describer:
                 self._python_part = PythonPart(steps[0].name or steps[0].op, steps[0].where)
         problem = next((step for step in steps if step.item is None), None)
         if problem is not None:
-            msg = f"{problem.op}: {problem.why}"
-            raise (InnerNotExpressible if element is None else NotExpressible)(msg)
+            raise (InnerNotExpressible if element is None else NotExpressible)(f"{problem.op}: {problem.why}")
         written: dict[str, Any] = {}
         if start:
             written["on"] = field_of(start)
@@ -232,8 +231,7 @@ class Describer:
                 work[name] = self._element(call, given.pop(name), here, answers=True)
         for name, value in given.items():
             if isinstance(value, RecordedFunction):
-                msg = f"{name} is a function"
-                raise NotExpressible(msg)
+                raise NotExpressible(f"{name} is a function")
         arguments = _written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **work, **arguments}
 
@@ -249,8 +247,7 @@ class Describer:
 
     def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "what it was given as a function cannot be read"
-            raise NotExpressible(msg)
+            raise NotExpressible("what it was given as a function cannot be read")
         why = ""
         if call.id in self.refused:
             why = self.refused[call.id]
@@ -281,18 +278,16 @@ class Describer:
         place = function.where or call.where
         if function.file is None:
             called = "the lambda" if function.name == "<lambda>" else function.name
-            msg = (
+            raise NotExpressible(
                 f"{called} cannot be written as YAML, since {why}, and cannot be called from a spec, "
                 f"since {function.why}"
             )
-            raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}
 
     def _nested_pipeline(self, call: Call, function: Any, here: str) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "what it was given as a function cannot be read"
-            raise NotExpressible(msg)
+            raise NotExpressible("what it was given as a function cannot be read")
         body = function.body
         why = "pipeprof could not see how the dataset that it returns is made"
         if body is not None and isinstance(body.result, Dataset):
@@ -301,8 +296,7 @@ class Describer:
                 return self._pipeline(body.result, _Element(element), here)
             except NotExpressible as problem:
                 if function.file is None:
-                    msg = f"in its function, {problem}"
-                    raise NotExpressible(msg) from problem
+                    raise NotExpressible(f"in its function, {problem}") from problem
                 why = str(problem)
         return self._python(call, function, why)
 
@@ -320,8 +314,7 @@ class Describer:
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
                 why = function.why if isinstance(function, RecordedFunction) else _OBJECT
-                msg = f"its generator cannot be called from a spec, since {why}"
-                raise NotExpressible(msg)
+                raise NotExpressible(f"its generator cannot be called from a spec, since {why}")
             first_entries["python"] = self.folders.reference(function.file)
         first = kind.element_argument
         if first and first in given and isinstance(element, _Element):
@@ -342,8 +335,7 @@ class Describer:
             return _files(call.arguments["file_pattern"], self.folders)
         if call is not None and call.name == "from_tensor_slices":
             return _files(call.arguments["tensors"], self.folders)
-        msg = "its file names come from a dataset; a spec expects names"
-        raise NotExpressible(msg)
+        raise NotExpressible("its file names come from a dataset; a spec expects names")
 
     def _combined_source(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
         datasets = given.pop("datasets", None)
@@ -359,8 +351,7 @@ class Describer:
                 return {name: visit(item) for name, item in value.items()}
             if isinstance(value, list | tuple):
                 return [visit(item) for item in value]
-            msg = "it combines values that are not datasets"
-            raise NotExpressible(msg)
+            raise NotExpressible("it combines values that are not datasets")
 
         inputs: dict[str, Any] = {"datasets": visit(datasets)}
         for name in ("choice_dataset", "weights"):
@@ -435,13 +426,11 @@ def _written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folder
                 written["name"] = value
             continue
         if name not in kind.model_fields:
-            msg = f"argument {name} is not supported in specs"
-            raise NotExpressible(msg)
+            raise NotExpressible(f"argument {name} is not supported in specs")
         try:
             written[name] = _value(kind, name, value, folders)
         except NotExpressible as problem:
-            msg = f"{name} is {problem}"
-            raise NotExpressible(msg) from None
+            raise NotExpressible(f"{name} is {problem}") from None
     # The name first, as people write it.
     return {"name": written.pop("name"), **written} if "name" in written else written
 
@@ -488,7 +477,6 @@ def _outer(value: Any, element: Any) -> dict[str, Any] | None:
         return {"whole": True} if value == element and element is not None else None
     where = paths(element)
     if value.id not in where:
-        msg = "a tensor computed in the function"
-        raise NotExpressible(msg)
+        raise NotExpressible("a tensor computed in the function")
     path = where[value.id]
     return {"on": field_of(path)} if path else {"whole": True}

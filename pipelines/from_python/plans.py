@@ -140,11 +140,9 @@ def check(call: Call, folders: Folders) -> None:
     if call.kind == "user":
         function = call.function
         if function is None or function.file is None:
-            msg = f"it calls {call.name}: {function.why if function is not None else ''}"
-            raise NotExpressible(msg)
+            raise NotExpressible(f"it calls {call.name}: {function.why if function is not None else ''}")
         if not all(_only_tensors(argument) for argument in call.arguments.values()):
-            msg = f"it calls {call.name} with arguments that are not fields of the element"
-            raise NotExpressible(msg)
+            raise NotExpressible(f"it calls {call.name} with arguments that are not fields of the element")
         return
     for name, value in call.arguments.items():
         for branch in value if isinstance(value, list | tuple) else (value,):
@@ -152,21 +150,18 @@ def check(call: Call, folders: Folders) -> None:
                 _check_branch(branch, folders)
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
-                msg = f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}"
-                raise NotExpressible(msg)
+                raise NotExpressible(f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}")
         elif not isinstance(value, RecordedKey) and not list(leaves(value)):
             try:
                 literal(value, folders)
             except NotExpressible as problem:
-                msg = f"{call.name} gets {problem}"
-                raise NotExpressible(msg) from None
+                raise NotExpressible(f"{call.name} gets {problem}") from None
 
 
 def _check_branch(function: RecordedFunction, folders: Folders) -> None:
     body = function.body
     if body is None:
-        msg = f"pipeprof could not see which calls its branch {function.name} makes"
-        raise NotExpressible(msg)
+        raise NotExpressible(f"pipeprof could not see which calls its branch {function.name} makes")
     Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
 
 

@@ -259,8 +259,7 @@ def field_of(path: Path) -> str | int:
     if len(path) == 1:
         return path[0]
     if any(not str(part) or "." in str(part) for part in path):
-        msg = "the name of a nested field has a dot"
-        raise NotExpressible(msg)
+        raise NotExpressible("the name of a nested field has a dot")
     return ".".join(map(str, path))
 
 

@@ -70,9 +70,7 @@ class Measure(Document):
     """Measurement settings."""
 
     seconds: Annotated[
-        float,
-        Checked(_seconds),
-        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS}),
+        float, Checked(_seconds), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS})
     ] = Field(default=10.0, description="Seconds to measure after the warm-up.")
     steps: Positive | None = Field(default=None, description="Maximum number of steps.")
     warmup_seconds: Annotated[
@@ -88,11 +86,9 @@ class Ignore(Document):
     """A finding to ignore, and the reason."""
 
     rule: FilledText = Field(description="Name of the rule.")
-    stage: Annotated[
-        str | int | None,
-        Checked(_stage_reference),
-        WithJsonSchema({"type": ["string", "integer"]}),
-    ] = Field(default=None, description="Name, index or address of a stage; default: all stages.")
+    stage: Annotated[str | int | None, Checked(_stage_reference), WithJsonSchema({"type": ["string", "integer"]})] = (
+        Field(default=None, description="Name, index or address of a stage; default: all stages.")
+    )
     reason: FilledText = Field(description="Reason for ignoring the finding.")
 
 

@@ -140,8 +140,7 @@ def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
         return base_dir / Path(path).expanduser()
     name, below = synthesised
     if name not in data_dirs:
-        msg = f"{path}: no input {name!r} under `data:`"
-        raise PathError(msg)
+        raise PathError(f"{path}: no input {name!r} under `data:`")
     return data_dirs[name] / below
 
 

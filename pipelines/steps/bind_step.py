@@ -52,8 +52,7 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
         if takes_all or set(element_spec) <= {parameter.name for parameter in parameters}:
             return lambda batch: step(**batch)
     takes = ", ".join(parameter.name for parameter in parameters) or "nothing"
-    msg = f"{name} takes {takes}, but a batch is {_words(element_spec)}; {_EXPECTED}"
-    raise UsageError(msg)
+    raise UsageError(f"{name} takes {takes}, but a batch is {_words(element_spec)}; {_EXPECTED}")
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -65,11 +64,10 @@ def _refuse_layer(step: object, element_spec: Any, name: str) -> None:
     if "Layer" not in names or ("Model" in names and not isinstance(element_spec, tuple)):
         return
     what, fix = ("model", "model.train_step") if "Model" in names else ("layer", "a function that trains")
-    msg = (
+    raise UsageError(
         f"{name} is a Keras {what} ({type(step).__name__}), which does not take such batches for training: return the "
         f"dataset alone, or with {fix} after it"
     )
-    raise UsageError(msg)
 
 
 def _parts(element_spec: Any) -> int:

@@ -76,8 +76,7 @@ def _member(text: str, enum: type[Enum]) -> Enum:
     near = [other_enum for other_enum in enum if other_enum.name.lower() == text.lower()]
     if len(near) == 1:
         return near[0]
-    msg = f"expected one of {', '.join(other_enum.name for other_enum in enum)}"
-    raise ValueError(msg)
+    raise ValueError(f"expected one of {', '.join(other_enum.name for other_enum in enum)}")
 
 
 def _parse(annotation: str) -> ast.expr:
@@ -150,8 +149,7 @@ def _union(text: str, members: list[ast.expr], whole: ast.expr) -> Any:
         # Only None has a text, and the text is another.
         raise UnsupportedError(ast.unparse(whole))
     words = _ENUM.sub(r"\1", ast.unparse(whole))
-    msg = f"expected {words}"
-    raise ValueError(msg)
+    raise ValueError(f"expected {words}")
 
 
 def _choice(text: str, values: list[ast.expr], whole: ast.expr) -> Any:
@@ -167,8 +165,7 @@ def _tuple(text: str, inside: list[ast.expr], whole: ast.expr) -> Any:
     if len(inside) == 2 and isinstance(inside[1], ast.Constant) and inside[1].value is ...:
         return tuple(_read(item, inside[0]) for item in items)
     if len(items) != len(inside):
-        msg = f"expected {len(inside)} values for {ast.unparse(whole)}, separated by commas"
-        raise ValueError(msg)
+        raise ValueError(f"expected {len(inside)} values for {ast.unparse(whole)}, separated by commas")
     return tuple(_read(item, kind) for item, kind in zip(items, inside, strict=True))
 
 
@@ -188,8 +185,7 @@ def _bool(text: str) -> bool:
         return True
     if text.lower() in _FALSE:
         return False
-    msg = "expected bool (true or false)"
-    raise ValueError(msg)
+    raise ValueError("expected bool (true or false)")
 
 
 def _number(kind: type[int] | type[float]) -> Callable[[str], float]:
@@ -197,16 +193,14 @@ def _number(kind: type[int] | type[float]) -> Callable[[str], float]:
         try:
             return kind(text)
         except ValueError:
-            msg = f"expected {kind.__name__}"
-            raise ValueError(msg) from None
+            raise ValueError(f"expected {kind.__name__}") from None
 
     return read
 
 
 def _none(text: str) -> None:
     if text.lower() not in _NONE:
-        msg = "expected none"
-        raise ValueError(msg)
+        raise ValueError("expected none")
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {

@@ -75,11 +75,9 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
-            msg = f"--arg {text}: expected name=value such as batch_size=64"
-            raise UsageError(msg)
+            raise UsageError(f"--arg {text}: expected name=value such as batch_size=64")
         if name in found:
-            msg = f"--arg {name}: given twice ({found[name]!r} and {value!r}); write a list as {name}=1,2,3"
-            raise UsageError(msg)
+            raise UsageError(f"--arg {name}: given twice ({found[name]!r} and {value!r}); write a list as {name}=1,2,3")
         found[name] = value
     return tuple(found.items())
 
@@ -253,8 +251,7 @@ def bind(target: ParsedTarget, signature: Signature) -> dict[str, Any]:
     for name, text in target.arguments:
         if name not in known and not signature.open:
             has = f"it has {', '.join(known)}" if known else "it has none"
-            msg = f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}"
-            raise UsageError(msg)
+            raise UsageError(f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}")
         values[name] = _value(text, known.get(name, TextParameter(name)))
     missing = [parameter for parameter in signature.parameters if parameter.required and parameter.name not in values]
     missing = [parameter for parameter in missing if not parameter.is_input_context]
@@ -265,8 +262,7 @@ def bind(target: ParsedTarget, signature: Signature) -> dict[str, Any]:
         raise UsageError(msg)
     if missing:
         flags = " ".join(f"--arg {parameter.name}=…" for parameter in missing)
-        msg = f"{target} needs {_list_names(missing)}; give {flags}"
-        raise UsageError(msg)
+        raise UsageError(f"{target} needs {_list_names(missing)}; give {flags}")
     return values
 
 

@@ -101,8 +101,7 @@ def parse_file(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as problem:
-        msg = f"{path} cannot be read: {problem.strerror or problem}"
-        raise UsageError(msg) from problem
+        raise UsageError(f"{path} cannot be read: {problem.strerror or problem}") from problem
     except (SyntaxError, ValueError) as problem:
         raise UsageError(_describe_syntax(path, problem)) from problem
     except (MemoryError, RecursionError) as problem:

@@ -41,13 +41,11 @@ def find_module(name: str) -> Path:
             raise UsageError(msg + did_you_mean(part, _search_paths(path)))
         path = list(found.submodule_search_locations or ())
         if number + 1 < len(parts) and not path:
-            msg = f"{name}: {so_far} is a module, not a package"
-            raise UsageError(msg)
+            raise UsageError(f"{name}: {so_far} is a module, not a package")
     origin = found.origin if found is not None else None
     if origin is None or not origin.endswith(".py"):
         what = "a folder without an __init__.py" if path else "not a Python file"
-        msg = f"{name} is {what} ({origin or 'no source'}): expected a module with a Python file"
-        raise UsageError(msg)
+        raise UsageError(f"{name} is {what} ({origin or 'no source'}): expected a module with a Python file")
     return Path(origin)
 
 

@@ -58,19 +58,16 @@ def parse_target(text: str) -> ParsedTarget:
     if colon and file.endswith(".py"):
         return _function_target(_existing_path(file), function)
     if file.endswith(".ipynb") or text.endswith(".ipynb"):
-        msg = f"{file or text} is a notebook: save the function in a Python file and use file.py:function"
-        raise UsageError(msg)
+        raise UsageError(f"{file or text} is a notebook: save the function in a Python file and use file.py:function")
     if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
         path = _existing_path(text)
-        msg = f"missing function: use {text}:function; {_listing(bindings_of(path))}"
-        raise UsageError(msg)
+        raise UsageError(f"missing function: use {text}:function; {_listing(bindings_of(path))}")
     if text.endswith(_SPEC_SUFFIXES):
         return ParsedTarget("spec", _existing_path(text))
     if text and Path(text).is_dir():
-        msg = f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function"
-        raise UsageError(msg)
+        raise UsageError(f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function")
     msg = f"invalid target {text!r}: expected spec.yaml (or .yml), file.py:function or package.module:function"
     meant = _suggested_target(text)
     raise UsageError(msg + (f" — did you mean {meant}?" if meant else did_you_mean(text, _specs_near(text))))
@@ -118,16 +115,13 @@ def _existing_path(text: str) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        msg = broken_link(path) or f"{text}: no such file{did_you_mean(text, _specs_near(text))}"
-        raise UsageError(msg) from None
+        raise UsageError(broken_link(path) or f"{text}: no such file{did_you_mean(text, _specs_near(text))}") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        msg = f"{text}: cannot be read ({why.lower()})"
-        raise UsageError(msg) from None
+        raise UsageError(f"{text}: cannot be read ({why.lower()})") from None
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
-        msg = f"{text} is {kind}: expected a file"
-        raise UsageError(msg)
+        raise UsageError(f"{text} is {kind}: expected a file")
     return path
 
 
@@ -136,18 +130,16 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Pa
     tree = parse_file(path)
     found = read_bindings(tree)
     if not function:
-        msg = f"missing function: use {name}:function; {_listing(found)}"
-        raise UsageError(msg)
+        raise UsageError(f"missing function: use {name}:function; {_listing(found)}")
     wrong = _why_not(name, function, found)
     if wrong is not None:
         raise UsageError(wrong)
     relative = relative_import(tree) if module is None else None
     if relative is not None:
-        msg = (
+        raise UsageError(
             f"{path}:{relative.lineno} uses a relative import, so the file cannot run on its own: "
             f"use {_within_package(path, function)}"
         )
-        raise UsageError(msg)
     return ParsedTarget("function", path, function, module)
 
 
@@ -241,8 +233,7 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         return _import_by_name(name, path)
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        msg = f"{path} is not a Python file"
-        raise UsageError(msg)
+        raise UsageError(f"{path} is not a Python file")
     put_first(path.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
@@ -283,8 +274,7 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
         BaseException: Whatever the file raises, as it is.
     """
     if target.kind != "function" or target.function is None:
-        msg = f"invalid target {target}: expected file.py:function or package.module:function"
-        raise UsageError(msg)
+        raise UsageError(f"invalid target {target}: expected file.py:function or package.module:function")
     if target.module is not None:
         module = _import_module(target.module, target.path)
     else:
@@ -298,8 +288,7 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
         return lambda: found
     if not callable(found):
         what = "not defined" if found is None else f"not a function ({type(found).__name__})"
-        msg = f"{target}: {target.function} is {what} after the file has run{near}"
-        raise UsageError(msg)
+        raise UsageError(f"{target}: {target.function} is {what} after the file has run{near}")
     return found  # type: ignore[no-any-return]  # callable, as was just seen
 
 

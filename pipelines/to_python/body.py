@@ -242,12 +242,7 @@ class Body:
         return node, self.result_form(operation, given)
 
     def _call(
-        self,
-        name: str,
-        order: Sequence[str],
-        required: set[str],
-        inputs: dict[str, str],
-        arguments: dict[str, str],
+        self, name: str, order: Sequence[str], required: set[str], inputs: dict[str, str], arguments: dict[str, str]
     ) -> str:
         everything = {**inputs, **arguments}
         ordered = [key for key in order if key in everything]

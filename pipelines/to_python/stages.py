@@ -15,28 +15,8 @@ from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
 from pipeprof.pipelines.to_python.arrays import array, array_noun
 from pipeprof.pipelines.to_python.body import Body, guess_form
-from pipeprof.pipelines.to_python.code import (
-    call,
-    inside,
-    listed,
-    mapped,
-    returned,
-    scalar,
-    slug,
-    tupled,
-    verb,
-)
-from pipeprof.pipelines.to_python.elements import (
-    UNKNOWN,
-    Form,
-    Single,
-    TupleForm,
-    bind,
-    express,
-    form_of,
-    pick,
-    plain,
-)
+from pipeprof.pipelines.to_python.code import call, inside, listed, mapped, returned, scalar, slug, tupled, verb
+from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Single, TupleForm, bind, express, form_of, pick, plain
 from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.padding import Padding, of_dataset
 from pipeprof.pipelines.to_python.special_calls import render_special_call
@@ -137,12 +117,11 @@ class Chains:
         elif source.op == "python":
             if vars(source)["without"]:
                 left_out = ", ".join(vars(source)["without"])
-                msg = (
+                raise UsageError(
                     f"--python cannot take the stages {left_out} out of what {vars(source)['function']} returns, as "
                     "`without` does when the spec runs: copy the function without these stages, name the copy in "
                     "the source, and remove `without`"
                 )
-                raise UsageError(msg)
             node = call(self.module.python(vars(source)["function"]))
         elif source.op == "tfds.load":
             node = self._tfds(source, here)

@@ -8,18 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Bound = Literal["input", "step", "balanced"]
 Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "step"]
-Owner = Literal[
-    "runtime",
-    "source",
-    "cache",
-    "shuffle",
-    "prefetch",
-    "parallel",
-    "batch",
-    "consumer",
-    "python",
-    "slack",
-]
+Owner = Literal["runtime", "source", "cache", "shuffle", "prefetch", "parallel", "batch", "consumer", "python", "slack"]
 How = Literal["measured", "model", "predicted", "alias"]
 
 

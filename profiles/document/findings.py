@@ -79,8 +79,7 @@ def _is_effect(value: Facts) -> Facts:
         Effect.model_validate(value)
     except ValidationError as error:
         fault = error.errors()[0]
-        msg = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}"
-        raise ValueError(msg) from None
+        raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}") from None
     return value
 
 
@@ -164,8 +163,7 @@ class Verification(Model):
         "those that fit the stage with most of the work.",
     )
     undecided: list[str] = Field(
-        default_factory=list,
-        description="The same for edits whose gain stays unknown: their interval is too wide.",
+        default_factory=list, description="The same for edits whose gain stays unknown: their interval is too wide."
     )
     bounds: list[str] = Field(
         default_factory=list,

@@ -26,15 +26,13 @@ def parse_json(raw: bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> float:
-    msg = f"JSON has no number {name}"
-    raise NumberError(msg)
+    raise NumberError(f"JSON has no number {name}")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        msg = f"the number {text[:40]} is too large"
-        raise NumberError(msg)
+        raise NumberError(f"the number {text[:40]} is too large")
     return value
 
 

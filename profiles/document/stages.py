@@ -28,7 +28,7 @@ class OpCost(Model):
     ms_per_batch: float = Field(
         description="Time per batch in the measured window, all threads: on a core or blocked, as `cpu_ms_per_batch` "
         "and `blocked_ms_per_batch` of the stage, which all its ops together never exceed. Of a stage without a time, "
-        "wall time in the trace window.",
+        "wall time in the trace window."
     )
 
 

@@ -357,22 +357,18 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
         document = parse_json(raw)
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, NumberError) else "not JSON, or truncated"
-        msg = f"{path} is not a saved profile: {why}"
-        raise ProfileError(msg) from None
+        raise ProfileError(f"{path} is not a saved profile: {why}") from None
     if not _is_profile(document):
-        msg = f"{path} is not a saved profile: another program wrote this JSON"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} is not a saved profile: another program wrote this JSON")
     version = document.get("schema_version")
     if version is None or isinstance(version, bool):
         # The field has a default, and in Python `True` is the number 1.
-        msg = f"{path} is not a valid {model.__name__.lower()}: schema_version: input should be {newest}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} is not a valid {model.__name__.lower()}: schema_version: input should be {newest}")
     if isinstance(version, int) and version > newest:
-        msg = (
+        raise ProfileError(
             f"{path} has schema version {version}, but this pipeprof reads versions up to {newest}: "
             "upgrade pipeprof to read it"
         )
-        raise ProfileError(msg)
     return _validated(path, document, raw, model)
 
 
@@ -397,8 +393,7 @@ def _validated(
             first = fault or faults[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"
             what = model.__name__.lower()
-            msg = f"{path} is not a valid {what}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-            raise ProfileError(msg)
+            raise ProfileError(f"{path} is not a valid {what}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}")
         unknown += [".".join(map(str, place)) for place in dropped]
         text = json.dumps(document)
 
@@ -418,11 +413,9 @@ def _read(path: Path) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            msg = f"{path} is a device or a pipe: name a file that `pipeprof run` saved"
-            raise ProfileError(msg)
+            raise ProfileError(f"{path} is a device or a pipe: name a file that `pipeprof run` saved")
         if found.st_size > MAX_BYTES:
-            msg = f"{path} is not a saved profile: it is larger than {MAX_BYTES // 1024**2} MiB"
-            raise ProfileError(msg)
+            raise ProfileError(f"{path} is not a saved profile: it is larger than {MAX_BYTES // 1024**2} MiB")
         return path.read_bytes()
     except FileNotFoundError:
         msg = broken_link(path) or f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"

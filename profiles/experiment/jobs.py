@@ -123,10 +123,7 @@ class JobMaker:
         """
         untouched, rebuilt = BASELINES
         loaded = self._settings.loaded
-        return {
-            untouched: self.untouched(),
-            rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec)),
-        }
+        return {untouched: self.untouched(), rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec))}
 
     def both_untouched(self) -> dict[str, Job]:
         """The two workers of the pipeline without a change, none of them made again from its graph."""

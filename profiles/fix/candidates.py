@@ -9,14 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    PipelineEdit,
-    SetArgument,
-    SetOption,
-    from_document,
-    stages_of,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, from_document, stages_of
 from pipeprof.pipelines.edits.support import TargetKind, supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits

@@ -285,8 +285,7 @@ class Laboratory:
     def _check_files(self) -> None:
         name = self._jobs.changed_file()
         if name is not None:
-            msg = f"{name} has changed while fix was measuring"
-            raise ChangedFileError(msg)
+            raise ChangedFileError(f"{name} has changed while fix was measuring")
 
     def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
         steps = as_json(version.graph_steps) if version.loaded is None else []

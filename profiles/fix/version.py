@@ -74,14 +74,12 @@ class Version:
         kind = "graph" if self.loaded is None else "spec"
         lacking = next((edit for edit in edits if not supports(edit, "graph" if kind == "graph" else "spec")), None)
         if lacking is not None:
-            msg = f"{type(lacking).__name__} has to be made by hand"
-            raise CannotChangeError(msg)
+            raise CannotChangeError(f"{type(lacking).__name__} has to be made by hand")
         if self.loaded is None or self.reread is None:
             return Version(steps)
         wanted = apply_to_data(self.loaded.data, edits)
         if same(wanted, self.loaded.data) and all(not isinstance(edit, SetEnvironment) for edit in edits):
-            msg = "it changes nothing"
-            raise CannotChangeError(msg)
+            raise CannotChangeError("it changes nothing")
         try:
             loaded = self.reread(apply_to_spec(self.loaded, edits), alone=self.in_one_file)
             if not same(loaded.data, wanted):

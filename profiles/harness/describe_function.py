@@ -74,8 +74,7 @@ def describe_target(
     if answer is None or answer.spec is None:
         tail = "\n".join(printed.splitlines()[-20:])
         msg = f"the process that called {target} ended ({code}) before it could answer"
-        msg = f"{msg}:\n{tail}" if tail else msg
-        raise PipelineFailedError(msg)
+        raise PipelineFailedError(f"{msg}:\n{tail}" if tail else msg)
     return DescribedTarget(**vars(answer.spec), printed=printed)
 
 
@@ -94,8 +93,7 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
             try:
                 worker = family.start(command, (reads, prints, prints), (answers.fileno(),))
             except OSError as error:
-                msg = f"the worker could not be started: {error.strerror or error}"
-                raise PipeprofError(msg) from error
+                raise PipeprofError(f"the worker could not be started: {error.strerror or error}") from error
             finally:
                 os.close(reads)
             with contextlib.suppress(BrokenPipeError):

@@ -37,11 +37,7 @@ EXIT_SECONDS = 0.02
 SILENT_SECONDS = 1.0
 """How long a worker that has closed its pipe may take to end."""
 GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "hung-up": 2.0, "max-time": 4.0}
-ASKED: dict[int, Asked] = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "terminated",
-    signal.SIGHUP: "hung-up",
-}
+ASKED: dict[int, Asked] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung-up"}
 EXIT_CODES: dict[Asked, int] = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _STOPPABLE = ("warmup", "measure", "trace")
 

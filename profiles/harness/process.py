@@ -166,8 +166,7 @@ class WorkerProcess:
                 os.close(descriptor)
             if not isinstance(error, OSError) or system_fault(error) is not None:
                 raise
-            msg = f"the worker could not be started: {error.strerror or error}"
-            raise PipeprofError(msg) from error
+            raise PipeprofError(f"the worker could not be started: {error.strerror or error}") from error
         to_worker, self._commands, self.messages, from_worker, self.printed, prints, self.dumped, stacks = pipes
         for descriptor in (to_worker, from_worker, prints, stacks):
             os.close(descriptor)

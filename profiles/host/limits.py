@@ -76,11 +76,7 @@ def _cgroup_limit(cgroup: CgroupMemory, own: int) -> MemoryLimit:
 
 
 def memory_limit(
-    option: int | None,
-    cgroup: CgroupMemory | None,
-    machine: MachineMemory | None,
-    *,
-    own_bytes: int = 0,
+    option: int | None, cgroup: CgroupMemory | None, machine: MachineMemory | None, *, own_bytes: int = 0
 ) -> MemoryLimit | None:
     """Return the limit to hold a worker to.
 

@@ -69,9 +69,7 @@ class CoresClock:
     """
 
     def __init__(
-        self,
-        read: Callable[[], SystemTimes | None] = system_times,
-        ticks_per_second: float = os.sysconf("SC_CLK_TCK"),
+        self, read: Callable[[], SystemTimes | None] = system_times, ticks_per_second: float = os.sysconf("SC_CLK_TCK")
     ) -> None:
         self._read = read
         self._ticks = ticks_per_second

@@ -135,10 +135,7 @@ class FamilyMemory:
     """
 
     def __init__(
-        self,
-        walker: Walker,
-        clock: Callable[[], float] = time.monotonic,
-        cpu: Callable[[], float] = time.thread_time,
+        self, walker: Walker, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.thread_time
     ) -> None:
         self._walker = walker
         self._clock = clock

@@ -99,27 +99,21 @@ def load_baseline(path: Path, target: str, identity: Identity, root: Path | None
     try:
         path.stat()
     except FileNotFoundError:
-        msg = f"{path}: no such baseline; measure one: {update}"
-        raise ProfileError(msg) from None
+        raise ProfileError(f"{path}: no such baseline; measure one: {update}") from None
     except OSError as error:
-        msg = f"{path} cannot be read: {reason(error)}"
-        raise ProfileError(msg) from None
+        raise ProfileError(f"{path} cannot be read: {reason(error)}") from None
     if not is_result(path):
         what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
-        msg = f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}")
     found = load_result(path)
     if found.kind != "baseline" or not found.complete or not found.pairs:
-        msg = f"{path} is a result of {found.kind}, no complete baseline; measure one: {update} --force"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} is a result of {found.kind}, no complete baseline; measure one: {update} --force")
     if not _is_of(found.a, target, identity, root):
         known = _describe(found.a.identity) if found.a.identity is not None else found.a.text
-        msg = f"{path} is the baseline of {known}, not of {_describe(identity)}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} is the baseline of {known}, not of {_describe(identity)}")
     fault = _fault_in(found.pairs)
     if fault is not None:
-        msg = f"{path} is no baseline to judge by: {fault}; measure it again: {update}"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} is no baseline to judge by: {fault}; measure it again: {update}")
     return found
 
 
@@ -198,15 +192,13 @@ def check_comparable(
         for one, how in ((found.step or "none", found.dispatch), (step, dispatch))
     ]
     if steps[0] != steps[1]:
-        msg = f"{path} was measured with step {steps[0]}, this is step {steps[1]}: not comparable"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} was measured with step {steps[0]}, this is step {steps[1]}: not comparable")
     lacking = _lacking(found.pairs, judged)
     if lacking:
         msg = f"{path} has no {listed(lacking)}, which the gate is to judge; {again} with the same budgets, and --force"
         raise ProfileError(msg)
     if not _has_reference(found.pairs):
-        msg = f"{path} has no times of the {REFERENCE_NAME}; {again} --force"
-        raise ProfileError(msg)
+        raise ProfileError(f"{path} has no times of the {REFERENCE_NAME}; {again} --force")
 
 
 def _has_reference(pairs: Sequence[PairValues]) -> bool:

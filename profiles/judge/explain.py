@@ -78,12 +78,7 @@ class WhyPlan:
 
 
 def explain(  # noqa: PLR0917 - what a search has
-    result: Result,
-    versions: Versions,
-    session: Pairs,
-    plan: WhyPlan,
-    progress: RunProgress,
-    save: Callable[[], object],
+    result: Result, versions: Versions, session: Pairs, plan: WhyPlan, progress: RunProgress, save: Callable[[], object]
 ) -> None:
     """Find out which parts of a difference change the metrics, and write it into the result.
 

@@ -24,13 +24,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, SideFailedError
-from pipeprof.profiles.judge.stages import (
-    find_stage,
-    lacking_stages,
-    rows_of_process,
-    stage_changes,
-    stage_values,
-)
+from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
 from pipeprof.profiles.judge.verdicts.counting import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch

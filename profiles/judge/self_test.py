@@ -34,10 +34,7 @@ def faults_for(unchanged: Result) -> tuple[float, int]:
     """
     rows = {row.name: row for row in unchanged.metrics if row.limit is None}
     step, peak = rows.get("step_ms"), rows.get("peak_bytes")
-    return (
-        _size(step, SLOWER) if step else 0.0,
-        round(_size(peak, GROWTH) * (peak.a or 0.0)) if peak else 0,
-    )
+    return (_size(step, SLOWER) if step else 0.0, round(_size(peak, GROWTH) * (peak.a or 0.0)) if peak else 0)
 
 
 def _size(row: Metric, least: float) -> float:

@@ -67,8 +67,7 @@ def _named(name: str, convert: _Convert) -> _Convert:
         try:
             return convert(value)
         except _WrongValueError as error:
-            msg = f"{name} {error}"
-            raise TypeError(msg) from None
+            raise TypeError(f"{name} {error}") from None
 
     return named
 
@@ -110,8 +109,7 @@ def _checked(value: Any, kind: type) -> Any:
 
 
 def _refuse(value: Any, expected: str) -> Any:
-    msg = f"is {str(value)[:40]!r}, not {expected}"
-    raise _WrongValueError(msg)
+    raise _WrongValueError(f"is {str(value)[:40]!r}, not {expected}")
 
 
 def _union_of(members: list[_Convert | None]) -> _Convert:

@@ -100,8 +100,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = (), calls: Liste
     if isinstance(result, tuple) and len(result) == 2 and not isinstance(result[1], tf.data.Dataset):
         dataset, step = result if callable(result[1]) else (result, None)
     if not isinstance(dataset, tf.data.Dataset):
-        msg = f"{text} returned {describe_returned(result)}"
-        raise NotADatasetError(msg)
+        raise NotADatasetError(f"{text} returned {describe_returned(result)}")
     if step is not None:
         step = fitted(step, dataset.element_spec, f"the step that {text} returned")
     return Called(dataset, watch, step, tuple(notes))
@@ -111,11 +110,10 @@ def _need_eager(text: str) -> None:
     import tensorflow as tf
 
     if not tf.executing_eagerly():
-        msg = (
+        raise UsageError(
             f"{text} switches eager execution off, e.g. by tf.compat.v1.disable_v2_behavior(), and without it no "
             "dataset can be iterated here; leave that out of the file"
         )
-        raise UsageError(msg)
 
 
 def _unparsed_flags(text: str) -> list[tuple[str, str]]:

@@ -32,12 +32,7 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
         "a distributed dataset",
         "return the dataset that goes into the strategy, before it is distributed",
     ),
-    (
-        "tensorflow.",
-        "IteratorBase",
-        "an iterator of a dataset",
-        "return the dataset itself, without iter()",
-    ),
+    ("tensorflow.", "IteratorBase", "an iterator of a dataset", "return the dataset itself, without iter()"),
     (
         "tensorflow.",
         "NumpyIterator",

@@ -80,14 +80,7 @@ class SpecSearch:
         target: Reference of the function; None if a spec cannot call it.
     """
 
-    def __init__(
-        self,
-        tf: Any,
-        job: DescribeJob,
-        built: BuiltPipeline,
-        target: str | None,
-        why_not: str = "",
-    ) -> None:
+    def __init__(self, tf: Any, job: DescribeJob, built: BuiltPipeline, target: str | None, why_not: str = "") -> None:
         self._tf, self._job, self._built = tf, job, built
         self._target, self._why_not = target, why_not
         self._folder, self._here = Path(job.folder), Path.cwd()
@@ -219,8 +212,7 @@ class SpecSearch:
 
         path = self._folder / name
         if path.exists() and path not in self._saved and not self._job.force:
-            msg = f"--save-arrays: {path} exists; use --force to overwrite it, or another name for --out"
-            raise UsageError(msg)
+            raise UsageError(f"--save-arrays: {path} exists; use --force to overwrite it, or another name for --out")
         self._saved.add(path)
         np.save(path, self._built.arrays[number], allow_pickle=False)
 

@@ -156,12 +156,7 @@ class RandomRepository:
             '{TextLineDataset: {filenames: "data/x.txt"}}',
             '{TextLineDataset: {filenames: "*/*.txt"}}',
         ]
-        stages = [
-            "[]",
-            "[{batch: 2}]",
-            "[{map: {python: 'evil.py:run'}}]",
-            "[{cache: {filename: data/cache}}]",
-        ]
+        stages = ["[]", "[{batch: 2}]", "[{map: {python: 'evil.py:run'}}]", "[{cache: {filename: data/cache}}]"]
         for name in ("spec.yaml", "specs/spec.yaml"):
             source, stage = self._chance.choice(sources), self._chance.choice(stages)
             text = f"version: 1\nsource: {source}\nstages: {stage}\nstep: none\n"

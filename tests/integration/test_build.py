@@ -288,10 +288,7 @@ def test_source_files_are_those_that_are_read(folder: Path) -> None:
     assert names == ["part-1.tfrecord", "part-0.tfrecord", "x.npy"]
 
 
-NESTED = {
-    "source": {"TFRecordDataset": {}},
-    "stages": [{"map": {"ops": ["tf.io.decode_jpeg", "tf.strings.upper"]}}],
-}
+NESTED = {"source": {"TFRecordDataset": {}}, "stages": [{"map": {"ops": ["tf.io.decode_jpeg", "tf.strings.upper"]}}]}
 RESIZE = {"tf.image.resize": {"size": [4, 4]}}
 IMAGES = {"list_files": {"file_pattern": "*.jpg"}}
 

@@ -306,7 +306,7 @@ def test_tables_and_layers_are_made_once_also_in_nested_pipelines(folder: Path) 
                         "stages": [{"map": {"ops": [lookup, {"tf.cast": {"dtype": "float32"}}, layer]}}],
                         "cycle_length": 1,
                     }
-                },
+                }
             ],
         }
     )

@@ -142,26 +142,12 @@ def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: s
     ("name", "words"),
     [
         ("zipped", {"source.inputs.1.stages.0": "stays serial: stateful op RandomUniform"}),
-        (
-            "grouped",
-            {
-                "stages.0.source": f"fused with batch, {INSIDE}",
-                "stages.0.stages.0": "fused with map",
-            },
-        ),
-        (
-            "captured",
-            {
-                "stages.0.source.inputs.1.stages.0": INSIDE,
-            },
-        ),
+        ("grouped", {"stages.0.source": f"fused with batch, {INSIDE}", "stages.0.stages.0": "fused with map"}),
+        ("captured", {"stages.0.source.inputs.1.stages.0": INSIDE}),
         ("cached", {"stages.2": "fused with repeat", "stages.3": "fused with shuffle"}),
         ("snapshotted", {"stages.1": None}),
         ("without_parallel_maps", {"stages.0": "stays serial because map_parallelization is off"}),
-        (
-            "without_autotune",
-            {"stages.0": "runs as written because autotune is off", "stages.1": None},
-        ),
+        ("without_autotune", {"stages.0": "runs as written because autotune is off", "stages.1": None}),
     ],
 )
 def test_what_tensorflow_made_of_it(name: str, words: dict[str, str | None]) -> None:

@@ -164,12 +164,7 @@ def test_a_spec_reads_what_its_first_stages_gave(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "at", "count_at", "words"),
     [
-        (
-            "counted",
-            "stages.0",
-            "source",
-            "f gives other elements in the second epoch (Python in g), from element 1",
-        ),
+        ("counted", "stages.0", "source", "f gives other elements in the second epoch (Python in g), from element 1"),
         ("ragged", "stages.1", "source", "f gives ragged tensors, which are not kept in files"),
         ("endless", "source", None, "f gives 1,024 elements and more: an end was not found within 0 s"),
     ],

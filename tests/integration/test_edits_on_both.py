@@ -58,11 +58,7 @@ ANYWHERE = (
 )
 VALUES: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
     "map": (("num_parallel_calls", (2, "AUTOTUNE", None)), ("deterministic", (True, False, None))),
-    "interleave": (
-        ("cycle_length", (1, 3, None)),
-        ("block_length", (1, 2, None)),
-        ("deterministic", (False, None)),
-    ),
+    "interleave": (("cycle_length", (1, 3, None)), ("block_length", (1, 2, None)), ("deterministic", (False, None))),
     "shuffle": (
         ("buffer_size", (2, 9, None)),
         ("seed", (5, 6, None)),

@@ -112,9 +112,7 @@ def function(folder: Path, searches: dict[Path, forked.Started]) -> Ended:
     return Ended(code, out, err, load_profile(folder / "run.json"))
 
 
-def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(
-    searches: dict[Path, forked.Started],
-) -> None:
+def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(searches: dict[Path, forked.Started]) -> None:
     tmp_path, process = list(searches.items())[-1]
     for line in process.stderr:
         if line.startswith("pipeprof: best so far"):

@@ -207,10 +207,7 @@ def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
         ),
         "flat_map": (
             numbers.flat_map(files_of),
-            [
-                set_("stages.0", "flat_map", "cycle_length", 3),
-                set_("stages.0", "flat_map", "num_parallel_calls", 2),
-            ],
+            [set_("stages.0", "flat_map", "cycle_length", 3), set_("stages.0", "flat_map", "num_parallel_calls", 2)],
             numbers.interleave(files_of, cycle_length=3, num_parallel_calls=2),
         ),
         "inside": (

@@ -242,8 +242,7 @@ def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
 
 
 @pytest.mark.parametrize(
-    ("before", "kept"),
-    [("{}", True), ('{"$id": "urn:pipeprof:schema:spec-1", "of": "an earlier version"}', False)],
+    ("before", "kept"), [("{}", True), ('{"$id": "urn:pipeprof:schema:spec-1", "of": "an earlier version"}', False)]
 )
 def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
     schema = here / "pipeprof.schema.json"

@@ -109,11 +109,7 @@ PIECES = ReplaceStages(
     "make {stage} 23 elements long, cut 8 out of each with tf.signal.frame",
     flat=True,
 )
-BUCKETS = {
-    "element_length_func": {"ops": ["tf.size"]},
-    "bucket_boundaries": [3, 5],
-    "bucket_batch_sizes": [4, 4, 4],
-}
+BUCKETS = {"element_length_func": {"ops": ["tf.size"]}, "bucket_boundaries": [3, 5], "bucket_batch_sizes": [4, 4, 4]}
 LOAD = ReplaceStages(("source", "stages.0"), (NewStage("load", {"path": "/elsewhere/elements"}),), "read {stage}")
 
 

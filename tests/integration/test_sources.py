@@ -292,10 +292,7 @@ def test_folders_count_as_source_files(folder: Path) -> None:
         ({"load": {"path": "texts"}}, "not found"),
         ({"tfds.load": {"name": "mnist", "split": "train"}}, "pip install tensorflow-datasets"),
         ({"timeseries_dataset_from_array": {"data": [1], "targets": None, "sequence_length": 2}}, ""),
-        (
-            {"image_dataset_from_directory": {"directory": "texts"}},
-            "No images found",
-        ),
+        ({"image_dataset_from_directory": {"directory": "texts"}}, "No images found"),
     ],
 )
 def test_what_cannot_be_read_is_pinned(folder: Path, source: Any, part: str) -> None:

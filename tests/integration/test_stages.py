@@ -516,12 +516,7 @@ def test_snapshots_are_where_the_user_says(folder: Path) -> None:
             "stages.0",
             "expected a dataset",
         ),
-        (
-            {"range": {"stop": 2}},
-            [{"window": {"size": 2}}, {"flat_map": {"on": "a"}}],
-            "stages.1",
-            "a",
-        ),
+        ({"range": {"stop": 2}}, [{"window": {"size": 2}}, {"flat_map": {"on": "a"}}], "stages.1", "a"),
         (
             {"range": {"stop": 2}},
             [

@@ -64,10 +64,7 @@ def test_a_member_of_an_enum_is_an_argument() -> None:
 def test_flags_that_nobody_parses_have_their_defaults() -> None:
     called = call_target(f"{TUTORIAL}:from_options")
     assert called.notes == (
-        (
-            "flags",
-            f"{TUTORIAL}:from_options is not run as a script: the flags --flowers_repeats have their defaults.",
-        ),
+        ("flags", f"{TUTORIAL}:from_options is not run as a script: the flags --flowers_repeats have their defaults."),
     )
     assert int(called.dataset.cardinality()) == 3 * 20
 
@@ -137,10 +134,7 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (
-            "leaves",
-            "The pipeline's code called exit at {file}:{line}, phase build: sys.exit('no data: run download.sh",
-        ),
+        ("leaves", "The pipeline's code called exit at {file}:{line}, phase build: sys.exit('no data: run download.sh"),
         (
             "step_that_raises",
             "The step raised an exception at {file}:{line}, phase warmup: ValueError: shapes do not fit",

@@ -214,12 +214,7 @@ def scheduled() -> tuple[float, float]:
 
 
 def record(
-    dataset: tf.data.Dataset,
-    *,
-    warm: int = 10,
-    steps: int = 10,
-    rounds: int = 4,
-    made: Sequence[MadeSource] = (),
+    dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds: int = 4, made: Sequence[MadeSource] = ()
 ) -> dict[str, Any]:
     iterator = iter(dataset)
     for _ in range(warm):

@@ -279,10 +279,7 @@ def in_text(ops: dict[str, str], edit: PipelineEdit) -> bool:
     return all(len(line_of(path_of(address))) in (0, len(path_of(ZIPPED))) for address in named if address)
 
 
-ACROSS_A_FILTER: tuple[list[list[str]], Edits] = (
-    [["map", "filter", "batch"]],
-    (VectoriseMap("stages.0", "stages.2"),),
-)
+ACROSS_A_FILTER: tuple[list[list[str]], Edits] = ([["map", "filter", "batch"]], (VectoriseMap("stages.0", "stages.2"),))
 OVER_A_TAKE: tuple[list[list[str]], Edits] = ([["map", "take"]], (VectoriseMap("stages.0", "stages.1"),))
 
 

@@ -76,8 +76,7 @@ def test_the_check_sees_what_it_is_for(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source",
-    ["self._seen", "super()._line()", "os._exit(0)", "value._fields", "type(value).__name__", "_private(3)"],
+    "source", ["self._seen", "super()._line()", "os._exit(0)", "value._fields", "type(value).__name__", "_private(3)"]
 )
 def test_the_check_lets_pass_what_is_right(source: str) -> None:
     assert list(private_uses(source)) == []

@@ -66,14 +66,12 @@ def look(text: str, note: Callable[[str], None] = lambda _note: None) -> Found:
         if not exists:
             _check_readable(path)
     except PermissionError:
-        msg = f"{text}: cannot be read (permission denied)"
-        raise UsageError(msg) from None
+        raise UsageError(f"{text}: cannot be read (permission denied)") from None
     if exists:
         return _look_at_files([path], (glob.escape(text),), text)
     files = [Path(match) for match in matching_files(text)]
     if not files:
-        msg = f"{text}: no such file or folder (init reads {_KNOWN})"
-        raise UsageError(msg)
+        raise UsageError(f"{text}: no such file or folder (init reads {_KNOWN})")
     return _look_at_files(files, (text,), text)
 
 
@@ -98,13 +96,11 @@ def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) 
     if len(kinds) > 1 or None in kinds:
         odd = next((file for file in files if _kind(file) is None), None)
         fault = f"{odd}: not a kind of data that init knows" if odd else f"{text} matches several kinds of files"
-        msg = f"{fault} ({_KNOWN})"
-        raise UsageError(msg)
+        raise UsageError(f"{fault} ({_KNOWN})")
     (kind,) = kinds
     if kind == "image":
         if len(files) == 1 and patterns == (glob.escape(text),):
-            msg = f"{text} is a single image: use its folder"
-            raise UsageError(msg)
+            raise UsageError(f"{text} is a single image: use its folder")
         return ImagesFound(patterns, len(files), _image_decoder(files))
     return _by_kind(kind, files, patterns)
 
@@ -115,8 +111,7 @@ def _by_kind(kind: str | None, files: Sequence[Path], patterns: tuple[str, ...])
     if kind == "csv":
         return look_at_csv(files, patterns)
     if len(files) > 1:
-        msg = f"{len(files)} saved arrays match: name a single .npy or .npz file"
-        raise UsageError(msg)
+        raise UsageError(f"{len(files)} saved arrays match: name a single .npy or .npz file")
     return look_at_arrays(files[0])
 
 
@@ -127,17 +122,14 @@ def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
     others = _group_by_kind([file for file in by_depth if file.parent == folder and file not in set(images)])
     kinds = sorted([*others, *(["image"] if images else [])])
     if not kinds and folder in closed:
-        msg = f"{folder}: cannot be read (permission denied)"
-        raise UsageError(msg)
+        raise UsageError(f"{folder}: cannot be read (permission denied)")
     if not kinds:
         fault = "no file of a kind that init knows" if by_depth or closed else "empty folder"
-        msg = f"{folder}: {fault} ({_KNOWN}){f'; {unread}' if unread else ''}"
-        raise UsageError(msg)
+        raise UsageError(f"{folder}: {fault} ({_KNOWN}){f'; {unread}' if unread else ''}")
     if unread:
         note(unread)
     if len(kinds) > 1:
-        msg = f"{folder} holds files of several kinds ({', '.join(kinds)}): select one kind with a glob"
-        raise UsageError(msg)
+        raise UsageError(f"{folder} holds files of several kinds ({', '.join(kinds)}): select one kind with a glob")
     prefix = glob.escape(str(folder))
     if images:
         shapes = sorted({(len(file.relative_to(folder).parts), file.suffix) for file in images})
@@ -198,8 +190,7 @@ def _kind(path: Path) -> str | None:
     try:
         return "record" if compression_of(path) is not None else None
     except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror})"
-        raise UsageError(msg) from error
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _group_by_kind(files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -246,11 +237,9 @@ def _image_decoder(files: Sequence[Path]) -> str:
             with file.open("rb") as opened:
                 decoder = image_decoder(opened.read(16))
         except OSError as error:
-            msg = f"{file}: cannot be read ({error.strerror})"
-            raise UsageError(msg) from error
+            raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
         if decoder is None:
-            msg = f"{file}: neither JPEG nor PNG (init reads {_KNOWN})"
-            raise UsageError(msg)
+            raise UsageError(f"{file}: neither JPEG nor PNG (init reads {_KNOWN})")
         decoders.add(decoder)
     # Either function decodes both formats.
     return max(decoders) if len(decoders) == 1 else "tf.io.decode_jpeg"

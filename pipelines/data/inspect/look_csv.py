@@ -63,16 +63,13 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     try:
         text, zipped = _start(path)
     except (OSError, EOFError) as error:
-        msg = f"{path}: cannot be read ({error})"
-        raise UsageError(msg) from error
+        raise UsageError(f"{path}: cannot be read ({error})") from error
     if "\0" in text or not text.strip():
-        msg = f"{path} {'is empty' if not text.strip() else 'is not text'}: expected rows of fields"
-        raise UsageError(msg)
+        raise UsageError(f"{path} {'is empty' if not text.strip() else 'is not text'}: expected rows of fields")
     delimiter, rows = _best_delimiter(text)
     widths = {len(row) for row in rows}
     if len(widths) > 1:
-        msg = f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all"
-        raise UsageError(msg)
+        raise UsageError(f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all")
     header = _has_header(rows)
     names = rows[0] if header else [f"column {number}" for number in range(len(rows[0]))]
     body = rows[1:] if header and len(rows) > 1 else rows

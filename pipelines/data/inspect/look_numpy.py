@@ -56,13 +56,11 @@ def look_at_arrays(path: Path) -> ArraysFound:
         arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
     except (OSError, zipfile.BadZipFile, *_DAMAGE) as error:
         said = " ".join(str(error).split())[:_MOST_SAID]
-        msg = f"{path}: not a valid {path.suffix} file ({said})"
-        raise UsageError(msg) from error
+        raise UsageError(f"{path}: not a valid {path.suffix} file ({said})") from error
     sliceable = [array for array, fault in arrays if fault is None]
     if not sliceable:
         fault = arrays[0][1] if arrays else "holds no arrays"
-        msg = f"{path} {fault}: expected an array of numbers with at least one element"
-        raise UsageError(msg)
+        raise UsageError(f"{path} {fault}: expected an array of numbers with at least one element")
     length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
     chosen = tuple(array for array in sliceable if array.shape[0] == length)
     left_out = tuple(array.key or "" for array, _ in arrays if array not in chosen)
@@ -84,8 +82,7 @@ def _header(path: Path, key: str | None) -> tuple[SavedArray, str | None]:
         array, fault = _read_header(file, key)
         start = file.tell()
     if fault is None and path.stat().st_size < start + array.bytes:
-        msg = f"truncated: {path.stat().st_size} bytes instead of {start + array.bytes}"
-        raise ValueError(msg)
+        raise ValueError(f"truncated: {path.stat().st_size} bytes instead of {start + array.bytes}")
     return array, fault
 
 

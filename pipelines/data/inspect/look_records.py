@@ -67,22 +67,19 @@ def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> Records
     """
     filled = [file for file in files if file.stat().st_size > 0]
     if not filled:
-        msg = f"{files[0]} holds no records"
-        raise UsageError(msg)
+        raise UsageError(f"{files[0]} holds no records")
     compression: Compression | None = None
     records: list[bytes] = []
     for file in dict.fromkeys((filled[0], filled[-1])):
         try:
             found = compression_of(file)
             if compression is not None and found not in {None, compression}:
-                msg = f"{file} is compressed differently from {filled[0]}: select one kind with a glob"
-                raise UsageError(msg)
+                raise UsageError(f"{file} is compressed differently from {filled[0]}: select one kind with a glob")
             # Where even the first checksum is wrong, reading says so.
             compression = found or ""
             records += read_records(file, compression, _RECORDS_LOOKED_AT)
         except (RecordError, OSError) as error:
-            msg = f"{file}: not a valid TFRecord file: {error}"
-            raise UsageError(msg) from error
+            raise UsageError(f"{file}: not a valid TFRecord file: {error}") from error
     examples = [read_example(record) for record in records]
     parsed = [example for example in examples if example is not None]
     # Records of another kind (a SequenceExample, text, images) are read, not parsed.
@@ -96,8 +93,7 @@ def _features(examples: Sequence[dict[str, FeatureValues]]) -> tuple[Feature, ..
         values = [example.get(name, FeatureValues(None, 0)) for example in examples]
         kinds = sorted({value.kind for value in values if value.kind is not None})
         if len(kinds) > 1:
-            msg = f"feature {name!r} has different types in different records: {' and '.join(kinds)}"
-            raise UsageError(msg)
+            raise UsageError(f"feature {name!r} has different types in different records: {' and '.join(kinds)}")
         if kinds:
             counts = {value.count for value in values}
             fixed = len(counts) == 1 and counts != {0}

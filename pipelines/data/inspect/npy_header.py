@@ -24,8 +24,7 @@ def check_header_length(file: IO[bytes]) -> None:
         return
     (length,) = struct.unpack("<I", head[8:12])
     if length > MOST_BYTES:
-        msg = f"damaged: its header claims to be {length:,} bytes long"
-        raise ValueError(msg)
+        raise ValueError(f"damaged: its header claims to be {length:,} bytes long")
 
 
 def read_header(file: IO[bytes]) -> dict[str, Any] | None:

@@ -104,23 +104,19 @@ def read_records(path: Path, compression: Compression, limit: int) -> Iterator[b
                     return
                 yield _rest_of_record(file, header, number)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                msg = f"damaged {compression} stream at record {number}"
-                raise RecordError(msg) from error
+                raise RecordError(f"damaged {compression} stream at record {number}") from error
 
 
 def _rest_of_record(file: gzip.GzipFile | io.BufferedReader, header: bytes, number: int) -> bytes:
     if not _is_length(header):
-        msg = f"record {number} has a wrong checksum of its length"
-        raise RecordError(msg)
+        raise RecordError(f"record {number} has a wrong checksum of its length")
     (length,) = struct.unpack("<Q", header[:8])
     data = file.read(length) if length <= _LONGEST_RECORD else b""
     footer = file.read(_FOOTER_BYTES)
     if len(data) < length or len(footer) < _FOOTER_BYTES:
-        msg = f"record {number} is truncated"
-        raise RecordError(msg)
+        raise RecordError(f"record {number} is truncated")
     if struct.unpack("<I", footer)[0] != masked_crc32c(data):
-        msg = f"record {number} has a wrong checksum"
-        raise RecordError(msg)
+        raise RecordError(f"record {number} has a wrong checksum")
     return data
 
 
@@ -145,8 +141,7 @@ def _feature_entry(entry: bytes) -> tuple[str, FeatureValues]:
     name, values = "", FeatureValues(None, 0)
     for number, part in _fields(entry):
         if not isinstance(part, bytes) or number not in {1, 2}:
-            msg = "not an entry of a map"
-            raise RecordError(msg)
+            raise RecordError("not an entry of a map")
         if number == 1:
             name = part.decode()
         else:
@@ -158,8 +153,7 @@ def _feature(message: bytes) -> FeatureValues:
     values = FeatureValues(None, 0)
     for number, part in _fields(message):
         if number not in _KINDS or not isinstance(part, bytes):
-            msg = "not a feature"
-            raise RecordError(msg)
+            raise RecordError("not a feature")
         kind = _KINDS[number]
         items = [item for inner_number, item in _fields(part) if inner_number == 1]
         if kind == "string":

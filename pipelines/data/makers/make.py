@@ -66,8 +66,7 @@ _MAKERS: dict[type[Recipe], _Maker] = {
 def _known(recipe: Recipe) -> _Maker:
     maker = _MAKERS.get(type(recipe))
     if maker is None:
-        msg = f"no maker for a recipe of type {type(recipe).__name__}"
-        raise TypeError(msg)
+        raise TypeError(f"no maker for a recipe of type {type(recipe).__name__}")
     return maker
 
 

@@ -111,8 +111,7 @@ class _Makers:
         name = str(kind.length)
         other = self._recipe.features[name].feature
         if not isinstance(other, IntsFeature | FloatsFeature):
-            msg = f"the feature {name} has no length"
-            raise TypeError(msg)
+            raise TypeError(f"the feature {name} has no length")
         return self._length(other, self._rng(index, name), index)
 
     def _bytes(
@@ -151,6 +150,5 @@ def _array(kind: RawFeature, rng: np.random.Generator) -> bytes:
 
 def _needed(prepared: _T | None) -> _T:
     if prepared is None:
-        msg = "nothing was prepared for a feature of this kind"
-        raise RuntimeError(msg)
+        raise RuntimeError("nothing was prepared for a feature of this kind")
     return prepared

@@ -180,8 +180,7 @@ class FixedRecords(Recipe):
     def _check(self) -> FixedRecords:
         check_not_more("files", self.files, "records", self.records)
         if not self.record_bytes:
-            message = "records of 0 bytes: expected a field with at least one value"
-            raise error(message, "fields")
+            raise error("records of 0 bytes: expected a field with at least one value", "fields")
         return self
 
     @property

@@ -80,8 +80,7 @@ class _ListFeature(Document):
     """Values whose number may differ from record to record."""
 
     length: Number | Span | Name = Field(
-        default=[1, 20],
-        description="Length, [minimum, maximum] length, or the name of a feature with the same length.",
+        default=[1, 20], description="Length, [minimum, maximum] length, or the name of a feature with the same length."
     )
 
     @model_validator(mode="after")
@@ -200,9 +199,7 @@ class FeatureEntry(OneOf):
 
 
 AnyFeature = Annotated[
-    FeatureEntry,
-    Checked(FeatureEntry.model_validate),
-    WithJsonSchema({SCHEMA_PLACEHOLDER: FeatureEntry.__name__}),
+    FeatureEntry, Checked(FeatureEntry.model_validate), WithJsonSchema({SCHEMA_PLACEHOLDER: FeatureEntry.__name__})
 ]
 """The same, made ready when the first one is read and not with every recipe."""
 

@@ -47,8 +47,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
     _check(parts, before)
     scope, _ = scopes.find(before[-1].head)
     if not isinstance(scope, FunctionScope):
-        msg = "its function captures the dataset, which is made outside"
-        raise CannotEditError(msg, before[0].owner)
+        raise CannotEditError("its function captures the dataset, which is made outside", before[0].owner)
     names = {stage.address: _names(scopes, scope, stage) for stage in before}
     reads = {
         stage.address: scope.readers(names[one.address][-1], names[stage.address])
@@ -63,8 +62,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
             at = _new(assembly, scope, part, at, spec)
             continue
         if len(reads[part.stage.address]) != 1:
-            msg = "it does not read the stage before it alone"
-            raise CannotEditError(msg, part.stage.address)
+            raise CannotEditError("it does not read the stage before it alone", part.stage.address)
         scope.connect(reads[part.stage.address], at)
         at = f"{names[part.stage.address][-1]}:handle:0"
         spec = assembly.elements.get(part.stage.address)
@@ -73,8 +71,7 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
 
 def _check(parts: Sequence[Part], before: Sequence[WrittenStage]) -> None:
     if parts[0].stage is not before[0]:
-        msg = "the first stage inside a function is not replaced on a graph"
-        raise CannotEditError(msg, before[0].address)
+        raise CannotEditError("the first stage inside a function is not replaced on a graph", before[0].address)
     kept = {part.stage.address for part in parts if part.stage is not None}
     changed = [part.op for part in parts if part.stage is None or part.moved]
     changed += [stage.op for stage in before if stage.address not in kept]
@@ -110,8 +107,7 @@ def _new(assembly: Assembly, scope: FunctionScope, part: Part, at: str, spec: An
     try:
         name, _ = add_traced(assembly.graph, fragment, [tf.TensorSpec([], tf.variant)])
     except (PipelineFailedError, ValidationError, tf.errors.OpError, ValueError, TypeError) as error:
-        msg = f"TensorFlow does not accept the new stage: {first_line(error)}"
-        raise CannotEditError(msg, part.op) from error
+        raise CannotEditError(f"TensorFlow does not accept the new stage: {first_line(error)}", part.op) from error
     call = tf.compat.v1.NodeDef(name=new_name("edit").replace("/", "_"), op="StatefulPartitionedCall", input=[at])
     return scope.inline(call, Callee(assembly.graph.functions[name], 0))
 
@@ -212,8 +208,7 @@ def _with_options(dataset: Any, options: Any, plan: Plan, building: Building) ->
         stage = WithOptions.model_validate({"options": nested_options(plan.options)})
         added = stage.apply(dataset, building, "edit.options").options()
     except (ValueError, AttributeError, TypeError) as error:
-        msg = f"TensorFlow does not accept {', '.join(plan.options)}: {error}"
-        raise CannotEditError(msg) from error
+        raise CannotEditError(f"TensorFlow does not accept {', '.join(plan.options)}: {error}") from error
     return dataset.with_options(options.merge(added))
 
 
@@ -262,8 +257,7 @@ def _join_lines(plan: Plan, stages: Sequence[WrittenStage], assembly: Assembly, 
             continue
         outside = next((stage for stage in before if stage.head not in assembly.graph.nodes), None)
         if outside is not None:
-            msg = "it is made in a function that the graph calls"
-            raise CannotEditError(msg, outside.address)
+            raise CannotEditError("it is made in a function that the graph calls", outside.address)
         ends = _ends(at, before, stages, assembly.graph)
         structure_of_line = assembly.join(parts, before, final if at == _PIPELINE else None, ends)
         if at == _PIPELINE:
@@ -282,6 +276,5 @@ def _ends(at: Path, line: list[WrittenStage], stages: Sequence[WrittenStage], gr
         owner = max(readers, key=lambda stage: len(stage.address), default=None)
         found = inlets(graph, owner.nodes, head) if owner is not None else []
     if not found:
-        msg = "what reads it is not a stage of the pipeline"
-        raise CannotEditError(msg, line[-1].address)
+        raise CannotEditError("what reads it is not a stage of the pipeline", line[-1].address)
     return found

@@ -68,8 +68,7 @@ def set_argument(
         # A serial stage keeps the order: TensorFlow ignores the argument.
         return
     else:
-        msg = f"{argument} of {written_op(node.op)} is not shown by the graph"
-        raise CannotEditError(msg)
+        raise CannotEditError(f"{argument} of {written_op(node.op)} is not shown by the graph")
 
 
 def _value_without(op: str, argument: str) -> Any:
@@ -81,14 +80,12 @@ def _value_without(op: str, argument: str) -> Any:
     kind = stages().get(op) or sources().get(op)
     field = kind.model_fields.get(argument) if kind is not None else None
     if field is not None and field.is_required():
-        msg = f"{op} needs {argument}: it cannot be taken away"
-        raise CannotEditError(msg)
+        raise CannotEditError(f"{op} needs {argument}: it cannot be taken away")
     if field is None or argument in _AS_NONE:
         return None
     value = _DEFAULTS.get(argument, field.default)
     if value is None:
-        msg = f"the value of {argument} that TensorFlow takes for {op} without it is not known"
-        raise CannotEditError(msg)
+        raise CannotEditError(f"the value of {argument} that TensorFlow takes for {op} without it is not known")
     return value
 
 
@@ -101,8 +98,7 @@ def _set_calls(scope: NodeScope, node: Any, value: Any) -> None:
     if parallel is None:
         form = _form(node, serial=True)
         if form is None:
-            msg = f"TensorFlow runs {written_op(node.op)} one call at a time: it has no {_CALLS}"
-            raise CannotEditError(msg)
+            raise CannotEditError(f"TensorFlow runs {written_op(node.op)} one call at a time: it has no {_CALLS}")
         _to_parallel(scope, node, form, {_CALLS: value})
     else:
         _set_input(scope, node, _CALLS, value)
@@ -141,8 +137,7 @@ def _wraps(op: str) -> bool:
 def _set_buffer(scope: NodeScope, node: Any, value: Any) -> None:
     index = executed(node.op).buffer_input
     if index is None or index >= len(data_inputs(node)):
-        msg = f"{_BUFFER} of {written_op(node.op)} is not shown by the graph"
-        raise CannotEditError(msg)
+        raise CannotEditError(f"{_BUFFER} of {written_op(node.op)} is not shown by the graph")
     node.input[index] = _const(scope, value)
 
 
@@ -209,8 +204,7 @@ def _set_input(scope: NodeScope, node: Any, argument: str, value: Any) -> None:
         elif value is None and given == [_DEFAULT_SEED]:
             node.input[names.index(_SEED)] = _const(scope, 0)
         elif value is None and any(given):
-            msg = "TensorFlow draws the seed of a stage from the global one when it builds the stage"
-            raise CannotEditError(msg)
+            raise CannotEditError("TensorFlow draws the seed of a stage from the global one when it builds the stage")
         argument, value = _OWN_SEED, value or 0
     index = names.index(argument)
     if argument == _DROP:
@@ -241,8 +235,7 @@ def _number(value: Any) -> int | bool:
         return AUTOTUNE_VALUE
     if isinstance(value, bool | int):
         return value
-    msg = f"{value!r} is not a number"
-    raise CannotEditError(msg)
+    raise CannotEditError(f"{value!r} is not a number")
 
 
 def _deterministic(value: Any) -> bytes:

@@ -76,14 +76,12 @@ class Assembly:
                 continue
             if at is not None:
                 if not reads.get(stage.address):
-                    msg = "it does not read the stage before it alone"
-                    raise CannotEditError(msg, stage.address)
+                    raise CannotEditError("it does not read the stage before it alone", stage.address)
                 for inlet in reads[stage.address]:
                     inlet.connect(self.graph, at)
                 self._fit(part, at, inputs[stage.address])
             elif index == 0 and stage is not before[0]:
-                msg = "a stage cannot come before the source"
-                raise CannotEditError(msg, stage.address)
+                raise CannotEditError("a stage cannot come before the source", stage.address)
             passing = traits(stage.op).same_components
             if not (index and passing and (structure is not None or part.moved)):
                 structure = known.get(stage.address)
@@ -142,8 +140,7 @@ class Assembly:
         except CannotEditError:
             raise
         except (PipelineFailedError, ValidationError, DecodeError, tf.errors.OpError, ValueError, TypeError) as error:
-            msg = f"TensorFlow does not accept the new stage: {first_line(error)}"
-            raise CannotEditError(msg, op) from error
+            raise CannotEditError(f"TensorFlow does not accept the new stage: {first_line(error)}", op) from error
         self.made.append(made)
         graph = serialise(tf.data.experimental.to_variant(made))
         if isinstance(graph, str):

@@ -128,8 +128,7 @@ class EditableGraph:
         try:
             return variant_of(light)
         except (tf.errors.OpError, ValueError) as error:
-            msg = f"TensorFlow does not accept the edited graph: {first_line(error)}"
-            raise CannotEditError(msg) from error
+            raise CannotEditError(f"TensorFlow does not accept the edited graph: {first_line(error)}") from error
 
     def element_at(self, end: str) -> FlatElement:
         """Return the element of the dataset at a reference as TensorFlow infers it.

@@ -63,8 +63,7 @@ def editable(
     import tensorflow as tf
 
     if not tf.executing_eagerly():
-        msg = "eager execution is disabled: a dataset is serialised only with it"
-        raise CannotEditError(msg)
+        raise CannotEditError("eager execution is disabled: a dataset is serialised only with it")
     found = light_graph(dataset, in_memory=in_memory, room=room, watch=watch)
     if isinstance(found, str):
         raise CannotEditError(found)
@@ -99,8 +98,7 @@ def _refuse_mutable_state(graph: EditableGraph) -> None:
         what = _mutable(graph, holder, resource)
         if what is not None:
             stage = next((stage.address for stage in _stages(graph) if holder in stage.nodes), None)
-            msg = f"its function captures {what}, whose later changes would not reach a copy"
-            raise CannotEditError(msg, stage)
+            raise CannotEditError(f"its function captures {what}, whose later changes would not reach a copy", stage)
 
 
 def _captured(graph: EditableGraph) -> Iterator[tuple[str, Any]]:

@@ -128,8 +128,7 @@ class Scopes:
         prefix, separator, name = node_id.rpartition("::")
         scope = self._scope(prefix) if separator else self._known[""]
         if not scope.has(name):
-            msg = "it is made in a function that the stage's function calls"
-            raise CannotEditError(msg)
+            raise CannotEditError("it is made in a function that the stage's function calls")
         return scope, name
 
     def _scope(self, prefix: str) -> NodeScope:

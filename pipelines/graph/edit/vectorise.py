@@ -65,8 +65,7 @@ def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element:
     for reference in others:
         constant = graph.nodes[base_of(reference)]
         if constant.op != "Const":
-            msg = "the graph does not show what it pads with"
-            raise CannotEditError(msg, stage.address)
+            raise CannotEditError("the graph does not show what it pads with", stage.address)
         constants.append(tf.make_ndarray(constant.attr["value"].tensor))
     shapes = [tuple(None if one < 0 else int(one) for one in shape) for shape in constants[:count]]
     paddings = tuple(RowPadding(shape, value) for shape, value in zip(shapes, constants[count:], strict=True))
@@ -157,8 +156,7 @@ def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
     given = data_inputs(node)
     constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
     if any(constant.op != "Const" for constant in constants):
-        msg = "the graph does not show the size of its batches"
-        raise CannotEditError(msg, stage.address)
+        raise CannotEditError("the graph does not show the size of its batches", stage.address)
     size, drop = (tf.make_ndarray(constant.attr["value"].tensor) for constant in constants)
     return int(size), bool(drop)
 

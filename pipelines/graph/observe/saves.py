@@ -27,8 +27,7 @@ class SaveGuard:
                 # Nothing is written yet, and the graph will show it.
                 return own(dataset, *arguments, **named)
             self.asked = True
-            msg = "Dataset.save is not called while several processes build the dataset"
-            raise RuntimeError(msg)
+            raise RuntimeError("Dataset.save is not called while several processes build the dataset")
 
         tf.data.Dataset.save = save
         return self

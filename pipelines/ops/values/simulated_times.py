@@ -56,8 +56,5 @@ def _from_text(value: Any) -> Simulated:
 
 
 Times = Annotated[Simulated, Checked(_from_text, {SCHEMA_PLACEHOLDER: "simulated"})]
-DEFINITIONS = {
-    "simulated": {"anyOf": [DURATION_SCHEMA, {"$ref": "#/definitions/Simulated"}]},
-    "Simulated": Simulated,
-}
+DEFINITIONS = {"simulated": {"anyOf": [DURATION_SCHEMA, {"$ref": "#/definitions/Simulated"}]}, "Simulated": Simulated}
 """What the schema of `Times` refers to."""

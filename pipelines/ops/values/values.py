@@ -259,8 +259,7 @@ Positive = Annotated[int, Checked(_integer(1), _POSITIVE)]
 NotNegative = Annotated[int, Checked(_integer(0), {**_INTEGER, "minimum": 0})]
 Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)"), {**_INTEGER, "minimum": -1})]
 PositiveOrAutotune = Annotated[
-    int | Literal["AUTOTUNE"],
-    Checked(_integer(1, autotune=True), {"anyOf": [_POSITIVE, {"const": str(AUTOTUNE)}]}),
+    int | Literal["AUTOTUNE"], Checked(_integer(1, autotune=True), {"anyOf": [_POSITIVE, {"const": str(AUTOTUNE)}]})
 ]
 Number = Annotated[float, Checked(_number, {"type": "number"})]
 PositiveNumber = Annotated[float, Checked(_positive_number, {"type": "number", "exclusiveMinimum": 0})]

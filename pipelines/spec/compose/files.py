@@ -105,10 +105,7 @@ class _Layer:
 
 class _Reader:
     def __init__(
-        self,
-        flags: list[str],
-        environment: Mapping[str, str] | None,
-        may_read: Callable[[Path], None] | None = None,
+        self, flags: list[str], environment: Mapping[str, str] | None, may_read: Callable[[Path], None] | None = None
     ) -> None:
         self._origins = Origins(flags)
         self._may_read = may_read
@@ -270,15 +267,13 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
         if not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
-            message = f"{escape(str(path))}: {_IRREGULAR}"
-            raise _FileError(message)
+            raise _FileError(f"{escape(str(path))}: {_IRREGULAR}")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if (broken := broken_link(path)) is not None:
             raise _FileError(escape(broken)) from None
-        message = f"{escape(str(path))}: no such file"
-        raise _FileError(message, suggest(path.name, _neighbours(path))) from None
+        raise _FileError(f"{escape(str(path))}: no such file", suggest(path.name, _neighbours(path))) from None
     except IsADirectoryError:
         names = _neighbours(path / "_")
         inside = f" such as {', '.join(escape(str(path / name)) for name in names[:3])}" if names else ""

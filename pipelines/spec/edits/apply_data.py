@@ -196,21 +196,18 @@ class _DataLines(EditedLines[ListedStage]):
             holder["ops"] = plain(part_of_chains(chains, holder["ops"]))
         except (CannotSplitError, ValidationError) as error:
             words = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            message = f"{edit.stage} cannot move before {edit.before}: {words}"
-            raise EditError(message) from error
+            raise EditError(f"{edit.stage} cannot move before {edit.before}: {words}") from error
 
     def on_batches(self, item: ListedStage, batch: ListedStage, edit: VectoriseMap) -> None:
         if traits(batch.op).pads:
-            message = f"{edit.batch} pads rows of different lengths, for which tf.vectorized_map has no form"
-            raise EditError(message)
+            raise EditError(f"{edit.batch} pads rows of different lengths, for which tf.vectorized_map has no form")
         holder = _chain(item.value, edit.stage)
         holder["ops"] = [{"tf.vectorized_map": {"fn": holder["ops"]}}]
 
     def on_rows(self, item: ListedStage, batch: ListedStage, edit: VectoriseFilter) -> list[ListedStage]:
         holder, sizes = _chain(item.value, edit.stage), batch.value[batch.op] or {}
         if edit.fields is None:
-            message = f"{edit.stage} cannot keep rows of whole batches: the fields of its elements are not known"
-            raise EditError(message)
+            raise EditError(f"{edit.stage} cannot keep rows of whole batches: the fields of its elements are not known")
         name = item.value[item.op].get("name")
         size = {"batch_size": sizes.get("batch_size")}
         rows = {**({"name": name} if name is not None else {}), "ops": rows_kept_of(edit.fields, holder["ops"])}

@@ -53,8 +53,7 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     body = text.removeprefix(mark)
     document = read(body)
     if document.problems or not isinstance(document.data, dict):
-        message = document.problems[0].message if document.problems else "the text is no spec"
-        raise EditError(message)
+        raise EditError(document.problems[0].message if document.problems else "the text is no spec")
     found = plan(document.data, edits)
     if same(document.data, found.data):
         return text
@@ -165,14 +164,12 @@ class _Own:
         path = find(self._loaded.data, outer).path
         place = self._loaded.place(path)
         if place is None:
-            message = f"no place of {address} is known: apply the edit to the file that has it"
-            raise EditError(message)
+            raise EditError(f"no place of {address} is known: apply the edit to the file that has it")
         found = self._places.get(place.value)
         if place.value.flag is None and place.value.file == 0 and found is not None and self._is_whole(path, found):
             return found + address[len(outer) :]
         where = self._loaded.origins.location(place.value)
-        message = f"{address} is not written in {self._loaded.path} alone: it comes from {where}; edit it there"
-        raise EditError(message)
+        raise EditError(f"{address} is not written in {self._loaded.path} alone: it comes from {where}; edit it there")
 
     def _is_whole(self, path: Sequence[str | int], found: str) -> bool:
         """Whether no other file or flag changes the stage."""

@@ -76,8 +76,7 @@ class Layout:
                 line = self.line_start(line - 1)
             at = line + self.indent(line)
         if not self.begins_line(at) or (not node.keys and self.text[at : at + 1] != "-"):
-            message = f"line {self.number(at)} holds the beginning of more than one value: give each its own"
-            raise EditError(message)
+            raise EditError(f"line {self.number(at)} holds the beginning of more than one value: give each its own")
         return at
 
     def number(self, at: int) -> int:

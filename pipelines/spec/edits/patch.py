@@ -131,14 +131,12 @@ class Patcher:
         where = ".".join(map(str, path)) or "the spec"
         line = self._layout.number(node.start)
         if node.kind == "alias":
-            message = f"{where} is the alias *{node.anchor} (line {line}): write it out there to change it"
-            raise EditError(message)
+            raise EditError(f"{where} is the alias *{node.anchor} (line {line}): write it out there to change it")
         if node.anchor is not None and self._aliases.get(node.anchor):
-            message = (
+            raise EditError(
                 f"{where} has the anchor &{node.anchor} (line {line}), and an alias uses it too: the edit would change "
                 "both; write one of them out"
             )
-            raise EditError(message)
 
     def _stages(self, path: Path, node: WrittenNode, before: Any) -> None:
         items = self._lists[path[:-1]].items

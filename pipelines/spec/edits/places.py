@@ -68,8 +68,7 @@ def find(data: Any, address: str) -> StagePlace:
                 return place
             pipeline, parts = _inner(data, place.path, rest)
     except (KeyError, IndexError, TypeError, ValueError):
-        message = f"no stage at {address} in the spec: the edit was made for another version of it"
-        raise EditError(message) from None
+        raise EditError(f"no stage at {address} in the spec: the edit was made for another version of it") from None
 
 
 def _step(pipeline: Path, parts: list[str | int]) -> tuple[StagePlace, list[str | int]]:

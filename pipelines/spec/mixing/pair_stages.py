@@ -113,10 +113,7 @@ def _moved(gaps: Sequence[_Gap], a: Sequence[Any], b: Sequence[Any]) -> dict[int
     found: dict[int, int] = {}
     for fits in (_same_name, _same_content, _both_pass):
         for one in mine:
-            other = next(
-                (index for index in theirs if index not in found.values() and fits(a[one], b[index])),
-                None,
-            )
+            other = next((index for index in theirs if index not in found.values() and fits(a[one], b[index])), None)
             if one not in found and other is not None:
                 found[one] = other
     return found

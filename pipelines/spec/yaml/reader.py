@@ -12,15 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pipeprof.pipelines.spec.yaml.nodes import (
-    MAX_DEPTH,
-    MAX_VALUES,
-    Node,
-    ScalarNode,
-    SequenceNode,
-    TextIndex,
-    compose,
-)
+from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES, Node, ScalarNode, SequenceNode, TextIndex, compose
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace
 
@@ -91,12 +83,7 @@ def byte_order_mark(path: Path) -> str:
     return ""
 
 
-def read(
-    content: bytes | str,
-    *,
-    environment: Mapping[str, str] | None = None,
-    file: int = 0,
-) -> YamlDocument:
+def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, file: int = 0) -> YamlDocument:
     """Read a YAML text strictly.
 
     Args:

@@ -72,14 +72,12 @@ def _number(text: str) -> Scalar:
     if pattern is None:
         return text
     if len(text) > MAX_NUMBER_LENGTH:
-        message = f"number of {len(text)} digits: expected at most {MAX_NUMBER_LENGTH}"
-        raise ScalarError(message)
+        raise ScalarError(f"number of {len(text)} digits: expected at most {MAX_NUMBER_LENGTH}")
     if pattern is _INT:
         return int(text.replace("_", ""))
     if pattern is _OCTAL or pattern is _HEX:
         return int(text[2:], 8 if pattern is _OCTAL else 16)
     value = float(text.replace("_", ""))
     if math.isinf(value):
-        message = f"{text} is too large: expected a number below 1.8e308, or .inf"
-        raise ScalarError(message)
+        raise ScalarError(f"{text} is too large: expected a number below 1.8e308, or .inf")
     return value

@@ -183,12 +183,7 @@ _NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
 _SLASHES = r"(?m)^[ \t]*(//)"
 _ESCAPE = r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)"
 _WORD = r"(?s)\w{1,40}|."
-_FALLBACK = _Rule(
-    "",
-    _AT_PROBLEM,
-    "syntax",
-    "unexpected {got}: expected 'key: value' or '- item' lines",
-)
+_FALLBACK = _Rule("", _AT_PROBLEM, "syntax", "unexpected {got}: expected 'key: value' or '- item' lines")
 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:

@@ -57,8 +57,7 @@ def _in_given(layout: PythonLayout, function: DatasetFunction, given: MethodCall
         case ast.Call(args=[ast.Name(id=name)], keywords=[]):
             pass
         case _:
-            msg = f"the options in line {given.node.lineno} have no name"
-            raise CannotEditSourceError(msg)
+            raise CannotEditSourceError(f"the options in line {given.node.lineno} have no name")
     place = function.node.body.index(given.statement)
     for statement in reversed(function.node.body[:place]):
         match statement:
@@ -75,8 +74,7 @@ def _in_new(layout: PythonLayout, function: DatasetFunction, path: str, value: s
     name = next((one for one in _NAMES if one not in used), None)
     start = layout.start(function.last)
     if name is None or not layout.leads(start):
-        msg = "there is no place for options before the return"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError("there is no place for options before the return")
     lines = [f"{name} = {tensorflow}.data.Options()", f"{name}.{path} = {value}"]
     splices = []
     if isinstance(function.value, ast.Name):
@@ -85,8 +83,7 @@ def _in_new(layout: PythonLayout, function: DatasetFunction, path: str, value: s
         end = layout.end(function.value)
         splices.append(Replacement(end, end, f".{OPTIONS}({name})".encode()))
     else:
-        msg = "what the function returns is neither a name nor a call"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError("what the function returns is neither a name nor a call")
     indent = layout.indent(start)
     text = b"".join(line.encode() + layout.newline + indent for line in lines)
     return layout.with_splices(Replacement(start, start, text), *splices)
@@ -161,8 +158,7 @@ class _Source(EditedLines[_Call]):
             stage.shown = True
             matching += 1
         if stages and not matching and not at:
-            msg = f"the calls in {self._name} are not the stages of its pipeline"
-            raise CannotEditSourceError(msg)
+            raise CannotEditSourceError(f"the calls in {self._name} are not the stages of its pipeline")
         self._unknown[at] = len(calls.calls) - matching
         if matching == len(stages) == len(calls.calls):
             source.shown = True
@@ -188,8 +184,7 @@ class _Source(EditedLines[_Call]):
 
     def apply(self, edit: PipelineEdit) -> None:
         if isinstance(edit, MoveFilter | VectoriseFilter) or (isinstance(edit, ReplaceStages) and edit.by):
-            msg = f"{type(edit).__name__} has no form in a Python text"
-            raise CannotEditSourceError(msg)
+            raise CannotEditSourceError(f"{type(edit).__name__} has no form in a Python text")
         super().apply(edit)
 
     def new(self, stage: NewStage, edit: PipelineEdit) -> _Call:
@@ -278,8 +273,7 @@ class _Source(EditedLines[_Call]):
             return f"{self._tf()}.data.AUTOTUNE"
         if value is None or isinstance(value, bool | int | float | str):
             return repr(value)
-        msg = f"the value {value!r} has no form in a Python text"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError(f"the value {value!r} has no form in a Python text")
 
     def _tf(self) -> str:
         """Return the name of TensorFlow in this text."""
@@ -289,16 +283,14 @@ class _Source(EditedLines[_Call]):
                 for alias in statement.names:
                     if alias.name == "tensorflow":
                         return alias.asname or alias.name
-        msg = "the file does not import tensorflow by a name of its own"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError("the file does not import tensorflow by a name of its own")
 
     def _check(self) -> None:
         """The text has the calls that it should have."""
         for at, unknown in self._unknown.items():
             calls = [call.op for call in self._line(at).calls[unknown:]]
             if calls != [stage.op for stage in self.line(at)[1:] if stage.shown]:
-                msg = f"the calls in {self._name} could not be followed"
-                raise CannotEditSourceError(msg)
+                raise CannotEditSourceError(f"the calls in {self._name} could not be followed")
 
 
 def _as_call(item: _Call) -> bytes:
@@ -309,13 +301,11 @@ def _as_call(item: _Call) -> bytes:
     if code.lstrip().startswith("."):
         lines = code.strip().splitlines()
         if any("#" in line for line in lines):
-            msg = "a call with a comment has no place in the middle of a line"
-            raise CannotEditSourceError(msg)
+            raise CannotEditSourceError("a call with a comment has no place in the middle of a line")
         return code.strip().removesuffix("\\").rstrip().encode()
     statement = ast.parse(code.strip()).body[-1]
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call) or "#" in code:
-        msg = "a call in lines of its own has no place in the middle of another line"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError("a call in lines of its own has no place in the middle of another line")
     layout = PythonLayout(code.strip())
     return layout.data[layout.dot(statement.value) : layout.end(statement.value)]
 

@@ -72,14 +72,12 @@ def read_function(text: str, name: str) -> DatasetFunction:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
-        msg = f"the file is not valid Python: {error}"
-        raise CannotEditSourceError(msg) from None
+        raise CannotEditSourceError(f"the file is not valid Python: {error}") from None
     function = _definition(tree, name)
     returns = list(returns_of(function))
     last = function.body[-1]
     if len(returns) != 1 or not isinstance(last, ast.Return) or last.value is None:
-        msg = f"{name} does not end with its only return"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError(f"{name} does not end with its only return")
     value = last.value
     if isinstance(value, ast.Tuple) and len(value.elts) == 2:
         value = value.elts[0]
@@ -94,8 +92,7 @@ def _definition(tree: ast.Module, name: str) -> ast.FunctionDef:
         body = classes[0].body if len(classes) == 1 else ()
     found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == last]
     if len(found) != 1:
-        msg = f"{name} is not defined by one `def` of this file"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError(f"{name} is not defined by one `def` of this file")
     return found[0]
 
 

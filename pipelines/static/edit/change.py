@@ -25,13 +25,11 @@ def with_argument(text: str, call: MethodCall, name: str, value: str) -> str:
     if given is None and name in names and names.index(name) < len(node.args):
         given = node.args[names.index(name)]
     if any(isinstance(one, ast.Starred) for one in node.args) or any(keyword.arg is None for keyword in node.keywords):
-        msg = f"the arguments of {call.op} in line {node.lineno} are not written one by one"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError(f"the arguments of {call.op} in line {node.lineno} are not written one by one")
     if given is not None:
         return layout.with_splices(Replacement(layout.start(given), layout.end(given), value.encode()))
     if len(node.args) > max(1, len(names)):
-        msg = f"the arguments of {call.op} in line {node.lineno} have no names"
-        raise CannotEditSourceError(msg)
+        raise CannotEditSourceError(f"the arguments of {call.op} in line {node.lineno} have no names")
     place, comma = layout.last_argument(node)
     new = f"{name}={value}".encode()
     if not node.args and not node.keywords:

@@ -39,8 +39,7 @@ class PythonLayout:
         self.data = text.encode()
         self.newline = b"\r\n" if b"\r\n" in self.data else b"\n"
         if b"\r" in self.data.replace(b"\r\n", b"") or b"\f" in self.data:
-            msg = "its lines do not all end as lines of a diff do"
-            raise CannotEditSourceError(msg)
+            raise CannotEditSourceError("its lines do not all end as lines of a diff do")
         lengths = [len(line) + 1 for line in self.data.split(b"\n")]
         self._starts = [0, *itertools.accumulate(lengths)]
 

@@ -23,11 +23,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.profiles.advise.edits.render import as_python, python_text
-from pipeprof.profiles.advise.edits.snippets import (
-    function_name,
-    new_stage_python,
-    stage_call,
-)
+from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 

@@ -54,7 +54,4 @@ def source_python(function: str, signature: str, name: str = "signature") -> lis
     line = f"dataset = tf.data.Dataset.from_generator({function}, output_signature={signature})"
     if len(line) <= 100:
         return [line]
-    return [
-        f"{name} = {signature}",
-        f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})",
-    ]
+    return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]

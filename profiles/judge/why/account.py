@@ -73,10 +73,7 @@ def account(
 
 
 def _effect(
-    observations: Sequence[Observation],
-    piece: Piece,
-    pieces: Sequence[Piece],
-    everything: Subset,
+    observations: Sequence[Observation], piece: Piece, pieces: Sequence[Piece], everything: Subset
 ) -> Interval | None:
     if piece.kind != "rest":
         return contrast(observations, {piece.units: 1.0})
@@ -96,13 +93,7 @@ def _each_alone(kind: MetricKind, observations: Sequence[Observation], piece: Pi
 
 
 def _explanation(
-    kind: MetricKind,
-    whole: Interval | None,
-    rest: Interval | None,
-    floor: float,
-    *,
-    words: Words,
-    disturbed: bool,
+    kind: MetricKind, whole: Interval | None, rest: Interval | None, floor: float, *, words: Words, disturbed: bool
 ) -> Explanation:
     of_rest = words_together(kind, floor, {0: rest}, disturbed=disturbed)[0]
     low, high = kind.ends(whole) if whole else (None, None)

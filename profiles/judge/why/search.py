@@ -15,14 +15,7 @@ from typing import Literal, TypeAlias
 
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.judge.verdicts.metrics import MetricKind
-from pipeprof.profiles.judge.why.effects import (
-    Observation,
-    contrast,
-    is_clear,
-    is_disturbed,
-    left_over,
-    words_together,
-)
+from pipeprof.profiles.judge.why.effects import Observation, contrast, is_clear, is_disturbed, left_over, words_together
 from pipeprof.profiles.judge.why.units import Subset
 
 MOST_ALONE = 6

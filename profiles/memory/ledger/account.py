@@ -86,11 +86,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     memory.epochs = epoch_peaks(running, profile.series, seen.origin)
     memory.grew = largest_growth(running, own_shares(seen.view))
     memory.growth = leak_estimate(
-        running,
-        profile.series,
-        seen.origin,
-        in_use=_grown_in_use(_readings(seen.report)),
-        children=seen.children,
+        running, profile.series, seen.origin, in_use=_grown_in_use(_readings(seen.report)), children=seen.children
     )
     memory.kept = _kept(_readings(seen.report))
     memory.filling = filling_stage(running) if memory.growth is None else None

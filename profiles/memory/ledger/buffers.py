@@ -135,11 +135,7 @@ def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, st
 
 
 def _by_stage(
-    after: StageGraph,
-    model: ModelDict,
-    places: Mapping[int, str],
-    stages: Mapping[str, str],
-    alone: Mapping[str, str],
+    after: StageGraph, model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str], alone: Mapping[str, str]
 ) -> dict[str, Buffered]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     owners: dict[str, Owner] = {}

@@ -122,12 +122,7 @@ def filled_at(looks: Sequence[Look]) -> float | None:
 
 
 def leak_estimate(
-    looks: Sequence[Look],
-    series: Series,
-    origin: float,
-    *,
-    in_use: int | None = None,
-    children: bool = False,
+    looks: Sequence[Look], series: Series, origin: float, *, in_use: int | None = None, children: bool = False
 ) -> MemoryGrowth | None:
     """Growth by steps in the measured window past every buffer's fill; None where that leaves fewer than three windows.
 

@@ -131,17 +131,15 @@ class StoreRun(TurnRun):
         count = self._count(part, store)
         first = self._first(part)
         if not first.digests:
-            msg = f"{store.name} gives no element"
-            raise CannotEditError(msg)
+            raise CannotEditError(f"{store.name} gives no element")
         again = self._first(part, len(first.digests))
         differing = first_difference(first.digests, again.digests)
         if differing is not None:
             python = f" (Python in {' and '.join(store.python)})" if store.python else ""
-            msg = (
+            raise CannotEditError(
                 f"{store.name} gives other elements in the second epoch{python}, from element {differing + 1} on: "
                 "files would give those of one epoch again and again"
             )
-            raise CannotEditError(msg)
         components = len(tf.nest.flatten(part.element_spec))
         estimated = round(count * (first.bytes / len(first.digests) + components * FRAME_BYTES))
         folders = [str(folder) for folder in self._sources()]
@@ -186,8 +184,7 @@ class StoreRun(TurnRun):
         if known >= 0:
             return known
         if known == -1:
-            msg = f"{store.name} gives elements without end"
-            raise CannotEditError(msg)
+            raise CannotEditError(f"{store.name} gives elements without end")
         counted = self._cheaper(store)
         return count_elements(part if counted is None else in_order(counted), store.name)
 
@@ -268,8 +265,7 @@ def refuse_variants(dataset: Any, name: str) -> None:
         plain = isinstance(leaf, tf.TensorSpec) and leaf.dtype not in (tf.variant, tf.resource)
         if not plain:
             what = kinds.get(type(leaf).__name__, "ragged or sparse tensors, or others that are not plain")
-            msg = f"{name} gives {what}, which are not kept in files"
-            raise CannotEditError(msg)
+            raise CannotEditError(f"{name} gives {what}, which are not kept in files")
 
 
 def count_elements(dataset: Any, name: str) -> int:

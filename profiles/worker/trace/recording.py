@@ -103,10 +103,7 @@ def events_for(room: int | None) -> int | None:
 
 
 def record(
-    feed: Feed,
-    room: int | None = None,
-    fill_seconds: float | None = None,
-    check: Callable[[], None] = lambda: None,
+    feed: Feed, room: int | None = None, fill_seconds: float | None = None, check: Callable[[], None] = lambda: None
 ) -> TracedStretch:
     """Take batches for a second under TensorFlow's profiler and both samplers.
 
@@ -123,8 +120,7 @@ def record(
     """
     most = events_for(room)
     if most is None:
-        msg = "it would take more memory than is left"
-        raise NoTraceError(msg)
+        raise NoTraceError("it would take more memory than is left")
     share, looked = _first_look(feed, most)
     found = _record_once(feed, min(SECONDS, looked / share) if share else SECONDS, fill_seconds)
     if (share := _share(found.data, most)) > TOO_MANY:

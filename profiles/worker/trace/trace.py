@@ -152,8 +152,7 @@ class _Deadline:
 
     def check(self) -> None:
         if time.monotonic() > self._until:
-            msg = f"it took longer than {LONGEST_SECONDS:g} s"
-            raise NoTraceError(msg)
+            raise NoTraceError(f"it took longer than {LONGEST_SECONDS:g} s")
 
 
 def traced_ops(
@@ -192,8 +191,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
     """
     events = join_events([read_events(data, check) for data in stretch.data])
     if not len(events):
-        msg = "TensorFlow recorded nothing"
-        raise NoTraceError(msg)
+        raise NoTraceError("TensorFlow recorded nothing")
     check()
     spans = Spans(events, lambda path: key_of(path, marks))
     check()

@@ -78,15 +78,7 @@ def join_events(parts: Sequence[Events]) -> Events:
     columns: list[tuple[Integers, ...]] = [(none,) * 5]
     for events in parts:
         index = np.array([names.setdefault(name, len(names)) for name in events.names], np.int64)
-        columns.append(
-            (
-                index[events.name],
-                events.thread,
-                events.start_ps,
-                events.duration_ps,
-                events.step,
-            )
-        )
+        columns.append((index[events.name], events.thread, events.start_ps, events.duration_ps, events.step))
     return Events(list(names), *(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 

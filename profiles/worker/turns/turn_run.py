@@ -118,11 +118,9 @@ def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
         msg = f"what a cache would keep cannot be read twice: {edit_errors.first_line(error)}"
         raise edit_errors.CannotEditError(msg) from error
     if None in first:
-        msg = "what a cache would keep is not data that can be compared"
-        raise edit_errors.CannotEditError(msg)
+        raise edit_errors.CannotEditError("what a cache would keep is not data that can be compared")
     if first != second:
-        msg = "what a cache would keep differs from epoch to epoch"
-        raise edit_errors.CannotEditError(msg)
+        raise edit_errors.CannotEditError("what a cache would keep differs from epoch to epoch")
     return first.total()
 
 

@@ -185,10 +185,7 @@ def test_the_same_rule_at_the_same_stage_is_one_finding() -> None:
         draft("stages.1", sentence="elsewhere"),
     ]
     findings, _ = advised(ROWS, rule(drafts=drafts))
-    assert [(found.sentence, found.evidence) for found in findings] == [
-        ("large", {"a": 1, "b": 2}),
-        ("elsewhere", {}),
-    ]
+    assert [(found.sentence, found.evidence) for found in findings] == [("large", {"a": 1, "b": 2}), ("elsewhere", {})]
 
 
 def test_by_worth_then_by_place() -> None:

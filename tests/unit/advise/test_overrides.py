@@ -115,10 +115,7 @@ def with_flags(folder: Path, flags: list[str]) -> dict[str, Any]:
         ),
         pytest.param(
             (InsertStage("prefetch", PREFETCH, after="stages.0"), InsertStage("prefetch", PREFETCH)),
-            [
-                "stages.+shuffle={prefetch: {buffer_size: AUTOTUNE}}",
-                "stages.+={prefetch: {buffer_size: AUTOTUNE}}",
-            ],
+            ["stages.+shuffle={prefetch: {buffer_size: AUTOTUNE}}", "stages.+={prefetch: {buffer_size: AUTOTUNE}}"],
             "insert prefetch(buffer_size=AUTOTUNE) after decode, insert prefetch(buffer_size=AUTOTUNE) at the end",
             id="insertions",
         ),
@@ -140,12 +137,7 @@ def with_flags(folder: Path, flags: list[str]) -> dict[str, Any]:
             "options.threading.private_threadpool_size: not set → 16",
             id="an option",
         ),
-        pytest.param(
-            (ReplaceStages(("stages.1",)),),
-            ["stages.shuffle=null"],
-            "remove shuffle",
-            id="a removal",
-        ),
+        pytest.param((ReplaceStages(("stages.1",)),), ["stages.shuffle=null"], "remove shuffle", id="a removal"),
         pytest.param(
             (
                 MoveStage("stages.4", "batch", "stages.2"),

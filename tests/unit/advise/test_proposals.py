@@ -135,13 +135,7 @@ def test_the_keys_of_a_dict_keep_their_types_in_any_order(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("keys", "structure"),
-    [
-        (("label", "pixels"), ["label", "pixels"]),
-        (("0", "1"), 2),
-        (("a.b", "a.c"), None),
-        (None, 2),
-        (("label",), 2),
-    ],
+    [(("label", "pixels"), ["label", "pixels"]), (("0", "1"), 2), (("a.b", "a.c"), None), (None, 2), (("label",), 2)],
 )
 def test_the_structure_of_a_functions_elements_is_that_of_its_keys(keys: Any, structure: Any) -> None:
     source = stage("source", "from_tensor_slices", element=(tensor("int64"), tensor("uint8", 4)))

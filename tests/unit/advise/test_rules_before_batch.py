@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from unit.advise.function_views import (
-    ARITHMETIC,
-    FLOAT,
-    PARSE,
-    PARSED,
-    TEXT,
-    found,
-    only,
-    records,
-    small_map,
-)
+from unit.advise.function_views import ARITHMETIC, FLOAT, PARSE, PARSED, TEXT, found, only, records, small_map
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.edits.edits import VectoriseMap
@@ -279,10 +269,7 @@ def test_functions_that_need_single_records(body: FunctionView) -> None:
 
 @pytest.mark.parametrize(
     "view",
-    [
-        pytest.param(records(size=4, ms=0.16), id="small batch"),
-        pytest.param(records(ms=128 * 0.2), id="other work"),
-    ],
+    [pytest.param(records(size=4, ms=0.16), id="small batch"), pytest.param(records(ms=128 * 0.2), id="other work")],
 )
 def test_parses_are_left_alone(view: Built) -> None:
     assert not found("parse-single-example", measured(view, interval_ms=6.0))
@@ -353,9 +340,7 @@ def test_a_ceiling_that_was_worked_out_holds() -> None:
 
 def test_what_looks_into_elements_ends_the_way_to_the_batch() -> None:
     view = pipeline(
-        stage("source", "range"),
-        stage("stages.0", "cache"),
-        stage("stages.1", "batch", arguments={"batch_size": 4}),
+        stage("source", "range"), stage("stages.0", "cache"), stage("stages.1", "batch", arguments={"batch_size": 4})
     )
     assert batching(view, view.by_id["source"]) is None
     assert batching(view, view.by_id["stages.0"]).size == 4

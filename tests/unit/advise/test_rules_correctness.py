@@ -60,13 +60,7 @@ def test_batches_are_shuffled() -> None:
         assert draft.evidence["buffered_elements"] == 3200
         assert draft.evidence["buffer_bytes"] == 100 * round(1.45 * (32 * 1024 + 171))
         assert [to_document(edit) for edit in draft.edits] == [
-            {
-                "kind": "SetArgument",
-                "stage": "stages.1",
-                "op": "shuffle",
-                "argument": "buffer_size",
-                "value": 320,
-            },
+            {"kind": "SetArgument", "stage": "stages.1", "op": "shuffle", "argument": "buffer_size", "value": 320},
             {"kind": "MoveStage", "stage": "stages.1", "op": "shuffle", "before": "stages.0"},
         ]
         assert draft.predicted is not None
@@ -265,8 +259,7 @@ def test_stages_between_change_nothing() -> None:
 def test_the_lowest_of_several_is_where_the_cache_goes() -> None:
     second = augmented("stages.2")
     draft = only(
-        "cache-after-augment",
-        line(indices(1000), load(count=1000), augmented(), second, cache("stages.3", second)),
+        "cache-after-augment", line(indices(1000), load(count=1000), augmented(), second, cache("stages.3", second))
     )
     assert draft.evidence["random_stages"] == 2
     assert to_document(draft.edits[0])["before"] == "stages.1"

@@ -254,8 +254,7 @@ def test_rows_of_a_file_are_read_as_records_and_decoded_after_the_batch() -> Non
         ("source",),
         (
             NewStage(
-                "FixedLengthRecordDataset",
-                {"filenames": "data:x/data.npy", "record_bytes": 4096, "header_bytes": 128},
+                "FixedLengthRecordDataset", {"filenames": "data:x/data.npy", "record_bytes": 4096, "header_bytes": 128}
             ),
         ),
         "read the rows of {stage} from the file, in the place of an array in memory",
@@ -321,11 +320,7 @@ def test_float64_is_worth_a_word() -> None:
 
 def test_several_arrays_are_one_source() -> None:
     source = stage(
-        "source",
-        "from_tensor_slices",
-        element=(tensor("float64", 500), INDEX),
-        elements=125_000,
-        source_bytes=501 * MB,
+        "source", "from_tensor_slices", element=(tensor("float64", 500), INDEX), elements=125_000, source_bytes=501 * MB
     )
     draft = only("from-tensor-slices-big-array", line(source))
     assert draft.evidence["float64_bytes"] == 500 * MB

@@ -56,8 +56,7 @@ class TestNoPrefetch:
         assert not found("no-prefetch", turns(taking_turns(), cores=4.0, others_cores=3.0))
 
     @pytest.mark.parametrize(
-        "option",
-        ["experimental_optimization.inject_prefetch", "experimental_optimization.apply_default_optimizations"],
+        "option", ["experimental_optimization.inject_prefetch", "experimental_optimization.apply_default_optimizations"]
     )
     def test_it_names_the_option_that_was_switched_off(self, option: str) -> None:
         (draft,) = found("no-prefetch", turns(taking_turns(**{option: False})))

@@ -316,9 +316,7 @@ def unnamed(view: PipelineView) -> PipelineView:
     """The same view without any name of the user's."""
     stages = tuple(
         replace(
-            one,
-            name=None,
-            measured=None if one.measured is None else one.measured.model_copy(update={"name": None}),
+            one, name=None, measured=None if one.measured is None else one.measured.model_copy(update={"name": None})
         )
         for one in view.stages
     )

@@ -183,10 +183,7 @@ def test_what_cannot_be_taken_is_refused_before_anything_runs(
             "its run did not come to its end",
         ),
         (lambda _: Path("a.json").write_text("{}"), "not a saved profile"),
-        (
-            lambda _: Path("spec.yaml").write_text(f"{TEXT}# more\n"),
-            "spec.yaml is not the file that was measured",
-        ),
+        (lambda _: Path("spec.yaml").write_text(f"{TEXT}# more\n"), "spec.yaml is not the file that was measured"),
         (
             lambda profile: Path("a.json").write_text(
                 profile.model_copy(

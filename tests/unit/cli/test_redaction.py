@@ -164,11 +164,7 @@ def test_the_repository_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "app" / ".git").mkdir()
     assert repository_root(inside) == tmp_path / "app"
     private = private_of(inside, tmp_path, {"A_TOKEN": "x" * 9, "B": "y"}, ("ada",))
-    assert (private.root, private.folder, private.values) == (
-        str(tmp_path / "app"),
-        str(inside),
-        {"A_TOKEN": "x" * 9},
-    )
+    assert (private.root, private.folder, private.values) == (str(tmp_path / "app"), str(inside), {"A_TOKEN": "x" * 9})
     # A home folder that is a work tree says too much.
     (tmp_path / ".git").mkdir()
     other = tmp_path / "other"

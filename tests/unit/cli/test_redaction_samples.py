@@ -12,16 +12,7 @@ from hypothesis import strategies as st
 from pipeprof.profiles.redaction.addresses import hide_addresses
 from pipeprof.profiles.redaction.forms import FORMS, HIDDEN, Form
 from pipeprof.profiles.redaction.hider import Hider, Private, hide_secrets, secrets_of
-from tests.unit.cli.redaction_samples import (
-    HOST,
-    HOST_LONG,
-    ORDINARY,
-    OWN,
-    REVIEWED,
-    SEEN,
-    USER,
-    VARIABLES,
-)
+from tests.unit.cli.redaction_samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
 ROOT = Path(__file__).parents[3]
 HIDER = Hider(Private(root="/srv/app", folder="/srv/app", names=(USER, HOST, HOST_LONG)))

@@ -107,10 +107,7 @@ SARIF = {
                             }
                         },
                     },
-                    "invocations": {
-                        "type": "array",
-                        "items": {"type": "object", "required": ["executionSuccessful"]},
-                    },
+                    "invocations": {"type": "array", "items": {"type": "object", "required": ["executionSuccessful"]}},
                     "results": {
                         "type": "array",
                         "items": {

@@ -178,10 +178,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 @pytest.mark.usefixtures("harness")
 def test_a_read_only_folder(
-    pipeprof: Pipeprof,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    pipeprof: Pipeprof, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))

@@ -23,15 +23,9 @@ def messages(**kinds):
 @pytest.mark.parametrize(
     ("kinds", "names"),
     [
-        (
-            {"image_folder": {"count": 3, "classes": 2}},
-            ["class_0/00000.jpg", "class_1/00001.jpg", "class_0/00002.jpg"],
-        ),
+        ({"image_folder": {"count": 3, "classes": 2}}, ["class_0/00000.jpg", "class_1/00001.jpg", "class_0/00002.jpg"]),
         ({"image_folder": {"count": 1, "classes": 1, "format": "png"}}, ["class_0/00000.png"]),
-        (
-            {"tfrecord": {"shards": 2, "records": 5}},
-            ["part-00000-of-00002.tfrecord", "part-00001-of-00002.tfrecord"],
-        ),
+        ({"tfrecord": {"shards": 2, "records": 5}}, ["part-00000-of-00002.tfrecord", "part-00001-of-00002.tfrecord"]),
         ({"tfrecord": {"shards": 1, "compression_type": "GZIP"}}, ["part-00000-of-00001.tfrecord"]),
         ({"npy": {}}, ["data.npy"]),
         ({"npy": {"files": 2}}, ["part-00000-of-00002.npy", "part-00001-of-00002.npy"]),
@@ -39,10 +33,7 @@ def messages(**kinds):
         ({"text": {"files": 2}}, ["part-00000-of-00002.txt", "part-00001-of-00002.txt"]),
         ({"audio_folder": {"count": 2, "classes": 2}}, ["class_0/00000.wav", "class_1/00001.wav"]),
         ({"text_folder": {"count": 2, "classes": 1}}, ["class_0/00000.txt", "class_0/00001.txt"]),
-        (
-            {"image_masks": {"count": 2}},
-            ["images/00000.jpg", "images/00001.jpg", "masks/00000.png", "masks/00001.png"],
-        ),
+        ({"image_masks": {"count": 2}}, ["images/00000.jpg", "images/00001.jpg", "masks/00000.png", "masks/00001.png"]),
         ({"vocabulary": {}}, ["vocabulary.txt"]),
         ({"fixed_records": {"files": 2}}, ["part-00000-of-00002.bin", "part-00001-of-00002.bin"]),
     ],

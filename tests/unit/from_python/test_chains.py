@@ -96,10 +96,7 @@ def test_a_parsed_example_is_a_mapping_of_fields():
 def test_operands_in_the_other_order_go_in_by_name():
     assert written(A, [call("tf.math.subtract", B, y=A, x=1.0)], B) == [{"tf.math.subtract": {"x": 1.0}}]
     swapped = [call("tf.math.subtract", C, x=B, y=A)]
-    assert written((A, B), swapped, C) == [
-        {"tf.math.subtract": {"on": [1, 0], "to": 1}},
-        {"select": 1},
-    ]
+    assert written((A, B), swapped, C) == [{"tf.math.subtract": {"on": [1, 0], "to": 1}}, {"select": 1}]
 
 
 def test_brackets():
@@ -189,10 +186,7 @@ def test_branches_are_chains_over_what_they_use():
     assert written({"a": A, "b": B, "c": C}, calls, E) == [
         {
             "tf.switch_case": {
-                "branch_fns": [
-                    [{"tf.math.add": {"on": [0, 1], "to": 0}}, {"select": 0}],
-                    [{"select": 1}],
-                ],
+                "branch_fns": [[{"tf.math.add": {"on": [0, 1], "to": 0}}, {"select": 0}], [{"select": 1}]],
                 "branch_index": [{"select": "c"}],
                 "on": ["a", "b"],
                 "to": "switch_case",

@@ -73,8 +73,7 @@ def test_of_a_repository_nothing_is_taken_that_names_a_command_or_a_place(key: s
 
 def test_what_says_how_contents_and_refs_are_written_is_taken():
     text = fixed_config(
-        entries(core__autocrlf="input", extensions__objectformat="sha256", branch__main__merge="refs/heads/main"),
-        [],
+        entries(core__autocrlf="input", extensions__objectformat="sha256", branch__main__merge="refs/heads/main"), []
     )
     assert 'autocrlf = "input"' in text
     assert 'objectformat = "sha256"' in text

@@ -14,14 +14,7 @@ def given(id: str, op: str, *inputs: str, width: int, reads: Any = None, passes:
     if reads is not None:
         function = {"ops": [], "constant_bytes": 0, "python": False, "random": False, "elementwise": False}
         function |= {"reads": reads, "passes": passes}
-    return node(
-        id,
-        op,
-        *inputs,
-        output_types=("float32",) * width,
-        output_shapes=((),) * width,
-        function=function,
-    )
+    return node(id, op, *inputs, output_types=("float32",) * width, output_shapes=((),) * width, function=function)
 
 
 def flow(*nodes: Node, keys: tuple[str, ...] | None = None) -> ComponentFlow:

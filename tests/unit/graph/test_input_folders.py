@@ -19,12 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("text", "folder"),
-    [
-        ("photos/a/1.jpg", "photos/a"),
-        ("photos/*/*.jpg", "photos"),
-        ("photos/", "photos"),
-        ("x.npy", "."),
-    ],
+    [("photos/a/1.jpg", "photos/a"), ("photos/*/*.jpg", "photos"), ("photos/", "photos"), ("x.npy", ".")],
 )
 def test_folders_of_files_and_patterns(text: str, folder: str) -> None:
     assert folder_of(text.encode()) == Path(folder).resolve()

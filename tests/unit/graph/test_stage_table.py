@@ -126,10 +126,7 @@ def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
     stages, notes = recorded("dict_shuffle").explain()
     assert stages["stages.0"].buffered_bytes
     (alias,) = [note for note in notes if note.code == "stages-alias"]
-    assert (alias.stages, alias.message) == (
-        ["stages.0"],
-        "shuffle holds views of the source array: no extra memory.",
-    )
+    assert (alias.stages, alias.message) == (["stages.0"], "shuffle holds views of the source array: no extra memory.")
 
 
 def test_files_are_no_aliases(recorded: Load) -> None:

@@ -265,9 +265,7 @@ def test_who_it_was_that_raised_is_said(code, words):
 
 def test_a_stage_without_a_line_leaves_the_place_open():
     failure = failed(
-        Ended("exit", 0),
-        observed(error(address="stages.0")),
-        stages={"stages.0": stage_at("stages.0", "map")},
+        Ended("exit", 0), observed(error(address="stages.0")), stages={"stages.0": stage_at("stages.0", "map")}
     )
     assert "raised an exception in map, phase import" in failure.problem.message
     assert place(failure) == (None, None, None, "stages.0")
@@ -491,11 +489,7 @@ def test_sizes_are_plain_numbers(size, words):
 @pytest.mark.parametrize(
     ("nodes", "words", "stage"),
     [
-        (
-            [("Prefetch", 60_000_000), ("Shuffle", 900 * MIB)],
-            "shuffle (spec.yaml:11) buffered 900 MiB",
-            "stages.1",
-        ),
+        ([("Prefetch", 60_000_000), ("Shuffle", 900 * MIB)], "shuffle (spec.yaml:11) buffered 900 MiB", "stages.1"),
         ([("ParallelMapV2", 80 * MIB)], "decode (map, spec.yaml:7) buffered 80.0 MiB", "stages.0"),
         ([("Prefetch", 80 * MIB)], "prefetch buffered 80.0 MiB", None),
         ([("SomethingNewV3", 80 * MIB)], None, None),

@@ -136,9 +136,7 @@ class TestVersion1:
 
     def test_a_limit_above_what_the_container_sees(self, v1):
         v1.write(
-            "memory/docker/abc",
-            memory__limit_in_bytes=NONE_V1,
-            memory__stat=f"hierarchical_memory_limit {100 * MIB}\n",
+            "memory/docker/abc", memory__limit_in_bytes=NONE_V1, memory__stat=f"hierarchical_memory_limit {100 * MIB}\n"
         )
         assert v1.cgroup().memory_limit() == 100 * MIB
 

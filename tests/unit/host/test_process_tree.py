@@ -158,12 +158,7 @@ class TestBetweenWalks:
         assert world.walks == 1
 
     @pytest.mark.parametrize(
-        "changed",
-        [
-            {CHILD: pages(480, 2)},
-            {CHILD: pages(500, 22)},
-            {PARENT: pages(480, 80), CHILD: pages(500, 2)},
-        ],
+        "changed", [{CHILD: pages(480, 2)}, {CHILD: pages(500, 22)}, {PARENT: pages(480, 80), CHILD: pages(500, 2)}]
     )
     def test_what_may_have_been_shared_is_walked_at_once(self, world, changed):
         assert world.held({**world.forked, **changed}) >= 560

@@ -129,9 +129,7 @@ REFUSED = {
     ),
     "padded with a mapping": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: {a: 0}}"),
     "padded with a number in place of a tuple": _stages(
-        _RANGE,
-        "map: {ops: [to_tuple: [null, [null, null]]]}",
-        "padded_batch: {batch_size: 2, padding_values: [0, 0]}",
+        _RANGE, "map: {ops: [to_tuple: [null, [null, null]]]}", "padded_batch: {batch_size: 2, padding_values: [0, 0]}"
     ),
     "padded with a half": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: 0.5}"),
     "decode_jpeg to channels that are a text": _ops(_FILES, "tf.io.read_file", "tf.io.decode_jpeg: {channels: rgb}"),

@@ -137,9 +137,7 @@ def test_a_simulated_step_is_not_divided(earlier, now, reference, verdict):
         return pairs
 
     rows = rows_against(
-        waiting(*earlier, 50.0, 1),
-        waiting(*now, 50.0 * reference, 2),
-        how=Against(other_host=True, simulated=True),
+        waiting(*earlier, 50.0, 1), waiting(*now, 50.0 * reference, 2), how=Against(other_host=True, simulated=True)
     )
     found = {row.name: row for row in rows}
     assert found["step_ms"].verdict == found["elements_per_second"].verdict == verdict

@@ -100,12 +100,7 @@ def compared(interval: Interval, count: int = len(CHANGES)) -> Result:
 
 def search(result: Result, rounds: Rounds, versions: Pipelines | None = None, **plan: Any) -> None:
     explain(
-        result,
-        versions or Pipelines(),
-        cast("Any", rounds),
-        WhyPlan(**{"rounds": 5, **plan}),
-        Silent(),
-        lambda: None,
+        result, versions or Pipelines(), cast("Any", rounds), WhyPlan(**{"rounds": 5, **plan}), Silent(), lambda: None
     )
 
 

@@ -36,8 +36,7 @@ def test_texts_that_ops_made_may_have_room_for_as_many_letters_again() -> None:
 def test_each_tensor_in_a_cache_may_leave_less_than_an_aligned_block_free() -> None:
     element = (tensor("float32", 50), tensor("bool"))
     seen = pipeline(
-        stage("source", "fixed_length_records", element=element),
-        stage("stages.0", "cache", element=element),
+        stage("source", "fixed_length_records", element=element), stage("stages.0", "cache", element=element)
     )
 
     assert held(seen, "cache", "stages.0", 201, 100).holes == 2 * 96

@@ -386,11 +386,7 @@ def test_tensors_that_functions_refer_to_have_a_row() -> None:
     found = reconcile(facts)
 
     rows = {one.what: one.bytes / MB for one in found.entries if one.owner == "source"}
-    assert rows == {
-        "tensors made while it was built": 48,
-        "a copy that is freed late": 48,
-        "the pool's residue": 48,
-    }
+    assert rows == {"tensors made while it was built": 48, "a copy that is freed late": 48, "the pool's residue": 48}
     assert found.unexplained == 6 * MB
 
 
@@ -414,10 +410,7 @@ def test_python_objects_of_the_build_have_their_line() -> None:
     found = reconcile(facts)
 
     rows = {one.what: (one.bytes / MB, one.place) for one in found.entries if one.owner == "python"}
-    assert rows == {
-        "Python objects of the build": (300, ("input.py", 8, "load")),
-        "building the pipeline": (30, None),
-    }
+    assert rows == {"Python objects of the build": (300, ("input.py", 8, "load")), "building the pipeline": (30, None)}
     assert found.unexplained == 20 * MB
 
 

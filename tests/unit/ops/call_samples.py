@@ -124,12 +124,7 @@ BAD_CALLS: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         "draws different numbers for each field",
         False,
     ),
-    "a seedless call outside for_each": (
-        "tf.image.stateless_random_flip_left_right",
-        (),
-        "seed",
-        False,
-    ),
+    "a seedless call outside for_each": ("tf.image.stateless_random_flip_left_right", (), "seed", False),
     "for_each of one field": (
         {"for_each": {"on": "a", "ops": ["tf.abs"]}},
         ("for_each", "on"),
@@ -168,12 +163,7 @@ BAD_CALLS: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         "number of keys is 2, number of values is 1",
         False,
     ),
-    "no Tout": (
-        {"tf.numpy_function": {"func": "f.py:g"}},
-        ("tf.numpy_function", "Tout"),
-        "required",
-        True,
-    ),
+    "no Tout": ({"tf.numpy_function": {"func": "f.py:g"}}, ("tf.numpy_function", "Tout"), "required", True),
     "Tout is no dtype": (
         {"tf.numpy_function": {"func": "f.py:g", "Tout": ["float32", "flaot"]}},
         ("tf.numpy_function", "Tout", 1),

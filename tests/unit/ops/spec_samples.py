@@ -455,12 +455,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         "each of the 2 classes",
         False,
     ),
-    "apply of calls": (
-        stage({"apply": {}}),
-        ("stages", 0, "apply"),
-        "exactly one of `python`",
-        True,
-    ),
+    "apply of calls": (stage({"apply": {}}), ("stages", 0, "apply"), "exactly one of `python`", True),
     "unknown option in the middle": (
         stage({"with_options": {"options": {"determinstic": True}}}),
         ("stages", 0, "with_options", "options", "determinstic"),
@@ -548,9 +543,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "ragged signature": (
         changed(
             MINIMAL,
-            source={
-                "from_generator": GENERATOR | {"output_signature": {"ragged": {"shape": [2], "dtype": "in32"}}},
-            },
+            source={"from_generator": GENERATOR | {"output_signature": {"ragged": {"shape": [2], "dtype": "in32"}}}},
         ),
         ("source", "from_generator", "output_signature", "ragged", "dtype"),
         "name of a dtype",

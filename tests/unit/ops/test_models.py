@@ -10,15 +10,7 @@ import pytest
 from pydantic import ValidationError
 from unit.ops.spec_samples import BAD, COMBINED, GENERATOR, GOOD, MINIMAL, NESTED, changed
 
-from pipeprof.pipelines.addresses import (
-    address_of,
-    find_address,
-    is_address,
-    join,
-    node_name,
-    op_index,
-    pipeline_of,
-)
+from pipeprof.pipelines.addresses import address_of, find_address, is_address, join, node_name, op_index, pipeline_of
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.steps.step import parse_step
 

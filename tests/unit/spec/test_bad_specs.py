@@ -62,10 +62,7 @@ def test_nothing_is_left_over() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_spec(
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    golden: Callable[[str, str], None],
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
 ) -> None:
     words = arguments(name, monkeypatch)
     assert invoke(["check", f"{name}.yaml", *words]) == 2

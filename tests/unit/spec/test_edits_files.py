@@ -58,8 +58,7 @@ def test_stages_of_its_own_change(path: Path, edit: PipelineEdit) -> None:
 
 
 @pytest.mark.parametrize(
-    "edit",
-    [SetArgument("stages.1", "shuffle", "buffer_size", 8), InsertStage("cache", after="source")],
+    "edit", [SetArgument("stages.1", "shuffle", "buffer_size", 8), InsertStage("cache", after="source")]
 )
 def test_stages_of_another_file_are_refused_with_its_name(path: Path, edit: PipelineEdit) -> None:
     with pytest.raises(EditError, match=r"base\.yaml:\d+:\d+"):

@@ -55,12 +55,7 @@ def faults(data: dict[str, Any], model: type[BaseModel] = Model) -> list[Fault]:
         ({"values": {"a": 1}}, ("values",), "wrong-type", "got a mapping, expected a list: '- ' before each item"),
         ({"values": {"-1": 1}}, ("values",), "wrong-type", "got '-1', expected a list: a space after each '-'"),
         ({"stages": [[]]}, ("stages", 0), "wrong-type", "got an empty list, expected a mapping"),
-        (
-            {"stages": [{"batch": {}}]},
-            ("stages", 0, "batch"),
-            "missing-key",
-            "missing key `batch_size` in `batch`",
-        ),
+        ({"stages": [{"batch": {}}]}, ("stages", 0, "batch"), "missing-key", "missing key `batch_size` in `batch`"),
         (
             {"stages": [{"batch": {"batch_size": 0}}]},
             ("stages", 0, "batch", "batch_size"),

@@ -129,10 +129,7 @@ def test_a_mapping_that_an_overlay_spoils_is_shown_there(write: Write) -> None:
 @pytest.mark.parametrize(
     ("extends", "expected"),
     [
-        (
-            "bse.yaml",
-            "spec.yaml:1:10: error[missing-file]: bse.yaml: no such file",
-        ),
+        ("bse.yaml", "spec.yaml:1:10: error[missing-file]: bse.yaml: no such file"),
         ("parts", "spec.yaml:1:10: error[missing-file]: parts is a folder: expected a YAML file"),
         ("3", "spec.yaml:1:10: error[wrong-type]: got 3, expected the path of a spec such as base.yaml"),
         ("[base.yaml]", "spec.yaml:1:10: error[wrong-type]: got a list of 1, expected the path of a spec"),

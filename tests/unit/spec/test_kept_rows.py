@@ -66,10 +66,7 @@ def test_rows_are_kept_in_all_fields(fields: tuple[Any, ...], predicate: list[An
     ("last", "answers"),
     [
         ({"tf.math.less": {"y": 3, "on": "x"}}, [{"tf.math.less": {"y": 3, "on": "x"}}, {"select": "x"}]),
-        (
-            {"tf.math.less": {"on": ["x", "y"]}},
-            [{"tf.math.less": {"on": ["x", "y"], "to": "x"}}, {"select": "x"}],
-        ),
+        ({"tf.math.less": {"on": ["x", "y"]}}, [{"tf.math.less": {"on": ["x", "y"], "to": "x"}}, {"select": "x"}]),
         (
             {"tf.math.less": {"on": {"y": "b", "x": "a"}}},
             [{"tf.math.less": {"on": {"y": "b", "x": "a"}, "to": "b"}}, {"select": "b"}],

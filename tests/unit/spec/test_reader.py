@@ -21,10 +21,7 @@ def found(content: bytes | str) -> list[tuple[str, int | None, int | None]]:
 def test_data_and_places() -> None:
     document = read("name: flowers\nstages:\n  - batch: {batch_size: 32}\n  - map:\n      on:\n")
     assert document.complete
-    assert document.data == {
-        "name": "flowers",
-        "stages": [{"batch": {"batch_size": 32}}, {"map": {"on": None}}],
-    }
+    assert document.data == {"name": "flowers", "stages": [{"batch": {"batch_size": 32}}, {"map": {"on": None}}]}
     assert document.places[("name",)] == TextPlace(Span(1, 7, 7), Span(1, 1, 4))
     assert document.places[("stages", 0)] == TextPlace(Span(3, 5, 23), None)
     assert document.places[("stages", 0, "batch", "batch_size")] == TextPlace(Span(3, 25, 2), Span(3, 13, 10))

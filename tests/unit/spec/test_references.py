@@ -82,11 +82,7 @@ def test_keys_are_left_and_aliases_are_filled() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        (
-            "${UNSET}",
-            "unset-variable",
-            "environment variable UNSET is not set: set it, or give a default",
-        ),
+        ("${UNSET}", "unset-variable", "environment variable UNSET is not set: set it, or give a default"),
         ("${M}", "unset-variable", "${M:-default}"),
         ("'${N'", "reference", "got '${N', expected ${NAME} or ${NAME:-default} ($${ is an escaped ${)"),
         ("'${}'", "reference", "got '${}'"),

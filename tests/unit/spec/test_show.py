@@ -109,9 +109,7 @@ KEYS = st.text(min_size=1, max_size=8) | st.integers(0, 2000) | st.text("k", min
     notes=st.dictionaries(
         KEYS,
         st.recursive(
-            SCALARS,
-            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
-            max_leaves=10,
+            SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=10
         ),
         max_size=4,
     ),

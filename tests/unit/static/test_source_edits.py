@@ -162,15 +162,7 @@ def test_a_statement_moves_with_its_comments() -> None:
     ("text", "expected"),
     [
         (CHAIN, ["+        .batch(4)  # four", "-        .batch(4)  # four"]),
-        (
-            JOINED,
-            [
-                "-        .map(parse) \\",
-                "-        .batch(4)",
-                "+        .batch(4) \\",
-                "+        .map(parse)",
-            ],
-        ),
+        (JOINED, ["-        .map(parse) \\", "-        .batch(4)", "+        .batch(4) \\", "+        .map(parse)"]),
     ],
 )
 def test_a_call_of_a_chain_moves(text: str, expected: list[str]) -> None:

@@ -303,10 +303,7 @@ def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
         pytest.param([unseen(), unseen("stages.1"), stage(1.0, address="stages.2")], id="two of them"),
         pytest.param([unseen()], id="no cost is known"),
         pytest.param(
-            [
-                unseen().model_copy(update={"executed": "removed: it has no effect"}),
-                stage(1.0, address="stages.1"),
-            ],
+            [unseen().model_copy(update={"executed": "removed: it has no effect"}), stage(1.0, address="stages.1")],
             id="TensorFlow took it out",
         ),
     ],

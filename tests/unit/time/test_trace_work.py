@@ -111,10 +111,7 @@ def test_elements_of_a_stage_are_those_of_its_last_dataset():
 def test_ops_of_a_dataset_belong_to_its_stage():
     one = recorded("map_batch")
     key = f"in:{node_of(one['written'], 'MapDataset')}"
-    found = work(
-        "map_batch",
-        work={key: TracedWork(50.0, 0.5, 0.1, 10.0, {"Mul": 40.0, "Add": 10.0})},
-    )
+    found = work("map_batch", work={key: TracedWork(50.0, 0.5, 0.1, 10.0, {"Mul": 40.0, "Add": 10.0})})
     (address,) = found
     assert address == "stages.0"
     assert found[address].ms == 5.0
@@ -133,13 +130,7 @@ def test_a_stages_functions_and_iterators_count_by_their_time():
     executed = StageGraph.from_dict(one["executed"])
     path, _ = path_to(executed, "Generator")
     inside = f"in:{node_of(one['written'], 'GeneratorDataset')}"
-    found = work(
-        "generator",
-        work={
-            f"it:{path}": TracedWork(10.0, 1.0, 0.0),
-            inside: TracedWork(30.0, 0.2, 0.4),
-        },
-    )
+    found = work("generator", work={f"it:{path}": TracedWork(10.0, 1.0, 0.0), inside: TracedWork(30.0, 0.2, 0.4)})
     assert (found["source"].at_work, found["source"].computing, found["source"].waiting) == pytest.approx(
         (4.0, 0.4, 0.3)
     )

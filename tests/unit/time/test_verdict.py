@@ -497,8 +497,7 @@ def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used", "expected"),
-    [(1.3, None), (1.5, "1.5 of 2 cores in use; whether more would help is unknown"), (1.7, None)],
+    ("used", "expected"), [(1.3, None), (1.5, "1.5 of 2 cores in use; whether more would help is unknown"), (1.7, None)]
 )
 def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_found(
     used: float, expected: str | None

@@ -146,8 +146,7 @@ def test_what_a_finding_has_settled_is_not_measured_again(profile: Profile, stat
 
 
 @pytest.mark.parametrize(
-    ("speedup", "dispatch", "bounds"),
-    [(1.5, "sync", [("stages.0",)]), (8.0, "sync", []), (1.5, None, [])],
+    ("speedup", "dispatch", "bounds"), [(1.5, "sync", [("stages.0",)]), (8.0, "sync", []), (1.5, None, [])]
 )
 def test_a_change_that_leaves_most_of_the_gain_leaves_the_bound_worth_knowing(
     profile: Profile, speedup: float, dispatch: Any, bounds: list[tuple[str, ...]]

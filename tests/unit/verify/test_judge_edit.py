@@ -60,8 +60,7 @@ def test_a_gain_is_kept_from_12_pairs_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speedup", "rounds", "status"),
-    [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")],
+    ("speedup", "rounds", "status"), [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")]
 )
 def test_a_large_gain_is_kept_from_6_pairs_where_the_time_is_over(speedup: float, rounds: int, status: str) -> None:
     found = evidence(speedup, rounds=rounds)

@@ -22,15 +22,7 @@ from pipeprof.profiles.harness.settings import Plan
 from pipeprof.profiles.host.sampler import Sample
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 from pipeprof.profiles.protocol.job import StepJob
-from pipeprof.profiles.protocol.messages import (
-    BatchSize,
-    Beat,
-    LoopCost,
-    Measured,
-    PhaseChanged,
-    Raised,
-    WorkerMessage,
-)
+from pipeprof.profiles.protocol.messages import BatchSize, Beat, LoopCost, Measured, PhaseChanged, Raised, WorkerMessage
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.trace.xplane import NO_STEP, Events
 
@@ -234,14 +226,7 @@ class FakeWorker:
 
 
 def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
-    return Sample(
-        t=t,
-        rss_bytes=used,
-        used_bytes=used,
-        cpu_seconds=1.0,
-        children=0,
-        phase=phase,
-    )
+    return Sample(t=t, rss_bytes=used, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
 
 
 class FakeSampler:

@@ -84,10 +84,7 @@ def test_heaps_of_threads_are_passed_over_however_full_they_are(tmp_path: Path) 
     assert pool_pages(tmp_path) == Pool(resident=305 * PAGE_BYTES, hidden=0, index=4 * MIB // 32)
 
 
-@pytest.mark.parametrize(
-    ("sizes", "hidden"),
-    [((2, 4), 1), ((8, 16), 7), ((8, 8), 0), ((64,), 31)],
-)
+@pytest.mark.parametrize(("sizes", "hidden"), [((2, 4), 1), ((8, 16), 7), ((8, 8), 0), ((64,), 31)])
 def test_smaller_regions_may_lie_in_the_heap(tmp_path: Path, sizes: tuple[int, ...], hidden: int) -> None:
     """A region is twice as large as the one before, or the first that is larger is followed by its like."""
     memory = Memory(tmp_path, 80 * MIB)

@@ -119,9 +119,7 @@ def test_a_fetch_longer_than_the_step_starves_the_device_in_any_mode(dispatch: i
 
 
 @pytest.mark.parametrize(
-    ("dispatch", "gap_ms"),
-    [("sync", 30.0), (1, 20.0), (2, 10.0)],
-    ids=["sync", "one in flight", "two in flight"],
+    ("dispatch", "gap_ms"), [("sync", 30.0), (1, 20.0), (2, 10.0)], ids=["sync", "one in flight", "two in flight"]
 )
 def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: Dispatch, gap_ms: float) -> None:
     statistics = run([0.0] * 8 + [30.0] + [0.0] * 8, dispatch=dispatch)

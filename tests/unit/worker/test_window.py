@@ -32,12 +32,7 @@ class Bench:
 
     def open(self, phase: str = "measure", **options) -> PhaseWindow:
         return PhaseWindow(
-            phase,
-            StepStatistics(),
-            self.feed,
-            self.channel,
-            self.finished,
-            **{"device": False, **options},
+            phase, StepStatistics(), self.feed, self.channel, self.finished, **{"device": False, **options}
         )
 
     def finished(self, looked: Looked) -> str | None:

@@ -182,13 +182,11 @@ def _padded(rows: Rows, padding: RowPadding, size: Any) -> Any:
     if not isinstance(rows, RaggedRows):
         rows = rows if isinstance(rows, StackedRows) else StackedRows(stacked(rows, size))
         if any(wanted is not None and wanted != own for wanted, own in zip(shape, shape_of(rows), strict=True)):
-            msg = "it pads rows of one shape"
-            raise NoRowsError(msg)
+            raise NoRowsError("it pads rows of one shape")
         return rows.tensor
     inner = zip(shape[1:], rows.flat.shape[1:], strict=False)
     if rank_of(rows) != len(shape) or any(own is None or wanted not in (None, own) for wanted, own in inner):
-        msg = "it pads rows of different lengths in several dimensions"
-        raise NoRowsError(msg)
+        raise NoRowsError("it pads rows of different lengths in several dimensions")
     tensor = tf.RaggedTensor.from_row_lengths(rows.flat, rows.lengths, validate=False)
     value = tf.convert_to_tensor(padding.value, rows.flat.dtype)
     if shape[0] is None:

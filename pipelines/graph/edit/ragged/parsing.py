@@ -37,8 +37,7 @@ def one_text(call: RowCall) -> Any:
         return stacked(given.parts[0], call.size)
     if isinstance(given, StackedRows) and shape_of(given) in ([], [1]):
         return tf.reshape(given.tensor, [-1])
-    msg = f"its op {call.node.op} takes several texts for each element"
-    raise NoRowsError(msg)
+    raise NoRowsError(f"its op {call.node.op} takes several texts for each element")
 
 
 def parses_lists(node: Any) -> bool:
@@ -109,8 +108,7 @@ def parse_sequence_example(call: RowCall) -> list[Rows]:
 
     attributes = call.node.attr
     if attributes["Nfeature_list_sparse"].i or attributes["feature_list_ragged_value_types"].list.type:
-        msg = "it parses a sequence of lists that differ in length"
-        raise NoRowsError(msg)
+        raise NoRowsError("it parses a sequence of lists that differ in length")
     sparse, dense, ragged = ([bytes(key) for key in constant_of(one)] for one in call.inputs[2:5])
     sparse_types, ragged_types, split_types, listed_types = (
         [tf.dtypes.as_dtype(one) for one in attributes[name].list.type]
@@ -185,8 +183,7 @@ def sparse_to_dense(call: RowCall) -> list[Rows]:
         and places.lengths is values.lengths is length.tensor
     ):
         return [values]
-    msg = "it makes a sparse tensor dense that is not a feature as it was parsed"
-    raise NoRowsError(msg)
+    raise NoRowsError("it makes a sparse tensor dense that is not a feature as it was parsed")
 
 
 def decode_raw(call: RowCall) -> list[Rows]:
@@ -223,14 +220,12 @@ def in_parts(rows: RaggedRows, inner: Sequence[int | None], rest: Any = None) ->
     import tensorflow as tf
 
     if None in inner:
-        msg = "the shape of its values is not known"
-        raise NoRowsError(msg)
+        raise NoRowsError("the shape of its values is not known")
     each = math.prod(one for one in inner if one is not None)
     if rest is None and each == 1:
         return RaggedRows(tf.reshape(rows.flat, [-1, *inner]), rows.lengths)
     if each == 0:
-        msg = "its values are empty"
-        raise NoRowsError(msg)
+        raise NoRowsError("its values are empty")
     left = rest if rest is not None else rows.lengths % each
     whole = tf.debugging.Assert(tf.reduce_all(tf.equal(left, 0)), ["a row does not have whole values", left])
     with tf.control_dependencies([whole]):

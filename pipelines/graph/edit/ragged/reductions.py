@@ -30,8 +30,7 @@ def reduce_rows(call: RowCall) -> list[Rows]:
     if 0 not in axes:
         return [RaggedRows(reduce(rows.flat, axes, keepdims=keep), rows.lengths)]
     if rows.flat.dtype.is_bool or None in rows.flat.shape[1:]:
-        msg = f"its op {call.node.op} of rows of different lengths, in this form"
-        raise NoRowsError(msg)
+        raise NoRowsError(f"its op {call.node.op} of rows of different lengths, in this form")
     if call.node.op in {"Max", "Min"} and not rows.flat.dtype.is_integer:
         # The greatest of no values is -inf here; TensorFlow's segments have the smallest number there.
         tensor = ragged_tensor(rows, call.size).to_tensor(default_value=_none_of(call.node.op, rows.flat.dtype))

@@ -67,8 +67,7 @@ def rank_of(rows: Rows) -> int:
     tensor = rows.flat if isinstance(rows, RaggedRows) else rows.tensor
     rank = tensor.shape.rank
     if rank is None:
-        msg = "the rank of a tensor is not known"
-        raise NoRowsError(msg)
+        raise NoRowsError("the rank of a tensor is not known")
     return int(rank) - isinstance(rows, StackedRows)
 
 
@@ -95,8 +94,7 @@ def stacked(rows: Rows, size: Any) -> Any:
         return made
     if isinstance(rows, ColumnRows):
         return tf.stack([stacked(part, size) for part in rows.parts], axis=1)
-    msg = "rows of different lengths are no tensor"
-    raise NoRowsError(msg)
+    raise NoRowsError("rows of different lengths are no tensor")
 
 
 def shared(rows: Rows) -> Any:
@@ -106,8 +104,7 @@ def shared(rows: Rows) -> Any:
         NoRowsError: It differs.
     """
     if not isinstance(rows, SharedRows):
-        msg = "an argument differs between elements"
-        raise NoRowsError(msg)
+        raise NoRowsError("an argument differs between elements")
     return rows.tensor
 
 
@@ -138,6 +135,5 @@ def constant_of(rows: Rows) -> Any:
         return np.stack([constant_of(part) for part in rows.parts])
     found = tf.get_static_value(rows.tensor) if isinstance(rows, SharedRows) else None
     if found is None:
-        msg = "an argument that has to be a constant is none"
-        raise NoRowsError(msg)
+        raise NoRowsError("an argument that has to be a constant is none")
     return found

@@ -58,8 +58,7 @@ def apply(call: RowCall) -> list[Rows]:
         NoRowsError: It has no form for them.
     """
     if call.node.op in _PRINTS:
-        msg = "it prints, which it would do once per batch"
-        raise NoRowsError(msg)
+        raise NoRowsError("it prints, which it would do once per batch")
     rule = _RULES.get(call.node.op)
     if rule is not None:
         return rule(call)
@@ -81,16 +80,14 @@ def _by_element(call: RowCall) -> list[Rows]:
     first = ragged[0]
     rank = rank_of(first)
     if any(one.lengths is not first.lengths or rank_of(one) != rank for one in ragged):
-        msg = "it combines rows whose lengths may differ"
-        raise NoRowsError(msg)
+        raise NoRowsError("it combines rows whose lengths may differ")
     tensors = []
     for one in inputs:
         if isinstance(one, RaggedRows):
             tensors.append(one.flat)
             continue
         if rank_of(one) > (0 if isinstance(one, StackedRows) else rank - 1):
-            msg = "it combines rows of different lengths with vectors"
-            raise NoRowsError(msg)
+            raise NoRowsError("it combines rows of different lengths with vectors")
         tensor = one.tensor
         if isinstance(one, StackedRows):
             tensor = tf.repeat(tensor, first.lengths)
@@ -130,8 +127,7 @@ def _by_pfor(call: RowCall) -> list[Rows]:
     import tensorflow as tf
 
     if any(isinstance(one, RaggedRows) for one in call.inputs):
-        msg = f"TensorFlow cannot apply its op {call.node.op} to rows of different lengths"
-        raise NoRowsError(msg)
+        raise NoRowsError(f"TensorFlow cannot apply its op {call.node.op} to rows of different lengths")
     inputs = [StackedRows(stacked(one, call.size)) if isinstance(one, ColumnRows) else one for one in call.inputs]
     shared = {place: one.tensor for place, one in enumerate(inputs) if isinstance(one, SharedRows)}
     rows = [one.tensor for one in inputs if isinstance(one, StackedRows)]
@@ -146,8 +142,7 @@ def _by_pfor(call: RowCall) -> list[Rows]:
         made = tf.vectorized_map(of_one, tuple(rows), fallback_to_while_loop=False, warn=False)
     except Exception as error:
         # pfor raises errors of many classes.
-        msg = f"TensorFlow cannot apply its op {call.node.op} to many elements"
-        raise NoRowsError(msg) from error
+        raise NoRowsError(f"TensorFlow cannot apply its op {call.node.op} to many elements") from error
     return [StackedRows(one) for one in made]
 
 
@@ -172,8 +167,7 @@ def _pack(call: RowCall) -> list[Rows]:
         return [ColumnRows(tuple(one for one in inputs if isinstance(one, SharedRows | StackedRows)))]
     if any(isinstance(one, RaggedRows) for one in inputs):
         if axis == 0 or -axis > rank_of(inputs[0]):
-            msg = "it stacks rows of different lengths"
-            raise NoRowsError(msg)
+            raise NoRowsError("it stacks rows of different lengths")
         return _by_element(replace(call, inputs=_of_equal_lengths(inputs)))
     return [StackedRows(tf.stack([stacked(one, call.size) for one in inputs], axis + 1 if axis >= 0 else axis))]
 
@@ -189,8 +183,7 @@ def _expand(call: RowCall) -> list[Rows]:
     rows, dim = call.inputs[0], int(constant_of(call.inputs[1]))
     if isinstance(rows, RaggedRows):
         if dim == 0 or -dim > rank_of(rows):
-            msg = "it stacks rows of different lengths"
-            raise NoRowsError(msg)
+            raise NoRowsError("it stacks rows of different lengths")
         return [RaggedRows(tf.expand_dims(rows.flat, dim), rows.lengths)]
     if isinstance(rows, SharedRows):
         return [SharedRows(tf.expand_dims(rows.tensor, dim))]
@@ -237,8 +230,7 @@ def _reshape_ragged(rows: RaggedRows, shape: list[int], size: Any) -> Rows:
         made = tf.reshape(of_one_length(rows, size), tf.concat([[size], tf.constant(shape, tf.int64)], 0))
         made.set_shape([None, *shape])
         return StackedRows(made)
-    msg = "it gives rows of different lengths another shape"
-    raise NoRowsError(msg)
+    raise NoRowsError("it gives rows of different lengths another shape")
 
 
 def _shape(call: RowCall) -> list[Rows]:
@@ -294,8 +286,7 @@ def _concat(call: RowCall) -> list[Rows]:
         return [ragged_rows(tf.concat([ragged_tensor(one, call.size) for one in inputs], 1))]
     joined = [row for row in _of_equal_lengths(inputs) if isinstance(row, RaggedRows)]
     if len(joined) < len(inputs):
-        msg = "it joins rows whose lengths may differ"
-        raise NoRowsError(msg)
+        raise NoRowsError("it joins rows whose lengths may differ")
     return [RaggedRows(tf.concat([one.flat for one in joined], axis), joined[0].lengths)]
 
 
@@ -347,8 +338,7 @@ def _count(call: RowCall) -> list[Rows]:
         or not isinstance(weights, SharedRows)
         or weights.tensor.shape.num_elements() != 0
     ):
-        msg = "it counts with weights, or up to a number that differs between elements"
-        raise NoRowsError(msg)
+        raise NoRowsError("it counts with weights, or up to a number that differs between elements")
     if rows.zero and tf.get_static_value(size.tensor) == 1 and not call.node.attr["binary_output"].b:
         # The rows of a single text: all of its words are in the first one.
         same = weights.tensor.dtype == rows.lengths.dtype

@@ -43,8 +43,7 @@ def strided_slice(call: RowCall) -> list[Rows]:
         return [_of_stacked(call, rows)]
     if isinstance(rows, RaggedRows):
         return [_of_ragged(call, rows)]
-    msg = "it is cut at places that differ between elements"
-    raise NoRowsError(msg)
+    raise NoRowsError("it is cut at places that differ between elements")
 
 
 def _of_columns(call: RowCall, rows: ColumnRows) -> Rows | None:
@@ -81,8 +80,7 @@ def _is_zero(rows: Rows) -> bool:
 
 def _shared(rows: Rows) -> Any:
     if not isinstance(rows, SharedRows):
-        msg = "it is cut at places that differ between elements"
-        raise NoRowsError(msg)
+        raise NoRowsError("it is cut at places that differ between elements")
     return rows.tensor
 
 
@@ -97,8 +95,7 @@ def _of_ragged(call: RowCall, rows: RaggedRows) -> Rows:
     if (masks["ellipsis_mask"] or masks["new_axis_mask"]) and _keeps_first(masks, strides, rank_of(rows)):
         return RaggedRows(_sliced(call, rows, masks), rows.lengths)
     if strides[0] != 1 or masks["ellipsis_mask"] or masks["new_axis_mask"]:
-        msg = "a slice of rows of different lengths with steps or new dimensions"
-        raise NoRowsError(msg)
+        raise NoRowsError("a slice of rows of different lengths with steps or new dimensions")
     lengths = rows.lengths
     begin, end = (_first(one) for one in call.inputs[1:3])
     rows = _other_dimensions(call, rows, len(strides))
@@ -172,8 +169,7 @@ def _first(rows: Rows) -> Rows:
 
 def _stacked_tensor(rows: Rows) -> Any:
     if not isinstance(rows, StackedRows) or rank_of(rows) != 1:
-        msg = "it is cut at places of different numbers"
-        raise NoRowsError(msg)
+        raise NoRowsError("it is cut at places of different numbers")
     return rows.tensor
 
 
@@ -181,8 +177,7 @@ def _per_row(bound: Rows, lengths: Any) -> Any:
     import tensorflow as tf
 
     if not isinstance(bound, SharedRows | StackedRows):
-        msg = "it is cut at places of different numbers"
-        raise NoRowsError(msg)
+        raise NoRowsError("it is cut at places of different numbers")
     return tf.zeros_like(lengths) + tf.cast(bound.tensor, lengths.dtype)
 
 

@@ -31,8 +31,7 @@ def split(call: RowCall) -> list[Rows]:
 
     given, separator = call.inputs[0], call.inputs[1]
     if not isinstance(separator, SharedRows):
-        msg = "the separator differs between elements"
-        raise NoRowsError(msg)
+        raise NoRowsError("the separator differs between elements")
     several = isinstance(given, RaggedRows) or (isinstance(given, StackedRows) and _count(given) not in (None, 1))
     if several and rank_of(given) == 1:
         return _split_several(call, given, separator.tensor)
@@ -73,16 +72,13 @@ def to_tensor(call: RowCall) -> list[Rows]:
 
     wanted, words, default, *parts = call.inputs
     if list(call.node.attr["row_partition_types"].list.s) != _BY_ROW or not isinstance(words, RaggedRows):
-        msg = f"its op {call.node.op} pads other rows than those of split texts"
-        raise NoRowsError(msg)
+        raise NoRowsError(f"its op {call.node.op} pads other rows than those of split texts")
     count, rows = parts
     if not isinstance(rows, RaggedRows) or rows.lengths is not words.lengths or rank_of(words) != 1:
-        msg = f"its op {call.node.op} pads other rows than those of split texts"
-        raise NoRowsError(msg)
+        raise NoRowsError(f"its op {call.node.op} pads other rows than those of split texts")
     shape = constant_of(wanted).reshape(-1)
     if len(shape) == 2 and shape[0] >= 0:
-        msg = f"its op {call.node.op} makes a fixed number of rows"
-        raise NoRowsError(msg)
+        raise NoRowsError(f"its op {call.node.op} makes a fixed number of rows")
     width = int(shape[1]) if len(shape) == 2 and shape[1] >= 0 else None
     lengths = tf.cast(stacked(count, call.size), tf.int64)
     total = tf.reduce_sum(lengths)

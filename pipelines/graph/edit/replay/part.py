@@ -52,12 +52,10 @@ def part_up_to(
     graph, stages = line.graph, line.stages
     place = next((place for place, stage in enumerate(stages) if stage.address == address), None)
     if place is None:
-        msg = "the pipeline has no stage at this address"
-        raise CannotEditError(msg, address)
+        raise CannotEditError("the pipeline has no stage at this address", address)
     head = stages[place].head
     if head not in graph.nodes:
-        msg = "it is made in a function that the graph calls"
-        raise CannotEditError(msg, address)
+        raise CannotEditError("it is made in a function that the graph calls", address)
     element = graph.element_at(head)
     kept = all(traits(stage.op).same_components for stage in stages[place + 1 :])
     spec = structured(dataset.element_spec, element) if kept else None

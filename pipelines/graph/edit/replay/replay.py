@@ -141,8 +141,7 @@ class _Replaced:
         import tensorflow as tf
 
         if stage.head not in self.graph.nodes:
-            msg = "it is made in a function that the graph calls"
-            raise CannotEditError(msg, stage.address)
+            raise CannotEditError("it is made in a function that the graph calls", stage.address)
         element = unstructured(self.graph.element_at(stage.head))
         return tf.data.experimental.from_variant(self.graph.variant(stage.head), element)
 
@@ -155,8 +154,7 @@ class _Replaced:
             end = end_inlet(self.graph, head)
             found = [end] if end is not None else []
         if not found:
-            msg = "what reads it is not a stage of the pipeline"
-            raise CannotEditError(msg, self.line[self.last].address)
+            raise CannotEditError("what reads it is not a stage of the pipeline", self.line[self.last].address)
         return found
 
     def _fill(self, kept: Any, elements: int) -> None:
@@ -172,8 +170,7 @@ class _Replaced:
                 msg = f"its outputs for {self.replay.batches} batches, {elements:,} of them, hold more than {limit}"
                 raise CannotEditError(msg, self.replay.stages[0])
         if not count:
-            msg = "it gave no element to replay"
-            raise CannotEditError(msg, self.replay.stages[0])
+            raise CannotEditError("it gave no element to replay", self.replay.stages[0])
 
     def _elements(self) -> int:
         """Return how many outputs the replay holds."""
@@ -187,8 +184,7 @@ class _Replaced:
         else:
             return math.ceil(self.replay.batches * exact)
         if self.replay.per_batch is None:
-            msg = "how many of its outputs make a batch is not known"
-            raise CannotEditError(msg, self.replay.stages[0])
+            raise CannotEditError("how many of its outputs make a batch is not known", self.replay.stages[0])
         return max(1, math.ceil(self.replay.batches * self.replay.per_batch))
 
     def _batch_size(self, stage: WrittenStage) -> int | None:
@@ -257,8 +253,7 @@ class _Replaced:
         else:
             return exact, 1
         if not self.replay.inputs or not self.replay.outputs:
-            msg = "how many inputs it takes for an output is not known"
-            raise CannotEditError(msg, self.replay.stages[0])
+            raise CannotEditError("how many inputs it takes for an output is not known", self.replay.stages[0])
         return self.replay.inputs, self.replay.outputs
 
 

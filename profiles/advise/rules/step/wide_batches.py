@@ -163,12 +163,7 @@ def _cast_hit(found: _Cast, batch: float) -> RuleHit:
             f"{found.after}: a batch is {size(batch)}, {percent(found.share)} of it because of the wider type."
         ),
         recommendation=f"Send {found.before}, and cast at the beginning of the step.",
-        evidence={
-            "batch_bytes": batch,
-            "saved_bytes": saved,
-            "dtype_before": found.before,
-            "dtype_after": found.after,
-        },
+        evidence={"batch_bytes": batch, "saved_bytes": saved, "dtype_before": found.before, "dtype_after": found.after},
         edits=(_by_hand(found),),
         covers=tuple(stage.id for stage in found.stages),
         predicted=Prediction(
