@@ -206,12 +206,11 @@ class _GraphComparison:
                 owner, f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
             )
             return
-        if pair.argument == _DEFAULT and _alone(one) == _alone(other) is not None:
-            return
         if pair.argument == _SEED and one["op"] == "Const":
             self._compare_seeds(one["attributes"].get("value"), other["attributes"].get("value"), owner)
             return
-        self._attributes(one, other, owner)
+        if pair.argument != _DEFAULT or _alone(one) is None or _alone(one) != _alone(other):
+            self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
             self._compare_states(one["attributes"].get("value"), other["attributes"].get("value"), owner)
         captured_one, captured_other = _captured_inputs(one), _captured_inputs(other)
@@ -339,8 +338,9 @@ def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
 def _alone(node: PlainNode) -> tuple[str, Any] | None:
     """Return dtype and contents of a constant of one value: the default of a column may be a list of one."""
     value = node["attributes"].get("value")
-    alone = isinstance(value, tuple) and len(value) == 3 and value[1] in ((), (1,))
-    return (value[0], value[2]) if alone else None
+    if isinstance(value, tuple) and len(value) == 3 and value[1] in ((), (1,)):
+        return value[0], value[2]
+    return None
 
 
 def _whole_number(value: Any) -> int | None:
